@@ -1,0 +1,118 @@
+//! The element types that a field can have, and the Rust types that stand for them.
+
+use half::f16;
+
+/// An element type, named as NumPy's type strings name it, without the byte order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DType {
+    /// Unsigned 8-bit integer.
+    U1,
+    /// Signed 32-bit integer.
+    I4,
+    /// Signed 64-bit integer.
+    I8,
+    /// IEEE 754 binary16.
+    F2,
+    /// IEEE 754 binary32.
+    F4,
+    /// IEEE 754 binary64.
+    F8,
+    /// Boolean, one byte, 0 or 1.
+    B1,
+}
+
+impl DType {
+    /// Every element type, in the order in which messages list them.
+    pub const ALL: [Self; 7] = [Self::U1, Self::I4, Self::I8, Self::F2, Self::F4, Self::F8, Self::B1];
+
+    /// The name without byte order, for instance `f4`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::U1 => "u1",
+            Self::I4 => "i4",
+            Self::I8 => "i8",
+            Self::F2 => "f2",
+            Self::F4 => "f4",
+            Self::F8 => "f8",
+            Self::B1 => "b1",
+        }
+    }
+
+    /// The type string that a little-endian `.npy` header holds, for instance `<f4` or `|u1`.
+    pub fn descr(self) -> &'static str {
+        match self {
+            Self::U1 => "|u1",
+            Self::I4 => "<i4",
+            Self::I8 => "<i8",
+            Self::F2 => "<f2",
+            Self::F4 => "<f4",
+            Self::F8 => "<f8",
+            Self::B1 => "|b1",
+        }
+    }
+
+    /// Size of one element in bytes.
+    pub fn size(self) -> usize {
+        match self {
+            Self::U1 | Self::B1 => 1,
+            Self::F2 => 2,
+            Self::I4 | Self::F4 => 4,
+            Self::I8 | Self::F8 => 8,
+        }
+    }
+
+    /// Whether elements are floating-point numbers.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F2 | Self::F4 | Self::F8)
+    }
+}
+
+impl std::str::FromStr for DType {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|dtype| dtype.name() == name).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|dtype| dtype.name()).collect();
+            format!("unknown dtype {name:?}; expected one of {}", known.join(", "))
+        })
+    }
+}
+
+impl std::fmt::Display for DType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A Rust type that stands for one [`DType`] (little-endian in memory and on the wire).
+pub trait Element: bytemuck::Pod {
+    /// The element type on the wire.
+    const DTYPE: DType;
+    /// The value as the nearest `f32`.
+    fn to_f32(self) -> f32;
+    /// The value as the nearest `f64`.
+    fn to_f64(self) -> f64;
+}
+
+macro_rules! element {
+    ($type:ty, $dtype:ident, $value:ident => $f32:expr, $f64:expr) => {
+        impl Element for $type {
+            const DTYPE: DType = DType::$dtype;
+            fn to_f32(self) -> f32 {
+                let $value = self;
+                $f32
+            }
+            fn to_f64(self) -> f64 {
+                let $value = self;
+                $f64
+            }
+        }
+    };
+}
+
+element!(u8, U1, v => f32::from(v), f64::from(v));
+element!(i32, I4, v => v as f32, f64::from(v));
+element!(i64, I8, v => v as f32, v as f64);
+element!(f16, F2, v => v.to_f32(), v.to_f64());
+element!(f32, F4, v => v, f64::from(v));
+element!(f64, F8, v => v as f32, v);

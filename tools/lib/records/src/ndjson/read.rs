@@ -1,0 +1,209 @@
+//! Reading lines in blocks of whole lines.
+
+use super::{
+    cursor::Cursor,
+    infer,
+    row::{self, Problem, Wanted},
+};
+use crate::{
+    Batch, DType, Error, Field, Input, Place, Result, Schema,
+    batch::{Line, Text},
+};
+use std::{mem, sync::Arc};
+
+/// How much is asked of the operating system at once. A read may give less: then the rows that are
+/// there go on at once, so that a slow source is not held back.
+const BLOCK_BYTES: usize = 512 << 10;
+/// A line longer than this is no row but a binary file, or a row larger than any schema allows.
+const MAX_LINE_BYTES: usize = 1 << 30;
+
+/// Rows from lines of JSON.
+pub(crate) struct NdjsonReader {
+    input: Input,
+    wanted: Wanted,
+    /// Read and not yet parsed; only the first `filled` bytes count.
+    buffer: Vec<u8>,
+    filled: usize,
+    ended: bool,
+    pub schema: Arc<Schema>,
+    /// Whether a batch was delivered: integers can no longer turn out to be floating-point numbers.
+    settled: bool,
+    lines: u64,
+    pub rows: u64,
+}
+
+impl NdjsonReader {
+    /// Reads up to the first line, which says what a row looks like. `start` was read before.
+    pub fn open(input: Input, start: &[u8], wanted: Wanted) -> Result<Self> {
+        let mut reader = Self {
+            input,
+            wanted,
+            filled: start.len(),
+            buffer: start.to_vec(),
+            ended: false,
+            schema: Batch::new().schema().clone(),
+            settled: false,
+            lines: 0,
+            rows: 0,
+        };
+        let block = reader.block()?;
+        let first = lines(&reader.buffer[..block]).find(|(_, start, end)| !blank(&reader.buffer[*start..*end]));
+        if let Some((number, start, end)) = first {
+            let schema = infer::schema(&reader.buffer[start..end], &reader.wanted);
+            reader.schema = Arc::new(schema.map_err(|e| reader.place(number).error(e))?);
+        }
+        Ok(reader)
+    }
+
+    pub fn source(&self) -> &Arc<str> {
+        &self.input.name
+    }
+
+    fn place(&self, line_of_block: u64) -> Place {
+        Place::line(&self.input.name, self.lines + line_of_block)
+    }
+
+    /// The rows of the next block of lines; false at end of input.
+    pub fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        loop {
+            let block = self.block()?;
+            if block == 0 {
+                return Ok(false);
+            }
+            self.parse_block(block, batch)?;
+            self.settled |= batch.rows() > 0;
+            if batch.rows() > 0 {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Reads until there is a whole line; returns the length of all whole lines, 0 at end of input.
+    fn block(&mut self) -> Result<usize> {
+        loop {
+            if let Some(newline) = memchr::memrchr(b'\n', &self.buffer[..self.filled]) {
+                return Ok(newline + 1);
+            }
+            if self.ended {
+                return Ok(self.filled);
+            }
+            if self.filled > MAX_LINE_BYTES {
+                return Err(self.place(1).error(format!("a line longer than {} MiB", MAX_LINE_BYTES >> 20)));
+            }
+            if self.buffer.len() < self.filled + BLOCK_BYTES {
+                self.buffer.resize((2 * self.filled).max(self.filled + BLOCK_BYTES), 0);
+            }
+            let read = self.input.read_some(&mut self.buffer[self.filled..])?;
+            self.filled += read;
+            self.ended = read == 0;
+        }
+    }
+
+    /// Moves the block into the batch and parses its lines.
+    fn parse_block(&mut self, block: usize, batch: &mut Batch) -> Result<()> {
+        self.check_utf8(block)?;
+        let mut text = batch.text.take().unwrap_or_default();
+        let rest = self.filled - block;
+        mem::swap(&mut text.bytes, &mut self.buffer);
+        if self.buffer.len() < rest {
+            self.buffer.resize(rest.max(BLOCK_BYTES), 0);
+        }
+        self.buffer[..rest].copy_from_slice(&text.bytes[block..block + rest]);
+        self.filled = rest;
+
+        text.lines.clear();
+        let mut count = 0;
+        for (number, start, end) in lines(&text.bytes[..block]) {
+            count = number;
+            if !blank(&text.bytes[start..end]) {
+                text.lines.push(Line { number: self.lines + number, start, close: 0, end });
+            }
+        }
+        self.parse_lines(&mut text, batch)?;
+        self.lines += count;
+        self.rows += batch.rows() as u64;
+        batch.text = Some(text);
+        Ok(())
+    }
+
+    /// Parses every line; where the first batch shows that an integer field has fractions, once more.
+    fn parse_lines(&mut self, text: &mut Text, batch: &mut Batch) -> Result<()> {
+        while let Some(index) = self.try_lines(text, batch)? {
+            self.schema = Arc::new(widened(&self.schema, index, self.wanted.float));
+        }
+        Ok(())
+    }
+
+    /// Parses every line, or returns the integer field that turned out to be floating-point.
+    fn try_lines(&self, text: &mut Text, batch: &mut Batch) -> Result<Option<usize>> {
+        let schema = &self.schema;
+        let fields = schema.fields().len();
+        text.spans.resize(text.lines.len() * fields, (0, 0));
+        text.edited.clear();
+        text.edited.resize(fields, false);
+        let packed = batch.start_packed(&self.input.name, schema, self.rows, text.lines.len());
+        let rows = packed.chunks_exact_mut(schema.row_bytes()).zip(text.spans.chunks_exact_mut(fields));
+        for (line, (row, spans)) in text.lines.iter_mut().zip(rows) {
+            let bytes = &text.bytes[line.start..line.end];
+            match row::parse(bytes, schema, &self.wanted, row, spans) {
+                Ok(close) => line.close = line.start + close,
+                Err(Problem::NotAnInteger(index)) if !self.settled => return Ok(Some(index)),
+                Err(problem) => {
+                    return Err(Place::line(&self.input.name, line.number).error(describe(problem, schema)));
+                }
+            }
+            spans.iter_mut().for_each(|span| *span = (span.0 + line.start, span.1 + line.start));
+        }
+        Ok(None)
+    }
+
+    fn check_utf8(&self, block: usize) -> Result<()> {
+        let bytes = &self.buffer[..block];
+        simdutf8::compat::from_utf8(bytes).map(drop).map_err(|e| {
+            let before = &bytes[..e.valid_up_to()];
+            let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
+            let column = before.len() - memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1) + 1;
+            self.place(line).error(format!("not UTF-8 (column {column})"))
+        })
+    }
+}
+
+impl NdjsonReader {
+    /// The error for a stream that starts with neither encoding.
+    pub fn garbage(input: &Input, first: u8) -> Error {
+        let found = (first as char).escape_default();
+        Place::line(&input.name, 1).error(format!("expected a JSON object a line, or NPY; found '{found}'"))
+    }
+}
+
+fn describe(problem: Problem, schema: &Schema) -> String {
+    match problem {
+        Problem::Bad(problem) => problem,
+        Problem::NotAnInteger(index) => {
+            let name = &schema.fields()[index].name;
+            format!("field {name:?} held integers so far and has a fraction here; write the integers as 1.0")
+        }
+    }
+}
+
+/// The schema with field `index` as floating-point numbers.
+fn widened(schema: &Schema, index: usize, float: DType) -> Schema {
+    let mut fields: Vec<Field> = schema.fields().to_vec();
+    fields[index].dtype = float;
+    Schema::new(fields).expect("an i8 field is never smaller than the float that replaces it")
+}
+
+/// The lines of a block: their number from 1, and where they start and end.
+fn lines(block: &[u8]) -> impl Iterator<Item = (u64, usize, usize)> + '_ {
+    let last = (block.last() != Some(&b'\n')).then_some(block.len());
+    let mut start = 0;
+    memchr::memchr_iter(b'\n', block).chain(last).zip(1..).map(move |(end, number)| {
+        let line = (number, start, end);
+        start = end + 1;
+        line
+    })
+}
+
+fn blank(line: &[u8]) -> bool {
+    Cursor::new(line).peek().is_none()
+}

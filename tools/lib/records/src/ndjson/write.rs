@@ -1,0 +1,139 @@
+//! Printing rows as lines.
+
+use crate::{Batch, DType, Field, Result, Schema, batch::Text};
+use half::f16;
+use std::sync::Arc;
+
+/// What is the same in every row: the schema and the keys as JSON writes them.
+pub(crate) struct NdjsonFormat {
+    schema: Arc<Schema>,
+    /// `"name":` for each field.
+    keys: Vec<String>,
+    float: zmij::Buffer,
+    integer: itoa::Buffer,
+}
+
+/// A floating-point value that JSON has no number for.
+struct NotFinite;
+
+impl NdjsonFormat {
+    pub fn new(schema: &Arc<Schema>) -> Self {
+        let key = |field: &Field| format!("{}:", serde_json::Value::from(field.name.as_str()));
+        Self {
+            schema: schema.clone(),
+            keys: schema.fields().iter().map(key).collect(),
+            float: zmij::Buffer::new(),
+            integer: itoa::Buffer::new(),
+        }
+    }
+
+    /// Adds the lines of `batch` to `out`.
+    pub fn append(&mut self, batch: &Batch, out: &mut Vec<u8>) -> Result<()> {
+        for (i, row) in batch.packed().chunks_exact(self.schema.row_bytes()).enumerate() {
+            let printed = match &batch.text {
+                Some(text) => self.edited_line(text, i, row, out),
+                None => self.line(row, out),
+            };
+            printed.map_err(|(field, NotFinite)| {
+                let name = &self.schema.fields()[field].name;
+                batch.place(i).error(format!("field {name:?} is NaN or infinite, which JSON cannot say (use --to npy)"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, row: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), (usize, NotFinite)> {
+        for index in 0..self.keys.len() {
+            out.push(if index == 0 { b'{' } else { b',' });
+            out.extend_from_slice(self.keys[index].as_bytes());
+            self.value(index, row, out).map_err(|e| (index, e))?;
+        }
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    /// The line as it came, with the values that a tool has set in place, and new fields at the end.
+    fn edited_line(
+        &mut self,
+        text: &Text,
+        index: usize,
+        row: &[u8],
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), (usize, NotFinite)> {
+        let line = &text.lines[index];
+        let parsed = text.edited.len();
+        let spans = &text.spans[index * parsed..(index + 1) * parsed];
+        // Fields may stand in another order than on the first line.
+        let mut edits: Vec<usize> = (0..parsed).filter(|&field| text.edited[field]).collect();
+        edits.sort_by_key(|&field| spans[field]);
+        let mut done = line.start;
+        for field in edits {
+            out.extend_from_slice(&text.bytes[done..spans[field].0]);
+            self.value(field, row, out).map_err(|e| (field, e))?;
+            done = spans[field].1;
+        }
+        out.extend_from_slice(&text.bytes[done..line.close]);
+        // A parsed field stands in the line, so the object is not empty.
+        for field in parsed..self.keys.len() {
+            out.push(b',');
+            out.extend_from_slice(self.keys[field].as_bytes());
+            self.value(field, row, out).map_err(|e| (field, e))?;
+        }
+        out.extend_from_slice(&text.bytes[line.close..line.end]);
+        out.push(b'\n');
+        Ok(())
+    }
+
+    fn value(&mut self, index: usize, row: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
+        let schema = self.schema.clone();
+        let (field, offset) = (&schema.fields()[index], schema.offset(index));
+        self.tensor(field.dtype, &field.shape, &row[offset..offset + field.bytes()], out)
+    }
+
+    fn tensor(&mut self, dtype: DType, dims: &[usize], bytes: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
+        let Some((&dim, inner)) = dims.split_first() else {
+            return self.scalar(dtype, bytes, out);
+        };
+        let separators = std::iter::once(b'[').chain(std::iter::repeat(b','));
+        for (value, separator) in bytes.chunks_exact(bytes.len() / dim).zip(separators) {
+            out.push(separator);
+            self.tensor(dtype, inner, value, out)?;
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    #[inline]
+    fn scalar(&mut self, dtype: DType, bytes: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
+        match dtype {
+            DType::U1 => out.extend_from_slice(self.integer.format(bytes[0]).as_bytes()),
+            DType::B1 => out.extend_from_slice(if bytes[0] == 0 { b"false" } else { b"true" }),
+            DType::I4 => out.extend_from_slice(self.integer.format(load::<i32>(bytes)).as_bytes()),
+            DType::I8 => out.extend_from_slice(self.integer.format(load::<i64>(bytes)).as_bytes()),
+            DType::F2 => self.float32(load::<f16>(bytes).to_f32(), out)?,
+            DType::F4 => self.float32(load(bytes), out)?,
+            DType::F8 => {
+                let value: f64 = load(bytes);
+                if !value.is_finite() {
+                    return Err(NotFinite);
+                }
+                out.extend_from_slice(self.float.format_finite(value).as_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn float32(&mut self, value: f32, out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
+        if !value.is_finite() {
+            return Err(NotFinite);
+        }
+        out.extend_from_slice(self.float.format_finite(value).as_bytes());
+        Ok(())
+    }
+}
+
+/// One element; `bytes` is exactly as long, as the schema says.
+fn load<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> T {
+    bytemuck::pod_read_unaligned(bytes)
+}

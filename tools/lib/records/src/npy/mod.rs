@@ -1,0 +1,10 @@
+//! The NPY encoding: `numpy.lib.format` versions 1.0 to 3.0.
+
+mod header;
+mod read;
+
+pub(crate) use header::Header;
+pub(crate) use read::NpyReader;
+
+/// The first bytes of every `.npy` array.
+pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";

@@ -1,0 +1,130 @@
+//! Reading arrays, one after the other, in batches of whole rows.
+
+use super::{Header, MAGIC};
+use crate::{Batch, Error, Input, Place, Result, Schema};
+use std::sync::Arc;
+
+/// A batch holds about this many bytes: large enough to move at memory speed, small enough for the cache.
+const BATCH_BYTES: usize = 512 << 10;
+
+/// Arrays of one dtype, back to back.
+pub(crate) struct NpyReader {
+    input: Input,
+    header: Header,
+    pub schema: Arc<Schema>,
+    /// Rows of the current array that are still to come.
+    remaining: u64,
+    /// Rows delivered so far, over all arrays.
+    pub rows: u64,
+    announced: Option<u64>,
+    plain_name: String,
+}
+
+impl NpyReader {
+    /// Reads the first header. `start` holds the bytes that were read to recognise the encoding.
+    pub fn open(mut input: Input, start: &[u8], plain_name: &str) -> Result<Self> {
+        let header = read_header(&mut input, start, plain_name)?;
+        Ok(Self {
+            schema: Arc::new(header.schema.clone()),
+            remaining: header.rows,
+            announced: Some(header.rows),
+            rows: 0,
+            plain_name: plain_name.into(),
+            input,
+            header,
+        })
+    }
+
+    pub fn source(&self) -> &Arc<str> {
+        &self.input.name
+    }
+
+    /// The next rows, at most about half a megabyte of them; false at end of input.
+    pub fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        while self.remaining == 0 {
+            if !self.next_array()? {
+                return Ok(false);
+            }
+        }
+        let row_bytes = self.schema.row_bytes();
+        let fits = (BATCH_BYTES / row_bytes).max(1);
+        let rows = usize::try_from(self.remaining).map_or(fits, |left| left.min(fits));
+        let packed = batch.start_packed(&self.input.name, &self.schema, self.rows, rows);
+        let filled = self.input.fill(packed)?;
+        if filled < packed.len() {
+            let whole = self.rows + (filled / row_bytes) as u64;
+            return Err(self.truncated(whole));
+        }
+        self.swap_big_endian(packed);
+        batch.announced = self.announced.take();
+        self.rows += rows as u64;
+        self.remaining -= rows as u64;
+        Ok(true)
+    }
+
+    fn truncated(&self, whole: u64) -> Error {
+        let promised = self.rows + self.remaining;
+        Place::row(&self.input.name, whole)
+            .error(format!("the data is truncated: the header promises {promised} rows, {whole} are whole"))
+    }
+
+    /// Goes on to the array that follows, if there is one.
+    fn next_array(&mut self) -> Result<bool> {
+        let mut start = [0; MAGIC.len()];
+        let filled = self.input.fill(&mut start)?;
+        if filled == 0 {
+            return Ok(false);
+        }
+        let next = if start[..filled] == MAGIC[..filled] {
+            read_header(&mut self.input, &start[..filled], &self.plain_name)?
+        } else {
+            return Err(Place::row(&self.input.name, self.rows)
+                .error("after the last row come bytes that are no NPY array (damaged, or two encodings mixed)"));
+        };
+        if next.schema != self.header.schema {
+            return Err(Place::row(&self.input.name, self.rows).error(format!(
+                "an array with other fields follows: expected {}, found {}",
+                self.header.schema, next.schema
+            )));
+        }
+        self.remaining = next.rows;
+        self.announced = Some(next.rows);
+        self.header = next;
+        Ok(true)
+    }
+
+    /// Turns big-endian fields of packed rows into little-endian ones.
+    fn swap_big_endian(&self, packed: &mut [u8]) {
+        for (i, _) in self.header.big_endian.iter().enumerate().filter(|(_, big)| **big) {
+            let (field, offset) = (&self.schema.fields()[i], self.schema.offset(i));
+            for row in packed.chunks_exact_mut(self.schema.row_bytes()) {
+                let value = &mut row[offset..offset + field.bytes()];
+                value.chunks_exact_mut(field.dtype.size()).for_each(<[u8]>::reverse);
+            }
+        }
+    }
+}
+
+/// Reads what is left of magic, version, length and text after `start`.
+fn read_header(input: &mut Input, start: &[u8], plain_name: &str) -> Result<Header> {
+    let mut fixed = [0; 8];
+    fixed[..start.len()].copy_from_slice(start);
+    let place = Place::whole(&input.name);
+    let mut fill = |buffer: &mut [u8]| -> Result<()> {
+        match input.fill(buffer)? == buffer.len() {
+            true => Ok(()),
+            false => Err(place.clone().error("the data ends within an NPY header (truncated)")),
+        }
+    };
+    fill(&mut fixed[start.len()..])?;
+    let version = fixed[6];
+    if !(1..=3).contains(&version) {
+        return Err(place.error(format!("NPY version {version} is not known; 1, 2 and 3 are")));
+    }
+    let mut length = vec![0; if version == 1 { 2 } else { 4 }];
+    fill(&mut length)?;
+    let length = Header::text_length(&length).map_err(|e| place.clone().error(e))?;
+    let mut text = vec![0; length];
+    fill(&mut text)?;
+    Header::parse(&text, version, plain_name).map_err(|e| place.error(e))
+}

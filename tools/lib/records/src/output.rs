@@ -1,0 +1,156 @@
+//! Where rows go. A file appears under its name whole or not at all.
+
+use crate::{Error, Result};
+use std::{
+    fs::{self, File},
+    io::{self, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+use tempfile::NamedTempFile;
+
+/// An open sink of bytes. Nothing is under the final name before [`Output::finish`].
+pub struct Output {
+    name: String,
+    target: Target,
+}
+
+enum Target {
+    /// Standard output, a device or a named pipe: written as it goes.
+    Direct { file: File, start: Option<u64> },
+    /// A regular file: written beside its final place, renamed at the end.
+    Atomic { file: NamedTempFile, path: PathBuf },
+}
+
+impl Output {
+    /// The file at `path`, or standard output where there is none.
+    ///
+    /// # Errors
+    /// When the folder does not exist or cannot be written.
+    pub fn create(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else {
+            let file = stdout().map_err(|e| Error::io("stdout", e))?;
+            let start = rewritable_from(&file);
+            return Ok(Self { name: "stdout".into(), target: Target::Direct { file, start } });
+        };
+        let name = path.display().to_string();
+        let target = Target::open(path).map_err(|e| Error::io(&name, e))?;
+        Ok(Self { name, target })
+    }
+
+    /// Whether bytes already written can be corrected with [`Output::patch`].
+    pub fn can_patch(&self) -> bool {
+        matches!(self.target, Target::Atomic { .. } | Target::Direct { start: Some(_), .. })
+    }
+
+    /// Overwrites `bytes` at `offset` from where this output began.
+    pub(crate) fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let start = match &self.target {
+            Target::Direct { start, .. } => start.unwrap_or(0),
+            Target::Atomic { .. } => 0,
+        };
+        let file = self.file();
+        let patched = file
+            .seek(SeekFrom::Start(start + offset))
+            .and_then(|_| file.write_all(bytes))
+            .and_then(|()| file.seek(SeekFrom::End(0)));
+        patched.map(drop).map_err(|e| Error::io(&self.name, e))
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// What the operating system says; a reader that went away is `BrokenPipe`.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file().write_all(bytes).map_err(|e| Error::io(&self.name, e))
+    }
+
+    /// Makes the file durable and gives it its name.
+    ///
+    /// # Errors
+    /// When the disk is full or the rename is refused; the old file, if any, is then untouched.
+    pub fn finish(self) -> Result<()> {
+        match self.target {
+            Target::Direct { .. } => Ok(()),
+            Target::Atomic { file, path } => persist(file, &path).map_err(|e| Error::io(self.name, e)),
+        }
+    }
+
+    fn file(&mut self) -> &mut File {
+        match &mut self.target {
+            Target::Direct { file, .. } => file,
+            Target::Atomic { file, .. } => file.as_file_mut(),
+        }
+    }
+}
+
+impl Target {
+    fn open(path: &Path) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            // A device or a named pipe cannot be replaced by a rename, and must not be.
+            Ok(meta) if !meta.is_file() => {
+                let file = File::options().write(true).open(path)?;
+                return Ok(Self::Direct { file, start: None });
+            }
+            _ => {}
+        }
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&name).suffix(".tmp");
+        // As for any new file, the user's umask decides, not the private mode of temporary files.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder(path))?;
+        Ok(Self::Atomic { file, path: path.to_owned() })
+    }
+}
+
+/// Writes a whole small file: by a temporary file beside it, fsync and rename.
+///
+/// # Errors
+/// When the folder does not exist or the disk refuses; the old file, if any, is then untouched.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut output = Output::create(Some(path))?;
+    output.write_all(bytes)?;
+    output.finish()
+}
+
+fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    // The rename itself is durable only once the folder is; where folders cannot be opened, so be it.
+    #[cfg(unix)]
+    File::open(folder(path))?.sync_all()?;
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Standard output without std's line buffering, which would search every block for newlines.
+#[cfg(unix)]
+fn stdout() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+#[cfg(windows)]
+fn stdout() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
+}
+
+/// Where writing begins, if `file` is a regular file that is not in append mode (`> x.npy`, not `>> x.npy`).
+#[cfg(unix)]
+fn rewritable_from(mut file: &File) -> Option<u64> {
+    let appends = rustix::fs::fcntl_getfl(file).ok()?.contains(rustix::fs::OFlags::APPEND);
+    let regular = file.metadata().ok()?.is_file();
+    (regular && !appends).then(|| file.stream_position().ok()).flatten()
+}
+
+#[cfg(not(unix))]
+fn rewritable_from(_: &File) -> Option<u64> {
+    None
+}

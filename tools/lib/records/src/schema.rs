@@ -1,0 +1,122 @@
+//! What every row of a stream looks like.
+
+use crate::DType;
+
+/// A row may not be larger than this many bytes: a header that says so is damaged or hostile, and
+/// memory is taken by the row.
+pub(crate) const MAX_ROW_BYTES: usize = 256 << 20;
+
+/// One field of a row: a name, an element type and a fixed shape (empty for a scalar).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The name, unique within its schema.
+    pub name: String,
+    /// The element type.
+    pub dtype: DType,
+    /// The shape of one row's value: `[]` for a scalar, `[8]` for a vector of eight.
+    pub shape: Vec<usize>,
+}
+
+impl Field {
+    /// A field called `name`.
+    pub fn new(name: impl Into<String>, dtype: DType, shape: &[usize]) -> Self {
+        Self { name: name.into(), dtype, shape: shape.to_vec() }
+    }
+
+    /// Number of elements in one row's value.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Size of one row's value in bytes.
+    pub fn bytes(&self) -> usize {
+        self.elements() * self.dtype.size()
+    }
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.dtype)?;
+        if self.shape.is_empty() {
+            return Ok(());
+        }
+        let dims: Vec<_> = self.shape.iter().map(usize::to_string).collect();
+        write!(f, "[{}]", dims.join(","))
+    }
+}
+
+/// The ordered fields of a row; valid by construction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    fields: Vec<Field>,
+    offsets: Vec<usize>,
+    row_bytes: usize,
+}
+
+impl Schema {
+    /// A schema of `fields` in this order, packed without padding.
+    ///
+    /// # Errors
+    /// One line naming the field that is unnamed, named twice, empty, or makes the row larger than 256 MiB.
+    pub fn new(fields: Vec<Field>) -> Result<Self, String> {
+        if fields.is_empty() {
+            return Err("a row needs at least one field".into());
+        }
+        let mut offsets = Vec::with_capacity(fields.len());
+        let mut row_bytes = 0usize;
+        for (i, field) in fields.iter().enumerate() {
+            if field.name.is_empty() {
+                return Err(format!("field {i} has no name"));
+            }
+            if fields[..i].iter().any(|other| other.name == field.name) {
+                return Err(format!("field {:?} appears twice", field.name));
+            }
+            let elements = field.shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+            let bytes = elements.and_then(|n| n.checked_mul(field.dtype.size()));
+            match bytes {
+                Some(0) => return Err(format!("field {:?} has a zero in its shape", field.name)),
+                Some(bytes) if bytes <= MAX_ROW_BYTES - row_bytes => {
+                    offsets.push(row_bytes);
+                    row_bytes += bytes;
+                }
+                _ => return Err(format!("field {:?} makes a row larger than {} MiB", field.name, MAX_ROW_BYTES >> 20)),
+            }
+        }
+        Ok(Self { fields, offsets, row_bytes })
+    }
+
+    /// The fields in order.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Size of a packed row in bytes.
+    pub fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
+    /// Where field `index` starts within a packed row, in bytes.
+    pub(crate) fn offset(&self, index: usize) -> usize {
+        self.offsets[index]
+    }
+
+    /// The position of the field called `name`.
+    ///
+    /// # Errors
+    /// One line with the fields that there are.
+    pub fn index_of(&self, name: &str) -> Result<usize, String> {
+        self.fields.iter().position(|field| field.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.fields.iter().map(|field| field.name.as_str()).collect();
+            format!("no field {name:?} (there is {})", known.join(", "))
+        })
+    }
+}
+
+impl std::fmt::Display for Schema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, field) in self.fields.iter().enumerate() {
+            write!(f, "{}{field}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
