@@ -58,7 +58,7 @@ fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
 
 #[test]
 fn ndjson_passes_what_nobody_asked_for_byte_for_byte() {
-    let text = "{\"id\": \"a\\u00e9 \\\"x\\\"\", \"x\":[1,2.50] ,\"deep\":{\"k\":[1,{}]}}\r\n\n  {\"x\":[-0.0,1e3],\"id\":null}";
+    let text = "{\"id\": \"a\\u00e9 \\\"x\\\"\", \"x\":[1,2.50] ,\"deep\":{\"k\":[1,{}]}}\r\n\n  {\"x\":[-0.0,1e3],\"id\":null}\n";
     let mut batches = read(text.as_bytes(), &["x"], false).unwrap();
     assert_eq!(f64s(&batches, "x"), [1.0, 2.5, -0.0, 1000.0]);
     batches[0].set_column("y", &[], &[0.1f64, -3.0]).unwrap();
@@ -121,18 +121,20 @@ fn big_endian_input_is_read_right() {
 }
 
 #[test]
-fn a_file_written_here_opens_in_ndarray_npy() {
-    let data = ndarray_npy_bytes();
-    let batches = read(&data, &["x"], false).unwrap();
+fn a_plain_array_by_another_library_is_one_field() {
+    use ndarray_npy::WriteNpyExt;
+    let mut bytes = Vec::new();
+    ndarray::array![[1.0f64, 2.0, 3.0], [4.0, 5.0, 6.0]].write_npy(&mut bytes).unwrap();
+    let batches = read(&bytes, &["x"], false).unwrap();
+    assert_eq!(batches[0].field("x").unwrap(), &Field::new("x", DType::F8, &[3]));
     assert_eq!(f64s(&batches, "x"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
 }
 
-fn ndarray_npy_bytes() -> Vec<u8> {
-    use ndarray_npy::WriteNpyExt;
-    let array = ndarray::array![[1.0f64, 2.0, 3.0], [4.0, 5.0, 6.0]];
-    let mut bytes = Vec::new();
-    array.write_npy(&mut bytes).unwrap();
-    bytes
+#[test]
+fn the_last_line_may_lack_its_newline() {
+    let batches = read(b"{\"x\":1}\n{\"x\":2}", &["x"], false).unwrap();
+    assert_eq!(f64s(&batches, "x"), [1.0, 2.0]);
+    assert_eq!(write(&batches, Encoding::Ndjson), b"{\"x\":1}\n{\"x\":2}\n");
 }
 
 #[test]

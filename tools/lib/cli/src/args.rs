@@ -1,0 +1,183 @@
+//! Arguments: the flags that every tool has, and what a positional argument means.
+
+use anyhow::bail;
+use argh::FromArgs;
+use std::path::{Path, PathBuf};
+
+/// What every tool is told beside its own flags.
+#[derive(Debug, Default)]
+pub struct Common {
+    /// The input file; none is standard input.
+    pub input: Option<PathBuf>,
+    /// `key=value` settings, in order.
+    pub overrides: Vec<String>,
+    /// Where settings come from.
+    pub sources: config::Sources,
+    /// Print the settings and stop.
+    pub show_settings: bool,
+}
+
+/// The flags that [`crate::arguments!`] adds, as they stand on the command line.
+#[doc(hidden)]
+#[derive(Default)]
+pub struct RawCommon {
+    pub config: Option<PathBuf>,
+    pub config_name: Option<String>,
+    pub config_dir: Vec<PathBuf>,
+    pub cfg: bool,
+    pub rest: Vec<String>,
+}
+
+/// Arguments declared with [`crate::arguments!`].
+pub trait Arguments: FromArgs {
+    #[doc(hidden)]
+    fn take_common(&mut self) -> RawCommon;
+}
+
+/// Declares a tool's arguments: its own flags, and those that every tool has.
+#[macro_export]
+macro_rules! arguments {
+    ($(#[$meta:meta])* struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(argh::FromArgs)]
+        struct $name {
+            $($(#[$field_meta])* $field: $type,)*
+            /// settings from this resolved file, for instance params.yaml, instead of composed ones
+            #[argh(option, arg_name = "file")]
+            config: Option<std::path::PathBuf>,
+            /// name of the primary config to compose from (default entropy)
+            #[argh(option, arg_name = "name")]
+            config_name: Option<String>,
+            /// folder of config groups to look in first; may be given several times
+            #[argh(option, arg_name = "folder")]
+            config_dir: Vec<std::path::PathBuf>,
+            /// print the settings and stop
+            #[argh(switch)]
+            cfg: bool,
+            /// an input file (default: standard input) and key=value settings, in any order
+            #[argh(positional, arg_name = "input | key=value")]
+            rest: Vec<String>,
+        }
+
+        impl $crate::Arguments for $name {
+            fn take_common(&mut self) -> $crate::RawCommon {
+                $crate::RawCommon {
+                    config: self.config.take(),
+                    config_name: self.config_name.take(),
+                    config_dir: std::mem::take(&mut self.config_dir),
+                    cfg: self.cfg,
+                    rest: std::mem::take(&mut self.rest),
+                }
+            }
+        }
+    };
+}
+
+impl Common {
+    /// The settings of the tool's own groups, with `flags` (as `key=value`) above the command line's.
+    /// None when they were only to be printed.
+    ///
+    /// # Errors
+    /// One line naming the file or override at fault.
+    pub fn settings(&self, own: &[&str], flags: &[String]) -> anyhow::Result<Option<config::Document>> {
+        let overrides: Vec<String> = self.overrides.iter().chain(flags).cloned().collect();
+        let document = config::compose_for(own, &self.sources, &overrides)?;
+        if self.show_settings {
+            crate::print(&document.to_yaml())?;
+            return Ok(None);
+        }
+        Ok(Some(document))
+    }
+
+    /// Refuses an input file, for a tool that reads none.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn no_input(&self) -> anyhow::Result<()> {
+        match &self.input {
+            Some(path) => bail!("{}: this tool reads no input; settings are key=value", path.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The setting `key=value` for a flag that was given.
+pub fn flag(key: &str, value: &Option<impl std::fmt::Display>) -> Option<String> {
+    value.as_ref().map(|value| format!("{key}={value}"))
+}
+
+pub(crate) enum Parsed<A> {
+    Arguments(A),
+    /// `--help` or `--version`.
+    Text(String),
+}
+
+/// Stands for the argument `-`, which argh would take for a flag; no argument can hold a NUL.
+const DASH: &str = "\0";
+
+pub(crate) fn parse<A: FromArgs>(tool: &str) -> anyhow::Result<Parsed<A>> {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.into_string().map_err(|arg| anyhow::anyhow!("{}: an argument is not UTF-8", arg.display())))
+        .collect::<Result<_, _>>()?;
+    if args == ["--version"] {
+        return Ok(Parsed::Text(format!("{tool} {}\n", env!("CARGO_PKG_VERSION"))));
+    }
+    let args: Vec<&str> = args.iter().map(|arg| if arg == "-" { DASH } else { arg }).collect();
+    match A::from_args(&[tool], &args) {
+        Ok(args) => Ok(Parsed::Arguments(args)),
+        Err(exit) if exit.status.is_ok() => Ok(Parsed::Text(exit.output + "\n")),
+        Err(exit) => bail!("{} (see {tool} --help)", exit.output.replace(DASH, "-").trim()),
+    }
+}
+
+/// Tells the input path from the settings.
+pub(crate) fn common(raw: RawCommon) -> anyhow::Result<Common> {
+    let (overrides, paths): (Vec<_>, Vec<_>) = raw.rest.into_iter().partition(|arg| is_override(arg));
+    let input = match paths.as_slice() {
+        [] => None,
+        [path] => not_dash(Some(PathBuf::from(path))),
+        [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
+    };
+    let sources = config::Sources { config_name: raw.config_name, config_dirs: raw.config_dir, file: raw.config };
+    Ok(Common { input, overrides, sources, show_settings: raw.cfg })
+}
+
+/// `-` is standard input or output.
+pub fn not_dash(path: Option<PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| path != Path::new(DASH))
+}
+
+/// Whether an argument is a setting: `key=value`, `+key=value`, `++key=value`, `~key`, and no path.
+/// A file whose name looks like one can be called `./a=b`.
+fn is_override(arg: &str) -> bool {
+    if arg.starts_with('~') && !arg.starts_with("~/") {
+        return true;
+    }
+    let Some((key, _)) = arg.trim_start_matches('+').split_once('=') else { return false };
+    let word = |c: char| c.is_alphanumeric() || "_-.@/:[]$".contains(c);
+    key.starts_with(|c: char| c.is_alphabetic() || c == '_') && key.chars().all(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_told_from_paths() {
+        for arg in ["rows=10", "+a.b=1", "++a=x", "~a", "~a=1", "data@x.y=line", "model/net=mlp", "k="] {
+            assert!(is_override(arg), "{arg}");
+        }
+        for arg in ["x.npy", "./a=b", "/tmp/a=b", "../a=b", "~/x", "=", "", DASH] {
+            assert!(!is_override(arg), "{arg}");
+        }
+    }
+
+    #[test]
+    fn a_dash_is_standard_input_and_two_files_are_refused() {
+        let raw = |rest: &[&str]| RawCommon { rest: rest.iter().map(ToString::to_string).collect(), ..RawCommon::default() };
+        let parsed = common(raw(&["a=1", DASH, "b=2"])).expect("valid");
+        assert_eq!((parsed.input, parsed.overrides.len()), (None, 2));
+        assert!(common(raw(&["a", "b"])).is_err());
+    }
+}

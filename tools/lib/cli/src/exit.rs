@@ -1,0 +1,55 @@
+//! How a tool ends.
+
+use crate::{Arguments, Common, args};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// The tool ran; what was its answer?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done: exit status 0.
+    Done,
+    /// The work ran and its answer is no, for instance a gate missed: exit status 1.
+    No,
+}
+
+/// Runs a tool: parses its arguments, does `work`, and turns the result into an exit status.
+///
+/// 0 done, 1 the answer is no, 2 bad usage, input or I/O. An error is one line on standard error
+/// that begins with the tool's name. A reader that went away (`| head`) ends the tool quietly.
+pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>) -> ExitCode {
+    let result = match args::parse::<A>(tool) {
+        Ok(args::Parsed::Arguments(mut args)) => {
+            args::common(args.take_common()).and_then(|common| work(args, common))
+        }
+        Ok(args::Parsed::Text(text)) => print(&text).map(|()| Outcome::Done),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::No) => ExitCode::from(1),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let line = format!("{error:#}").lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            // Where standard error is closed there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "{tool}: {line}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes `text` to standard output; unlike `println!`, does not panic when the reader went away.
+///
+/// # Errors
+/// What the operating system says.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = records::Output::create(None)?;
+    output.write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
