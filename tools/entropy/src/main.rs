@@ -1,2 +1,132 @@
-//! placeholder
-fn main() {}
+//! `entropy`: records in, the same records with the Shannon entropy of a field out.
+
+use cli::{Common, Outcome, Streams};
+use kernels::{Base, EntropyOptions};
+use records::{Batch, DType, Element, Encoding};
+use serde::Deserialize;
+use std::{path::PathBuf, process::ExitCode};
+
+cli::arguments! {
+    /// Adds the Shannon entropy of a field of probabilities, -sum p log p, to every row.
+    #[argh(
+        example = "echo '{{\"probs\":[0.5,0.25,0.25]}}' | {command_name} --base 2",
+        note = "The settings are those of config group entropy. A row whose probabilities are negative, \
+                not finite or do not sum to 1 within entropy.tolerance is an error that names the row. \
+                A plain NPY array is taken as the field."
+    )]
+    struct Args {
+        /// the field of probabilities (the setting entropy.field)
+        #[argh(option)]
+        field: Option<String>,
+        /// name of the field to add (the setting entropy.out_field)
+        #[argh(option)]
+        out_field: Option<String>,
+        /// base of the logarithm: e, 2 or 10 (the setting entropy.base)
+        #[argh(option)]
+        base: Option<String>,
+        /// divide each row by its sum first (the setting entropy.normalize)
+        #[argh(switch)]
+        normalize: bool,
+        /// output file, written whole or not at all (default: standard output)
+        #[argh(option, short = 'o')]
+        out: Option<PathBuf>,
+        /// encoding of the output: npy or ndjson (default: by the output file's name, otherwise the input's)
+        #[argh(option)]
+        to: Option<Encoding>,
+        /// element type of NDJSON's numbers: f4 or f8 (default f8)
+        #[argh(option)]
+        dtype: Option<DType>,
+        /// the number of rows that must come
+        #[argh(option)]
+        expect_rows: Option<u64>,
+        /// number of threads (default: all cores)
+        #[argh(option)]
+        threads: Option<usize>,
+    }
+}
+
+/// Config group `entropy`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    field: String,
+    out_field: String,
+    base: BaseName,
+    normalize: bool,
+    tolerance: f64,
+}
+
+/// A base as YAML has it: a name or a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum BaseName {
+    Number(u64),
+    Name(String),
+}
+
+impl BaseName {
+    fn base(&self) -> anyhow::Result<Base> {
+        match self {
+            Self::Name(name) if name == "e" => Ok(Base::E),
+            Self::Number(2) => Ok(Base::Two),
+            Self::Number(10) => Ok(Base::Ten),
+            Self::Number(other) => anyhow::bail!("entropy.base: {other}; expected e, 2 or 10"),
+            Self::Name(other) => anyhow::bail!("entropy.base: {other}; expected e, 2 or 10"),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run("entropy", work)
+}
+
+fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+    cli::use_threads(args.threads)?;
+    let flags = [
+        cli::flag("field", &args.field),
+        cli::flag("out_field", &args.out_field),
+        cli::flag("base", &args.base),
+        cli::flag("normalize", &args.normalize.then_some(true)),
+    ];
+    let flags: Vec<String> = flags.into_iter().flatten().collect();
+    let Some(document) = common.settings(&["entropy"], &flags)? else { return Ok(Outcome::Done) };
+    let settings: Settings = document.section("entropy")?;
+    let Settings { normalize, tolerance, .. } = settings;
+    anyhow::ensure!(tolerance >= 0.0, "entropy.tolerance: {tolerance}; expected at least 0");
+    let options = EntropyOptions { base: settings.base.base()?, normalize, tolerance };
+    let streams = Streams {
+        input: common.input,
+        output: args.out,
+        to: args.to,
+        float: args.dtype,
+        expect_rows: args.expect_rows,
+    };
+    streams.filter(&[&settings.field], Some(&settings.out_field), |batch| {
+        let field = batch.field(&settings.field)?;
+        if field.shape.len() != 1 {
+            return Err(batch.wrong_shape(field, "a vector of probabilities").into());
+        }
+        match field.dtype {
+            DType::F4 => add_entropy::<f32>(batch, &settings, &options),
+            DType::F8 => add_entropy::<f64>(batch, &settings, &options),
+            _ => Err(batch.wrong_dtype(field, "f4 or f8").into()),
+        }
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn add_entropy<T: Element + kernels::Real>(
+    batch: &mut Batch,
+    settings: &Settings,
+    options: &EntropyOptions,
+) -> anyhow::Result<()> {
+    let width = batch.field(&settings.field)?.elements();
+    let mut probs: Vec<T> = Vec::new(); // [rows, width]
+    batch.column(&settings.field, &mut probs)?;
+    let mut entropy = vec![T::zeroed(); batch.rows()]; // [rows]
+    kernels::entropy_rows(&probs, width, options, &mut entropy).map_err(|e| {
+        let hint = if e.is_not_normalized() { " (use --normalize)" } else { "" };
+        batch.place(e.row()).error(format!("field {:?} {e}{hint}", settings.field))
+    })?;
+    Ok(batch.set_column(&settings.out_field, &[], &entropy)?)
+}

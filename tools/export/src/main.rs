@@ -1,2 +1,71 @@
-//! placeholder
-fn main() {}
+//! `export`: a run folder in, an ONNX model out.
+
+mod check;
+mod graph;
+
+use anyhow::{Context, ensure};
+use cli::{Common, Outcome};
+use nets::Model;
+use serde::Deserialize;
+use std::{path::PathBuf, process::ExitCode};
+
+cli::arguments! {
+    /// Writes the model of a run folder as ONNX, after comparing it with candle on the same rows.
+    #[argh(
+        example = "{command_name} runs/entropy -o models/entropy.onnx",
+        note = "The input is the run folder that train wrote. The settings are those of config group \
+                export. The batch axis is dynamic; input scaling, if the model has it, is part of the \
+                graph; names and shapes are in the model's metadata. Exit status 1 means that the two \
+                disagree by more than export.tolerance; the file is then not written. In a shell, where \
+                export is a builtin, call it as pipegrad export."
+    )]
+    struct Args {
+        /// output file (default: model.onnx in the run folder)
+        #[argh(option, short = 'o')]
+        out: Option<PathBuf>,
+    }
+}
+
+/// Config group `export`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Version of ONNX's standard operators.
+    pub opset: i64,
+    /// Largest difference from candle, relative to the larger of 1 and the value.
+    pub tolerance: f64,
+    /// Rows that are compared.
+    pub check_rows: usize,
+    /// ONNX Runtime's library; none searches for it.
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// Operators as they are used here exist from opset 13 on; the newest that ONNX 1.23 knows is 27.
+const OPSETS: std::ops::RangeInclusive<i64> = 13..=27;
+
+fn main() -> ExitCode {
+    cli::run("export", work)
+}
+
+fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+    let Some(document) = common.settings(&["export"], &[])? else { return Ok(Outcome::Done) };
+    let settings: Settings = document.section("export")?;
+    ensure!(OPSETS.contains(&settings.opset), "export.opset: {}; expected 13 to 27", settings.opset);
+    ensure!(settings.tolerance >= 0.0, "export.tolerance: {}; expected at least 0", settings.tolerance);
+    ensure!(settings.check_rows > 0, "export.check_rows: 0; at least 1 is needed");
+    let folder = common.input.context("name the run folder, for instance runs/entropy")?;
+    let model = Model::read(&folder.join("model.safetensors"))?;
+    let bytes = graph::build(&model, settings.opset)?;
+    let rows = check::rows(&model, &folder, settings.check_rows)?;
+    let worst = check::largest_difference(&model, &bytes, &rows, &settings)?;
+    if worst > settings.tolerance {
+        let tolerance = settings.tolerance;
+        return Ok(Outcome::No(format!("ONNX and candle differ by {worst:e}, more than export.tolerance = {tolerance:e}")));
+    }
+    let path = cli::not_dash(args.out).unwrap_or_else(|| folder.join("model.onnx"));
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+    }
+    records::write_file(&path, &bytes)?;
+    Ok(Outcome::Done)
+}

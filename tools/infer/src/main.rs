@@ -1,2 +1,110 @@
-//! placeholder
-fn main() {}
+//! `infer`: records in, the same records with a prediction out.
+
+use anyhow::ensure;
+use cli::{Common, Outcome, Streams};
+use records::{Batch, Encoding};
+use runtime::{Options, Session};
+use serde::Deserialize;
+use std::{path::PathBuf, process::ExitCode};
+
+cli::arguments! {
+    /// Runs an ONNX model on records and adds its output as a field.
+    #[argh(
+        example = "gen-data rows=3 seed=1 | {command_name} --model models/entropy.onnx",
+        note = "The settings are those of config group infer. The model reads the field that its input \
+                is named after. NDJSON numbers are taken as float32."
+    )]
+    struct Args {
+        /// the model, an .onnx file
+        #[argh(option, short = 'm')]
+        model: PathBuf,
+        /// output file, written whole or not at all (default: standard output)
+        #[argh(option, short = 'o')]
+        out: Option<PathBuf>,
+        /// encoding of the output: npy or ndjson (default: by the output file's name, otherwise the input's)
+        #[argh(option)]
+        to: Option<Encoding>,
+        /// name of the field to add (the setting infer.out_field)
+        #[argh(option)]
+        out_field: Option<String>,
+        /// the number of rows that must come
+        #[argh(option)]
+        expect_rows: Option<u64>,
+        /// threads that the model runs on; 0 is one a core (the setting infer.threads)
+        #[argh(option)]
+        threads: Option<usize>,
+    }
+}
+
+/// Config group `infer`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    batch_size: usize,
+    threads: usize,
+    out_field: String,
+    onnxruntime: Option<PathBuf>,
+}
+
+/// `data` is read for this one key: the other tools' settings of the group are theirs.
+#[derive(Deserialize)]
+struct DataSettings {
+    #[serde(default)]
+    pull: bool,
+}
+
+fn main() -> ExitCode {
+    cli::run("infer", work)
+}
+
+fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+    let flags = [cli::flag("infer.out_field", &args.out_field), cli::flag("infer.threads", &args.threads)];
+    let flags: Vec<String> = flags.into_iter().flatten().collect();
+    let Some(document) = common.settings(&["infer", "data"], &flags)? else { return Ok(Outcome::Done) };
+    let settings: Settings = document.section("infer")?;
+    ensure!(settings.batch_size > 0, "infer.batch_size: 0; at least 1 is needed");
+    let DataSettings { pull } = document.section("data")?;
+
+    let options = Options { library: settings.onnxruntime.as_deref(), threads: settings.threads };
+    let mut session = Session::open(&args.model, &options)?;
+    let input = cli::open_or_pull(common.input.as_deref(), pull)?;
+    let streams = Streams { output: args.out, to: args.to, expect_rows: args.expect_rows, ..Streams::default() };
+    let field = session.input().name.clone();
+    let mut buffers = Buffers::default();
+    streams.filter_from(input, &[&field], Some(&settings.out_field), |batch| {
+        predict(batch, &field, &settings, &mut session, &mut buffers)
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Kept from batch to batch, so that memory is taken once.
+#[derive(Default)]
+struct Buffers {
+    inputs: Vec<f32>,
+    outputs: Vec<f32>,
+    predictions: Vec<f32>,
+}
+
+fn predict(
+    batch: &mut Batch,
+    field: &str,
+    settings: &Settings,
+    session: &mut Session,
+    buffers: &mut Buffers,
+) -> anyhow::Result<()> {
+    let shape = batch.field(field)?.shape.clone();
+    if !session.input().accepts(&shape) {
+        let expected = session.input().row_shape.iter().map(|dim| dim.map_or("any".into(), |dim| dim.to_string()));
+        let expected = format!("[{}] by the model", expected.collect::<Vec<_>>().join(","));
+        return Err(batch.wrong_shape(batch.field(field)?, &expected).into());
+    }
+    batch.column_f32(field, &mut buffers.inputs)?;
+    buffers.predictions.clear();
+    let width: usize = shape.iter().product();
+    let mut row_shape = Vec::new();
+    for inputs in buffers.inputs.chunks(settings.batch_size * width) {
+        row_shape = session.run(inputs.len() / width, &shape, inputs, &mut buffers.outputs)?;
+        buffers.predictions.extend_from_slice(&buffers.outputs);
+    }
+    Ok(batch.set_column(&settings.out_field, &row_shape, &buffers.predictions)?)
+}

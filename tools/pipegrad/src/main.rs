@@ -1,2 +1,80 @@
-//! placeholder
-fn main() {}
+//! `pipegrad`: the front command. `pipegrad train …` runs the tool `train`, wherever its name would
+//! mean something else to the shell (`export` is a builtin of most).
+
+use std::{
+    env,
+    ffi::OsStr,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+/// The tools, and what each turns into what.
+const TOOLS: [(&str, &str); 8] = [
+    ("compose", "settings -> one resolved YAML document"),
+    ("gen-data", "nothing -> records of random data"),
+    ("entropy", "records -> records with the entropy of a field"),
+    ("relu", "records -> records with max(0, x) of a field"),
+    ("train", "records -> run events, and a run folder"),
+    ("export", "run folder -> ONNX model"),
+    ("infer", "records -> records with a model's prediction"),
+    ("score", "records with predictions -> metrics"),
+];
+
+fn main() -> ExitCode {
+    let mut args = env::args_os().skip(1);
+    match args.next() {
+        None => usage(),
+        Some(name) if name == "--help" || name == "help" => usage(),
+        Some(name) if name == "--version" => say(&format!("pipegrad {}\n", env!("CARGO_PKG_VERSION"))),
+        Some(name) => match TOOLS.iter().find(|(tool, _)| name == *tool) {
+            Some((tool, _)) => run(&locate(tool), args),
+            None => {
+                let known: Vec<_> = TOOLS.iter().map(|(tool, _)| *tool).collect();
+                complain(&format!("no tool {:?}; there is {}", name.display().to_string(), known.join(", ")))
+            }
+        },
+    }
+}
+
+/// The tool beside this program, or else the one on PATH.
+fn locate(tool: &str) -> PathBuf {
+    let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(tool)));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| Path::new(tool).to_owned())
+}
+
+/// Becomes the tool: its streams, its signals and its exit status are this process's own.
+#[cfg(unix)]
+fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> ExitCode {
+    use std::os::unix::process::CommandExt;
+    let error = Command::new(program).args(args).exec();
+    complain(&format!("{}: {error}", program.display()))
+}
+
+#[cfg(not(unix))]
+fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> ExitCode {
+    match Command::new(program).args(args).status() {
+        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2).into(),
+        Err(error) => complain(&format!("{}: {error}", program.display())),
+    }
+}
+
+fn usage() -> ExitCode {
+    let mut text = String::from("Usage: pipegrad <tool> [<arguments>]\n\nNeural nets from small Unix tools.\n\nTools:\n");
+    for (tool, does) in TOOLS {
+        text.push_str(&format!("  {tool:<10}{does}\n"));
+    }
+    text.push_str("\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each.\n");
+    say(&text)
+}
+
+fn say(text: &str) -> ExitCode {
+    // A reader that went away needs no help.
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn complain(problem: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "pipegrad: {problem}");
+    ExitCode::from(2)
+}

@@ -1,2 +1,97 @@
-//! placeholder
-fn main() {}
+//! `score`: records with target and prediction in, metrics out.
+
+mod classification;
+mod gate;
+mod regression;
+
+use anyhow::Context;
+use cli::{Common, Outcome};
+use gate::Gate;
+use records::{Batch, Input, ReadOptions, Reader};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::{path::PathBuf, process::ExitCode};
+
+cli::arguments! {
+    /// Scores predictions: MSE, MAE and R2, or accuracy and cross-entropy, as one JSON object.
+    #[argh(
+        example = "echo '{{\"entropy\":1.0,\"prediction\":0.9}}' | {command_name} --fail-if 'mse>0.1'",
+        note = "The settings are those of config group score; score=classification expects a class \
+                index as target and class probabilities or logits as prediction. A metric that is not \
+                defined (R2 where the target never varies) is null."
+    )]
+    struct Args {
+        /// output file for the metrics (default: standard output)
+        #[argh(option, short = 'o')]
+        out: Option<PathBuf>,
+        /// exit with status 1 if this holds, for instance mse>0.01; may be given several times
+        #[argh(option)]
+        fail_if: Vec<Gate>,
+        /// also write the columns actual,predicted to this CSV file, for DVC's confusion plot
+        #[argh(option)]
+        confusion: Option<PathBuf>,
+        /// the number of rows that must come
+        #[argh(option)]
+        expect_rows: Option<u64>,
+    }
+}
+
+/// Config group `score`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    task: Task,
+    target_field: String,
+    prediction_field: String,
+    /// For classification.
+    prediction: Option<classification::Prediction>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum Task {
+    Regression,
+    Classification,
+}
+
+/// What a task measures.
+trait Metrics {
+    /// Takes a batch into account: targets `[rows × target width]`, predictions `[rows × prediction width]`.
+    fn add(&mut self, batch: &Batch, targets: &[f64], predictions: &[f64]) -> anyhow::Result<()>;
+    /// The metrics by name.
+    fn finish(self: Box<Self>) -> anyhow::Result<Map<String, Value>>;
+}
+
+fn main() -> ExitCode {
+    cli::run("score", work)
+}
+
+fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+    let Some(document) = common.settings(&["score"], &[])? else { return Ok(Outcome::Done) };
+    let settings: Settings = document.section("score")?;
+    let fields = [settings.target_field.as_str(), settings.prediction_field.as_str()];
+    let options = ReadOptions { expect_rows: args.expect_rows, ..ReadOptions::floats(&fields) };
+    let mut reader = Reader::open(Input::open(common.input.as_deref())?, &options)?;
+    let mut metrics: Box<dyn Metrics> = match settings.task {
+        Task::Regression => {
+            anyhow::ensure!(args.confusion.is_none(), "--confusion: only classification has a confusion matrix");
+            Box::new(regression::Errors::new(&settings))
+        }
+        Task::Classification => Box::new(classification::Hits::new(&settings, args.confusion)?),
+    };
+    let (mut batch, mut targets, mut predictions) = (Batch::new(), Vec::new(), Vec::new());
+    while reader.read(&mut batch)? {
+        batch.column_f64(&settings.target_field, &mut targets)?;
+        batch.column_f64(&settings.prediction_field, &mut predictions)?;
+        metrics.add(&batch, &targets, &predictions)?;
+    }
+    let metrics = metrics.finish()?;
+    let failed = args.fail_if.iter().filter_map(|gate| gate.failure(&metrics).transpose());
+    let failed = failed.collect::<anyhow::Result<Vec<_>>>()?;
+    let text = serde_json::to_string_pretty(&metrics)? + "\n";
+    match cli::not_dash(args.out) {
+        Some(path) => records::write_file(&path, text.as_bytes()).context("the metrics")?,
+        None => cli::print(&text)?,
+    }
+    Ok(if failed.is_empty() { Outcome::Done } else { Outcome::No(failed.join("; ")) })
+}

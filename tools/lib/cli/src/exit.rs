@@ -7,12 +7,12 @@ use std::{
 };
 
 /// The tool ran; what was its answer?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Done: exit status 0.
     Done,
-    /// The work ran and its answer is no, for instance a gate missed: exit status 1.
-    No,
+    /// The work ran and its answer is no, for instance a gate missed: exit status 1, and one line why.
+    No(String),
 }
 
 /// Runs a tool: parses its arguments, does `work`, and turns the result into an exit status.
@@ -29,15 +29,22 @@ pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Res
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::No) => ExitCode::from(1),
+        Ok(Outcome::No(why)) => {
+            complain(tool, &why);
+            ExitCode::from(1)
+        }
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let line = format!("{error:#}").lines().map(str::trim).collect::<Vec<_>>().join(" ");
-            // Where standard error is closed there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "{tool}: {line}");
+            complain(tool, &format!("{error:#}"));
             ExitCode::from(2)
         }
     }
+}
+
+/// One line on standard error; where that is closed there is nobody left to tell.
+fn complain(tool: &str, problem: &str) {
+    let line = problem.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let _ = writeln!(io::stderr(), "{tool}: {line}");
 }
 
 /// Writes `text` to standard output; unlike `println!`, does not panic when the reader went away.

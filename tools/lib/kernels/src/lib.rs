@@ -1,4 +1,5 @@
 //! placeholder
 
 pub mod matmul;
+pub mod metrics;
 pub mod random;

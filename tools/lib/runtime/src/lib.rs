@@ -1,1 +1,153 @@
-//! placeholder
+//! Running models: one [`Session`], for now over ONNX Runtime.
+
+mod library;
+
+use ort::{
+    environment::Environment,
+    session::{Session as OrtSession, builder::GraphOptimizationLevel},
+    value::{Outlet, TensorElementType, TensorRef, ValueType},
+};
+use std::path::Path;
+
+/// What can go wrong with a model at run time. Displays as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// ONNX Runtime's library is not there or not usable.
+    #[error(
+        "ONNX Runtime's library is missing{0}; install it (make setup, or pip install onnxruntime) or name it \
+         with the setting onnxruntime or with ORT_DYLIB_PATH"
+    )]
+    Library(String),
+    /// The model cannot be loaded or run.
+    #[error("{path}: {problem}")]
+    Model {
+        /// The model file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// What this library's fallible functions return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// How a session runs.
+#[derive(Debug, Clone, Default)]
+pub struct Options<'a> {
+    /// ONNX Runtime's library; none searches for it.
+    pub library: Option<&'a Path>,
+    /// Threads for one run; 0 is one a core.
+    pub threads: usize,
+}
+
+/// A float32 input or output of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// Its name in the graph.
+    pub name: String,
+    /// Its shape without the batch axis; none where the graph leaves a dimension open.
+    pub row_shape: Vec<Option<usize>>,
+}
+
+impl TensorSpec {
+    /// Whether a row of `shape` fits.
+    pub fn accepts(&self, shape: &[usize]) -> bool {
+        shape.len() == self.row_shape.len() && self.row_shape.iter().zip(shape).all(|(want, &dim)| want.is_none_or(|want| want == dim))
+    }
+}
+
+/// A loaded model with one float32 input and one float32 output, both with a batch axis first.
+pub struct Session {
+    path: String,
+    session: OrtSession,
+    input: TensorSpec,
+    output: TensorSpec,
+    /// Kept for as long as the session lives.
+    _environment: Environment,
+}
+
+impl Session {
+    /// Loads the model at `path`.
+    ///
+    /// # Errors
+    /// When the library is missing, the file is no model, or the model has other inputs and outputs.
+    pub fn open(path: &Path, options: &Options<'_>) -> Result<Self> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|e| Error::Model { path: name.clone(), problem: e.to_string() })?;
+        Self::from_bytes(&name, &bytes, options)
+    }
+
+    /// Loads a model from memory; messages call it `name`.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub fn from_bytes(name: &str, bytes: &[u8], options: &Options<'_>) -> Result<Self> {
+        let environment = library::load(options.library)?;
+        let model = |problem: String| Error::Model { path: name.into(), problem };
+        let session = commit(&environment, bytes, options).map_err(|e| model(one_line(&e)))?;
+        let input = only(session.inputs(), "input").map_err(model)?;
+        let output = only(session.outputs(), "output").map_err(model)?;
+        Ok(Self { path: name.into(), session, input, output, _environment: environment })
+    }
+
+    /// The model's input.
+    pub fn input(&self) -> &TensorSpec {
+        &self.input
+    }
+
+    /// The model's output.
+    pub fn output(&self) -> &TensorSpec {
+        &self.output
+    }
+
+    /// Runs `rows` rows of `row_shape`; `inputs` is `[rows, row_shape…]`. Returns the outputs
+    /// `[rows, output shape…]` and the shape of one output row.
+    ///
+    /// # Errors
+    /// When the model refuses, or returns another number of rows.
+    pub fn run(&mut self, rows: usize, row_shape: &[usize], inputs: &[f32], outputs: &mut Vec<f32>) -> Result<Vec<usize>> {
+        let shape: Vec<usize> = std::iter::once(rows).chain(row_shape.iter().copied()).collect();
+        let failed = |problem: String| Error::Model { path: self.path.clone(), problem };
+        let tensor = TensorRef::from_array_view((shape, inputs)).map_err(|e| failed(one_line(&e)))?;
+        let results = self.session.run(ort::inputs![tensor]).map_err(|e| failed(one_line(&e)))?;
+        let (shape, values) = results[0].try_extract_tensor::<f32>().map_err(|e| failed(one_line(&e)))?;
+        let shape: Vec<usize> = shape.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect();
+        match shape.split_first() {
+            Some((&count, row_shape)) if count == rows => {
+                outputs.clear();
+                outputs.extend_from_slice(values);
+                Ok(row_shape.to_vec())
+            }
+            _ => Err(failed(format!("{rows} rows went in and an output of shape {shape:?} came out"))),
+        }
+    }
+}
+
+fn commit(environment: &Environment, bytes: &[u8], options: &Options<'_>) -> ort::Result<OrtSession> {
+    let builder = OrtSession::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(options.threads)?
+        // The same bytes on every run.
+        .with_deterministic_compute(true)?;
+    // A spinning pool burns the processor time of the tools on either side of the pipe.
+    let mut builder = builder.with_intra_op_spinning(false)?;
+    builder.commit_from_memory(bytes)
+}
+
+/// The one float32 tensor of `outlets`.
+fn only(outlets: &[Outlet], kind: &str) -> std::result::Result<TensorSpec, String> {
+    let [outlet] = outlets else {
+        return Err(format!("the model has {} {kind}s, expected 1", outlets.len()));
+    };
+    match outlet.dtype() {
+        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } if !shape.is_empty() => Ok(TensorSpec {
+            name: outlet.name().into(),
+            row_shape: shape.iter().skip(1).map(|&dim| usize::try_from(dim).ok()).collect(),
+        }),
+        other => Err(format!("{kind} {:?} is {other}, expected a float32 tensor with a batch axis", outlet.name())),
+    }
+}
+
+fn one_line(error: &dyn std::fmt::Display) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}

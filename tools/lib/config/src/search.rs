@@ -1,0 +1,101 @@
+//! Where config files are looked for.
+
+use crate::error::{Error, Result};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{ErrorKind, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The embedded copy of the repository's `configs/`: path below it, text.
+static BUILTIN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
+
+/// The folder that is searched when it exists.
+const LOCAL: &str = "configs";
+/// What file names of the embedded copy begin with.
+const BUILTIN_NAME: &str = "builtin:";
+const EXTENSION: &str = ".yaml";
+/// Bytes a config file may have; one has a few kilobytes, so a longer one is a mistaken path.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// A file that was read, under the name that errors call it by.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub name: Arc<str>,
+    pub text: String,
+}
+
+/// Folders of config groups, first hit wins: those given, then `./configs`, then the embedded copy.
+#[derive(Debug)]
+pub(crate) struct SearchPath {
+    folders: Vec<PathBuf>,
+}
+
+impl SearchPath {
+    /// # Errors
+    /// When one of the folders given is not a folder.
+    pub fn new(given: &[PathBuf]) -> Result<Self> {
+        if let Some(bad) = given.iter().find(|folder| !folder.is_dir()) {
+            return Err(Error::new(format!("{}: no such folder of configs", bad.display())));
+        }
+        let local = Some(PathBuf::from(LOCAL)).filter(|folder| folder.is_dir());
+        Ok(Self { folders: given.iter().cloned().chain(local).collect() })
+    }
+
+    /// The config `path` (`data/line`, with or without its extension), or None where there is none.
+    pub fn read(&self, path: &str) -> Result<Option<Source>> {
+        let file = if path.ends_with(EXTENSION) { path.to_owned() } else { path.to_owned() + EXTENSION };
+        for folder in &self.folders {
+            if let Some(source) = read_file(&folder.join(&file))? {
+                return Ok(Some(source));
+            }
+        }
+        let builtin = BUILTIN.iter().find(|(name, _)| *name == file);
+        Ok(builtin.map(|(name, text)| Source { name: format!("{BUILTIN_NAME}{name}").into(), text: (*text).to_owned() }))
+    }
+
+    /// Whether `group` is a folder anywhere on the path.
+    pub fn has_group(&self, group: &str) -> bool {
+        let prefix = format!("{group}/");
+        self.folders.iter().any(|folder| folder.join(group).is_dir())
+            || BUILTIN.iter().any(|(name, _)| name.starts_with(&prefix))
+    }
+
+    /// The names of the configs directly in `group`; the empty group holds the primary configs.
+    pub fn options(&self, group: &str) -> BTreeSet<String> {
+        let mut options = BTreeSet::new();
+        for folder in &self.folders {
+            // A folder that cannot be listed has nothing to offer; its files are still read by name.
+            let Ok(entries) = folder.join(group).read_dir() else { continue };
+            let files = entries.flatten().filter(|entry| entry.path().is_file());
+            options.extend(files.filter_map(|entry| option_name(&entry.file_name().to_string_lossy())));
+        }
+        let prefix = if group.is_empty() { String::new() } else { format!("{group}/") };
+        options.extend(BUILTIN.iter().filter_map(|(name, _)| option_name(name.strip_prefix(&prefix)?)));
+        options
+    }
+}
+
+fn option_name(file: &str) -> Option<String> {
+    file.strip_suffix(EXTENSION).filter(|name| !name.contains('/')).map(str::to_owned)
+}
+
+/// Reads a file that may be absent.
+pub(crate) fn read_file(path: &Path) -> Result<Option<Source>> {
+    let name: Arc<str> = path.to_string_lossy().into();
+    let failed = |what: &dyn std::fmt::Display| Error::new(format!("{name}: {what}"));
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) => return Err(failed(&error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(failed(&"longer than a config may be (16 MiB)"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| failed(&"not UTF-8"))?;
+    Ok(Some(Source { name, text }))
+}

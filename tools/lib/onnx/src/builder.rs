@@ -1,0 +1,139 @@
+//! Putting a graph together, node by node.
+
+use crate::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType, tensor_proto::DataType,
+    tensor_shape_proto, type_proto,
+};
+use prost::Message;
+
+/// What a model says of itself.
+#[derive(Debug, Clone)]
+pub struct ModelInfo {
+    /// Version of the standard operators.
+    pub opset: i64,
+    /// One paragraph for a reader.
+    pub description: String,
+    /// Keys and values for programs, in this order.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// A graph that grows in execution order.
+#[derive(Debug, Default)]
+pub struct GraphBuilder {
+    graph: GraphProto,
+}
+
+impl GraphBuilder {
+    /// An empty graph.
+    pub fn new(name: &str) -> Self {
+        Self { graph: GraphProto { name: Some(name.into()), ..GraphProto::default() } }
+    }
+
+    /// A float32 input `[batch, shape…]` whose first dimension is free; returns its name.
+    pub fn input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
+        self.graph.input.push(batched(name, shape, doc));
+        name.into()
+    }
+
+    /// Declares `name` as a float32 output `[batch, shape…]`.
+    pub fn output(&mut self, name: &str, shape: &[usize], doc: &str) {
+        self.graph.output.push(batched(name, shape, doc));
+    }
+
+    /// A float32 constant; returns its name.
+    pub fn weights(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(name, DataType::Float, shape, bytes)
+    }
+
+    /// A one-dimensional int64 constant, as shapes and axes are given; returns its name.
+    pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(name, DataType::Int64, &[values.len()], bytes)
+    }
+
+    fn constant(&mut self, name: &str, dtype: DataType, shape: &[usize], bytes: Vec<u8>) -> String {
+        self.graph.initializer.push(TensorProto {
+            name: Some(name.into()),
+            dims: shape.iter().map(|&dim| dim as i64).collect(),
+            data_type: Some(dtype.into()),
+            raw_data: Some(bytes.into()),
+            ..TensorProto::default()
+        });
+        name.into()
+    }
+
+    /// Adds a node with one output, called `output`; returns that name.
+    pub fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[(&str, i64)]) -> String {
+        let attribute = |&(name, value): &(&str, i64)| AttributeProto {
+            name: Some(name.into()),
+            i: Some(value),
+            r#type: Some(AttributeType::Int.into()),
+            ..AttributeProto::default()
+        };
+        self.graph.node.push(NodeProto {
+            name: Some(output.into()),
+            op_type: Some(op.into()),
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output.into()],
+            attribute: attributes.iter().map(attribute).collect(),
+            ..NodeProto::default()
+        });
+        output.into()
+    }
+
+    /// The model as the bytes of an `.onnx` file; the same graph gives the same bytes.
+    pub fn to_bytes(self, info: &ModelInfo) -> Vec<u8> {
+        let property = |(key, value): &(String, String)| StringStringEntryProto {
+            key: Some(key.clone()),
+            value: Some(value.clone()),
+        };
+        let model = ModelProto {
+            ir_version: Some(ir_version(info.opset)),
+            opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(info.opset) }],
+            producer_name: Some("pipegrad".into()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+            doc_string: Some(info.description.clone()),
+            metadata_props: info.metadata.iter().map(property).collect(),
+            graph: Some(self.graph),
+            ..ModelProto::default()
+        };
+        model.encode_to_vec()
+    }
+}
+
+/// The oldest file format version that may hold an operator set, so that old runtimes read the file
+/// (the table in ONNX's `docs/Versioning.md`).
+fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..=8 => 3,
+        9 => 4,
+        10 => 5,
+        11 => 6,
+        12..=14 => 7,
+        15..=18 => 8,
+        19..=20 => 9,
+        21..=22 => 10,
+        23 => 11,
+        24 => 12,
+        _ => 13,
+    }
+}
+
+fn batched(name: &str, shape: &[usize], doc: &str) -> ValueInfoProto {
+    use tensor_shape_proto::{Dimension, dimension::Value};
+    let dimension = |value| Dimension { value: Some(value), ..Dimension::default() };
+    let batch = dimension(Value::DimParam("batch".into()));
+    let dims = std::iter::once(batch).chain(shape.iter().map(|&dim| dimension(Value::DimValue(dim as i64))));
+    let tensor = type_proto::Tensor {
+        elem_type: Some(DataType::Float.into()),
+        shape: Some(TensorShapeProto { dim: dims.collect() }),
+    };
+    ValueInfoProto {
+        name: Some(name.into()),
+        doc_string: Some(doc.into()),
+        r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() }),
+        ..ValueInfoProto::default()
+    }
+}

@@ -1,0 +1,113 @@
+//! How often, and how surely, the right class was predicted.
+
+use crate::{Metrics, Settings};
+use anyhow::{Context, ensure};
+use records::{Batch, Output};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+/// What the prediction field holds, for each class.
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Prediction {
+    Probabilities,
+    Logits,
+}
+
+/// Accuracy, cross-entropy and the confusion matrix.
+pub struct Hits {
+    target_field: String,
+    prediction_field: String,
+    prediction: Prediction,
+    rows: u64,
+    hits: u64,
+    cross_entropy: f64,
+    /// `confusion[actual][predicted]`, rows.
+    confusion: Vec<Vec<u64>>,
+    pairs: Option<Output>,
+}
+
+impl Hits {
+    /// With `pairs`, the classes of each row go to that CSV file.
+    pub fn new(settings: &Settings, pairs: Option<PathBuf>) -> anyhow::Result<Self> {
+        let prediction = settings.prediction.context("score.prediction: missing; expected probabilities or logits")?;
+        let mut pairs = pairs.map(|path| Output::create(Some(&path))).transpose()?;
+        if let Some(pairs) = &mut pairs {
+            pairs.write_all(b"actual,predicted\n")?;
+        }
+        Ok(Self {
+            target_field: settings.target_field.clone(),
+            prediction_field: settings.prediction_field.clone(),
+            prediction,
+            rows: 0,
+            hits: 0,
+            cross_entropy: 0.0,
+            confusion: Vec::new(),
+            pairs,
+        })
+    }
+
+    fn add_row(&mut self, target: f64, scores: &[f64]) -> Result<(usize, usize), String> {
+        let classes = scores.len();
+        let actual = target as usize;
+        if actual as f64 != target || actual >= classes {
+            return Err(format!("target {target} is no class from 0 to {}", classes - 1));
+        }
+        if let Some(bad) = scores.iter().position(|score| !score.is_finite()) {
+            return Err(format!("the prediction for class {bad} is {}", scores[bad]));
+        }
+        if let Some(bad) = scores.iter().position(|score| self.prediction == Prediction::Probabilities && *score < 0.0) {
+            return Err(format!("class {bad} has probability {} (score.prediction=logits?)", scores[bad]));
+        }
+        // The first of equals, as NumPy's argmax.
+        let predicted = (1..classes).fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
+        self.cross_entropy += match self.prediction {
+            Prediction::Probabilities => -scores[actual].max(f64::MIN_POSITIVE).ln(),
+            Prediction::Logits => {
+                let max = scores[predicted];
+                max + scores.iter().map(|score| (score - max).exp()).sum::<f64>().ln() - scores[actual]
+            }
+        };
+        self.rows += 1;
+        self.hits += u64::from(actual == predicted);
+        self.confusion.resize(classes, vec![0; classes]);
+        self.confusion[actual][predicted] += 1;
+        Ok((actual, predicted))
+    }
+}
+
+impl Metrics for Hits {
+    fn add(&mut self, batch: &Batch, targets: &[f64], predictions: &[f64]) -> anyhow::Result<()> {
+        let target = batch.field(&self.target_field)?;
+        if target.elements() != 1 {
+            return Err(batch.wrong_shape(target, "one class index").into());
+        }
+        let prediction = batch.field(&self.prediction_field)?;
+        if prediction.elements() < 2 {
+            return Err(batch.wrong_shape(prediction, "a number for each of at least two classes").into());
+        }
+        let mut csv = String::new();
+        for (row, (&target, scores)) in targets.iter().zip(predictions.chunks_exact(prediction.elements())).enumerate() {
+            let (actual, predicted) = self.add_row(target, scores).map_err(|e| batch.place(row).error(e))?;
+            csv.push_str(&format!("{actual},{predicted}\n"));
+        }
+        if let Some(pairs) = &mut self.pairs {
+            pairs.write_all(csv.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> anyhow::Result<Map<String, Value>> {
+        ensure!(self.rows > 0, "no rows");
+        self.pairs.map(Output::finish).transpose()?;
+        let rows = self.rows as f64;
+        let metrics = json!({
+            "rows": self.rows,
+            "accuracy": self.hits as f64 / rows,
+            "cross_entropy": self.cross_entropy / rows,
+            "confusion_matrix": self.confusion,
+        });
+        Ok(metrics.as_object().cloned().unwrap_or_default())
+    }
+}

@@ -1,0 +1,79 @@
+//! Conditions on metrics under which a pipeline must stop.
+
+use anyhow::{Context, bail};
+use serde_json::{Map, Value};
+use std::str::FromStr;
+
+/// `metric comparison number`, for instance `mse>0.01`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    metric: String,
+    comparison: Comparison,
+    limit: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Comparison {
+    AtLeast,
+    AtMost,
+    Above,
+    Below,
+}
+
+/// The two-character ones first: `>=` starts with `>`.
+const COMPARISONS: [(&str, Comparison); 4] =
+    [(">=", Comparison::AtLeast), ("<=", Comparison::AtMost), (">", Comparison::Above), ("<", Comparison::Below)];
+
+impl FromStr for Gate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usage = || format!("expected metric>number (or <, >=, <=), for instance mse>0.01; found {text:?}");
+        let (symbol, comparison) = COMPARISONS.into_iter().find(|(symbol, _)| text.contains(symbol)).ok_or_else(usage)?;
+        let (metric, limit) = text.split_once(symbol).ok_or_else(usage)?;
+        let limit: f64 = limit.trim().parse().map_err(|_| usage())?;
+        let metric = metric.trim().to_string();
+        if metric.is_empty() || limit.is_nan() { Err(usage()) } else { Ok(Self { metric, comparison, limit }) }
+    }
+}
+
+impl Gate {
+    /// Why the run fails, if the condition holds.
+    ///
+    /// # Errors
+    /// When there is no such metric, or it is undefined.
+    pub fn failure(&self, metrics: &Map<String, Value>) -> anyhow::Result<Option<String>> {
+        let Self { metric, comparison, limit } = self;
+        let value = metrics.get(metric).with_context(|| {
+            let known: Vec<_> = metrics.keys().map(String::as_str).collect();
+            format!("--fail-if: no metric {metric:?}; there is {}", known.join(", "))
+        })?;
+        let Some(value) = value.as_f64() else { bail!("--fail-if: metric {metric:?} is {value}, not a number") };
+        let holds = match comparison {
+            Comparison::AtLeast => value >= *limit,
+            Comparison::AtMost => value <= *limit,
+            Comparison::Above => value > *limit,
+            Comparison::Below => value < *limit,
+        };
+        let symbol = COMPARISONS.iter().find(|(_, other)| other == comparison).map_or("", |(symbol, _)| symbol);
+        Ok(holds.then(|| format!("{metric} = {value} {symbol} {limit}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_read_and_checked() {
+        let metrics = Map::from_iter([("mse".to_string(), Value::from(0.5))]);
+        for (text, fails) in [("mse>0.4", true), ("mse > 0.5", false), ("mse>=0.5", true), ("mse<0.5", false), ("mse<=5e-1", true)] {
+            let gate: Gate = text.parse().expect(text);
+            assert_eq!(gate.failure(&metrics).expect(text).is_some(), fails, "{text}");
+        }
+        for text in ["", "mse", "mse>", ">1", "mse>x", "mse=1", "mse>nan"] {
+            assert!(text.parse::<Gate>().is_err(), "{text}");
+        }
+        assert!("mae>1".parse::<Gate>().expect("valid").failure(&metrics).is_err());
+    }
+}
