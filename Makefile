@@ -1,0 +1,100 @@
+# `make help` lists the targets. Set-up happens by itself, once; with nothing changed, nothing is done again.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+CARGO ?= cargo
+# In CI the lock file is the truth; at a desk an added dependency may still update it.
+LOCKED := $(if $(CI),--locked)
+RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target)/release)
+
+UV_VERSION := 0.13.8
+MACHETE_VERSION := 0.9.2
+
+venv := .venv
+run_python := $(venv)/.run.stamp
+dev_python := $(venv)/.dev.stamp
+prettier := node_modules/.package-lock.json
+machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: repro
+repro: $(run_python) build ## Run the main job, from seed to scored model, with DVC
+	. ./env.sh && dvc repro
+
+.PHONY: build
+build: ## Build every tool into target/release
+	$(CARGO) build --release --workspace $(LOCKED)
+
+# `cargo test` goes first: it builds the tools too, and the two must not write the same files at once.
+.PHONY: test
+test: $(dev_python) ## Run the tests: Rust, then those against Python peers
+	$(CARGO) test --release --workspace $(LOCKED)
+	$(CARGO) build --release --workspace $(LOCKED)
+	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools
+
+.PHONY: lint
+lint: $(dev_python) $(prettier) $(machete) ## Check format, clippy, unused dependencies, shell and files, as a commit does
+	$(venv)/bin/pre-commit run --all-files --show-diff-on-failure
+
+.PHONY: fmt
+fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
+	$(CARGO) fmt --all
+	node_modules/.bin/prettier --write --log-level warn .
+
+.PHONY: bench
+bench: $(dev_python) build ## Measure the tools against their peers (see BENCHMARKS.md)
+	. ./env.sh && scripts/bench/run
+
+.PHONY: setup
+setup: $(dev_python) $(prettier) $(machete) ## Install what development needs, and the git hooks
+	$(venv)/bin/pre-commit install
+
+.PHONY: env
+env: ## Print the line that puts the tools on PATH: eval "$(make -s env)"
+	@echo "cd '$(CURDIR)' && . ./env.sh && cd - > /dev/null"
+
+.PHONY: lock
+lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
+	cd requirements && for name in run dev; do \
+	  ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o $$name.txt $$name.in; \
+	done
+
+.PHONY: clean
+clean: ## Remove what was built; data, models and installs stay
+	$(CARGO) clean
+
+.PHONY: distclean
+distclean: clean ## Remove the installs too
+	rm -rf $(venv) .tools node_modules
+
+$(run_python): requirements/run.txt
+	scripts/check-python.sh $(PYTHON)
+	$(PYTHON) -m venv --clear $(venv)
+	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(dev_python): requirements/dev.txt $(run_python)
+	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(prettier): package-lock.json
+	npm ci --no-audit --no-fund
+	touch $@
+
+$(machete):
+	$(CARGO) install cargo-machete --locked --version $(MACHETE_VERSION) --root .tools
+	touch $@
+
+.tools/uv-$(UV_VERSION).stamp:
+	$(PYTHON) -m venv --clear .tools/uv
+	.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
