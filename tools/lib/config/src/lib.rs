@@ -1,1 +1,51 @@
-//! placeholder
+//! Settings: composing YAML groups and overrides into one resolved document, and typed settings
+//! from it.
+//!
+//! A *primary config* (`configs/entropy.yaml`) has a *defaults list*, which chooses an *option* of
+//! each *group* (`data: line` is `configs/data/line.yaml`). Overrides choose other options
+//! (`data=edge`) and change values (`data.rows=10`). Then interpolations (`${data.rows}`) are
+//! resolved. The rules are those of Hydra 1.3 and OmegaConf 2.3.
+//!
+//! Config files are looked for in the folders given, then in `./configs`, then in a copy of the
+//! repository's `configs/` that is part of the binary and called `builtin:` in errors.
+//!
+//! ```
+//! #[derive(serde::Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Optimizer {
+//!     name: String,
+//!     learning_rate: f64,
+//!     betas: [f64; 2],
+//!     eps: f64,
+//!     weight_decay: f64,
+//! }
+//!
+//! let overrides = ["learning_rate=1e-2".to_owned()];
+//! let document = config::compose_for(&["optimizer"], &config::Sources::default(), &overrides)?;
+//! let optimizer: Optimizer = document.section("optimizer")?;
+//! assert_eq!(optimizer.learning_rate, 1e-2);
+//! # Ok::<(), config::Error>(())
+//! ```
+
+mod apply;
+mod compose;
+mod defaults;
+mod document;
+mod emit;
+mod error;
+mod header;
+mod interpolate;
+mod merge;
+mod node;
+mod number;
+pub mod overrides;
+mod repository;
+mod scalar;
+mod search;
+mod settings;
+mod yaml;
+
+pub use compose::{Sources, compose, compose_for};
+pub use document::Document;
+pub use error::{Error, Origin, Result};
+pub use node::{Map, Node, Value};

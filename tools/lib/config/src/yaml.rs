@@ -6,7 +6,7 @@ use crate::{
     scalar,
 };
 use indexmap::map::Entry;
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::{collections::HashMap, sync::Arc};
 
 /// Nodes a document may hold once its aliases are expanded; a config holds hundreds.

@@ -1,0 +1,189 @@
+//! Applying overrides of values to a composed tree, in which only known keys may change.
+
+use crate::{
+    error::{Error, Result, did_you_mean, list},
+    interpolate,
+    merge::merge,
+    node::{Map, Node, Value, split_key},
+    overrides::{Action, Override},
+};
+
+/// # Errors
+/// An unknown key, a key to add that is there already, one to delete that is not.
+pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<()> {
+    if let Some(package) = &one.package {
+        let message = format!("{}@{package} looks like a group, but there is no group {0}", one.key);
+        return Err(Error::at(&one.origin(), message));
+    }
+    if one.key.contains('/') {
+        let known = root.as_map().map_or_else(String::new, |map| list(map.keys().map(String::as_str)));
+        return Err(Error::at(&one.origin(), format!("there is no group {}; known: {known}", one.key)));
+    }
+    match one.action {
+        Action::Delete => delete(root, one),
+        Action::Change => set(root, one, Add::Refused),
+        Action::Force => set(root, one, Add::Allowed),
+        Action::Add => {
+            let new = node(one)?;
+            let free = selected(root, &one.key)?.is_none_or(|old| old.value == Value::Null);
+            if free || new.is_container() {
+                return set(root, one, Add::Allowed);
+            }
+            let message = format!("{} is there already; change it without +, or write ++ for either", one.key);
+            Err(Error::at(&one.origin(), message))
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Add {
+    Allowed,
+    Refused,
+}
+
+fn node(one: &Override) -> Result<Node> {
+    let node = one.value.as_ref().and_then(|value| value.to_node(&one.origin()));
+    node.ok_or_else(|| Error::at(&one.origin(), "needs one value"))
+}
+
+/// The value at `path`, interpolations followed; None where there is none or it is missing.
+fn selected(root: &Node, path: &str) -> Result<Option<Node>> {
+    interpolate::select(root, path)
+}
+
+fn set(root: &mut Node, one: &Override, add: Add) -> Result<()> {
+    let new = node(one)?;
+    new.check_depth(split_key(&one.key).len())?;
+    let keys = split_key(&one.key);
+    let Some((last, parents)) = keys.split_last() else { return Err(Error::at(&one.origin(), "needs a key")) };
+    let whole = root.clone_keys();
+    let mut at = root;
+    for (depth, key) in parents.iter().enumerate() {
+        at = container(at, key, one, add).map_err(|()| unknown(one, &keys[..=depth], &whole))?;
+    }
+    let known = at.child(last).is_some();
+    if !known && (add == Add::Refused || matches!(at.value, Value::Seq(_))) {
+        return Err(unknown_in(one, at, last, &whole));
+    }
+    match at.child_mut(last) {
+        Some(old) if old.is_container() && new.is_container() => {
+            if add == Add::Refused {
+                only_known(old, &new, &one.key)?;
+            }
+            merge(old, new)
+        }
+        Some(old) => {
+            *old = new;
+            Ok(())
+        }
+        None => {
+            if let Value::Map(map) = &mut at.value {
+                map.insert((*last).to_owned(), new);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The container at `key`; where adding is allowed, it is made, in place of a value if need be.
+fn container<'n>(at: &'n mut Node, key: &str, one: &Override, add: Add) -> std::result::Result<&'n mut Node, ()> {
+    let exists = at.child(key).is_some_and(Node::is_container);
+    if !exists {
+        if add == Add::Refused {
+            return Err(());
+        }
+        let new = Node::new(Value::Map(Map::new()), &one.origin());
+        match &mut at.value {
+            Value::Map(map) => {
+                map.insert(key.to_owned(), new);
+            }
+            _ => *at.child_mut(key).ok_or(())? = new,
+        }
+    }
+    at.child_mut(key).ok_or(())
+}
+
+/// A mapping merged by a plain override may hold only keys that are there.
+fn only_known(old: &Node, new: &Node, path: &str) -> Result<()> {
+    let (Value::Map(old), Value::Map(new)) = (&old.value, &new.value) else { return Ok(()) };
+    for (key, value) in new {
+        match old.get(key) {
+            Some(old) => only_known(old, value, &format!("{path}.{key}"))?,
+            None => {
+                let near = did_you_mean(key, old.keys().map(String::as_str));
+                return Err(Error::at(&value.origin, format!("{path}.{key}: unknown key{near}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unknown(one: &Override, keys: &[&str], leaves: &[String]) -> Error {
+    let path = keys.join(".");
+    let last = one.key.rsplit('.').next().unwrap_or("");
+    Error::at(&one.origin(), format!("{path}: no such mapping{}", elsewhere(last, leaves)))
+}
+
+fn unknown_in(one: &Override, parent: &Node, key: &str, leaves: &[String]) -> Error {
+    let message = match &parent.value {
+        Value::Seq(items) => format!("{}: the list has {} elements", one.key, items.len()),
+        Value::Map(map) => {
+            let known = || map.keys().map(String::as_str);
+            let hint = match did_you_mean(key, known()) {
+                near if !near.is_empty() => near,
+                _ => match elsewhere(key, leaves) {
+                    other if !other.is_empty() => other,
+                    _ => format!("; known: {}", list(known())),
+                },
+            };
+            format!("{}: unknown key{hint} (to add it: +{})", one.key, one.text)
+        }
+        _ => format!("{}: unknown key", one.key),
+    };
+    Error::at(&one.origin(), message)
+}
+
+/// A hint at the paths that end in `key`.
+fn elsewhere(key: &str, leaves: &[String]) -> String {
+    let found = leaves.iter().find(|path| path.rsplit('.').next() == Some(key));
+    found.map_or_else(String::new, |path| format!("; did you mean {path}?"))
+}
+
+impl Node {
+    /// The dotted paths of all entries of mappings below this node.
+    fn clone_keys(&self) -> Vec<String> {
+        fn walk(node: &Node, prefix: &str, paths: &mut Vec<String>) {
+            for (key, child) in node.as_map().into_iter().flatten() {
+                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                walk(child, &path, paths);
+                paths.push(path);
+            }
+        }
+        let mut paths = Vec::new();
+        walk(self, "", &mut paths);
+        paths
+    }
+}
+
+fn delete(root: &mut Node, one: &Override) -> Result<()> {
+    let fail = |message: String| Err(Error::at(&one.origin(), message));
+    let Some(old) = selected(root, &one.key)?.filter(|old| old.value != Value::Null) else {
+        return fail(format!("{}: not there to take away", one.key));
+    };
+    if one.value.is_some() {
+        let wanted = node(one)?;
+        if wanted.value != Value::Null && wanted != old {
+            return fail(format!("{} is {}, not {}", one.key, old.describe(), wanted.describe()));
+        }
+    }
+    let keys = split_key(&one.key);
+    let Some((last, parents)) = keys.split_last() else { return fail("needs a key".into()) };
+    let parent = parents.iter().try_fold(root, |node, key| node.child_mut(key));
+    match parent.map(|node| &mut node.value) {
+        Some(Value::Map(map)) => {
+            map.shift_remove(*last);
+            Ok(())
+        }
+        _ => fail(format!("{}: only an entry of a mapping can be taken away", one.key)),
+    }
+}

@@ -1,0 +1,187 @@
+//! Composing a document: defaults list, overrides, interpolations.
+
+use crate::{
+    apply,
+    defaults::{Choice, Choices, Chosen, Entry, Expansion, Target},
+    document::Document,
+    error::{Error, Origin, Result, did_you_mean, list},
+    interpolate::{self, Resolved},
+    merge::merge,
+    node::{Map, Node, Value, split_key},
+    overrides::{self, Action, Override},
+    repository::Repository,
+    search::{self, SearchPath},
+    yaml,
+};
+use std::path::{Path, PathBuf};
+
+/// The primary config that is composed from when none is named.
+const PRIMARY: &str = "entropy";
+/// The option that a group has when no defaults list names one.
+const DEFAULT_OPTION: &str = "default";
+/// Hydra's own settings, which a job's config may hold and no tool reads.
+const HYDRA: &str = "hydra";
+
+/// Where settings come from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The primary config; `entropy` if none is named.
+    pub config_name: Option<String>,
+    /// Folders of config groups that come before `./configs` and the embedded copy.
+    pub config_dirs: Vec<PathBuf>,
+    /// A resolved document that is taken as it is, instead of composing one.
+    pub file: Option<PathBuf>,
+}
+
+/// Composes the document of a whole job.
+///
+/// # Errors
+/// One line that names the file and line, or the override, at fault.
+pub fn compose(sources: &Sources, overrides: &[String]) -> Result<Document> {
+    let overrides = parse(overrides)?;
+    let tree = match &sources.file {
+        Some(file) => from_file(file, &overrides)?,
+        None => composed(sources, &overrides, None)?,
+    };
+    finish(interpolate::resolve(&tree, None)?)
+}
+
+/// Composes the groups of one tool. Options of other groups are not read, unless an interpolation
+/// refers to one: then the whole job is composed, and the tool's groups are taken from it.
+///
+/// With one own group, keys are within it (`rows=10` is `data.rows=10`, `data=line` chooses its
+/// option, and `data.rows=10` works as well). With several, keys are whole paths.
+///
+/// A group that no defaults list names has its option `default`, or the only one there is.
+///
+/// # Errors
+/// One line that names the file and line, or the override, at fault.
+pub fn compose_for(own: &[&str], sources: &Sources, overrides: &[String]) -> Result<Document> {
+    let overrides = parse(overrides)?.into_iter().map(|one| within(own, one)).collect::<Result<Vec<_>>>()?;
+    if let Some(file) = &sources.file {
+        return finish(interpolate::resolve(&from_file(file, &overrides)?, Some(own))?);
+    }
+    let tree = composed(sources, &overrides, Some(own))?;
+    match interpolate::resolve(&tree, Some(own)) {
+        Ok(resolved) => finish(resolved),
+        // A reference to another group, perhaps: try with all of them, but report what failed first
+        // where that is of no help.
+        Err(error) => match composed(sources, &overrides, None).and_then(|tree| interpolate::resolve(&tree, Some(own))) {
+            Ok(resolved) => finish(resolved),
+            Err(_) => Err(error),
+        },
+    }
+}
+
+fn finish(resolved: Resolved) -> Result<Document> {
+    Ok(Document { root: resolved.node, warnings: resolved.warnings })
+}
+
+fn parse(texts: &[String]) -> Result<Vec<Override>> {
+    texts.iter().map(|text| Override::parse(text)).collect()
+}
+
+/// Puts the key of an override into the tool's only group, or checks that it is in one of them.
+fn within(own: &[&str], mut one: Override) -> Result<Override> {
+    let first = one.key.split(['.', '/']).next().unwrap_or("");
+    match own {
+        _ if own.contains(&first) => {}
+        [only] => one.key = format!("{only}.{}", one.key),
+        // `+experiment=x` adds a group whose configs may set anything.
+        _ if one.action == Action::Add && !one.key.contains('.') => {}
+        _ => {
+            let near = did_you_mean(first, own.iter().copied());
+            let own = list(own.iter().copied());
+            return Err(Error::at(&one.origin(), format!("{}: not a setting of this tool{near}; its groups are {own}", one.key)));
+        }
+    }
+    Ok(one)
+}
+
+/// The tree of the primary config, with overrides, before interpolation.
+fn composed(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Node> {
+    let repository = Repository::new(SearchPath::new(&sources.config_dirs)?);
+    let name = sources.config_name.as_deref().unwrap_or(PRIMARY);
+    let name = name.strip_suffix(".yaml").unwrap_or(name);
+    let mut choices = Choices::new(&repository.search, overrides)?;
+    let mut chosen = Expansion::new(&repository, &mut choices, own).primary(name)?;
+    if let Some(own) = own {
+        let unnamed = unnamed_groups(&repository, own, &choices)?;
+        if !unnamed.is_empty() {
+            choices = Choices::new(&repository.search, overrides)?;
+            choices.prepended = unnamed;
+            chosen = Expansion::new(&repository, &mut choices, Some(own)).primary(name)?;
+        }
+    }
+    choices.ensure_used()?;
+    let mut root = merged(&repository, &chosen)?;
+    if let Value::Map(map) = &mut root.value {
+        map.shift_remove(HYDRA);
+    }
+    for one in &choices.values {
+        apply::apply(&mut root, one)?;
+    }
+    Ok(root)
+}
+
+/// Entries for the groups of `own` that the defaults list does not name.
+fn unnamed_groups(repository: &Repository, own: &[&str], choices: &Choices) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for group in own.iter().filter(|group| !choices.is_known(group)) {
+        let options = repository.search.options(group);
+        let option = if options.len() == 1 { options.first() } else { options.get(DEFAULT_OPTION) };
+        if let Some(option) = option {
+            let origin = Origin::Override(format!("{group}={option}").into());
+            entries.push(Entry::new(Target::Group((*group).to_owned(), Choice::One(option.clone())), None, &origin));
+        }
+    }
+    Ok(entries)
+}
+
+/// Merges the chosen configs, each at its package.
+fn merged(repository: &Repository, chosen: &[Chosen]) -> Result<Node> {
+    let mut root: Option<Node> = None;
+    for one in chosen {
+        let Some(config) = repository.load(&one.config_path)? else { continue };
+        let root = root.get_or_insert_with(|| Node::map(&config.body.origin));
+        merge(root, embedded(config.body.clone(), &one.package)).map_err(|error| error.or_at(&one.origin))?;
+    }
+    let root = root.unwrap_or_else(|| Node::map(&Origin::Override("".into())));
+    root.check_depth(0)?;
+    Ok(root)
+}
+
+/// `body` below the keys of `package`.
+fn embedded(body: Node, package: &str) -> Node {
+    split_key(package).into_iter().rev().fold(body, |node, key| {
+        let origin = node.origin.clone();
+        Node::new(Value::Map(Map::from([(key.to_owned(), node)])), &origin)
+    })
+}
+
+/// A resolved document, with overrides of its values.
+fn from_file(path: &Path, overrides: &[Override]) -> Result<Node> {
+    let Some(source) = search::read_file(path)? else {
+        return Err(Error::new(format!("{}: no such file", path.display())));
+    };
+    let mut root = yaml::parse(&source.name, &source.text)?;
+    if !matches!(root.value, Value::Map(_)) {
+        return Err(Error::at(&root.origin, format!("a document is a mapping, not {}", root.describe())));
+    }
+    for one in overrides {
+        refuse_choice(&root, one, path)?;
+        apply::apply(&mut root, one)?;
+    }
+    Ok(root)
+}
+
+/// A resolved document has no groups to choose from.
+fn refuse_choice(root: &Node, one: &Override, path: &Path) -> Result<()> {
+    let names_option = matches!(one.value, Some(overrides::Value::Str(_) | overrides::Value::List(_)));
+    let on_mapping = root.get(&one.key).is_some_and(|node| node.as_map().is_some());
+    if one.key.contains('/') || one.package.is_some() || (names_option && on_mapping) {
+        let message = format!("chooses an option of a group, but {} is a resolved document; change its values, e.g. {}.key=value", path.display(), one.key);
+        return Err(Error::at(&one.origin(), message));
+    }
+    Ok(())
+}

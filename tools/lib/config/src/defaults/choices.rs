@@ -1,0 +1,188 @@
+//! Which option of each group is chosen, and by whom.
+
+use super::entry::{Choice, Entry, Target};
+use crate::{
+    error::{Error, Origin, Result, list},
+    node::{Map, Node, Value as NodeValue},
+    overrides::{Action, Override, Value},
+    search::SearchPath,
+};
+use indexmap::IndexMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The choices that overrides make, and those that are found while lists are expanded.
+#[derive(Debug, Default)]
+pub(crate) struct Choices {
+    overridden: IndexMap<String, Overridden>,
+    deleted: IndexMap<String, Deleted>,
+    /// Entries that `+group=option` adds to the primary config's list.
+    pub appended: Vec<Entry>,
+    /// Entries that stand before the primary config's list.
+    pub prepended: Vec<Entry>,
+    /// The overrides that concern values.
+    pub values: Vec<Override>,
+    known: IndexMap<String, Option<String>>,
+    known_of_group: BTreeMap<String, BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+struct Overridden {
+    choice: Choice,
+    origin: Origin,
+    used: bool,
+}
+
+#[derive(Debug)]
+struct Deleted {
+    name: Option<String>,
+    origin: Origin,
+    used: bool,
+}
+
+impl Choices {
+    /// Sorts overrides into choices of groups and changes of values.
+    pub fn new(search: &SearchPath, overrides: &[Override]) -> Result<Self> {
+        let mut choices = Self::default();
+        for one in overrides {
+            if matches!(one.value, Some(Value::Sweep(_))) {
+                let message = "several values are a sweep, and this runs one job; quote or bracket the value";
+                return Err(Error::at(&one.origin(), message));
+            }
+            if matches!(one.value, Some(Value::Dict(_))) || !search.has_group(&one.key) {
+                choices.values.push(one.clone());
+            } else {
+                choices.add_group(one)?;
+            }
+        }
+        Ok(choices)
+    }
+
+    fn add_group(&mut self, one: &Override) -> Result<()> {
+        let origin = one.origin();
+        match one.action {
+            Action::Force => return Err(Error::at(&origin, "a group is added with one +, or changed without")),
+            Action::Delete => {
+                let name = match &one.value {
+                    None | Some(Value::Null) => None,
+                    Some(Value::Str(name)) => Some(name.clone()),
+                    Some(_) => return Err(Error::at(&origin, "the option of a group is a name")),
+                };
+                self.deleted.insert(one.group_key(), Deleted { name, origin, used: false });
+            }
+            Action::Add => {
+                let target = Target::Group(one.key.clone(), choice(one)?);
+                let mut entry = Entry::new(target, one.package.clone(), &origin);
+                entry.appended = true;
+                self.appended.push(entry);
+            }
+            Action::Change => {
+                let choice = choice(one)?;
+                self.overridden.insert(one.group_key(), Overridden { choice, origin, used: false });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up an `override` entry of a defaults list; what came earlier stands above it.
+    pub fn add_override(&mut self, entry: &Entry) {
+        if let Target::Group(_, choice) = &entry.target {
+            self.overridden.entry(entry.override_key()).or_insert_with(|| Overridden {
+                choice: choice.clone(),
+                origin: entry.origin.clone(),
+                used: false,
+            });
+        }
+    }
+
+    /// Changes the entry's choice if an override says so.
+    pub fn apply(&mut self, entry: &mut Entry) {
+        let key = entry.override_key();
+        if let Target::Group(_, choice) = &mut entry.target
+            && let Some(overridden) = self.overridden.get_mut(&key)
+        {
+            *choice = overridden.choice.clone();
+            entry.origin = overridden.origin.clone();
+            overridden.used = true;
+        }
+    }
+
+    /// Whether `~group` takes the entry away.
+    pub fn delete(&mut self, entry: &Entry) -> bool {
+        if !entry.is_group() {
+            return false;
+        }
+        let Some(deleted) = self.deleted.get_mut(&entry.override_key()) else { return false };
+        let matches = deleted.name.is_none() || deleted.name.as_deref() == entry.name();
+        deleted.used |= matches;
+        matches
+    }
+
+    /// Notes what was chosen.
+    pub fn note(&mut self, entry: &Entry) -> Result<()> {
+        if !entry.is_group() {
+            return Ok(());
+        }
+        let key = entry.override_key();
+        let name = entry.name().map(str::to_owned);
+        self.known_of_group.entry(entry.group_path()).or_default().insert(key.clone());
+        match self.known.get(&key) {
+            Some(first) if *first != name => {
+                let (first, name) = (first.as_deref().unwrap_or("null"), name.as_deref().unwrap_or("null"));
+                let message = format!("{key} is chosen twice, as {first} and {name}; write `override {key}: {name}`");
+                Err(Error::at(&entry.origin, message))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.known.insert(key, name);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a list chooses an option of `group`.
+    pub fn is_known(&self, group: &str) -> bool {
+        self.known_of_group.contains_key(group)
+    }
+
+    /// The choices so far, for `${group}` in a defaults list.
+    pub fn as_node(&self, origin: &Origin) -> Node {
+        let entries = self.known.iter().map(|(key, name)| {
+            let value = name.clone().map_or(NodeValue::Null, NodeValue::Str);
+            (key.clone(), Node::new(value, origin))
+        });
+        Node::new(NodeValue::Map(entries.collect::<Map>()), origin)
+    }
+
+    /// # Errors
+    /// Where an override or a deletion found nothing to act on.
+    pub fn ensure_used(&self) -> Result<()> {
+        for (key, overridden) in self.overridden.iter().filter(|(_, overridden)| !overridden.used) {
+            let group = key.split('@').next().unwrap_or(key);
+            let hint = match self.known_of_group.get(group) {
+                Some(known) => format!("; there is {}", list(known.iter().map(String::as_str))),
+                None => format!("; write +{key}=... to add it"),
+            };
+            let message = format!("no defaults list chooses an option of {key}{hint}");
+            return Err(Error::at(&overridden.origin, message));
+        }
+        match self.deleted.iter().find(|(_, deleted)| !deleted.used) {
+            Some((key, deleted)) => {
+                Err(Error::at(&deleted.origin, format!("no defaults list has {key} with that option to take away")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn choice(one: &Override) -> Result<Choice> {
+    let fail = || Err(Error::at(&one.origin(), format!("{} is a group; its option is a name or a list of names", one.key)));
+    match &one.value {
+        Some(Value::Null) => Ok(Choice::Nothing),
+        Some(Value::Str(name)) if !name.is_empty() => Ok(Choice::One(name.clone())),
+        Some(Value::List(items)) => {
+            let name = |item: &Value| if let Value::Str(name) = item { Some(name.clone()) } else { None };
+            items.iter().map(name).collect::<Option<_>>().map_or_else(fail, |names| Ok(Choice::Several(names)))
+        }
+        _ => fail(),
+    }
+}

@@ -1,0 +1,67 @@
+//! A composed document.
+
+use crate::{
+    emit,
+    error::{Error, Result, did_you_mean, list},
+    node::Node,
+    settings,
+};
+use serde::de::DeserializeOwned;
+
+/// A document: composed, overridden and without interpolations.
+#[derive(Debug, Clone)]
+pub struct Document {
+    pub(crate) root: Node,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Document {
+    /// The typed settings at a dotted `path`, for instance `trainer` or `data.rows`; the empty path
+    /// is the whole document.
+    ///
+    /// # Errors
+    /// Names the file and line, or the override, of an unknown key, a wrong type or value, or a
+    /// missing key.
+    pub fn section<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let node = self.get(path).ok_or_else(|| self.no_section(path))?;
+        settings::from_node(node, path)
+    }
+
+    /// The node at a dotted `path`; the empty path is the whole document.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        self.root.get(path)
+    }
+
+    /// The sub-tree at `path` as a document of its own.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn package(&self, path: &str) -> Result<Self> {
+        let root = self.get(path).ok_or_else(|| self.no_section(path))?.clone();
+        Ok(Self { root, warnings: self.warnings.clone() })
+    }
+
+    /// The document as YAML, which reads back as the same document.
+    pub fn to_yaml(&self) -> String {
+        emit::yaml(&self.root)
+    }
+
+    /// The document as JSON, indented.
+    ///
+    /// # Errors
+    /// When it holds a number that JSON has not: NaN, infinity, an integer beyond 64 bits.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(format!("{:#}\n", emit::json(&self.root)?))
+    }
+
+    /// What composing wants the user to know, one line each: uses of deprecated keys.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn no_section(&self, path: &str) -> Error {
+        let known: Vec<&str> = self.root.as_map().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let near = did_you_mean(path, known.iter().copied());
+        Error::at(&self.root.origin, format!("no section {path}{near}; there are {}", list(known)))
+    }
+}

@@ -1,0 +1,54 @@
+//! Interpolations: `${a.b}`, `${.sibling}`, `${resolver:arguments}`, within text and nested.
+
+mod evaluate;
+mod parse;
+mod python;
+mod resolvers;
+
+use crate::{
+    error::{Error, Origin, Result},
+    node::{Node, Value, split_key},
+};
+use evaluate::{Evaluator, Located, Place};
+
+/// A tree without interpolations, and what resolving it had to say.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub node: Node,
+    pub warnings: Vec<String>,
+}
+
+/// Resolves the entries `keys` of the root mapping, or all of them.
+pub(crate) fn resolve(root: &Node, keys: Option<&[&str]>) -> Result<Resolved> {
+    let evaluator = Evaluator::new(root);
+    let Value::Map(map) = &root.value else { return Err(Error::at(&root.origin, "a document is a mapping")) };
+    let mut resolved = Node::map(&root.origin);
+    if let Value::Map(entries) = &mut resolved.value {
+        for (key, node) in map {
+            if keys.is_none_or(|keys| keys.contains(&key.as_str())) {
+                entries.insert(key.clone(), evaluator.node(&Place::root().child(key), node)?);
+            }
+        }
+    }
+    Ok(Resolved { node: resolved, warnings: evaluator.warnings() })
+}
+
+/// The resolved value of `text` as if it stood at the root of `root`.
+pub(crate) fn text(root: &Node, text: &str, origin: &Origin) -> Result<Node> {
+    let node = Node::new(Value::Str(text.to_owned()), origin);
+    Evaluator::new(root).node(&Place::root().child("_"), &node)
+}
+
+/// The value at `path`, interpolations followed but those inside it left; None where there is none or it is missing.
+pub(crate) fn select(root: &Node, path: &str) -> Result<Option<Node>> {
+    let evaluator = Evaluator::new(root);
+    let keys: Vec<String> = split_key(path).into_iter().map(str::to_owned).collect();
+    Ok(match evaluator.locate(&Place::root(), &keys)? {
+        Some(Located::Tree(place)) => place.of(root).filter(|node| !node.is_missing()).cloned(),
+        Some(Located::Made(node)) => Some(node),
+        None => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

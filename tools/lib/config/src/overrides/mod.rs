@@ -1,0 +1,149 @@
+//! Overrides: `key=value`, `+key=value`, `++key=value`, `~key`, in Hydra's grammar.
+
+mod functions;
+mod lexer;
+mod value;
+
+pub(crate) use value::unquoted;
+pub use value::{Sweep, Value};
+
+use crate::error::{Error, Origin, Result};
+use std::sync::Arc;
+
+/// What an override does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// `key=value`: change what is there.
+    Change,
+    /// `+key=value`: add what is not there.
+    Add,
+    /// `++key=value`: change or add.
+    Force,
+    /// `~key`: take away.
+    Delete,
+}
+
+/// One override, parsed.
+#[derive(Debug, Clone)]
+pub struct Override {
+    /// What it does.
+    pub action: Action,
+    /// The dotted path of a value, or a group with its folders (`model/net`).
+    pub key: String,
+    /// The package after `@`, if there is one.
+    pub package: Option<String>,
+    /// The value; None for `~key` alone.
+    pub value: Option<Value>,
+    /// The text as it was given.
+    pub text: Arc<str>,
+}
+
+impl Override {
+    /// Parses one override.
+    ///
+    /// # Errors
+    /// What in `text` is outside the grammar.
+    pub fn parse(text: &str) -> Result<Self> {
+        let origin = Origin::Override(text.into());
+        let fail = |message: String| Error::at(&origin, message);
+        let (action, rest) = action(text);
+        let (key, value) = match rest.split_once('=') {
+            Some((key, value)) => (key, Some(value::parse(value).map_err(fail)?)),
+            None if action == Action::Delete => (rest, None),
+            None => return Err(fail("no value; write key=value".into())),
+        };
+        let (key, package) = match key.split_once('@') {
+            Some((key, package)) => (key, Some(package)),
+            None => (key, None),
+        };
+        if !is_key(key) {
+            return Err(fail(format!("{key:?} is not a key; write it as a.b or group/sub")));
+        }
+        if package.is_some_and(|package| !package.is_empty() && !is_package(package)) {
+            return Err(fail("what follows @ is not a package; write it as a.b".into()));
+        }
+        let (key, package) = (key.to_owned(), package.map(str::to_owned));
+        Ok(Self { action, key, package, value, text: text.into() })
+    }
+
+    /// Where its values come from.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::Override(Arc::clone(&self.text))
+    }
+
+    /// `key`, or `group@package`.
+    pub(crate) fn group_key(&self) -> String {
+        match &self.package {
+            Some(package) => format!("{}@{package}", self.key),
+            None => self.key.clone(),
+        }
+    }
+}
+
+fn action(text: &str) -> (Action, &str) {
+    if let Some(rest) = text.strip_prefix("++") {
+        (Action::Force, rest)
+    } else if let Some(rest) = text.strip_prefix('+') {
+        (Action::Add, rest)
+    } else if let Some(rest) = text.strip_prefix('~') {
+        (Action::Delete, rest)
+    } else {
+        (Action::Change, text)
+    }
+}
+
+/// `packageOrGroup` of the grammar, less the empty one.
+fn is_key(text: &str) -> bool {
+    is_package(text) || (text.contains('/') && text.split('/').all(is_id))
+}
+
+/// An identifier, or a dotted path, whose parts may be numbers.
+fn is_package(text: &str) -> bool {
+    let dotted = text.contains('.');
+    text.split('.').all(|part| is_special(part) || (dotted && is_unsigned(part)))
+}
+
+fn is_id(text: &str) -> bool {
+    is_special(text) && !text.contains('$')
+}
+
+/// An identifier in which `$` may stand.
+fn is_special(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '$')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-$".contains(c))
+}
+
+fn is_unsigned(text: &str) -> bool {
+    !text.is_empty() && lexer::unsigned_len(text) == text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_keys_and_packages_are_told_apart() {
+        let parse = |text| Override::parse(text).expect("valid");
+        let o = parse("+db/engine@a.b=x");
+        assert_eq!((o.action, o.key.as_str(), o.package.as_deref()), (Action::Add, "db/engine", Some("a.b")));
+        assert_eq!(parse("++a.0.b=1").key, "a.0.b");
+        assert_eq!(parse("~a").value, None);
+        assert_eq!(parse("a=").value, Some(Value::Str("".into())));
+        assert_eq!(parse("db@=x").package.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_is_no_override_is_refused() {
+        for text in ["a", "=1", "a b=1", "1=2", "a..b=1", "a/=1", "a=b=c", "a=[1", "a=1)", "a='x", "a=f(", "a@b c=1", "", "+", "~"] {
+            assert!(Override::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "[\\[\\]{}(),:='\"$a-c0-9_.+~@/\\\\ -]{0,40}") {
+            let _ = Override::parse(&text);
+            let _ = Override::parse(&format!("a={text}"));
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The value of an override: elements, lists, dicts, casts and sweeps.
+
+use super::{
+    functions,
+    lexer::{self, Kind, Token},
+};
+use crate::{
+    error::Origin,
+    node::{self, MAX_DEPTH, Map, Node},
+};
+
+/// A value as the grammar has it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`
+    Null,
+    /// `true`, `false` in any case.
+    Bool(bool),
+    /// An integer.
+    Int(i128),
+    /// A float.
+    Float(f64),
+    /// A string, quoted or not; unescaped.
+    Str(String),
+    /// `[a, b]`
+    List(Vec<Value>),
+    /// `{a: 1}`
+    Dict(Vec<(String, Value)>),
+    /// Several values, for a job each.
+    Sweep(Sweep),
+}
+
+/// Several values for one key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sweep {
+    /// `a,b` or `choice(a,b)`
+    Choice(Vec<Value>),
+    /// `range(start, stop, step)`; the stop is left out.
+    Range {
+        /// The first number.
+        start: f64,
+        /// The number before which it ends.
+        stop: f64,
+        /// From one number to the next.
+        step: f64,
+        /// Whether the numbers are integers.
+        whole: bool,
+    },
+    /// `interval(start, end)`
+    Interval(f64, f64),
+    /// `glob(include, exclude)`: the options of a group that match.
+    Glob(Vec<String>, Vec<String>),
+}
+
+impl Value {
+    /// The tree that this value becomes. None for a sweep, which is several.
+    pub(crate) fn to_node(&self, origin: &Origin) -> Option<Node> {
+        let value = match self {
+            Self::Null => node::Value::Null,
+            Self::Bool(value) => node::Value::Bool(*value),
+            Self::Int(value) => node::Value::Int(*value),
+            Self::Float(value) => node::Value::Float(*value),
+            Self::Str(text) => node::Value::Str(text.clone()),
+            Self::List(items) => node::Value::Seq(items.iter().map(|v| v.to_node(origin)).collect::<Option<_>>()?),
+            Self::Dict(pairs) => {
+                let pairs = pairs.iter().map(|(key, value)| Some((key.clone(), value.to_node(origin)?)));
+                node::Value::Map(pairs.collect::<Option<Map>>()?)
+            }
+            Self::Sweep(_) => return None,
+        };
+        Some(Node::new(value, origin))
+    }
+}
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Parses what follows the `=`.
+pub(super) fn parse(text: &str) -> Result<Value> {
+    // `EQUAL: '=' WS?` takes the space with it.
+    let tokens = lexer::tokens(text.trim_start_matches([' ', '\t']))?;
+    if tokens.is_empty() {
+        return Ok(Value::Str(String::new()));
+    }
+    let mut parser = Parser { tokens: &tokens, depth: 0 };
+    let mut values = vec![parser.element()?];
+    while parser.take(Kind::Comma) {
+        values.push(parser.element()?);
+    }
+    match parser.tokens.first() {
+        Some(token) => Err(format!("unexpected {:?}; quote the value, e.g. key='a=b'", token.text.trim())),
+        None if values.len() == 1 => Ok(values.swap_remove(0)),
+        None => Ok(Value::Sweep(Sweep::Choice(values))),
+    }
+}
+
+/// Parses unquoted text, typed by its form.
+pub(crate) fn unquoted(text: &str) -> Result<Value> {
+    let tokens = lexer::tokens(text)?;
+    let mut parser = Parser { tokens: &tokens, depth: 0 };
+    let value = parser.primitive(true)?;
+    match parser.tokens.first() {
+        Some(token) => Err(format!("unexpected {:?}", token.text)),
+        None => Ok(value),
+    }
+}
+
+struct Parser<'t, 'a> {
+    tokens: &'t [Token<'a>],
+    depth: usize,
+}
+
+impl<'t, 'a> Parser<'t, 'a> {
+    fn peek(&self) -> Option<Kind> {
+        self.tokens.first().map(|token| token.kind)
+    }
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        let (first, rest) = self.tokens.split_first()?;
+        self.tokens = rest;
+        Some(*first)
+    }
+
+    fn take(&mut self, kind: Kind) -> bool {
+        let found = self.peek() == Some(kind);
+        if found {
+            self.tokens = &self.tokens[1..];
+        }
+        found
+    }
+
+    fn expect(&mut self, kind: Kind, what: &str) -> Result<()> {
+        if self.take(kind) { Ok(()) } else { Err(format!("{what} is missing{}", self.here())) }
+    }
+
+    fn here(&self) -> String {
+        match self.tokens.first() {
+            Some(token) => format!(" before {:?}", token.text),
+            None => " at the end".into(),
+        }
+    }
+
+    fn element(&mut self) -> Result<Value> {
+        if self.depth >= MAX_DEPTH {
+            return Err(format!("nests deeper than {MAX_DEPTH} levels"));
+        }
+        self.depth += 1;
+        let value = match (self.peek(), self.tokens.get(1).map(|token| token.kind)) {
+            (Some(Kind::BracketOpen), _) => self.list(),
+            (Some(Kind::BraceOpen), _) => self.dict(),
+            (Some(Kind::Id), Some(Kind::ParenOpen)) => self.function(),
+            (Some(Kind::Quoted), _) => Ok(Value::Str(self.next().map_or_else(String::new, |token| unquote(token.text)))),
+            _ => self.primitive(true),
+        };
+        self.depth -= 1;
+        value
+    }
+
+    fn list(&mut self) -> Result<Value> {
+        self.expect(Kind::BracketOpen, "[")?;
+        let mut items = Vec::new();
+        if !self.take(Kind::BracketClose) {
+            items.push(self.element()?);
+            while self.take(Kind::Comma) {
+                items.push(self.element()?);
+            }
+            self.expect(Kind::BracketClose, "]")?;
+        }
+        Ok(Value::List(items))
+    }
+
+    fn dict(&mut self) -> Result<Value> {
+        self.expect(Kind::BraceOpen, "{")?;
+        let mut pairs = Vec::new();
+        if !self.take(Kind::BraceClose) {
+            self.pair(&mut pairs)?;
+            while self.take(Kind::Comma) {
+                self.pair(&mut pairs)?;
+            }
+            self.expect(Kind::BraceClose, "}")?;
+        }
+        Ok(Value::Dict(pairs))
+    }
+
+    fn pair(&mut self, pairs: &mut Vec<(String, Value)>) -> Result<()> {
+        let Value::Str(key) = self.primitive(false)? else {
+            return Err("a key of a dict must be a string".into());
+        };
+        self.expect(Kind::Colon, ":")?;
+        let value = self.element()?;
+        // As in a Python dict, a repeated key keeps its place and takes the last value.
+        match pairs.iter_mut().find(|(name, _)| *name == key) {
+            Some((_, old)) => *old = value,
+            None => pairs.push((key, value)),
+        }
+        Ok(())
+    }
+
+    fn function(&mut self) -> Result<Value> {
+        let name = self.next().map_or("", |token| token.text);
+        self.expect(Kind::ParenOpen, "(")?;
+        let mut call = functions::Call { name, args: Vec::new(), named: Vec::new() };
+        if !self.take(Kind::ParenClose) {
+            self.argument(&mut call)?;
+            while self.take(Kind::Comma) {
+                self.argument(&mut call)?;
+            }
+            self.expect(Kind::ParenClose, ")")?;
+        }
+        functions::eval(call)
+    }
+
+    fn argument(&mut self, call: &mut functions::Call<'a>) -> Result<()> {
+        if let [Token { kind: Kind::Id, text }, Token { kind: Kind::Equal, .. }, rest @ ..] = self.tokens {
+            self.tokens = rest;
+            let value = self.element()?;
+            call.named.push((text, value));
+        } else if call.named.is_empty() {
+            let value = self.element()?;
+            call.args.push(value);
+        } else {
+            return Err(format!("{}(): a plain argument follows a named one", call.name));
+        }
+        Ok(())
+    }
+
+    /// A run of unquoted tokens: one of them is typed, several are a string.
+    fn primitive(&mut self, is_value: bool) -> Result<Value> {
+        use Kind::{Bool, Colon, Escape, Float, Id, Int, Interpolation, Null, Space, Unquoted};
+        let allowed = |kind: Kind| match kind {
+            Id | Null | Int | Float | Bool | Unquoted | Escape | Space => true,
+            Colon | Interpolation => is_value,
+            _ => false,
+        };
+        let end = self.tokens.iter().position(|token| !allowed(token.kind)).unwrap_or(self.tokens.len());
+        let (run, rest) = self.tokens.split_at(end);
+        if run.is_empty() {
+            return Err(format!("a value is missing{}", self.here()));
+        }
+        self.tokens = rest;
+        let run = run.strip_prefix_space();
+        match run {
+            [] => Err("a value of spaces alone must be quoted".into()),
+            [token] => typed(token),
+            run => Ok(Value::Str(run.iter().map(|token| plain(token)).collect())),
+        }
+    }
+}
+
+trait Trim {
+    fn strip_prefix_space(&self) -> &Self;
+}
+
+impl Trim for [Token<'_>] {
+    /// The run without the space token at either end.
+    fn strip_prefix_space(&self) -> &Self {
+        let run = match self {
+            [Token { kind: Kind::Space, .. }, rest @ ..] => rest,
+            run => run,
+        };
+        match run {
+            [rest @ .., Token { kind: Kind::Space, .. }] => rest,
+            run => run,
+        }
+    }
+}
+
+fn typed(token: &Token<'_>) -> Result<Value> {
+    let text = token.text;
+    Ok(match token.kind {
+        Kind::Null => Value::Null,
+        Kind::Bool => Value::Bool(text.eq_ignore_ascii_case("true")),
+        Kind::Int => Value::Int(functions::parse_int(text)?),
+        Kind::Float => Value::Float(functions::parse_float(text)?),
+        _ => Value::Str(plain(token)),
+    })
+}
+
+/// The text of a token, escapes undone.
+fn plain(token: &Token<'_>) -> String {
+    match token.kind {
+        // An escape is pairs of a backslash and what it stands for.
+        Kind::Escape => token.text.chars().skip(1).step_by(2).collect(),
+        _ => token.text.to_owned(),
+    }
+}
+
+/// The inside of a quoted value; only backslashes that run up to a quote are escapes.
+fn unquote(text: &str) -> String {
+    let quote = text.chars().next().unwrap_or('"');
+    let inside = &text[1..text.len() - 1];
+    let mut result = String::new();
+    let mut slashes = 0;
+    for c in inside.chars() {
+        if c == '\\' {
+            slashes += 1;
+            continue;
+        }
+        // Of 2n+1 backslashes before a quote, n stay.
+        let kept = if c == quote { slashes / 2 } else { slashes };
+        result.extend(std::iter::repeat_n('\\', kept));
+        result.push(c);
+        slashes = 0;
+    }
+    // The closing quote follows: half of them stay.
+    result.extend(std::iter::repeat_n('\\', slashes / 2));
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(text: &str) -> Value {
+        Value::Str(text.into())
+    }
+
+    /// Checked against Hydra 1.3.8's `OverridesParser`.
+    #[test]
+    fn values_are_as_hydra_parses_them() {
+        let cases = [
+            ("10", Value::Int(10)),
+            ("1_000", Value::Int(1000)),
+            ("1e-3", Value::Float(1e-3)),
+            ("TRUE", Value::Bool(true)),
+            ("null", Value::Null),
+            ("a b", s("a b")),
+            ("  a  ", s("a")),
+            ("a:b", s("a:b")),
+            ("http://x.y/z?q", s("http://x.y/z?q")),
+            ("'10'", s("10")),
+            (r"'a\'b'", s("a'b")),
+            (r"'a\\'", s(r"a\")),
+            (r"'a\b'", s(r"a\b")),
+            (r"a\,b", s("a,b")),
+            (r"\{x\}", s("{x}")),
+            ("${a.b}x", s("${a.b}x")),
+            ("[]", Value::List(vec![])),
+            ("[1, a, [x]]", Value::List(vec![Value::Int(1), s("a"), Value::List(vec![s("x")])])),
+            ("{a: 1, b:'x'}", Value::Dict(vec![("a".into(), Value::Int(1)), ("b".into(), s("x"))])),
+            ("str(10)", s("10")),
+            ("int('10')", Value::Int(10)),
+            ("float(3)", Value::Float(3.0)),
+            ("bool(0)", Value::Bool(false)),
+            ("int([1.5, '2'])", Value::List(vec![Value::Int(1), Value::Int(2)])),
+            ("str(1.0)", s("1.0")),
+            ("str(value=true)", s("true")),
+        ];
+        for (text, value) in cases {
+            assert_eq!(parse(text), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn several_values_are_a_sweep() {
+        let Ok(Value::Sweep(Sweep::Choice(values))) = parse("a,1") else { panic!("a sweep") };
+        assert_eq!(values, [s("a"), Value::Int(1)]);
+        assert!(matches!(parse("range(1,5)"), Ok(Value::Sweep(Sweep::Range { whole: true, .. }))));
+        assert!(matches!(parse("choice(a,b)"), Ok(Value::Sweep(Sweep::Choice(_)))));
+        assert!(matches!(parse("interval(0,1)"), Ok(Value::Sweep(Sweep::Interval(..)))));
+        assert!(matches!(parse("glob(*)"), Ok(Value::Sweep(Sweep::Glob(..)))));
+    }
+
+    #[test]
+    fn nesting_is_limited() {
+        assert!(parse(&"[".repeat(100_000)).expect_err("deep").contains("nests deeper"));
+    }
+}

@@ -1,0 +1,69 @@
+//! Config files, read and parsed once each.
+
+use crate::{
+    defaults::{Entry, parse_list},
+    error::{Error, Origin, Result},
+    header,
+    node::{Node, Value},
+    search::SearchPath,
+    yaml,
+};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+/// A config file, taken apart.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The package its header declares.
+    pub header: Option<String>,
+    /// Its defaults list.
+    pub defaults: Vec<Entry>,
+    /// The rest.
+    pub body: Node,
+}
+
+/// The search path with a cache in front.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    pub search: SearchPath,
+    cache: RefCell<HashMap<String, Option<Rc<Config>>>>,
+}
+
+impl Repository {
+    pub fn new(search: SearchPath) -> Self {
+        Self { search, cache: RefCell::default() }
+    }
+
+    /// The config at `path`, or None where there is none.
+    pub fn load(&self, path: &str) -> Result<Option<Rc<Config>>> {
+        if let Some(known) = self.cache.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let config = self.read(path)?.map(Rc::new);
+        self.cache.borrow_mut().insert(path.to_owned(), config.clone());
+        Ok(config)
+    }
+
+    /// The package that the header of `path` declares, without parsing the file.
+    pub fn header(&self, path: &str) -> Result<Option<String>> {
+        let Some(source) = self.search.read(path)? else { return Ok(None) };
+        header::package(&source.text).map_err(|message| Error::at(&Origin::start(&source.name), message))
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Config>> {
+        let Some(source) = self.search.read(path)? else { return Ok(None) };
+        let start = Origin::start(&source.name);
+        let header = header::package(&source.text).map_err(|message| Error::at(&start, message))?;
+        let mut body = yaml::parse(&source.name, &source.text)?;
+        if body.value == Value::Null {
+            body = Node::map(&start);
+        }
+        let Value::Map(map) = &mut body.value else {
+            return Err(Error::at(&body.origin, format!("a config is a mapping, not {}", body.describe())));
+        };
+        let defaults = match map.shift_remove("defaults") {
+            Some(list) => parse_list(&list)?,
+            None => Vec::new(),
+        };
+        Ok(Some(Config { header, defaults, body }))
+    }
+}

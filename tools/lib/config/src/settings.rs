@@ -1,0 +1,388 @@
+//! Typed settings from a tree: a serde deserializer whose errors know the file and line.
+
+use crate::{
+    error::{Error, Origin, Result, did_you_mean, list},
+    node::{Node, Value},
+};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Expected, Unexpected, Visitor};
+use std::fmt;
+
+/// Largest float whose neighbours are a whole number away at most.
+const MAX_WHOLE_FLOAT: f64 = (1u64 << 53) as f64;
+
+/// The settings at `node`, which stands at `path`.
+pub(crate) fn from_node<T: DeserializeOwned>(node: &Node, path: &str) -> Result<T> {
+    T::deserialize(Reader { node }).map_err(|failure| failure.within(node).into_error(path, node))
+}
+
+/// What went wrong while reading, and where once a level that knows has been passed.
+#[derive(Debug)]
+struct Failure {
+    origin: Option<Origin>,
+    /// Keys from the innermost outwards.
+    path: Vec<String>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    UnknownField { field: String, known: &'static [&'static str] },
+    MissingField(&'static str),
+    Other(String),
+}
+
+impl Failure {
+    fn new(kind: Kind) -> Self {
+        Self { origin: None, path: Vec::new(), kind }
+    }
+
+    fn other(node: &Node, message: impl Into<String>) -> Self {
+        Self { origin: Some(node.origin.clone()), ..Self::new(Kind::Other(message.into())) }
+    }
+
+    /// Fills in the place from the node that was being read.
+    fn within(mut self, node: &Node) -> Self {
+        if self.origin.is_none() {
+            let at = match &self.kind {
+                Kind::UnknownField { field, .. } => node.child(field).unwrap_or(node),
+                _ => node,
+            };
+            self.origin = Some(at.origin.clone());
+        }
+        self
+    }
+
+    fn under(mut self, key: &str) -> Self {
+        self.path.push(key.to_owned());
+        self
+    }
+
+    fn into_error(self, base: &str, node: &Node) -> Error {
+        let keys = std::iter::once(base).filter(|base| !base.is_empty());
+        let path: Vec<_> = keys.chain(self.path.iter().rev().map(String::as_str)).collect();
+        let join = |last: &str| path.iter().copied().chain([last]).collect::<Vec<_>>().join(".");
+        let message = match &self.kind {
+            Kind::UnknownField { field, known } => unknown(&join(field), field, known),
+            Kind::MissingField(field) => format!("{}: missing; give it as {0}=...", join(field)),
+            Kind::Other(message) if path.is_empty() => message.clone(),
+            Kind::Other(message) => format!("{}: {message}", path.join(".")),
+        };
+        Error::at(self.origin.as_ref().unwrap_or(&node.origin), message)
+    }
+}
+
+fn unknown(path: &str, field: &str, known: &[&str]) -> String {
+    match did_you_mean(field, known.iter().copied()) {
+        near if near.is_empty() => format!("{path}: unknown key; known: {}", list(known.iter().copied())),
+        near => format!("{path}: unknown key{near}"),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::UnknownField { field, .. } => write!(f, "unknown key {field}"),
+            Kind::MissingField(field) => write!(f, "missing key {field}"),
+            Kind::Other(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl de::Error for Failure {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(Kind::Other(message.to_string()))
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {}, found {}", plain(expected), found_text(&found)))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        let near = did_you_mean(variant, known.iter().copied());
+        Self::custom(format_args!("{variant:?} is not one of {}{near}", list(known.iter().copied())))
+    }
+
+    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
+        Self::new(Kind::UnknownField { field: field.to_owned(), known })
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(Kind::MissingField(field))
+    }
+}
+
+/// Rust's type names in plain words.
+fn plain(expected: &dyn Expected) -> String {
+    let text = expected.to_string();
+    match text.as_str() {
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a non-negative integer".into(),
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "an integer".into(),
+        "f32" | "f64" => "a number".into(),
+        "a boolean" => "true or false".into(),
+        "path string" => "a path".into(),
+        text if text.starts_with("a nonzero u") => "a positive integer".into(),
+        text if text.starts_with("struct ") => "a mapping".into(),
+        "a sequence" => "a list".into(),
+        _ => text,
+    }
+}
+
+fn found_text(found: &Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Str(text) => format!("{text:?}"),
+        Unexpected::Unsigned(value) => value.to_string(),
+        Unexpected::Signed(value) => value.to_string(),
+        Unexpected::Float(value) => crate::number::format(*value),
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Unit | Unexpected::Option => "null".into(),
+        Unexpected::Seq => "a list".into(),
+        Unexpected::Map => "a mapping".into(),
+        other => other.to_string(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'de> {
+    node: &'de Node,
+}
+
+impl<'de> Reader<'de> {
+    fn visit<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Failure> {
+        let node = self.node;
+        if node.is_missing() {
+            return Err(Failure::other(node, "has no value yet (???); give one"));
+        }
+        let result = match &node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Int(value) => visit_int(*value, visitor),
+            Value::Float(value) => visitor.visit_f64(*value),
+            Value::Str(text) => visitor.visit_borrowed_str(text),
+            Value::Seq(items) => visitor.visit_seq(Items { items: items.iter().enumerate() }),
+            Value::Map(map) => visitor.visit_map(Entries { entries: map.iter(), value: None }),
+        };
+        result.map_err(|failure| failure.within(node))
+    }
+
+    /// `1e6` is a float to YAML; where an integer is wanted, a whole float is one.
+    fn visit_whole<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Failure> {
+        match self.node.value {
+            Value::Float(value) if value.fract() == 0.0 && value.abs() < MAX_WHOLE_FLOAT => {
+                visit_int(value as i128, visitor).map_err(|failure: Failure| failure.within(self.node))
+            }
+            _ => self.visit(visitor),
+        }
+    }
+}
+
+/// Visitors of 64-bit integers do not take 128-bit ones.
+fn visit_int<'de, V: Visitor<'de>>(value: i128, visitor: V) -> std::result::Result<V::Value, Failure> {
+    if let Ok(value) = u64::try_from(value) {
+        visitor.visit_u64(value)
+    } else if let Ok(value) = i64::try_from(value) {
+        visitor.visit_i64(value)
+    } else {
+        visitor.visit_i128(value)
+    }
+}
+
+macro_rules! whole {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Failure> {
+            self.visit_whole(visitor)
+        })*
+    };
+}
+
+impl<'de> de::Deserializer<'de> for Reader<'de> {
+    type Error = Failure;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Failure> {
+        self.visit(visitor)
+    }
+
+    whole! {
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Failure> {
+        match self.node.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> std::result::Result<V::Value, Failure> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> std::result::Result<V::Value, Failure> {
+        let node = self.node;
+        let result = match &node.value {
+            Value::Str(_) if node.is_missing() => return self.visit(visitor),
+            Value::Str(text) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(text)),
+            Value::Map(map) => {
+                visitor.visit_enum(de::value::MapAccessDeserializer::new(Entries { entries: map.iter(), value: None }))
+            }
+            _ => Err(de::Error::custom(format_args!("expected a name, found {}", node.describe()))),
+        };
+        result.map_err(|failure: Failure| failure.within(node))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
+        identifier ignored_any
+    }
+}
+
+struct Items<'de> {
+    items: std::iter::Enumerate<std::slice::Iter<'de, Node>>,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'de> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> std::result::Result<Option<T::Value>, Failure> {
+        let Some((index, node)) = self.items.next() else { return Ok(None) };
+        seed.deserialize(Reader { node })
+            .map(Some)
+            .map_err(|failure| failure.within(node).under(&index.to_string()))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+struct Entries<'de> {
+    entries: indexmap::map::Iter<'de, String, Node>,
+    value: Option<(&'de str, &'de Node)>,
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'de> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> std::result::Result<Option<K::Value>, Failure> {
+        let Some((key, node)) = self.entries.next() else { return Ok(None) };
+        self.value = Some((key, node));
+        let key = de::value::BorrowedStrDeserializer::<Failure>::new(key);
+        seed.deserialize(key).map(Some).map_err(|mut failure| {
+            failure.origin.get_or_insert_with(|| node.origin.clone());
+            failure
+        })
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> std::result::Result<T::Value, Failure> {
+        let Some((key, node)) = self.value.take() else {
+            return Err(de::Error::custom("a value was asked for before its key"));
+        };
+        seed.deserialize(Reader { node }).map_err(|failure| failure.within(node).under(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Trainer {
+        learning_rate: f64,
+        batch_size: usize,
+        split: [f64; 3],
+        activation: Activation,
+        run_dir: Option<PathBuf>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Activation {
+        Relu,
+        Tanh,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+    enum Data {
+        Line { slope: f64 },
+    }
+
+    const GOOD: &str = "learning_rate: 1\nbatch_size: 1e3\nsplit: [0.8, 0.1, 0.1]\nactivation: relu\nrun_dir: null\n";
+
+    fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
+        from_node(&crate::yaml::parse(&Arc::from("a.yaml"), text).expect("valid YAML"), "trainer")
+    }
+
+    fn error(text: &str) -> String {
+        read::<Trainer>(text).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn settings_are_read_into_types() {
+        let trainer: Trainer = read(GOOD).expect("valid");
+        assert_eq!((trainer.learning_rate, trainer.batch_size), (1.0, 1000));
+        assert_eq!((trainer.activation, trainer.run_dir), (Activation::Relu, None));
+        let map: BTreeMap<String, u64> = read("a: 1\nb: 18446744073709551615\n").expect("valid");
+        assert_eq!(map["b"], u64::MAX);
+        assert_eq!(read::<Data>("kind: line\nslope: 2\n").expect("valid"), Data::Line { slope: 2.0 });
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_key() {
+        assert_eq!(
+            error(&GOOD.replace("learning_rate", "learning_rte")),
+            "a.yaml:1: trainer.learning_rte: unknown key; did you mean learning_rate?"
+        );
+        assert_eq!(
+            error(&(GOOD.to_owned() + "colour: red\n")),
+            "a.yaml:6: trainer.colour: unknown key; known: learning_rate, batch_size, split, activation, run_dir"
+        );
+        assert_eq!(
+            error(&GOOD.replace("1e3", "abc")),
+            "a.yaml:2: trainer.batch_size: expected a non-negative integer, found \"abc\""
+        );
+        assert_eq!(
+            error(&GOOD.replace("1e3", "-5")),
+            "a.yaml:2: trainer.batch_size: expected a non-negative integer, found -5"
+        );
+        assert_eq!(
+            error(&GOOD.replace("1e3", "1.5")),
+            "a.yaml:2: trainer.batch_size: expected a non-negative integer, found 1.5"
+        );
+        assert_eq!(error(&GOOD.replace("0.8", "x")), "a.yaml:3: trainer.split.0: expected a number, found \"x\"");
+        assert_eq!(
+            error(&GOOD.replace("relu", "rely")),
+            "a.yaml:4: trainer.activation: \"rely\" is not one of relu, tanh; did you mean relu?"
+        );
+        assert_eq!(
+            error(&GOOD.replace("batch_size: 1e3\n", "")),
+            "a.yaml:1: trainer.batch_size: missing; give it as trainer.batch_size=..."
+        );
+        assert!(error(&GOOD.replace("1e3", "???")).contains("batch_size: has no value yet"));
+        assert!(error(&GOOD.replace("relu", "[relu]")).contains("activation: expected a name"));
+        assert!(error("3").contains("expected a mapping, found 3"));
+        let data = read::<Data>("kind: line\nslope: 2\nslop: 3\n").expect_err("unknown").to_string();
+        assert_eq!(data, "a.yaml:3: trainer.slop: unknown key; did you mean slope?");
+    }
+}
