@@ -56,7 +56,10 @@ pub(super) enum Located {
 pub(super) struct Evaluator<'r> {
     root: &'r Node,
     /// The places whose references are being followed, to notice a circle.
-    active: RefCell<Vec<Place>>,
+    following: RefCell<Vec<Place>>,
+    /// The places that are being filled with what their references lead to: a circle again, of
+    /// content. The two differ: what is inside a container may refer to its neighbours.
+    filling: RefCell<Vec<Place>>,
     depth: Cell<usize>,
     work: Cell<usize>,
     warnings: RefCell<Vec<String>>,
@@ -66,7 +69,8 @@ impl<'r> Evaluator<'r> {
     pub fn new(root: &'r Node) -> Self {
         Self {
             root,
-            active: RefCell::default(),
+            following: RefCell::default(),
+            filling: RefCell::default(),
             depth: Cell::new(0),
             work: Cell::new(0),
             warnings: RefCell::default(),
@@ -129,7 +133,7 @@ impl<'r> Evaluator<'r> {
     fn follow(&self, place: &Place, text: &str, origin: &Origin) -> Result<Node> {
         match self.locate_text(place, text, origin)? {
             Some(Located::Made(node)) => Ok(node),
-            Some(Located::Tree(target)) => self.circle(place, origin, || match target.of(self.root) {
+            Some(Located::Tree(target)) => guard(&self.filling, place, origin, || match target.of(self.root) {
                 Some(node) => self.node(&target, node),
                 None => Err(self.not_found(&target, origin)),
             }),
@@ -137,21 +141,10 @@ impl<'r> Evaluator<'r> {
         }
     }
 
-    /// Does `work` unless the place is being worked on already.
-    fn circle<T>(&self, place: &Place, origin: &Origin, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.active.borrow().contains(place) {
-            return Err(Error::at(origin, format!("{}: an interpolation that leads back to itself", place.path())));
-        }
-        self.active.borrow_mut().push(place.clone());
-        let result = work();
-        self.active.borrow_mut().pop();
-        result
-    }
-
     /// Where the text at `place` leads; None where that is a missing value.
     fn locate_text(&self, place: &Place, text: &str, origin: &Origin) -> Result<Option<Located>> {
         let parts = parse::text(text).map_err(|message| Error::at(origin, format!("{text}: {message}")))?;
-        self.circle(place, origin, || self.deeper(origin, || self.parts(place, &parts, origin)))
+        guard(&self.following, place, origin, || self.deeper(origin, || self.parts(place, &parts, origin)))
     }
 
     /// A lone reference leads somewhere; anything else is put together as text.
@@ -310,4 +303,15 @@ impl<'r> Evaluator<'r> {
         };
         Error::at(origin, format!("${{{}}}: there is no such key{near}", target.path()))
     }
+}
+
+/// Does `work` unless the place is being worked on already.
+fn guard<T>(active: &RefCell<Vec<Place>>, place: &Place, origin: &Origin, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    if active.borrow().contains(place) {
+        return Err(Error::at(origin, format!("{}: an interpolation that leads back to itself", place.path())));
+    }
+    active.borrow_mut().push(place.clone());
+    let result = work();
+    active.borrow_mut().pop();
+    result
 }

@@ -59,7 +59,7 @@ fn circles_and_bombs_are_refused() {
     }
     assert!(error(&bomb).contains("too large"));
     let mut chain = String::from("a0: 1\n");
-    for level in 1..100_000 {
+    for level in 1..1_000 {
         chain += &format!("a{level}: ${{a{}}}\n", level - 1);
     }
     assert!(error(&chain).contains("in a row"));
