@@ -56,12 +56,12 @@ fn operator(activation: Activation) -> &'static str {
 fn info(model: &Model, opset: i64) -> anyhow::Result<ModelInfo> {
     let task = &model.task;
     let description = format!(
-        "Multilayer perceptron {:?} with hidden layers {:?}: float32 {} [batch, {:?}] to prediction [batch, {:?}] of {}.",
-        model.architecture.activation,
+        "Multilayer perceptron, hidden layers {:?}, activation {:?}. Takes {} {}, gives prediction {} of {}; float32.",
         model.architecture.hidden,
+        model.architecture.activation,
         task.input_field,
-        task.input_shape,
-        task.target_shape,
+        batched(&task.input_shape),
+        batched(&task.target_shape),
         task.target_field,
     );
     let entry = |key: &str, value: String| (format!("pipegrad.{key}"), value);
@@ -73,4 +73,10 @@ fn info(model: &Model, opset: i64) -> anyhow::Result<ModelInfo> {
         entry("target_shape", serde_json::to_string(&task.target_shape)?),
     ];
     Ok(ModelInfo { opset, description, metadata })
+}
+
+/// The shape of a batch for a reader: `[batch, 8]`.
+fn batched(shape: &[usize]) -> String {
+    let dims: Vec<_> = std::iter::once("batch".into()).chain(shape.iter().map(usize::to_string)).collect();
+    format!("[{}]", dims.join(", "))
 }

@@ -37,11 +37,12 @@ pub trait Arguments: FromArgs {
 /// Declares a tool's arguments: its own flags, and those that every tool has.
 #[macro_export]
 macro_rules! arguments {
-    ($(#[$meta:meta])* struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$meta])*
+    // The fields pass through token by token: argh tells `Option` and `Vec` by their names.
+    ($(#[$meta:meta])* struct $name:ident { $($fields:tt)* }) => {
         #[derive(argh::FromArgs)]
+        $(#[$meta])*
         struct $name {
-            $($(#[$field_meta])* $field: $type,)*
+            $($fields)*
             /// settings from this resolved file, for instance params.yaml, instead of composed ones
             #[argh(option, arg_name = "file")]
             config: Option<std::path::PathBuf>,

@@ -1,5 +1,18 @@
-//! placeholder
+//! The numeric inner loops, and nothing else: no files, no configuration, no tensors of a framework.
+//!
+//! Every fast loop has a plain version beside it in its tests. Loops are compiled for several
+//! instruction sets and chosen at run time ([`Isa`]); the same input gives the same bits on all.
 
 pub mod matmul;
 pub mod metrics;
 pub mod random;
+
+mod entropy;
+mod isa;
+mod real;
+mod relu;
+
+pub use entropy::{Base, EntropyOptions, Problem, RowError, entropy_reference, entropy_rows, entropy_rows_on};
+pub use isa::Isa;
+pub use real::Real;
+pub use relu::leaky_relu;

@@ -1,0 +1,77 @@
+//! max(0, x), and its leaky version.
+
+use crate::{
+    isa::{Isa, dispatch},
+    real::Real,
+};
+use rayon::prelude::*;
+
+/// Below this many elements threads cost more than they bring.
+const PARALLEL_ELEMENTS: usize = 1 << 18;
+
+/// Replaces every x by max(0, x) + slope · min(0, x), in place.
+///
+/// NaN stays NaN, as in NumPy and PyTorch. With a slope of 0, a negative x becomes +0; -0 is not
+/// negative and stays -0, as in PyTorch's `leaky_relu`.
+pub fn leaky_relu<T: Real>(values: &mut [T], slope: f64) {
+    let slope = T::from_f64(slope);
+    let isa = Isa::detect();
+    if values.len() <= PARALLEL_ELEMENTS {
+        relu_block(isa, values, slope);
+    } else {
+        values.par_chunks_mut(PARALLEL_ELEMENTS).for_each(|values| relu_block(isa, values, slope));
+    }
+}
+
+dispatch! {
+    /// One thread's elements.
+    fn relu_block<T: Real>(values: &mut [T], slope: T) => block
+}
+
+#[inline(always)]
+fn block<T: Real>(values: &mut [T], slope: T) {
+    // Not 0 · x, which is -0, and NaN for an infinite x.
+    let below = |x: T| if slope == T::ZERO { T::ZERO } else { slope * x };
+    values.iter_mut().for_each(|x| *x = if *x < T::ZERO { below(*x) } else { *x });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition_on_every_instruction_set(values in proptest::collection::vec(proptest::num::f32::NORMAL | proptest::num::f32::ZERO | proptest::num::f32::QUIET_NAN, 0..100), slope in -2f32..2.0) {
+            for isa in Isa::supported() {
+                let mut ours = values.clone();
+                relu_block(isa, &mut ours, slope);
+                for (ours, x) in ours.iter().zip(&values) {
+                    let expected = x.max(0.0) + slope * x.min(0.0);
+                    prop_assert!(*ours == expected || x.is_nan() && ours.is_nan(), "{x}: {ours} {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn edges() {
+        let mut values = [-1.0f64, -0.0, 0.0, 2.0, f64::NEG_INFINITY, f64::INFINITY, f64::NAN];
+        let mut leaky = values;
+        leaky_relu(&mut values, 0.0);
+        let zeros: Vec<u64> = values[..3].iter().map(|x| x.to_bits()).collect();
+        assert_eq!(zeros, [0, (-0.0f64).to_bits(), 0]);
+        assert_eq!(values[3..6], [2.0, 0.0, f64::INFINITY]);
+        assert!(values[6].is_nan());
+        leaky_relu(&mut leaky, 0.5);
+        assert_eq!(leaky[..6], [-0.5, 0.0, 0.0, 2.0, f64::NEG_INFINITY, f64::INFINITY]);
+    }
+
+    #[test]
+    fn threads_do_not_matter() {
+        let values: Vec<f32> = (0..1_000_000).map(|i| (i % 7) as f32 - 3.0).collect();
+        let mut ours = values.clone();
+        leaky_relu(&mut ours, 0.25);
+        assert!(ours.iter().zip(&values).all(|(y, x)| *y == if *x < 0.0 { x * 0.25 } else { *x }));
+    }
+}
