@@ -18,6 +18,7 @@ MACHETE_VERSION := 0.9.2
 venv := .venv
 run_python := $(venv)/.run.stamp
 dev_python := $(venv)/.dev.stamp
+bench_python := .tools/bench/.stamp
 prettier := node_modules/.package-lock.json
 machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
 
@@ -50,8 +51,11 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: $(dev_python) build ## Measure the tools against their peers (see BENCHMARKS.md)
-	. ./env.sh && scripts/bench/run
+bench: bench-entropy-job ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+
+.PHONY: bench-entropy-job
+bench-entropy-job: $(bench_python) build
+	.tools/bench/bin/python scripts/bench/entropy_job/run.py $(BENCH_ARGS)
 
 .PHONY: setup
 setup: $(dev_python) $(prettier) $(machete) ## Install what development needs, and the git hooks
@@ -63,7 +67,7 @@ env: ## Print the line that puts the tools on PATH: eval "$(make -s env)"
 
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
-	cd requirements && for name in run dev; do \
+	cd requirements && for name in run dev bench; do \
 	  ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o $$name.txt $$name.in; \
 	done
@@ -84,6 +88,12 @@ $(run_python): requirements/run.txt
 
 $(dev_python): requirements/dev.txt $(run_python)
 	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(bench_python): requirements/bench.txt
+	scripts/check-python.sh $(PYTHON)
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
 $(prettier): package-lock.json
