@@ -1,7 +1,7 @@
 //! `entropy`: records in, the same records with the Shannon entropy of a field out.
 
 use cli::{Common, Outcome, Streams};
-use kernels::{Base, EntropyOptions};
+use kernels::{Base, EntropyOptions, Problem};
 use records::{Batch, DType, Element, Encoding};
 use serde::Deserialize;
 use std::{path::PathBuf, process::ExitCode};
@@ -125,8 +125,8 @@ fn add_entropy<T: Element + kernels::Real>(
     batch.column(&settings.field, &mut probs)?;
     let mut entropy = vec![T::zeroed(); batch.rows()]; // [rows]
     kernels::entropy_rows(&probs, width, options, &mut entropy).map_err(|e| {
-        let hint = if e.is_not_normalized() { " (use --normalize)" } else { "" };
-        batch.place(e.row()).error(format!("field {:?} {e}{hint}", settings.field))
+        let hint = if matches!(e.problem, Problem::NotNormalized { .. }) { " (use --normalize)" } else { "" };
+        batch.place(e.row).error(format!("field {:?} {e}{hint}", settings.field))
     })?;
     Ok(batch.set_column(&settings.out_field, &[], &entropy)?)
 }

@@ -43,7 +43,7 @@ struct Settings {
     task: Task,
     target_field: String,
     prediction_field: String,
-    /// For classification.
+    /// For classification only.
     prediction: Option<classification::Prediction>,
 }
 

@@ -120,7 +120,7 @@ impl Settings {
             trainer: document.section("trainer")?,
             pull,
             yaml: document.to_yaml(),
-            json: serde_json::from_str(&document.to_json())?,
+            json: serde_json::from_str(&document.to_json()?)?,
         };
         settings.check()?;
         Ok(settings)

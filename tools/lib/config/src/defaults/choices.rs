@@ -175,9 +175,11 @@ impl Choices {
 }
 
 fn choice(one: &Override) -> Result<Choice> {
-    let fail = || Err(Error::at(&one.origin(), format!("{} is a group; its option is a name or a list of names", one.key)));
+    let fail = || {
+        let message = "a group's option is a name or a list of names (~group chooses none)";
+        Err(Error::at(&one.origin(), format!("{}: {message}", one.key)))
+    };
     match &one.value {
-        Some(Value::Null) => Ok(Choice::Nothing),
         Some(Value::Str(name)) if !name.is_empty() => Ok(Choice::One(name.clone())),
         Some(Value::List(items)) => {
             let name = |item: &Value| if let Value::Str(name) = item { Some(name.clone()) } else { None };

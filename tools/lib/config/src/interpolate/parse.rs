@@ -44,6 +44,10 @@ pub(super) fn text(text: &str) -> Result<Vec<Part>> {
 
 /// Parses one argument, as `oc.decode` wants it.
 pub(super) fn element(text: &str) -> Result<Argument> {
+    // Here, unlike between commas, the grammar keeps space at either end, and so makes text of it.
+    if text.trim_matches([' ', '\t']) != text && !text.contains("${") {
+        return Ok(Argument::Plain(Value::Str(super::python::unescape(text))));
+    }
     let mut parser = Parser { rest: text, depth: 0 };
     let argument = parser.argument()?;
     match parser.rest {

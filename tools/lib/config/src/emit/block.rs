@@ -1,0 +1,131 @@
+//! Collections in YAML's block style, laid out as PyYAML lays them out.
+
+use super::scalar::{self, Role};
+use crate::{
+    node::{Node, Value},
+    number,
+};
+
+/// Columns that one level is indented by.
+const INDENT: usize = 2;
+
+/// The tree as YAML: the bytes that OmegaConf writes.
+pub(crate) fn yaml(node: &Node) -> String {
+    let mut out = String::new();
+    if is_block(node) {
+        block(node, 0, &mut out);
+    } else {
+        leaf(node, 0, &mut out);
+        out.push('\n');
+    }
+    out
+}
+
+/// Whether the node is written as lines of its own: a collection that is not empty.
+fn is_block(node: &Node) -> bool {
+    match &node.value {
+        Value::Map(map) => !map.is_empty(),
+        Value::Seq(items) => !items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Writes a collection whose entries begin at column `indent`. The first one goes where `out` ends,
+/// if that is the column already: after the dash of a sequence around it.
+fn block(node: &Node, indent: usize, out: &mut String) {
+    match &node.value {
+        Value::Map(map) => {
+            for (key, child) in map {
+                begin(indent, out);
+                scalar::write(key, indent + INDENT, Role::Key, out);
+                out.push(':');
+                // A sequence in a mapping is not indented.
+                let inner = if matches!(child.value, Value::Map(_)) { indent + INDENT } else { indent };
+                if is_block(child) {
+                    out.push('\n');
+                    block(child, inner, out);
+                } else {
+                    out.push(' ');
+                    leaf(child, indent + INDENT, out);
+                    out.push('\n');
+                }
+            }
+        }
+        Value::Seq(items) => {
+            for child in items {
+                begin(indent, out);
+                out.push_str("- ");
+                if is_block(child) {
+                    block(child, indent + INDENT, out);
+                } else {
+                    leaf(child, indent + INDENT, out);
+                    out.push('\n');
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Indents a new line; a line that was begun by a dash stands at its column.
+fn begin(indent: usize, out: &mut String) {
+    if out.is_empty() || out.ends_with('\n') {
+        out.extend(std::iter::repeat_n(' ', indent));
+    }
+}
+
+/// Writes a scalar, whose further lines begin at `indent`, or an empty collection.
+fn leaf(node: &Node, indent: usize, out: &mut String) {
+    match &node.value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Int(value) => out.push_str(&value.to_string()),
+        Value::Float(value) => out.push_str(&number::format(*value)),
+        Value::Str(text) => scalar::write(text, indent, Role::Value, out),
+        Value::Seq(_) => out.push_str("[]"),
+        Value::Map(_) => out.push_str("{}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// What `OmegaConf.to_yaml` writes.
+    const YAML: &str = "\
+a: 1
+b:
+- x
+- - 1
+  - 2.5
+- k: null
+  l:
+  - 'yes'
+  - ''
+c:
+  d:
+    e: 1.0e-08
+  f: []
+  g: {}
+";
+
+    #[test]
+    fn the_layout_is_pyyamls() {
+        let node = crate::yaml::parse(&Arc::from("a.yaml"), YAML).expect("valid");
+        assert_eq!(yaml(&node), YAML);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_string_reads_back(text in "[ -~\n\t\r\u{85}\u{a0}é\u{2028}\u{feff}\u{7}😀]{0,120}") {
+            let origin = crate::Origin::start(&Arc::from("a.yaml"));
+            let leaf = Node::new(Value::Str(text), &origin);
+            let inner = Node::new(Value::Seq(vec![leaf.clone()]), &origin);
+            let node = Node::new(Value::Map([("k".to_owned(), leaf), ("s".to_owned(), inner)].into_iter().collect()), &origin);
+            let written = yaml(&node);
+            let read = crate::yaml::parse(&Arc::from("b.yaml"), &written);
+            assert_eq!(read.expect(&written), node, "{written}");
+        }
+    }
+}

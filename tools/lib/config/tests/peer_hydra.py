@@ -1,0 +1,273 @@
+"""Composition against Hydra itself: the same files and overrides must give the same document.
+
+Hydra's `compose` and the real binary work on the same folders: one that uses everything, with
+overrides of every kind, and random ones from a seeded generator. Where Hydra composes a document,
+ours must be equal, type by type, and our YAML must be OmegaConf's, byte by byte; where Hydra
+refuses, so must we.
+
+    pip install 'hydra-core==1.3.*' pytest
+    PIPEGRAD_BIN=target/release pytest tools/lib/config/tests/peer_hydra.py
+"""
+
+import math
+import os
+import random
+import subprocess
+import warnings
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from omegaconf._utils import get_yaml_loader
+
+ROOT = Path(__file__).resolve().parents[4]
+BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target/release")).resolve()
+TREES = int(os.environ.get("PEER_TREES", 150))
+LOADER = get_yaml_loader()
+
+warnings.filterwarnings("ignore")
+
+
+def hydra(folder, overrides, config):
+    """The YAML and the document that Hydra composes, or None and its error."""
+    try:
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            cfg = compose(config, overrides=list(overrides))
+            OmegaConf.resolve(cfg)
+            return OmegaConf.to_yaml(cfg), OmegaConf.to_container(cfg)
+    except Exception as error:  # Hydra refuses with many types, and not only its own.
+        return None, f"{type(error).__name__}: {error}"
+
+
+def ours(folder, overrides, config):
+    """The YAML and the document that the binary composes, or None and its error."""
+    command = [BIN / "compose", "--config-dir", folder, "--config-name", config, "--", *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    if done.returncode == 0:
+        return done.stdout, yaml.load(done.stdout, Loader=LOADER)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done
+    return None, done.stderr
+
+
+def same(a, b):
+    """Equality that tells 1 from 1.0 and from True, and takes NaN for NaN."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, float) and math.isnan(a):
+        return math.isnan(b)
+    return a == b
+
+
+def check(folder, overrides, config="config"):
+    """Compares the two; tells whether there was a document to compare."""
+    their_yaml, theirs = hydra(folder, overrides, config)
+    our_yaml, answer = ours(folder, overrides, config)
+    story = f"{overrides} in {folder}\nHydra: {theirs}\nours:  {answer}"
+    assert (their_yaml is None) == (our_yaml is None), story
+    if their_yaml is not None:
+        assert same(theirs, answer), story
+        assert their_yaml == our_yaml, story
+    return their_yaml is not None
+
+
+def write(folder, files):
+    for name, text in files.items():
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+# --- A folder that uses everything, and overrides of every kind --------------------------------
+
+TREE = {
+    "config.yaml": """\
+defaults:
+  - base
+  - db: mysql
+  - db@backup: pg
+  - optional cache: none_such
+  - server: apache
+  - extra: [one, two]
+  - nothing: null
+  - optional mix: ${db}_${server}
+  - _self_
+  - override server/log: verbose
+name: job
+count: 3
+rate: 1e-3
+flags: {a: true, b: [1, 2.5, x], c: {d: null}}
+url: ${db.host}:${db.port}
+copy: ${flags.b}
+must: ???
+""",
+    "base.yaml": "name: base\nfrom_base: 1\nflags: {a: 0, z: last}\n",
+    "db/mysql.yaml": "host: localhost\nport: 3306\nuser: ${oc.env:PIPEGRAD_NO_SUCH,root}\n",
+    "db/pg.yaml": "defaults:\n  - mysql\n  - _self_\nport: 5432\nextra: [1, 2]\n",
+    "db/other.yaml": "# @package _global_\nname: other\ndb: {host: h, port: 1}\n",
+    "server/apache.yaml": "defaults:\n  - log: quiet\n  - _self_\nport: 80\nname: ${.port}\n",
+    "server/nginx.yaml": "port: 8080\ndefaults:\n  - _self_\n  - log: quiet\n  - /db@inner: mysql\n",
+    "server/log/quiet.yaml": "level: 0\n",
+    "server/log/verbose.yaml": "level: 2\nto: [stderr]\n",
+    "extra/one.yaml": "a: 1\nb: 1\n",
+    "extra/two.yaml": "b: 2\n",
+    "nothing/some.yaml": "x: 1\n",
+    "mix/mysql_apache.yaml": "kind: ma\n",
+    "mix/pg_nginx.yaml": "kind: pn\n",
+    "exp/fast.yaml": "# @package _global_\ndefaults:\n  - override /db: pg\n  - override /server: apache\ncount: 100\n",
+    "exp/here.yaml": "# @package a.b\nx: 1\n",
+    "exp/group.yaml": "defaults:\n  - /db@_group_: mysql\n  - /db@_here_: pg\n  - /db@_global_: mysql\n",
+}
+
+CHOICES = """
+db=pg db=other db=lime db=1 db@backup=mysql db@backup=null server=nginx ~db ~db@backup ~db=pg ~db=mysql ~server/log
+server/log=quiet extra=one extra=[two,one] extra=null nothing=some +exp=fast +exp=here +exp=group +exp@y=here
++db@second=pg +db=pg nothing=null exp=fast ++exp=fast +db@=pg db@_global_=pg +exp=[here,group] server/nope=x
+""".split()
+
+VALUES = """
+db.port=1 db={port:5} db={prt:5} +db={prt:5} count=4 count=abc cout=4 +cout=4 ++cout=4 +count=4 ++count=4 ~count ~cout
+~count=3 ~count=4 ~flags.c ~flags.c.d flags.b=[] flags.b.0=9 flags.b.7=9 +flags.b.3=9 flags={a:2} flags={q:2} +flags={q:2}
+flags=5 flags=[1] flags.b={a:1} flags.c=null flags.c.d.e=1 +flags.c.d.e=1 ++flags.a.q=1 +x.y.z=1 x.y.z=1 must=1 +must=1 ~must
+url=plain url=${name} name=${db} name=${nope} name=${name} copy=[1,2] +copy.0=5 copy.0=5 ++url.x=1 ~copy ~copy.0 ~flags.b.0
+name= name='' name=a\\,b name=a,b name=choice(a,b) name=int('3') name=str(3.0) name=float(1) name=bool(yes) name=bool(0)
+name=[1,[2,{a:b}]] name={a:{b:1},c:[]} name=1e-3 name=1_000 name=-5 name=+5 name=.5 name=5. name=inf name=-inf name=nan
+name=0x1f name=007 name=true name=TRUE name=yes name=null name=NULL name=~ name=a=b name=a:b name=/x/y.z name=C:\\\\x name=a#b
+name=1.2.3 name=${oc.select:db.port} name=${oc.select:nope,7} name='${oc.create:{a:1}}'
+name='${oc.dict.keys:db}' name='${oc.dict.values:flags.c}' name=${oc.env:PIPEGRAD_NO_SUCH} name=${oc.env:PIPEGRAD_NO_SUCH,null}
+name='${oc.env:PIPEGRAD_NO_SUCH,1.50}' name='${db.${extra.key}}' name='x${flags}y' name='${flags.a}/${rate}/${flags.c.d}'
+name='\\${a}' name='${nosuch:1}' name='${db[port]}' name='${copy[0]}' name=${flags} name=${.count} name=${..count}
+name='${oc.deprecated:count}' name='${oc.decode:null}' name='${oc.decode:{a:1,b:[x,y]}}'
+name='${oc.select:.count}' name='${oc.select:"flags.c"}' name=${must} name='a${must}' name='${oc.select:must,1}'
+name=2020-01-01 name=1:30 name=y name='null' name='1' name='1e3' name='#x' name=@x name=%y name='&a' name='*a' name='!t'
+name='[x' name='{x' name='x]' name='"q"' name='a,b' name='?' name='-' name='a?b' name='...' name='---' name='=x' name='='
+name='<<' name='~' name='0o17' name='0b1' name='.5' name='1_000' name='12:30:45' name='on' name='x:' name=':x' name='|'
+name='>' name='%x' name='`x' name='\\\\' name='é' name='日本' name='\\'' name="it's" name='08' name='1e' name='0x' name='-x'
+name='?x' name='.' name='.inf' name='.nan' name='+1' name='-.5' name='a{b' name='a,' name='N' name='No' name='NULL' name='😀'
+rate=1e100 rate=1e16 rate=123456789.125 rate=1e-5 rate=1.5e300 rate=5e-324 count=12345678901234567890123456789012345678
+= a a..b=1 a.b.=1 + ~ ++ name name=[ name=( name=) name=f(x) name=int(x) name=int(1,2) name=[1,] name={a} name={a:} name='open
+name=[] name={} name=int([1.7,'2']) name=str([1,true]) name=str(null) name=int(null) name=int(1.9) name=bool(2.5)
+name=str({a:1}) name=float('1e3') name=str(1e-7) name=str('x') name=range(1,3) name=glob(*) name=interval(0,1) name=sort(3,1)
+name=${} name=${a name='${a' name=$x name=a$b name='$x' name=\\$x name=x\\ y name=\\[x\\] name=a\\b name=a\\\\b name='a\\b' name='a\\\\'
+a/b=1 count/x=1 count@x=1 1=2 a.1=2 +a.1=2 +a-b=1 name='${oc.env:HOME,}x' name='${oc.select:"",1}'
+""".split()
+
+SPACED = [
+    "a b=c", "name=a b", "name= x ", "name=[ ]", "name=[a b, c]", "name={a b: c}", "name='- x'", "name='a: b'", "name='x #y'",
+    "name='  pad '", "name='tab\there'", "name='line\nbreak'", "name='line\n'", "name='? x'", "name='a  b'", "name=' '",
+    "name='\x01'", "name='\x7f'", "name='\xa0x'", "name='\u2028'", "name='\ufeffx'", "name='x\r\ny'", "name='${db}\nx'",
+    "name='" + "long word " * 20 + "'", "name='" + "x" * 100 + "'", "name='" + "it''s: long " * 12 + "'", "name='\n'", "name='a\n\nb'",
+    "name='" + "long \t word " * 15 + "'", "name='" + "ünï cödé " * 20 + "'", "name=int( 3 )", "name=int (3)", "name={ a : 1 , b : 2 }",
+    "+name2=['" + "long word " * 20 + "']", "+deep.er.key='" + "long word, " * 20 + "'", "name=  ", "name='a' ", "name= 'a'",
+    "name=a : b", "name=${oc.select: db.port }", "name=${ count }", "name='${oc.decode:\" 5 \"}'", "name='${oc.select:nope, a b }'",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tree")
+    write(folder, TREE)
+    return folder
+
+
+@pytest.mark.parametrize("override", CHOICES + VALUES + SPACED)
+def test_each_override(tree, override):
+    check(tree, [override])
+
+
+def test_the_tree_itself(tree):
+    assert check(tree, [])
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_pairs_of_overrides(tree, seed):
+    check(tree, random.Random(seed).sample(CHOICES + VALUES[:60], 2))
+
+
+@pytest.mark.parametrize(
+    "override", [None, "data=line", "data=edge", "data=softmax", "score=classification", "+relu=default", "trainer.seed=1"]
+)
+def test_our_own_configs(override):
+    assert check(ROOT / "configs", [override] if override else [], "entropy")
+
+
+# --- Random folders ----------------------------------------------------------------------------
+
+GROUPS = ["a", "b", "c", "a/x", "b/y"]
+OPTIONS = ["one", "two", "three"]
+KEYS = ["k", "l", "m", "n"]
+PACKAGES = ["", "", "", "@p", "@p.q", "@_global_", "@_here_", "@_group_"]
+SCALARS = """1 -2 0.5 1e-7 true no null text '1' 'two words' '${oc.select:k,9}' ${oc.select:.l,8} 2020-01-01 0x10 1_0 'a:b' ~ []
+{} 1e400 .inf ??? ${k} '${a.k}x' ${.m}""".split()  # fmt: skip
+
+
+def body(draw, depth=0):
+    lines = []
+    for key in draw.sample(KEYS, draw.randint(1, 3)):
+        kind = draw.random()
+        if kind < 0.2 and depth < 2:
+            lines += [f"{key}:"] + ["  " + line for line in body(draw, depth + 1)]
+        elif kind < 0.35:
+            items = [draw.choice(["1", "x", "2.5", "null", "[a, {b: 1}]"]) for _ in range(draw.randint(0, 3))]
+            lines.append(f"{key}: [{', '.join(items)}]")
+        else:
+            lines.append(f"{key}: {draw.choice(SCALARS)}")
+    return lines
+
+
+def defaults(draw, groups):
+    """A defaults list that chooses from `groups`, which must lie after the config's own in GROUPS."""
+    entries = []
+    for group in draw.sample(groups, draw.randint(0, min(3, len(groups)))):
+        keyword = draw.choice(["", "", "", "optional "])
+        option = draw.choice([*OPTIONS, *OPTIONS, "null", "[one, two]", "missing"])
+        entries.append(f"- {keyword}/{group}{draw.choice(PACKAGES)}: {option}")
+    if draw.random() < 0.5:
+        entries.insert(draw.randint(0, len(entries)), "- _self_")
+    if draw.random() < 0.3:
+        entries.append(f"- override /{draw.choice(GROUPS)}: {draw.choice(OPTIONS)}")
+    return ["defaults:", *("  " + entry for entry in entries)] if entries else []
+
+
+def random_tree(draw):
+    files = {"config.yaml": "\n".join(defaults(draw, GROUPS) + body(draw)) + "\n"}
+    for index, group in enumerate(GROUPS):
+        for option in OPTIONS:
+            lines = body(draw)
+            if draw.random() < 0.3:
+                lines = defaults(draw, GROUPS[index + 1 :]) + lines
+            if draw.random() < 0.15:
+                lines.insert(0, f"# @package {draw.choice(['_global_', 'p', 'p.q', 'k'])}")
+            if draw.random() < 0.95:
+                files[f"{group}/{option}.yaml"] = "\n".join(lines) + "\n"
+    return files
+
+
+def random_override(draw):
+    key = ".".join(draw.sample(["a", "b", "k", "l", "m", "p"], draw.randint(1, 2)))
+    group, option = draw.choice(GROUPS), draw.choice(OPTIONS)
+    kinds = [f"{group}={option}", f"+{group}={option}", f"~{group}", f"+{group}@p={option}", f"{key}=5", f"+{key}=5", f"~{key}"]
+    return draw.choice([*kinds, f"++{key}={{k: [1, x]}}", f"++{key}=${{k}}"])
+
+
+@pytest.mark.parametrize("seed", range(TREES))
+def test_random_trees(tmp_path, seed):
+    draw = random.Random(seed)
+    write(tmp_path, random_tree(draw))
+    for count in (0, 1, 1, 2):
+        check(tmp_path, [random_override(draw) for _ in range(count)])
+
+
+def test_enough_random_trees_compose(tmp_path):
+    """The generator would prove nothing if Hydra refused all of its trees."""
+    composed = 0
+    for seed in range(40):
+        folder = tmp_path / str(seed)
+        write(folder, random_tree(random.Random(seed)))
+        composed += hydra(folder, [], "config")[0] is not None
+    assert composed >= 10
