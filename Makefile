@@ -4,6 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+# Cargo and DVC take every core by themselves; two targets at once would swap binaries under each other.
+.NOTPARALLEL:
 MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
@@ -34,7 +36,7 @@ repro: $(run_python) build ## Run the main job, from seed to scored model, with 
 build: ## Build every tool into target/release
 	$(CARGO) build --release --workspace $(LOCKED)
 
-# `cargo test` goes first: it builds the tools too, and the two must not write the same files at once.
+# `cargo test` builds a tool only where that tool has tests of its own; the peers want them all.
 .PHONY: test
 test: $(dev_python) ## Run the tests: Rust, then those against Python peers
 	$(CARGO) test --release --workspace $(LOCKED)
