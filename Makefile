@@ -32,6 +32,11 @@ help: ## List the targets
 repro: $(run_python) build ## Run the main job, from seed to scored model, with DVC
 	. ./env.sh && dvc repro
 
+# DVC composes params.yaml itself, with the overrides; the compose stage would write it again without them.
+.PHONY: exp
+exp: $(run_python) build ## Run a DVC experiment: make exp SET="data=softmax optimizer.learning_rate=0.01"
+	. ./env.sh && dvc exp run --downstream gen-data $(foreach override,$(SET),-S '$(override)')
+
 .PHONY: build
 build: ## Build every tool into target/release
 	$(CARGO) build --release --workspace $(LOCKED)
