@@ -56,14 +56,14 @@ fn set(root: &mut Node, one: &Override, add: Add) -> Result<()> {
     new.check_depth(split_key(&one.key).len())?;
     let keys = split_key(&one.key);
     let Some((last, parents)) = keys.split_last() else { return Err(Error::at(&one.origin(), "needs a key")) };
-    let whole = root.clone_keys();
+    let known_paths = paths(root);
     let mut at = root;
     for (depth, key) in parents.iter().enumerate() {
-        at = container(at, key, one, add).map_err(|()| unknown(one, &keys[..=depth], &whole))?;
+        at = container(at, key, one, add).map_err(|()| unknown(one, &keys[..=depth], &known_paths))?;
     }
     let known = at.child(last).is_some();
     if !known && (add == Add::Refused || matches!(at.value, Value::Seq(_))) {
-        return Err(unknown_in(one, at, last, &whole));
+        return Err(unknown_in(one, at, last, &known_paths));
     }
     match at.child_mut(last) {
         Some(old) if old.is_container() && new.is_container() => {
@@ -118,20 +118,20 @@ fn only_known(old: &Node, new: &Node, path: &str) -> Result<()> {
     Ok(())
 }
 
-fn unknown(one: &Override, keys: &[&str], leaves: &[String]) -> Error {
+fn unknown(one: &Override, keys: &[&str], known_paths: &[String]) -> Error {
     let path = keys.join(".");
     let last = one.key.rsplit('.').next().unwrap_or("");
-    Error::at(&one.origin(), format!("{path}: no such mapping{}", elsewhere(last, leaves)))
+    Error::at(&one.origin(), format!("{path}: no such mapping{}", elsewhere(last, known_paths)))
 }
 
-fn unknown_in(one: &Override, parent: &Node, key: &str, leaves: &[String]) -> Error {
+fn unknown_in(one: &Override, parent: &Node, key: &str, known_paths: &[String]) -> Error {
     let message = match &parent.value {
         Value::Seq(items) => format!("{}: the list has {} elements", one.key, items.len()),
         Value::Map(map) => {
             let known = || map.keys().map(String::as_str);
             let hint = match did_you_mean(key, known()) {
                 near if !near.is_empty() => near,
-                _ => match elsewhere(key, leaves) {
+                _ => match elsewhere(key, known_paths) {
                     other if !other.is_empty() => other,
                     _ => format!("; known: {}", list(known())),
                 },
@@ -144,25 +144,23 @@ fn unknown_in(one: &Override, parent: &Node, key: &str, leaves: &[String]) -> Er
 }
 
 /// A hint at the paths that end in `key`.
-fn elsewhere(key: &str, leaves: &[String]) -> String {
-    let found = leaves.iter().find(|path| path.rsplit('.').next() == Some(key));
+fn elsewhere(key: &str, known_paths: &[String]) -> String {
+    let found = known_paths.iter().find(|path| path.rsplit('.').next() == Some(key));
     found.map_or_else(String::new, |path| format!("; did you mean {path}?"))
 }
 
-impl Node {
-    /// The dotted paths of all entries of mappings below this node.
-    fn clone_keys(&self) -> Vec<String> {
-        fn walk(node: &Node, prefix: &str, paths: &mut Vec<String>) {
-            for (key, child) in node.as_map().into_iter().flatten() {
-                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                walk(child, &path, paths);
-                paths.push(path);
-            }
+/// The dotted paths of all entries of mappings in the tree.
+fn paths(root: &Node) -> Vec<String> {
+    fn walk(node: &Node, prefix: &str, paths: &mut Vec<String>) {
+        for (key, child) in node.as_map().into_iter().flatten() {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            walk(child, &path, paths);
+            paths.push(path);
         }
-        let mut paths = Vec::new();
-        walk(self, "", &mut paths);
-        paths
     }
+    let mut found = Vec::new();
+    walk(root, "", &mut found);
+    found
 }
 
 fn delete(root: &mut Node, one: &Override) -> Result<()> {

@@ -66,7 +66,8 @@ pub fn compose_for(own: &[&str], sources: &Sources, overrides: &[String]) -> Res
         Ok(resolved) => finish(resolved),
         // A reference to another group, perhaps: try with all of them, but report what failed first
         // where that is of no help.
-        Err(error) => match composed(sources, &overrides, None).and_then(|tree| interpolate::resolve(&tree, Some(own))) {
+        Err(error) => match composed(sources, &overrides, None).and_then(|tree| interpolate::resolve(&tree, Some(own)))
+        {
             Ok(resolved) => finish(resolved),
             Err(_) => Err(error),
         },
@@ -92,7 +93,10 @@ fn within(own: &[&str], mut one: Override) -> Result<Override> {
         _ => {
             let near = did_you_mean(first, own.iter().copied());
             let own = list(own.iter().copied());
-            return Err(Error::at(&one.origin(), format!("{}: not a setting of this tool{near}; its groups are {own}", one.key)));
+            return Err(Error::at(
+                &one.origin(),
+                format!("{}: not a setting of this tool{near}; its groups are {own}", one.key),
+            ));
         }
     }
     Ok(one)
@@ -146,7 +150,8 @@ fn merged(repository: &Repository, chosen: &[Chosen]) -> Result<Node> {
         let root = root.get_or_insert_with(|| Node::map(&config.body.origin));
         merge(root, embedded(config.body.clone(), &one.package)).map_err(|error| error.or_at(&one.origin))?;
     }
-    let root = root.unwrap_or_else(|| Node::map(&Origin::Override("".into())));
+    // Every part may have been taken away or belong to another tool.
+    let root = root.unwrap_or_else(|| Node::map(&Origin::Override("nothing chosen".into())));
     root.check_depth(0)?;
     Ok(root)
 }
@@ -180,7 +185,11 @@ fn refuse_choice(root: &Node, one: &Override, path: &Path) -> Result<()> {
     let names_option = matches!(one.value, Some(overrides::Value::Str(_) | overrides::Value::List(_)));
     let on_mapping = root.get(&one.key).is_some_and(|node| node.as_map().is_some());
     if one.key.contains('/') || one.package.is_some() || (names_option && on_mapping) {
-        let message = format!("chooses an option of a group, but {} is a resolved document; change its values, e.g. {}.key=value", path.display(), one.key);
+        let message = format!(
+            "chooses an option of a group, but {} is a resolved document; change its values, e.g. {}.key=value",
+            path.display(),
+            one.key
+        );
         return Err(Error::at(&one.origin(), message));
     }
     Ok(())

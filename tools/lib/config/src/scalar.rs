@@ -96,9 +96,8 @@ enum Form {
 
 fn int_form(text: &str) -> Option<Form> {
     let unsigned = unsign(text);
-    let all = |digits: &str, allowed: fn(char) -> bool| {
-        !digits.is_empty() && digits.chars().all(|c| c == '_' || allowed(c))
-    };
+    let all =
+        |digits: &str, allowed: fn(char) -> bool| !digits.is_empty() && digits.chars().all(|c| c == '_' || allowed(c));
     if let Some(digits) = unsigned.strip_prefix("0b") {
         return all(digits, |c| matches!(c, '0' | '1')).then_some(Form::Radix(2));
     }
@@ -130,9 +129,9 @@ fn is_sexagesimal_tail(text: &str) -> bool {
 fn int(text: &str, form: Form) -> Result<i128, String> {
     let digits = unsign(text).replace('_', "");
     let magnitude = match form {
-        Form::Sexagesimal => digits.split(':').try_fold(0i128, |sum, part| {
-            sum.checked_mul(60)?.checked_add(part.parse().ok()?)
-        }),
+        Form::Sexagesimal => {
+            digits.split(':').try_fold(0i128, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))
+        }
         Form::Radix(radix) => {
             let digits = digits.trim_start_matches("0b").trim_start_matches("0x");
             i128::from_str_radix(digits, radix).ok()
@@ -173,16 +172,22 @@ mod tests {
     #[test]
     fn scalars_are_typed_as_omegaconf_types_them() {
         let float = |text: &str, value: f64| assert_eq!(resolve(text), Ok(Value::Float(value)), "{text}");
-        for (text, value) in [("1e-3", 1e-3), ("1.", 1.0), (".5", 0.5), ("1_0.5", 10.5), ("1E5", 1e5), ("-1.5e+3", -1500.0)] {
+        for (text, value) in
+            [("1e-3", 1e-3), ("1.", 1.0), (".5", 0.5), ("1_0.5", 10.5), ("1E5", 1e5), ("-1.5e+3", -1500.0)]
+        {
             float(text, value);
         }
         float("1:30.5", 90.5);
         float("-.inf", f64::NEG_INFINITY);
         let int = |text: &str, value: i128| assert_eq!(resolve(text), Ok(Value::Int(value)), "{text}");
-        for (text, value) in [("0", 0), ("-7", -7), ("1_000", 1000), ("0x1F", 31), ("0b101", 5), ("017", 15), ("1:30", 90)] {
+        for (text, value) in
+            [("0", 0), ("-7", -7), ("1_000", 1000), ("0x1F", 31), ("0b101", 5), ("017", 15), ("1:30", 90)]
+        {
             int(text, value);
         }
-        for text in ["08", "1e", "e5", "0o17", "1_e5", "-", ".", "+.nan", "2020-01-01", "y", "n", "1.2.3", "-.5", ".5e3"] {
+        for text in
+            ["08", "1e", "e5", "0o17", "1_e5", "-", ".", "+.nan", "2020-01-01", "y", "n", "1.2.3", "-.5", ".5e3"]
+        {
             assert_eq!(resolve(text), Ok(Value::Str(text.into())), "{text}");
         }
         assert_eq!(resolve("yes"), Ok(Value::Bool(true)));

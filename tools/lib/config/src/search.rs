@@ -53,7 +53,8 @@ impl SearchPath {
             }
         }
         let builtin = BUILTIN.iter().find(|(name, _)| *name == file);
-        Ok(builtin.map(|(name, text)| Source { name: format!("{BUILTIN_NAME}{name}").into(), text: (*text).to_owned() }))
+        Ok(builtin
+            .map(|(name, text)| Source { name: format!("{BUILTIN_NAME}{name}").into(), text: (*text).to_owned() }))
     }
 
     /// Whether `group` is a folder anywhere on the path.

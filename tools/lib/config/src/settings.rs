@@ -263,9 +263,7 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
         seed: T,
     ) -> std::result::Result<Option<T::Value>, Failure> {
         let Some((index, node)) = self.items.next() else { return Ok(None) };
-        seed.deserialize(Reader { node })
-            .map(Some)
-            .map_err(|failure| failure.within(node).under(&index.to_string()))
+        seed.deserialize(Reader { node }).map(Some).map_err(|failure| failure.within(node).under(&index.to_string()))
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -60,7 +60,10 @@ enum Kind {
 
 /// A mapping's key that waits for its value.
 enum Key {
-    Plain { name: String, origin: Origin },
+    Plain {
+        name: String,
+        origin: Origin,
+    },
     /// `<<`, whose value's entries become the mapping's.
     Merge,
 }
@@ -94,7 +97,8 @@ impl<'a> Builder<'a> {
                     self.set_merge_key();
                     return Ok(());
                 }
-                let value = scalar_value(&text, style, tag.as_deref()).map_err(|message| Error::at(&origin, message))?;
+                let value =
+                    scalar_value(&text, style, tag.as_deref()).map_err(|message| Error::at(&origin, message))?;
                 self.finish(Node { value, origin }, anchor, size_before)
             }
             Event::SequenceStart(anchor, tag) => self.start(origin, anchor, tag.as_deref(), Kind::Seq(Vec::new())),

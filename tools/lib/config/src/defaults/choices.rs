@@ -156,7 +156,7 @@ impl Choices {
     /// # Errors
     /// Where an override or a deletion found nothing to act on.
     pub fn ensure_used(&self) -> Result<()> {
-        for (key, overridden) in self.overridden.iter().filter(|(_, overridden)| !overridden.used) {
+        if let Some((key, overridden)) = self.overridden.iter().find(|(_, overridden)| !overridden.used) {
             let group = key.split('@').next().unwrap_or(key);
             let hint = match self.known_of_group.get(group) {
                 Some(known) => format!("; there is {}", list(known.iter().map(String::as_str))),

@@ -165,7 +165,9 @@ impl Entry {
         let path = match &self.target {
             Target::This => "",
             Target::Group(group, _) => group,
-            Target::Config(path) => path.strip_prefix('/').unwrap_or(path).rsplit_once('/').map_or("", |(group, _)| group),
+            Target::Config(path) => {
+                path.strip_prefix('/').unwrap_or(path).rsplit_once('/').map_or("", |(group, _)| group)
+            }
         };
         path.strip_prefix('/').unwrap_or(path)
     }

@@ -68,7 +68,8 @@ impl<'a> Expansion<'a> {
             let known = list(known.iter().map(String::as_str));
             return Err(Error::new(format!("no primary config {name}{near}; known: {known}")));
         }
-        let chosen = self.expand(entry, &Parent { entry: &root(&origin), depth: 0, primary: true, interpolated: false })?;
+        let chosen =
+            self.expand(entry, &Parent { entry: &root(&origin), depth: 0, primary: true, interpolated: false })?;
         let mut seen = HashSet::new();
         for one in &chosen {
             if let Some(key) = &one.override_key

@@ -4,8 +4,10 @@ use crate::{node::Value, scalar};
 
 /// The column after which a space becomes a line break.
 const WIDTH: usize = 80;
-const BREAKS: &str = "\n\u{85}\u{2028}\u{2029}";
-const SPACES_AND_BREAKS: &str = "\0 \t\r\n\u{85}\u{2028}\u{2029}";
+/// Line breaks to YAML 1.1 and plain characters to YAML 1.2: double quotes escape them for both.
+/// This is the one departure from PyYAML's bytes.
+const OLD_BREAKS: &str = "\u{85}\u{2028}\u{2029}";
+const SPACES: &str = "\0 \t\r\n";
 
 /// What a string is: a key stays on one line.
 #[derive(Clone, Copy, PartialEq)]
@@ -20,7 +22,7 @@ pub(super) fn write(text: &str, indent: usize, role: Role, out: &mut String) {
     let column = out.chars().rev().take_while(|c| *c != '\n').count();
     let mut writer = Writer { out, column, indent, split: role == Role::Value };
     let styles = allowed_styles(&chars);
-    let is_key_on_lines = role == Role::Key && text.contains(|c| BREAKS.contains(c));
+    let is_key_on_lines = role == Role::Key && text.contains('\n');
     if styles.plain && is_plain_string(text) {
         writer.plain(&chars);
     } else if styles.single && !is_key_on_lines {
@@ -68,7 +70,8 @@ fn is_timestamp(text: &str) -> bool {
     let parts: Vec<&str> = date.split('-').collect();
     let [year, month, day] = parts.as_slice() else { return false };
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let is_date = year.len() == 4 && month.len() <= 2 && day.len() <= 2 && [year, month, day].iter().all(|p| is_number(p));
+    let is_date =
+        year.len() == 4 && month.len() <= 2 && day.len() <= 2 && [year, month, day].iter().all(|p| is_number(p));
     let full = month.len() == 2 && day.len() == 2;
     is_date && time.map_or(full, is_time)
 }
@@ -99,7 +102,7 @@ struct Styles {
 }
 
 fn allowed_styles(chars: &[char]) -> Styles {
-    let is_break = |c: char| BREAKS.contains(c);
+    let is_break = |c: char| c == '\n';
     let outer = |c: Option<&char>| c.is_some_and(|c| *c == ' ' || is_break(*c));
     let pairs = || chars.windows(2).map(|pair| (pair[0], pair[1]));
     let break_space = pairs().any(|(a, b)| is_break(a) && b == ' ');
@@ -114,13 +117,14 @@ fn allowed_styles(chars: &[char]) -> Styles {
 }
 
 fn is_printable(c: char) -> bool {
-    let unicode = matches!(c, '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10fffe}') && c != '\u{feff}';
+    let unicode =
+        matches!(c, '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10fffe}') && c != '\u{feff}' && !OLD_BREAKS.contains(c);
     c == '\n' || (' '..='~').contains(&c) || unicode
 }
 
 /// Whether the text, plain, would begin or hold something other than text.
 fn has_indicator(chars: &[char]) -> bool {
-    let spaced = |c: Option<&char>| c.is_none_or(|c| SPACES_AND_BREAKS.contains(*c));
+    let spaced = |c: Option<&char>| c.is_none_or(|c| SPACES.contains(*c));
     let starts = |text: &str| chars.iter().take(text.len()).copied().eq(text.chars());
     let leads = match chars.first() {
         Some(c) if "#,[]{}&*!|>'\"%@`".contains(*c) => true,
@@ -154,13 +158,13 @@ impl Writer<'_> {
         self.column += text.chars().count();
     }
 
-    fn line(&mut self, line_break: char) {
-        self.out.push(line_break);
+    fn line(&mut self) {
+        self.out.push('\n');
         self.column = 0;
     }
 
     fn fold(&mut self) {
-        self.line('\n');
+        self.line();
         self.pad();
     }
 
@@ -182,18 +186,19 @@ impl Writer<'_> {
 
     fn single_quoted(&mut self, chars: &[char]) {
         self.push(&['\'']);
-        let kind = |c: char| if c == ' ' { 0 } else if BREAKS.contains(c) { 1 } else { 2 };
+        let kind = |c: char| match c {
+            ' ' => 0,
+            '\n' => 1,
+            _ => 2,
+        };
         let mut at = 0;
         for run in chars.chunk_by(|a, b| kind(*a) == kind(*b)) {
             let inside = at > 0 && at + run.len() < chars.len();
             match kind(run[0]) {
                 0 if run.len() == 1 && self.column > WIDTH && self.split && inside => self.fold(),
                 1 => {
-                    // A single line break would read as a space.
-                    if run[0] == '\n' {
-                        self.line('\n');
-                    }
-                    run.iter().for_each(|c| self.line(*c));
+                    // One break more than there are: a single one would read as a space.
+                    (0..=run.len()).for_each(|_| self.line());
                     self.pad();
                 }
                 _ => {

@@ -99,10 +99,15 @@ impl<'r> Evaluator<'r> {
                 }
                 Value::Seq(items) => {
                     let items = items.iter().enumerate();
-                    Value::Seq(items.map(|(index, item)| self.node(&place.child(&index.to_string()), item)).collect::<Result<_>>()?)
+                    Value::Seq(
+                        items
+                            .map(|(index, item)| self.node(&place.child(&index.to_string()), item))
+                            .collect::<Result<_>>()?,
+                    )
                 }
                 Value::Map(map) => {
-                    let entries = map.iter().map(|(key, child)| Ok((key.clone(), self.node(&place.child(key), child)?)));
+                    let entries =
+                        map.iter().map(|(key, child)| Ok((key.clone(), self.node(&place.child(key), child)?)));
                     Value::Map(entries.collect::<Result<_>>()?)
                 }
                 value => value.clone(),
@@ -157,13 +162,21 @@ impl<'r> Evaluator<'r> {
             match part {
                 Part::Text(plain) => text.push_str(plain),
                 Part::Reference(reference) => match self.reference(place, reference, origin)? {
-                    Some(located) => text.push_str(&python::str(&self.value(located, origin)?)),
+                    Some(located) => text.push_str(&self.shown(&located)),
                     None => return Ok(None),
                 },
             }
             self.spend(text.len(), origin)?;
         }
         Ok(Some(Located::Made(Node::new(Value::Str(text), origin))))
+    }
+
+    /// What text takes of a place: as in OmegaConf, references inside a container stay as they are.
+    fn shown(&self, located: &Located) -> String {
+        match located {
+            Located::Made(node) => python::str(node),
+            Located::Tree(place) => place.of(self.root).map(python::str).unwrap_or_default(),
+        }
     }
 
     /// The resolved value where a reference leads.
@@ -193,7 +206,10 @@ impl<'r> Evaluator<'r> {
             }
             Reference::Call { name, arguments } => {
                 let name = self.key(place, name, origin)?;
-                let arguments = arguments.iter().map(|argument| self.argument(place, argument, origin)).collect::<Result<Vec<_>>>()?;
+                let arguments = arguments
+                    .iter()
+                    .map(|argument| self.argument(place, argument, origin))
+                    .collect::<Result<Vec<_>>>()?;
                 let call = resolvers::Call { name: &name, arguments, place, origin };
                 resolvers::call(self, call).map(Some)
             }
@@ -267,13 +283,15 @@ impl<'r> Evaluator<'r> {
 
     fn argument(&self, place: &Place, argument: &Argument, origin: &Origin) -> Result<Node> {
         let value = match argument {
-            Argument::Plain(value) => return value.to_node(origin).ok_or_else(|| Error::at(origin, "a sweep is no argument")),
+            Argument::Plain(value) => {
+                return value.to_node(origin).ok_or_else(|| Error::at(origin, "a sweep is no argument"));
+            }
             Argument::Parts(parts) => match self.parts(place, parts, origin)? {
                 Some(located) => return self.value(located, origin),
                 None => return Err(Error::at(origin, "an argument has no value yet (???)")),
             },
             Argument::Quoted(parts) => match self.parts(place, parts, origin)? {
-                Some(located) => Value::Str(python::str(&self.value(located, origin)?)),
+                Some(located) => Value::Str(self.shown(&located)),
                 None => return Err(Error::at(origin, "an argument has no value yet (???)")),
             },
             Argument::List(items) => {
@@ -306,7 +324,12 @@ impl<'r> Evaluator<'r> {
 }
 
 /// Does `work` unless the place is being worked on already.
-fn guard<T>(active: &RefCell<Vec<Place>>, place: &Place, origin: &Origin, work: impl FnOnce() -> Result<T>) -> Result<T> {
+fn guard<T>(
+    active: &RefCell<Vec<Place>>,
+    place: &Place,
+    origin: &Origin,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     if active.borrow().contains(place) {
         return Err(Error::at(origin, format!("{}: an interpolation that leads back to itself", place.path())));
     }

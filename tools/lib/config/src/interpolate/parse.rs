@@ -99,13 +99,13 @@ impl<'a> Parser<'a> {
         loop {
             let slashes = self.rest.len() - self.rest.trim_start_matches('\\').len();
             let after = &self.rest[slashes..];
-            if after.starts_with("${") {
+            if let Some(inside) = after.strip_prefix("${") {
                 // Of 2n+1 backslashes n stay and the reference is plain text; of 2n, n stay before the reference.
                 plain.extend(std::iter::repeat_n('\\', slashes / 2));
                 self.rest = after;
                 if slashes % 2 == 1 {
                     plain.push_str("${");
-                    self.rest = &after[2..];
+                    self.rest = inside;
                 } else {
                     if !plain.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut plain)));
@@ -117,7 +117,7 @@ impl<'a> Parser<'a> {
             if let Some(quote) = quote.filter(|quote| after.starts_with(*quote)) {
                 plain.extend(std::iter::repeat_n('\\', slashes / 2));
                 self.rest = &after[quote.len_utf8()..];
-                if slashes % 2 == 0 {
+                if slashes.is_multiple_of(2) {
                     break;
                 }
                 plain.push(quote);
@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
         self.space();
         let up = self.rest.len() - self.rest.trim_start_matches('.').len();
         self.rest = &self.rest[up..];
-        let mut keys = vec![self.first_key(up)?];
+        let mut keys = vec![self.first_key()?];
         loop {
             if self.take(".") {
                 keys.push(self.key()?);
@@ -166,13 +166,9 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn first_key(&mut self, up: usize) -> Result<Vec<Part>> {
-        if self.rest.starts_with('[') {
-            return self.bracketed();
-        }
-        // `${..}` would name the container that the value is in.
-        let _ = up;
-        self.key()
+    /// `key` or `[key]`
+    fn first_key(&mut self) -> Result<Vec<Part>> {
+        if self.rest.starts_with('[') { self.bracketed() } else { self.key() }
     }
 
     fn bracketed(&mut self) -> Result<Vec<Part>> {

@@ -26,9 +26,8 @@ pub(super) fn call(evaluator: &Evaluator<'_>, call: Call<'_>) -> Result<Located>
         "oc.decode" => call.decode(evaluator).map(Located::Made),
         "oc.create" => call.create().map(Located::Made),
         "oc.deprecated" => call.deprecated(evaluator),
-        "oc.dict.keys" => call.dict(evaluator, |map, origin| {
-            map.keys().map(|key| Node::new(Value::Str(key.clone()), origin)).collect()
-        }),
+        "oc.dict.keys" => call
+            .dict(evaluator, |map, origin| map.keys().map(|key| Node::new(Value::Str(key.clone()), origin)).collect()),
         "oc.dict.values" => call.dict(evaluator, |map, _| map.values().cloned().collect()),
         name => Err(call.fail(format!("no such resolver: {name}; known: {KNOWN}"))),
     }
@@ -128,7 +127,8 @@ impl Call<'_> {
             Some(message) => self.string(message)?,
             None => DEPRECATED,
         };
-        let located = self.locate(evaluator, key)?.ok_or_else(|| self.fail(format_args!("{key}: there is no such key")))?;
+        let located =
+            self.locate(evaluator, key)?.ok_or_else(|| self.fail(format_args!("{key}: there is no such key")))?;
         let message = message.replace("$OLD_KEY", &self.place.path()).replace("$NEW_KEY", key);
         evaluator.warn(format!("{}: {message}", self.origin));
         Ok(located)
@@ -137,7 +137,8 @@ impl Call<'_> {
     /// `oc.dict.keys:key`, `oc.dict.values:key`
     fn dict(&self, evaluator: &Evaluator<'_>, items: fn(&Map, &Origin) -> Vec<Node>) -> Result<Located> {
         let key = self.string(self.one()?)?;
-        let located = self.locate(evaluator, key)?.ok_or_else(|| self.fail(format_args!("{key}: there is no such key")))?;
+        let located =
+            self.locate(evaluator, key)?.ok_or_else(|| self.fail(format_args!("{key}: there is no such key")))?;
         let node = evaluator.value(located, self.origin)?;
         match &node.value {
             Value::Map(map) => Ok(Located::Made(Node::new(Value::Seq(items(map, self.origin)), self.origin))),

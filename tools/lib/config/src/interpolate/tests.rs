@@ -37,7 +37,10 @@ fn text_around_a_reference_makes_a_string() {
 
 #[test]
 fn dots_lead_upwards() {
-    assert_eq!(resolved("p: {a: 1, x: '${.a}', q: {y: '${..a}'}}").expect("valid").get("p.x").expect("x").value, Value::Int(1));
+    assert_eq!(
+        resolved("p: {a: 1, x: '${.a}', q: {y: '${..a}'}}").expect("valid").get("p.x").expect("x").value,
+        Value::Int(1)
+    );
     assert_eq!(resolved("p: {a: 1, q: {y: '${..a}'}}").expect("valid").get("p.q.y").expect("y").value, Value::Int(1));
     assert!(error("x: ${..a}\n").contains("above the root"));
 }
@@ -68,7 +71,10 @@ fn circles_and_bombs_are_refused() {
 
 #[test]
 fn unknown_keys_and_resolvers_are_named() {
-    assert_eq!(error("data: {rows: 1}\nx: ${data.rwos}\n"), "a.yaml:2: ${data.rwos}: there is no such key; did you mean rows?");
+    assert_eq!(
+        error("data: {rows: 1}\nx: ${data.rwos}\n"),
+        "a.yaml:2: ${data.rwos}: there is no such key; did you mean rows?"
+    );
     assert!(error("x: ${nope:1}\n").contains("no such resolver: nope; known: oc.env"));
     assert!(error("x: ${a\n").contains("not closed"));
 }
@@ -98,10 +104,7 @@ fn a_deprecated_key_gives_its_heir_and_a_warning() {
     let root = crate::yaml::parse(&Arc::from("a.yaml"), "new: 1\nold: ${oc.deprecated:new}\n").expect("valid");
     let resolved = resolve(&root, None).expect("valid");
     assert_eq!(resolved.node.get("old").expect("there").value, Value::Int(1));
-    assert_eq!(
-        resolved.warnings,
-        ["a.yaml:2: 'old' is deprecated. Change your code and config to use 'new'"]
-    );
+    assert_eq!(resolved.warnings, ["a.yaml:2: 'old' is deprecated. Change your code and config to use 'new'"]);
 }
 
 proptest::proptest! {

@@ -22,7 +22,11 @@ pub(super) fn eval(mut call: Call<'_>) -> Result<Value> {
         "range" => return range(&call.positional(&["start", "stop", "step"])?),
         "interval" => return interval(&call.positional(&["start", "end"])?),
         "glob" => return glob(call.positional(&["include", "exclude"])?),
-        name => return Err(format!("unknown function {name}(); known: int, float, str, bool, choice, range, interval, glob")),
+        name => {
+            return Err(format!(
+                "unknown function {name}(); known: int, float, str, bool, choice, range, interval, glob"
+            ));
+        }
     };
     if call.args.is_empty() {
         call.args = call.positional(&["value"])?;

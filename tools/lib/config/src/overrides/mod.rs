@@ -134,7 +134,10 @@ mod tests {
 
     #[test]
     fn what_is_no_override_is_refused() {
-        for text in ["a", "=1", "a b=1", "1=2", "a..b=1", "a/=1", "a=b=c", "a=[1", "a=1)", "a='x", "a=f(", "a@b c=1", "", "+", "~"] {
+        for text in [
+            "a", "=1", "a b=1", "1=2", "a..b=1", "a/=1", "a=b=c", "a=[1", "a=1)", "a='x", "a=f(", "a@b c=1", "", "+",
+            "~",
+        ] {
             assert!(Override::parse(text).is_err(), "{text}");
         }
     }

@@ -148,7 +148,9 @@ impl<'t, 'a> Parser<'t, 'a> {
             (Some(Kind::BracketOpen), _) => self.list(),
             (Some(Kind::BraceOpen), _) => self.dict(),
             (Some(Kind::Id), Some(Kind::ParenOpen)) => self.function(),
-            (Some(Kind::Quoted), _) => Ok(Value::Str(self.next().map_or_else(String::new, |token| unquote(token.text)))),
+            (Some(Kind::Quoted), _) => {
+                Ok(Value::Str(self.next().map_or_else(String::new, |token| unquote(token.text))))
+            }
             _ => self.primitive(true),
         };
         self.depth -= 1;
@@ -237,8 +239,7 @@ impl<'t, 'a> Parser<'t, 'a> {
             return Err(format!("a value is missing{}", self.here()));
         }
         self.tokens = rest;
-        let run = run.strip_prefix_space();
-        match run {
+        match trimmed(run) {
             [] => Err("a value of spaces alone must be quoted".into()),
             [token] => typed(token),
             run => Ok(Value::Str(run.iter().map(|token| plain(token)).collect())),
@@ -246,21 +247,15 @@ impl<'t, 'a> Parser<'t, 'a> {
     }
 }
 
-trait Trim {
-    fn strip_prefix_space(&self) -> &Self;
-}
-
-impl Trim for [Token<'_>] {
-    /// The run without the space token at either end.
-    fn strip_prefix_space(&self) -> &Self {
-        let run = match self {
-            [Token { kind: Kind::Space, .. }, rest @ ..] => rest,
-            run => run,
-        };
-        match run {
-            [rest @ .., Token { kind: Kind::Space, .. }] => rest,
-            run => run,
-        }
+/// The run without the space token at either end.
+fn trimmed<'t, 'a>(run: &'t [Token<'a>]) -> &'t [Token<'a>] {
+    let run = match run {
+        [Token { kind: Kind::Space, .. }, rest @ ..] => rest,
+        run => run,
+    };
+    match run {
+        [rest @ .., Token { kind: Kind::Space, .. }] => rest,
+        run => run,
     }
 }
 
