@@ -35,7 +35,7 @@ fn bad_rows_are_named() {
         ("{\"probs\":[0.5,0.8]}\n", "entropy: stdin:2: field \"probs\" sums to 1.3"),
         ("{\"probs\":[-0.5,1.5]}\n", "entropy: stdin:2: field \"probs\""),
         ("{\"probs\":[0.5]}\n", "entropy: stdin:2: field \"probs\" has 1 values, expected 2"),
-        ("{\"probs\":[0.5,NaN]}\n", "entropy: stdin:2: NaN and Infinity are not JSON"),
+        ("{\"probs\":[0.5,NaN]}\n", "entropy: stdin:2: field \"probs\": NaN and Infinity are not JSON"),
         ("{\"prob\":[0.5,0.5]}\n", "entropy: stdin:2: no field \"probs\""),
         ("{\"probs\":[0.5,0.5],\"entropy\":1}\n", "entropy: stdin:2: field \"entropy\" is already there"),
     ];
@@ -58,7 +58,9 @@ fn the_tolerance_is_a_setting() {
 
 #[test]
 fn the_bytes_do_not_depend_on_threads() {
-    let rows: String = (1..20_000).map(|i| format!("{{\"probs\":[{0},{1}]}}\n", 1.0 / f64::from(i), 1.0 - 1.0 / f64::from(i))).collect();
+    let rows: String = (1..20_000)
+        .map(|i| format!("{{\"probs\":[{0},{1}]}}\n", 1.0 / f64::from(i), 1.0 - 1.0 / f64::from(i)))
+        .collect();
     let one = entropy(&["--threads", "1"], rows.as_str());
     assert_eq!(one.0, 0, "{}", one.2);
     assert!(entropy(&["--threads", "5"], rows.as_str()) == one);

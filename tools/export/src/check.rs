@@ -46,7 +46,12 @@ pub fn largest_difference(model: &Model, onnx: &[u8], rows: &[f32], settings: &S
         session.run(batch, &model.task.input_shape, rows, &mut outputs)?;
         let tensor = Tensor::from_slice(rows, (batch, width), &Device::Cpu)?; // [batch, inputs]
         let expected: Vec<f32> = candle.forward(&tensor)?.flatten_all()?.to_vec1()?;
-        anyhow::ensure!(outputs.len() == expected.len(), "ONNX gives {} numbers, candle {}", outputs.len(), expected.len());
+        anyhow::ensure!(
+            outputs.len() == expected.len(),
+            "ONNX gives {} numbers, candle {}",
+            outputs.len(),
+            expected.len()
+        );
         for (&ours, &theirs) in outputs.iter().zip(&expected) {
             let difference = f64::from((ours - theirs).abs()) / f64::from(theirs.abs().max(1.0));
             // NaN compares with nothing; it is the worst there is.

@@ -8,7 +8,8 @@ use onnx::{GraphBuilder, ModelInfo};
 pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     let task = &model.task;
     let mut graph = GraphBuilder::new("mlp");
-    let input_doc = format!("field {:?} of a row, raw: the graph scales it where the model asks for that", task.input_field);
+    let input_doc =
+        format!("field {:?} of a row, raw: the graph scales it where the model asks for that", task.input_field);
     let mut x = graph.input(&task.input_field, &task.input_shape, &input_doc);
     x = reshaped(&mut graph, x, "input", &task.input_shape, &[model.architecture.inputs]);
     if let Some(scaling) = &model.scaling {

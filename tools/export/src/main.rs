@@ -60,7 +60,9 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let worst = check::largest_difference(&model, &bytes, &rows, &settings)?;
     if worst > settings.tolerance {
         let tolerance = settings.tolerance;
-        return Ok(Outcome::No(format!("ONNX and candle differ by {worst:e}, more than export.tolerance = {tolerance:e}")));
+        return Ok(Outcome::No(format!(
+            "ONNX and candle differ by {worst:e}, more than export.tolerance = {tolerance:e}"
+        )));
     }
     let path = cli::not_dash(args.out).unwrap_or_else(|| folder.join("model.onnx"));
     if let Some(parent) = path.parent() {

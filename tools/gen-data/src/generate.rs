@@ -2,8 +2,8 @@
 
 use crate::settings::Settings;
 use kernels::random::Random;
-use records::{Batch, DType, Schema};
 use rayon::prelude::*;
+use records::{Batch, DType, Schema};
 use std::{ops::Range, sync::Arc};
 
 /// Numbers drawn from one random stream, in whole rows. Part of the format: another value gives other data.
@@ -24,10 +24,14 @@ pub fn each_batch(
     let mut next = chunks.start;
     while next < chunks.end {
         let group = next..chunks.end.min(next + at_a_time);
-        let drawn: Vec<_> = group.clone().into_par_iter().map(|chunk| {
-            let rows = chunk * chunk_rows..range.end.min((chunk + 1).saturating_mul(chunk_rows));
-            draw_chunk(settings, chunk, rows, range.start)
-        }).collect();
+        let drawn: Vec<_> = group
+            .clone()
+            .into_par_iter()
+            .map(|chunk| {
+                let rows = chunk * chunk_rows..range.end.min((chunk + 1).saturating_mul(chunk_rows));
+                draw_chunk(settings, chunk, rows, range.start)
+            })
+            .collect();
         for (chunk, packed) in group.clone().zip(drawn) {
             let first_row = range.start.max(chunk * chunk_rows);
             each(Batch::from_packed("generated data", &schema, first_row, packed)?)?;

@@ -91,7 +91,8 @@ fn a_kill_leaves_no_partial_file_under_the_final_name() {
         .unwrap();
     // Killed in the middle of writing: as soon as something is there.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let written = || std::fs::read_dir(folder.path()).unwrap().any(|entry| entry.unwrap().metadata().unwrap().len() > 0);
+    let written =
+        || std::fs::read_dir(folder.path()).unwrap().any(|entry| entry.unwrap().metadata().unwrap().len() > 0);
     while !written() {
         assert!(Instant::now() < deadline, "nothing was written");
         std::thread::sleep(Duration::from_millis(2));

@@ -60,11 +60,14 @@ fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> ExitCod
 }
 
 fn usage() -> ExitCode {
-    let mut text = String::from("Usage: pipegrad <tool> [<arguments>]\n\nNeural nets from small Unix tools.\n\nTools:\n");
+    let mut text =
+        String::from("Usage: pipegrad <tool> [<arguments>]\n\nNeural nets from small Unix tools.\n\nTools:\n");
     for (tool, does) in TOOLS {
         text.push_str(&format!("  {tool:<10}{does}\n"));
     }
-    text.push_str("\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each.\n");
+    text.push_str(
+        "\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each.\n",
+    );
     say(&text)
 }
 

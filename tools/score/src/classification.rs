@@ -57,7 +57,8 @@ impl Hits {
         if let Some(bad) = scores.iter().position(|score| !score.is_finite()) {
             return Err(format!("the prediction for class {bad} is {}", scores[bad]));
         }
-        if let Some(bad) = scores.iter().position(|score| self.prediction == Prediction::Probabilities && *score < 0.0) {
+        if let Some(bad) = scores.iter().position(|score| self.prediction == Prediction::Probabilities && *score < 0.0)
+        {
             return Err(format!("class {bad} has probability {} (score.prediction=logits?)", scores[bad]));
         }
         // The first of equals, as NumPy's argmax.
@@ -88,7 +89,8 @@ impl Metrics for Hits {
             return Err(batch.wrong_shape(prediction, "a number for each of at least two classes").into());
         }
         let mut csv = String::new();
-        for (row, (&target, scores)) in targets.iter().zip(predictions.chunks_exact(prediction.elements())).enumerate() {
+        for (row, (&target, scores)) in targets.iter().zip(predictions.chunks_exact(prediction.elements())).enumerate()
+        {
             let (actual, predicted) = self.add_row(target, scores).map_err(|e| batch.place(row).error(e))?;
             csv.push_str(&format!("{actual},{predicted}\n"));
         }

@@ -29,7 +29,8 @@ impl FromStr for Gate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || format!("expected metric>number (or <, >=, <=), for instance mse>0.01; found {text:?}");
-        let (symbol, comparison) = COMPARISONS.into_iter().find(|(symbol, _)| text.contains(symbol)).ok_or_else(usage)?;
+        let (symbol, comparison) =
+            COMPARISONS.into_iter().find(|(symbol, _)| text.contains(symbol)).ok_or_else(usage)?;
         let (metric, limit) = text.split_once(symbol).ok_or_else(usage)?;
         let limit: f64 = limit.trim().parse().map_err(|_| usage())?;
         let metric = metric.trim().to_string();
@@ -67,7 +68,9 @@ mod tests {
     #[test]
     fn conditions_are_read_and_checked() {
         let metrics = Map::from_iter([("mse".to_string(), Value::from(0.5))]);
-        for (text, fails) in [("mse>0.4", true), ("mse > 0.5", false), ("mse>=0.5", true), ("mse<0.5", false), ("mse<=5e-1", true)] {
+        for (text, fails) in
+            [("mse>0.4", true), ("mse > 0.5", false), ("mse>=0.5", true), ("mse<0.5", false), ("mse<=5e-1", true)]
+        {
             let gate: Gate = text.parse().expect(text);
             assert_eq!(gate.failure(&metrics).expect(text).is_some(), fails, "{text}");
         }

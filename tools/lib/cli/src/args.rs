@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_dash_is_standard_input_and_two_files_are_refused() {
-        let raw = |rest: &[&str]| RawCommon { rest: rest.iter().map(ToString::to_string).collect(), ..RawCommon::default() };
+        let raw =
+            |rest: &[&str]| RawCommon { rest: rest.iter().map(ToString::to_string).collect(), ..RawCommon::default() };
         let parsed = common(raw(&["a=1", DASH, "b=2"])).expect("valid");
         assert_eq!((parsed.input, parsed.overrides.len()), (None, 2));
         assert!(common(raw(&["a", "b"])).is_err());

@@ -199,7 +199,8 @@ fn block<T: Real>(probs: &[T], width: usize, options: &EntropyOptions, out: &mut
         }
     } else {
         let tolerance = options.tolerance;
-        bad |= sums.iter().any(|sum| !((sum.to_f64() - 1.0).abs() <= tolerance));
+        // NaN is not within the tolerance either.
+        bad |= !sums.iter().all(|sum| (sum.to_f64() - 1.0).abs() <= tolerance);
         probs.iter().zip(terms.iter_mut()).for_each(|(&p, term)| *term = term_of(p));
     }
     sum_rows(terms, width, out);

@@ -49,7 +49,7 @@ impl Real for f64 {
 
     #[inline(always)]
     fn ln(self) -> Self {
-        const LN2_HI: f64 = 6.931_471_803_691_238_16e-01;
+        const LN2_HI: f64 = 6.931_471_803_691_238e-01;
         const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
         const L1: f64 = 6.666_666_666_666_735e-01;
         const L2: f64 = 3.999_999_999_940_942e-01;
@@ -98,8 +98,8 @@ impl Real for f32 {
 
     #[inline(always)]
     fn ln(self) -> Self {
-        const LN2_HI: f32 = 6.931_381_2e-01;
-        const LN2_LO: f32 = 9.058_001e-06;
+        const LN2_HI: f32 = 0.693_138_1;
+        const LN2_LO: f32 = 9.058_001e-6;
         const L1: f32 = 0.666_666_6;
         const L2: f32 = 0.400_009_72;
         const L3: f32 = 0.284_987_87;

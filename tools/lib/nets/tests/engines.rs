@@ -4,7 +4,9 @@
 
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
-use nets::{Activation, AdamOptions, Architecture, AutogradMlp, Engine, FusedMlp, Mlp, Model, Parameters, Scaling, Task};
+use nets::{
+    Activation, AdamOptions, Architecture, AutogradMlp, Engine, FusedMlp, Mlp, Model, Parameters, Scaling, Task,
+};
 
 const ADAM: AdamOptions = AdamOptions { learning_rate: 1e-2, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 1e-3 };
 
@@ -43,7 +45,12 @@ fn gradients_and_losses_agree_with_autograd() {
             let targets = normals(&mut random, rows * architecture.outputs);
             let losses = (fused.step(&inputs, &targets).unwrap(), autograd.step(&inputs, &targets).unwrap());
             assert!((losses.0 - losses.1).abs() <= 1e-5 * losses.1.max(1.0), "{architecture:?}: {losses:?}");
-            assert_close(fused.gradients(), autograd.gradients(), 2e-5, &format!("gradient of {architecture:?}, {rows} rows"));
+            assert_close(
+                fused.gradients(),
+                autograd.gradients(),
+                2e-5,
+                &format!("gradient of {architecture:?}, {rows} rows"),
+            );
         }
         let (ours, theirs) = (fused.parameters().unwrap(), autograd.parameters().unwrap());
         assert_close(&ours.values, &theirs.values, 1e-4, "parameters");

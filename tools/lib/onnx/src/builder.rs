@@ -58,7 +58,7 @@ impl GraphBuilder {
             name: Some(name.into()),
             dims: shape.iter().map(|&dim| dim as i64).collect(),
             data_type: Some(dtype.into()),
-            raw_data: Some(bytes.into()),
+            raw_data: Some(bytes),
             ..TensorProto::default()
         });
         name.into()

@@ -203,8 +203,11 @@ impl Batch {
     pub fn set_column<T: Element>(&mut self, name: &str, shape: &[usize], values: &[T]) -> Result<()> {
         let field = Field::new(name, T::DTYPE, shape);
         if values.len() != self.rows * field.elements() {
-            return Err(Place::whole(&self.source)
-                .error(format!("{} values for field {name:?} of {} rows", values.len(), self.rows)));
+            return Err(Place::whole(&self.source).error(format!(
+                "{} values for field {name:?} of {} rows",
+                values.len(),
+                self.rows
+            )));
         }
         match self.schema.index_of(name) {
             Ok(index) if self.schema.fields()[index] != field => {

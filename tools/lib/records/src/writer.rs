@@ -1,10 +1,6 @@
 //! Writing a stream in either encoding.
 
-use crate::{
-    Batch, Encoding, Output, Result, Schema,
-    ndjson::NdjsonFormat,
-    npy::Header,
-};
+use crate::{Batch, Encoding, Output, Result, Schema, ndjson::NdjsonFormat, npy::Header};
 use std::sync::Arc;
 
 /// A stream of rows being written. Its schema is that of the first batch.

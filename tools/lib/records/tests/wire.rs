@@ -77,7 +77,8 @@ fn ndjson_values_are_replaced_where_they_stand() {
 
 #[test]
 fn ndjson_types_are_read_off_the_first_batch() {
-    let text = "{\"a\":1,\"b\":true,\"c\":[[1,2],[3,4]],\"d\":2}\n{\"a\":-2,\"b\":false,\"c\":[[5,6],[7,8]],\"d\":0.5}\n";
+    let text =
+        "{\"a\":1,\"b\":true,\"c\":[[1,2],[3,4]],\"d\":2}\n{\"a\":-2,\"b\":false,\"c\":[[5,6],[7,8]],\"d\":0.5}\n";
     let batches = read(text.as_bytes(), &[], true).unwrap();
     let fields = vec![
         Field::new("a", DType::I8, &[]),
@@ -109,7 +110,8 @@ fn npy_arrays_follow_each_other_until_end_of_file() {
 
 #[test]
 fn big_endian_input_is_read_right() {
-    let header = "{'descr': [('a', '>f8', (2,)), ('b', '>i4'), ('c', '|u1')], 'fortran_order': False, 'shape': (1,), }\n";
+    let header =
+        "{'descr': [('a', '>f8', (2,)), ('b', '>i4'), ('c', '|u1')], 'fortran_order': False, 'shape': (1,), }\n";
     let mut data = Vec::new();
     data.extend(1.5f64.to_be_bytes());
     data.extend((-2.0f64).to_be_bytes());

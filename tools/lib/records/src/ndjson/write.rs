@@ -90,7 +90,13 @@ impl NdjsonFormat {
         self.tensor(field.dtype, &field.shape, &row[offset..offset + field.bytes()], out)
     }
 
-    fn tensor(&mut self, dtype: DType, dims: &[usize], bytes: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
+    fn tensor(
+        &mut self,
+        dtype: DType,
+        dims: &[usize],
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), NotFinite> {
         let Some((&dim, inner)) = dims.split_first() else {
             return self.scalar(dtype, bytes, out);
         };
