@@ -48,7 +48,8 @@ fn node(one: &Override) -> Result<Node> {
 
 /// The value at `path`, interpolations followed; None where there is none or it is missing.
 fn selected(root: &Node, path: &str) -> Result<Option<Node>> {
-    interpolate::select(root, path)
+    let keys: Vec<String> = split_key(path).into_iter().map(str::to_owned).collect();
+    interpolate::select(root, &keys)
 }
 
 fn set(root: &mut Node, one: &Override, add: Add) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::{
     document::Document,
     error::{Error, Origin, Result, did_you_mean, list},
     interpolate::{self, Resolved},
-    merge::merge,
+    merge::merge_config,
     node::{Map, Node, Value, split_key},
     overrides::{self, Action, Override},
     repository::Repository,
@@ -148,7 +148,7 @@ fn merged(repository: &Repository, chosen: &[Chosen]) -> Result<Node> {
     for one in chosen {
         let Some(config) = repository.load(&one.config_path)? else { continue };
         let root = root.get_or_insert_with(|| Node::map(&config.body.origin));
-        merge(root, embedded(config.body.clone(), &one.package)).map_err(|error| error.or_at(&one.origin))?;
+        merge_config(root, embedded(config.body.clone(), &one.package)).map_err(|error| error.or_at(&one.origin))?;
     }
     // Every part may have been taken away or belong to another tool.
     let root = root.unwrap_or_else(|| Node::map(&Origin::Override("nothing chosen".into())));

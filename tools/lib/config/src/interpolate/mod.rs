@@ -7,7 +7,7 @@ mod resolvers;
 
 use crate::{
     error::{Error, Origin, Result},
-    node::{Node, Value, split_key},
+    node::{Node, Value},
 };
 use evaluate::{Evaluator, Located, Place};
 
@@ -39,11 +39,10 @@ pub(crate) fn text(root: &Node, text: &str, origin: &Origin) -> Result<Node> {
     Evaluator::new(root).node(&Place::root().child("_"), &node)
 }
 
-/// The value at `path`, interpolations followed but those inside it left; None where there is none or it is missing.
-pub(crate) fn select(root: &Node, path: &str) -> Result<Option<Node>> {
+/// The value at `keys`, interpolations followed but those inside it left; None where there is none or it is missing.
+pub(crate) fn select(root: &Node, keys: &[String]) -> Result<Option<Node>> {
     let evaluator = Evaluator::new(root);
-    let keys: Vec<String> = split_key(path).into_iter().map(str::to_owned).collect();
-    Ok(match evaluator.locate(&Place::root(), &keys)? {
+    Ok(match evaluator.locate(&Place::root(), keys)? {
         Some(Located::Tree(place)) => place.of(root).filter(|node| !node.is_missing()).cloned(),
         Some(Located::Made(node)) => Some(node),
         None => None,
