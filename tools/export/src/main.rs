@@ -65,9 +65,6 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
         )));
     }
     let path = cli::not_dash(args.out).unwrap_or_else(|| folder.join("model.onnx"));
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-    }
     records::write_file(&path, &bytes)?;
     Ok(Outcome::Done)
 }

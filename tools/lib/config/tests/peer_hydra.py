@@ -199,13 +199,57 @@ def test_our_own_configs(override):
     assert check(ROOT / "configs", [override] if override else [], "entropy")
 
 
+# --- Random text -------------------------------------------------------------------------------
+
+
+def random_text(draw, pieces, most):
+    return "".join(draw.choice(pieces) for _ in range(draw.randint(1, most)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_plain_scalars_are_typed_alike(tmp_path, seed):
+    """A thousand plain scalars in one file, numbers and near misses most of all."""
+    draw = random.Random(seed)
+    pieces = [*"0123456789.eE_+-:xobBX", "0x", "0b", "inf", "nan", ".", "true", "no", "On", "null", "~", "1", "12", "60"]
+    lines = []
+    while len(lines) < 1000:
+        line = f"k{len(lines)}: {random_text(draw, pieces, 5)}"
+        try:
+            yaml.load(line, Loader=LOADER)
+        except (yaml.YAMLError, ValueError):
+            continue
+        lines.append(line)
+    write(tmp_path, {"config.yaml": "\n".join(lines) + "\n"})
+    assert check(tmp_path, [])
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_random_values_are_parsed_alike(tree, seed):
+    draw = random.Random(seed)
+    pieces = [*"ab10.,:=-+/\\ []{}()'\"$@%_~", "1e3", "null", "true", "int(", "str(", "${count}", "${", "a:", "\\'", '\\"', "\\,", "'a'"]
+    check(tree, ["name=" + random_text(draw, pieces, 6)])
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_random_interpolations_are_resolved_alike(tree, seed):
+    draw = random.Random(seed)
+    pieces = ["${", "}", "${count}", "${flags.a}", "${db.port}", "${oc.select:", "${oc.decode:", "${oc.create:", "nope", "count", ",",
+              "[", "]", "{", "}", ":", " ", "'", '"', "\\", "1", "x", ".", "db", "${.", "${copy.", "null", "${oc.env:PIPEGRAD_NO_SUCH,"]  # fmt: skip
+    # OmegaConf would take an escaped reference, once plain text, for a reference again.
+    text = random_text(draw, pieces, 7).replace("\\$", "$")
+    files = {"config.yaml": TREE["config.yaml"] + f"mine: |-\n  {text}\n"}
+    folder = Path(tree).parent / f"mine{seed}"
+    write(folder, {**TREE, **files})
+    check(folder, [])
+
+
 # --- Random folders ----------------------------------------------------------------------------
 
 GROUPS = ["a", "b", "c", "a/x", "b/y"]
 OPTIONS = ["one", "two", "three"]
 KEYS = ["k", "l", "m", "n"]
 PACKAGES = ["", "", "", "@p", "@p.q", "@_global_", "@_here_", "@_group_"]
-SCALARS = """1 -2 0.5 1e-7 true no null text '1' 'two words' '${oc.select:k,9}' ${oc.select:.l,8} 2020-01-01 0x10 1_0 'a:b' ~ []
+SCALARS = """1 -2 0.5 1e-7 true no null text '1' '${oc.select:k,9}' ${oc.select:.l,8} 2020-01-01 0x10 1_0 'a:b' ~ []
 {} 1e400 .inf ??? ${k} '${a.k}x' ${.m}""".split()  # fmt: skip
 
 

@@ -52,7 +52,8 @@ pub struct TensorSpec {
 impl TensorSpec {
     /// Whether a row of `shape` fits.
     pub fn accepts(&self, shape: &[usize]) -> bool {
-        shape.len() == self.row_shape.len() && self.row_shape.iter().zip(shape).all(|(want, &dim)| want.is_none_or(|want| want == dim))
+        shape.len() == self.row_shape.len()
+            && self.row_shape.iter().zip(shape).all(|(want, &dim)| want.is_none_or(|want| want == dim))
     }
 }
 
@@ -105,7 +106,13 @@ impl Session {
     ///
     /// # Errors
     /// When the model refuses, or returns another number of rows.
-    pub fn run(&mut self, rows: usize, row_shape: &[usize], inputs: &[f32], outputs: &mut Vec<f32>) -> Result<Vec<usize>> {
+    pub fn run(
+        &mut self,
+        rows: usize,
+        row_shape: &[usize],
+        inputs: &[f32],
+        outputs: &mut Vec<f32>,
+    ) -> Result<Vec<usize>> {
         let shape: Vec<usize> = std::iter::once(rows).chain(row_shape.iter().copied()).collect();
         let failed = |problem: String| Error::Model { path: self.path.clone(), problem };
         let tensor = TensorRef::from_array_view((shape, inputs)).map_err(|e| failed(one_line(&e)))?;

@@ -39,6 +39,11 @@ impl Place {
         self.0.iter().try_fold(root, |node, key| node.child(key))
     }
 
+    /// Whether this place lies inside `container`.
+    fn is_within(&self, container: &Self) -> bool {
+        self.0.len() > container.0.len() && self.0.starts_with(&container.0)
+    }
+
     pub fn path(&self) -> String {
         self.0.join(".")
     }
@@ -199,6 +204,7 @@ impl<'r> Evaluator<'r> {
                 let target = || Place(from.0.iter().chain(&keys).cloned().collect());
                 match located {
                     None => Err(self.not_found(&target(), origin)),
+                    Some(Located::Tree(target)) if place.is_within(&target) => Err(circle(place, origin)),
                     Some(Located::Tree(target)) if self.is_missing(&target) => Ok(None),
                     Some(Located::Made(node)) if node.is_missing() => Ok(None),
                     located => Ok(located),
@@ -331,10 +337,14 @@ fn guard<T>(
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     if active.borrow().contains(place) {
-        return Err(Error::at(origin, format!("{}: an interpolation that leads back to itself", place.path())));
+        return Err(circle(place, origin));
     }
     active.borrow_mut().push(place.clone());
     let result = work();
     active.borrow_mut().pop();
     result
+}
+
+fn circle(place: &Place, origin: &Origin) -> Error {
+    Error::at(origin, format!("{}: an interpolation that leads back to itself", place.path()))
 }

@@ -56,6 +56,7 @@ fn circles_and_bombs_are_refused() {
     assert!(error("x: ${x}\n").contains("leads back to itself"));
     assert!(error("x: ${y}\ny: ${x}\n").contains("leads back to itself"));
     assert!(error("x: {y: '${x}'}\n").contains("leads back to itself"));
+    assert!(error("x: {y: 'in ${x}'}\n").contains("leads back to itself"));
     let mut bomb = String::from("a0: xxxxxxxxxx\n");
     for level in 1..60 {
         bomb += &format!("a{level}: ${{a{0}}}${{a{0}}}\n", level - 1);

@@ -1,0 +1,166 @@
+"""The exported graph against the ONNX checker, Python's ONNX Runtime, and NumPy."""
+
+import json
+import os
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import checker, shape_inference
+
+CAPI = os.path.join(os.path.dirname(onnxruntime.__file__), "capi")
+LIBRARY = next(os.path.join(CAPI, name) for name in sorted(os.listdir(CAPI)) if name.startswith("libonnxruntime."))
+
+
+@pytest.fixture(autouse=True)
+def library(monkeypatch):
+    monkeypatch.setenv("ORT_DYLIB_PATH", LIBRARY)
+
+
+def read_safetensors(path):
+    """The tensors of a file, read by hand from the format's description."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header.pop("__metadata__")
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        assert entry["dtype"] == "F32"
+        tensors[name] = np.frombuffer(data[8 + length + begin : 8 + length + end], "<f4").reshape(entry["shape"])
+    return tensors
+
+
+ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
+
+
+def forward(tensors, x, activation):
+    """The network in NumPy, in f64."""
+    x = x.astype(np.float64)
+    if "input.mean" in tensors:
+        x = (x - tensors["input.mean"]) * tensors["input.scale"]
+    last = sum(name.endswith("weight") for name in tensors) - 1
+    for i in range(last + 1):
+        x = x @ tensors[f"layers.{i}.weight"].T.astype(np.float64) + tensors[f"layers.{i}.bias"]
+        if i < last:
+            x = ACTIVATIONS[activation](x)
+    return x
+
+
+@pytest.fixture
+def model(run, tmp_path):
+    """Trains and exports with these settings; returns the run folder's tensors and an ONNX session."""
+
+    def model(*settings, rows="rows=3000", entropy=("entropy",)):
+        data = run("gen-data", "--to", "npy", rows)
+        run("train", "-o", "run", "trainer.max_epochs=1", *settings, stdin=run(*entropy, stdin=data))
+        run("export", "run", "-o", "m.onnx")
+        checker.check_model(onnx.load(tmp_path / "m.onnx"), full_check=True)
+        return read_safetensors(tmp_path / "run" / "model.safetensors"), onnxruntime.InferenceSession(tmp_path / "m.onnx")
+
+    return model
+
+
+@pytest.mark.parametrize("scaling", ["none", "standard"])
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_the_graph_is_the_network(model, tmp_path, scaling, activation):
+    tensors, session = model(f"model.input_scaling={scaling}", f"model.activation={activation}", "model.hidden=[5,7]")
+    assert ("input.mean" in tensors) == (scaling == "standard")
+    probs = np.load(tmp_path / "run" / "test.npy")["probs"]
+    (out,) = session.run(None, {"probs": probs})
+    np.testing.assert_allclose(out, forward(tensors, probs, activation)[:, 0], rtol=1e-5, atol=1e-5)
+
+
+def test_every_batch_size_gives_the_same_numbers(model, run, run_npy, tmp_path):
+    _, session = model()
+    rows = np.tile(np.load(tmp_path / "run" / "test.npy"), 4)[:1000]
+    np.save(tmp_path / "rows.npy", rows)
+    ours = run_npy("infer", "-m", "m.onnx", "rows.npy")
+    assert ours["prediction"].dtype == np.float32 and ours["prediction"].shape == (1000,)
+    for batch in [1, 7, 1000]:
+        chunks = [rows["probs"][i : i + batch] for i in range(0, 1000, batch)]
+        theirs = np.concatenate([session.run(["prediction"], {"probs": chunk})[0] for chunk in chunks])
+        np.testing.assert_allclose(ours["prediction"], theirs, rtol=1e-6, atol=1e-6)
+        again = run_npy("infer", "-m", "m.onnx", "rows.npy", f"infer.batch_size={batch}")
+        np.testing.assert_array_equal(again["prediction"], ours["prediction"])
+
+
+def test_names_and_shapes_are_documented_in_the_model(model, tmp_path):
+    model()
+    proto = onnx.load(tmp_path / "m.onnx")
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    assert metadata["pipegrad.input_field"] == "probs" and metadata["pipegrad.target_field"] == "entropy"
+    assert json.loads(metadata["pipegrad.architecture"])["hidden"] == [64, 64]
+    assert "probs [batch, 8]" in proto.doc_string and "prediction [batch]" in proto.doc_string
+    graph = shape_inference.infer_shapes(proto, strict_mode=True).graph
+    dims = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in [graph.input[0], graph.output[0]]]
+    assert dims == [["batch", 8], ["batch"]]
+
+
+@pytest.mark.parametrize("opset", [13, 17, 20])
+def test_older_and_newer_operator_sets(model, run, tmp_path, opset):
+    model()
+    run("export", "run", "-o", "other.onnx", f"opset={opset}")
+    proto = onnx.load(tmp_path / "other.onnx")
+    checker.check_model(proto, full_check=True)
+    assert proto.opset_import[0].version == opset
+
+
+def test_tensors_of_any_shape_go_in_and_out(run, run_npy, tmp_path):
+    rows = np.zeros(500, [("x", "<f8", (2, 3)), ("y", "<f4", (4,))])
+    rows["x"] = np.random.default_rng(0).normal(size=rows["x"].shape)
+    rows["y"] = rows["x"].reshape(500, 6)[:, :4]
+    np.save(tmp_path / "rows.npy", rows)
+    run("train", "rows.npy", "-o", "run", "trainer.input_field=x", "trainer.target_field=y", "trainer.max_epochs=1")
+    run("export", "run")
+    out = run_npy("infer", "-m", "run/model.onnx", "rows.npy")
+    assert out.dtype == [("x", "<f8", (2, 3)), ("y", "<f4", (4,)), ("prediction", "<f4", (4,))]
+    tensors = read_safetensors(tmp_path / "run" / "model.safetensors")
+    expected = forward(tensors, rows["x"].astype(np.float32).reshape(500, 6), "relu")
+    np.testing.assert_allclose(out["prediction"], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_column_is_regressed_on_a_column(run, run_npy, tmp_path):
+    line = run("gen-data", "data=line", "--to", "npy", "rows=2000")
+    fields = ["trainer.input_field=feature", "trainer.target_field=label"]
+    run("train", "-o", "run", "model.hidden=[]", "optimizer.learning_rate=0.05", *fields, stdin=line)
+    run("export", "run")
+    rows = run_npy("infer", "-m", "run/model.onnx", stdin=line)
+    slope, intercept = np.polyfit(rows["feature"], rows["prediction"], 1)
+    assert abs(slope - 2) < 0.02 and abs(intercept - 1) < 0.02
+
+
+def test_a_difference_beyond_the_tolerance_exits_with_1_and_writes_nothing(model, run, tmp_path):
+    model("model.activation=sigmoid", "model.hidden=[64,64,64]")
+    error = run("export", "run", "-o", "strict.onnx", "tolerance=0", fails=1)
+    assert "ONNX and candle differ by" in error and error.count("\n") == 1
+    assert not (tmp_path / "strict.onnx").exists()
+
+
+def test_bad_input_is_refused_in_one_line(model, run, tmp_path):
+    model()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "garbage.onnx").write_bytes(b"garbage")
+    (tmp_path / "damaged").mkdir()
+    whole = (tmp_path / "run" / "model.safetensors").read_bytes()
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(whole[:-1])
+    rows = run("gen-data", "rows=2")
+    cases = [
+        (["export"], b"", "name the run folder"),
+        (["export", "empty"], b"", "empty/model.safetensors: No such file"),
+        (["export", "damaged"], b"", "damaged/model.safetensors: no safetensors file"),
+        (["export", "run", "opset=3"], b"", "export.opset: 3; expected 13 to 27"),
+        (["export", "run", "onnxruntime=/nowhere.so"], b"", "/nowhere.so"),
+        (["infer", "-m", "garbage.onnx"], rows, "garbage.onnx: "),
+        (["infer", "-m", "nope.onnx"], rows, "nope.onnx: No such file"),
+        (["infer"], rows, "--model"),
+        (["infer", "-m", "m.onnx"], run("gen-data", "rows=2", "classes=3"), "expected [8] by the model"),
+        (["infer", "-m", "m.onnx"], b'{"x":1}\n', 'no field "probs" (there is x)'),
+        (["infer", "-m", "m.onnx"], b"", "no rows"),
+        (["infer", "-m", "m.onnx", "infer.batch_size=0"], rows, "infer.batch_size: 0"),
+        (["infer", "-m", "m.onnx", "infer.onnxruntime=/etc/passwd"], rows, "/etc/passwd"),
+    ]
+    for args, stdin, message in cases:
+        error = run(*args, stdin=stdin, fails=2)
+        assert message in error and error.count("\n") == 1, (args, error)

@@ -1,0 +1,25 @@
+//! The front command: finds the tool, and is then out of the way.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use assert_cmd::cargo::cargo_bin_cmd;
+
+#[test]
+fn usage_names_every_tool() {
+    let output = cargo_bin_cmd!("pipegrad").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for tool in ["compose", "gen-data", "entropy", "relu", "train", "export", "infer", "score"] {
+        assert!(text.contains(&format!("  {tool} ")), "{tool}: {text}");
+    }
+}
+
+#[test]
+fn an_unknown_tool_is_one_line_and_status_2() {
+    let output = cargo_bin_cmd!("pipegrad").arg("trian").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.starts_with("pipegrad: no tool \"trian\"; there is compose,") && error.lines().count() == 1,
+        "{error}"
+    );
+}
