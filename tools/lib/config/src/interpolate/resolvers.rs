@@ -63,6 +63,9 @@ impl Call<'_> {
         let path = key.trim_start_matches('.');
         let from = evaluator.start(self.place, key.len() - path.len(), self.origin)?;
         let keys: Vec<String> = crate::node::split_key(path).into_iter().map(str::to_owned).collect();
+        if keys.is_empty() && !path.is_empty() {
+            return Err(self.fail(format_args!("{key:?} is not a key")));
+        }
         evaluator.locate(&from, &keys)
     }
 
