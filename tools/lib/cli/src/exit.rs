@@ -33,10 +33,19 @@ pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Res
         }
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(tool, &format!("{error:#}"));
+            complain(tool, &describe(&error));
             ExitCode::from(2)
         }
     }
+}
+
+/// The error and what caused it, without saying a cause twice that its error has named already.
+fn describe(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => text,
+        _ => format!("{text}: {cause}"),
+    })
 }
 
 /// One line on standard error; where that is closed there is nobody left to tell.

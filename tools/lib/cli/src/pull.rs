@@ -21,7 +21,7 @@ pub fn open_or_pull(path: Option<&Path>, pull: bool) -> anyhow::Result<Input> {
 fn dvc_pull(path: &Path) -> anyhow::Result<()> {
     // DVC reports on its standard output, which here belongs to the records.
     let output = Command::new("dvc")
-        .args(["pull", "--quiet"])
+        .arg("pull")
         .arg(path)
         .output()
         .with_context(|| format!("{}: missing, and dvc cannot be run to pull it", path.display()))?;

@@ -1,0 +1,102 @@
+"""The main job under the real DVC, in a copy of the repository."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
+# DVC's experiments commit; nobody's git configuration is asked for that.
+IDENTITY = {f"GIT_{who}_{what}": "test@localhost" for who in ["AUTHOR", "COMMITTER"] for what in ["NAME", "EMAIL"]}
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """A clone with the working tree's files, in which the job was run once; returns a shell in it."""
+    folder = tmp_path_factory.mktemp("clone")
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    for name in filter(None, tracked.decode().split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    import onnxruntime
+
+    capi = Path(onnxruntime.__file__).parent / "capi"
+    library = next(iter(sorted(capi.glob("libonnxruntime.*"))))
+    path = f"{BIN}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = os.environ | IDENTITY | {"PATH": path, "ORT_DYLIB_PATH": str(library), "DVC_NO_ANALYTICS": "1"}
+
+    def shell(command, status=0):
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=env, capture_output=True, text=True)
+        assert done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    shell("git init -q && git add -A && git commit -qm start")
+    shell("rm -f dvc.lock && dvc repro && git add -A && git commit -q --allow-empty -m ran")
+    shell.folder = folder
+    return shell
+
+
+def test_a_second_run_does_nothing(job):
+    out = job("dvc repro")
+    assert "Running stage" not in out and "up to date" in out
+    assert job("git status --porcelain") == ""
+
+
+def test_a_forced_run_gives_the_same_bytes(job):
+    lock = (job.folder / "dvc.lock").read_bytes()
+    assert job("dvc repro --force").count("Running stage") == 7
+    assert (job.folder / "dvc.lock").read_bytes() == lock
+
+
+def test_the_score_is_the_runs_own_test_score(job):
+    import json
+
+    score = json.loads((job.folder / "metrics.json").read_text())
+    own = json.loads((job.folder / "runs/entropy/metrics.json").read_text())["test"]
+    assert score["mse"] == pytest.approx(own["mse"], rel=1e-5)
+    assert score["mse"] < 8.5e-4
+
+
+def test_metrics_params_and_plots_are_shown(job):
+    assert "mse" in job("dvc metrics show")
+    job("sed -i 's/^learning_rate: .*/learning_rate: 0.002/' configs/optimizer/adam.yaml")
+    ran = job("dvc repro")
+    stages = [line.split("'")[1] for line in ran.splitlines() if line.startswith("Running stage")]
+    assert stages == ["compose", "train", "export", "infer", "score"], "only what depends on it"
+    assert "optimizer.learning_rate" in job("dvc params diff")
+    assert "mse" in job("dvc metrics diff")
+    job("dvc plots show -o plots")
+    page = (job.folder / "plots" / "index.html").read_text()
+    assert "val_loss" in page and "train_loss" in page
+    job("rm -r plots && git checkout -q . && dvc repro")
+
+
+def test_an_experiment_takes_overrides(job):
+    job("dvc exp run --downstream gen-data -S data.rows=5000 -S optimizer.learning_rate=0.01")
+    assert "rows: 5000" in job("cat params.yaml")
+    assert "optimizer.learning_rate" in job("dvc params diff")
+    job("git checkout -q . && dvc repro")
+    assert job("git status --porcelain") == ""
+
+
+def test_outputs_go_to_the_remote_and_come_back(job):
+    assert "pushed" in job("dvc push")
+    job("rm -rf .dvc/cache data/*.npy models/*.onnx")
+    assert "fetched" in job("dvc pull")
+    assert "up to date" in job("dvc status")
+
+
+def test_a_missing_tracked_input_is_pulled(job):
+    job("dvc push && rm -rf .dvc/cache data/entropy.npy runs/entropy/test.npy")
+    missing = job("train data/entropy.npy -o /tmp/never 2>&1 || true")
+    assert missing == "train: data/entropy.npy: No such file or directory (os error 2)\n"
+    job("train data/entropy.npy data.pull=true trainer.max_epochs=1 -o out | tail -n 1 && test -f data/entropy.npy")
+    job("infer -m models/entropy.onnx runs/entropy/test.npy data.pull=true | score --expect-rows 10000")
+    job("rm -r out && dvc checkout")
+    error = job("train data/unknown.npy data.pull=true 2>&1 || true")
+    assert error.startswith("train: data/unknown.npy: missing, and not pulled: ERROR") and error.count("\n") == 1
