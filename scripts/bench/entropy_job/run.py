@@ -19,17 +19,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-PIPE = """set -o pipefail
-gen-data --to npy data.seed={seed} | entropy | train -o run trainer.seed={seed} >/dev/null
-pipegrad export run -o model.onnx
-infer --model model.onnx run/test.npy -o predictions.npy
-score predictions.npy"""
 
 
 def commands(threads):
     """The contestants: a name, and for a seed the command."""
     python = sys.executable
-    yield "pipegrad", lambda seed: ["bash", "-c", PIPE.format(seed=seed)]
+    yield "pipegrad", lambda seed: [ROOT / "pipelines" / "entropy.sh", "run", str(seed)]
     yield "NumPy", lambda seed: [python, HERE / "peer_numpy.py", str(seed)]
     for n in threads:
         yield f"PyTorch, {n} thread{'s' * (n > 1)}", lambda seed, n=n: [python, HERE / "peer_torch.py", str(seed), str(n)]
