@@ -21,6 +21,7 @@ impl Input {
     /// When the file cannot be opened or is a folder.
     pub fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
+            widen_pipe(&io::stdin());
             return Ok(Self { name: "stdin".into(), bytes: Box::new(io::stdin()) });
         };
         let file = File::open(path).map_err(|e| Error::io(path.display(), e))?;
@@ -57,3 +58,15 @@ impl Input {
         }
     }
 }
+
+/// Lets a pipe hold a whole batch, so that the tools on its two ends take turns less often.
+#[cfg(target_os = "linux")]
+pub(crate) fn widen_pipe(end: &impl std::os::fd::AsFd) {
+    /// What an unprivileged process may ask for (`/proc/sys/fs/pipe-max-size`).
+    const PIPE_BYTES: usize = 1 << 20;
+    // On what is no pipe, or where the user's pipes are used up, nothing changes.
+    let _ = rustix::pipe::fcntl_setpipe_size(end, PIPE_BYTES);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn widen_pipe<T>(_: &T) {}

@@ -1,6 +1,6 @@
 //! Where rows go. A file appears under its name whole or not at all.
 
-use crate::{Error, Result};
+use crate::{Error, Result, input::widen_pipe};
 use std::{
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
@@ -29,6 +29,7 @@ impl Output {
     pub fn create(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
             let file = stdout().map_err(|e| Error::io("stdout", e))?;
+            widen_pipe(&file);
             let start = rewritable_from(&file);
             return Ok(Self { name: "stdout".into(), target: Target::Direct { file, start } });
         };
