@@ -114,13 +114,15 @@ impl Settings {
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         let OptimizerSettings { learning_rate, betas, eps, weight_decay, .. } = document.section("optimizer")?;
         let DataSettings { pull } = document.section("data")?;
+        // How the rows were made is not for this tool to say.
+        let own = document.without("data");
         let settings = Self {
             model: document.section("model")?,
             optimizer: AdamOptions { learning_rate, betas, eps, weight_decay },
             trainer: document.section("trainer")?,
             pull,
-            yaml: document.to_yaml(),
-            json: serde_json::from_str(&document.to_json()?)?,
+            yaml: own.to_yaml(),
+            json: serde_json::from_str(&own.to_json()?)?,
         };
         settings.check()?;
         Ok(settings)

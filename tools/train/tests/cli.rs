@@ -78,6 +78,9 @@ fn the_network_learns_and_the_log_tells_how() {
     assert!(matches!(&events[12], Event::End(end) if end.status == Status::Finished));
     let log = fs::read_to_string(folder.path().join("run/events.ndjson")).unwrap();
     assert_eq!(log, out);
+    let config = fs::read_to_string(folder.path().join("run/config.yaml")).unwrap();
+    let groups: Vec<_> = config.lines().filter(|line| !line.starts_with([' ', '-'])).collect();
+    assert_eq!(groups, ["model:", "optimizer:", "trainer:"], "{config}");
     let history = fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
     assert_eq!((history.lines().next(), history.lines().count()), (Some("epoch,train_loss,val_loss"), 11));
 }

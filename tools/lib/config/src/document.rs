@@ -3,7 +3,7 @@
 use crate::{
     emit,
     error::{Error, Result, did_you_mean, list},
-    node::Node,
+    node::{Node, Value},
     settings,
 };
 use serde::de::DeserializeOwned;
@@ -39,6 +39,15 @@ impl Document {
     pub fn package(&self, path: &str) -> Result<Self> {
         let root = self.get(path).ok_or_else(|| self.no_section(path))?.clone();
         Ok(Self { root, warnings: self.warnings.clone() })
+    }
+
+    /// The document without the group or key at its top level, if it has it.
+    pub fn without(&self, key: &str) -> Self {
+        let mut rest = self.clone();
+        if let Value::Map(map) = &mut rest.root.value {
+            map.shift_remove(key);
+        }
+        rest
     }
 
     /// The document as YAML, which reads back as the same document.
