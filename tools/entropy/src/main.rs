@@ -1,12 +1,14 @@
 //! `entropy`: records in, the same records with the Shannon entropy of a field out.
 
-use cli::{Common, Outcome, Streams};
-use kernels::{Base, EntropyOptions, Problem};
-use records::{Batch, DType, Element, Encoding};
-use serde::Deserialize;
-use std::{path::PathBuf, process::ExitCode};
+mod settings;
 
-cli::arguments! {
+use cli::{Common, Outcome};
+use kernels::{EntropyOptions, Problem};
+use records::{Batch, DType, Element};
+use settings::Settings;
+use std::process::ExitCode;
+
+cli::filter_arguments! {
     /// Adds the Shannon entropy of a field of probabilities, -sum p log p, to every row.
     #[argh(
         example = "echo '{{\"probs\":[0.5,0.25,0.25]}}' | {command_name} --base 2",
@@ -27,52 +29,9 @@ cli::arguments! {
         /// divide each row by its sum first (the setting entropy.normalize)
         #[argh(switch)]
         normalize: bool,
-        /// output file, written whole or not at all (default: standard output)
-        #[argh(option, short = 'o')]
-        out: Option<PathBuf>,
-        /// encoding of the output: npy or ndjson (default: by the output file's name, otherwise the input's)
-        #[argh(option)]
-        to: Option<Encoding>,
-        /// element type of NDJSON's numbers: f4 or f8 (default f8)
-        #[argh(option)]
-        dtype: Option<DType>,
-        /// the number of rows that must come
-        #[argh(option)]
-        expect_rows: Option<u64>,
         /// number of threads (default: all cores)
         #[argh(option)]
         threads: Option<usize>,
-    }
-}
-
-/// Config group `entropy`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    field: String,
-    out_field: String,
-    base: BaseName,
-    normalize: bool,
-    tolerance: f64,
-}
-
-/// A base as YAML has it: a name or a number.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum BaseName {
-    Number(u64),
-    Name(String),
-}
-
-impl BaseName {
-    fn base(&self) -> anyhow::Result<Base> {
-        match self {
-            Self::Name(name) if name == "e" => Ok(Base::E),
-            Self::Number(2) => Ok(Base::Two),
-            Self::Number(10) => Ok(Base::Ten),
-            Self::Number(other) => anyhow::bail!("entropy.base: {other}; expected e, 2 or 10"),
-            Self::Name(other) => anyhow::bail!("entropy.base: {other}; expected e, 2 or 10"),
-        }
     }
 }
 
@@ -80,28 +39,19 @@ fn main() -> ExitCode {
     cli::run("entropy", work)
 }
 
-fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
     let flags = [
-        cli::flag("field", &args.field),
-        cli::flag("out_field", &args.out_field),
-        cli::flag("base", &args.base),
+        cli::text_flag("field", &args.field),
+        cli::text_flag("out_field", &args.out_field),
+        cli::text_flag("base", &args.base),
         cli::flag("normalize", &args.normalize.then_some(true)),
     ];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
     let Some(document) = common.settings(&["entropy"], &flags)? else { return Ok(Outcome::Done) };
-    let settings: Settings = document.section("entropy")?;
-    let Settings { normalize, tolerance, .. } = settings;
-    anyhow::ensure!(tolerance >= 0.0, "entropy.tolerance: {tolerance}; expected at least 0");
-    let options = EntropyOptions { base: settings.base.base()?, normalize, tolerance };
-    let streams = Streams {
-        input: common.input,
-        output: args.out,
-        to: args.to,
-        float: args.dtype,
-        expect_rows: args.expect_rows,
-    };
-    streams.filter(&[&settings.field], Some(&settings.out_field), |batch| {
+    let settings = Settings::read(&document)?;
+    let options = settings.options()?;
+    args.streams(common.input).filter(&[&settings.field], Some(&settings.out_field), |batch| {
         let field = batch.field(&settings.field)?;
         if field.shape.len() != 1 {
             return Err(batch.wrong_shape(field, "a vector of probabilities").into());

@@ -1,35 +1,26 @@
 //! `infer`: records in, the same records with a prediction out.
 
 use anyhow::ensure;
-use cli::{Common, Outcome, Streams};
-use records::{Batch, Encoding};
+use cli::{Common, Outcome};
+use records::Batch;
 use runtime::{Options, Session};
 use serde::Deserialize;
 use std::{path::PathBuf, process::ExitCode};
 
-cli::arguments! {
+cli::filter_arguments! {
     /// Runs an ONNX model on records and adds its output as a field.
     #[argh(
         example = "gen-data rows=3 seed=1 | {command_name} --model models/entropy.onnx",
         note = "The settings are those of config group infer. The model reads the field that its input \
-                is named after. NDJSON numbers are taken as float32."
+                is named after."
     )]
     struct Args {
         /// the model, an .onnx file
         #[argh(option, short = 'm')]
         model: PathBuf,
-        /// output file, written whole or not at all (default: standard output)
-        #[argh(option, short = 'o')]
-        out: Option<PathBuf>,
-        /// encoding of the output: npy or ndjson (default: by the output file's name, otherwise the input's)
-        #[argh(option)]
-        to: Option<Encoding>,
         /// name of the field to add (the setting infer.out_field)
         #[argh(option)]
         out_field: Option<String>,
-        /// the number of rows that must come
-        #[argh(option)]
-        expect_rows: Option<u64>,
         /// threads that the model runs on; 0 is one a core (the setting infer.threads)
         #[argh(option)]
         threads: Option<usize>,
@@ -57,8 +48,8 @@ fn main() -> ExitCode {
     cli::run("infer", work)
 }
 
-fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
-    let flags = [cli::flag("infer.out_field", &args.out_field), cli::flag("infer.threads", &args.threads)];
+fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
+    let flags = [cli::text_flag("infer.out_field", &args.out_field), cli::flag("infer.threads", &args.threads)];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
     let Some(document) = common.settings(&["infer", "data"], &flags)? else { return Ok(Outcome::Done) };
     let settings: Settings = document.section("infer")?;
@@ -68,10 +59,9 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let options = Options { library: settings.onnxruntime.as_deref(), threads: settings.threads };
     let mut session = Session::open(&args.model, &options)?;
     let input = cli::open_or_pull(common.input.as_deref(), pull)?;
-    let streams = Streams { output: args.out, to: args.to, expect_rows: args.expect_rows, ..Streams::default() };
     let field = session.input().name.clone();
     let mut buffers = Buffers::default();
-    streams.filter_from(input, &[&field], Some(&settings.out_field), |batch| {
+    args.streams(None).filter_from(input, &[&field], Some(&settings.out_field), |batch| {
         predict(batch, &field, &settings, &mut session, &mut buffers)
     })?;
     Ok(Outcome::Done)

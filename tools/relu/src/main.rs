@@ -1,11 +1,11 @@
 //! `relu`: records in, the same records with max(0, x) of a field out.
 
-use cli::{Common, Outcome, Streams};
-use records::{Batch, DType, Element, Encoding};
+use cli::{Common, Outcome};
+use records::{Batch, DType, Element};
 use serde::Deserialize;
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-cli::arguments! {
+cli::filter_arguments! {
     /// Replaces a field by max(0, x), or by a leaky version of it.
     #[argh(
         example = "echo '{{\"values\":[-1.0,2.0]}}' | {command_name} --slope 0.1",
@@ -21,18 +21,6 @@ cli::arguments! {
         /// factor for negative values (the setting relu.slope)
         #[argh(option)]
         slope: Option<f64>,
-        /// output file, written whole or not at all (default: standard output)
-        #[argh(option, short = 'o')]
-        out: Option<PathBuf>,
-        /// encoding of the output: npy or ndjson (default: by the output file's name, otherwise the input's)
-        #[argh(option)]
-        to: Option<Encoding>,
-        /// element type of NDJSON's numbers: f4 or f8 (default f8)
-        #[argh(option)]
-        dtype: Option<DType>,
-        /// the number of rows that must come
-        #[argh(option)]
-        expect_rows: Option<u64>,
         /// number of threads (default: all cores)
         #[argh(option)]
         threads: Option<usize>,
@@ -52,23 +40,19 @@ fn main() -> ExitCode {
     cli::run("relu", work)
 }
 
-fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
-    let flags =
-        [cli::flag("field", &args.field), cli::flag("out_field", &args.out_field), cli::flag("slope", &args.slope)];
+    let flags = [
+        cli::text_flag("field", &args.field),
+        cli::text_flag("out_field", &args.out_field),
+        cli::flag("slope", &args.slope),
+    ];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
     let Some(document) = common.settings(&["relu"], &flags)? else { return Ok(Outcome::Done) };
     let settings: Settings = document.section("relu")?;
     anyhow::ensure!(settings.slope.is_finite(), "relu.slope: {}; expected a finite number", settings.slope);
-    let streams = Streams {
-        input: common.input,
-        output: args.out,
-        to: args.to,
-        float: args.dtype,
-        expect_rows: args.expect_rows,
-    };
     let adds = settings.out_field.as_deref().filter(|name| *name != settings.field);
-    streams.filter(&[&settings.field], adds, |batch| {
+    args.streams(common.input).filter(&[&settings.field], adds, |batch| {
         let field = batch.field(&settings.field)?;
         match field.dtype {
             DType::F4 => relu::<f32>(batch, &settings),

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
-    let flags: Vec<String> = cli::flag("trainer.run_dir", &args.out).into_iter().collect();
+    let flags: Vec<String> = cli::text_flag("trainer.run_dir", &args.out).into_iter().collect();
     let Some(document) = common.settings(&["model", "optimizer", "trainer", "data"], &flags)? else {
         return Ok(Outcome::Done);
     };

@@ -102,9 +102,25 @@ impl Common {
     }
 }
 
-/// The setting `key=value` for a flag that was given.
+/// The setting `key=value` for a flag that was given, with a number or a boolean.
 pub fn flag(key: &str, value: &Option<impl std::fmt::Display>) -> Option<String> {
     value.as_ref().map(|value| format!("{key}={value}"))
+}
+
+/// As [`flag`] for text, quoted: the grammar of overrides would take `a,b` for a sweep and `null` for nothing.
+pub fn text_flag(key: &str, value: &Option<String>) -> Option<String> {
+    let mut quoted = String::new();
+    let mut backslashes = 0;
+    for c in value.as_ref()?.chars() {
+        if c == '\'' {
+            // Backslashes in front of a quote stand for half as many.
+            quoted.extend(std::iter::repeat_n('\\', backslashes + 1));
+        }
+        backslashes = if c == '\\' { backslashes + 1 } else { 0 };
+        quoted.push(c);
+    }
+    quoted.extend(std::iter::repeat_n('\\', backslashes));
+    Some(format!("{key}='{quoted}'"))
 }
 
 pub(crate) enum Parsed<A> {
@@ -171,6 +187,15 @@ mod tests {
         }
         for arg in ["x.npy", "./a=b", "/tmp/a=b", "../a=b", "~/x", "=", "", DASH] {
             assert!(!is_override(arg), "{arg}");
+        }
+    }
+
+    #[test]
+    fn text_comes_through_the_grammar_of_overrides_as_it_is() {
+        for text in ["probs", "a,b", "null", "1", "it's", "a\\'b", "ends\\", "[x", "a b", "\u{e9}", "\\\\'"] {
+            let setting = text_flag("field", &Some(text.to_string())).expect("a value");
+            let document = config::compose_for(&["entropy"], &config::Sources::default(), &[setting]).expect(text);
+            assert_eq!(document.section::<String>("entropy.field").expect("a text"), text);
         }
     }
 

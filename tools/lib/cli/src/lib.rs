@@ -29,7 +29,7 @@ mod stream;
 
 #[doc(hidden)]
 pub use args::RawCommon;
-pub use args::{Arguments, Common, flag, not_dash};
+pub use args::{Arguments, Common, flag, not_dash, text_flag};
 pub use exit::{Outcome, print, run};
 pub use pull::open_or_pull;
 pub use stream::Streams;

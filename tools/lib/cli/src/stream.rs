@@ -4,6 +4,44 @@ use crate::not_dash;
 use records::{Batch, DType, Encoding, Input, Output, ReadOptions, Reader, Writer};
 use std::path::PathBuf;
 
+/// Declares a filter's arguments: its own flags, those of its two streams, and those that every tool
+/// has. `args.streams(input)` then opens nothing yet, but knows where from and where to.
+#[macro_export]
+macro_rules! filter_arguments {
+    ($(#[$meta:meta])* struct $name:ident { $($fields:tt)* }) => {
+        $crate::arguments! {
+            $(#[$meta])*
+            struct $name {
+                $($fields)*
+                /// output file, written whole or not at all (default: standard output)
+                #[argh(option, short = 'o')]
+                out: Option<std::path::PathBuf>,
+                /// encoding of the output: npy or ndjson (default: by the output file's name, otherwise the input's)
+                #[argh(option)]
+                to: Option<records::Encoding>,
+                /// element type that NDJSON's numbers are read as: f4 or f8 (default f8)
+                #[argh(option)]
+                dtype: Option<records::DType>,
+                /// the number of rows that must come
+                #[argh(option)]
+                expect_rows: Option<u64>,
+            }
+        }
+
+        impl $name {
+            fn streams(&mut self, input: Option<std::path::PathBuf>) -> $crate::Streams {
+                $crate::Streams {
+                    input,
+                    output: self.out.take(),
+                    to: self.to,
+                    float: self.dtype,
+                    expect_rows: self.expect_rows,
+                }
+            }
+        }
+    };
+}
+
 /// Where a filter's rows come from and go to, and how they are written.
 #[derive(Debug, Default)]
 pub struct Streams {
@@ -52,6 +90,7 @@ impl Streams {
         let mut options = ReadOptions::floats(needs);
         options.all_fields = to == Some(Encoding::Npy);
         options.float = self.float.unwrap_or(DType::F8);
+        anyhow::ensure!(options.float.is_float(), "--dtype {}: expected f4 or f8", options.float);
         options.adds = adds;
         options.expect_rows = self.expect_rows;
         let mut reader = Reader::open(input, &options)?;

@@ -43,6 +43,6 @@ fn case<T: Real>(dtype: &str, width: usize) {
             })
             .collect();
         times.sort_by(f64::total_cmp);
-        println!("{dtype:5}  {width:5}  {:12}  {:.2}", format!("{isa:?}"), times[RUNS / 2]);
+        println!("{dtype:5}  {width:5}  {:12}  {:.2}", isa, times[RUNS / 2]);
     }
 }

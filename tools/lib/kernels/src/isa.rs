@@ -2,7 +2,13 @@
 //!
 //! Kernels are written once, in plain Rust that the compiler turns into vector instructions, and
 //! compiled once for each [`Isa`]. No version fuses a multiplication with an addition, so every one
-//! of them gives the same bits.
+//! of them gives the same bits. A fused one would save a fifth of a logarithm's time, and cost a
+//! processor without it a software `fma` of over 100 ns for each.
+
+use std::{fmt, str::FromStr, sync::OnceLock};
+
+/// The environment variable that chooses an instruction set: `baseline`, `avx2` or `avx512`.
+pub const ISA_VARIABLE: &str = "PIPEGRAD_ISA";
 
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +22,24 @@ pub enum Isa {
 }
 
 impl Isa {
+    const ALL: [Self; 3] = [Self::Baseline, Self::Avx2, Self::Avx512];
+
     /// Every instruction set that this processor has, the widest last.
     pub fn supported() -> impl Iterator<Item = Self> {
-        [Self::Baseline, Self::Avx2, Self::Avx512].into_iter().filter(|isa| isa.is_supported())
+        Self::ALL.into_iter().filter(|isa| isa.is_supported())
     }
 
     /// The widest instruction set that this processor has.
     pub fn detect() -> Self {
         Self::supported().last().unwrap_or(Self::Baseline)
+    }
+
+    /// What kernels run on: [`isa`], or [`Isa::detect`] where the variable is wrong.
+    ///
+    /// Results do not depend on it. A program that wants to say that the variable is wrong asks
+    /// [`isa`] once, when it starts.
+    pub(crate) fn chosen() -> Self {
+        isa().unwrap_or_else(|_| Self::detect())
     }
 
     /// Whether this processor has the instruction set. The standard library asks it once.
@@ -41,6 +57,69 @@ impl Isa {
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,
         }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Baseline => "baseline",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        })
+    }
+}
+
+/// Why an instruction set cannot be chosen. Displays as what follows the variable's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IsaError {
+    /// No instruction set has this name.
+    Unknown(String),
+    /// This processor does not have it.
+    Unsupported(Isa),
+}
+
+impl fmt::Display for IsaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "{name:?}; expected {}", names(Isa::ALL)),
+            Self::Unsupported(isa) => write!(f, "{isa}; this processor has {}", names(Isa::supported())),
+        }
+    }
+}
+
+impl std::error::Error for IsaError {}
+
+fn names(isas: impl IntoIterator<Item = Isa>) -> String {
+    isas.into_iter().map(|isa| isa.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for Isa {
+    type Err = IsaError;
+
+    /// An instruction set that this processor has, by its name.
+    fn from_str(name: &str) -> Result<Self, IsaError> {
+        let named = Self::ALL.into_iter().find(|isa| isa.to_string() == name);
+        let isa = named.ok_or_else(|| IsaError::Unknown(name.to_owned()))?;
+        if isa.is_supported() { Ok(isa) } else { Err(IsaError::Unsupported(isa)) }
+    }
+}
+
+/// The instruction set that kernels run on: the one that [`ISA_VARIABLE`] names, otherwise the widest
+/// that this processor has. The variable is read once.
+///
+/// # Errors
+/// When the variable names no instruction set, or one that this processor lacks.
+pub fn isa() -> Result<Isa, IsaError> {
+    static CHOSEN: OnceLock<Result<Isa, IsaError>> = OnceLock::new();
+    CHOSEN.get_or_init(|| choose(std::env::var_os(ISA_VARIABLE).as_deref())).clone()
+}
+
+fn choose(variable: Option<&std::ffi::OsStr>) -> Result<Isa, IsaError> {
+    match variable {
+        None => Ok(Isa::detect()),
+        Some(name) if name.is_empty() => Ok(Isa::detect()),
+        Some(name) => name.to_string_lossy().parse(),
     }
 }
 
@@ -77,3 +156,33 @@ macro_rules! dispatch {
 }
 
 pub(crate) use dispatch;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(name: &str) -> Result<Isa, IsaError> {
+        choose(Some(name.as_ref()))
+    }
+
+    #[test]
+    fn the_variable_chooses() {
+        assert_eq!(choose(None), Ok(Isa::detect()));
+        assert_eq!(chosen(""), Ok(Isa::detect()));
+        assert_eq!(chosen("baseline"), Ok(Isa::Baseline));
+        for isa in Isa::supported() {
+            assert_eq!(chosen(&isa.to_string()), Ok(isa));
+        }
+    }
+
+    #[test]
+    fn a_wrong_variable_is_an_error_that_says_what_is_right() {
+        let message = |error: IsaError| error.to_string();
+        assert_eq!(chosen("AVX9").map_err(message), Err("\"AVX9\"; expected baseline, avx2, avx512".into()));
+        for isa in Isa::ALL.into_iter().filter(|isa| !isa.is_supported()) {
+            assert_eq!(chosen(&isa.to_string()), Err(IsaError::Unsupported(isa)));
+        }
+        let unsupported = message(IsaError::Unsupported(Isa::Avx512));
+        assert!(unsupported.starts_with("avx512; this processor has baseline"), "{unsupported}");
+    }
+}

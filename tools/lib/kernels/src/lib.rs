@@ -11,8 +11,9 @@ mod entropy;
 mod isa;
 mod real;
 mod relu;
+mod sum;
 
 pub use entropy::{Base, EntropyOptions, Problem, RowError, entropy_reference, entropy_rows, entropy_rows_on};
-pub use isa::Isa;
+pub use isa::{ISA_VARIABLE, Isa, IsaError, isa};
 pub use real::Real;
 pub use relu::leaky_relu;

@@ -24,18 +24,40 @@ pub trait Real:
     fn from_f64(value: f64) -> Self;
     /// The same value as `f64`.
     fn to_f64(self) -> f64;
+    /// 2
+    const TWO: Self;
+    /// More than any number.
+    const INFINITY: Self;
+    /// The least number with a whole mantissa; what lies below it, down to 0, is subnormal.
+    const MIN_POSITIVE: Self;
+
+    /// (k, f) with self = 2ᵏ·(1+f), 1+f in [√½, √2) and f exact; for positive, finite numbers.
+    ///
+    /// With `SUBNORMAL` false it is wrong, but finite, for 0 and subnormal numbers, and a third faster.
+    fn reduce<const SUBNORMAL: bool>(self) -> (Self, Self);
+
+    /// k·ln 2 + ln(1+f), of a number reduced to (k, f), where `s` is f/(2+f).
+    fn ln_reduced(k: Self, f: Self, s: Self) -> Self;
+
     /// The natural logarithm of a positive, finite number, within 1 ulp, subnormals included.
     ///
     /// Without branches, table look-ups or fused operations: it vectorises, and gives the same bits
     /// on every processor. The method and its constants are those of fdlibm's `e_log.c` and
     /// `e_logf.c` (Sun Microsystems, 1993): x = 2ᵏ·(1+f) with 1+f in [√½, √2), and ln(1+f) from a
     /// polynomial in (f/(2+f))². Next to 1, k is 0 and f exact, so that the relative error stays small.
-    fn ln(self) -> Self;
+    #[inline(always)]
+    fn ln(self) -> Self {
+        let (k, f) = self.reduce::<true>();
+        Self::ln_reduced(k, f, f / (Self::TWO + f))
+    }
 }
 
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const TWO: Self = 2.0;
+    const INFINITY: Self = f64::INFINITY;
+    const MIN_POSITIVE: Self = f64::MIN_POSITIVE;
 
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
@@ -48,7 +70,24 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn ln(self) -> Self {
+    fn reduce<const SUBNORMAL: bool>(self) -> (Self, Self) {
+        const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+        const ONE: u64 = 0x3ff0_0000_0000_0000;
+        const MANTISSA: u64 = (1 << 52) - 1;
+        /// As bits, 2⁵² + n for n < 2⁵² is the exponent of 2⁵² with mantissa n: a conversion that AVX2 lacks.
+        const TWO_52: f64 = (1u64 << 52) as f64;
+        const TWO_54: f64 = (1u64 << 54) as f64;
+
+        let scaled = SUBNORMAL && self < f64::MIN_POSITIVE;
+        let x = if scaled { self * TWO_54 } else { self };
+        let bits = x.to_bits().wrapping_add(ONE - SQRT_HALF);
+        let biased = f64::from_bits((bits >> 52) | TWO_52.to_bits());
+        let k = biased - if scaled { TWO_52 + 1023.0 + 54.0 } else { TWO_52 + 1023.0 };
+        (k, f64::from_bits((bits & MANTISSA) + SQRT_HALF) - 1.0)
+    }
+
+    #[inline(always)]
+    fn ln_reduced(k: Self, f: Self, s: Self) -> Self {
         const LN2_HI: f64 = 6.931_471_803_691_238e-01;
         const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
         const L1: f64 = 6.666_666_666_666_735e-01;
@@ -58,21 +97,7 @@ impl Real for f64 {
         const L5: f64 = 1.818_357_216_161_805e-01;
         const L6: f64 = 1.531_383_769_920_937_3e-01;
         const L7: f64 = 1.479_819_860_511_658_6e-01;
-        const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
-        const ONE: u64 = 0x3ff0_0000_0000_0000;
-        const MANTISSA: u64 = (1 << 52) - 1;
-        /// As bits, 2⁵² + n for n < 2⁵² is the exponent of 2⁵² with mantissa n: a conversion that AVX2 lacks.
-        const TWO_52: f64 = (1u64 << 52) as f64;
-        const TWO_54: f64 = (1u64 << 54) as f64;
 
-        let subnormal = self < f64::MIN_POSITIVE;
-        let x = if subnormal { self * TWO_54 } else { self };
-        let bits = x.to_bits().wrapping_add(ONE - SQRT_HALF);
-        let biased = f64::from_bits((bits >> 52) | TWO_52.to_bits());
-        let k = biased - if subnormal { TWO_52 + 1023.0 + 54.0 } else { TWO_52 + 1023.0 };
-        let f = f64::from_bits((bits & MANTISSA) + SQRT_HALF) - 1.0;
-
-        let s = f / (2.0 + f);
         let z = s * s;
         let w = z * z;
         let even = w * (L2 + w * (L4 + w * L6));
@@ -85,6 +110,9 @@ impl Real for f64 {
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    const TWO: Self = 2.0;
+    const INFINITY: Self = f32::INFINITY;
+    const MIN_POSITIVE: Self = f32::MIN_POSITIVE;
 
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
@@ -97,25 +125,28 @@ impl Real for f32 {
     }
 
     #[inline(always)]
-    fn ln(self) -> Self {
+    fn reduce<const SUBNORMAL: bool>(self) -> (Self, Self) {
+        const SQRT_HALF: u32 = 0x3f35_04f3;
+        const ONE: u32 = 0x3f80_0000;
+        const MANTISSA: u32 = (1 << 23) - 1;
+        const TWO_25: f32 = (1u32 << 25) as f32;
+
+        let scaled = SUBNORMAL && self < f32::MIN_POSITIVE;
+        let x = if scaled { self * TWO_25 } else { self };
+        let bits = x.to_bits().wrapping_add(ONE - SQRT_HALF);
+        let k = ((bits >> 23) as i32 - if scaled { 127 + 25 } else { 127 }) as f32;
+        (k, f32::from_bits((bits & MANTISSA) + SQRT_HALF) - 1.0)
+    }
+
+    #[inline(always)]
+    fn ln_reduced(k: Self, f: Self, s: Self) -> Self {
         const LN2_HI: f32 = 0.693_138_1;
         const LN2_LO: f32 = 9.058_001e-6;
         const L1: f32 = 0.666_666_6;
         const L2: f32 = 0.400_009_72;
         const L3: f32 = 0.284_987_87;
         const L4: f32 = 0.242_790_79;
-        const SQRT_HALF: u32 = 0x3f35_04f3;
-        const ONE: u32 = 0x3f80_0000;
-        const MANTISSA: u32 = (1 << 23) - 1;
-        const TWO_25: f32 = (1u32 << 25) as f32;
 
-        let subnormal = self < f32::MIN_POSITIVE;
-        let x = if subnormal { self * TWO_25 } else { self };
-        let bits = x.to_bits().wrapping_add(ONE - SQRT_HALF);
-        let k = ((bits >> 23) as i32 - if subnormal { 127 + 25 } else { 127 }) as f32;
-        let f = f32::from_bits((bits & MANTISSA) + SQRT_HALF) - 1.0;
-
-        let s = f / (2.0 + f);
         let z = s * s;
         let w = z * z;
         let polynomial = z * (L1 + w * L3) + w * (L2 + w * L4);
@@ -159,6 +190,15 @@ mod tests {
                 let distance = (Real::ln(x).to_bits() as i32).abs_diff(reference.to_bits() as i32);
                 prop_assert!(x == 1.0 || distance <= 1, "{x:e}: {distance}");
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_reduction_is_the_same_for_normal_numbers(wide in f64::MIN_POSITIVE..f64::MAX, bits in 0x0080_0000u32..0x7f80_0000) {
+            let narrow = f32::from_bits(bits);
+            prop_assert_eq!(wide.reduce::<false>(), wide.reduce::<true>());
+            prop_assert_eq!(narrow.reduce::<false>(), narrow.reduce::<true>());
         }
     }
 

@@ -15,7 +15,7 @@ const PARALLEL_ELEMENTS: usize = 1 << 18;
 /// negative and stays -0, as in PyTorch's `leaky_relu`.
 pub fn leaky_relu<T: Real>(values: &mut [T], slope: f64) {
     let slope = T::from_f64(slope);
-    let isa = Isa::detect();
+    let isa = Isa::chosen();
     if values.len() <= PARALLEL_ELEMENTS {
         relu_block(isa, values, slope);
     } else {
