@@ -125,8 +125,10 @@ fn choose(variable: Option<&std::ffi::OsStr>) -> Result<Isa, IsaError> {
 
 /// Defines `$name(isa, arguments)`, which runs `$kernel(arguments)` compiled for `isa`.
 ///
-/// `$kernel` must be `#[inline(always)]`, so that it is compiled anew within each version. An
-/// instruction set that the processor lacks runs as the baseline.
+/// `$kernel` and what it calls must be `#[inline(always)]`, so that they are compiled anew within each
+/// version. For the same reason they loop with `for`: `fold` and `for_each` of the standard library are
+/// functions, which the compiler may leave outside, compiled for the baseline. An instruction set that
+/// the processor lacks runs as the baseline.
 macro_rules! dispatch {
     ($(#[$doc:meta])* fn $name:ident<$t:ident: $bound:ident>($($arg:ident: $type:ty),* $(,)?) => $kernel:ident) => {
         $(#[$doc])*

@@ -24,6 +24,8 @@ pub trait Real:
     fn from_f64(value: f64) -> Self;
     /// The same value as `f64`.
     fn to_f64(self) -> f64;
+    /// Without its sign.
+    fn abs(self) -> Self;
     /// 2
     const TWO: Self;
     /// More than any number.
@@ -36,8 +38,11 @@ pub trait Real:
     /// With `SUBNORMAL` false it is wrong, but finite, for 0 and subnormal numbers, and a third faster.
     fn reduce<const SUBNORMAL: bool>(self) -> (Self, Self);
 
-    /// k·ln 2 + ln(1+f), of a number reduced to (k, f), where `s` is f/(2+f).
-    fn ln_reduced(k: Self, f: Self, s: Self) -> Self;
+    /// The polynomial of the logarithm, where `s` is f/(2+f).
+    fn ln_series(s: Self) -> Self;
+
+    /// k·ln 2 + ln(1+f), of a number reduced to (k, f), where `s` is f/(2+f) and `series` its polynomial.
+    fn ln_reduced(k: Self, f: Self, s: Self, series: Self) -> Self;
 
     /// The natural logarithm of a positive, finite number, within 1 ulp, subnormals included.
     ///
@@ -48,7 +53,8 @@ pub trait Real:
     #[inline(always)]
     fn ln(self) -> Self {
         let (k, f) = self.reduce::<true>();
-        Self::ln_reduced(k, f, f / (Self::TWO + f))
+        let s = f / (Self::TWO + f);
+        Self::ln_reduced(k, f, s, Self::ln_series(s))
     }
 }
 
@@ -70,6 +76,11 @@ impl Real for f64 {
     }
 
     #[inline(always)]
+    fn abs(self) -> Self {
+        f64::abs(self)
+    }
+
+    #[inline(always)]
     fn reduce<const SUBNORMAL: bool>(self) -> (Self, Self) {
         const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
         const ONE: u64 = 0x3ff0_0000_0000_0000;
@@ -87,9 +98,7 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn ln_reduced(k: Self, f: Self, s: Self) -> Self {
-        const LN2_HI: f64 = 6.931_471_803_691_238e-01;
-        const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
+    fn ln_series(s: Self) -> Self {
         const L1: f64 = 6.666_666_666_666_735e-01;
         const L2: f64 = 3.999_999_999_940_942e-01;
         const L3: f64 = 2.857_142_874_366_239e-01;
@@ -102,8 +111,16 @@ impl Real for f64 {
         let w = z * z;
         let even = w * (L2 + w * (L4 + w * L6));
         let odd = z * (L1 + w * (L3 + w * (L5 + w * L7)));
+        even + odd
+    }
+
+    #[inline(always)]
+    fn ln_reduced(k: Self, f: Self, s: Self, series: Self) -> Self {
+        const LN2_HI: f64 = 6.931_471_803_691_238e-01;
+        const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
+
         let half_square = 0.5 * f * f;
-        s * (half_square + (even + odd)) + k * LN2_LO - half_square + f + k * LN2_HI
+        s * (half_square + series) + k * LN2_LO - half_square + f + k * LN2_HI
     }
 }
 
@@ -125,6 +142,11 @@ impl Real for f32 {
     }
 
     #[inline(always)]
+    fn abs(self) -> Self {
+        f32::abs(self)
+    }
+
+    #[inline(always)]
     fn reduce<const SUBNORMAL: bool>(self) -> (Self, Self) {
         const SQRT_HALF: u32 = 0x3f35_04f3;
         const ONE: u32 = 0x3f80_0000;
@@ -139,9 +161,7 @@ impl Real for f32 {
     }
 
     #[inline(always)]
-    fn ln_reduced(k: Self, f: Self, s: Self) -> Self {
-        const LN2_HI: f32 = 0.693_138_1;
-        const LN2_LO: f32 = 9.058_001e-6;
+    fn ln_series(s: Self) -> Self {
         const L1: f32 = 0.666_666_6;
         const L2: f32 = 0.400_009_72;
         const L3: f32 = 0.284_987_87;
@@ -149,9 +169,16 @@ impl Real for f32 {
 
         let z = s * s;
         let w = z * z;
-        let polynomial = z * (L1 + w * L3) + w * (L2 + w * L4);
+        z * (L1 + w * L3) + w * (L2 + w * L4)
+    }
+
+    #[inline(always)]
+    fn ln_reduced(k: Self, f: Self, s: Self, series: Self) -> Self {
+        const LN2_HI: f32 = 0.693_138_1;
+        const LN2_LO: f32 = 9.058_001e-6;
+
         let half_square = 0.5 * f * f;
-        s * (half_square + polynomial) + k * LN2_LO - half_square + f + k * LN2_HI
+        s * (half_square + series) + k * LN2_LO - half_square + f + k * LN2_HI
     }
 }
 

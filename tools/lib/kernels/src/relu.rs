@@ -32,7 +32,9 @@ dispatch! {
 fn block<T: Real>(values: &mut [T], slope: T) {
     // Not 0 · x, which is -0, and NaN for an infinite x.
     let below = |x: T| if slope == T::ZERO { T::ZERO } else { slope * x };
-    values.iter_mut().for_each(|x| *x = if *x < T::ZERO { below(*x) } else { *x });
+    for x in values {
+        *x = if *x < T::ZERO { below(*x) } else { *x };
+    }
 }
 
 #[cfg(test)]
