@@ -2,6 +2,7 @@
 
 mod settings;
 
+use anyhow::Context;
 use cli::{Common, Outcome};
 use kernels::{EntropyOptions, Problem};
 use records::{Batch, DType, Element};
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
 
 fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
+    kernels::isa().with_context(|| kernels::ISA_VARIABLE)?;
     let flags = [
         cli::text_flag("field", &args.field),
         cli::text_flag("out_field", &args.out_field),

@@ -67,6 +67,15 @@ fn the_bytes_do_not_depend_on_threads() {
 }
 
 #[test]
+fn an_unknown_instruction_set_is_refused() {
+    let mut command = cargo_bin_cmd!("entropy");
+    let output = command.env("PIPEGRAD_ISA", "mmx").write_stdin("{\"probs\":[1.0]}\n").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error, "entropy: PIPEGRAD_ISA: \"mmx\"; expected baseline, avx2, avx512\n");
+}
+
+#[test]
 fn bad_usage_is_one_line_and_status_2() {
     let cases: &[(&[&str], &str)] = &[
         (&["--base", "3"], "expected e, 2 or 10"),

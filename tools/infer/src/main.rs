@@ -1,6 +1,6 @@
 //! `infer`: records in, the same records with a prediction out.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
 use records::Batch;
 use runtime::{Options, Session};
@@ -17,7 +17,7 @@ cli::filter_arguments! {
     struct Args {
         /// the model, an .onnx file
         #[argh(option, short = 'm')]
-        model: PathBuf,
+        model: Option<PathBuf>,
         /// name of the field to add (the setting infer.out_field)
         #[argh(option)]
         out_field: Option<String>,
@@ -57,7 +57,8 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let DataSettings { pull } = document.section("data")?;
 
     let options = Options { library: settings.onnxruntime.as_deref(), threads: settings.threads };
-    let mut session = Session::open(&args.model, &options)?;
+    let model = args.model.take().context("name the model with --model, for instance models/entropy.onnx")?;
+    let mut session = Session::open(&model, &options)?;
     let input = cli::open_or_pull(common.input.as_deref(), pull)?;
     let field = session.input().name.clone();
     let mut buffers = Buffers::default();

@@ -1,5 +1,6 @@
 //! `relu`: records in, the same records with max(0, x) of a field out.
 
+use anyhow::Context;
 use cli::{Common, Outcome};
 use records::{Batch, DType, Element};
 use serde::Deserialize;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
 
 fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
+    kernels::isa().with_context(|| kernels::ISA_VARIABLE)?;
     let flags = [
         cli::text_flag("field", &args.field),
         cli::text_flag("out_field", &args.out_field),
