@@ -1,48 +1,81 @@
-//! Nanoseconds an element of the entropy kernel, on one core, for each instruction set.
+//! Nanoseconds an element of the entropy kernel: on one core for each instruction set, then on every
+//! thread; and what reading the elements alone takes, below which no kernel can come.
 //!
 //!     cargo run --release -p kernels --example entropy_speed
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]
 
-use kernels::{Base, EntropyOptions, Isa, Real, entropy_rows_on, random::Random};
-use std::time::Instant;
+use kernels::{Base, EntropyOptions, Isa, Real, entropy_rows, entropy_rows_on, random::Random};
+use std::{hint::black_box, time::Instant};
 
 /// Runs of each case; the median is printed.
 const RUNS: usize = 11;
-/// Rows handed over at a time: one thread's share, so that no other thread takes part.
-const ROWS: usize = 1 << 14;
+/// Elements handed over at a time: one thread's share, so that no other thread takes part.
+const ONE_THREAD: usize = 1 << 17;
+/// (rows, width) of each case.
+const SHAPES: [(usize, usize); 2] = [(1_000_000, 8), (10_000, 1000)];
 
 fn main() {
-    println!("dtype  width  instructions  ns an element");
-    for width in [8, 1000] {
-        case::<f64>("f8", width);
-        case::<f32>("f4", width);
+    println!("dtype  rows     width  on               ns an element");
+    for (rows, width) in SHAPES {
+        case::<f64>("f8", rows, width);
+        case::<f32>("f4", rows, width);
     }
 }
 
-fn case<T: Real>(dtype: &str, width: usize) {
+fn case<T: Real>(dtype: &str, rows: usize, width: usize) {
     let options = EntropyOptions { base: Base::E, normalize: false, tolerance: 1e-4 };
-    let rows = 8_000_000 / width;
+    let probs: Vec<T> = probabilities(rows, width);
+    let mut out = vec![T::ZERO; rows];
+    let report = |on: &str, nanoseconds: f64| println!("{dtype:5}  {rows:<7}  {width:5}  {on:15}  {nanoseconds:.2}");
+
+    report("reading alone", median(probs.len(), || read(black_box(&probs))));
+    for isa in Isa::supported() {
+        let at_once = ONE_THREAD / width;
+        let time = median(probs.len(), || {
+            for (probs, out) in probs.chunks(at_once * width).zip(out.chunks_mut(at_once)) {
+                entropy_rows_on(isa, probs, width, &options, out).expect("probabilities");
+            }
+        });
+        report(&isa.to_string(), time);
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let time = median(probs.len(), || entropy_rows(&probs, width, &options, &mut out).expect("probabilities"));
+    report(&format!("{threads} threads"), time);
+}
+
+/// `[rows, width]`, uniform on the simplex.
+fn probabilities<T: Real>(rows: usize, width: usize) -> Vec<T> {
     let mut random = Random::new(0, 0);
-    let mut probs = vec![T::ZERO; rows * width];
+    let mut probs = Vec::with_capacity(rows * width);
     let mut row = vec![0.0; width];
-    for probs in probs.chunks_exact_mut(width) {
+    for _ in 0..rows {
         row.iter_mut().for_each(|p| *p = random.exponential());
         let sum: f64 = row.iter().sum();
-        probs.iter_mut().zip(&row).for_each(|(p, x)| *p = T::from_f64(x / sum));
+        probs.extend(row.iter().map(|p| T::from_f64(p / sum)));
     }
-    let mut out = vec![T::ZERO; rows];
-    let rows_at_once = ROWS * 8 / width;
-    for isa in Isa::supported() {
-        let mut times: Vec<f64> = (0..RUNS)
-            .map(|_| {
-                let start = Instant::now();
-                for (probs, out) in probs.chunks(rows_at_once * width).zip(out.chunks_mut(rows_at_once)) {
-                    entropy_rows_on(isa, probs, width, &options, out).expect("probabilities");
-                }
-                start.elapsed().as_secs_f64() * 1e9 / (rows * width) as f64
-            })
-            .collect();
-        times.sort_by(f64::total_cmp);
-        println!("{dtype:5}  {width:5}  {:12}  {:.2}", isa, times[RUNS / 2]);
+    probs
+}
+
+/// Looks at every element, with as little arithmetic as the compiler leaves in.
+fn read<T: Real>(values: &[T]) {
+    let mut sums = [T::ZERO; 64];
+    for chunk in values.as_chunks::<64>().0 {
+        for (sum, &value) in sums.iter_mut().zip(chunk) {
+            *sum = *sum + value;
+        }
     }
+    black_box(sums);
+}
+
+/// The median time of `work` in nanoseconds for each of its `elements`.
+fn median(elements: usize, mut work: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64() * 1e9 / elements as f64
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[RUNS / 2]
 }

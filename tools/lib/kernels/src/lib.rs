@@ -16,4 +16,4 @@ mod sum;
 pub use entropy::{Base, EntropyOptions, Problem, RowError, entropy_reference, entropy_rows, entropy_rows_on};
 pub use isa::{ISA_VARIABLE, Isa, IsaError, isa};
 pub use real::Real;
-pub use relu::leaky_relu;
+pub use relu::{leaky_relu, leaky_relu_on};

@@ -14,8 +14,12 @@ const PARALLEL_ELEMENTS: usize = 1 << 18;
 /// NaN stays NaN, as in NumPy and PyTorch. With a slope of 0, a negative x becomes +0; -0 is not
 /// negative and stays -0, as in PyTorch's `leaky_relu`.
 pub fn leaky_relu<T: Real>(values: &mut [T], slope: f64) {
+    leaky_relu_on(Isa::chosen(), values, slope);
+}
+
+/// As [`leaky_relu`], with the instructions of `isa`: for tests and measurements.
+pub fn leaky_relu_on<T: Real>(isa: Isa, values: &mut [T], slope: f64) {
     let slope = T::from_f64(slope);
-    let isa = Isa::chosen();
     if values.len() <= PARALLEL_ELEMENTS {
         relu_block(isa, values, slope);
     } else {
