@@ -4,6 +4,9 @@
 //! compiled once for each [`Isa`]. No version fuses a multiplication with an addition, so every one
 //! of them gives the same bits. A fused one would save a fifth of a logarithm's time, and cost a
 //! processor without it a software `fma` of over 100 ns for each.
+//!
+//! AVX-512 and NEON share the source of the others. Tests run what their machine has, and no more:
+//! development so far had AVX2, so those two are compiled but unproven.
 
 use std::{fmt, str::FromStr, sync::OnceLock};
 
