@@ -2,11 +2,11 @@
 //!
 //! Kernels are written once, in plain Rust that the compiler turns into vector instructions, and
 //! compiled once for each [`Isa`]. No version fuses a multiplication with an addition, so every one
-//! of them gives the same bits. A fused one would save a fifth of a logarithm's time, and cost a
-//! processor without it a software `fma` of over 100 ns for each.
+//! of them gives the same bits. Fused ones would be a little faster, but a processor without them
+//! would need a software `fma` of over 100 ns each.
 //!
 //! AVX-512 and NEON share the source of the others. Tests run what their machine has, and no more:
-//! development so far had AVX2, so those two are compiled but unproven.
+//! development so far had AVX2, so AVX-512 has been compiled but not run, and AArch64 not compiled.
 
 use std::{fmt, str::FromStr, sync::OnceLock};
 
