@@ -4,6 +4,7 @@ use crate::settings::TrainerSettings;
 use anyhow::ensure;
 use kernels::random::Random;
 use records::{Batch, Input, ReadOptions, Reader};
+use sha2::{Digest, Sha256};
 
 /// Streams of the trainer's seed, one for each use.
 pub mod stream {
@@ -37,6 +38,16 @@ impl Table {
 
     pub fn target_width(&self) -> usize {
         self.target_shape.iter().product()
+    }
+
+    /// SHA-256 of all inputs, then all targets, as little-endian f32.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for value in self.rows.inputs.chunks(4096).chain(self.rows.targets.chunks(4096)) {
+            let bytes: Vec<u8> = value.iter().flat_map(|x| x.to_le_bytes()).collect();
+            hash.update(bytes);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `train`: records in, run events out, and a run folder with the trained model.
 
 mod data;
+mod git;
 mod run;
 mod settings;
 mod trainer;
@@ -50,7 +51,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     match trainer::train(&settings, &table, &split, &mut log) {
         Ok(trained) => run::write_folder(&settings, &table, &split, &trained, log)?,
         Err(error) => {
-            log.end(Status::Failed)?;
+            log.end(Status::Failed, &format!("{error:#}"))?;
             return Err(error);
         }
     }

@@ -36,8 +36,8 @@ impl Log {
     }
 
     /// Tells how the run ended.
-    pub fn end(&mut self, status: Status) -> anyhow::Result<()> {
-        self.add(&Event::End(End { status, time: events::now() }))
+    pub fn end(&mut self, status: Status, reason: &str) -> anyhow::Result<()> {
+        self.add(&Event::End(End { status, reason: reason.to_owned(), time: events::now() }))
     }
 }
 
@@ -57,7 +57,7 @@ pub fn write_folder(
     if trained.test.is_some() {
         write_rows(&folder.join("test.npy"), settings, table, &split.test)?;
     }
-    log.end(Status::Finished)?;
+    log.end(Status::Finished, "max_epochs reached")?;
     write_file(&folder.join("events.ndjson"), log.lines.as_bytes())?;
     write_file(&folder.join("metrics.json"), metrics(trained)?.as_bytes())?;
     Ok(())
@@ -84,7 +84,9 @@ fn metrics(trained: &Trained) -> anyhow::Result<String> {
         metrics["val"] = json!({ "loss": best });
     }
     if let Some(test) = &trained.test {
-        metrics["test"] = json!({ "epoch": test.epoch, "mse": test.mse, "mae": test.mae, "r2": test.r2 });
+        let get = |name| test.metrics.get(name);
+        let (mse, mae, r2) = (get("test_mse"), get("test_mae"), get("test_r2"));
+        metrics["test"] = json!({ "epoch": test.epoch, "mse": mse, "mae": mae, "r2": r2 });
     }
     Ok(serde_json::to_string_pretty(&metrics)? + "\n")
 }

@@ -6,7 +6,7 @@ use crate::{
     settings::{EngineName, InputScaling, Keep, Settings},
 };
 use anyhow::ensure;
-use events::{Epoch, Event, Start, Test};
+use events::{Epoch, Event, Metrics, RowCounts, Start, Test, Validation};
 use kernels::{metrics::Regression, random::Random};
 use nets::{Architecture, AutogradMlp, Engine, FusedMlp, Model, Parameters, Scaling, Task};
 use std::{io::IsTerminal, time::Instant};
@@ -17,9 +17,16 @@ const EVALUATION_ROWS: usize = 1024;
 /// What training leaves behind.
 pub struct Trained {
     pub model: Model,
-    pub history: Vec<Epoch>,
+    pub history: Vec<History>,
     /// None where no rows were held out.
     pub test: Option<Test>,
+}
+
+/// An epoch's losses.
+pub struct History {
+    pub epoch: usize,
+    pub train_loss: f64,
+    pub val_loss: Option<f64>,
 }
 
 /// The best, or latest, parameters so far.
@@ -34,14 +41,21 @@ pub fn train(settings: &Settings, table: &Table, split: &Split, log: &mut Log) -
     let began = Instant::now();
     let architecture = architecture(settings, table)?;
     let start = Parameters::random(&architecture, &mut Random::new(settings.trainer.seed, stream::PARAMETERS));
-    log.add(&Event::Start(Start {
+    log.add(&Event::Start(Box::new(Start {
+        name: run_name(&settings.trainer.run_dir),
         run_dir: settings.trainer.run_dir.clone(),
         config: settings.json.clone(),
         seed: settings.trainer.seed,
-        rows: split.counts,
+        device: "cpu".into(),
+        threads: 1,
+        rows: RowCounts { train: split.counts[0], val: split.counts[1], test: split.counts[2] },
+        data_sha256: table.sha256(),
         parameters: start.values.len(),
+        git: crate::git::state(),
+        resumed: None,
+        version: env!("CARGO_PKG_VERSION").into(),
         time: events::now(),
-    }))?;
+    })))?;
     let scaling = (settings.model.input_scaling == InputScaling::Standard)
         .then(|| Scaling::standard(&split.train.inputs, table.input_width()));
     let scaled = |rows: &Rows| {
@@ -68,15 +82,23 @@ pub fn train(settings: &Settings, table: &Table, split: &Split, log: &mut Log) -
         }
         let step = epoch * split.counts[0].div_ceil(settings.trainer.batch_size);
         let seconds = began.elapsed().as_secs_f64();
-        let event = Epoch { epoch, step, train_loss, val_loss, seconds };
-        progress(&event, settings.trainer.max_epochs);
-        log.add(&Event::Epoch(event.clone()))?;
-        history.push(event);
+        if let Some(val_loss) = val_loss {
+            let metrics = Metrics::from([("val_loss", val_loss)]);
+            log.add(&Event::Validation(Validation { epoch, step, metrics, time: events::now() }))?;
+        }
+        let metrics = Metrics::from([("train_loss", train_loss)]);
+        log.add(&Event::Epoch(Epoch { epoch, step, metrics, seconds, time: events::now() }))?;
+        history.push(History { epoch, train_loss, val_loss });
+        progress(history.last(), settings.trainer.max_epochs, seconds);
     }
 
     let mut best = self::engine(settings, &architecture, kept.parameters.clone())?;
     let test = evaluate(best.as_mut(), table, &scaled(&split.test), &split.test.targets)?;
-    let test = test.map(|m| Test { epoch: kept.epoch, mse: m.mse(), mae: m.mae(), r2: m.r2() });
+    let test = test.map(|m| {
+        let mut metrics = Metrics::from([("test_loss", m.mse()), ("test_mse", m.mse()), ("test_mae", m.mae())]);
+        m.r2().into_iter().for_each(|r2| metrics.insert("test_r2", r2));
+        Test { epoch: kept.epoch, step: 0, metrics, time: events::now() }
+    });
     if let Some(test) = &test {
         log.add(&Event::Test(test.clone()))?;
     }
@@ -154,10 +176,17 @@ fn evaluate(
 }
 
 /// A line for a person who watches; a log file or a pipe gets the events instead.
-fn progress(event: &Epoch, epochs: usize) {
-    if std::io::stderr().is_terminal() {
-        let val = event.val_loss.map_or(String::new(), |loss| format!(", validation {loss:.3e}"));
-        let Epoch { epoch, train_loss, seconds, .. } = event;
+fn progress(last: Option<&History>, epochs: usize, seconds: f64) {
+    if let Some(History { epoch, train_loss, val_loss }) = last
+        && std::io::stderr().is_terminal()
+    {
+        let val = val_loss.map_or(String::new(), |loss| format!(", validation {loss:.3e}"));
         eprintln!("epoch {epoch}/{epochs}: loss {train_loss:.3e}{val} ({seconds:.1} s)");
     }
+}
+
+/// The last part of the run folder's path.
+fn run_name(run_dir: &str) -> String {
+    let path = std::path::Path::new(run_dir);
+    path.file_name().map_or_else(|| run_dir.to_owned(), |name| name.to_string_lossy().into_owned())
 }

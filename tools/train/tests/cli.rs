@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use assert_cmd::cargo::cargo_bin_cmd;
-use events::{Event, Status};
+use events::{Epoch, Event, RowCounts, Status};
 use std::{fs, path::Path};
 
 /// Rows of y = 2·x0 - x1, which a small network learns quickly; no two alike.
@@ -69,13 +69,15 @@ fn the_network_learns_and_the_log_tells_how() {
     let out = trained(folder.path(), &args, &rows(3000));
     let events: Vec<Event> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let Event::Start(start) = &events[0] else { panic!("{out}") };
-    assert_eq!((start.rows, start.parameters), ([2400, 300, 300], 2 * 16 + 16 + 16 + 1));
+    let rows = RowCounts { train: 2400, val: 300, test: 300 };
+    assert_eq!((start.rows, start.parameters), (rows, 2 * 16 + 16 + 16 + 1));
     let epochs: Vec<_> = events.iter().filter_map(|e| if let Event::Epoch(e) = e { Some(e) } else { None }).collect();
     assert_eq!((epochs.len(), epochs[0].step), (10, 75));
-    assert!(epochs[9].train_loss < 0.1 * epochs[0].train_loss, "{out}");
-    let Event::Test(test) = &events[11] else { panic!("{out}") };
-    assert!(test.r2.unwrap() > 0.99, "{out}");
-    assert!(matches!(&events[12], Event::End(end) if end.status == Status::Finished));
+    let loss = |epoch: &Epoch| epoch.metrics.get("train_loss").unwrap();
+    assert!(loss(epochs[9]) < 0.1 * loss(epochs[0]), "{out}");
+    let Event::Test(test) = &events[21] else { panic!("{out}") };
+    assert!(test.metrics.get("test_r2").unwrap() > 0.99, "{out}");
+    assert!(matches!(&events[22], Event::End(end) if end.status == Status::Finished));
     let log = fs::read_to_string(folder.path().join("run/events.ndjson")).unwrap();
     assert_eq!(log, out);
     let config = fs::read_to_string(folder.path().join("run/config.yaml")).unwrap();
@@ -92,7 +94,9 @@ fn the_fused_engine_goes_the_way_of_autograd() {
         let args = [&format!("trainer.engine={engine}"), "-o", engine, "trainer.max_epochs=3"];
         let out = trained(folder.path(), &args, &rows(1000));
         let events = out.lines().map(|line| serde_json::from_str(line).unwrap());
-        events.filter_map(|event| if let Event::Epoch(epoch) = event { epoch.val_loss } else { None }).collect()
+        events
+            .filter_map(|event| if let Event::Validation(event) = event { event.metrics.get("val_loss") } else { None })
+            .collect()
     };
     for (fused, autograd) in losses("fused").iter().zip(losses("autograd")) {
         assert!((fused - autograd).abs() < 1e-3 * autograd, "{fused} {autograd}");
@@ -104,7 +108,9 @@ fn shares_may_be_zero() {
     let folder = tempfile::tempdir().unwrap();
     let out = trained(folder.path(), &["trainer.split=[1,0,0]", "trainer.max_epochs=1", "-o", "run"], &rows(100));
     assert!(
-        out.contains("\"rows\":[100,0,0]") && out.contains("\"val_loss\":null") && !out.contains("\"test\""),
+        out.contains(r#""rows":{"train":100,"val":0,"test":0}"#)
+            && !out.contains("val_loss")
+            && !out.contains(r#""event":"test""#),
         "{out}"
     );
     assert!(!folder.path().join("run/test.npy").exists());
