@@ -3,21 +3,33 @@
 use anyhow::Context;
 use cli::{Common, Outcome};
 use records::Output;
-use std::{io::Write, path::PathBuf, process::ExitCode, str::FromStr};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    str::FromStr,
+};
 
 cli::arguments! {
-    /// Composes config groups and overrides into one document, without interpolations.
+    /// Composes config groups and overrides into one document, and tells how it comes about.
     #[argh(
-        example = "{command_name} data=line data.rows=1000 --package data",
+        example = "{command_name} data=line data.rows=1000 --package data\n  {command_name} --info defaults-tree",
         note = "key=value changes a value, group=option chooses an option, +key=value adds, ++key=value \
                 adds or changes, ~key takes away. Values are written as Hydra's: numbers, true, null, \
-                [lists], {{key: value}}, 'quoted text'. Groups are looked for in each --config-dir, then \
-                in ./configs, then in a copy inside the program."
+                [lists], {{key: value}}, 'quoted text'. Groups are looked for in ./configs (or --config-path), \
+                then in each --config-dir, then in a copy inside the program."
     )]
     struct Args {
         /// only the part at this dotted key, for instance data
-        #[argh(option, arg_name = "key")]
+        #[argh(option, short = 'p', arg_name = "key")]
         package: Option<String>,
+        /// put values in place of interpolations, which stay as they are otherwise
+        #[argh(switch)]
+        resolve: bool,
+        /// tell instead how the document comes about: defaults (the configs in the order of merging), defaults-tree or
+        /// searchpath
+        #[argh(option, arg_name = "what")]
+        info: Option<Info>,
         /// yaml or json (default: by the output file's name, otherwise yaml)
         #[argh(option)]
         format: Option<Format>,
@@ -28,20 +40,29 @@ cli::arguments! {
 }
 
 /// How the document is written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, argh::FromArgValue)]
 enum Format {
     Yaml,
     Json,
 }
 
-impl FromStr for Format {
+/// What is told about a document.
+#[derive(Debug, Clone, Copy)]
+enum Info {
+    Defaults,
+    DefaultsTree,
+    Searchpath,
+}
+
+impl FromStr for Info {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
-            "yaml" => Ok(Self::Yaml),
-            "json" => Ok(Self::Json),
-            _ => Err(format!("{name:?} is not yaml or json")),
+            "defaults" => Ok(Self::Defaults),
+            "defaults-tree" => Ok(Self::DefaultsTree),
+            "searchpath" => Ok(Self::Searchpath),
+            _ => Err("expected defaults, defaults-tree or searchpath".into()),
         }
     }
 }
@@ -52,7 +73,27 @@ fn main() -> ExitCode {
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     common.no_input()?;
-    let mut document = config::compose(&common.sources, &common.overrides)?;
+    let path = cli::not_dash(args.out.clone());
+    let text = text(&args, &common, path.as_deref())?;
+    let mut output = Output::create(path.as_deref()).context("the output")?;
+    output.write_all(text.as_bytes())?;
+    output.finish()?;
+    Ok(Outcome::Done)
+}
+
+/// What is asked for.
+fn text(args: &Args, common: &Common, path: Option<&Path>) -> anyhow::Result<String> {
+    let Common { sources, overrides, .. } = common;
+    if let Some(info) = args.info {
+        let explanation = config::explain(sources, overrides)?;
+        return Ok(match info {
+            Info::Defaults => explanation.defaults,
+            Info::DefaultsTree => explanation.defaults_tree,
+            Info::Searchpath => explanation.searchpath,
+        });
+    }
+    let compose = if args.resolve { config::compose } else { config::compose_raw };
+    let mut document = compose(sources, overrides)?;
     for warning in document.warnings() {
         // Where standard error is closed there is nobody left to tell; `eprintln!` would panic.
         let _ = writeln!(std::io::stderr(), "compose: {warning}");
@@ -60,15 +101,18 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     if let Some(key) = &args.package {
         document = document.package(key)?;
     }
-    let path = cli::not_dash(args.out);
-    let is_json = path.as_deref().and_then(|path| path.extension()).is_some_and(|extension| extension == "json");
-    let text = match args.format {
+    let is_json = path.and_then(Path::extension).is_some_and(|extension| extension == "json");
+    Ok(match args.format {
         Some(Format::Json) => document.to_json()?,
         None if is_json => document.to_json()?,
-        Some(Format::Yaml) | None => document.to_yaml(),
-    };
-    let mut output = Output::create(path.as_deref()).context("the output")?;
-    output.write_all(text.as_bytes())?;
-    output.finish()?;
-    Ok(Outcome::Done)
+        Some(Format::Yaml) | None => header(args, &document) + &document.to_yaml(),
+    })
+}
+
+/// With it, a part of a document is a config file that goes back to its place.
+fn header(args: &Args, part: &config::Document) -> String {
+    match &args.package {
+        Some(key) if part.get("").is_some_and(|node| node.as_map().is_some()) => format!("# @package {key}\n"),
+        _ => String::new(),
+    }
 }

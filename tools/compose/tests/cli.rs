@@ -22,7 +22,7 @@ fn the_example_of_the_help_runs_anywhere() {
     let args: Vec<&str> = example.split_whitespace().skip(1).collect();
     let (status, out, _) = compose(folder.path(), &args);
     assert_eq!(status, 0);
-    assert!(out.starts_with("kind: line\nrows: 1000\n"), "{out}");
+    assert!(out.starts_with("# @package data\nkind: line\nrows: 1000\n"), "{out}");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn local_configs_come_before_the_builtin_ones() {
     assert_eq!(status, 2);
     assert!(error.starts_with("compose: configs/data/mine.yaml:"), "{error}");
     fs::write(folder.path().join("configs/data/mine.yaml"), "rows: 2\n").unwrap();
-    assert_eq!(compose(folder.path(), &["data=mine", "--package", "data"]).1, "rows: 2\n");
+    assert_eq!(compose(folder.path(), &["data=mine", "--package", "data"]).1, "# @package data\nrows: 2\n");
 }
 
 #[test]
@@ -83,7 +83,72 @@ fn a_failure_is_one_line_and_leaves_no_file() {
 #[test]
 fn a_deprecated_key_is_told_on_standard_error() {
     let folder = TempDir::new().unwrap();
-    let (status, _, error) = compose(folder.path(), &["+old=${oc.deprecated:trainer.seed}"]);
+    let (status, _, error) = compose(folder.path(), &["--resolve", "+old=${oc.deprecated:trainer.seed}"]);
     assert_eq!(status, 0);
     assert!(error.contains("'old' is deprecated"), "{error}");
+}
+
+/// A primary config with interpolations, and a group in a second folder.
+fn two_folders() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("main/job.yaml", "defaults: [net: small, _self_]\nname: job-${net.width}\n");
+    write("main/net/small.yaml", "width: 1\n");
+    write("more/net/small.yaml", "width: 2\n");
+    write("more/net/large.yaml", "width: 3\n");
+    folder
+}
+
+#[test]
+fn interpolations_stay_unless_they_are_resolved() {
+    let folder = two_folders();
+    let job = ["-cp", "main", "--config-name=job", "--cfg", "job"];
+    assert_eq!(compose(folder.path(), &job).1, "net:\n  width: 1\nname: job-${net.width}\n");
+    let resolved = [&job[..], &["--resolve", "-p", "name"]].concat();
+    assert_eq!(compose(folder.path(), &resolved).1, "job-1\n");
+}
+
+#[test]
+fn folders_are_searched_in_hydras_order() {
+    let folder = two_folders();
+    let width = |args: &[&str]| {
+        let args = [&["-cp", "main", "-cn", "job", "-p", "net.width"], args].concat();
+        compose(folder.path(), &args)
+    };
+    assert_eq!(width(&["-cd", "more"]).1, "1\n", "the main folder comes first");
+    assert_eq!(width(&["-cd", "more", "net=large"]).1, "3\n");
+    assert_eq!(width(&["hydra.searchpath=[file://more]", "net=large"]).1, "3\n");
+    let (status, _, error) = width(&["net=large"]);
+    assert_eq!((status, error.contains("net has no option large; there are small")), (2, true), "{error}");
+    let (status, _, error) = width(&["hydra.searchpath=[nowhere]"]);
+    assert_eq!((status, error.contains("hydra.searchpath: nowhere: no such folder")), (0, true), "{error}");
+    for bad in ["hydra.searchpath=more", "hydra.searchpath=[1]", "hydra.searchpath=[pkg://x]"] {
+        assert_eq!(width(&[bad]).0, 2, "{bad}");
+    }
+    let (_, table, _) = compose(folder.path(), &["-cp", "main", "-cn", "job", "-cd", "more", "--info", "searchpath"]);
+    let places: Vec<_> = table.lines().skip(2).map(|line| line.split('|').nth(2).unwrap().trim()).collect();
+    assert_eq!(places, ["main", "more", "builtin:"]);
+}
+
+#[test]
+fn a_search_path_below_the_primary_config_comes_too_late() {
+    let folder = two_folders();
+    fs::write(folder.path().join("main/net/late.yaml"), "# @package _global_\nhydra: {searchpath: [more]}\n").unwrap();
+    let (status, _, error) = compose(folder.path(), &["-cp", "main", "-cn", "job", "net=late"]);
+    assert_eq!(status, 2);
+    assert!(error.contains("late.yaml:2: hydra.searchpath stands in the primary config only"), "{error}");
+    fs::write(folder.path().join("main/net/late.yaml"), "width: 1\n").unwrap();
+    let primary = "defaults: [net: large]\nhydra: {searchpath: ['${oc.env:PWD}/more']}\n";
+    fs::write(folder.path().join("main/job.yaml"), primary).unwrap();
+    let (status, out, error) = {
+        let mut command = cargo_bin_cmd!("compose");
+        command.current_dir(folder.path()).env("PWD", folder.path()).args(["-cp", "main", "-cn", "job"]);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!((status, out.as_str()), (Some(0), "net:\n  width: 3\n"), "{error}");
 }

@@ -22,6 +22,7 @@ pub struct Common {
 #[derive(Default)]
 pub struct RawCommon {
     pub config: Option<PathBuf>,
+    pub config_path: Option<PathBuf>,
     pub config_name: Option<String>,
     pub config_dir: Vec<PathBuf>,
     pub cfg: bool,
@@ -46,13 +47,16 @@ macro_rules! arguments {
             /// settings from this resolved file, for instance params.yaml, instead of composed ones
             #[argh(option, arg_name = "file")]
             config: Option<std::path::PathBuf>,
-            /// name of the primary config to compose from (default entropy)
+            /// folder of configs to look in instead of ./configs (also -cp)
+            #[argh(option, arg_name = "folder")]
+            config_path: Option<std::path::PathBuf>,
+            /// name of the primary config to compose from (default entropy; also -cn)
             #[argh(option, arg_name = "name")]
             config_name: Option<String>,
-            /// folder of config groups to look in first; may be given several times
+            /// folder of configs to look in next; may be given several times (also -cd)
             #[argh(option, arg_name = "folder")]
             config_dir: Vec<std::path::PathBuf>,
-            /// print the settings and stop
+            /// print the settings, without interpolations, and stop
             #[argh(switch)]
             cfg: bool,
             /// an input file (default: standard input) and key=value settings, in any order
@@ -64,6 +68,7 @@ macro_rules! arguments {
             fn take_common(&mut self) -> $crate::RawCommon {
                 $crate::RawCommon {
                     config: self.config.take(),
+                    config_path: self.config_path.take(),
                     config_name: self.config_name.take(),
                     config_dir: std::mem::take(&mut self.config_dir),
                     cfg: self.cfg,
@@ -140,7 +145,8 @@ pub(crate) fn parse<A: FromArgs>(tool: &str) -> anyhow::Result<Parsed<A>> {
     if args == ["--version"] {
         return Ok(Parsed::Text(format!("{tool} {}\n", env!("CARGO_PKG_VERSION"))));
     }
-    let args: Vec<&str> = args.iter().map(|arg| if arg == "-" { DASH } else { arg }).collect();
+    let args = spelled_out(args)?;
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match A::from_args(&[tool], &args) {
         Ok(args) => Ok(Parsed::Arguments(args)),
         Err(exit) if exit.status.is_ok() => Ok(Parsed::Text(exit.output + "\n")),
@@ -148,16 +154,53 @@ pub(crate) fn parse<A: FromArgs>(tool: &str) -> anyhow::Result<Parsed<A>> {
     }
 }
 
+/// Arguments as argh reads them: `--flag=value` in two, Hydra's short flags in full, `--cfg job` as `--cfg`.
+fn spelled_out(args: Vec<String>) -> anyhow::Result<Vec<String>> {
+    let mut out: Vec<String> = Vec::with_capacity(args.len());
+    let mut args = args.into_iter().peekable();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--" => {
+                out.push(arg);
+                out.extend(args);
+                break;
+            }
+            "-" => out.push(DASH.into()),
+            "-cp" => out.push("--config-path".into()),
+            "-cn" => out.push("--config-name".into()),
+            "-cd" => out.push("--config-dir".into()),
+            "--cfg" | "-c" => {
+                out.push("--cfg".into());
+                match args.next_if(|next| ["job", "hydra", "all"].contains(&next.as_str())).as_deref() {
+                    None | Some("job") => {}
+                    Some(other) => {
+                        bail!("--cfg {other}: Hydra's own settings have no meaning here; there is --cfg job")
+                    }
+                }
+            }
+            flag => match flag.split_once('=').filter(|(name, _)| name.starts_with("--")) {
+                Some(("--cfg", "job")) => out.push("--cfg".into()),
+                Some((name, value)) => out.extend([name, value].map(str::to_owned)),
+                None => out.push(arg),
+            },
+        }
+    }
+    Ok(out)
+}
+
 /// Tells the input path from the settings.
-pub(crate) fn common(raw: RawCommon) -> anyhow::Result<Common> {
-    let (overrides, paths): (Vec<_>, Vec<_>) = raw.rest.into_iter().partition(|arg| is_override(arg));
+pub(crate) fn common(mut raw: RawCommon) -> anyhow::Result<Common> {
+    let (overrides, paths): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut raw.rest).into_iter().partition(|arg| is_override(arg));
     let input = match paths.as_slice() {
         [] => None,
         [path] => not_dash(Some(PathBuf::from(path))),
         [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
     };
-    let sources = config::Sources { config_name: raw.config_name, config_dirs: raw.config_dir, file: raw.config };
-    Ok(Common { input, overrides, sources, show_settings: raw.cfg })
+    let show_settings = raw.cfg;
+    let RawCommon { config: file, config_path, config_name, config_dir: config_dirs, .. } = raw;
+    let sources = config::Sources { config_name, config_path, config_dirs, file };
+    Ok(Common { input, overrides, sources, show_settings })
 }
 
 /// `-` is standard input or output.
@@ -173,7 +216,7 @@ fn is_override(arg: &str) -> bool {
     }
     let Some((key, _)) = arg.trim_start_matches('+').split_once('=') else { return false };
     let word = |c: char| c.is_alphanumeric() || "_-.@/:[]$".contains(c);
-    key.starts_with(|c: char| c.is_alphabetic() || c == '_') && key.chars().all(word)
+    key.starts_with(|c: char| c.is_alphabetic() || "_$".contains(c)) && key.chars().all(word)
 }
 
 #[cfg(test)]
@@ -188,6 +231,17 @@ mod tests {
         for arg in ["x.npy", "./a=b", "/tmp/a=b", "../a=b", "~/x", "=", "", DASH] {
             assert!(!is_override(arg), "{arg}");
         }
+    }
+
+    #[test]
+    fn flags_are_spelled_as_hydra_and_as_gnu_do() {
+        let spelled = |args: &[&str]| spelled_out(args.iter().map(ToString::to_string).collect());
+        let ok = |args: &[&str]| spelled(args).expect("valid");
+        assert_eq!(ok(&["-cp", "a", "-cn", "b", "-cd=c"])[..4], ["--config-path", "a", "--config-name", "b"]);
+        assert_eq!(ok(&["--out=a=b", "x=1", "-"]), ["--out", "a=b", "x=1", DASH]);
+        assert_eq!(ok(&["--cfg", "job", "job"]), ["--cfg", "job"]);
+        assert_eq!(ok(&["--cfg=job", "--", "--a=b", "-"]), ["--cfg", "--", "--a=b", "-"]);
+        assert!(spelled(&["--cfg", "hydra"]).is_err());
     }
 
     #[test]

@@ -2,16 +2,17 @@
 
 use crate::{
     apply,
-    defaults::{Choice, Choices, Chosen, Entry, Expansion, Target},
+    defaults::{Branch, Choice, Choices, Entry, Expansion, Target},
     document::Document,
     error::{Error, Origin, Result, did_you_mean, list},
-    interpolate::{self, Resolved},
+    explain::Explanation,
+    interpolate,
     merge::merge_config,
     node::{Map, Node, Value, split_key},
     overrides::{self, Action, Override},
     repository::Repository,
     search::{self, SearchPath},
-    yaml,
+    searchpath, yaml,
 };
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,9 @@ const HYDRA: &str = "hydra";
 pub struct Sources {
     /// The primary config; `entropy` if none is named.
     pub config_name: Option<String>,
-    /// Folders of config groups that come before `./configs` and the embedded copy.
+    /// The folder that is searched first, in place of `./configs`.
+    pub config_path: Option<PathBuf>,
+    /// Folders that are searched next, before the embedded copy.
     pub config_dirs: Vec<PathBuf>,
     /// A resolved document that is taken as it is, instead of composing one.
     pub file: Option<PathBuf>,
@@ -38,12 +41,29 @@ pub struct Sources {
 /// # Errors
 /// One line that names the file and line, or the override, at fault.
 pub fn compose(sources: &Sources, overrides: &[String]) -> Result<Document> {
-    let overrides = parse(overrides)?;
-    let tree = match &sources.file {
-        Some(file) => from_file(file, &overrides)?,
-        None => composed(sources, &overrides, None)?,
-    };
-    finish(interpolate::resolve(&tree, None)?)
+    let tree = compose_raw(sources, overrides)?;
+    let resolved = interpolate::resolve(&tree.root, None)?;
+    Ok(Document { root: resolved.node, warnings: [tree.warnings, resolved.warnings].concat() })
+}
+
+/// As [`compose`], with interpolations left as they are.
+///
+/// # Errors
+/// One line that names the file and line, or the override, at fault.
+pub fn compose_raw(sources: &Sources, overrides: &[String]) -> Result<Document> {
+    tree(sources, &parse(overrides)?, None)
+}
+
+/// How the document of a whole job comes about: its defaults list and tree, and the search path.
+///
+/// # Errors
+/// As [`compose_raw`]; a resolved document has none of them.
+pub fn explain(sources: &Sources, overrides: &[String]) -> Result<Explanation> {
+    if let Some(file) = &sources.file {
+        return Err(Error::new(format!("{}: a resolved document has no defaults list", file.display())));
+    }
+    let plan = Plan::new(sources, &parse(overrides)?, None)?;
+    Ok(Explanation::new(&plan.defaults, &plan.repository.search))
 }
 
 /// Composes the groups of one tool. Options of other groups are not read, unless an interpolation
@@ -58,24 +78,17 @@ pub fn compose(sources: &Sources, overrides: &[String]) -> Result<Document> {
 /// One line that names the file and line, or the override, at fault.
 pub fn compose_for(own: &[&str], sources: &Sources, overrides: &[String]) -> Result<Document> {
     let overrides = parse(overrides)?.into_iter().map(|one| within(own, one)).collect::<Result<Vec<_>>>()?;
-    if let Some(file) = &sources.file {
-        return finish(interpolate::resolve(&from_file(file, &overrides)?, Some(own))?);
-    }
-    let tree = composed(sources, &overrides, Some(own))?;
-    match interpolate::resolve(&tree, Some(own)) {
-        Ok(resolved) => finish(resolved),
+    let Document { root, warnings } = tree(sources, &overrides, Some(own))?;
+    let resolved = match interpolate::resolve(&root, Some(own)) {
+        Ok(resolved) => resolved,
         // A reference to another group, perhaps: try with all of them, but report what failed first
         // where that is of no help.
-        Err(error) => match composed(sources, &overrides, None).and_then(|tree| interpolate::resolve(&tree, Some(own)))
-        {
-            Ok(resolved) => finish(resolved),
-            Err(_) => Err(error),
-        },
-    }
-}
-
-fn finish(resolved: Resolved) -> Result<Document> {
-    Ok(Document { root: resolved.node, warnings: resolved.warnings })
+        Err(error) if sources.file.is_none() => tree(sources, &overrides, None)
+            .and_then(|whole| interpolate::resolve(&whole.root, Some(own)))
+            .map_err(|_| error)?,
+        Err(error) => return Err(error),
+    };
+    Ok(Document { root: resolved.node, warnings: [warnings, resolved.warnings].concat() })
 }
 
 fn parse(texts: &[String]) -> Result<Vec<Override>> {
@@ -102,30 +115,73 @@ fn within(own: &[&str], mut one: Override) -> Result<Override> {
     Ok(one)
 }
 
-/// The tree of the primary config, with overrides, before interpolation.
-fn composed(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Node> {
-    let repository = Repository::new(SearchPath::new(&sources.config_dirs)?);
-    let name = sources.config_name.as_deref().unwrap_or(PRIMARY);
-    let name = name.strip_suffix(".yaml").unwrap_or(name);
-    let mut choices = Choices::new(&repository.search, overrides)?;
-    let mut chosen = Expansion::new(&repository, &mut choices, own).primary(name)?;
-    if let Some(own) = own {
-        let unnamed = unnamed_groups(&repository, own, &choices)?;
-        if !unnamed.is_empty() {
-            choices = Choices::new(&repository.search, overrides)?;
-            choices.prepended = unnamed;
-            chosen = Expansion::new(&repository, &mut choices, Some(own)).primary(name)?;
+/// The tree with overrides, before interpolation.
+fn tree(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Document> {
+    match &sources.file {
+        Some(file) => Ok(Document { root: from_file(file, overrides)?, warnings: Vec::new() }),
+        None => Plan::new(sources, overrides, own)?.build(),
+    }
+}
+
+/// Which configs make up a document, and what is changed in it.
+struct Plan {
+    repository: Repository,
+    primary: String,
+    defaults: Branch,
+    values: Vec<Override>,
+    warnings: Vec<String>,
+}
+
+impl Plan {
+    fn new(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Self> {
+        let mut repository = Repository::new(SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs)?);
+        let name = sources.config_name.as_deref().unwrap_or(PRIMARY);
+        let primary = name.strip_suffix(".yaml").unwrap_or(name).to_owned();
+        let (searchpath, overrides): (Vec<_>, Vec<_>) = overrides.iter().cloned().partition(searchpath::is_override);
+        let warnings = searchpath::extend(&mut repository, &primary, searchpath.first())?;
+        let mut choices = Choices::new(&repository.search, &overrides)?;
+        let mut defaults = Expansion::new(&repository, &mut choices, own).primary(&primary)?;
+        if let Some(own) = own {
+            let unnamed = unnamed_groups(&repository, own, &choices)?;
+            if !unnamed.is_empty() {
+                choices = Choices::new(&repository.search, &overrides)?;
+                choices.prepended = unnamed;
+                defaults = Expansion::new(&repository, &mut choices, Some(own)).primary(&primary)?;
+            }
         }
+        choices.ensure_used()?;
+        Ok(Self { repository, primary, defaults, values: choices.values, warnings })
     }
-    choices.ensure_used()?;
-    let mut root = merged(&repository, &chosen)?;
-    if let Value::Map(map) = &mut root.value {
-        map.shift_remove(HYDRA);
+
+    /// Merges the configs and applies the overrides.
+    fn build(self) -> Result<Document> {
+        let mut root = self.merged()?;
+        if let Value::Map(map) = &mut root.value {
+            map.shift_remove(HYDRA);
+        }
+        for one in &self.values {
+            apply::apply(&mut root, one)?;
+        }
+        Ok(Document { root, warnings: self.warnings })
     }
-    for one in &choices.values {
-        apply::apply(&mut root, one)?;
+
+    /// The chosen configs, each merged at its package.
+    fn merged(&self) -> Result<Node> {
+        let mut root: Option<Node> = None;
+        for one in self.defaults.chosen() {
+            let Some(config) = self.repository.load(&one.config_path)? else { continue };
+            if one.config_path != self.primary {
+                searchpath::refuse(&config.body)?;
+            }
+            let root = root.get_or_insert_with(|| Node::map(&config.body.origin));
+            merge_config(root, embedded(config.body.clone(), &one.package))
+                .map_err(|error| error.or_at(&one.origin))?;
+        }
+        // Every part may have been taken away or belong to another tool.
+        let root = root.unwrap_or_else(|| Node::map(&Origin::Override("nothing chosen".into())));
+        root.check_depth(0)?;
+        Ok(root)
     }
-    Ok(root)
 }
 
 /// Entries for the groups of `own` that the defaults list does not name.
@@ -140,20 +196,6 @@ fn unnamed_groups(repository: &Repository, own: &[&str], choices: &Choices) -> R
         }
     }
     Ok(entries)
-}
-
-/// Merges the chosen configs, each at its package.
-fn merged(repository: &Repository, chosen: &[Chosen]) -> Result<Node> {
-    let mut root: Option<Node> = None;
-    for one in chosen {
-        let Some(config) = repository.load(&one.config_path)? else { continue };
-        let root = root.get_or_insert_with(|| Node::map(&config.body.origin));
-        merge_config(root, embedded(config.body.clone(), &one.package)).map_err(|error| error.or_at(&one.origin))?;
-    }
-    // Every part may have been taken away or belong to another tool.
-    let root = root.unwrap_or_else(|| Node::map(&Origin::Override("nothing chosen".into())));
-    root.check_depth(0)?;
-    Ok(root)
 }
 
 /// `body` below the keys of `package`.

@@ -3,12 +3,13 @@
 use crate::{
     emit,
     error::{Error, Result, did_you_mean, list},
-    node::{Node, Value},
+    interpolate,
+    node::{Node, Value, split_key},
     settings,
 };
 use serde::de::DeserializeOwned;
 
-/// A document: composed, overridden and without interpolations.
+/// A document: composed and overridden.
 #[derive(Debug, Clone)]
 pub struct Document {
     pub(crate) root: Node,
@@ -32,12 +33,16 @@ impl Document {
         self.root.get(path)
     }
 
-    /// The sub-tree at `path` as a document of its own.
+    /// The sub-tree at `path` as a document of its own; a single value without interpolation.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or its interpolation leads nowhere.
     pub fn package(&self, path: &str) -> Result<Self> {
-        let root = self.get(path).ok_or_else(|| self.no_section(path))?.clone();
+        let mut root = self.get(path).ok_or_else(|| self.no_section(path))?.clone();
+        if !root.is_container() {
+            let keys: Vec<String> = split_key(path).into_iter().map(str::to_owned).collect();
+            root = interpolate::select(&self.root, &keys)?.unwrap_or(root);
+        }
         Ok(Self { root, warnings: self.warnings.clone() })
     }
 

@@ -6,7 +6,7 @@
 //! (`data=edge`) and change values (`data.rows=10`). Then interpolations (`${data.rows}`) are
 //! resolved. The rules are those of Hydra 1.3 and OmegaConf 2.3.
 //!
-//! Config files are looked for in the folders given, then in `./configs`, then in a copy of the
+//! Config files are looked for in `./configs`, then in the folders given, then in a copy of the
 //! repository's `configs/` that is part of the binary and called `builtin:` in errors.
 //!
 //! ```
@@ -33,6 +33,7 @@ mod defaults;
 mod document;
 mod emit;
 mod error;
+mod explain;
 mod header;
 mod interpolate;
 mod merge;
@@ -42,10 +43,12 @@ pub mod overrides;
 mod repository;
 mod scalar;
 mod search;
+mod searchpath;
 mod settings;
 mod yaml;
 
-pub use compose::{Sources, compose, compose_for};
+pub use compose::{Sources, compose, compose_for, compose_raw, explain};
 pub use document::Document;
 pub use error::{Error, Origin, Result};
+pub use explain::Explanation;
 pub use node::{Map, Node, Value};

@@ -8,7 +8,7 @@ use crate::{
     search::SearchPath,
     yaml,
 };
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, path::PathBuf, rc::Rc};
 
 /// A config file, taken apart.
 #[derive(Debug)]
@@ -31,6 +31,12 @@ pub(crate) struct Repository {
 impl Repository {
     pub fn new(search: SearchPath) -> Self {
         Self { search, cache: RefCell::default() }
+    }
+
+    /// Adds a folder to the search path, if it is one; what was looked for in vain may be there.
+    pub fn extend(&mut self, folder: PathBuf, provider: &'static str) -> bool {
+        self.cache.get_mut().retain(|_, config| config.is_some());
+        self.search.push(folder, provider)
     }
 
     /// The config at `path`, or None where there is none.

@@ -27,28 +27,55 @@ pub(crate) struct Source {
     pub text: String,
 }
 
-/// Folders of config groups, first hit wins: those given, then `./configs`, then the embedded copy.
+/// Folders of config groups, first hit wins; the embedded copy comes last.
 #[derive(Debug)]
 pub(crate) struct SearchPath {
-    folders: Vec<PathBuf>,
+    folders: Vec<Folder>,
+}
+
+/// A folder of the search path, and who put it there, in Hydra's words.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    provider: &'static str,
 }
 
 impl SearchPath {
+    /// The folder of the primary configs (`./configs`, where it exists, if none is given), then
+    /// `more` folders.
+    ///
     /// # Errors
     /// When one of the folders given is not a folder.
-    pub fn new(given: &[PathBuf]) -> Result<Self> {
-        if let Some(bad) = given.iter().find(|folder| !folder.is_dir()) {
+    pub fn new(main: Option<&Path>, more: &[PathBuf]) -> Result<Self> {
+        if let Some(bad) = main.into_iter().chain(more.iter().map(PathBuf::as_path)).find(|folder| !folder.is_dir()) {
             return Err(Error::new(format!("{}: no such folder of configs", bad.display())));
         }
-        let local = Some(PathBuf::from(LOCAL)).filter(|folder| folder.is_dir());
-        Ok(Self { folders: given.iter().cloned().chain(local).collect() })
+        let main = main.map(Path::to_owned).or_else(|| Some(PathBuf::from(LOCAL)).filter(|folder| folder.is_dir()));
+        let main = main.map(|path| Folder { path, provider: "main" });
+        let more = more.iter().map(|path| Folder { path: path.clone(), provider: "command-line" });
+        Ok(Self { folders: main.into_iter().chain(more).collect() })
+    }
+
+    /// Adds a folder behind the others, if it is one.
+    pub fn push(&mut self, path: PathBuf, provider: &'static str) -> bool {
+        let is_folder = path.is_dir();
+        if is_folder {
+            self.folders.push(Folder { path, provider });
+        }
+        is_folder
+    }
+
+    /// Provider and place of each part, in the order of the search.
+    pub fn parts(&self) -> Vec<(&'static str, String)> {
+        let folders = self.folders.iter().map(|folder| (folder.provider, folder.path.display().to_string()));
+        folders.chain([("pipegrad", BUILTIN_NAME.to_owned())]).collect()
     }
 
     /// The config `path` (`data/line`, with or without its extension), or None where there is none.
     pub fn read(&self, path: &str) -> Result<Option<Source>> {
         let file = if path.ends_with(EXTENSION) { path.to_owned() } else { path.to_owned() + EXTENSION };
         for folder in &self.folders {
-            if let Some(source) = read_file(&folder.join(&file))? {
+            if let Some(source) = read_file(&folder.path.join(&file))? {
                 return Ok(Some(source));
             }
         }
@@ -60,7 +87,7 @@ impl SearchPath {
     /// Whether `group` is a folder anywhere on the path.
     pub fn has_group(&self, group: &str) -> bool {
         let prefix = format!("{group}/");
-        self.folders.iter().any(|folder| folder.join(group).is_dir())
+        self.folders.iter().any(|folder| folder.path.join(group).is_dir())
             || BUILTIN.iter().any(|(name, _)| name.starts_with(&prefix))
     }
 
@@ -69,7 +96,7 @@ impl SearchPath {
         let mut options = BTreeSet::new();
         for folder in &self.folders {
             // A folder that cannot be listed has nothing to offer; its files are still read by name.
-            let Ok(entries) = folder.join(group).read_dir() else { continue };
+            let Ok(entries) = folder.path.join(group).read_dir() else { continue };
             let files = entries.flatten().filter(|entry| entry.path().is_file());
             options.extend(files.filter_map(|entry| option_name(&entry.file_name().to_string_lossy())));
         }

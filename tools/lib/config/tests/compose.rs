@@ -32,7 +32,7 @@ fn write(folder: &Path, name: &str, text: &str) {
 
 fn sources(folder: &TempDir) -> Sources {
     let config_dirs = vec![folder.path().to_owned()];
-    Sources { config_name: Some("job".into()), config_dirs, file: None }
+    Sources { config_name: Some("job".into()), config_dirs, ..Sources::default() }
 }
 
 fn strings(overrides: &[&str]) -> Vec<String> {
@@ -114,7 +114,7 @@ fn the_first_folder_wins_and_the_embedded_copy_is_last() {
     let first = folder(&[("data/line.yaml", "kind: first\n")]);
     let second = folder(TREE);
     let config_dirs = vec![first.path().to_owned(), second.path().to_owned()];
-    let sources = Sources { config_name: Some("job".into()), config_dirs, file: None };
+    let sources = Sources { config_name: Some("job".into()), config_dirs, ..Sources::default() };
     let document = compose(&sources, &[]).unwrap();
     assert_eq!(document.section::<String>("data.kind").unwrap(), "first");
     let builtin = compose(&sources, &strings(&["+optimizer=adam"])).unwrap();

@@ -47,7 +47,7 @@ def hydra(folder, overrides, config):
 
 def ours(folder, overrides, config):
     """The YAML and the document that the binary composes, or None and its error."""
-    command = [BIN / "compose", "--config-dir", folder, "--config-name", config, "--", *overrides]
+    command = [BIN / "compose", "--resolve", "--config-path", folder, "--config-name", config, "--", *overrides]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if done.returncode == 0:
         return done.stdout, yaml.load(done.stdout, Loader=LOADER)

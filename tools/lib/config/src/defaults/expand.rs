@@ -3,6 +3,7 @@
 use super::{
     choices::Choices,
     entry::{Choice, Entry, Target},
+    tree::{Branch, Chosen},
 };
 use crate::{
     error::{Error, Origin, Result, did_you_mean, list},
@@ -19,15 +20,6 @@ const MAX_CONFIGS: usize = 10_000;
 /// Groups of Hydra's own, which have no meaning here.
 const HYDRA: &str = "hydra";
 
-/// A config to merge.
-#[derive(Debug)]
-pub(crate) struct Chosen {
-    pub config_path: String,
-    pub package: String,
-    pub origin: Origin,
-    override_key: Option<String>,
-}
-
 /// An expansion in progress.
 pub(crate) struct Expansion<'a> {
     pub repository: &'a Repository,
@@ -39,7 +31,7 @@ pub(crate) struct Expansion<'a> {
 
 /// What becomes of an entry of a list.
 enum Slot {
-    Done(Vec<Chosen>),
+    Done(Vec<Branch>),
     /// Names its option by an interpolation, which waits for the other choices.
     Deferred(Entry),
 }
@@ -57,8 +49,8 @@ impl<'a> Expansion<'a> {
         Self { repository, choices, own, count: 0 }
     }
 
-    /// The configs that make up the primary config `name`, in the order of merging.
-    pub fn primary(&mut self, name: &str) -> Result<Vec<Chosen>> {
+    /// The tree of configs that make up the primary config `name`.
+    pub fn primary(&mut self, name: &str) -> Result<Branch> {
         let origin = Origin::Override(format!("--config-name {name}").into());
         let mut entry = Entry::new(Target::Config(name.to_owned()), None, &origin);
         entry.place("", "");
@@ -68,31 +60,31 @@ impl<'a> Expansion<'a> {
             let known = list(known.iter().map(String::as_str));
             return Err(Error::new(format!("no primary config {name}{near}; known: {known}")));
         }
-        let chosen =
+        let tree =
             self.expand(entry, &Parent { entry: &root(&origin), depth: 0, primary: true, interpolated: false })?;
         let mut seen = HashSet::new();
-        for one in &chosen {
+        for one in tree.chosen() {
             if let Some(key) = &one.override_key
                 && !seen.insert(key)
             {
                 return Err(Error::at(&one.origin, format!("{key} appears more than once in the defaults list")));
             }
         }
-        Ok(chosen)
+        Ok(tree)
     }
 
     /// What `entry`, placed, stands for; `at` says where in the tree of lists it is.
-    fn expand(&mut self, mut entry: Entry, at: &Parent<'_>) -> Result<Vec<Chosen>> {
+    fn expand(&mut self, mut entry: Entry, at: &Parent<'_>) -> Result<Branch> {
         self.count += 1;
         if at.depth > MAX_DEPTH || self.count > MAX_CONFIGS {
             return Err(Error::at(&entry.origin, "defaults lists include each other without end"));
         }
         if self.choices.delete(&entry) {
-            return Ok(Vec::new());
+            return Ok(Branch::nothing(&entry));
         }
         self.choices.note(&entry)?;
         match entry.name() {
-            None => return Ok(Vec::new()),
+            None => return Ok(Branch::nothing(&entry)),
             Some(MISSING) => return Err(self.must_choose(&entry)),
             Some(_) => {}
         }
@@ -101,16 +93,16 @@ impl<'a> Expansion<'a> {
                 entry.set_header(config.header.as_deref());
                 self.expand_config(&entry, &config, at)
             }
-            None if entry.optional => Ok(Vec::new()),
+            None if entry.optional => Ok(Branch::nothing(&entry)),
             None => Err(self.not_found(&entry)),
         }
     }
 
-    fn expand_config(&mut self, entry: &Entry, config: &Rc<Config>, at: &Parent<'_>) -> Result<Vec<Chosen>> {
+    fn expand_config(&mut self, entry: &Entry, config: &Rc<Config>, at: &Parent<'_>) -> Result<Branch> {
         let parent = Parent { entry, depth: at.depth + 1, primary: at.primary, interpolated: at.interpolated };
         let children = self.children(&parent, config)?;
         if children.is_empty() {
-            return Ok(vec![leaf(entry)]);
+            return Ok(Branch::config(entry, leaf(entry)));
         }
         let mut slots = Vec::with_capacity(children.len());
         // From the last to the first, so that an override is seen before what it overrides.
@@ -118,10 +110,10 @@ impl<'a> Expansion<'a> {
             self.child(child, &parent, &mut slots)?;
         }
         let known = self.choices.as_node(&entry.origin);
-        let mut chosen = Vec::new();
+        let mut branches = Vec::new();
         for slot in slots {
-            chosen.push(match slot {
-                Slot::Done(chosen) => chosen,
+            branches.push(match slot {
+                Slot::Done(branches) => branches,
                 Slot::Deferred(child) => {
                     let child = resolved(child, &known)?;
                     let interpolated = Parent { interpolated: true, primary: false, ..parent };
@@ -129,7 +121,7 @@ impl<'a> Expansion<'a> {
                 }
             });
         }
-        Ok(chosen.into_iter().rev().flatten().collect())
+        Ok(Branch::list(entry, branches.into_iter().rev().flatten().collect()))
     }
 
     /// The entries of the config's list, placed, with `_self_` among them; empty where the config is all there is.
@@ -176,9 +168,7 @@ impl<'a> Expansion<'a> {
 
     fn child(&mut self, mut child: Entry, parent: &Parent<'_>, slots: &mut Vec<Slot>) -> Result<()> {
         if child.is_self() {
-            let mut this = leaf(parent.entry);
-            this.override_key = None;
-            slots.push(Slot::Done(vec![this]));
+            slots.push(Slot::Done(vec![Branch::this(Chosen { override_key: None, ..leaf(parent.entry) })]));
             return Ok(());
         }
         self.choices.apply(&mut child);
@@ -200,7 +190,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// Expands a child, unless its values go to a package that nobody wants.
-    fn descend(&mut self, mut child: Entry, parent: &Parent<'_>) -> Result<Vec<Chosen>> {
+    fn descend(&mut self, mut child: Entry, parent: &Parent<'_>) -> Result<Vec<Branch>> {
         if let Some(own) = self.own {
             // The header alone is read here: a broken file of another group is no concern.
             child.set_header(self.repository.header(&child.config_path()).ok().flatten().as_deref());
@@ -211,7 +201,8 @@ impl<'a> Expansion<'a> {
                 return Ok(Vec::new());
             }
         }
-        self.expand(child, &Parent { entry: parent.entry, depth: parent.depth, primary: false, ..*parent })
+        let at = Parent { entry: parent.entry, depth: parent.depth, primary: false, ..*parent };
+        Ok(vec![self.expand(child, &at)?])
     }
 
     fn must_choose(&self, entry: &Entry) -> Error {

@@ -5,7 +5,9 @@
 mod choices;
 mod entry;
 mod expand;
+mod tree;
 
 pub(crate) use choices::Choices;
 pub(crate) use entry::{Choice, Entry, Target, parse_list};
-pub(crate) use expand::{Chosen, Expansion};
+pub(crate) use expand::Expansion;
+pub(crate) use tree::Branch;
