@@ -1,6 +1,6 @@
 //! The model as an ONNX graph.
 
-use nets::{Activation, Model};
+use nets::{Activation, Model, OutputActivation};
 use onnx::{GraphBuilder, ModelInfo};
 
 /// The bytes of an `.onnx` file: input `[batch, input shape…]`, output `prediction`
@@ -29,9 +29,18 @@ pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
             x = graph.node(operator(model.architecture.activation), &[&x], &format!("layers.{i}.activation"), &[]);
         }
     }
+    x = match task.output_activation {
+        OutputActivation::Identity => x,
+        OutputActivation::Softmax => graph.node("Softmax", &[&x], "probabilities", &[("axis", 1)]),
+        OutputActivation::Sigmoid => graph.node("Sigmoid", &[&x], "probabilities", &[]),
+    };
     x = reshaped(&mut graph, x, "output", &[model.architecture.outputs], &task.target_shape);
     graph.node("Identity", &[&x], "prediction", &[]);
-    let output_doc = format!("the model's estimate of field {:?}", task.target_field);
+    let estimate = match task.output_activation {
+        OutputActivation::Identity => "estimate",
+        OutputActivation::Softmax | OutputActivation::Sigmoid => "probabilities",
+    };
+    let output_doc = format!("the model's {estimate} of field {:?}", task.target_field);
     graph.output("prediction", &task.target_shape, &output_doc);
     Ok(graph.to_bytes(&info(model, opset)?))
 }

@@ -164,3 +164,45 @@ def test_bad_input_is_refused_in_one_line(model, run, tmp_path):
     for args, stdin, message in cases:
         error = run(*args, stdin=stdin, fails=2)
         assert message in error and error.count("\n") == 1, (args, error)
+
+
+def classes(rows, seed):
+    """Points in the plane, labelled by the nearest of three corners: what a small network learns."""
+    random = np.random.default_rng(seed)
+    corners = np.array([[0.0, 1.0], [0.9, -0.5], [-0.9, -0.5]])
+    points = random.uniform(-1, 1, (rows, 2))
+    table = np.zeros(rows, [("probs", "<f4", (2,)), ("label", "<f4")])
+    table["probs"] = points
+    table["label"] = np.argmin(((points[:, None] - corners) ** 2).sum(2), 1)
+    return table
+
+
+@pytest.mark.parametrize("loss, activation", [("cross_entropy", "softmax"), ("bce", "sigmoid")])
+def test_a_classifier_gives_probabilities(run, tmp_path, loss, activation):
+    table = classes(4000, 0)
+    if loss == "bce":
+        table["label"] = table["label"] == 1
+    np.save(tmp_path / "rows.npy", table)
+    settings = ["trainer.target_field=label", f"trainer.loss={loss}", "optimizer.learning_rate=0.01", "trainer.max_epochs=5"]
+    run("train", "rows.npy", "-o", "run", *settings)
+    run("export", "run", "-o", "m.onnx")
+    checker.check_model(onnx.load(tmp_path / "m.onnx"), full_check=True)
+    test = np.load(tmp_path / "run" / "test.npy")
+    logits = forward(read_safetensors(tmp_path / "run" / "model.safetensors"), test["probs"], "relu")
+    if activation == "softmax":
+        expected = np.exp(logits - logits.max(1, keepdims=True))
+        expected /= expected.sum(1, keepdims=True)
+        right = (expected.argmax(1) == test["label"]).mean()
+    else:
+        expected = 1 / (1 + np.exp(-logits[:, 0]))
+        right = ((expected > 0.5) == test["label"]).mean()
+    (theirs,) = onnxruntime.InferenceSession(tmp_path / "m.onnx").run(None, {"probs": test["probs"]})
+    np.testing.assert_allclose(theirs, expected, atol=1e-5)
+    assert right > 0.95
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
+    assert metrics["accuracy"] == pytest.approx(right)
+    if activation == "softmax":
+        predicted = run("infer", "-m", "m.onnx", "run/test.npy")
+        score = json.loads(run("score", "score=classification", stdin=predicted))
+        assert score["accuracy"] == pytest.approx(right)
+        assert score["cross_entropy"] == pytest.approx(metrics["loss"], rel=1e-4)

@@ -3,6 +3,7 @@
 use crate::settings::TrainerSettings;
 use anyhow::ensure;
 use kernels::random::Random;
+use nets::Loss;
 use records::{Batch, Input, ReadOptions, Reader};
 use sha2::{Digest, Sha256};
 
@@ -70,6 +71,7 @@ pub fn read(input: Input, options: &ReadOptions<'_>, trainer: &TrainerSettings) 
         batch.column_f32(&trainer.target_field, &mut targets)?;
         check_finite(&batch, &trainer.input_field, &inputs)?;
         check_finite(&batch, &trainer.target_field, &targets)?;
+        check_targets(&batch, trainer, &targets)?;
         rows.inputs.extend_from_slice(&inputs);
         rows.targets.extend_from_slice(&targets);
         if shapes.is_none() {
@@ -87,6 +89,26 @@ fn check_finite(batch: &Batch, name: &str, values: &[f32]) -> anyhow::Result<()>
         let row = bad / (values.len() / batch.rows());
         let problem = format!("field {name:?} is {} as f32; a model cannot learn from it", values[bad]);
         return Err(batch.place(row).error(problem).into());
+    }
+    Ok(())
+}
+
+/// Classes are whole numbers, probabilities lie between 0 and 1.
+fn check_targets(batch: &Batch, trainer: &TrainerSettings, targets: &[f32]) -> anyhow::Result<()> {
+    let width = targets.len() / batch.rows();
+    let is_class = |target: f32| target >= 0.0 && target.fract() == 0.0 && target < trainer.most_classes() as f32;
+    let (bad, expected): (_, &str) = match trainer.loss() {
+        Loss::CrossEntropy { .. } if width == 1 => {
+            (targets.iter().position(|&target| !is_class(target)), "a class, from 0 up to the number of classes")
+        }
+        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => {
+            (targets.iter().position(|target| !(0.0..=1.0).contains(target)), "a probability, from 0 to 1")
+        }
+        Loss::Mse | Loss::Mae | Loss::Huber { .. } => return Ok(()),
+    };
+    if let Some(bad) = bad {
+        let problem = format!("field {:?} is {}; the loss expects {expected}", trainer.target_field, targets[bad]);
+        return Err(batch.place(bad / width).error(problem).into());
     }
     Ok(())
 }

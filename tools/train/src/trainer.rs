@@ -1,192 +1,495 @@
-//! The training loop.
+//! The training loop: epochs, validations, checkpoints, and when to stop.
 
 use crate::{
-    data::{Rows, Split, Table, gather, stream},
-    run::Log,
-    settings::{EngineName, InputScaling, Keep, Settings},
+    checkpoints::{self, Checkpoints},
+    data::{Split, Table, stream},
+    evaluate::{self, evaluate, named},
+    folder,
+    log::Log,
+    network::Network,
+    progress::{Kept, Progress, Row},
+    rate::LearningRate,
+    report::Report,
+    settings::{FinalModel, Limit, Settings},
+    signals::{Signal, Signals},
+    start,
+    step::{Learner, Source, Stepped, all_finite},
 };
-use anyhow::ensure;
-use events::{Epoch, Event, Metrics, RowCounts, Start, Test, Validation};
-use kernels::{metrics::Regression, random::Random};
-use nets::{Architecture, AutogradMlp, Engine, FusedMlp, Model, Parameters, Scaling, Task};
-use std::{io::IsTerminal, time::Instant};
+use events::{Checkpoint as CheckpointEvent, Epoch, Event, Metrics, Resumed, Status, Step, Test, Validation};
+use kernels::random::Random;
+use nets::{Checkpoint, Loss, Mode, Parameters};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
-/// Rows that validation and test put through the network at a time.
-const EVALUATION_ROWS: usize = 1024;
-
-/// What training leaves behind.
-pub struct Trained {
-    pub model: Model,
-    pub history: Vec<History>,
-    /// None where no rows were held out.
-    pub test: Option<Test>,
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It came to its end.
+    Finished,
+    /// The loss or a gradient is not finite, and nothing more can be learned; what to do.
+    Diverged(String),
+    /// A signal came.
+    Signal(Signal),
 }
 
-/// An epoch's losses.
-pub struct History {
-    pub epoch: usize,
-    pub train_loss: f64,
-    pub val_loss: Option<f64>,
+/// Why the loop ends.
+enum Stop {
+    Limit(String),
+    Diverged(String),
+    Signal(Signal),
 }
 
-/// The best, or latest, parameters so far.
-struct Kept {
-    epoch: usize,
-    val_loss: f64,
-    parameters: Parameters,
+pub struct Trainer<'a> {
+    settings: &'a Settings,
+    table: &'a Table,
+    split: &'a Split,
+    network: Network,
+    loss: Loss,
+    learner: Learner,
+    rate: LearningRate,
+    /// That of the last step.
+    learning_rate: f64,
+    progress: Progress,
+    /// The epoch that a limit cut off: told in the history, but no part of the state to go on from.
+    unfinished: Option<Row>,
+    /// Epochs and steps of the last state that was saved.
+    saved: Option<(usize, usize)>,
+    /// None in a run that leaves no files.
+    checkpoints: Option<Checkpoints>,
+    resumed: Option<PathBuf>,
+    train_inputs: Vec<f32>,
+    val: evaluate::Rows,
+    test: evaluate::Rows,
+    /// Batches of an epoch.
+    batches: usize,
+    max_epochs: Option<u64>,
+    max_time: Option<Duration>,
+    began: Instant,
+    signals: Signals,
+    report: Report,
 }
 
-/// Trains for all epochs and measures what was kept.
-pub fn train(settings: &Settings, table: &Table, split: &Split, log: &mut Log) -> anyhow::Result<Trained> {
-    let began = Instant::now();
-    let architecture = architecture(settings, table)?;
-    let start = Parameters::random(&architecture, &mut Random::new(settings.trainer.seed, stream::PARAMETERS));
-    log.add(&Event::Start(Box::new(Start {
-        name: run_name(&settings.trainer.run_dir),
-        run_dir: settings.trainer.run_dir.clone(),
-        config: settings.json.clone(),
-        seed: settings.trainer.seed,
-        device: "cpu".into(),
-        threads: 1,
-        rows: RowCounts { train: split.counts[0], val: split.counts[1], test: split.counts[2] },
-        data_sha256: table.sha256(),
-        parameters: start.values.len(),
-        git: crate::git::state(),
-        resumed: None,
-        version: env!("CARGO_PKG_VERSION").into(),
-        time: events::now(),
-    })))?;
-    let scaling = (settings.model.input_scaling == InputScaling::Standard)
-        .then(|| Scaling::standard(&split.train.inputs, table.input_width()));
-    let scaled = |rows: &Rows| {
-        let mut inputs = rows.inputs.clone();
-        scaling.iter().for_each(|scaling| scaling.apply(&mut inputs));
-        inputs
-    };
-    let (train_inputs, val_inputs) = (scaled(&split.train), scaled(&split.val));
+impl<'a> Trainer<'a> {
+    /// Everything that a run needs, at its start or where a checkpoint left off.
+    pub fn new(settings: &'a Settings, table: &'a Table, split: &'a Split, report: Report) -> anyhow::Result<Self> {
+        let began = Instant::now();
+        let trainer = &settings.trainer;
+        let network = Network::new(settings, table, split)?;
+        let start = Parameters::random(&network.architecture, &mut Random::new(trainer.seed, stream::PARAMETERS));
+        let dry = trainer.fast_dev_run;
+        let all = split.counts[0].div_ceil(trainer.batch_size);
+        let batches = match trainer.overfit_batches {
+            0 if dry => 1,
+            0 => Limit::of(trainer.limit_train_batches, all),
+            most => most.min(all),
+        };
+        let val = if trainer.overfit_batches > 0 { &split.train } else { &split.val };
+        let limit = |limit, rows: usize| match dry {
+            true => trainer.batch_size,
+            false => Limit::of(limit, rows.div_ceil(trainer.batch_size)).saturating_mul(trainer.batch_size),
+        };
+        let val_rows = match trainer.overfit_batches {
+            0 => limit(trainer.limit_val_batches, split.counts[1]),
+            _ => batches * trainer.batch_size,
+        };
+        let width = table.input_width();
+        let rows = |rows, count| evaluate::Rows::new(network.scaled(rows), rows.targets.clone(), width, count);
+        Ok(Self {
+            settings,
+            table,
+            split,
+            loss: trainer.loss(),
+            learner: Learner::new(settings, &network, start)?,
+            rate: LearningRate::new(settings, batches.div_ceil(trainer.accumulate_batches as usize))?,
+            learning_rate: settings.optimizer.learning_rate,
+            progress: Progress::new(settings, &table.sha256()),
+            checkpoints: (!dry).then(|| Checkpoints::new(Path::new(&trainer.run_dir), &settings.callbacks.checkpoint)),
+            unfinished: None,
+            saved: None,
+            resumed: None,
+            train_inputs: network.scaled(&split.train),
+            val: rows(val, val_rows),
+            test: rows(&split.test, limit(trainer.limit_test_batches, split.counts[2])),
+            batches,
+            max_epochs: if dry { Some(1) } else { trainer.max_epochs },
+            max_time: trainer.max_time()?,
+            network,
+            began,
+            signals: Signals::listen()?,
+            report,
+        })
+    }
 
-    let mut engine = engine(settings, &architecture, start.clone())?;
-    let mut kept = Kept { epoch: 0, val_loss: f64::INFINITY, parameters: start };
-    let mut history = Vec::new();
-    for epoch in 1..=settings.trainer.max_epochs {
-        let train_loss = train_epoch(engine.as_mut(), settings, epoch, table, &train_inputs, &split.train.targets)?;
-        let measured = evaluate(engine.as_mut(), table, &val_inputs, &split.val.targets)?;
-        let val_loss = measured.map(|metrics| metrics.mse());
-        let loss = val_loss.unwrap_or(train_loss);
-        ensure!(
-            train_loss.is_finite() && loss.is_finite(),
-            "the loss is not finite in epoch {epoch}; a lower optimizer.learning_rate may help"
-        );
-        if settings.trainer.checkpoint == Keep::Last || loss < kept.val_loss {
-            kept = Kept { epoch, val_loss: loss, parameters: engine.parameters()? };
+    /// Trains to the end, and writes the run folder.
+    pub fn run(mut self) -> anyhow::Result<Ended> {
+        let resumed = self.restore()?;
+        let folder = self.checkpoints.is_some().then(|| Path::new(&self.settings.trainer.run_dir));
+        if let (Some(folder), Some(checkpoints)) = (folder, &self.checkpoints) {
+            folder::prepare(folder, self.settings)?;
+            checkpoints.clear(&self.progress.best, self.resumed.as_deref())?;
         }
-        let step = epoch * split.counts[0].div_ceil(settings.trainer.batch_size);
-        let seconds = began.elapsed().as_secs_f64();
-        if let Some(val_loss) = val_loss {
-            let metrics = Metrics::from([("val_loss", val_loss)]);
-            log.add(&Event::Validation(Validation { epoch, step, metrics, time: events::now() }))?;
+        let mut log = Log::open(folder, resumed.is_some())?;
+        log.add(&start::event(self.settings, self.table, self.split, &self.learner, resumed))?;
+        let ended = match self.train(&mut log) {
+            Ok(Stop::Limit(reason)) => self.finish(folder, &reason, &mut log).map(|()| Ended::Finished),
+            Ok(Stop::Diverged(problem)) => {
+                log.end(Status::Failed, &problem)?;
+                Ok(Ended::Diverged(problem))
+            }
+            Ok(Stop::Signal(signal)) => {
+                log.end(Status::Killed, signal.name)?;
+                Ok(Ended::Signal(signal))
+            }
+            Err(error) => Err(error),
+        };
+        self.report.finish();
+        if let Err(error) = &ended {
+            // The reader of standard output may be what failed.
+            let _ = log.end(Status::Failed, &format!("{error:#}"));
         }
-        let metrics = Metrics::from([("train_loss", train_loss)]);
-        log.add(&Event::Epoch(Epoch { epoch, step, metrics, seconds, time: events::now() }))?;
-        history.push(History { epoch, train_loss, val_loss });
-        progress(history.last(), settings.trainer.max_epochs, seconds);
+        ended
     }
 
-    let mut best = self::engine(settings, &architecture, kept.parameters.clone())?;
-    let test = evaluate(best.as_mut(), table, &scaled(&split.test), &split.test.targets)?;
-    let test = test.map(|m| {
-        let mut metrics = Metrics::from([("test_loss", m.mse()), ("test_mse", m.mse()), ("test_mae", m.mae())]);
-        m.r2().into_iter().for_each(|r2| metrics.insert("test_r2", r2));
-        Test { epoch: kept.epoch, step: 0, metrics, time: events::now() }
-    });
-    if let Some(test) = &test {
-        log.add(&Event::Test(test.clone()))?;
+    /// Goes on from the checkpoint that the settings name, if they name one.
+    fn restore(&mut self) -> anyhow::Result<Option<Resumed>> {
+        let (Some(resume), Some(checkpoints)) = (&self.settings.trainer.resume, &self.checkpoints) else {
+            return Ok(None);
+        };
+        let path = checkpoints.find(resume);
+        let Checkpoint { model, buffers, progress } = checkpoints::resume(&path)?;
+        let name = path.display();
+        let progress: Progress = serde_json::from_value(progress)
+            .map_err(|problem| anyhow::anyhow!("{name}: no state of a training run: {problem}"))?;
+        progress.check(self.settings, &self.table.sha256())?;
+        anyhow::ensure!(model.architecture == self.network.architecture, "{name}: another architecture");
+        let find = |wanted: &str| buffers.iter().find(|(name, _)| name == wanted).map(|(_, values)| values.clone());
+        let steps = progress.steps as u64;
+        let optimizer = &mut self.learner.optimizer;
+        optimizer.restore(steps, find).map_err(|problem| anyhow::anyhow!("{name}: {problem}"))?;
+        if let Some(average) = &mut self.learner.average {
+            average.values = find(AVERAGE).ok_or_else(|| anyhow::anyhow!("{name}: the average is missing"))?;
+        }
+        self.learner.parameters = model.parameters;
+        let known = progress.best.len();
+        self.progress = Progress { best: checkpoints.present(progress.best.clone()), ..progress };
+        if self.progress.best.len() < known {
+            self.report.say("trainer.resume: a checkpoint that was among the best is gone, and no longer counts");
+        }
+        let resumed = Resumed { path: path.display().to_string(), step: self.progress.steps };
+        self.resumed = Some(path);
+        Ok(Some(resumed))
     }
-    let task = Task {
-        input_field: settings.trainer.input_field.clone(),
-        input_shape: table.input_shape.clone(),
-        target_field: settings.trainer.target_field.clone(),
-        target_shape: table.target_shape.clone(),
-    };
-    Ok(Trained { model: Model { architecture, task, scaling, parameters: kept.parameters }, history, test })
-}
 
-fn architecture(settings: &Settings, table: &Table) -> anyhow::Result<Architecture> {
-    let architecture = Architecture {
-        inputs: table.input_width(),
-        hidden: settings.model.hidden.clone(),
-        outputs: table.target_width(),
-        activation: settings.model.activation,
-    };
-    // Widths are bounded, so that no product of two overflows.
-    let parameters = architecture.layers().try_fold(0usize, |sum, (i, o)| sum.checked_add(i * o + o));
-    ensure!(
-        parameters.is_some_and(|n| n <= 1 << 30),
-        "model.hidden: {:?} makes a network of over a billion parameters",
-        architecture.hidden
-    );
-    Ok(architecture)
-}
-
-fn engine(settings: &Settings, architecture: &Architecture, start: Parameters) -> anyhow::Result<Box<dyn Engine>> {
-    Ok(match settings.trainer.engine {
-        EngineName::Fused => Box::new(FusedMlp::new(architecture, start, settings.optimizer)),
-        EngineName::Autograd => Box::new(AutogradMlp::new(architecture, start, settings.optimizer)?),
-    })
-}
-
-/// One pass over the training rows in an order of its own; returns the mean loss of a row.
-fn train_epoch(
-    engine: &mut dyn Engine,
-    settings: &Settings,
-    epoch: usize,
-    table: &Table,
-    inputs: &[f32],
-    targets: &[f32],
-) -> anyhow::Result<f64> {
-    let (input_width, target_width) = (table.input_width(), table.target_width());
-    let rows = inputs.len() / input_width;
-    let order = Random::new(settings.trainer.seed, stream::ORDER + epoch as u64).permutation(rows);
-    let (mut batch_inputs, mut batch_targets) = (Vec::new(), Vec::new());
-    let mut loss = 0.0;
-    for chosen in order.chunks(settings.trainer.batch_size) {
-        gather(inputs, input_width, chosen, &mut batch_inputs); // [batch, input width]
-        gather(targets, target_width, chosen, &mut batch_targets); // [batch, target width]
-        loss += engine.step(&batch_inputs, &batch_targets)? * chosen.len() as f64;
+    fn train(&mut self, log: &mut Log) -> anyhow::Result<Stop> {
+        loop {
+            if self.max_epochs.is_some_and(|most| self.progress.epochs as u64 >= most) {
+                return Ok(Stop::Limit("max_epochs reached".into()));
+            }
+            if let Some(stop) = self.limit_reached() {
+                return Ok(stop);
+            }
+            if let Some(stop) = self.epoch(log)? {
+                return Ok(stop);
+            }
+        }
     }
-    Ok(loss / rows as f64)
-}
 
-/// The network's errors on scaled rows; none where there are no rows.
-fn evaluate(
-    engine: &mut dyn Engine,
-    table: &Table,
-    inputs: &[f32],
-    targets: &[f32],
-) -> anyhow::Result<Option<Regression>> {
-    let mut metrics = Regression::default();
-    let mut outputs = Vec::new();
-    let inputs = inputs.chunks(EVALUATION_ROWS * table.input_width());
-    let targets = targets.chunks(EVALUATION_ROWS * table.target_width());
-    for (inputs, targets) in inputs.zip(targets) {
-        engine.predict(inputs, &mut outputs)?;
-        metrics.add_all(targets, &outputs);
+    /// One epoch, or the rest of one.
+    fn epoch(&mut self, log: &mut Log) -> anyhow::Result<Option<Stop>> {
+        let (began, trainer) = (Instant::now(), &self.settings.trainer);
+        let epoch = self.progress.epochs + 1;
+        let order = self.order(epoch);
+        let batches: Vec<&[usize]> = order.chunks(trainer.batch_size).take(self.batches).collect();
+        let accumulate = trainer.accumulate_batches as usize;
+        let steps = batches.len().div_ceil(accumulate);
+        self.report.begin(epoch, self.max_epochs, steps, self.progress.batches / accumulate);
+        let mut rows = 0;
+        while self.progress.batches < batches.len() {
+            let end = self.progress.batches.saturating_add(accumulate).min(batches.len());
+            let stepped = self.step(epoch, &batches[self.progress.batches..end], log)?;
+            if !stepped.finite {
+                return Ok(Some(self.diverged(epoch)));
+            }
+            self.progress.batches = end;
+            rows += stepped.rows;
+            let in_the_middle = end < batches.len();
+            if in_the_middle && let Some(stop) = self.between_steps(epoch, began, rows, log)? {
+                return Ok(Some(stop));
+            }
+        }
+        self.end_epoch(epoch, rows as f64 / began.elapsed().as_secs_f64(), log)
     }
-    Ok((metrics.count() > 0).then_some(metrics))
-}
 
-/// A line for a person who watches; a log file or a pipe gets the events instead.
-fn progress(last: Option<&History>, epochs: usize, seconds: f64) {
-    if let Some(History { epoch, train_loss, val_loss }) = last
-        && std::io::stderr().is_terminal()
-    {
-        let val = val_loss.map_or(String::new(), |loss| format!(", validation {loss:.3e}"));
-        eprintln!("epoch {epoch}/{epochs}: loss {train_loss:.3e}{val} ({seconds:.1} s)");
+    /// The order in which the rows of an epoch come.
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let rows = self.split.counts[0];
+        if self.settings.trainer.overfit_batches > 0 {
+            return (0..rows).collect();
+        }
+        Random::new(self.settings.trainer.seed, stream::ORDER + epoch as u64).permutation(rows)
+    }
+
+    fn step(&mut self, epoch: usize, batches: &[&[usize]], log: &mut Log) -> anyhow::Result<Stepped> {
+        let learning_rate = self.rate.now(&self.progress);
+        self.learning_rate = learning_rate;
+        let source = Source {
+            inputs: &self.train_inputs,
+            targets: &self.split.train.targets,
+            input_width: self.table.input_width(),
+            target_width: self.table.target_width(),
+        };
+        let stepped = self.learner.step(self.settings, source, batches, learning_rate)?;
+        if !stepped.finite {
+            return Ok(stepped);
+        }
+        self.progress.steps += 1;
+        self.progress.loss_sum += stepped.loss_sum;
+        self.progress.loss_rows += stepped.rows;
+        self.report.step(stepped.loss());
+        if (self.progress.steps as u64).is_multiple_of(self.settings.trainer.log_every_steps) {
+            let metrics = Metrics::from([
+                ("train_loss_step", stepped.loss()),
+                ("learning_rate", learning_rate),
+                ("gradient_norm", self.learner.gradient_norm()),
+            ]);
+            log.add(&Event::Step(Step { epoch, step: self.progress.steps, metrics, time: events::now() }))?;
+        }
+        Ok(stepped)
+    }
+
+    /// What happens after a step that is not an epoch's last.
+    fn between_steps(
+        &mut self,
+        epoch: usize,
+        began: Instant,
+        rows: usize,
+        log: &mut Log,
+    ) -> anyhow::Result<Option<Stop>> {
+        let due = self.settings.trainer.val_every_steps;
+        let (mut val, mut stop) = (None, None);
+        if due.is_some_and(|n| (self.progress.steps as u64).is_multiple_of(n)) {
+            let metrics = self.validate(epoch, log)?;
+            stop = self.measured(epoch, &metrics, log)?;
+            val = Some(metrics);
+        }
+        if self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.is_due(self.progress.steps)) {
+            self.save_last(epoch, log)?;
+        }
+        let stop = stop.or_else(|| self.limit_reached());
+        if let Some(stop) = &stop {
+            // A resumed run goes on in the middle of this epoch, as if nothing had been.
+            self.save_last(epoch, log)?;
+            if matches!(stop, Stop::Limit(_)) {
+                let val = val.map_or_else(|| self.validate(epoch, log), Ok)?;
+                let metrics = self.tell_epoch(epoch, &val, rows as f64 / began.elapsed().as_secs_f64(), log)?;
+                self.unfinished = Some(Row::new(epoch, self.progress.steps, &metrics));
+            }
+        }
+        Ok(stop)
+    }
+
+    fn end_epoch(&mut self, epoch: usize, rows_per_second: f64, log: &mut Log) -> anyhow::Result<Option<Stop>> {
+        let trainer = &self.settings.trainer;
+        let due = match trainer.val_every_steps {
+            Some(n) => (self.progress.steps as u64).is_multiple_of(n),
+            None => (epoch as u64).is_multiple_of(trainer.val_every_epochs),
+        };
+        let val = if due { self.validate(epoch, log)? } else { Metrics::default() };
+        let metrics = self.tell_epoch(epoch, &val, rows_per_second, log)?;
+        self.progress.history.push(Row::new(epoch, self.progress.steps, &metrics));
+        self.progress.epochs = epoch;
+        self.progress.batches = 0;
+        (self.progress.loss_sum, self.progress.loss_rows) = (0.0, 0);
+        let stop = self.measured(epoch, &metrics, log)?;
+        self.save_last(epoch, log)?;
+        Ok(stop)
+    }
+
+    /// Tells how an epoch went; returns its metrics, the validation's among them.
+    fn tell_epoch(&self, epoch: usize, val: &Metrics, rows_per_second: f64, log: &mut Log) -> anyhow::Result<Metrics> {
+        let train_loss = self.progress.loss_sum / self.progress.loss_rows as f64;
+        let mut metrics = Metrics::from([("train_loss", train_loss), ("learning_rate", self.learning_rate)]);
+        let mut told = metrics.clone();
+        told.insert("rows_per_second", rows_per_second);
+        val.iter().for_each(|(name, value)| metrics.insert(name, value));
+        let (step, seconds) = (self.progress.steps, self.began.elapsed().as_secs_f64());
+        log.add(&Event::Epoch(Epoch { epoch, step, metrics: told, seconds, time: events::now() }))?;
+        self.report.end(epoch, self.max_epochs, &metrics, rows_per_second);
+        Ok(metrics)
+    }
+
+    /// Measures the model on the validation rows; no metrics where there are none.
+    fn validate(&mut self, epoch: usize, log: &mut Log) -> anyhow::Result<Metrics> {
+        let Learner { engine, average, parameters, .. } = &mut self.learner;
+        let parameters = average.as_ref().unwrap_or(parameters);
+        let measured = evaluate(engine.as_mut(), &self.network, self.loss, parameters, &self.val)?;
+        let Some(measured) = measured else { return Ok(Metrics::default()) };
+        let metrics = named("val", &measured);
+        let step = self.progress.steps;
+        log.add(&Event::Validation(Validation { epoch, step, metrics: metrics.clone(), time: events::now() }))?;
+        Ok(metrics)
+    }
+
+    /// What follows from new metrics: the learning rate, the best checkpoints, whether to stop early.
+    fn measured(&mut self, epoch: usize, metrics: &Metrics, log: &mut Log) -> anyhow::Result<Option<Stop>> {
+        if let Some((monitor, _)) = self.settings.scheduler.plateau()
+            && let Some(value) = self.monitored("scheduler", monitor, metrics)?
+        {
+            self.rate.measure(value, &mut self.progress);
+        }
+        let stop = self.stops_early(metrics)?;
+        self.keep_if_best(epoch, metrics, log)?;
+        Ok(stop)
+    }
+
+    fn stops_early(&mut self, metrics: &Metrics) -> anyhow::Result<Option<Stop>> {
+        let stopping = &self.settings.callbacks.early_stopping;
+        let Some(patience) = stopping.patience else { return Ok(None) };
+        let monitor = stopping.monitor.as_deref();
+        let Some(value) = self.monitored("callbacks.early_stopping", monitor, metrics)? else { return Ok(None) };
+        let waiting = &mut self.progress.stopping;
+        if stopping.mode.improves(value, waiting.best, stopping.min_delta) {
+            (waiting.best, waiting.waited) = (value, 0);
+            return Ok(None);
+        }
+        waiting.waited += 1;
+        if waiting.waited < patience {
+            return Ok(None);
+        }
+        let (best, side) = (waiting.best, if stopping.mode == Mode::Min { "below" } else { "above" });
+        let monitor = self.monitor(monitor);
+        let reason = format!("early stopping: {monitor} has not come {side} {best} in {patience} measurements");
+        Ok(Some(Stop::Limit(reason)))
+    }
+
+    /// The metric that a callback watches.
+    fn monitor<'m>(&self, given: Option<&'m str>) -> &'m str {
+        given.unwrap_or(if self.val.count > 0 { "val_loss" } else { "train_loss" })
+    }
+
+    /// Its value, where these metrics have it. A name that no metric has is an error at the end of
+    /// the first epoch, not a callback that never acts.
+    fn monitored(&self, who: &str, given: Option<&str>, metrics: &Metrics) -> anyhow::Result<Option<f64>> {
+        let name = self.monitor(given);
+        let value = metrics.get(name);
+        let complete =
+            metrics.get("train_loss").is_some() && (self.val.count == 0 || metrics.get("val_loss").is_some());
+        if value.is_none() && complete {
+            let known: Vec<&str> = metrics.iter().map(|(name, _)| name).collect();
+            anyhow::bail!("{who}.monitor: {name} is no metric of this run; there are {}", known.join(", "));
+        }
+        Ok(value)
+    }
+
+    fn keep_if_best(&mut self, epoch: usize, metrics: &Metrics, log: &mut Log) -> anyhow::Result<()> {
+        let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
+        let monitor = self.settings.callbacks.checkpoint.monitor.as_deref();
+        let Some(value) = self.monitored("callbacks.checkpoint", monitor, metrics)? else { return Ok(()) };
+        if !checkpoints.is_among_best(value, &self.progress.best) || !all_finite(&self.learner.parameters.values) {
+            return Ok(());
+        }
+        let step = self.progress.steps;
+        let file = checkpoints.file_name(epoch, step, value, metrics)?;
+        let kept = Kept { file: file.clone(), epoch, step, value };
+        let mut best = self.progress.best.clone();
+        let gone = checkpoints.rank(kept, &mut best);
+        self.progress.best = best;
+        let path = checkpoints.save(&file, &self.checkpoint())?;
+        self.tell_checkpoint(epoch, &path, Metrics::from([(self.monitor(monitor), value)]), log)?;
+        // Those that were overtaken go last: the state to resume from must not name what is gone.
+        if !gone.is_empty() {
+            self.save_last(epoch, log)?;
+            if let Some(checkpoints) = &self.checkpoints {
+                checkpoints.remove(&gone)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn save_last(&mut self, epoch: usize, log: &mut Log) -> anyhow::Result<()> {
+        let Some(checkpoints) = self.checkpoints.as_ref().filter(|checkpoints| checkpoints.saves_last()) else {
+            return Ok(());
+        };
+        let now = (self.progress.epochs, self.progress.steps);
+        if self.saved == Some(now) || !all_finite(&self.learner.parameters.values) {
+            return Ok(());
+        }
+        let path = checkpoints.save_last(&self.checkpoint())?;
+        self.saved = Some(now);
+        self.tell_checkpoint(epoch, &path, Metrics::default(), log)
+    }
+
+    fn tell_checkpoint(&self, epoch: usize, path: &Path, metrics: Metrics, log: &mut Log) -> anyhow::Result<()> {
+        let (path, step, time) = (path.display().to_string(), self.progress.steps, events::now());
+        log.add(&Event::Checkpoint(CheckpointEvent { epoch, step, path, metrics, time }))
+    }
+
+    /// The run as it stands.
+    fn checkpoint(&self) -> Checkpoint {
+        let memory = self.learner.optimizer.memory().map(|(name, values)| (name.to_owned(), values.to_vec()));
+        let average = self.learner.average.iter().map(|average| (AVERAGE.to_owned(), average.values.clone()));
+        Checkpoint {
+            model: self.network.model(self.learner.parameters.clone()),
+            buffers: memory.chain(average).collect(),
+            progress: serde_json::to_value(&self.progress).expect("text, numbers and JSON values only"),
+        }
+    }
+
+    fn limit_reached(&self) -> Option<Stop> {
+        if let Some(signal) = self.signals.received() {
+            return Some(Stop::Signal(signal));
+        }
+        if self.settings.trainer.max_steps.is_some_and(|most| self.progress.steps as u64 >= most) {
+            return Some(Stop::Limit("max_steps reached".into()));
+        }
+        let over = self.max_time.is_some_and(|most| self.began.elapsed() >= most);
+        over.then(|| Stop::Limit("max_time reached".into()))
+    }
+
+    fn diverged(&self, epoch: usize) -> Stop {
+        let step = self.progress.steps + 1;
+        let kept = match self.progress.best.is_empty() {
+            true => "",
+            false => "; the checkpoints hold the last good weights",
+        };
+        Stop::Diverged(format!(
+            "the loss or a gradient is not finite in epoch {epoch}, step {step}; a lower optimizer.learning_rate or \
+             trainer.clip_norm may help{kept}"
+        ))
+    }
+
+    /// Tests the weights that the run ends with, and writes the folder.
+    fn finish(&mut self, folder: Option<&Path>, reason: &str, log: &mut Log) -> anyhow::Result<()> {
+        let mut kept = (self.progress.epochs, self.progress.steps, self.learner.best_known().clone());
+        if self.settings.callbacks.checkpoint.model == FinalModel::Best
+            && let (Some(checkpoints), Some(best)) = (&self.checkpoints, self.progress.best.first())
+        {
+            let Checkpoint { model, buffers, .. } = checkpoints.read(best)?;
+            let mut parameters = model.parameters;
+            if let Some((_, average)) = buffers.into_iter().find(|(name, _)| name == AVERAGE) {
+                parameters.values = average;
+            }
+            kept = (best.epoch, best.step, parameters);
+        }
+        let (epoch, step, parameters) = kept;
+        let engine = self.learner.engine.as_mut();
+        let mut measure = |rows| evaluate(engine, &self.network, self.loss, &parameters, rows);
+        let (val, test) = (measure(&self.val)?, measure(&self.test)?);
+        if let Some(test) = &test {
+            let metrics = named("test", test);
+            log.add(&Event::Test(Test { epoch, step, metrics, time: events::now() }))?;
+        }
+        let model = self.network.model(parameters);
+        let history = self.progress.history.iter().chain(&self.unfinished).cloned().collect();
+        let outcome = folder::Outcome { model, epoch, step, history, val, test };
+        if let Some(folder) = folder {
+            folder::write(folder, self.settings, self.table, &self.split.test, &outcome)?;
+        }
+        log.end(Status::Finished, reason)
     }
 }
 
-/// The last part of the run folder's path.
-fn run_name(run_dir: &str) -> String {
-    let path = std::path::Path::new(run_dir);
-    path.file_name().map_or_else(|| run_dir.to_owned(), |name| name.to_string_lossy().into_owned())
-}
+/// The buffer of the moving average.
+const AVERAGE: &str = "average";

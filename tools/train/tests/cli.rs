@@ -25,8 +25,8 @@ fn train(folder: &Path, args: &[&str], stdin: &str) -> (i32, String, String) {
 }
 
 fn trained(folder: &Path, args: &[&str], stdin: &str) -> String {
-    let (status, out, error) = train(folder, args, stdin);
-    assert_eq!(status, 0, "{args:?}: {error}");
+    let (status, out, error) = train(folder, &[args, &["--quiet"]].concat(), stdin);
+    assert_eq!((status, error.as_str()), (0, ""), "{args:?}");
     out
 }
 
@@ -75,16 +75,18 @@ fn the_network_learns_and_the_log_tells_how() {
     assert_eq!((epochs.len(), epochs[0].step), (10, 75));
     let loss = |epoch: &Epoch| epoch.metrics.get("train_loss").unwrap();
     assert!(loss(epochs[9]) < 0.1 * loss(epochs[0]), "{out}");
-    let Event::Test(test) = &events[21] else { panic!("{out}") };
+    let count = events.len();
+    let Event::Test(test) = &events[count - 2] else { panic!("{out}") };
     assert!(test.metrics.get("test_r2").unwrap() > 0.99, "{out}");
-    assert!(matches!(&events[22], Event::End(end) if end.status == Status::Finished));
+    assert!(matches!(&events[count - 1], Event::End(end) if end.status == Status::Finished));
     let log = fs::read_to_string(folder.path().join("run/events.ndjson")).unwrap();
     assert_eq!(log, out);
     let config = fs::read_to_string(folder.path().join("run/config.yaml")).unwrap();
     let groups: Vec<_> = config.lines().filter(|line| !line.starts_with([' ', '-'])).collect();
-    assert_eq!(groups, ["model:", "optimizer:", "trainer:"], "{config}");
+    assert_eq!(groups, ["model:", "optimizer:", "scheduler:", "callbacks:", "trainer:"], "{config}");
     let history = fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
-    assert_eq!((history.lines().next(), history.lines().count()), (Some("epoch,train_loss,val_loss"), 11));
+    let columns = "epoch,step,train_loss,learning_rate,val_loss,val_mse,val_mae,val_r2";
+    assert_eq!((history.lines().next(), history.lines().count()), (Some(columns), 11));
 }
 
 #[test]
@@ -134,11 +136,25 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (&["trainer.split=[0,0.5,0.5]"], &good, "no row of 100 is left for training"),
         (&["trainer.batch_size=0"], &good, "trainer.batch_size: 0"),
         (&["trainer.max_epochs=0"], &good, "trainer.max_epochs: 0"),
+        (&["trainer.max_epochs=null"], &good, "the run would never end"),
+        (&["trainer.max_time=soon"], &good, "trainer.max_time: \"soon\"; expected for instance 90s"),
+        (&["trainer.limit_val_batches=0"], &good, "trainer.limit_val_batches: 0; at least 1"),
+        (&["trainer.limit_val_batches=1.5"], &good, "trainer.limit_val_batches: 1.5; expected"),
+        (&["trainer.ema_decay=1"], &good, "trainer.ema_decay: 1; expected"),
+        (&["trainer.resume=last"], &good, "last.safetensors: trainer.resume: no such checkpoint"),
+        (&["trainer.loss=cross_entropy"], &good, "the loss expects a class"),
+        (&["trainer.loss=bce"], &good, "the loss expects a probability"),
+        (&["optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"], &good, "optimizer.nesterov"),
+        (&["optimizer=adam", "+optimizer.momentum=0"], &good, "unknown key"),
+        (&["scheduler=step", "scheduler.step_size=0"], &good, "scheduler.step_size: 0"),
+        (&["scheduler=one_cycle", "trainer.max_epochs=null", "trainer.max_time=1s"], &good, "scheduler: its length"),
+        (&["callbacks.checkpoint.save_top_k=-2"], &good, "callbacks.checkpoint.save_top_k: -2"),
+        (&["callbacks.checkpoint.filename=a/b"], &good, "callbacks.checkpoint.filename"),
+        (&["--threads", "0"], &good, "--threads 0"),
         (&["trainer.loss=mea"], &good, "trainer.loss"),
         (&["trainer.learning_rate=1"], &good, "learning_rate"),
         (&["trainer.target_field=probs"], &good, "is also the input field"),
         (&["optimizer.learning_rate=0"], &good, "optimizer.learning_rate: 0; expected a positive number"),
-        (&["optimizer.learning_rate=1e30"], &good, "the loss is not finite in epoch"),
         (&["model.hidden=[0]"], &good, "model.hidden: [0]; expected widths from 1"),
         (&["model.hidden=[1000000,1000000]"], &good, "over a billion parameters"),
         (&["model.activation=relux"], &good, "relux"),
@@ -152,4 +168,32 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?}");
     }
+}
+
+#[test]
+fn a_run_that_diverges_says_so_and_keeps_the_last_good_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["optimizer=sgd", "optimizer.learning_rate=1e20", "-o", "run", "--quiet"];
+    let (status, out, error) = train(folder.path(), &args, &rows(1000));
+    assert_eq!((status, error.lines().count()), (1, 1), "{error}");
+    assert!(error.starts_with("train: the loss or a gradient is not finite in epoch 1, step "), "{error}");
+    let last = out.lines().last().unwrap();
+    assert!(last.contains(r#""status":"FAILED","reason":"the loss or a gradient is not finite"#), "{last}");
+    assert!(!folder.path().join("run/metrics.json").exists());
+
+    // A good run, resumed with a learning rate that is too high, still has its checkpoint.
+    trained(folder.path(), &["-o", "good", "trainer.max_epochs=1"], &rows(1000));
+    let before = fs::read(folder.path().join("good/checkpoints/last.safetensors")).unwrap();
+    let args = ["-o", "good", "trainer.resume=last", "optimizer.learning_rate=1e30", "--quiet"];
+    let (status, _, error) = train(folder.path(), &args, &rows(1000));
+    assert_eq!(status, 1, "{error}");
+    assert_eq!(fs::read(folder.path().join("good/checkpoints/last.safetensors")).unwrap(), before);
+}
+
+#[test]
+fn a_line_an_epoch_is_told_where_there_is_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (status, _, error) = train(folder.path(), &["trainer.max_epochs=3", "-o", "run"], &rows(500));
+    assert_eq!((status, error.lines().count()), (0, 3), "{error}");
+    assert!(error.starts_with("epoch 1/3 train_loss "), "{error}");
 }

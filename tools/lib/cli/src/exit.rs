@@ -13,6 +13,8 @@ pub enum Outcome {
     Done,
     /// The work ran and its answer is no, for instance a gate missed: exit status 1, and one line why.
     No(String),
+    /// A signal ended it in good order: the exit status that a shell gives the signal.
+    Signal(u8),
 }
 
 /// Runs a tool: parses its arguments, does `work`, and turns the result into an exit status.
@@ -31,6 +33,7 @@ pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Res
             complain(tool, &why);
             ExitCode::from(1)
         }
+        Ok(Outcome::Signal(status)) => ExitCode::from(status),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(tool, &describe(&error));

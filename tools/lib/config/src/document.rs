@@ -46,11 +46,15 @@ impl Document {
         Ok(Self { root, warnings: self.warnings.clone() })
     }
 
-    /// The document without the group or key at its top level, if it has it.
-    pub fn without(&self, key: &str) -> Self {
+    /// The document without the entry at a dotted `path`, if it has it.
+    pub fn without(&self, path: &str) -> Self {
         let mut rest = self.clone();
-        if let Value::Map(map) = &mut rest.root.value {
-            map.shift_remove(key);
+        let keys = split_key(path);
+        if let Some((last, parents)) = keys.split_last() {
+            let parent = parents.iter().try_fold(&mut rest.root, |node, key| node.child_mut(key));
+            if let Some(Value::Map(map)) = parent.map(|node| &mut node.value) {
+                map.shift_remove(*last);
+            }
         }
         rest
     }

@@ -133,18 +133,18 @@ fn choose(variable: Option<&std::ffi::OsStr>) -> Result<Isa, IsaError> {
 /// functions, which the compiler may leave outside, compiled for the baseline. An instruction set that
 /// the processor lacks runs as the baseline.
 macro_rules! dispatch {
-    ($(#[$doc:meta])* fn $name:ident<$t:ident: $bound:ident>($($arg:ident: $type:ty),* $(,)?) => $kernel:ident) => {
+    ($(#[$doc:meta])* fn $name:ident$(<$t:ident: $bound:ident>)?($($arg:ident: $type:ty),* $(,)?) => $kernel:ident) => {
         $(#[$doc])*
         #[allow(unsafe_code, reason = "calling a function compiled for an instruction set that was checked")]
-        pub(crate) fn $name<$t: $bound>(isa: $crate::isa::Isa, $($arg: $type),*) {
+        pub(crate) fn $name$(<$t: $bound>)?(isa: $crate::isa::Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2")]
-            fn avx2<$t: $bound>($($arg: $type),*) {
+            fn avx2$(<$t: $bound>)?($($arg: $type),*) {
                 $kernel($($arg),*);
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
-            fn avx512<$t: $bound>($($arg: $type),*) {
+            fn avx512$(<$t: $bound>)?($($arg: $type),*) {
                 $kernel($($arg),*);
             }
             match isa {

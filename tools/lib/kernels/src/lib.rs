@@ -6,6 +6,7 @@
 pub mod matmul;
 pub mod metrics;
 pub mod random;
+pub mod update;
 
 mod entropy;
 mod isa;

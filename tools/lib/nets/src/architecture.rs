@@ -28,6 +28,19 @@ pub enum Activation {
     Sigmoid,
 }
 
+/// What makes predictions of a network's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputActivation {
+    /// Nothing: outputs are predictions.
+    #[default]
+    Identity,
+    /// Outputs are logits of classes that exclude each other.
+    Softmax,
+    /// Each output is a logit of its own.
+    Sigmoid,
+}
+
 impl Architecture {
     /// For each layer, its input and output width.
     pub fn layers(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
@@ -42,8 +55,9 @@ impl Activation {
     pub fn apply(self, values: &mut [f32]) {
         match self {
             Self::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
-            Self::Tanh => values.iter_mut().for_each(|x| *x = x.tanh()),
-            Self::Sigmoid => values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
+            // libm's functions, in plain Rust: the system's differ in the last bit from one to another.
+            Self::Tanh => values.iter_mut().for_each(|x| *x = libm::tanhf(*x)),
+            Self::Sigmoid => values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + libm::expf(-*x))),
         }
     }
 

@@ -1,6 +1,6 @@
-//! A trained model in one safetensors file.
+//! A trained model, and a training run's state, in one safetensors file.
 
-use crate::{Architecture, Error, Layout, Parameters, Result, Scaling};
+use crate::{Architecture, Error, Layout, OutputActivation, Parameters, Result, Scaling};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::HashMap, path::Path};
@@ -14,8 +14,11 @@ pub struct Task {
     pub input_shape: Vec<usize>,
     /// The field that the model learned to predict.
     pub target_field: String,
-    /// Shape of its value in one row.
+    /// Shape of a prediction of it in one row.
     pub target_shape: Vec<usize>,
+    /// What makes a prediction of the network's outputs.
+    #[serde(default)]
+    pub output_activation: OutputActivation,
 }
 
 /// A network with its numbers and what they are for.
@@ -31,6 +34,17 @@ pub struct Model {
     pub parameters: Parameters,
 }
 
+/// A model in training, with what is needed to go on as if it had never stopped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The model at that moment. A checkpoint file can be read as a model file.
+    pub model: Model,
+    /// Buffers as long as the parameters: what the optimizer remembers, averages.
+    pub buffers: Vec<(String, Vec<f32>)>,
+    /// Where the run stands, in the trainer's terms.
+    pub progress: serde_json::Value,
+}
+
 /// The one key of the file's metadata. One, because the order of several is not defined.
 const METADATA_KEY: &str = "pipegrad";
 
@@ -39,7 +53,44 @@ const METADATA_KEY: &str = "pipegrad";
 struct Metadata {
     architecture: Architecture,
     task: Task,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    progress: Option<serde_json::Value>,
 }
+
+impl Checkpoint {
+    /// The checkpoint as a safetensors file: the model's tensors, and the buffers by name. The same
+    /// checkpoint gives the same bytes.
+    ///
+    /// # Errors
+    /// When safetensors refuses.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        serialize(&self.model, &self.buffers, Some(&self.progress))
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no safetensors file, or holds a model but no training run.
+    pub fn read(path: &Path) -> Result<Self> {
+        let (name, bytes) = read(path)?;
+        Self::from_safetensors(&bytes).map_err(|problem| Error::Checkpoint { path: name, problem })
+    }
+
+    fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, String> {
+        let (Metadata { architecture, task, progress }, tensors) = deserialize(bytes)?;
+        let progress = progress.ok_or("a model without the state of its training; resume from a checkpoint")?;
+        let model = model(architecture, task, &tensors)?;
+        let length = model.parameters.values.len();
+        let mut names: Vec<_> = tensors.names().into_iter().filter(|name| name.starts_with(BUFFER)).collect();
+        names.sort_unstable();
+        let buffers =
+            names.into_iter().map(|name| Ok((name[BUFFER.len()..].to_owned(), tensor(&tensors, name, &[length])?)));
+        Ok(Self { buffers: buffers.collect::<std::result::Result<_, String>>()?, model, progress })
+    }
+}
+
+/// What the names of buffers begin with.
+const BUFFER: &str = "state.";
 
 impl Model {
     /// The model as a safetensors file: `layers.<i>.weight`, `layers.<i>.bias`, and `input.mean` and
@@ -48,31 +99,7 @@ impl Model {
     /// # Errors
     /// When safetensors refuses.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
-        let mut tensors = Vec::new();
-        if let Some(scaling) = &self.scaling {
-            tensors.push(("input.mean".to_string(), vec![scaling.mean.len()], scaling.mean.as_slice()));
-            tensors.push(("input.scale".to_string(), vec![scaling.scale.len()], scaling.scale.as_slice()));
-        }
-        for (i, (layer, weight, bias)) in self.parameters.layers().enumerate() {
-            tensors.push((format!("layers.{i}.weight"), vec![layer.outputs, layer.inputs], weight));
-            tensors.push((format!("layers.{i}.bias"), vec![layer.outputs], bias));
-        }
-        let bytes: Vec<_> = tensors
-            .iter()
-            .map(|(name, shape, values)| {
-                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                (name, shape.clone(), bytes)
-            })
-            .collect();
-        let mut views = Vec::new();
-        for (name, shape, bytes) in &bytes {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| checkpoint("the model", e))?;
-            views.push((name.as_str(), view));
-        }
-        let metadata = Metadata { architecture: self.architecture.clone(), task: self.task.clone() };
-        let metadata = serde_json::to_string(&metadata).map_err(|e| checkpoint("the model", e))?;
-        let metadata = HashMap::from([(METADATA_KEY.to_string(), metadata)]);
-        safetensors::serialize(views, Some(metadata)).map_err(|e| checkpoint("the model", e))
+        serialize(self, &[], None)
     }
 
     /// Reads the file at `path`.
@@ -80,8 +107,7 @@ impl Model {
     /// # Errors
     /// When it cannot be read, is no safetensors file, or holds another kind of model.
     pub fn read(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: name.clone(), source })?;
+        let (name, bytes) = read(path)?;
         Self::from_safetensors(&bytes).map_err(|problem| Error::Checkpoint { path: name, problem })
     }
 
@@ -90,29 +116,73 @@ impl Model {
     /// # Errors
     /// One line: no safetensors file, or another kind of model.
     pub fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| format!("no safetensors file: {e}"))?;
-        let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
-        let metadata = metadata.ok_or("no model of this kind: its metadata has no \"pipegrad\"")?;
-        let Metadata { architecture, task } =
-            serde_json::from_str(metadata).map_err(|e| format!("damaged metadata: {e}"))?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| format!("no safetensors file: {e}"))?;
-        let read = |name: &str, shape: &[usize]| tensor(&tensors, name, shape);
-
-        let scaling = match tensors.tensor("input.mean") {
-            Ok(_) => Some(Scaling {
-                mean: read("input.mean", &[architecture.inputs])?,
-                scale: read("input.scale", &[architecture.inputs])?,
-            }),
-            Err(_) => None,
-        };
-        let mut values = Vec::new();
-        for (i, (inputs, outputs)) in architecture.layers().enumerate() {
-            values.extend(read(&format!("layers.{i}.weight"), &[outputs, inputs])?);
-            values.extend(read(&format!("layers.{i}.bias"), &[outputs])?);
-        }
-        let parameters = Parameters { layout: Layout::new(&architecture), values };
-        Ok(Self { architecture, task, scaling, parameters })
+        let (metadata, tensors) = deserialize(bytes)?;
+        model(metadata.architecture, metadata.task, &tensors)
     }
+}
+
+/// The name of a file for errors, and its bytes.
+fn read(path: &Path) -> Result<(String, Vec<u8>)> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: name.clone(), source })?;
+    Ok((name, bytes))
+}
+
+fn serialize(model: &Model, buffers: &[(String, Vec<f32>)], progress: Option<&serde_json::Value>) -> Result<Vec<u8>> {
+    let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
+    if let Some(scaling) = &model.scaling {
+        tensors.push(("input.mean".into(), vec![scaling.mean.len()], &scaling.mean));
+        tensors.push(("input.scale".into(), vec![scaling.scale.len()], &scaling.scale));
+    }
+    for tensor in model.parameters.layout.tensors() {
+        tensors.push((tensor.name, tensor.shape, &model.parameters.values[tensor.range]));
+    }
+    for (name, values) in buffers {
+        tensors.push((format!("{BUFFER}{name}"), vec![values.len()], values));
+    }
+    let bytes: Vec<_> = tensors
+        .into_iter()
+        .map(|(name, shape, values)| {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            (name, shape, bytes)
+        })
+        .collect();
+    let mut views = Vec::new();
+    for (name, shape, bytes) in &bytes {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| checkpoint("the model", e))?;
+        views.push((name.as_str(), view));
+    }
+    let (architecture, task) = (model.architecture.clone(), model.task.clone());
+    let metadata = Metadata { architecture, task, progress: progress.cloned() };
+    let metadata = serde_json::to_string(&metadata).map_err(|e| checkpoint("the model", e))?;
+    let metadata = HashMap::from([(METADATA_KEY.to_string(), metadata)]);
+    safetensors::serialize(views, Some(metadata)).map_err(|e| checkpoint("the model", e))
+}
+
+fn deserialize(bytes: &[u8]) -> std::result::Result<(Metadata, SafeTensors<'_>), String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| format!("no safetensors file: {e}"))?;
+    let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
+    let metadata = metadata.ok_or("no model of this kind: its metadata has no \"pipegrad\"")?;
+    let metadata = serde_json::from_str(metadata).map_err(|e| format!("damaged metadata: {e}"))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| format!("no safetensors file: {e}"))?;
+    Ok((metadata, tensors))
+}
+
+fn model(architecture: Architecture, task: Task, tensors: &SafeTensors<'_>) -> std::result::Result<Model, String> {
+    let inputs = architecture.inputs;
+    let scaling = match tensors.tensor("input.mean") {
+        Ok(_) => Some(Scaling {
+            mean: tensor(tensors, "input.mean", &[inputs])?,
+            scale: tensor(tensors, "input.scale", &[inputs])?,
+        }),
+        Err(_) => None,
+    };
+    let layout = Layout::new(&architecture);
+    let mut values = Vec::new();
+    for one in layout.tensors() {
+        values.extend(tensor(tensors, &one.name, &one.shape)?);
+    }
+    Ok(Model { architecture, task, scaling, parameters: Parameters { layout, values } })
 }
 
 fn tensor(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> std::result::Result<Vec<f32>, String> {

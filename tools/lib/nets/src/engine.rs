@@ -1,26 +1,29 @@
-//! What trains a network.
+//! What computes a network and its gradients.
 
 use crate::{Parameters, Result};
 
-/// One way of training: forward, loss, backward and optimizer.
+/// Rows that a network learns from.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// `[rows, inputs]`, scaled.
+    pub inputs: &'a [f32],
+    /// `[rows, outputs]`; for [`Loss::CrossEntropy`](crate::Loss::CrossEntropy) also `[rows]`, the classes.
+    pub targets: &'a [f32],
+}
+
+/// One way of computing a network, its loss and its gradients. The parameters are the caller's.
 pub trait Engine {
-    /// One optimizer step on a batch; returns its loss before the step, the mean squared error.
-    ///
-    /// `inputs` is `[rows, inputs]`, scaled; `targets` is `[rows, outputs]`.
+    /// Overwrites `gradients`, laid out as the parameters are, with those of the batch's mean loss,
+    /// and returns that loss.
     ///
     /// # Errors
     /// When the backend refuses.
-    fn step(&mut self, inputs: &[f32], targets: &[f32]) -> Result<f64>;
+    fn gradients(&mut self, parameters: &Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64>;
 
-    /// The network's output `[rows, outputs]` for scaled `inputs` `[rows, inputs]`.
+    /// The network's output `[rows, outputs]` for scaled `inputs` `[rows, inputs]`: logits, where the
+    /// loss takes logits.
     ///
     /// # Errors
     /// When the backend refuses.
-    fn predict(&mut self, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()>;
-
-    /// The parameters as they are now.
-    ///
-    /// # Errors
-    /// When the backend refuses.
-    fn parameters(&self) -> Result<Parameters>;
+    fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()>;
 }

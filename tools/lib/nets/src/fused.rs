@@ -1,48 +1,105 @@
-//! The fast training step of an MLP: preallocated buffers, no graph.
+//! The fast way to an MLP's gradients: preallocated buffers, no graph.
 
-use crate::{Adam, AdamOptions, Architecture, Engine, Parameters, Result};
+use crate::{Activation, Architecture, Batch, Engine, Loss, Parameters, Result};
 use kernels::matmul::{Matrix, matmul};
+use rayon::prelude::*;
 
-/// Forward, loss, backward and Adam on one thread, in buffers that are allocated once.
+/// Rows that one thread takes at least: below, waking another costs more than it saves.
+const PART_ROWS: usize = 256;
+/// Parts that a batch is cut into at most: each holds gradients of its own.
+const MAX_PARTS: usize = 16;
+
+/// Forward, loss and backward in buffers that are allocated once.
 ///
-/// Two threads do not pay at these sizes: a step takes tens of microseconds.
+/// A batch is cut into parts by its size alone, and their gradients are summed in order: the same
+/// bits for any number of threads.
 pub struct FusedMlp {
     architecture: Architecture,
-    parameters: Parameters,
-    gradients: Vec<f32>,
-    optimizer: Adam,
+    loss: Loss,
+    parts: Vec<Part>,
+}
+
+/// What one thread works in.
+#[derive(Default)]
+struct Part {
     /// For each layer, its output after the activation: `[rows, outputs]`.
     activations: Vec<Vec<f32>>,
     /// The loss's gradient with respect to a layer's output, and to its input: `[rows, width]`.
     delta: Vec<f32>,
     delta_input: Vec<f32>,
+    /// Of this part's share in the loss; laid out as the parameters are.
+    gradients: Vec<f32>,
+    loss: f64,
 }
 
 impl FusedMlp {
-    /// Starts from `parameters`.
-    pub fn new(architecture: &Architecture, parameters: Parameters, optimizer: AdamOptions) -> Self {
-        let count = parameters.values.len();
-        Self {
-            architecture: architecture.clone(),
-            gradients: vec![0.0; count],
-            optimizer: Adam::new(optimizer, count),
-            activations: vec![Vec::new(); parameters.layout.layers().len()],
-            parameters,
-            delta: Vec::new(),
-            delta_input: Vec::new(),
+    /// An engine for networks of this architecture.
+    pub fn new(architecture: &Architecture, loss: Loss) -> Self {
+        Self { architecture: architecture.clone(), loss, parts: Vec::new() }
+    }
+
+    /// Rows of each part of a batch; the last may have fewer. Makes room for as many parts.
+    fn part_rows(&mut self, rows: usize) -> usize {
+        let count = rows.div_ceil(PART_ROWS).clamp(1, MAX_PARTS);
+        let part_rows = rows.div_ceil(count).max(1);
+        let count = rows.div_ceil(part_rows);
+        if self.parts.len() < count {
+            self.parts.resize_with(count, Part::default);
         }
+        part_rows
+    }
+}
+
+impl Engine for FusedMlp {
+    fn gradients(&mut self, parameters: &Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
+        let rows = batch.inputs.len() / self.architecture.inputs;
+        let part_rows = self.part_rows(rows);
+        let (activation, loss, width) = (self.architecture.activation, self.loss, self.architecture.outputs);
+        let target_width = batch.targets.len() / rows;
+        let work = |part: &mut Part, inputs: &[f32], targets: &[f32]| {
+            part.gradients.resize(gradients.len(), 0.0);
+            part.forward(parameters, activation, inputs);
+            let Part { activations, delta, .. } = part;
+            part.loss = loss.add(outputs(activations), targets, width, rows, delta);
+            part.backward(parameters, activation, inputs);
+        };
+        let inputs = batch.inputs.chunks(part_rows * self.architecture.inputs);
+        let targets = batch.targets.chunks(part_rows * target_width);
+        let count = inputs.len();
+        let mut jobs: Vec<_> = self.parts.iter_mut().zip(inputs).zip(targets).collect();
+        if count == 1 || rayon::current_num_threads() == 1 {
+            jobs.iter_mut().for_each(|((part, inputs), targets)| work(part, inputs, targets));
+        } else {
+            jobs.par_iter_mut().for_each(|((part, inputs), targets)| work(part, inputs, targets));
+        }
+        let parts = &self.parts[..count];
+        gradients.copy_from_slice(&parts[0].gradients);
+        for part in &parts[1..] {
+            gradients.iter_mut().zip(&part.gradients).for_each(|(sum, gradient)| *sum += gradient);
+        }
+        Ok(parts.iter().map(|part| part.loss).sum())
     }
 
-    /// The gradients of the last step, laid out as the parameters are.
-    pub fn gradients(&self) -> &[f32] {
-        &self.gradients
+    fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()> {
+        let (width, activation) = (self.architecture.inputs, self.architecture.activation);
+        let part_rows = self.part_rows(inputs.len() / width);
+        outputs.clear();
+        for inputs in inputs.chunks(part_rows * width) {
+            self.parts[0].forward(parameters, activation, inputs);
+            outputs.extend_from_slice(self::outputs(&self.parts[0].activations));
+        }
+        Ok(())
     }
+}
 
+impl Part {
     /// Fills `activations` from `inputs` `[rows, inputs]`.
-    fn forward(&mut self, inputs: &[f32]) {
-        let rows = inputs.len() / self.architecture.inputs;
-        let last = self.activations.len() - 1;
-        for (i, (layer, weight, bias)) in self.parameters.layers().enumerate() {
+    fn forward(&mut self, parameters: &Parameters, activation: Activation, inputs: &[f32]) {
+        let layers = parameters.layout.layers();
+        let rows = inputs.len() / layers[0].inputs;
+        self.activations.resize(layers.len(), Vec::new());
+        let last = layers.len() - 1;
+        for (i, (layer, weight, bias)) in parameters.layers().enumerate() {
             let (before, rest) = self.activations.split_at_mut(i);
             let input = before.last().map_or(inputs, Vec::as_slice); // [rows, layer.inputs]
             let output = &mut rest[0]; // [rows, layer.outputs]
@@ -51,65 +108,35 @@ impl FusedMlp {
             let weight = Matrix::new(weight, layer.outputs, layer.inputs);
             matmul(Matrix::new(input, rows, layer.inputs), weight.transposed(), output, true);
             if i < last {
-                self.architecture.activation.apply(output);
+                activation.apply(output);
             }
         }
     }
 
-    /// The loss of the last forward pass; leaves its gradient with respect to the output in `delta`.
-    fn loss(&mut self, targets: &[f32]) -> f64 {
-        let outputs = &self.activations[self.activations.len() - 1];
-        let count = targets.len() as f64;
-        let scale = (2.0 / count) as f32;
-        let mut squares = 0.0;
-        self.delta.clear();
-        self.delta.extend(outputs.iter().zip(targets).map(|(output, target)| {
-            let error = output - target;
-            squares += f64::from(error) * f64::from(error);
-            scale * error
-        }));
-        squares / count
-    }
-
-    /// Fills `gradients`, from the last layer to the first.
-    fn backward(&mut self, inputs: &[f32]) {
-        let rows = inputs.len() / self.architecture.inputs;
-        for (i, layer) in self.parameters.layout.layers().iter().enumerate().rev() {
+    /// Fills `gradients` from `delta`, from the last layer to the first.
+    fn backward(&mut self, parameters: &Parameters, activation: Activation, inputs: &[f32]) {
+        let layers = parameters.layout.layers();
+        let rows = inputs.len() / layers[0].inputs;
+        for (i, layer) in layers.iter().enumerate().rev() {
             let input = if i == 0 { inputs } else { &self.activations[i - 1] };
             let delta = Matrix::new(&self.delta, rows, layer.outputs);
             let weight_gradient = &mut self.gradients[layer.weight.clone()]; // [outputs, inputs]
             matmul(delta.transposed(), Matrix::new(input, rows, layer.inputs), weight_gradient, false);
             sum_rows(&self.delta, &mut self.gradients[layer.bias.clone()]);
             if i > 0 {
-                let weight = Matrix::new(&self.parameters.values[layer.weight.clone()], layer.outputs, layer.inputs);
+                let weight = Matrix::new(&parameters.values[layer.weight.clone()], layer.outputs, layer.inputs);
                 self.delta_input.resize(rows * layer.inputs, 0.0);
                 matmul(delta, weight, &mut self.delta_input, false);
-                self.architecture.activation.backward(input, &mut self.delta_input);
+                activation.backward(input, &mut self.delta_input);
                 std::mem::swap(&mut self.delta, &mut self.delta_input);
             }
         }
     }
 }
 
-impl Engine for FusedMlp {
-    fn step(&mut self, inputs: &[f32], targets: &[f32]) -> Result<f64> {
-        self.forward(inputs);
-        let loss = self.loss(targets);
-        self.backward(inputs);
-        self.optimizer.step(&mut self.parameters.values, &self.gradients);
-        Ok(loss)
-    }
-
-    fn predict(&mut self, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()> {
-        self.forward(inputs);
-        outputs.clear();
-        outputs.extend_from_slice(&self.activations[self.activations.len() - 1]);
-        Ok(())
-    }
-
-    fn parameters(&self) -> Result<Parameters> {
-        Ok(self.parameters.clone())
-    }
+/// What the last forward pass gave: `[rows, outputs]`.
+fn outputs(activations: &[Vec<f32>]) -> &[f32] {
+    activations.last().map_or(&[], Vec::as_slice)
 }
 
 /// The sum over rows of `matrix` `[rows, sums.len()]`.

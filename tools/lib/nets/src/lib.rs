@@ -1,29 +1,35 @@
 //! Architectures, their parameters and how they learn.
 //!
 //! A [`Model`] is an [`Architecture`] with [`Parameters`]: plain data that is saved, loaded and
-//! exported. [`Mlp`] is the same model as a candle module, which evaluates it with candle. Training
-//! goes through an [`Engine`]: [`FusedMlp`] is the fast one, [`AutogradMlp`] takes its gradients
-//! from candle's autograd and is the reference that the fast one is tested against.
+//! exported. [`Mlp`] is the same model as a candle module, which evaluates it with candle. An
+//! [`Engine`] computes the gradients of a [`Loss`]: [`FusedMlp`] is the fast one, [`AutogradMlp`] has
+//! candle derive them and is the reference that the fast one is tested against. An [`Optimizer`]
+//! then moves the parameters, at the learning rate of a [`Schedule`].
 
-mod adam;
 mod architecture;
 mod autograd;
 mod checkpoint;
 mod engine;
 mod fused;
+pub mod gradients;
+mod loss;
 mod mlp;
+mod optimizer;
 mod parameters;
 mod scaling;
+mod schedule;
 
-pub use adam::{Adam, AdamOptions};
-pub use architecture::{Activation, Architecture};
+pub use architecture::{Activation, Architecture, OutputActivation};
 pub use autograd::AutogradMlp;
-pub use checkpoint::{Model, Task};
-pub use engine::Engine;
+pub use checkpoint::{Checkpoint, Model, Task};
+pub use engine::{Batch, Engine};
 pub use fused::FusedMlp;
+pub use loss::Loss;
 pub use mlp::Mlp;
-pub use parameters::{LayerLayout, Layout, Parameters};
+pub use optimizer::{Optimizer, Rule};
+pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
 pub use scaling::Scaling;
+pub use schedule::{Mode, Plateau, PlateauOptions, Schedule};
 
 /// What can go wrong with a model. Displays as one line.
 #[derive(Debug, thiserror::Error)]

@@ -1,14 +1,15 @@
 //! The network as a candle module.
 
-use crate::{Activation, Model, Result};
-use candle_core::{Device, Module, Tensor};
+use crate::{Activation, Model, OutputActivation, Result};
+use candle_core::{D, Device, Module, Tensor};
 use candle_nn::Linear;
 
-/// A model as a candle [`Module`]: raw inputs `[rows, inputs]` to outputs `[rows, outputs]`.
+/// A model as a candle [`Module`]: raw inputs `[rows, inputs]` to predictions `[rows, outputs]`.
 pub struct Mlp {
     scaling: Option<(Tensor, Tensor)>,
     layers: Vec<Linear>,
     activation: Activation,
+    output_activation: OutputActivation,
 }
 
 impl Mlp {
@@ -27,7 +28,12 @@ impl Mlp {
             let weight = vector(weight)?.reshape((layer.outputs, layer.inputs))?;
             layers.push(Linear::new(weight, Some(vector(bias)?)));
         }
-        Ok(Self { scaling, layers, activation: model.architecture.activation })
+        Ok(Self {
+            scaling,
+            layers,
+            activation: model.architecture.activation,
+            output_activation: model.task.output_activation,
+        })
     }
 }
 
@@ -43,7 +49,11 @@ impl Module for Mlp {
                 x = activate(self.activation, &x)?;
             }
         }
-        Ok(x)
+        match self.output_activation {
+            OutputActivation::Identity => Ok(x),
+            OutputActivation::Softmax => candle_nn::ops::softmax(&x, D::Minus1),
+            OutputActivation::Sigmoid => candle_nn::ops::sigmoid(&x),
+        }
     }
 }
 

@@ -2,12 +2,38 @@
 
 use crate::{Activation, Architecture};
 use kernels::random::Random;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Where each layer's weight and bias stand within the flat buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     layers: Vec<LayerLayout>,
+}
+
+/// What a parameter is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParameterKind {
+    /// A factor of a layer's input.
+    Weight,
+    /// What a layer adds.
+    Bias,
+    /// Scale or shift of a normalisation.
+    Norm,
+}
+
+/// A tensor of parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorLayout {
+    /// Its name in files: `layers.0.weight`.
+    pub name: String,
+    /// What it is for.
+    pub kind: ParameterKind,
+    /// Its shape, row-major.
+    pub shape: Vec<usize>,
+    /// Where its numbers stand.
+    pub range: Range<usize>,
 }
 
 /// One linear layer: `output = input · weightᵀ + bias`.
@@ -43,6 +69,23 @@ impl Layout {
     /// The layers, first to last.
     pub fn layers(&self) -> &[LayerLayout] {
         &self.layers
+    }
+
+    /// All tensors, in the order of the flat buffer.
+    pub fn tensors(&self) -> Vec<TensorLayout> {
+        let tensors = self.layers.iter().enumerate().flat_map(|(i, layer)| {
+            let tensor = |part: &str, kind, shape: &[usize], range: &Range<usize>| TensorLayout {
+                name: format!("layers.{i}.{part}"),
+                kind,
+                shape: shape.to_vec(),
+                range: range.clone(),
+            };
+            [
+                tensor("weight", ParameterKind::Weight, &[layer.outputs, layer.inputs], &layer.weight),
+                tensor("bias", ParameterKind::Bias, &[layer.outputs], &layer.bias),
+            ]
+        });
+        tensors.collect()
     }
 
     /// Number of parameters.

@@ -5,10 +5,9 @@
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
 use nets::{
-    Activation, AdamOptions, Architecture, AutogradMlp, Engine, FusedMlp, Mlp, Model, Parameters, Scaling, Task,
+    Activation, Architecture, AutogradMlp, Batch, Checkpoint, Engine, FusedMlp, Loss, Mlp, Model, OutputActivation,
+    Parameters, Scaling, Task,
 };
-
-const ADAM: AdamOptions = AdamOptions { learning_rate: 1e-2, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 1e-3 };
 
 fn architectures() -> impl Iterator<Item = Architecture> {
     let activations = [Activation::Relu, Activation::Tanh, Activation::Sigmoid];
@@ -29,32 +28,87 @@ fn assert_close(ours: &[f32], reference: &[f32], tolerance: f32, what: &str) {
     }
 }
 
+const LOSSES: [Loss; 6] = [
+    Loss::Mse,
+    Loss::Mae,
+    Loss::Huber { delta: 0.7 },
+    Loss::CrossEntropy { label_smoothing: 0.0 },
+    Loss::CrossEntropy { label_smoothing: 0.1 },
+    Loss::BinaryCrossEntropy,
+];
+
+/// Targets that make sense to the loss: numbers, classes or probabilities.
+fn targets(random: &mut Random, loss: Loss, rows: usize, width: usize) -> Vec<f32> {
+    match loss {
+        Loss::CrossEntropy { .. } if width > 1 => (0..rows).map(|_| random.index(width) as f32).collect(),
+        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => {
+            (0..rows * width).map(|_| random.uniform() as f32).collect()
+        }
+        _ => normals(random, rows * width),
+    }
+}
+
 #[test]
 fn gradients_and_losses_agree_with_autograd() {
-    for architecture in architectures() {
+    for (architecture, loss) in architectures().flat_map(|a| LOSSES.map(|loss| (a.clone(), loss))) {
         let mut random = Random::new(7, 0);
         let mut start = Parameters::random(&architecture, &mut random);
         // With biases of 0 a dead layer gives exactly 0 to the next, where candle takes the ReLU's
         // slope for 1, and we, as PyTorch does, for 0.
         start.values.iter_mut().for_each(|value| *value += 0.1 * random.normal() as f32);
-        let mut fused = FusedMlp::new(&architecture, start.clone(), ADAM);
-        let mut autograd = AutogradMlp::new(&architecture, start, ADAM).unwrap();
-        // The last batch is smaller, as at the end of an epoch.
-        for rows in [33, 33, 5] {
+        let mut fused = FusedMlp::new(&architecture, loss);
+        let mut autograd = AutogradMlp::new(&architecture, loss);
+        let mut ours = vec![0.0; start.values.len()];
+        let mut theirs = ours.clone();
+        // The last batch is smaller, as at the end of an epoch; one is cut into parts.
+        for rows in [33, 700, 5] {
             let inputs = normals(&mut random, rows * architecture.inputs);
-            let targets = normals(&mut random, rows * architecture.outputs);
-            let losses = (fused.step(&inputs, &targets).unwrap(), autograd.step(&inputs, &targets).unwrap());
-            assert!((losses.0 - losses.1).abs() <= 1e-5 * losses.1.max(1.0), "{architecture:?}: {losses:?}");
-            assert_close(
-                fused.gradients(),
-                autograd.gradients(),
-                2e-5,
-                &format!("gradient of {architecture:?}, {rows} rows"),
+            let targets = targets(&mut random, loss, rows, architecture.outputs);
+            let batch = Batch { inputs: &inputs, targets: &targets };
+            let losses = (
+                fused.gradients(&start, batch, &mut ours).unwrap(),
+                autograd.gradients(&start, batch, &mut theirs).unwrap(),
             );
+            let what = format!("{architecture:?}, {loss:?}, {rows} rows");
+            assert!((losses.0 - losses.1).abs() <= 1e-5 * losses.1.max(1.0), "{what}: {losses:?}");
+            assert_close(&ours, &theirs, 5e-5, &format!("gradient of {what}"));
         }
-        let (ours, theirs) = (fused.parameters().unwrap(), autograd.parameters().unwrap());
-        assert_close(&ours.values, &theirs.values, 1e-4, "parameters");
     }
+}
+
+#[test]
+fn soft_targets_are_probabilities_of_classes() {
+    let architecture = Architecture { inputs: 3, hidden: vec![4], outputs: 5, activation: Activation::Tanh };
+    let mut random = Random::new(5, 0);
+    let start = Parameters::random(&architecture, &mut random);
+    let inputs = normals(&mut random, 9 * 3);
+    let classes: Vec<f32> = (0..9).map(|i| (i % 5) as f32).collect();
+    let one_hot: Vec<f32> = (0..45).map(|i| f32::from(u8::from(i / 5 % 5 == i % 5))).collect();
+    let loss = Loss::CrossEntropy { label_smoothing: 0.2 };
+    let run = |targets: &[f32]| {
+        let mut gradients = vec![0.0; start.values.len()];
+        let batch = Batch { inputs: &inputs, targets };
+        let loss = FusedMlp::new(&architecture, loss).gradients(&start, batch, &mut gradients).unwrap();
+        (loss.to_bits(), gradients)
+    };
+    assert_eq!(run(&classes), run(&one_hot));
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let architecture = Architecture { inputs: 6, hidden: vec![16], outputs: 2, activation: Activation::Relu };
+    let mut random = Random::new(2, 0);
+    let start = Parameters::random(&architecture, &mut random);
+    let (inputs, targets) = (normals(&mut random, 3000 * 6), normals(&mut random, 3000 * 2));
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut gradients = vec![0.0; start.values.len()];
+        let batch = Batch { inputs: &inputs, targets: &targets };
+        let loss = pool.install(|| FusedMlp::new(&architecture, Loss::Mse).gradients(&start, batch, &mut gradients));
+        (loss.unwrap().to_bits(), gradients.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
+    };
+    assert_eq!(run(1), run(2));
+    assert_eq!(run(1), run(7));
 }
 
 #[test]
@@ -63,18 +117,19 @@ fn gradients_agree_with_finite_differences() {
     let mut random = Random::new(1, 0);
     let start = Parameters::random(&architecture, &mut random);
     let (inputs, targets) = (normals(&mut random, 12), normals(&mut random, 8));
-    let loss = |parameters: &Parameters| {
-        FusedMlp::new(&architecture, parameters.clone(), ADAM).step(&inputs, &targets).unwrap()
-    };
-    let mut fused = FusedMlp::new(&architecture, start.clone(), ADAM);
-    fused.step(&inputs, &targets).unwrap();
+    let batch = Batch { inputs: &inputs, targets: &targets };
+    let mut engine = FusedMlp::new(&architecture, Loss::Mse);
+    let mut gradients = vec![0.0; start.values.len()];
+    engine.gradients(&start, batch, &mut gradients).unwrap();
+    let mut unused = gradients.clone();
+    let mut loss = |parameters: &Parameters| engine.gradients(parameters, batch, &mut unused).unwrap();
     for i in 0..start.values.len() {
         const H: f32 = 1e-2;
         let (mut above, mut below) = (start.clone(), start.clone());
         above.values[i] += H;
         below.values[i] -= H;
         let slope = (loss(&above) - loss(&below)) / f64::from(2.0 * H);
-        let gradient = f64::from(fused.gradients()[i]);
+        let gradient = f64::from(gradients[i]);
         assert!((slope - gradient).abs() < 1e-3, "parameter {i}: {slope} and {gradient}");
     }
 }
@@ -90,6 +145,7 @@ fn a_model_survives_its_file_and_candle_computes_the_same() {
                 input_shape: vec![architecture.inputs],
                 target_field: "entropy".into(),
                 target_shape: vec![architecture.outputs],
+                output_activation: OutputActivation::Identity,
             },
             scaling: Some(Scaling::standard(&rows, architecture.inputs)),
             parameters: Parameters::random(&architecture, &mut random),
@@ -105,7 +161,7 @@ fn a_model_survives_its_file_and_candle_computes_the_same() {
         let mut scaled = rows.clone();
         model.scaling.as_ref().unwrap().apply(&mut scaled);
         let mut fused = Vec::new();
-        FusedMlp::new(&model.architecture, model.parameters.clone(), ADAM).predict(&scaled, &mut fused).unwrap();
+        FusedMlp::new(&model.architecture, Loss::Mse).predict(&model.parameters, &scaled, &mut fused).unwrap();
         assert_close(&fused, &candle, 1e-5, "output");
     }
 }
@@ -113,7 +169,13 @@ fn a_model_survives_its_file_and_candle_computes_the_same() {
 #[test]
 fn damaged_model_files_are_refused_in_one_line() {
     let architecture = Architecture { inputs: 2, hidden: vec![], outputs: 1, activation: Activation::Relu };
-    let task = Task { input_field: "x".into(), input_shape: vec![2], target_field: "y".into(), target_shape: vec![] };
+    let task = Task {
+        input_field: "x".into(),
+        input_shape: vec![2],
+        target_field: "y".into(),
+        target_shape: vec![],
+        output_activation: OutputActivation::Softmax,
+    };
     let parameters = Parameters::random(&architecture, &mut Random::new(0, 0));
     let bytes = Model { architecture, task, scaling: None, parameters }.to_safetensors().unwrap();
     for length in 0..bytes.len() {
@@ -121,4 +183,28 @@ fn damaged_model_files_are_refused_in_one_line() {
         assert!(!problem.contains('\n'), "{problem}");
     }
     assert!(Model::from_safetensors(b"garbage garbage garbage").is_err());
+}
+
+#[test]
+fn a_checkpoint_is_a_model_with_the_state_of_its_training() {
+    let architecture = Architecture { inputs: 2, hidden: vec![3], outputs: 1, activation: Activation::Relu };
+    let task = Task {
+        input_field: "x".into(),
+        input_shape: vec![2],
+        target_field: "y".into(),
+        target_shape: vec![],
+        output_activation: OutputActivation::Identity,
+    };
+    let parameters = Parameters::random(&architecture, &mut Random::new(0, 0));
+    let buffers = vec![("a".to_owned(), vec![1.5; parameters.values.len()])];
+    let model = Model { architecture, task, scaling: None, parameters };
+    let checkpoint = Checkpoint { model: model.clone(), buffers, progress: serde_json::json!({ "steps": 3 }) };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.safetensors");
+    std::fs::write(&path, checkpoint.to_safetensors().unwrap()).unwrap();
+    assert_eq!(Checkpoint::read(&path).unwrap(), checkpoint);
+    assert_eq!(Model::read(&path).unwrap(), model);
+    std::fs::write(&path, model.to_safetensors().unwrap()).unwrap();
+    let error = Checkpoint::read(&path).unwrap_err().to_string();
+    assert!(error.ends_with("resume from a checkpoint"), "{error}");
 }

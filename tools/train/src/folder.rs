@@ -1,0 +1,108 @@
+//! What a finished run leaves in its folder, each file whole or not at all, `metrics.json` last.
+
+use crate::{
+    data::{Rows, Table},
+    progress::Row,
+    settings::Settings,
+};
+use anyhow::Context;
+use events::Metrics;
+use nets::Model;
+use records::{Batch, DType, Encoding, Field, Output, Schema, Writer, write_file};
+use serde_json::{Map, Value, json};
+use std::{fs, path::Path, sync::Arc};
+
+/// What marks a folder as that of a finished run.
+const METRICS: &str = "metrics.json";
+
+/// Makes the folder ready for a run: what says that another finished there goes first.
+pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
+    let metrics = folder.join(METRICS);
+    if metrics.exists() {
+        fs::remove_file(&metrics).with_context(|| metrics.display().to_string())?;
+    }
+    write_file(&folder.join("config.yaml"), settings.yaml.as_bytes())?;
+    Ok(())
+}
+
+/// The model that a run ends with, and what is known of it.
+pub struct Outcome {
+    pub model: Model,
+    /// The epoch and step whose weights these are.
+    pub epoch: usize,
+    pub step: usize,
+    pub history: Vec<Row>,
+    pub val: Option<Metrics>,
+    pub test: Option<Metrics>,
+}
+
+/// Writes the files of a finished run.
+pub fn write(
+    folder: &Path,
+    settings: &Settings,
+    table: &Table,
+    test_rows: &Rows,
+    outcome: &Outcome,
+) -> anyhow::Result<()> {
+    write_file(&folder.join("model.safetensors"), &outcome.model.to_safetensors()?)?;
+    write_file(&folder.join("history.csv"), history(&outcome.history).as_bytes())?;
+    let test = folder.join("test.npy");
+    if outcome.test.is_some() {
+        write_rows(&test, settings, table, test_rows)?;
+    } else if test.exists() {
+        fs::remove_file(&test).with_context(|| test.display().to_string())?;
+    }
+    write_file(&folder.join(METRICS), metrics(outcome)?.as_bytes())?;
+    Ok(())
+}
+
+/// One line an epoch, as DVC plots read it: a column for each metric, in the order they came up.
+fn history(rows: &[Row]) -> String {
+    let mut columns: Vec<&str> = Vec::new();
+    for (name, _) in rows.iter().flat_map(|row| &row.metrics) {
+        if !columns.contains(&name.as_str()) {
+            columns.push(name);
+        }
+    }
+    let mut csv = format!("epoch,step,{}\n", columns.join(","));
+    for row in rows {
+        let cells = columns.iter().map(|name| row.get(name).map_or(String::new(), |value| value.to_string()));
+        csv += &format!("{},{},{}\n", row.epoch, row.step, cells.collect::<Vec<_>>().join(","));
+    }
+    csv
+}
+
+/// What a run is judged by, as DVC metrics read it.
+fn metrics(outcome: &Outcome) -> anyhow::Result<String> {
+    let mut metrics = json!({});
+    if let Some(loss) = outcome.history.last().and_then(|row| row.get("train_loss")) {
+        metrics["train"] = json!({ "loss": loss });
+    }
+    if let Some(val) = &outcome.val {
+        metrics["val"] = Value::Object(object(val));
+    }
+    if let Some(test) = &outcome.test {
+        let mut test = object(test);
+        test.insert("epoch".into(), outcome.epoch.into());
+        test.insert("step".into(), outcome.step.into());
+        metrics["test"] = Value::Object(test);
+    }
+    Ok(serde_json::to_string_pretty(&metrics)? + "\n")
+}
+
+fn object(metrics: &Metrics) -> Map<String, Value> {
+    metrics.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
+}
+
+/// Rows as records, raw: what the exported model takes.
+fn write_rows(path: &Path, settings: &Settings, table: &Table, rows: &Rows) -> anyhow::Result<()> {
+    let inputs = Field::new(&settings.trainer.input_field, DType::F4, &table.input_shape);
+    let schema = Schema::new(vec![inputs]).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+    let packed = bytemuck::cast_slice(&rows.inputs).to_vec();
+    let mut batch = Batch::from_packed("test rows", &Arc::new(schema), 0, packed)?;
+    batch.set_column(&settings.trainer.target_field, &table.target_shape, &rows.targets)?;
+    let mut writer = Writer::new(Output::create(Some(path))?, Encoding::Npy, Some(batch.rows() as u64));
+    writer.write(&batch)?;
+    Ok(writer.finish()?)
+}

@@ -1,0 +1,58 @@
+//! The learning rate of a step.
+
+use crate::{progress::Progress, settings::Interval, settings::Settings};
+use nets::{Plateau, PlateauOptions, Schedule};
+
+/// Warm-up, and the schedule behind it.
+pub struct LearningRate {
+    base: f64,
+    schedule: Schedule,
+    interval: Interval,
+    warmup: u64,
+    warmup_start: f64,
+    plateau: Option<PlateauOptions>,
+}
+
+impl LearningRate {
+    /// For a run of epochs of `steps_per_epoch` steps.
+    pub fn new(settings: &Settings, steps_per_epoch: usize) -> anyhow::Result<Self> {
+        let (interval, warmup, warmup_start) = settings.scheduler.time();
+        let steps_per_epoch = steps_per_epoch as u64;
+        let (max_epochs, max_steps) = (settings.trainer.max_epochs, settings.trainer.max_steps);
+        let total = match interval {
+            Interval::Epoch => [max_epochs, max_steps.map(|steps| steps.div_ceil(steps_per_epoch))],
+            Interval::Step => [max_epochs.map(|epochs| epochs.saturating_mul(steps_per_epoch)), max_steps],
+        };
+        Ok(Self {
+            base: settings.optimizer.learning_rate,
+            schedule: settings.scheduler.schedule(total.into_iter().flatten().min())?,
+            interval,
+            warmup,
+            warmup_start,
+            plateau: settings.scheduler.plateau().map(|(_, options)| options),
+        })
+    }
+
+    /// That of the next step.
+    pub fn now(&self, progress: &Progress) -> f64 {
+        let time = match self.interval {
+            Interval::Epoch => progress.epochs,
+            Interval::Step => progress.steps,
+        } as u64;
+        let base = progress.plateau.map_or(self.base, |state| Plateau::from(state).learning_rate);
+        if time < self.warmup {
+            let risen = time as f64 / self.warmup as f64;
+            return base * (self.warmup_start + (1.0 - self.warmup_start) * risen);
+        }
+        self.schedule.learning_rate(base, time - self.warmup)
+    }
+
+    /// Takes a measurement of the metric that the learning rate follows, if it follows one.
+    pub fn measure(&self, value: f64, progress: &mut Progress) {
+        if let (Some(options), Some(state)) = (&self.plateau, &mut progress.plateau) {
+            let mut plateau = Plateau::from(*state);
+            plateau.measure(value, options);
+            *state = plateau.into();
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Config group `callbacks`.
+
+use super::Check;
+use anyhow::ensure;
+use nets::Mode;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackSettings {
+    pub checkpoint: CheckpointSettings,
+    pub early_stopping: StoppingSettings,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointSettings {
+    pub monitor: Option<String>,
+    pub mode: Mode,
+    /// -1 keeps all.
+    pub save_top_k: i64,
+    pub save_last: bool,
+    pub every_n_steps: Option<u64>,
+    pub filename: String,
+    pub model: FinalModel,
+}
+
+/// Which weights a run ends with.
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum FinalModel {
+    Best,
+    Last,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoppingSettings {
+    pub monitor: Option<String>,
+    pub mode: Mode,
+    pub patience: Option<u64>,
+    pub min_delta: f64,
+}
+
+impl CallbackSettings {
+    pub fn check(&self) -> anyhow::Result<()> {
+        let top_k = self.checkpoint.save_top_k;
+        ensure!(top_k >= -1, "callbacks.checkpoint.save_top_k: {top_k}; expected -1 (all), 0 (none) or more");
+        Check::of("callbacks.checkpoint").none_or_one("every_n_steps", self.checkpoint.every_n_steps)?;
+        let name = &self.checkpoint.filename;
+        ensure!(
+            !name.is_empty() && !name.contains(['/', '\0']) && name != "last",
+            "callbacks.checkpoint.filename: {name:?}; expected the name of a file, other than last"
+        );
+        Check::of("callbacks.early_stopping").not_negative("min_delta", self.early_stopping.min_delta)?;
+        Check::of("callbacks.early_stopping").none_or_one("patience", self.early_stopping.patience)
+    }
+}

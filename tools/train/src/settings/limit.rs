@@ -1,0 +1,48 @@
+//! How many of some batches are taken.
+
+use serde::Deserialize;
+
+/// All, a number, or a share of them.
+#[derive(Deserialize, Clone, Copy, Debug, PartialEq)]
+#[serde(untagged)]
+pub enum Limit {
+    Count(u64),
+    Share(f64),
+}
+
+impl Limit {
+    /// How many of `batches`; at least one, where there is one.
+    pub fn of(limit: Option<Self>, batches: usize) -> usize {
+        match limit {
+            None => batches,
+            Some(Self::Count(count)) => usize::try_from(count).unwrap_or(usize::MAX).min(batches),
+            Some(Self::Share(share)) => ((batches as f64 * share) as usize).max(1).min(batches),
+        }
+    }
+
+    /// Why it cannot be one.
+    pub fn problem(self) -> Option<String> {
+        match self {
+            Self::Count(0) => Some("0; at least 1 is needed".into()),
+            Self::Share(share) if !(share > 0.0 && share <= 1.0) => {
+                Some(format!("{share}; expected a number of batches, or a share above 0 and up to 1.0"))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_a_number_and_a_share_a_share() {
+        assert_eq!(Limit::of(None, 7), 7);
+        assert_eq!(Limit::of(Some(Limit::Count(3)), 7), 3);
+        assert_eq!(Limit::of(Some(Limit::Count(30)), 7), 7);
+        assert_eq!(Limit::of(Some(Limit::Share(0.5)), 7), 3);
+        assert_eq!(Limit::of(Some(Limit::Share(0.01)), 7), 1);
+        assert_eq!(Limit::of(Some(Limit::Share(0.5)), 0), 0);
+    }
+}

@@ -1,0 +1,102 @@
+//! Config groups `model`, `optimizer`, `scheduler`, `callbacks` and `trainer`, read and checked.
+
+mod callbacks;
+mod check;
+mod limit;
+mod optimizer;
+mod scheduler;
+mod trainer;
+
+pub use callbacks::{CallbackSettings, CheckpointSettings, FinalModel};
+pub use limit::Limit;
+pub use optimizer::OptimizerSettings;
+pub use scheduler::{Interval, SchedulerSettings};
+pub use trainer::{EngineName, TrainerSettings};
+
+use check::Check;
+use nets::Activation;
+use serde::Deserialize;
+
+/// The groups that this tool reads.
+pub const GROUPS: [&str; 6] = ["model", "optimizer", "scheduler", "callbacks", "trainer", "data"];
+
+/// Everything `train` is told.
+pub struct Settings {
+    pub model: ModelSettings,
+    pub optimizer: OptimizerSettings,
+    pub scheduler: SchedulerSettings,
+    pub callbacks: CallbackSettings,
+    pub trainer: TrainerSettings,
+    /// Whether a missing input is fetched with `dvc pull`.
+    pub pull: bool,
+    /// The groups as they were composed, for the run folder. Where a run goes on from is no part of
+    /// it: the outcome is the same.
+    pub yaml: String,
+    pub json: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSettings {
+    #[serde(rename = "name")]
+    _name: ModelName,
+    /// Widths of the hidden layers.
+    pub hidden: Vec<usize>,
+    pub activation: Activation,
+    pub input_scaling: InputScaling,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ModelName {
+    Mlp,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum InputScaling {
+    /// Mean 0 and standard deviation 1 over the training rows.
+    Standard,
+    None,
+}
+
+/// `data` is read for this one key: the other tools' settings of the group are theirs.
+#[derive(Deserialize)]
+struct DataSettings {
+    #[serde(default)]
+    pull: bool,
+}
+
+/// Wider layers than this are a slip of the keyboard, and their product must not overflow.
+const MAX_WIDTH: usize = 1 << 20;
+
+impl Settings {
+    /// Reads and checks the settings.
+    pub fn read(document: &config::Document) -> anyhow::Result<Self> {
+        let DataSettings { pull } = document.section("data")?;
+        // How the rows were made is not for this tool to say.
+        let own = document.without("data").without("trainer.resume");
+        let settings = Self {
+            model: document.section("model")?,
+            optimizer: document.section("optimizer")?,
+            scheduler: document.section("scheduler")?,
+            callbacks: document.section("callbacks")?,
+            trainer: document.section("trainer")?,
+            pull,
+            yaml: own.to_yaml(),
+            json: serde_json::from_str(&own.to_json()?)?,
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let widths = self.model.hidden.iter().all(|width| (1..=MAX_WIDTH).contains(width));
+        let hidden = &self.model.hidden;
+        anyhow::ensure!(widths, "model.hidden: {hidden:?}; expected widths from 1 to {MAX_WIDTH}");
+        self.optimizer.check(&Check::of("optimizer"))?;
+        self.scheduler.check(&Check::of("scheduler"))?;
+        self.callbacks.check()?;
+        self.trainer.check(&Check::of("trainer"))
+    }
+}

@@ -1,0 +1,160 @@
+//! Config group `scheduler`.
+
+use super::Check;
+use nets::{Mode, PlateauOptions, Schedule};
+use serde::Deserialize;
+
+/// What time is counted in.
+#[derive(Deserialize, Clone, Copy, PartialEq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    Epoch,
+    Step,
+}
+
+/// The scheduler's numbers, by its name.
+#[derive(Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SchedulerSettings {
+    Constant {
+        interval: Interval,
+        warmup: u64,
+        warmup_start: f64,
+    },
+    Step {
+        step_size: u64,
+        gamma: f64,
+        interval: Interval,
+        warmup: u64,
+        warmup_start: f64,
+    },
+    MultiStep {
+        milestones: Vec<u64>,
+        gamma: f64,
+        interval: Interval,
+        warmup: u64,
+        warmup_start: f64,
+    },
+    Cosine {
+        period: Option<u64>,
+        period_factor: u64,
+        min_learning_rate: f64,
+        interval: Interval,
+        warmup: u64,
+        warmup_start: f64,
+    },
+    OneCycle {
+        rise: f64,
+        div_factor: f64,
+        final_div_factor: f64,
+        interval: Interval,
+        warmup: u64,
+        warmup_start: f64,
+    },
+    ReduceOnPlateau {
+        monitor: Option<String>,
+        mode: Mode,
+        factor: f64,
+        patience: u64,
+        threshold: f64,
+        cooldown: u64,
+        min_learning_rate: f64,
+        interval: Interval,
+        warmup: u64,
+        warmup_start: f64,
+    },
+}
+
+impl SchedulerSettings {
+    /// Interval, length of the warm-up, and where it begins.
+    pub fn time(&self) -> (Interval, u64, f64) {
+        match self {
+            Self::Constant { interval, warmup, warmup_start }
+            | Self::Step { interval, warmup, warmup_start, .. }
+            | Self::MultiStep { interval, warmup, warmup_start, .. }
+            | Self::Cosine { interval, warmup, warmup_start, .. }
+            | Self::OneCycle { interval, warmup, warmup_start, .. }
+            | Self::ReduceOnPlateau { interval, warmup, warmup_start, .. } => (*interval, *warmup, *warmup_start),
+        }
+    }
+
+    /// The schedule behind the warm-up, for a run of `total` epochs or steps, if that is known.
+    pub fn schedule(&self, total: Option<u64>) -> anyhow::Result<Schedule> {
+        let (_, warmup, _) = self.time();
+        let rest = || {
+            let total = total.ok_or_else(|| {
+                anyhow::anyhow!(
+                    "scheduler: its length is that of the run; give trainer.max_epochs or trainer.max_steps"
+                )
+            })?;
+            Ok::<_, anyhow::Error>(total.saturating_sub(warmup).max(1))
+        };
+        Ok(match self {
+            Self::Constant { .. } => Schedule::Constant,
+            Self::Step { step_size, gamma, .. } => Schedule::Step { step_size: *step_size, gamma: *gamma },
+            Self::MultiStep { milestones, gamma, .. } => {
+                Schedule::MultiStep { milestones: milestones.clone(), gamma: *gamma }
+            }
+            Self::Cosine { period, period_factor, min_learning_rate, .. } => Schedule::Cosine {
+                period: period.map_or_else(rest, Ok)?,
+                period_factor: *period_factor,
+                min_learning_rate: *min_learning_rate,
+            },
+            Self::OneCycle { rise, div_factor, final_div_factor, .. } => Schedule::OneCycle {
+                total: rest()?,
+                rise: *rise,
+                div_factor: *div_factor,
+                final_div_factor: *final_div_factor,
+            },
+            Self::ReduceOnPlateau { .. } => Schedule::ReduceOnPlateau,
+        })
+    }
+
+    /// The metric that a plateau is looked for in, and how.
+    pub fn plateau(&self) -> Option<(Option<&str>, PlateauOptions)> {
+        match self {
+            Self::ReduceOnPlateau {
+                monitor, mode, factor, patience, threshold, cooldown, min_learning_rate, ..
+            } => {
+                let options = PlateauOptions {
+                    mode: *mode,
+                    factor: *factor,
+                    patience: *patience,
+                    threshold: *threshold,
+                    cooldown: *cooldown,
+                    min_learning_rate: *min_learning_rate,
+                };
+                Some((monitor.as_deref(), options))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn check(&self, check: &Check) -> anyhow::Result<()> {
+        let (_, _, warmup_start) = self.time();
+        check.share("warmup_start", warmup_start)?;
+        match self {
+            Self::Constant { .. } => Ok(()),
+            Self::Step { step_size, gamma, .. } => {
+                check.at_least_one("step_size", *step_size)?;
+                check.positive("gamma", *gamma)
+            }
+            Self::MultiStep { gamma, .. } => check.positive("gamma", *gamma),
+            Self::Cosine { period, period_factor, min_learning_rate, .. } => {
+                check.none_or_one("period", *period)?;
+                check.at_least_one("period_factor", *period_factor)?;
+                check.not_negative("min_learning_rate", *min_learning_rate)
+            }
+            Self::OneCycle { rise, div_factor, final_div_factor, .. } => {
+                check.share("rise", *rise)?;
+                check.positive("div_factor", *div_factor)?;
+                check.positive("final_div_factor", *final_div_factor)
+            }
+            Self::ReduceOnPlateau { factor, threshold, min_learning_rate, .. } => {
+                check.below_one("factor", *factor)?;
+                check.not_negative("threshold", *threshold)?;
+                check.not_negative("min_learning_rate", *min_learning_rate)
+            }
+        }
+    }
+}

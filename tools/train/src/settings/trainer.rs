@@ -1,0 +1,139 @@
+//! Config group `trainer`.
+
+use super::{Check, Limit};
+use anyhow::{Context, ensure};
+use nets::Loss;
+use serde::Deserialize;
+use std::time::Duration;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainerSettings {
+    pub input_field: String,
+    pub target_field: String,
+    loss: LossName,
+    huber_delta: f64,
+    label_smoothing: f64,
+    pub classes: Option<usize>,
+    pub max_epochs: Option<u64>,
+    pub max_steps: Option<u64>,
+    max_time: Option<String>,
+    pub batch_size: usize,
+    pub accumulate_batches: u64,
+    pub clip_norm: Option<f64>,
+    pub clip_value: Option<f64>,
+    pub ema_decay: Option<f64>,
+    pub val_every_epochs: u64,
+    pub val_every_steps: Option<u64>,
+    pub log_every_steps: u64,
+    pub limit_train_batches: Option<Limit>,
+    pub limit_val_batches: Option<Limit>,
+    pub limit_test_batches: Option<Limit>,
+    pub overfit_batches: usize,
+    pub fast_dev_run: bool,
+    pub seed: u64,
+    /// Shares of the rows for training, validation and test.
+    pub split: [f64; 3],
+    pub engine: EngineName,
+    pub run_dir: String,
+    pub resume: Option<String>,
+    pub finder: FinderSettings,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum LossName {
+    Mse,
+    Mae,
+    Huber,
+    CrossEntropy,
+    Bce,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineName {
+    /// The fast step.
+    Fused,
+    /// candle's autograd.
+    Autograd,
+}
+
+/// Learning rates that the finder tries.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(deny_unknown_fields)]
+pub struct FinderSettings {
+    pub min: f64,
+    pub max: f64,
+    pub steps: usize,
+}
+
+impl TrainerSettings {
+    pub fn loss(&self) -> Loss {
+        match self.loss {
+            LossName::Mse => Loss::Mse,
+            LossName::Mae => Loss::Mae,
+            LossName::Huber => Loss::Huber { delta: self.huber_delta },
+            LossName::CrossEntropy => Loss::CrossEntropy { label_smoothing: self.label_smoothing },
+            LossName::Bce => Loss::BinaryCrossEntropy,
+        }
+    }
+
+    /// Labels are below this.
+    pub fn most_classes(&self) -> usize {
+        // More outputs than this are a field that holds no classes.
+        const MOST: usize = 1 << 20;
+        self.classes.unwrap_or(MOST).min(MOST)
+    }
+
+    /// The wall time that a run may take.
+    pub fn max_time(&self) -> anyhow::Result<Option<Duration>> {
+        let Some(text) = &self.max_time else { return Ok(None) };
+        let time = humantime::parse_duration(text);
+        time.map(Some).with_context(|| format!("trainer.max_time: {text:?}; expected for instance 90s, 15m or 1h 30m"))
+    }
+
+    pub fn check(&self, check: &Check) -> anyhow::Result<()> {
+        self.max_time()?;
+        let limits = [self.max_epochs.is_some(), self.max_steps.is_some(), self.max_time.is_some()];
+        ensure!(limits.contains(&true), "trainer: the run would never end; give max_epochs, max_steps or max_time");
+        check.none_or_one("max_epochs", self.max_epochs)?;
+        check.none_or_one("max_steps", self.max_steps)?;
+        check.at_least_one("batch_size", self.batch_size as u64)?;
+        check.at_least_one("accumulate_batches", self.accumulate_batches)?;
+        check.at_least_one("val_every_epochs", self.val_every_epochs)?;
+        check.none_or_one("val_every_steps", self.val_every_steps)?;
+        check.at_least_one("log_every_steps", self.log_every_steps)?;
+        check.positive("huber_delta", self.huber_delta)?;
+        check.below_one("label_smoothing", self.label_smoothing)?;
+        check.none_or_positive("clip_norm", self.clip_norm)?;
+        check.none_or_positive("clip_value", self.clip_value)?;
+        self.ema_decay.map_or(Ok(()), |decay| check.below_one("ema_decay", decay))?;
+        check.none_or_one("classes", self.classes.map(|classes| classes as u64))?;
+        check.positive("finder.min", self.finder.min)?;
+        check.positive("finder.max", self.finder.max)?;
+        ensure!(self.finder.min < self.finder.max, "trainer.finder: min is not below max");
+        ensure!(self.finder.steps >= 2, "trainer.finder.steps: {}; at least 2 are needed", self.finder.steps);
+        self.check_limits()?;
+        let shares = &self.split;
+        let whole = shares.iter().all(|share| *share >= 0.0) && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9;
+        ensure!(whole, "trainer.split: {shares:?}; expected three shares that sum to 1");
+        let same = self.input_field == self.target_field;
+        ensure!(!same, "trainer.target_field: {:?} is also the input field", self.target_field);
+        Ok(())
+    }
+
+    fn check_limits(&self) -> anyhow::Result<()> {
+        let limits = [
+            ("limit_train_batches", self.limit_train_batches),
+            ("limit_val_batches", self.limit_val_batches),
+            ("limit_test_batches", self.limit_test_batches),
+        ];
+        for (key, limit) in limits {
+            if let Some(problem) = limit.and_then(Limit::problem) {
+                anyhow::bail!("trainer.{key}: {problem}");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! One optimizer step: batches, gradients, clipping, the optimizer, the average.
+
+use crate::{data::gather, network::Network, settings::Settings};
+use nets::{Batch, Engine, Optimizer, Parameters, gradients};
+
+/// What learns: parameters, and all that moves them.
+pub struct Learner {
+    pub engine: Box<dyn Engine>,
+    pub parameters: Parameters,
+    pub optimizer: Optimizer,
+    /// The moving average of the parameters, where one is kept.
+    pub average: Option<Parameters>,
+    isa: kernels::Isa,
+    gradients: Vec<f32>,
+    /// Of one batch among several.
+    batch_gradients: Vec<f32>,
+    inputs: Vec<f32>,
+    targets: Vec<f32>,
+}
+
+/// What a step tells.
+pub struct Stepped {
+    /// The loss of the step's rows before it, summed over them.
+    pub loss_sum: f64,
+    pub rows: usize,
+    /// Whether loss and gradients were finite; otherwise nothing was moved.
+    pub finite: bool,
+}
+
+impl Stepped {
+    /// The mean loss of the step's rows.
+    pub fn loss(&self) -> f64 {
+        self.loss_sum / self.rows as f64
+    }
+}
+
+/// Where the rows of a step come from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// `[_, input_width]`, scaled.
+    pub inputs: &'a [f32],
+    /// `[_, target_width]`
+    pub targets: &'a [f32],
+    pub input_width: usize,
+    pub target_width: usize,
+}
+
+impl Learner {
+    pub fn new(settings: &Settings, network: &Network, parameters: Parameters) -> anyhow::Result<Self> {
+        let isa = kernels::isa().map_err(|e| anyhow::anyhow!("{}: {e}", kernels::ISA_VARIABLE))?;
+        let optimizer = &settings.optimizer;
+        let (rule, decay) = (optimizer.rule, optimizer.weight_decay);
+        Ok(Self {
+            engine: network.engine(settings),
+            optimizer: Optimizer::new(rule, &parameters.layout, decay, &optimizer.no_decay, isa),
+            average: settings.trainer.ema_decay.map(|_| parameters.clone()),
+            isa,
+            gradients: vec![0.0; parameters.values.len()],
+            batch_gradients: Vec::new(),
+            parameters,
+            inputs: Vec::new(),
+            targets: Vec::new(),
+        })
+    }
+
+    /// The parameters that the model is to have: the average, where one is kept.
+    pub fn best_known(&self) -> &Parameters {
+        self.average.as_ref().unwrap_or(&self.parameters)
+    }
+
+    /// One step over `batches`, the rows of each.
+    pub fn step(
+        &mut self,
+        settings: &Settings,
+        source: Source<'_>,
+        batches: &[&[usize]],
+        learning_rate: f64,
+    ) -> anyhow::Result<Stepped> {
+        let stepped = self.sum_gradients(source, batches)?;
+        if !stepped.finite {
+            return Ok(stepped);
+        }
+        let trainer = &settings.trainer;
+        if let Some(max_norm) = trainer.clip_norm {
+            gradients::clip_norm(&mut self.gradients, max_norm);
+        }
+        if let Some(max_value) = trainer.clip_value {
+            gradients::clip_value(&mut self.gradients, max_value);
+        }
+        self.optimizer.step(learning_rate, &mut self.parameters.values, &self.gradients);
+        if let (Some(average), Some(decay)) = (&mut self.average, trainer.ema_decay) {
+            kernels::update::average(self.isa, decay as f32, &mut average.values, &self.parameters.values);
+        }
+        Ok(stepped)
+    }
+
+    /// The norm of the last step's gradients, clipped where they were.
+    pub fn gradient_norm(&self) -> f64 {
+        gradients::norm(&self.gradients)
+    }
+
+    /// Leaves the mean of the batches' gradients in `gradients`.
+    fn sum_gradients(&mut self, source: Source<'_>, batches: &[&[usize]]) -> anyhow::Result<Stepped> {
+        let mut stepped = Stepped { loss_sum: 0.0, rows: 0, finite: true };
+        for (i, rows) in batches.iter().enumerate() {
+            gather(source.inputs, source.input_width, rows, &mut self.inputs); // [batch, input width]
+            gather(source.targets, source.target_width, rows, &mut self.targets); // [batch, target width]
+            let batch = Batch { inputs: &self.inputs, targets: &self.targets };
+            let loss = if i == 0 {
+                self.engine.gradients(&self.parameters, batch, &mut self.gradients)?
+            } else {
+                self.batch_gradients.resize(self.gradients.len(), 0.0);
+                let loss = self.engine.gradients(&self.parameters, batch, &mut self.batch_gradients)?;
+                self.gradients.iter_mut().zip(&self.batch_gradients).for_each(|(sum, g)| *sum += g);
+                loss
+            };
+            stepped.loss_sum += loss * rows.len() as f64;
+            stepped.rows += rows.len();
+        }
+        if batches.len() > 1 {
+            let share = 1.0 / batches.len() as f32;
+            self.gradients.iter_mut().for_each(|g| *g *= share);
+        }
+        stepped.finite = stepped.loss_sum.is_finite() && all_finite(&self.gradients);
+        Ok(stepped)
+    }
+}
+
+/// Whether all values are finite, without a branch for each.
+pub fn all_finite(values: &[f32]) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    values.iter().fold(0u32, |any, value| any | u32::from(value.to_bits() & EXPONENT == EXPONENT)) == 0
+}
