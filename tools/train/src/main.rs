@@ -3,6 +3,7 @@
 mod checkpoints;
 mod data;
 mod evaluate;
+mod finder;
 mod folder;
 mod git;
 mod log;
@@ -14,13 +15,18 @@ mod settings;
 mod signals;
 mod start;
 mod step;
+mod summary;
+mod throughput;
 mod trainer;
 
+use anyhow::Context;
 use cli::{Common, Outcome};
+use data::{Split, Table};
+use network::Network;
 use records::ReadOptions;
 use report::Report;
 use settings::Settings;
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 use trainer::{Ended, Trainer};
 
 cli::arguments! {
@@ -43,6 +49,15 @@ cli::arguments! {
         /// threads to use (default: one a core); the result is the same for any number
         #[argh(option)]
         threads: Option<usize>,
+        /// print the network's layers, shapes, parameters and arithmetic, and stop
+        #[argh(switch)]
+        summary: bool,
+        /// try rising learning rates, print the best as a setting, and stop; the curve is finder.csv in the run folder
+        #[argh(switch)]
+        find_learning_rate: bool,
+        /// measure steps and rows a second for several batch sizes, and stop
+        #[argh(switch)]
+        throughput: bool,
         /// say nothing while training goes on
         #[argh(switch)]
         quiet: bool,
@@ -64,9 +79,34 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     options.expect_rows = args.expect_rows;
     let table = data::read(input, &options, trainer)?;
     let split = data::split(&table, trainer)?;
+    if let Some(text) = report(&args, &settings, &table, &split)? {
+        cli::print(&text)?;
+        return Ok(Outcome::Done);
+    }
     Ok(match Trainer::new(&settings, &table, &split, Report::new(args.quiet))?.run()? {
         Ended::Finished => Outcome::Done,
         Ended::Diverged(why) => Outcome::No(why),
         Ended::Signal(signal) => Outcome::Signal(signal.exit_status),
     })
+}
+
+/// What is asked for in place of training.
+fn report(args: &Args, settings: &Settings, table: &Table, split: &Split) -> anyhow::Result<Option<String>> {
+    if args.summary {
+        let network = Network::new(settings, table, split)?;
+        return Ok(Some(summary::table(&network)));
+    }
+    if args.throughput {
+        return throughput::table(settings, table, split).map(Some);
+    }
+    if args.find_learning_rate {
+        let curve = finder::Curve::measure(settings, table, split)?;
+        let folder = Path::new(&settings.trainer.run_dir);
+        std::fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
+        records::write_file(&folder.join("finder.csv"), curve.to_csv().as_bytes())?;
+        let found =
+            curve.suggestion().context("trainer.finder: too few steps before the loss rose; lower finder.min")?;
+        return Ok(Some(format!("optimizer.learning_rate={found:.3e}\n")));
+    }
+    Ok(None)
 }

@@ -30,6 +30,13 @@ impl Report {
         Self { mode }
     }
 
+    /// What is about to be trained, for a person who watches.
+    pub fn introduce(&self, text: &str) {
+        if let Mode::Bar(bar) = &self.mode {
+            bar.println(text.trim_end());
+        }
+    }
+
     /// An epoch of `steps` steps begins, of which `done` are done.
     pub fn begin(&self, epoch: usize, epochs: Option<u64>, steps: usize, done: usize) {
         if let Mode::Bar(bar) = &self.mode {

@@ -14,6 +14,7 @@ use crate::{
     signals::{Signal, Signals},
     start,
     step::{Learner, Source, Stepped, all_finite},
+    summary,
 };
 use events::{Checkpoint as CheckpointEvent, Epoch, Event, Metrics, Resumed, Status, Step, Test, Validation};
 use kernels::random::Random;
@@ -132,6 +133,7 @@ impl<'a> Trainer<'a> {
         }
         let mut log = Log::open(folder, resumed.is_some())?;
         log.add(&start::event(self.settings, self.table, self.split, &self.learner, resumed))?;
+        self.report.introduce(&summary::table(&self.network));
         let ended = match self.train(&mut log) {
             Ok(Stop::Limit(reason)) => self.finish(folder, &reason, &mut log).map(|()| Ended::Finished),
             Ok(Stop::Diverged(problem)) => {

@@ -197,3 +197,164 @@ fn a_line_an_epoch_is_told_where_there_is_no_terminal() {
     assert_eq!((status, error.lines().count()), (0, 3), "{error}");
     assert!(error.starts_with("epoch 1/3 train_loss "), "{error}");
 }
+
+/// The events of a run that must go well.
+fn events(folder: &Path, args: &[&str], rows: &str) -> Vec<Event> {
+    let out = trained(folder, args, rows);
+    out.lines().map(|line| Event::from_line(line).unwrap().unwrap()).collect()
+}
+
+fn end(events: &[Event]) -> &str {
+    let Some(Event::End(end)) = events.last() else { panic!("{events:?}") };
+    assert_eq!(end.status, Status::Finished);
+    &end.reason
+}
+
+fn count(events: &[Event], kind: fn(&Event) -> bool) -> usize {
+    events.iter().filter(|event| kind(event)).count()
+}
+
+#[test]
+fn a_fast_dev_run_leaves_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = events(folder.path(), &["trainer.fast_dev_run=true", "trainer.log_every_steps=1"], &rows(1000));
+    assert_eq!(end(&events), "max_epochs reached");
+    assert_eq!(count(&events, |e| matches!(e, Event::Step(_))), 1);
+    assert_eq!(count(&events, |e| matches!(e, Event::Validation(_) | Event::Test(_))), 2);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn limits_end_a_run_where_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = rows(1000); // 800 for training: 25 batches of 32
+    let run = |args: &[&str]| {
+        let common = ["-o", "run", "trainer.batch_size=32", "trainer.log_every_steps=1"];
+        events(folder.path(), &[&common, args].concat(), &rows)
+    };
+    let steps = |events: &[Event]| count(events, |e| matches!(e, Event::Step(_)));
+    let epochs = |events: &[Event]| count(events, |e| matches!(e, Event::Epoch(_)));
+
+    let ended = run(&["trainer.max_epochs=2"]);
+    assert_eq!((steps(&ended), epochs(&ended), end(&ended)), (50, 2, "max_epochs reached"));
+    let ended = run(&["trainer.max_steps=30"]);
+    assert_eq!((steps(&ended), epochs(&ended), end(&ended)), (30, 2, "max_steps reached"));
+    let ended = run(&["trainer.max_epochs=null", "trainer.max_time=1ms"]);
+    assert_eq!(end(&ended), "max_time reached");
+    let ended = run(&["trainer.max_epochs=1", "trainer.limit_train_batches=3"]);
+    assert_eq!((steps(&ended), epochs(&ended)), (3, 1));
+    let ended = run(&["trainer.max_epochs=1", "trainer.limit_train_batches=0.2"]);
+    assert_eq!(steps(&ended), 5);
+    let ended = run(&["trainer.max_epochs=2", "trainer.accumulate_batches=4"]);
+    assert_eq!(steps(&ended), 2 * 7, "the last step of an epoch has one batch");
+    let ended = run(&["trainer.max_epochs=2", "trainer.val_every_steps=10"]);
+    assert_eq!(count(&ended, |e| matches!(e, Event::Validation(_))), 5);
+    let ended = run(&["trainer.max_epochs=4", "trainer.val_every_epochs=2"]);
+    assert_eq!(count(&ended, |e| matches!(e, Event::Validation(_))), 2);
+}
+
+#[test]
+fn one_batch_can_be_learned_by_heart() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["-o", "run", "trainer.overfit_batches=1", "trainer.batch_size=8", "trainer.max_epochs=400"];
+    let events = events(folder.path(), &[&args[..], &["optimizer.learning_rate=1e-2"]].concat(), &rows(1000));
+    let losses: Vec<_> = events
+        .iter()
+        .filter_map(|event| if let Event::Validation(val) = event { val.metrics.get("val_loss") } else { None })
+        .collect();
+    // Validation is on the same 8 rows.
+    assert!(losses[399] < 1e-3 * losses[0], "{} {}", losses[0], losses[399]);
+}
+
+#[test]
+fn a_run_stops_early_when_it_no_longer_gets_better() {
+    let folder = tempfile::tempdir().unwrap();
+    let early = "callbacks.early_stopping";
+    let patience = format!("{early}.patience=3");
+    let delta = format!("{early}.min_delta=100");
+    let events = events(folder.path(), &["-o", "run", &patience, &delta, "trainer.max_epochs=50"], &rows(500));
+    // The first validation counts as better than nothing; then come three that are not.
+    assert_eq!(count(&events, |e| matches!(e, Event::Epoch(_))), 4);
+    assert!(end(&events).starts_with("early stopping: val_loss has not come below "), "{}", end(&events));
+    let monitor = format!("{early}.monitor=val_acuracy");
+    let (status, _, error) = train(folder.path(), &["-o", "x", "--quiet", &patience, &monitor], &rows(500));
+    assert_eq!(status, 2);
+    assert!(error.contains("val_acuracy is no metric of this run; there are train_loss, "), "{error}");
+}
+
+#[test]
+fn the_best_checkpoints_are_kept_under_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = ["callbacks.checkpoint.save_top_k=2", "callbacks.checkpoint.filename='e{epoch}_s{step}_{val_mae:.3f}'"];
+    let args = [&["-o", "run", "trainer.max_epochs=5"], &keep[..]].concat();
+    let events = events(folder.path(), &args, &rows(1000));
+    let mut losses: Vec<(f64, usize, f64)> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Validation(val) => {
+                Some((val.metrics.get("val_loss").unwrap(), val.epoch, val.metrics.get("val_mae").unwrap()))
+            }
+            _ => None,
+        })
+        .collect();
+    losses.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut expected: Vec<String> = losses[..2]
+        .iter()
+        .map(|(_, epoch, mae)| format!("e{epoch}_s{}_{mae:.3}.safetensors", epoch * 7))
+        .chain(["last.safetensors".to_owned()])
+        .collect();
+    expected.sort();
+    let entries = fs::read_dir(folder.path().join("run/checkpoints")).unwrap();
+    let mut found: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    found.sort();
+    assert_eq!(found, expected);
+    // A fresh run in the same folder does not leave another's checkpoints behind.
+    trained(folder.path(), &["-o", "run", "trainer.max_epochs=1", "callbacks.checkpoint.save_top_k=0"], &rows(1000));
+    assert_eq!(fs::read_dir(folder.path().join("run/checkpoints")).unwrap().count(), 1);
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for (out, threads) in [("one", "1"), ("two", "2"), ("three", "3")] {
+        let args = ["-o", out, "--threads", threads, "trainer.batch_size=1024", "trainer.max_epochs=3"];
+        trained(folder.path(), &args, &rows(4000));
+    }
+    for file in FILES.iter().filter(|file| **file != "config.yaml") {
+        assert!(same(folder.path(), "one", "two", file) && same(folder.path(), "one", "three", file), "{file}");
+    }
+}
+
+#[test]
+fn the_summary_counts_what_a_hand_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let summary = trained(folder.path(), &["--summary", "model.hidden=[3]"], &rows(10));
+    // 2·3 + 3 and 3·1 + 1 parameters; 2·2·3 + 3 and 2·3·1 + 1 operations, of which the backward
+    // pass does twice as many, but for the gradient of the input: 2·2·3.
+    let expected = "13 parameters, 52 B of f32; 22 FLOP a row, 54 in a training step";
+    assert_eq!(summary.lines().last(), Some(expected), "{summary}");
+    assert_eq!(summary.lines().next(), Some("input: probs [batch, 2]"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_found_learning_rate_is_a_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = trained(folder.path(), &["--find-learning-rate", "-o", "run"], &rows(2000));
+    let (key, value) = setting.trim_end().split_once('=').unwrap();
+    assert_eq!(key, "optimizer.learning_rate");
+    assert!((1e-6..1.0).contains(&value.parse::<f64>().unwrap()), "{setting}");
+    let curve = fs::read_to_string(folder.path().join("run/finder.csv")).unwrap();
+    assert!(curve.starts_with("learning_rate,loss\n1e-7,") || curve.starts_with("learning_rate,loss\n0.0000001,"));
+    trained(folder.path(), &["-o", "run", "trainer.max_epochs=1", setting.trim_end()], &rows(2000));
+}
+
+#[test]
+fn throughput_is_told_by_batch_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = trained(folder.path(), &["--throughput", "model.hidden=[4]"], &rows(50));
+    let sizes: Vec<_> = table.lines().skip(1).map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(sizes, ["16", "32"], "{table}");
+    let (status, _, error) = train(folder.path(), &["--throughput", "--quiet"], &rows(10));
+    assert_eq!((status, error.contains("8 rows are too few")), (2, true), "{error}");
+}

@@ -7,7 +7,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 /// Everything that a checkpoint must hold is in use here.
@@ -52,16 +52,30 @@ fn trained(folder: &Path, args: &[&str]) -> Vec<Event> {
     text.lines().map(|line| Event::from_line(line).unwrap().unwrap()).collect()
 }
 
-/// Reads events until the optimizer step `step`, and returns the run in the middle of things.
-fn until_step(folder: &Path, args: &[&str], step: usize) -> (Child, BufReader<std::process::ChildStdout>) {
+/// Runs that are left in the middle of things end with this.
+struct Running {
+    child: Child,
+    events: BufReader<ChildStdout>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A run whose events were read up to the optimizer step `step`.
+fn until_step(folder: &Path, args: &[&str], step: usize) -> Running {
     let mut child = train(folder, args).spawn().unwrap();
-    let mut events = BufReader::new(child.stdout.take().unwrap());
+    let events = BufReader::new(child.stdout.take().unwrap());
+    let mut running = Running { child, events };
     let mut line = String::new();
     loop {
         line.clear();
-        assert_ne!(events.read_line(&mut line).unwrap(), 0, "the run ended before step {step}");
+        assert_ne!(running.events.read_line(&mut line).unwrap(), 0, "the run ended before step {step}");
         if matches!(Event::from_line(&line).unwrap(), Some(Event::Step(event)) if event.step == step) {
-            return (child, events);
+            return running;
         }
     }
 }
@@ -85,9 +99,7 @@ fn a_run_killed_at_any_step_goes_on_bit_for_bit() {
     // 320 rows: 10 steps an epoch. Steps in the first epoch, at its end, mid-epoch, in the last.
     for step in [4, 5, 10, 11, 17, 28, 39] {
         let run = format!("killed{step}");
-        let (mut child, _) = until_step(folder, &["-o", &run], step);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(until_step(folder, &["-o", &run], step));
         assert!(!folder.join(&run).join("metrics.json").exists());
         let events = trained(folder, &["-o", &run, "trainer.resume=last"]);
         let Event::Start(start) = &events[0] else { panic!("{events:?}") };
@@ -104,9 +116,7 @@ fn a_run_killed_twice_goes_on_twice() {
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
     for (args, step) in [(&["-o", "run"][..], 8), (&["-o", "run", "trainer.resume=last"], 25)] {
-        let (mut child, _) = until_step(folder, args, step);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(until_step(folder, args, step));
     }
     trained(folder, &["-o", "run", "trainer.resume=last"]);
     assert_same(folder, "whole", "run");
@@ -154,12 +164,13 @@ fn a_signal_ends_a_run_in_good_order() {
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
     for (signal, status) in [("INT", 130), ("TERM", 143)] {
-        let (mut child, mut events) = until_step(folder, &["-o", signal, "trainer.log_every_steps=1"], 14);
-        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        let mut running = until_step(folder, &["-o", signal], 14);
+        let id = running.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap();
         assert!(sent.success());
         let mut rest = String::new();
-        events.read_to_string(&mut rest).unwrap();
-        let ended = child.wait().unwrap();
+        running.events.read_to_string(&mut rest).unwrap();
+        let ended = running.child.wait().unwrap();
         let last = Event::from_line(rest.lines().last().unwrap()).unwrap().unwrap();
         // The run may have been quicker than the signal.
         if ended.code() == Some(0) {
@@ -168,7 +179,7 @@ fn a_signal_ends_a_run_in_good_order() {
         assert_eq!(ended.code(), Some(status), "{signal}");
         let Event::End(end) = last else { panic!("{rest}") };
         assert_eq!((end.status, end.reason), (Status::Killed, format!("SIG{signal}")));
-        trained(folder, &["-o", signal, "trainer.resume=last", "trainer.log_every_steps=1"]);
+        trained(folder, &["-o", signal, "trainer.resume=last"]);
         assert_same(folder, "whole", signal);
     }
 }
