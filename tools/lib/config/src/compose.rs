@@ -96,7 +96,7 @@ fn parse(texts: &[String]) -> Result<Vec<Override>> {
 }
 
 /// Puts the key of an override into the tool's only group, or checks that it is in one of them.
-fn within(own: &[&str], mut one: Override) -> Result<Override> {
+pub(crate) fn within(own: &[&str], mut one: Override) -> Result<Override> {
     let first = one.key.split(['.', '/']).next().unwrap_or("");
     match own {
         _ if own.contains(&first) => {}
@@ -124,16 +124,16 @@ fn tree(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Resu
 }
 
 /// Which configs make up a document, and what is changed in it.
-struct Plan {
-    repository: Repository,
+pub(crate) struct Plan {
+    pub repository: Repository,
+    pub choices: Choices,
+    pub defaults: Branch,
     primary: String,
-    defaults: Branch,
-    values: Vec<Override>,
     warnings: Vec<String>,
 }
 
 impl Plan {
-    fn new(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Self> {
+    pub fn new(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Self> {
         let mut repository = Repository::new(SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs)?);
         let name = sources.config_name.as_deref().unwrap_or(PRIMARY);
         let primary = name.strip_suffix(".yaml").unwrap_or(name).to_owned();
@@ -150,19 +150,19 @@ impl Plan {
             }
         }
         choices.ensure_used()?;
-        Ok(Self { repository, primary, defaults, values: choices.values, warnings })
+        Ok(Self { repository, choices, defaults, primary, warnings })
     }
 
     /// Merges the configs and applies the overrides.
-    fn build(self) -> Result<Document> {
+    pub fn build(&self) -> Result<Document> {
         let mut root = self.merged()?;
         if let Value::Map(map) = &mut root.value {
             map.shift_remove(HYDRA);
         }
-        for one in &self.values {
+        for one in &self.choices.values {
             apply::apply(&mut root, one)?;
         }
-        Ok(Document { root, warnings: self.warnings })
+        Ok(Document { root, warnings: self.warnings.clone() })
     }
 
     /// The chosen configs, each merged at its package.
@@ -207,7 +207,7 @@ fn embedded(body: Node, package: &str) -> Node {
 }
 
 /// A resolved document, with overrides of its values.
-fn from_file(path: &Path, overrides: &[Override]) -> Result<Node> {
+pub(crate) fn from_file(path: &Path, overrides: &[Override]) -> Result<Node> {
     let Some(source) = search::read_file(path)? else {
         return Err(Error::new(format!("{}: no such file", path.display())));
     };

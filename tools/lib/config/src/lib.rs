@@ -28,6 +28,7 @@
 //! ```
 
 mod apply;
+mod candidates;
 mod compose;
 mod defaults;
 mod document;
@@ -47,6 +48,7 @@ mod searchpath;
 mod settings;
 mod yaml;
 
+pub use candidates::{Candidate, candidates, primaries};
 pub use compose::{Sources, compose, compose_for, compose_raw, explain};
 pub use document::Document;
 pub use error::{Error, Origin, Result};

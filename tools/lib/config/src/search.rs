@@ -104,6 +104,20 @@ impl SearchPath {
         options.extend(BUILTIN.iter().filter_map(|(name, _)| option_name(name.strip_prefix(&prefix)?)));
         options
     }
+
+    /// The names of the folders directly in `group`; the empty group holds those at the top.
+    pub fn groups(&self, group: &str) -> BTreeSet<String> {
+        let mut groups = BTreeSet::new();
+        for folder in &self.folders {
+            let Ok(entries) = folder.path.join(group).read_dir() else { continue };
+            let folders = entries.flatten().filter(|entry| entry.path().is_dir());
+            groups.extend(folders.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        }
+        let prefix = if group.is_empty() { String::new() } else { format!("{group}/") };
+        let below = BUILTIN.iter().filter_map(|(name, _)| name.strip_prefix(&prefix)?.split_once('/'));
+        groups.extend(below.map(|(name, _)| name.to_owned()));
+        groups
+    }
 }
 
 fn option_name(file: &str) -> Option<String> {

@@ -144,6 +144,11 @@ impl Choices {
         self.known_of_group.contains_key(group)
     }
 
+    /// The choices that defaults lists make, by the names that overrides call them.
+    pub fn known(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.known.iter().map(|(key, name)| (key.as_str(), name.as_deref()))
+    }
+
     /// The choices so far, for `${group}` in a defaults list.
     pub fn as_node(&self, origin: &Origin) -> Node {
         let entries = self.known.iter().map(|(key, name)| {

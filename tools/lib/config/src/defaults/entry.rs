@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The package of the document's root.
-pub(super) const GLOBAL: &str = "_global_";
+pub(crate) const GLOBAL: &str = "_global_";
 /// The package of the config that holds the list.
 const HERE: &str = "_here_";
 /// Stands for the group's own package.

@@ -8,6 +8,6 @@ mod expand;
 mod tree;
 
 pub(crate) use choices::Choices;
-pub(crate) use entry::{Choice, Entry, Target, parse_list};
+pub(crate) use entry::{Choice, Entry, GLOBAL, Target, parse_list};
 pub(crate) use expand::Expansion;
 pub(crate) use tree::Branch;

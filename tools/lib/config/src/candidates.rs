@@ -1,0 +1,347 @@
+//! What may stand next on a command line: groups, options, keys and values.
+//!
+//! The person is in the middle of typing, so nothing here fails: a setting that is wrong counts for
+//! nothing, and a file that is broken offers nothing.
+
+use crate::{
+    compose::{self, Plan, Sources},
+    defaults::GLOBAL,
+    error::{Origin, Result},
+    interpolate,
+    node::{Node, Value, split_key},
+    number,
+    overrides::Override,
+    search::{self, SearchPath},
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+/// A word that may stand on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The whole word. One that ends in `=`, `.` or `/` is to be continued.
+    pub word: String,
+    /// What it is, in a few words; may be empty.
+    pub about: String,
+}
+
+impl Candidate {
+    /// A word, and what it is.
+    pub fn new(word: impl Into<String>, about: impl Into<String>) -> Self {
+        Self { word: word.into(), about: about.into() }
+    }
+}
+
+/// The settings that begin with `word`, on a line that has `overrides` as well.
+///
+/// `own` are the groups of the tool, as for [`crate::compose_for`]; None are those of the whole job.
+pub fn candidates(own: Option<&[&str]>, sources: &Sources, overrides: &[String], word: &str) -> Vec<Candidate> {
+    let job = Job::new(own, sources, overrides);
+    let (sign, rest) = Sign::split(word);
+    let found = match rest.split_once('=') {
+        Some((key, _)) => job.values(sign, key),
+        None => [job.groups(sign, rest), job.keys(sign, rest)].concat(),
+    };
+    let mut seen = HashSet::new();
+    let found = found.into_iter().filter(|one| one.word.starts_with(rest) && seen.insert(one.word.clone()));
+    found.map(|one| Candidate { word: format!("{}{}", sign.text(), one.word), ..one }).collect()
+}
+
+/// The primary configs that `--config-name` may name.
+pub fn primaries(sources: &Sources) -> Vec<Candidate> {
+    let Ok(search) = SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs) else { return Vec::new() };
+    search.options("").into_iter().map(|name| Candidate { about: about_config(&search, &name), word: name }).collect()
+}
+
+/// What stands before a key.
+#[derive(Clone, Copy, PartialEq)]
+enum Sign {
+    Change,
+    Add,
+    Force,
+    Delete,
+}
+
+impl Sign {
+    fn split(word: &str) -> (Self, &str) {
+        let signs = [Self::Force, Self::Add, Self::Delete];
+        let found = signs.into_iter().find_map(|sign| Some((sign, word.strip_prefix(sign.text())?)));
+        found.unwrap_or((Self::Change, word))
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Change => "",
+            Self::Add => "+",
+            Self::Force => "++",
+            Self::Delete => "~",
+        }
+    }
+}
+
+/// What the rest of the line composes to.
+struct Job<'a> {
+    own: Option<&'a [&'a str]>,
+    /// None for a resolved document, and where nothing can be composed.
+    plan: Option<Plan>,
+    /// Where to look for options where there is no plan.
+    search: Option<SearchPath>,
+    /// The document, with interpolations left as they are.
+    root: Option<Node>,
+    /// The texts of the files that the document is made of, by name.
+    texts: HashMap<Arc<str>, String>,
+}
+
+impl<'a> Job<'a> {
+    fn new(own: Option<&'a [&'a str]>, sources: &Sources, overrides: &[String]) -> Self {
+        let overrides = overrides.iter().filter_map(|text| Override::parse(text).ok());
+        let overrides: Vec<Override> = match own {
+            Some(own) => overrides.filter_map(|one| compose::within(own, one).ok()).collect(),
+            None => overrides.collect(),
+        };
+        let mut job = Self { own, plan: None, search: None, root: None, texts: HashMap::new() };
+        if let Some(file) = &sources.file {
+            job.root = as_far_as_it_works(&overrides, |overrides| compose::from_file(file, overrides));
+            job.texts.extend(search::read_file(file).ok().flatten().map(|source| (source.name, source.text)));
+            return job;
+        }
+        let composed = as_far_as_it_works(&overrides, |overrides| {
+            let plan = Plan::new(sources, overrides, own)?;
+            let root = plan.build()?.root;
+            Ok((plan, root))
+        });
+        if let Some((plan, root)) = composed {
+            let paths = plan.defaults.chosen().into_iter().map(|one| &one.config_path);
+            let files = paths.filter_map(|path| plan.repository.search.read(path).ok()?);
+            job.texts.extend(files.map(|source| (source.name, source.text)));
+            (job.plan, job.root) = (Some(plan), Some(root));
+        } else {
+            job.search = SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs).ok();
+        }
+        job
+    }
+
+    fn search(&self) -> Option<&SearchPath> {
+        self.plan.as_ref().map(|plan| &plan.repository.search).or(self.search.as_ref())
+    }
+
+    /// Whether a group or whole key is one of the tool's own.
+    fn is_own(&self, key: &str) -> bool {
+        self.own.is_none_or(|own| own.contains(&key.split(['.', '/']).next().unwrap_or("")))
+    }
+
+    /// What is left out in front of `key`: `rows` is `data.rows` to a tool with the one group `data`.
+    fn left_out(&self, key: &str) -> String {
+        match self.own {
+            Some([only]) if !(self.is_own(key) && key.len() > only.len()) => format!("{only}."),
+            _ => String::new(),
+        }
+    }
+
+    fn groups(&self, sign: Sign, word: &str) -> Vec<Candidate> {
+        let about = |option: Option<String>| format!("now {}", option.as_deref().unwrap_or("nothing"));
+        match sign {
+            Sign::Change => self
+                .chosen()
+                .into_iter()
+                .map(|(key, option)| Candidate::new(format!("{key}="), about(option)))
+                .collect(),
+            Sign::Delete => self.chosen().into_iter().map(|(key, option)| Candidate::new(key, about(option))).collect(),
+            Sign::Add if self.may_add() => self.more_groups(word),
+            Sign::Add | Sign::Force => Vec::new(),
+        }
+    }
+
+    /// To a tool with one group, any other name is a key in it.
+    fn may_add(&self) -> bool {
+        self.own.is_none_or(|own| own.len() > 1)
+    }
+
+    /// The groups of which an option is chosen, as overrides name them, and which that is.
+    fn chosen(&self) -> BTreeMap<String, Option<String>> {
+        let known = self.plan.iter().flat_map(|plan| plan.choices.known());
+        let known = known.map(|(key, option)| (key.to_owned(), option.map(str::to_owned)));
+        // Where nothing can be composed, a choice may be what is wrong.
+        let folders = self.search.iter().flat_map(|search| search.groups("")).map(|group| (group, None));
+        let is_own = |key: &str| key.split('@').all(|part| part == GLOBAL || self.is_own(part));
+        known.chain(folders).filter(|(key, _)| is_own(key)).collect()
+    }
+
+    /// The groups in the folder that `word` is in, of which no option is chosen yet.
+    fn more_groups(&self, word: &str) -> Vec<Candidate> {
+        let Some(search) = self.search() else { return Vec::new() };
+        let folder = word.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut found = Vec::new();
+        for name in search.groups(folder) {
+            let group = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            let is_known = self.plan.as_ref().is_some_and(|plan| plan.choices.is_known(&group));
+            if !is_known && !search.options(&group).is_empty() {
+                found.push(Candidate::new(format!("{group}="), "add an option"));
+            }
+            if !search.groups(&group).is_empty() {
+                found.push(Candidate::new(format!("{group}/"), "more groups"));
+            }
+        }
+        found
+    }
+
+    fn keys(&self, sign: Sign, word: &str) -> Vec<Candidate> {
+        if sign == Sign::Add {
+            return Vec::new();
+        }
+        let left_out = self.left_out(word);
+        let whole = format!("{left_out}{word}");
+        let parent = whole.rsplit_once('.').map_or("", |(parent, _)| parent);
+        let Some(node) = self.node(parent) else { return Vec::new() };
+        let mut found = Vec::new();
+        for (name, child) in children(&node) {
+            let key = if parent.is_empty() { name } else { format!("{parent}.{name}") };
+            // Not every key of a document can be written on the command line.
+            if !self.is_own(&key) || Override::parse(&format!("{key}=")).is_err() {
+                continue;
+            }
+            let key = key.strip_prefix(&left_out).unwrap_or(&key);
+            let about = self.comment(&child.origin);
+            match (sign, child.as_map()) {
+                (Sign::Delete, None) => found.push(Candidate::new(key, about)),
+                (Sign::Delete, Some(_)) => {
+                    found.extend([key.to_owned(), format!("{key}.")].map(|word| Candidate::new(word, about)))
+                }
+                (_, Some(_)) => found.push(Candidate::new(format!("{key}."), about)),
+                (_, None) => found.push(Candidate::new(format!("{key}="), about)),
+            }
+        }
+        found
+    }
+
+    /// The node at a whole key, interpolations on the way followed.
+    fn node(&self, key: &str) -> Option<Node> {
+        let root = self.root.as_ref()?;
+        let keys: Vec<String> = split_key(key).into_iter().map(str::to_owned).collect();
+        if keys.is_empty() { Some(root.clone()) } else { interpolate::select(root, &keys).ok()? }
+    }
+
+    fn values(&self, sign: Sign, key: &str) -> Vec<Candidate> {
+        let found = match self.options(sign, key) {
+            options if options.is_empty() => {
+                self.node(&format!("{}{key}", self.left_out(key))).map_or_else(Vec::new, |node| values(&node))
+            }
+            options => options,
+        };
+        found.into_iter().map(|one| Candidate { word: format!("{key}={}", one.word), ..one }).collect()
+    }
+
+    /// The options of the group `key`, if it is one.
+    fn options(&self, sign: Sign, key: &str) -> Vec<Candidate> {
+        let group = key.split('@').next().unwrap_or(key);
+        let is_allowed = self.is_own(group) || (sign == Sign::Add && self.may_add());
+        let Some(search) = self.search().filter(|_| is_allowed) else { return Vec::new() };
+        let mut options = search.options(group);
+        if sign == Sign::Delete {
+            // Only the option that is chosen can be taken away.
+            let chosen = self.chosen();
+            options.retain(|name| chosen.get(key) == Some(&Some(name.clone())));
+        }
+        let about = |name: &String| about_config(search, &format!("{group}/{name}"));
+        options.into_iter().map(|name| Candidate { about: about(&name), word: name }).collect()
+    }
+
+    /// The comment behind the key that stands at `origin`.
+    fn comment(&self, origin: &Origin) -> &str {
+        let Origin::File { file, line } = origin else { return "" };
+        let text = self.texts.get(file).and_then(|text| text.lines().nth(line.checked_sub(1)?));
+        text.map_or("", comment)
+    }
+}
+
+/// `attempt` with all overrides, or else with those that do not spoil it.
+fn as_far_as_it_works<T>(overrides: &[Override], attempt: impl Fn(&[Override]) -> Result<T>) -> Option<T> {
+    if let Ok(made) = attempt(overrides) {
+        return Some(made);
+    }
+    let mut kept = Vec::new();
+    for one in overrides {
+        kept.push(one.clone());
+        if attempt(&kept).is_err() {
+            kept.pop();
+        }
+    }
+    attempt(&kept).ok()
+}
+
+fn children(node: &Node) -> Vec<(String, &Node)> {
+    match &node.value {
+        Value::Map(map) => map.iter().map(|(key, child)| (key.clone(), child)).collect(),
+        Value::Seq(items) => items.iter().enumerate().map(|(index, child)| (index.to_string(), child)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The values that can be known: both booleans, otherwise the current one.
+fn values(node: &Node) -> Vec<Candidate> {
+    let current = override_text(node).map(|text| Candidate::new(text, "current value"));
+    match node.value {
+        Value::Bool(value) => current.into_iter().chain([Candidate::new((!value).to_string(), "")]).collect(),
+        _ => current.into_iter().collect(),
+    }
+}
+
+/// The value as an override has it, if that needs no quotes.
+fn override_text(node: &Node) -> Option<String> {
+    let text = unquoted(node).filter(|text| !text.is_empty() && !node.is_missing() && !text.contains("${"))?;
+    let read = Override::parse(&format!("key={text}")).ok()?.value?.to_node(&node.origin)?;
+    (read == *node).then_some(text)
+}
+
+fn unquoted(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Null => Some("null".into()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Int(value) => Some(value.to_string()),
+        Value::Float(value) => Some(number::repr(*value)),
+        Value::Str(text) => Some(text.clone()),
+        Value::Seq(items) => {
+            let items: Vec<String> = items.iter().map(unquoted).collect::<Option<_>>()?;
+            Some(format!("[{}]", items.join(",")))
+        }
+        Value::Map(_) => None,
+    }
+}
+
+/// The first line of the comment that a config begins with.
+fn about_config(search: &SearchPath, path: &str) -> String {
+    let Ok(Some(source)) = search.read(path) else { return String::new() };
+    let comments = source.text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim);
+    comments.into_iter().find(|line| !line.is_empty() && !line.starts_with("@package")).unwrap_or("").to_owned()
+}
+
+/// What stands behind the `#` of a line that begins with a key.
+fn comment(line: &str) -> &str {
+    let (mut quote, mut before) = (None, ' ');
+    for (at, c) in line.char_indices() {
+        match quote {
+            None if c == '#' && before.is_whitespace() => return line[at + 1..].trim(),
+            None if "'\"".contains(c) && (before.is_whitespace() || "[{,".contains(before)) => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            _ => {}
+        }
+        before = c;
+    }
+    ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_told_from_a_number_sign_in_a_value() {
+        assert_eq!(comment("rows: 10 # rows to write"), "rows to write");
+        assert_eq!(comment("color: '#fff' # in hexadecimal"), "in hexadecimal");
+        assert_eq!(comment("color: a#b"), "");
+        assert_eq!(comment("name: it's # an apostrophe"), "an apostrophe");
+        assert_eq!(comment("names: [\"a # b\", 'c'] # two"), "two");
+    }
+}
