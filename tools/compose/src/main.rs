@@ -11,6 +11,8 @@ use std::{
 };
 
 cli::arguments! {
+    groups: all,
+    input: None,
     /// Composes config groups and overrides into one document, and tells how it comes about.
     #[argh(
         example = "{command_name} data=line data.rows=1000 --package data\n  {command_name} --info defaults-tree",
@@ -28,13 +30,13 @@ cli::arguments! {
         resolve: bool,
         /// tell instead how the document comes about: defaults (the configs in the order of merging), defaults-tree or
         /// searchpath
-        #[argh(option, arg_name = "what")]
+        #[argh(option, arg_name = "defaults|defaults-tree|searchpath")]
         info: Option<Info>,
         /// yaml or json (default: by the output file's name, otherwise yaml)
-        #[argh(option)]
+        #[argh(option, arg_name = "yaml|json")]
         format: Option<Format>,
         /// output file, written whole or not at all (default: standard output)
-        #[argh(option, short = 'o')]
+        #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
     }
 }
@@ -72,7 +74,6 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
-    common.no_input()?;
     let path = cli::not_dash(args.out.clone());
     let text = text(&args, &common, path.as_deref())?;
     let mut output = Output::create(path.as_deref()).context("the output")?;

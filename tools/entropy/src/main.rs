@@ -10,6 +10,7 @@ use settings::Settings;
 use std::process::ExitCode;
 
 cli::filter_arguments! {
+    groups: ["entropy"],
     /// Adds the Shannon entropy of a field of probabilities, -sum p log p, to every row.
     #[argh(
         example = "echo '{{\"probs\":[0.5,0.25,0.25]}}' | {command_name} --base 2",
@@ -25,7 +26,7 @@ cli::filter_arguments! {
         #[argh(option)]
         out_field: Option<String>,
         /// base of the logarithm: e, 2 or 10 (the setting entropy.base)
-        #[argh(option)]
+        #[argh(option, arg_name = "e|2|10")]
         base: Option<String>,
         /// divide each row by its sum first (the setting entropy.normalize)
         #[argh(switch)]
@@ -50,7 +51,7 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
         cli::flag("normalize", &args.normalize.then_some(true)),
     ];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
-    let Some(document) = common.settings(&["entropy"], &flags)? else { return Ok(Outcome::Done) };
+    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
     let options = settings.options()?;
     args.streams(common.input).filter(&[&settings.field], Some(&settings.out_field), |batch| {

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use std::{path::PathBuf, process::ExitCode};
 
 cli::arguments! {
+    groups: ["export"],
+    input: Folder,
     /// Writes the model of a run folder as ONNX, after comparing it with candle on the same rows.
     #[argh(
         example = "{command_name} runs/entropy -o models/entropy.onnx",
@@ -21,7 +23,7 @@ cli::arguments! {
     )]
     struct Args {
         /// output file (default: model.onnx in the run folder)
-        #[argh(option, short = 'o')]
+        #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
     }
 }
@@ -48,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
-    let Some(document) = common.settings(&["export"], &[])? else { return Ok(Outcome::Done) };
+    let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
     let settings: Settings = document.section("export")?;
     ensure!(OPSETS.contains(&settings.opset), "export.opset: {}; expected 13 to 27", settings.opset);
     ensure!(settings.tolerance >= 0.0, "export.tolerance: {}; expected at least 0", settings.tolerance);

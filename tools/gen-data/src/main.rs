@@ -12,6 +12,8 @@ use shard::Shard;
 use std::{path::PathBuf, process::ExitCode};
 
 cli::arguments! {
+    groups: ["data"],
+    input: None,
     /// Generates rows of random data: probability vectors, or a noisy line.
     #[argh(
         example = "{command_name} rows=3 classes=4 seed=7",
@@ -21,10 +23,10 @@ cli::arguments! {
     )]
     struct Args {
         /// output file, written whole or not at all (default: standard output)
-        #[argh(option, short = 'o')]
+        #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
         /// encoding: npy or ndjson (default: by the output file's name, otherwise ndjson)
-        #[argh(option)]
+        #[argh(option, arg_name = "npy|ndjson")]
         to: Option<Encoding>,
         /// only the i-th of n parts of the rows, for instance 2/4
         #[argh(option, default = "Shard::WHOLE")]
@@ -40,9 +42,8 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
-    common.no_input()?;
     cli::use_threads(args.threads)?;
-    let Some(document) = common.settings(&["data"], &[])? else { return Ok(Outcome::Done) };
+    let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
     let data = settings::read(&document)?;
     let rows = args.shard.range(data.rows);
     anyhow::ensure!(!rows.is_empty(), "--shard {} of {} rows is empty", args.shard, data.rows);

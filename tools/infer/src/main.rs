@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::{path::PathBuf, process::ExitCode};
 
 cli::filter_arguments! {
+    groups: ["infer", "data"],
     /// Runs an ONNX model on records and adds its output as a field.
     #[argh(
         example = "gen-data rows=3 seed=1 | {command_name} --model models/entropy.onnx",
@@ -16,7 +17,7 @@ cli::filter_arguments! {
     )]
     struct Args {
         /// the model, an .onnx file
-        #[argh(option, short = 'm')]
+        #[argh(option, short = 'm', arg_name = "file")]
         model: Option<PathBuf>,
         /// name of the field to add (the setting infer.out_field)
         #[argh(option)]
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
 fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let flags = [cli::text_flag("infer.out_field", &args.out_field), cli::flag("infer.threads", &args.threads)];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
-    let Some(document) = common.settings(&["infer", "data"], &flags)? else { return Ok(Outcome::Done) };
+    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings: Settings = document.section("infer")?;
     ensure!(settings.batch_size > 0, "infer.batch_size: 0; at least 1 is needed");
     let DataSettings { pull } = document.section("data")?;

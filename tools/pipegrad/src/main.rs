@@ -1,6 +1,9 @@
 //! `pipegrad`: the front command. `pipegrad train …` runs the tool `train`, wherever its name would
 //! mean something else to the shell (`export` is a builtin of most).
 
+mod completion;
+mod words;
+
 use std::{
     env,
     ffi::OsStr,
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
     match args.next() {
         None => usage(),
         Some(name) if name == "--help" || name == "help" => usage(),
+        Some(name) if name == completion::COMMAND => completion::script(args.next().as_deref()),
+        Some(name) if name == completion::QUESTION => completion::answer(args.next().as_deref()),
         Some(name) if name == "--version" => say(&format!("pipegrad {}\n", env!("CARGO_PKG_VERSION"))),
         Some(name) => match TOOLS.iter().find(|(tool, _)| name == *tool) {
             Some((tool, _)) => run(&locate(tool), args),
@@ -66,7 +71,8 @@ fn usage() -> ExitCode {
         text.push_str(&format!("  {tool:<10}{does}\n"));
     }
     text.push_str(
-        "\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each.\n",
+        "\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each.\n\
+         pipegrad completion bash|zsh|fish prints a script that completes commands in that shell.\n",
     );
     say(&text)
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use std::process::ExitCode;
 
 cli::filter_arguments! {
+    groups: ["relu"],
     /// Replaces a field by max(0, x), or by a leaky version of it.
     #[argh(
         example = "echo '{{\"values\":[-1.0,2.0]}}' | {command_name} --slope 0.1",
@@ -50,7 +51,7 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
         cli::flag("slope", &args.slope),
     ];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
-    let Some(document) = common.settings(&["relu"], &flags)? else { return Ok(Outcome::Done) };
+    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings: Settings = document.section("relu")?;
     anyhow::ensure!(settings.slope.is_finite(), "relu.slope: {}; expected a finite number", settings.slope);
     let adds = settings.out_field.as_deref().filter(|name| *name != settings.field);

@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 use std::{path::PathBuf, process::ExitCode};
 
 cli::arguments! {
+    groups: ["score"],
+    input: File,
     /// Scores predictions: MSE, MAE and R2, or accuracy and cross-entropy, as one JSON object.
     #[argh(
         example = "echo '{{\"entropy\":1.0,\"prediction\":0.9}}' | {command_name} --fail-if 'mse>0.1'",
@@ -22,13 +24,13 @@ cli::arguments! {
     )]
     struct Args {
         /// output file for the metrics (default: standard output)
-        #[argh(option, short = 'o')]
+        #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
         /// exit with status 1 if this holds, for instance mse>0.01; may be given several times
         #[argh(option)]
         fail_if: Vec<Gate>,
         /// also write the columns actual,predicted to this CSV file, for DVC's confusion plot
-        #[argh(option)]
+        #[argh(option, arg_name = "file")]
         confusion: Option<PathBuf>,
         /// the number of rows that must come
         #[argh(option)]
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
-    let Some(document) = common.settings(&["score"], &[])? else { return Ok(Outcome::Done) };
+    let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
     let settings: Settings = document.section("score")?;
     let fields = [settings.target_field.as_str(), settings.prediction_field.as_str()];
     let options = ReadOptions { expect_rows: args.expect_rows, ..ReadOptions::floats(&fields) };

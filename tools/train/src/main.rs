@@ -30,6 +30,8 @@ use std::{path::Path, process::ExitCode};
 use trainer::{Ended, Trainer};
 
 cli::arguments! {
+    groups: ["model", "optimizer", "scheduler", "callbacks", "trainer", "data"],
+    input: File,
     /// Trains a model on records and writes a run folder; run events go to standard output.
     #[argh(
         example = "gen-data rows=10000 | entropy | {command_name} trainer.max_epochs=3",
@@ -44,7 +46,7 @@ cli::arguments! {
         #[argh(option)]
         expect_rows: Option<u64>,
         /// run folder (the setting trainer.run_dir)
-        #[argh(option, short = 'o')]
+        #[argh(option, short = 'o', arg_name = "folder")]
         out: Option<String>,
         /// threads to use (default: one a core); the result is the same for any number
         #[argh(option)]
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let flags: Vec<String> = cli::text_flag("trainer.run_dir", &args.out).into_iter().collect();
-    let Some(document) = common.settings(&settings::GROUPS, &flags)? else { return Ok(Outcome::Done) };
+    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
     cli::use_threads(args.threads)?;
     let input = cli::open_or_pull(common.input.as_deref(), settings.pull)?;

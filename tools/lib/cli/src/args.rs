@@ -1,7 +1,8 @@
 //! Arguments: the flags that every tool has, and what a positional argument means.
 
+use crate::complete;
 use anyhow::bail;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::path::{Path, PathBuf};
 
 /// What every tool is told beside its own flags.
@@ -15,6 +16,19 @@ pub struct Common {
     pub sources: config::Sources,
     /// Print the settings and stop.
     pub show_settings: bool,
+    /// The groups whose settings the tool reads.
+    groups: Option<&'static [&'static str]>,
+}
+
+/// What a tool reads beside settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing.
+    None,
+    /// A file, or standard input.
+    File,
+    /// A folder.
+    Folder,
 }
 
 /// The flags that [`crate::arguments!`] adds, as they stand on the command line.
@@ -30,17 +44,32 @@ pub struct RawCommon {
 }
 
 /// Arguments declared with [`crate::arguments!`].
-pub trait Arguments: FromArgs {
+pub trait Arguments: FromArgs + ArgsInfo {
+    /// The config groups whose settings the tool reads; None is the whole job.
+    const GROUPS: Option<&'static [&'static str]>;
+    /// What it reads beside.
+    const INPUT: Input;
+
     #[doc(hidden)]
     fn take_common(&mut self) -> RawCommon;
 }
 
-/// Declares a tool's arguments: its own flags, and those that every tool has.
+/// Declares a tool's arguments: the config groups that it reads (a list, or `all`), its input (an [`Input`]), its own
+/// flags, and those that every tool has.
+///
+/// A flag's `arg_name` tells the user, and completion, what its value is: `file`, `folder`, `config` (a primary
+/// config), `key` (of the settings), or words with bars between them, `npy|ndjson`.
 #[macro_export]
 macro_rules! arguments {
+    (@groups all) => { None };
+    (@groups [$($group:literal),*]) => { Some(&[$($group),*]) };
     // The fields pass through token by token: argh tells `Option` and `Vec` by their names.
-    ($(#[$meta:meta])* struct $name:ident { $($fields:tt)* }) => {
-        #[derive(argh::FromArgs)]
+    (
+        groups: $groups:tt,
+        input: $input:ident,
+        $(#[$meta:meta])* struct $name:ident { $($fields:tt)* }
+    ) => {
+        #[derive(argh::FromArgs, argh::ArgsInfo)]
         $(#[$meta])*
         struct $name {
             $($fields)*
@@ -51,7 +80,7 @@ macro_rules! arguments {
             #[argh(option, arg_name = "folder")]
             config_path: Option<std::path::PathBuf>,
             /// name of the primary config to compose from (default entropy; also -cn)
-            #[argh(option, arg_name = "name")]
+            #[argh(option, arg_name = "config")]
             config_name: Option<String>,
             /// folder of configs to look in next; may be given several times (also -cd)
             #[argh(option, arg_name = "folder")]
@@ -65,6 +94,9 @@ macro_rules! arguments {
         }
 
         impl $crate::Arguments for $name {
+            const GROUPS: Option<&'static [&'static str]> = $crate::arguments!(@groups $groups);
+            const INPUT: $crate::Input = $crate::Input::$input;
+
             fn take_common(&mut self) -> $crate::RawCommon {
                 $crate::RawCommon {
                     config: self.config.take(),
@@ -80,30 +112,38 @@ macro_rules! arguments {
 }
 
 impl Common {
-    /// The settings of the tool's own groups, with `flags` (as `key=value`) above the command line's.
+    /// Tells the input path from the settings.
+    pub(crate) fn new<A: Arguments>(mut raw: RawCommon) -> anyhow::Result<Self> {
+        let (overrides, paths): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut raw.rest).into_iter().partition(|arg| is_override(arg));
+        let input = match paths.as_slice() {
+            [] => None,
+            [path, ..] if A::INPUT == Input::None => bail!("{path}: this tool reads no input; settings are key=value"),
+            [path] => not_dash(Some(PathBuf::from(path))),
+            [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
+        };
+        let show_settings = raw.cfg;
+        let RawCommon { config: file, config_path, config_name, config_dir: config_dirs, .. } = raw;
+        let sources = config::Sources { config_name, config_path, config_dirs, file };
+        Ok(Self { input, overrides, sources, show_settings, groups: A::GROUPS })
+    }
+
+    /// The settings of the tool's groups, with `flags` (as `key=value`) above the command line's.
     /// None when they were only to be printed.
     ///
     /// # Errors
     /// One line naming the file or override at fault.
-    pub fn settings(&self, own: &[&str], flags: &[String]) -> anyhow::Result<Option<config::Document>> {
+    pub fn settings(&self, flags: &[String]) -> anyhow::Result<Option<config::Document>> {
         let overrides: Vec<String> = self.overrides.iter().chain(flags).cloned().collect();
-        let document = config::compose_for(own, &self.sources, &overrides)?;
+        let document = match self.groups {
+            Some(own) => config::compose_for(own, &self.sources, &overrides)?,
+            None => config::compose(&self.sources, &overrides)?,
+        };
         if self.show_settings {
             crate::print(&document.to_yaml())?;
             return Ok(None);
         }
         Ok(Some(document))
-    }
-
-    /// Refuses an input file, for a tool that reads none.
-    ///
-    /// # Errors
-    /// When there is one.
-    pub fn no_input(&self) -> anyhow::Result<()> {
-        match &self.input {
-            Some(path) => bail!("{}: this tool reads no input; settings are key=value", path.display()),
-            None => Ok(()),
-        }
     }
 }
 
@@ -130,18 +170,23 @@ pub fn text_flag(key: &str, value: &Option<String>) -> Option<String> {
 
 pub(crate) enum Parsed<A> {
     Arguments(A),
-    /// `--help` or `--version`.
+    /// `--help`, `--version` or candidates for completion.
     Text(String),
 }
 
 /// Stands for the argument `-`, which argh would take for a flag; no argument can hold a NUL.
 const DASH: &str = "\0";
 
-pub(crate) fn parse<A: FromArgs>(tool: &str) -> anyhow::Result<Parsed<A>> {
+pub(crate) fn parse<A: Arguments>(tool: &str) -> anyhow::Result<Parsed<A>> {
     let args: Vec<String> = std::env::args_os()
         .skip(1)
         .map(|arg| arg.into_string().map_err(|arg| anyhow::anyhow!("{}: an argument is not UTF-8", arg.display())))
         .collect::<Result<_, _>>()?;
+    if let Some((flag, words)) = args.split_first()
+        && flag == complete::FLAG
+    {
+        return Ok(Parsed::Text(complete::answer::<A>(words)));
+    }
     if args == ["--version"] {
         return Ok(Parsed::Text(format!("{tool} {}\n", env!("CARGO_PKG_VERSION"))));
     }
@@ -155,7 +200,7 @@ pub(crate) fn parse<A: FromArgs>(tool: &str) -> anyhow::Result<Parsed<A>> {
 }
 
 /// Arguments as argh reads them: `--flag=value` in two, Hydra's short flags in full, `--cfg job` as `--cfg`.
-fn spelled_out(args: Vec<String>) -> anyhow::Result<Vec<String>> {
+pub(crate) fn spelled_out(args: Vec<String>) -> anyhow::Result<Vec<String>> {
     let mut out: Vec<String> = Vec::with_capacity(args.len());
     let mut args = args.into_iter().peekable();
     while let Some(arg) = args.next() {
@@ -188,21 +233,6 @@ fn spelled_out(args: Vec<String>) -> anyhow::Result<Vec<String>> {
     Ok(out)
 }
 
-/// Tells the input path from the settings.
-pub(crate) fn common(mut raw: RawCommon) -> anyhow::Result<Common> {
-    let (overrides, paths): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut raw.rest).into_iter().partition(|arg| is_override(arg));
-    let input = match paths.as_slice() {
-        [] => None,
-        [path] => not_dash(Some(PathBuf::from(path))),
-        [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
-    };
-    let show_settings = raw.cfg;
-    let RawCommon { config: file, config_path, config_name, config_dir: config_dirs, .. } = raw;
-    let sources = config::Sources { config_name, config_path, config_dirs, file };
-    Ok(Common { input, overrides, sources, show_settings })
-}
-
 /// `-` is standard input or output.
 pub fn not_dash(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| path != Path::new(DASH))
@@ -210,7 +240,7 @@ pub fn not_dash(path: Option<PathBuf>) -> Option<PathBuf> {
 
 /// Whether an argument is a setting: `key=value`, `+key=value`, `++key=value`, `~key`, and no path.
 /// A file whose name looks like one can be called `./a=b`.
-fn is_override(arg: &str) -> bool {
+pub(crate) fn is_override(arg: &str) -> bool {
     if arg.starts_with('~') && !arg.starts_with("~/") {
         return true;
     }
@@ -222,6 +252,13 @@ fn is_override(arg: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    crate::arguments! {
+        groups: all,
+        input: File,
+        /// Tests.
+        struct Args {}
+    }
 
     #[test]
     fn settings_are_told_from_paths() {
@@ -257,8 +294,8 @@ mod tests {
     fn a_dash_is_standard_input_and_two_files_are_refused() {
         let raw =
             |rest: &[&str]| RawCommon { rest: rest.iter().map(ToString::to_string).collect(), ..RawCommon::default() };
-        let parsed = common(raw(&["a=1", DASH, "b=2"])).expect("valid");
+        let parsed = Common::new::<Args>(raw(&["a=1", DASH, "b=2"])).expect("valid");
         assert_eq!((parsed.input, parsed.overrides.len()), (None, 2));
-        assert!(common(raw(&["a", "b"])).is_err());
+        assert!(Common::new::<Args>(raw(&["a", "b"])).is_err());
     }
 }

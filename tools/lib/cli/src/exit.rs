@@ -23,7 +23,9 @@ pub enum Outcome {
 /// that begins with the tool's name. A reader that went away (`| head`) ends the tool quietly.
 pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>) -> ExitCode {
     let result = match args::parse::<A>(tool) {
-        Ok(args::Parsed::Arguments(mut args)) => args::common(args.take_common()).and_then(|common| work(args, common)),
+        Ok(args::Parsed::Arguments(mut args)) => {
+            Common::new::<A>(args.take_common()).and_then(|common| work(args, common))
+        }
         Ok(args::Parsed::Text(text)) => print(&text).map(|()| Outcome::Done),
         Err(error) => Err(error),
     };

@@ -5,6 +5,8 @@
 //!
 //! ```no_run
 //! cli::arguments! {
+//!     groups: [],
+//!     input: File,
 //!     /// Doubles field `x` of every row.
 //!     #[argh(example = "echo '{{\"x\":1}}' | {command_name}")]
 //!     struct Args {
@@ -23,13 +25,14 @@
 //! ```
 
 mod args;
+mod complete;
 mod exit;
 mod pull;
 mod stream;
 
 #[doc(hidden)]
 pub use args::RawCommon;
-pub use args::{Arguments, Common, flag, not_dash, text_flag};
+pub use args::{Arguments, Common, Input, flag, not_dash, text_flag};
 pub use exit::{Outcome, print, run};
 pub use pull::open_or_pull;
 pub use stream::Streams;

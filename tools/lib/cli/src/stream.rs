@@ -4,23 +4,25 @@ use crate::not_dash;
 use records::{Batch, DType, Encoding, Input, Output, ReadOptions, Reader, Writer};
 use std::path::PathBuf;
 
-/// Declares a filter's arguments: its own flags, those of its two streams, and those that every tool
-/// has. `args.streams(input)` then opens nothing yet, but knows where from and where to.
+/// Declares a filter's arguments: the config groups that it reads, its own flags, those of its two
+/// streams, and those that every tool has. `args.streams(input)` then opens nothing yet, but knows where from and where to.
 #[macro_export]
 macro_rules! filter_arguments {
-    ($(#[$meta:meta])* struct $name:ident { $($fields:tt)* }) => {
+    (groups: $groups:tt, $(#[$meta:meta])* struct $name:ident { $($fields:tt)* }) => {
         $crate::arguments! {
+            groups: $groups,
+            input: File,
             $(#[$meta])*
             struct $name {
                 $($fields)*
                 /// output file, written whole or not at all (default: standard output)
-                #[argh(option, short = 'o')]
+                #[argh(option, short = 'o', arg_name = "file")]
                 out: Option<std::path::PathBuf>,
                 /// encoding of the output: npy or ndjson (default: by the output file's name, otherwise the input's)
-                #[argh(option)]
+                #[argh(option, arg_name = "npy|ndjson")]
                 to: Option<records::Encoding>,
                 /// element type that NDJSON's numbers are read as: f4 or f8 (default f8)
-                #[argh(option)]
+                #[argh(option, arg_name = "f4|f8")]
                 dtype: Option<records::DType>,
                 /// the number of rows that must come
                 #[argh(option)]

@@ -197,13 +197,13 @@ impl<'a> Job<'a> {
         let Some(node) = self.node(parent) else { return Vec::new() };
         let mut found = Vec::new();
         for (name, child) in children(&node) {
+            let about = self.comment(&name, &child.origin);
             let key = if parent.is_empty() { name } else { format!("{parent}.{name}") };
             // Not every key of a document can be written on the command line.
             if !self.is_own(&key) || Override::parse(&format!("{key}=")).is_err() {
                 continue;
             }
             let key = key.strip_prefix(&left_out).unwrap_or(&key);
-            let about = self.comment(&child.origin);
             match (sign, child.as_map()) {
                 (Sign::Delete, None) => found.push(Candidate::new(key, about)),
                 (Sign::Delete, Some(_)) => {
@@ -248,11 +248,12 @@ impl<'a> Job<'a> {
         options.into_iter().map(|name| Candidate { about: about(&name), word: name }).collect()
     }
 
-    /// The comment behind the key that stands at `origin`.
-    fn comment(&self, origin: &Origin) -> &str {
+    /// The comment behind the key `name` that stands at `origin`, where a line of its own does.
+    fn comment(&self, name: &str, origin: &Origin) -> &str {
         let Origin::File { file, line } = origin else { return "" };
         let text = self.texts.get(file).and_then(|text| text.lines().nth(line.checked_sub(1)?));
-        text.map_or("", comment)
+        // The origin of a whole config is that of its first key.
+        text.filter(|text| text.trim_start().starts_with(&format!("{name}:"))).map_or("", comment)
     }
 }
 

@@ -165,6 +165,8 @@ fn comments_say_what_a_candidate_is() {
     assert_eq!(about("db=m"), "Over the network.");
     assert_eq!(about("db="), "Over the network.");
     assert_eq!(about("d"), "now mysql");
+    let container = config::candidates(TWO, &job, &[], "d").pop().unwrap();
+    assert_eq!(container, config::Candidate::new("db.", ""));
     assert_eq!(about("+extra="), "Another way.");
     let primaries = config::primaries(&job);
     assert!(primaries.contains(&config::Candidate::new("job", "The job.")), "{primaries:?}");

@@ -17,9 +17,6 @@ use check::Check;
 use nets::Activation;
 use serde::Deserialize;
 
-/// The groups that this tool reads.
-pub const GROUPS: [&str; 6] = ["model", "optimizer", "scheduler", "callbacks", "trainer", "data"];
-
 /// Everything `train` is told.
 pub struct Settings {
     pub model: ModelSettings,

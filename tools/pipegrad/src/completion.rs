@@ -1,0 +1,83 @@
+//! Completion in bash, zsh and fish: the scripts, and the answers that they ask for.
+
+use crate::{TOOLS, complain, locate, run, say, words};
+use std::{env, ffi::OsStr, path::Path, process::ExitCode};
+
+/// The name of the command that prints a script.
+pub const COMMAND: &str = "completion";
+/// The first argument of a script's question; the second is the line up to the cursor. A tool is asked in the same
+/// way, by the words behind its name.
+pub const QUESTION: &str = "--complete";
+
+const SCRIPTS: [(&str, &str); 3] = [
+    ("bash", include_str!("../completion/pipegrad.bash")),
+    ("zsh", include_str!("../completion/pipegrad.zsh")),
+    ("fish", include_str!("../completion/pipegrad.fish")),
+];
+/// Where a script names the commands that it completes.
+const COMMANDS: &str = "@commands@";
+/// Tools that a shell has a builtin of the same name for, which keeps its own completion.
+const BUILTINS: [&str; 1] = ["export"];
+
+/// Prints the script for `shell`.
+pub fn script(shell: Option<&OsStr>) -> ExitCode {
+    let shells = SCRIPTS.map(|(shell, _)| shell).join(", ");
+    let Some(shell) = shell else { return complain(&format!("{COMMAND}: name the shell; there is {shells}")) };
+    let Some((_, script)) = SCRIPTS.iter().find(|(known, _)| shell == *known) else {
+        return complain(&format!("{COMMAND}: no script for {:?}; there is {shells}", shell.display().to_string()));
+    };
+    let tools = TOOLS.iter().map(|(tool, _)| *tool).filter(|tool| !BUILTINS.contains(tool));
+    let commands: Vec<&str> = ["pipegrad"].into_iter().chain(tools).collect();
+    say(&script.replace(COMMANDS, &commands.join(" ")))
+}
+
+/// Answers what may stand at the end of `line`, in the form that the library `cli` describes.
+pub fn answer(line: Option<&OsStr>) -> ExitCode {
+    let home = env::var("HOME").ok();
+    let words = words::split(&line.unwrap_or_default().to_string_lossy(), home.as_deref());
+    // What stands before the command (`time train`, `A=b train`) is the shell's affair.
+    let (current, before) = words.split_last().expect("the word at the cursor is always there");
+    let is_command = |word: &String| name(word) == "pipegrad" || is_tool(name(word));
+    let Some(at) = before.iter().position(is_command) else { return ExitCode::SUCCESS };
+    let (command, args) = (name(&before[at]), &before[at + 1..]);
+    if is_tool(command) {
+        return ask(command, args, current);
+    }
+    match args.split_first() {
+        None => offer(current, &commands()),
+        Some((tool, args)) if is_tool(tool) => ask(tool, args, current),
+        Some((word, [])) if word == COMMAND => offer(current, &SCRIPTS.map(|(shell, _)| (shell, ""))),
+        Some(_) => ExitCode::SUCCESS,
+    }
+}
+
+fn name(command: &str) -> &str {
+    Path::new(command).file_name().and_then(OsStr::to_str).unwrap_or(command)
+}
+
+fn is_tool(name: &str) -> bool {
+    TOOLS.iter().any(|(tool, _)| *tool == name)
+}
+
+/// Becomes the tool, which knows its flags and settings.
+fn ask(tool: &str, args: &[String], current: &str) -> ExitCode {
+    let args = args.iter().map(String::as_str);
+    run(&locate(tool), [QUESTION].into_iter().chain(args).chain([current]))
+}
+
+/// What may follow `pipegrad`.
+fn commands() -> Vec<(&'static str, &'static str)> {
+    let own = [
+        (COMMAND, "script that completes commands in a shell"),
+        ("--help", "display usage information"),
+        ("--version", "display the version"),
+    ];
+    TOOLS.into_iter().chain(own).collect()
+}
+
+fn offer(current: &str, words: &[(&str, &str)]) -> ExitCode {
+    let found = words.iter().filter(|(word, _)| word.starts_with(current));
+    let found = found.filter(|(word, _)| !word.starts_with('-') || current.starts_with('-'));
+    let lines: String = found.map(|(word, about)| format!("{word}\t{about}\n")).collect();
+    say(&format!("words\t\n{lines}"))
+}
