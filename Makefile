@@ -58,11 +58,15 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-completion ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
 	.tools/bench/bin/python scripts/bench/entropy_job/run.py $(BENCH_ARGS)
+
+.PHONY: bench-completion
+bench-completion: $(dev_python) build
+	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/bench/completion/run.py $(BENCH_ARGS)
 
 .PHONY: setup
 setup: $(dev_python) $(prettier) $(machete) ## Install what development needs, and the git hooks

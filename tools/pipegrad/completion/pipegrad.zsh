@@ -2,22 +2,20 @@
 # Completion of pipegrad's commands in zsh; in ~/.zshrc: eval "$(pipegrad completion zsh)"
 
 _pipegrad() {
-  local add prefix word about
+  local add prefix line word about found=1
   local -a answer parts whole
-  # Words that are to be continued get no space.
   answer=("${(@f)$(pipegrad --complete "${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX" 2> /dev/null)}")
-  IFS=$'\t' read -r add prefix <<< "$answer[1]"
+  add=${answer[1]%%$'\t'*} prefix=${answer[1]#*$'\t'}
   for line in "${(@)answer[2,-1]}"; do
     word=${line%%$'\t'*} about=${line#*$'\t'}
-    word=${word//:/\\:}
-    [[ -n $about ]] && about=":$about"
-    if [[ $word == *[=./] ]]; then
-      parts+=("$word$about")
+    word=${word//:/\\:}${about:+:$about}
+    # A word that is to be continued gets no space.
+    if [[ ${line%%$'\t'*} == *[=./] ]]; then
+      parts+=("$word")
     else
-      whole+=("$word$about")
+      whole+=("$word")
     fi
   done
-  local found=1
   (( $#parts )) && _describe -t parts setting parts -S '' && found=0
   (( $#whole )) && _describe -t whole value whole && found=0
   [[ -n $prefix ]] && compset -P "${(b)prefix}"
@@ -29,9 +27,9 @@ _pipegrad() {
 }
 
 if [[ $funcstack[1] == _pipegrad ]]; then
-  # The file is a function of fpath.
+  # This file is a function of fpath.
   _pipegrad "$@"
 else
-  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }
   compdef _pipegrad @commands@
 fi
