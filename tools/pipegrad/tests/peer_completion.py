@@ -22,7 +22,7 @@ GROUPS = {
     "gen-data": ["data"],
     "entropy": ["entropy"],
     "relu": ["relu"],
-    "train": ["model", "optimizer", "trainer", "data"],
+    "train": ["model", "optimizer", "scheduler", "callbacks", "trainer", "data"],
     "export": ["export"],
     "infer": ["infer", "data"],
     "score": ["score"],
@@ -62,17 +62,25 @@ def test_options_are_the_files_of_the_group(tool, group):
     assert set(ask(f"pipegrad {tool} {group}=")[1]) == options
 
 
+def words(settings, before=""):
+    """What is offered of a mapping: a key leads on to its value, or into the mapping that it holds."""
+    return {f"{before}{key}{'.' if isinstance(value, dict) else '='}" for key, value in settings.items()}
+
+
 @pytest.mark.parametrize("tool, group, option", CHOICES, ids=lambda part: getattr(part, "stem", part))
 def test_keys_are_those_of_the_option_chosen(tool, group, option):
     settings = yaml.safe_load(option.read_text())
     found = ask(f"{tool} {group}={option.stem} {group}.")[1]
-    assert set(found) == {f"{group}.{key}=" for key in settings}
-    for key, about in found.items():
-        # The comment behind the key in the file.
-        (line,) = re.findall(rf"^{key.removeprefix(group + '.').rstrip('=')}:.*$", option.read_text(), re.MULTILINE)
-        assert about == line.partition(" # ")[2]
+    assert set(found) == words(settings, f"{group}.")
+    for key, inner in settings.items():
+        if isinstance(inner, dict):
+            assert set(ask(f"{tool} {group}={option.stem} {group}.{key}.")[1]) == words(inner, f"{group}.{key}.")
+        else:
+            # The comment behind the key in the file.
+            (line,) = re.findall(rf"^{key}:.*$", option.read_text(), re.MULTILINE)
+            assert found[f"{group}.{key}="] == line.partition(" # ")[2]
     if GROUPS[tool] == [group]:
-        assert set(ask(f"{tool} {group}={option.stem} ")[1]) == {f"{key}=" for key in settings} | {f"{group}="}
+        assert set(ask(f"{tool} {group}={option.stem} ")[1]) == words(settings) | {f"{group}="}
 
 
 def test_the_whole_job_is_what_its_primary_config_chooses():
