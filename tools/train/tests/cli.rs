@@ -326,6 +326,20 @@ fn any_number_of_threads_gives_the_same_files() {
 }
 
 #[test]
+fn the_kernels_instruction_set_does_not_change_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for (out, isa) in [("baseline", "baseline"), ("widest", "")] {
+        let mut command = cargo_bin_cmd!("train");
+        let args = ["-o", out, "--quiet", "trainer.max_epochs=2", "trainer.ema_decay=0.9"];
+        command.current_dir(folder.path()).env("PIPEGRAD_ISA", isa).args(args).write_stdin(rows(1000));
+        assert!(command.output().unwrap().status.success());
+    }
+    for file in FILES.iter().filter(|file| **file != "config.yaml") {
+        assert!(same(folder.path(), "baseline", "widest", file), "{file}");
+    }
+}
+
+#[test]
 fn the_summary_counts_what_a_hand_would() {
     let folder = tempfile::tempdir().unwrap();
     let summary = trained(folder.path(), &["--summary", "model.hidden=[3]"], &rows(10));

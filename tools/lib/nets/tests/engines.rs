@@ -123,13 +123,13 @@ fn gradients_agree_with_finite_differences() {
     engine.gradients(&start, batch, &mut gradients).unwrap();
     let mut unused = gradients.clone();
     let mut loss = |parameters: &Parameters| engine.gradients(parameters, batch, &mut unused).unwrap();
-    for i in 0..start.values.len() {
+    for (i, &gradient) in gradients.iter().enumerate() {
         const H: f32 = 1e-2;
         let (mut above, mut below) = (start.clone(), start.clone());
         above.values[i] += H;
         below.values[i] -= H;
         let slope = (loss(&above) - loss(&below)) / f64::from(2.0 * H);
-        let gradient = f64::from(gradients[i]);
+        let gradient = f64::from(gradient);
         assert!((slope - gradient).abs() < 1e-3, "parameter {i}: {slope} and {gradient}");
     }
 }
