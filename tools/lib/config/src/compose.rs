@@ -12,7 +12,7 @@ use crate::{
     overrides::{self, Action, Override},
     repository::Repository,
     search::{self, SearchPath},
-    searchpath, yaml,
+    searchpath,
 };
 use std::path::{Path, PathBuf};
 
@@ -41,9 +41,7 @@ pub struct Sources {
 /// # Errors
 /// One line that names the file and line, or the override, at fault.
 pub fn compose(sources: &Sources, overrides: &[String]) -> Result<Document> {
-    let tree = compose_raw(sources, overrides)?;
-    let resolved = interpolate::resolve(&tree.root, None)?;
-    Ok(Document { root: resolved.node, warnings: [tree.warnings, resolved.warnings].concat() })
+    compose_raw(sources, overrides)?.resolved()
 }
 
 /// As [`compose`], with interpolations left as they are.
@@ -211,10 +209,7 @@ pub(crate) fn from_file(path: &Path, overrides: &[Override]) -> Result<Node> {
     let Some(source) = search::read_file(path)? else {
         return Err(Error::new(format!("{}: no such file", path.display())));
     };
-    let mut root = yaml::parse(&source.name, &source.text)?;
-    if !matches!(root.value, Value::Map(_)) {
-        return Err(Error::at(&root.origin, format!("a document is a mapping, not {}", root.describe())));
-    }
+    let Document { mut root, .. } = Document::from_yaml(&source.name, &source.text)?;
     for one in overrides {
         refuse_choice(&root, one, path)?;
         apply::apply(&mut root, one)?;

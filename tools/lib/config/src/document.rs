@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result, did_you_mean, list},
     interpolate,
     node::{Node, Value, split_key},
-    settings,
+    settings, yaml,
 };
 use serde::de::DeserializeOwned;
 
@@ -17,6 +17,37 @@ pub struct Document {
 }
 
 impl Document {
+    /// The document that a YAML text holds, its interpolations left as they are. Errors call it `name`.
+    ///
+    /// # Errors
+    /// Names the line that is no YAML, nested too deeply, or no mapping.
+    pub fn from_yaml(name: &str, text: &str) -> Result<Self> {
+        let root = yaml::parse(&name.into(), text)?;
+        match root.value {
+            Value::Map(_) => Ok(Self { root, warnings: Vec::new() }),
+            _ => Err(Error::at(&root.origin, format!("a document is a mapping, not {}", root.describe()))),
+        }
+    }
+
+    /// The document with values in place of interpolations.
+    ///
+    /// # Errors
+    /// Names the first that leads nowhere, in circles, or too far.
+    pub fn resolved(&self) -> Result<Self> {
+        let resolved = interpolate::resolve(&self.root, None)?;
+        Ok(Self { root: resolved.node, warnings: [self.warnings.clone(), resolved.warnings].concat() })
+    }
+
+    /// The document with a text, which may hold interpolations, at the top-level `key`.
+    pub fn with_text(&self, key: &str, text: &str) -> Self {
+        let mut changed = self.clone();
+        if let Value::Map(map) = &mut changed.root.value {
+            let node = Node::new(Value::Str(text.to_owned()), &self.root.origin);
+            map.insert(key.to_owned(), node);
+        }
+        changed
+    }
+
     /// The typed settings at a dotted `path`, for instance `trainer` or `data.rows`; the empty path
     /// is the whole document.
     ///

@@ -1,0 +1,7 @@
+#![no_main]
+
+#[path = "../targets.rs"]
+#[allow(dead_code, reason = "one target of several")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|text: &str| targets::overrides(text));
