@@ -13,8 +13,9 @@ use std::{
 };
 
 /// The tools, and what each turns into what.
-const TOOLS: [(&str, &str); 8] = [
+const TOOLS: [(&str, &str); 9] = [
     ("compose", "settings -> one resolved YAML document"),
+    ("sweep", "settings of several values -> one job a line"),
     ("gen-data", "nothing -> records of random data"),
     ("entropy", "records -> records with the entropy of a field"),
     ("relu", "records -> records with max(0, x) of a field"),

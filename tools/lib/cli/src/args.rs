@@ -3,6 +3,7 @@
 use crate::complete;
 use anyhow::bail;
 use argh::{ArgsInfo, FromArgs};
+use config::overrides::{Quote, quoted};
 use std::path::{Path, PathBuf};
 
 /// What every tool is told beside its own flags.
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub struct Common {
     /// The input file; none is standard input.
     pub input: Option<PathBuf>,
+    /// Whether standard input was named, as `-`.
+    pub names_stdin: bool,
     /// `key=value` settings, in order.
     pub overrides: Vec<String>,
     /// Where settings come from.
@@ -122,10 +125,11 @@ impl Common {
             [path] => not_dash(Some(PathBuf::from(path))),
             [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
         };
+        let names_stdin = paths.iter().any(|path| path == DASH);
         let show_settings = raw.cfg;
         let RawCommon { config: file, config_path, config_name, config_dir: config_dirs, .. } = raw;
         let sources = config::Sources { config_name, config_path, config_dirs, file };
-        Ok(Self { input, overrides, sources, show_settings, groups: A::GROUPS })
+        Ok(Self { input, names_stdin, overrides, sources, show_settings, groups: A::GROUPS })
     }
 
     /// The settings of the tool's groups, with `flags` (as `key=value`) above the command line's.
@@ -154,18 +158,7 @@ pub fn flag(key: &str, value: &Option<impl std::fmt::Display>) -> Option<String>
 
 /// As [`flag`] for text, quoted: the grammar of overrides would take `a,b` for a sweep and `null` for nothing.
 pub fn text_flag(key: &str, value: &Option<String>) -> Option<String> {
-    let mut quoted = String::new();
-    let mut backslashes = 0;
-    for c in value.as_ref()?.chars() {
-        if c == '\'' {
-            // Backslashes in front of a quote stand for half as many.
-            quoted.extend(std::iter::repeat_n('\\', backslashes + 1));
-        }
-        backslashes = if c == '\\' { backslashes + 1 } else { 0 };
-        quoted.push(c);
-    }
-    quoted.extend(std::iter::repeat_n('\\', backslashes));
-    Some(format!("{key}='{quoted}'"))
+    value.as_ref().map(|text| format!("{key}={}", quoted(text, Quote::Single)))
 }
 
 pub(crate) enum Parsed<A> {

@@ -132,11 +132,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub fn new(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Self> {
-        let mut repository = Repository::new(SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs)?);
-        let name = sources.config_name.as_deref().unwrap_or(PRIMARY);
-        let primary = name.strip_suffix(".yaml").unwrap_or(name).to_owned();
         let (searchpath, overrides): (Vec<_>, Vec<_>) = overrides.iter().cloned().partition(searchpath::is_override);
-        let warnings = searchpath::extend(&mut repository, &primary, searchpath.first())?;
+        let (repository, primary, warnings) = repository(sources, searchpath.first())?;
         let mut choices = Choices::new(&repository.search, &overrides)?;
         let mut defaults = Expansion::new(&repository, &mut choices, own).primary(&primary)?;
         if let Some(own) = own {
@@ -182,6 +179,19 @@ impl Plan {
     }
 }
 
+/// The configs to choose from, the name of the primary one, and warnings; `searchpath` is the
+/// override of `hydra.searchpath`.
+pub(crate) fn repository(
+    sources: &Sources,
+    searchpath: Option<&Override>,
+) -> Result<(Repository, String, Vec<String>)> {
+    let mut repository = Repository::new(SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs)?);
+    let name = sources.config_name.as_deref().unwrap_or(PRIMARY);
+    let primary = name.strip_suffix(".yaml").unwrap_or(name).to_owned();
+    let warnings = searchpath::extend(&mut repository, &primary, searchpath)?;
+    Ok((repository, primary, warnings))
+}
+
 /// Entries for the groups of `own` that the defaults list does not name.
 fn unnamed_groups(repository: &Repository, own: &[&str], choices: &Choices) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
@@ -219,7 +229,8 @@ pub(crate) fn from_file(path: &Path, overrides: &[Override]) -> Result<Node> {
 
 /// A resolved document has no groups to choose from.
 fn refuse_choice(root: &Node, one: &Override, path: &Path) -> Result<()> {
-    let names_option = matches!(one.value, Some(overrides::Value::Str(_) | overrides::Value::List(_)));
+    let names_option =
+        one.value.as_ref().is_some_and(|value| value.as_str().is_some() || matches!(value, overrides::Value::List(_)));
     let on_mapping = root.get(&one.key).is_some_and(|node| node.as_map().is_some());
     if one.key.contains('/') || one.package.is_some() || (names_option && on_mapping) {
         let message = format!(

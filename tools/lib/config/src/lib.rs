@@ -46,6 +46,7 @@ mod scalar;
 mod search;
 mod searchpath;
 mod settings;
+mod sweep;
 mod yaml;
 
 pub use candidates::{Candidate, candidates, primaries};
@@ -54,3 +55,4 @@ pub use document::Document;
 pub use error::{Error, Origin, Result};
 pub use explain::Explanation;
 pub use node::{Map, Node, Value};
+pub use sweep::{Grid, Sweeper};

@@ -45,7 +45,7 @@ impl Choices {
         let mut choices = Self::default();
         for one in overrides {
             if matches!(one.value, Some(Value::Sweep(_))) {
-                let message = "several values are a sweep, and this runs one job; quote or bracket the value";
+                let message = "several values are a sweep, and this is one job; `sweep` makes a job of each; quote or bracket one value";
                 return Err(Error::at(&one.origin(), message));
             }
             if matches!(one.value, Some(Value::Dict(_))) || !search.has_group(&one.key) {
@@ -64,8 +64,10 @@ impl Choices {
             Action::Delete => {
                 let name = match &one.value {
                     None | Some(Value::Null) => None,
-                    Some(Value::Str(name)) => Some(name.clone()),
-                    Some(_) => return Err(Error::at(&origin, "the option of a group is a name")),
+                    Some(value) => match value.as_str() {
+                        Some(name) => Some(name.to_owned()),
+                        None => return Err(Error::at(&origin, "the option of a group is a name")),
+                    },
                 };
                 self.deleted.insert(one.group_key(), Deleted { name, origin, used: false });
             }
@@ -185,9 +187,9 @@ fn choice(one: &Override) -> Result<Choice> {
         Err(Error::at(&one.origin(), format!("{}: {message}", one.key)))
     };
     match &one.value {
-        Some(Value::Str(name)) if !name.is_empty() => Ok(Choice::One(name.clone())),
+        Some(Value::Str(name) | Value::Quoted(name, _)) if !name.is_empty() => Ok(Choice::One(name.clone())),
         Some(Value::List(items)) => {
-            let name = |item: &Value| if let Value::Str(name) = item { Some(name.clone()) } else { None };
+            let name = |item: &Value| item.as_str().map(str::to_owned);
             items.iter().map(name).collect::<Option<_>>().map_or_else(fail, |names| Ok(Choice::Several(names)))
         }
         _ => fail(),

@@ -1,7 +1,12 @@
-//! The functions of the grammar: casts and sweeps.
+//! The functions of the grammar.
 
-use super::value::{Sweep, Value};
-use crate::number;
+use super::{
+    casts::Cast,
+    order,
+    range::{Number, Range},
+    shuffler::Shuffler,
+    value::{Choice, Sweep, Value},
+};
 
 /// A call with its arguments.
 pub(super) struct Call<'a> {
@@ -12,167 +17,225 @@ pub(super) struct Call<'a> {
 
 type Result<T> = std::result::Result<T, String>;
 
-pub(super) fn eval(mut call: Call<'_>) -> Result<Value> {
-    let cast = match call.name {
-        "int" => to_int,
-        "float" => to_float,
-        "str" => to_str,
-        "bool" => to_bool,
-        "choice" => return choice(call.positional(&[])?),
-        "range" => return range(&call.positional(&["start", "stop", "step"])?),
-        "interval" => return interval(&call.positional(&["start", "end"])?),
-        "glob" => return glob(call.positional(&["include", "exclude"])?),
-        name => {
-            return Err(format!(
-                "unknown function {name}(); known: int, float, str, bool, choice, range, interval, glob"
-            ));
-        }
-    };
-    if call.args.is_empty() {
-        call.args = call.positional(&["value"])?;
-    } else if !call.named.is_empty() {
-        return Err(format!("{}() takes one value", call.name));
-    }
-    match call.args.len() {
-        0 => Err(format!("{}() needs a value", call.name)),
-        1 => apply(cast, call.args.swap_remove(0)),
-        _ => apply(cast, Value::Sweep(Sweep::Choice(call.args))),
+pub(super) fn eval(call: Call<'_>, shuffler: &mut Shuffler) -> Result<Value> {
+    let call = call.without_quotes();
+    match call.name {
+        "int" => cast(Cast::Int, call),
+        "float" => cast(Cast::Float, call),
+        "str" => cast(Cast::Str, call),
+        "bool" => cast(Cast::Bool, call),
+        "choice" => choice(call),
+        "range" => range(call),
+        "interval" => interval(call),
+        "glob" => glob(call),
+        "tag" => tag(call),
+        "sort" => sort(call),
+        "shuffle" => shuffle(call, shuffler),
+        name => Err(format!(
+            "unknown function {name}(); known: int, float, str, bool, choice, range, interval, glob, tag, sort, shuffle"
+        )),
     }
 }
 
 impl Call<'_> {
-    /// The arguments in the order of `names`; a gap between given ones is not allowed.
-    fn positional(&mut self, names: &[&str]) -> Result<Vec<Value>> {
-        let mut args = std::mem::take(&mut self.args);
+    fn without_quotes(mut self) -> Self {
+        self.args.iter_mut().chain(self.named.iter_mut().map(|(_, value)| value)).for_each(|value| {
+            if let Value::Quoted(text, _) = value {
+                *value = Value::Str(std::mem::take(text));
+            }
+        });
+        self
+    }
+
+    fn fail<T>(&self, what: &str) -> Result<T> {
+        Err(format!("{}() {what}", self.name))
+    }
+
+    /// The named arguments, for a function that takes any number of others; of two alike the last one counts.
+    fn take_named<const N: usize>(&mut self, names: [&str; N]) -> Result<[Option<Value>; N]> {
+        let mut values = [const { None }; N];
         for (name, value) in std::mem::take(&mut self.named) {
-            match names.get(args.len()) {
-                Some(expected) if *expected == name => args.push(value),
-                _ => return Err(format!("{}(): argument {name} is not expected there", self.name)),
+            match names.iter().position(|known| *known == name) {
+                Some(index) => values[index] = Some(value),
+                None => return self.fail(&format!("takes no argument {name}")),
             }
         }
-        Ok(args)
+        Ok(values)
     }
-}
 
-/// Casts an element, each element of a list or dict, or each value of a sweep.
-fn apply(cast: fn(Value) -> Result<Value>, value: Value) -> Result<Value> {
-    match value {
-        Value::List(items) => items.into_iter().map(|item| apply(cast, item)).collect::<Result<_>>().map(Value::List),
-        Value::Dict(pairs) => {
-            let pairs = pairs.into_iter().map(|(key, value)| Ok((key, apply(cast, value)?)));
-            pairs.collect::<Result<_>>().map(Value::Dict)
+    /// Each argument under its name, given by place or by name.
+    fn bind<const N: usize>(mut self, names: [&str; N]) -> Result<[Option<Value>; N]> {
+        let mut values = self.take_named(names)?;
+        if self.args.len() > N {
+            return self.fail(&format!("takes {}", names.join(", ")));
         }
-        Value::Sweep(Sweep::Choice(items)) => {
-            let items = items.into_iter().map(|item| apply(cast, item)).collect::<Result<_>>()?;
-            Ok(Value::Sweep(Sweep::Choice(items)))
+        let args = std::mem::take(&mut self.args);
+        for ((value, arg), name) in values.iter_mut().zip(args).zip(names) {
+            if value.replace(arg).is_some() {
+                return self.fail(&format!("is given {name} twice"));
+            }
         }
-        Value::Sweep(_) => Err("only a choice can be cast".into()),
-        value => cast(value),
+        Ok(values)
     }
 }
 
-fn to_int(value: Value) -> Result<Value> {
-    Ok(Value::Int(match value {
-        Value::Int(value) => value,
-        Value::Bool(value) => value.into(),
-        // Within ±2^63 the conversion is exact after truncation.
-        Value::Float(value) if value.is_finite() && value.abs() < i64::MAX as f64 => value.trunc() as i128,
-        Value::Str(text) => parse_int(text.trim())?,
-        _ => return Err("int() needs a number".into()),
-    }))
+/// An argument that may be left out, or be null.
+fn given(value: Option<Value>) -> Option<Value> {
+    value.filter(|value| *value != Value::Null)
 }
 
-fn to_float(value: Value) -> Result<Value> {
-    Ok(Value::Float(match value {
-        Value::Float(value) => value,
-        Value::Int(value) => value as f64,
-        Value::Bool(value) => f64::from(u8::from(value)),
-        Value::Str(text) => parse_float(text.trim())?,
-        _ => return Err("float() needs a number".into()),
-    }))
-}
-
-fn to_str(value: Value) -> Result<Value> {
-    Ok(Value::Str(match value {
-        Value::Str(text) => text,
-        Value::Int(value) => value.to_string(),
-        Value::Float(value) => number::repr(value),
-        Value::Bool(value) => value.to_string(),
-        _ => return Err("str() needs a value that is not null".into()),
-    }))
-}
-
-fn to_bool(value: Value) -> Result<Value> {
-    Ok(Value::Bool(match value {
-        Value::Bool(value) => value,
-        Value::Int(value) => value != 0,
-        Value::Float(value) => value != 0.0,
-        Value::Str(text) if text.eq_ignore_ascii_case("true") => true,
-        Value::Str(text) if text.eq_ignore_ascii_case("false") => false,
-        _ => return Err("bool() needs true, false or a number".into()),
-    }))
-}
-
-pub(super) fn parse_int(text: &str) -> Result<i128> {
-    text.replace('_', "").parse().map_err(|_| format!("{text:?} is not an integer of at most 127 bits"))
-}
-
-pub(super) fn parse_float(text: &str) -> Result<f64> {
-    text.replace('_', "").parse().map_err(|_| format!("{text:?} is not a number"))
-}
-
-fn choice(mut args: Vec<Value>) -> Result<Value> {
-    match args.as_slice() {
-        [] => Err("choice() needs values".into()),
-        [Value::Sweep(Sweep::Choice(_))] => Ok(args.swap_remove(0)),
-        _ => Ok(Value::Sweep(Sweep::Choice(args))),
-    }
-}
-
-fn range(args: &[Value]) -> Result<Value> {
-    let (start, stop, step) = match args {
-        [stop] => (&Value::Int(0), stop, &Value::Int(1)),
-        [start, stop] => (start, stop, &Value::Int(1)),
-        [start, stop, step] => (start, stop, step),
-        _ => return Err("range() takes start, stop and step".into()),
+fn cast(cast: Cast, mut call: Call<'_>) -> Result<Value> {
+    let [value] = call.take_named(["value"])?;
+    let value = match (call.args.len(), given(value)) {
+        (0, Some(value)) => value,
+        (0, None) => return call.fail("needs a value"),
+        (_, Some(_)) => return call.fail("takes its value by place or by name"),
+        (1, None) => call.args.swap_remove(0),
+        (_, None) => Choice::simple(call.args)?.into(),
     };
-    let whole = [start, stop, step].iter().all(|value| matches!(value, Value::Int(_)));
-    let (start, stop, step) = (as_number(start)?, as_number(stop)?, as_number(step)?);
-    if step == 0.0 {
-        return Err("range(): step 0 never ends".into());
-    }
-    Ok(Value::Sweep(Sweep::Range { start, stop, step, whole }))
+    cast.apply(value)
 }
 
-fn interval(args: &[Value]) -> Result<Value> {
-    match args {
-        [start, end] => Ok(Value::Sweep(Sweep::Interval(as_number(start)?, as_number(end)?))),
-        _ => Err("interval() takes start and end".into()),
+fn choice(mut call: Call<'_>) -> Result<Value> {
+    if !call.named.is_empty() {
+        return call.fail("takes no named argument");
     }
+    if call.args.is_empty() || call.args.contains(&Value::Null) {
+        return call.fail("takes values other than null, which a,null does");
+    }
+    if let [Value::Sweep(Sweep::Choice(choice))] = call.args.as_mut_slice()
+        && choice.simple
+    {
+        choice.simple = false;
+        return Ok(call.args.swap_remove(0));
+    }
+    Ok(Choice { simple: false, ..Choice::simple(call.args)? }.into())
 }
 
-fn as_number(value: &Value) -> Result<f64> {
-    match value {
-        Value::Int(value) => Ok(*value as f64),
-        Value::Float(value) => Ok(*value),
-        _ => Err("range() and interval() take numbers".into()),
-    }
-}
-
-fn glob(mut args: Vec<Value>) -> Result<Value> {
-    if !(1..=2).contains(&args.len()) {
-        return Err("glob() takes include and exclude".into());
-    }
-    let exclude = if args.len() == 2 { args.pop() } else { None };
-    let include = args.pop();
-    let patterns = |value: Option<Value>| match value {
-        None => Ok(Vec::new()),
-        Some(Value::Str(text)) => Ok(vec![text]),
-        Some(Value::List(items)) => items
-            .into_iter()
-            .map(|item| if let Value::Str(text) = item { Ok(text) } else { Err("glob() takes strings".to_owned()) })
-            .collect(),
-        Some(_) => Err("glob() takes strings".to_owned()),
+fn range(call: Call<'_>) -> Result<Value> {
+    let [start, stop, step] = call.bind(["start", "stop", "step"])?;
+    let number =
+        |value: Option<Value>| value.as_ref().and_then(Number::of).ok_or("range() takes numbers: start, stop, step");
+    let start = number(start)?;
+    let (start, stop) = match given(stop) {
+        Some(stop) => (start, number(Some(stop))?),
+        None => (Number::Int(0), start),
     };
-    Ok(Value::Sweep(Sweep::Glob(patterns(include)?, patterns(exclude)?)))
+    let step = number(step.or(Some(Value::Int(1))))?;
+    Ok(Range { start, stop, step, shuffle: false }.into())
+}
+
+fn interval(call: Call<'_>) -> Result<Value> {
+    match call.bind(["start", "end"])?.map(|value| value.as_ref().and_then(Number::of)) {
+        [Some(start), Some(end)] => Ok(Value::Sweep(Sweep::Interval(start.to_f64(), end.to_f64()))),
+        _ => Err("interval() takes two numbers: start, end".into()),
+    }
+}
+
+fn glob(call: Call<'_>) -> Result<Value> {
+    let [include, exclude] = call.bind(["include", "exclude"])?;
+    let Some(include) = include else { return Err("glob() needs a pattern".into()) };
+    let exclude = given(exclude).map_or(Ok(Vec::new()), patterns)?;
+    Ok(Value::Sweep(Sweep::Glob { include: patterns(include)?, exclude }))
+}
+
+fn patterns(value: Value) -> Result<Vec<String>> {
+    let items = if let Value::List(items) = value { items } else { vec![value] };
+    let text = |item| match item {
+        Value::Str(text) | Value::Quoted(text, _) => Ok(text),
+        _ => Err("glob() takes a pattern or a list of patterns".to_owned()),
+    };
+    items.into_iter().map(text).collect()
+}
+
+/// Tags are for other sweepers; here they are checked and have no effect.
+fn tag(mut call: Call<'_>) -> Result<Value> {
+    let [sweep] = call.take_named(["sweep"])?;
+    if call.args.is_empty() {
+        return call.fail("needs tags and a sweep");
+    }
+    let sweep = given(sweep).or_else(|| call.args.pop());
+    match sweep {
+        Some(sweep @ Value::Sweep(Sweep::Choice(_) | Sweep::Range(_) | Sweep::Interval(..)))
+            if call.args.iter().all(|tag| matches!(tag, Value::Str(_))) =>
+        {
+            Ok(sweep)
+        }
+        _ => call.fail("takes texts, and then a choice, range or interval"),
+    }
+}
+
+/// What `sort` and `shuffle` work on.
+enum Subject {
+    List(Vec<Value>),
+    Choice(Choice),
+    Range(Range),
+    /// A single value.
+    Other(Value),
+    /// Values by place, none or several.
+    Several(Vec<Value>),
+}
+
+impl Subject {
+    /// The argument `list`, or else `sweep`, or else those by place.
+    fn of(call: &mut Call<'_>, list: Option<Value>, sweep: Option<Value>) -> Result<Self> {
+        let unfit =
+            |value: &Value| matches!(value, Value::Null | Value::Sweep(Sweep::Interval(..) | Sweep::Glob { .. }));
+        if call.args.iter().any(unfit) {
+            return call.fail("takes values, a list, a choice or a range");
+        }
+        match (given(list), given(sweep)) {
+            (Some(Value::List(items)), _) => Ok(Self::List(items)),
+            (Some(_), _) => call.fail("takes a list=[...]"),
+            (None, Some(Value::Sweep(Sweep::Choice(choice)))) => Ok(Self::Choice(choice)),
+            (None, Some(Value::Sweep(Sweep::Range(range)))) => Ok(Self::Range(range)),
+            (None, Some(_)) => call.fail("takes a choice or a range as sweep"),
+            (None, None) if call.args.len() == 1 => Ok(match call.args.swap_remove(0) {
+                Value::List(items) => Self::List(items),
+                Value::Sweep(Sweep::Choice(choice)) => Self::Choice(choice),
+                Value::Sweep(Sweep::Range(range)) => Self::Range(range),
+                value => Self::Other(value),
+            }),
+            (None, None) => Ok(Self::Several(std::mem::take(&mut call.args))),
+        }
+    }
+}
+
+fn sort(mut call: Call<'_>) -> Result<Value> {
+    let [sweep, list, reverse] = call.take_named(["sweep", "list", "reverse"])?;
+    let reverse = match reverse {
+        None => false,
+        Some(Value::Bool(reverse)) => reverse,
+        Some(_) => return call.fail("takes reverse=true or reverse=false"),
+    };
+    match Subject::of(&mut call, list, sweep)? {
+        Subject::List(items) => order::sorted(items, reverse).map(Value::List),
+        Subject::Choice(mut choice) => {
+            choice.values = order::sorted(choice.values, reverse)?;
+            Ok(choice.into())
+        }
+        Subject::Range(range) => Ok(range.sorted(reverse)?.into()),
+        Subject::Other(value) => Ok(value),
+        Subject::Several(values) => {
+            let plain = |value: &Value| matches!(value, Value::Str(_)) || Number::of(value).is_some();
+            if values.is_empty() || !values.iter().all(plain) {
+                return call.fail("takes numbers, texts, a list, a choice or a range");
+            }
+            Ok(Choice::simple(order::sorted(values, reverse)?)?.into())
+        }
+    }
+}
+
+fn shuffle(mut call: Call<'_>, shuffler: &mut Shuffler) -> Result<Value> {
+    let [sweep, list] = call.take_named(["sweep", "list"])?;
+    match Subject::of(&mut call, list, sweep)? {
+        Subject::List(mut items) => {
+            shuffler.shuffle(&mut items);
+            Ok(Value::List(items))
+        }
+        Subject::Choice(choice) => Ok(Choice { shuffle: true, ..choice }.into()),
+        Subject::Range(range) => Ok(Range { shuffle: true, ..range }.into()),
+        Subject::Other(value) => Ok(Value::List(vec![value])),
+        Subject::Several(values) => Ok(Choice { shuffle: true, ..Choice::simple(values)? }.into()),
+    }
 }

@@ -1,11 +1,21 @@
 //! Overrides: `key=value`, `+key=value`, `++key=value`, `~key`, in Hydra's grammar.
 
+mod casts;
+pub(crate) mod fnmatch;
 mod functions;
 mod lexer;
+mod order;
+mod quote;
+mod range;
+mod shuffler;
+mod text;
 mod value;
 
+pub use quote::{Quote, quoted};
+pub use range::{Number, Range};
+pub use shuffler::Shuffler;
 pub(crate) use value::unquoted;
-pub use value::{Sweep, Value};
+pub use value::{Choice, Sweep, Value};
 
 use crate::error::{Error, Origin, Result};
 use std::sync::Arc;
@@ -39,16 +49,24 @@ pub struct Override {
 }
 
 impl Override {
-    /// Parses one override.
+    /// Parses one override; `shuffle()` of a list gives the first order of seed 0.
     ///
     /// # Errors
     /// What in `text` is outside the grammar.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::parse_shuffled(text, &mut Shuffler::new(0))
+    }
+
+    /// As [`Override::parse`], with the next order that `shuffler` draws.
+    ///
+    /// # Errors
+    /// What in `text` is outside the grammar.
+    pub fn parse_shuffled(text: &str, shuffler: &mut Shuffler) -> Result<Self> {
         let origin = Origin::Override(text.into());
         let fail = |message: String| Error::at(&origin, message);
         let (action, rest) = action(text);
         let (key, value) = match rest.split_once('=') {
-            Some((key, value)) => (key, Some(value::parse(value).map_err(fail)?)),
+            Some((key, value)) => (key, Some(value::parse(value, shuffler).map_err(fail)?)),
             None if action == Action::Delete => (rest, None),
             None => return Err(fail("no value; write key=value".into())),
         };
@@ -69,6 +87,17 @@ impl Override {
     /// Where its values come from.
     pub(crate) fn origin(&self) -> Origin {
         Origin::Override(Arc::clone(&self.text))
+    }
+
+    /// What stands before the `=`: action, key and package.
+    pub(crate) fn key_element(&self) -> String {
+        let prefix = match self.action {
+            Action::Change => "",
+            Action::Add => "+",
+            Action::Force => "++",
+            Action::Delete => "~",
+        };
+        format!("{prefix}{}", self.group_key())
     }
 
     /// `key`, or `group@package`.

@@ -1,8 +1,11 @@
 //! The value of an override: elements, lists, dicts, casts and sweeps.
 
 use super::{
-    functions,
+    casts, functions,
     lexer::{self, Kind, Token},
+    quote::{Quote, unquote},
+    range::Range,
+    shuffler::Shuffler,
 };
 use crate::{
     error::Origin,
@@ -20,8 +23,10 @@ pub enum Value {
     Int(i128),
     /// A float.
     Float(f64),
-    /// A string, quoted or not; unescaped.
+    /// A string without quotes; unescaped.
     Str(String),
+    /// A string in quotes; unescaped.
+    Quoted(String, Quote),
     /// `[a, b]`
     List(Vec<Value>),
     /// `{a: 1}`
@@ -34,25 +39,63 @@ pub enum Value {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sweep {
     /// `a,b` or `choice(a,b)`
-    Choice(Vec<Value>),
-    /// `range(start, stop, step)`; the stop is left out.
-    Range {
-        /// The first number.
-        start: f64,
-        /// The number before which it ends.
-        stop: f64,
-        /// From one number to the next.
-        step: f64,
-        /// Whether the numbers are integers.
-        whole: bool,
-    },
+    Choice(Choice),
+    /// `range(start, stop, step)`
+    Range(Range),
     /// `interval(start, end)`
     Interval(f64, f64),
     /// `glob(include, exclude)`: the options of a group that match.
-    Glob(Vec<String>, Vec<String>),
+    Glob {
+        /// Patterns of which an option must match one.
+        include: Vec<String>,
+        /// Patterns of which it must match none.
+        exclude: Vec<String>,
+    },
+}
+
+/// Values that were listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The values.
+    pub values: Vec<Value>,
+    /// Whether they were written without `choice()`, which takes them then.
+    pub simple: bool,
+    /// Whether the order is random.
+    pub shuffle: bool,
+}
+
+impl Choice {
+    /// # Errors
+    /// When a value is a sweep itself.
+    pub(super) fn simple(values: Vec<Value>) -> Result<Self> {
+        if values.iter().any(|value| matches!(value, Value::Sweep(_))) {
+            return Err("a sweep cannot be one value of another".into());
+        }
+        Ok(Self { values, simple: true, shuffle: false })
+    }
+}
+
+impl From<Choice> for Value {
+    fn from(choice: Choice) -> Self {
+        Self::Sweep(Sweep::Choice(choice))
+    }
+}
+
+impl From<Range> for Value {
+    fn from(range: Range) -> Self {
+        Self::Sweep(Sweep::Range(range))
+    }
 }
 
 impl Value {
+    /// The text of a string.
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) | Self::Quoted(text, _) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The tree that this value becomes. None for a sweep, which is several.
     pub(crate) fn to_node(&self, origin: &Origin) -> Option<Node> {
         let value = match self {
@@ -60,7 +103,7 @@ impl Value {
             Self::Bool(value) => node::Value::Bool(*value),
             Self::Int(value) => node::Value::Int(*value),
             Self::Float(value) => node::Value::Float(*value),
-            Self::Str(text) => node::Value::Str(text.clone()),
+            Self::Str(text) | Self::Quoted(text, _) => node::Value::Str(text.clone()),
             Self::List(items) => node::Value::Seq(items.iter().map(|v| v.to_node(origin)).collect::<Option<_>>()?),
             Self::Dict(pairs) => {
                 let pairs = pairs.iter().map(|(key, value)| Some((key.clone(), value.to_node(origin)?)));
@@ -75,13 +118,13 @@ impl Value {
 type Result<T> = std::result::Result<T, String>;
 
 /// Parses what follows the `=`.
-pub(super) fn parse(text: &str) -> Result<Value> {
+pub(super) fn parse(text: &str, shuffler: &mut Shuffler) -> Result<Value> {
     // `EQUAL: '=' WS?` takes the space with it.
     let tokens = lexer::tokens(text.trim_start_matches([' ', '\t']))?;
     if tokens.is_empty() {
         return Ok(Value::Str(String::new()));
     }
-    let mut parser = Parser { tokens: &tokens, depth: 0 };
+    let mut parser = Parser { tokens: &tokens, depth: 0, shuffler };
     let mut values = vec![parser.element()?];
     while parser.take(Kind::Comma) {
         values.push(parser.element()?);
@@ -89,14 +132,14 @@ pub(super) fn parse(text: &str) -> Result<Value> {
     match parser.tokens.first() {
         Some(token) => Err(format!("unexpected {:?}; quote the value, e.g. key='a=b'", token.text.trim())),
         None if values.len() == 1 => Ok(values.swap_remove(0)),
-        None => Ok(Value::Sweep(Sweep::Choice(values))),
+        None => Ok(Choice::simple(values)?.into()),
     }
 }
 
 /// Parses unquoted text, typed by its form.
 pub(crate) fn unquoted(text: &str) -> Result<Value> {
     let tokens = lexer::tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, depth: 0 };
+    let mut parser = Parser { tokens: &tokens, depth: 0, shuffler: &mut Shuffler::new(0) };
     let value = parser.primitive(true)?;
     match parser.tokens.first() {
         Some(token) => Err(format!("unexpected {:?}", token.text)),
@@ -104,12 +147,14 @@ pub(crate) fn unquoted(text: &str) -> Result<Value> {
     }
 }
 
-struct Parser<'t, 'a> {
+struct Parser<'t, 'a, 's> {
     tokens: &'t [Token<'a>],
     depth: usize,
+    /// For `shuffle()` of a list.
+    shuffler: &'s mut Shuffler,
 }
 
-impl<'t, 'a> Parser<'t, 'a> {
+impl<'t, 'a> Parser<'t, 'a, '_> {
     fn peek(&self) -> Option<Kind> {
         self.tokens.first().map(|token| token.kind)
     }
@@ -149,7 +194,8 @@ impl<'t, 'a> Parser<'t, 'a> {
             (Some(Kind::BraceOpen), _) => self.dict(),
             (Some(Kind::Id), Some(Kind::ParenOpen)) => self.function(),
             (Some(Kind::Quoted), _) => {
-                Ok(Value::Str(self.next().map_or_else(String::new, |token| unquote(token.text))))
+                let (text, quote) = unquote(self.next().map_or("''", |token| token.text));
+                Ok(Value::Quoted(text, quote))
             }
             _ => self.primitive(true),
         };
@@ -208,7 +254,7 @@ impl<'t, 'a> Parser<'t, 'a> {
             }
             self.expect(Kind::ParenClose, ")")?;
         }
-        functions::eval(call)
+        functions::eval(call, self.shuffler)
     }
 
     fn argument(&mut self, call: &mut functions::Call<'a>) -> Result<()> {
@@ -264,8 +310,8 @@ fn typed(token: &Token<'_>) -> Result<Value> {
     Ok(match token.kind {
         Kind::Null => Value::Null,
         Kind::Bool => Value::Bool(text.eq_ignore_ascii_case("true")),
-        Kind::Int => Value::Int(functions::parse_int(text)?),
-        Kind::Float => Value::Float(functions::parse_float(text)?),
+        Kind::Int => Value::Int(casts::parse_int(text)?),
+        Kind::Float => Value::Float(casts::parse_float(text)?),
         _ => Value::Str(plain(token)),
     })
 }
@@ -279,34 +325,20 @@ fn plain(token: &Token<'_>) -> String {
     }
 }
 
-/// The inside of a quoted value; only backslashes that run up to a quote are escapes.
-fn unquote(text: &str) -> String {
-    let quote = text.chars().next().unwrap_or('"');
-    let inside = &text[1..text.len() - 1];
-    let mut result = String::new();
-    let mut slashes = 0;
-    for c in inside.chars() {
-        if c == '\\' {
-            slashes += 1;
-            continue;
-        }
-        // Of 2n+1 backslashes before a quote, n stay.
-        let kept = if c == quote { slashes / 2 } else { slashes };
-        result.extend(std::iter::repeat_n('\\', kept));
-        result.push(c);
-        slashes = 0;
-    }
-    // The closing quote follows: half of them stay.
-    result.extend(std::iter::repeat_n('\\', slashes / 2));
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn s(text: &str) -> Value {
         Value::Str(text.into())
+    }
+
+    fn q(text: &str) -> Value {
+        Value::Quoted(text.into(), Quote::Single)
+    }
+
+    fn parse(text: &str) -> Result<Value> {
+        super::parse(text, &mut Shuffler::new(0))
     }
 
     /// Checked against Hydra 1.3.8's `OverridesParser`.
@@ -322,16 +354,16 @@ mod tests {
             ("  a  ", s("a")),
             ("a:b", s("a:b")),
             ("http://x.y/z?q", s("http://x.y/z?q")),
-            ("'10'", s("10")),
-            (r"'a\'b'", s("a'b")),
-            (r"'a\\'", s(r"a\")),
-            (r"'a\b'", s(r"a\b")),
+            ("'10'", q("10")),
+            (r"'a\'b'", q("a'b")),
+            (r"'a\\'", q(r"a\")),
+            (r"'a\b'", q(r"a\b")),
             (r"a\,b", s("a,b")),
             (r"\{x\}", s("{x}")),
             ("${a.b}x", s("${a.b}x")),
             ("[]", Value::List(vec![])),
             ("[1, a, [x]]", Value::List(vec![Value::Int(1), s("a"), Value::List(vec![s("x")])])),
-            ("{a: 1, b:'x'}", Value::Dict(vec![("a".into(), Value::Int(1)), ("b".into(), s("x"))])),
+            ("{a: 1, b:'x'}", Value::Dict(vec![("a".into(), Value::Int(1)), ("b".into(), q("x"))])),
             ("str(10)", s("10")),
             ("int('10')", Value::Int(10)),
             ("float(3)", Value::Float(3.0)),
@@ -347,12 +379,12 @@ mod tests {
 
     #[test]
     fn several_values_are_a_sweep() {
-        let Ok(Value::Sweep(Sweep::Choice(values))) = parse("a,1") else { panic!("a sweep") };
-        assert_eq!(values, [s("a"), Value::Int(1)]);
-        assert!(matches!(parse("range(1,5)"), Ok(Value::Sweep(Sweep::Range { whole: true, .. }))));
+        let Ok(Value::Sweep(Sweep::Choice(choice))) = parse("a,1") else { panic!("a sweep") };
+        assert_eq!(choice.values, [s("a"), Value::Int(1)]);
+        assert!(matches!(parse("range(1,5)"), Ok(Value::Sweep(Sweep::Range(_)))));
         assert!(matches!(parse("choice(a,b)"), Ok(Value::Sweep(Sweep::Choice(_)))));
         assert!(matches!(parse("interval(0,1)"), Ok(Value::Sweep(Sweep::Interval(..)))));
-        assert!(matches!(parse("glob(*)"), Ok(Value::Sweep(Sweep::Glob(..)))));
+        assert!(matches!(parse("glob(*)"), Ok(Value::Sweep(Sweep::Glob { .. }))));
     }
 
     #[test]
