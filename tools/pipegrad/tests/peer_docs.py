@@ -17,7 +17,7 @@ ENV = os.environ | {
     "ORT_DYLIB_PATH": str(min(CAPI.glob("libonnxruntime.*"))),
 }
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-TOOLS = ["compose", "gen-data", "entropy", "relu", "train", "export", "infer", "score"]
+TOOLS = ["compose", "sweep", "gen-data", "entropy", "relu", "train", "export", "infer", "score"]
 
 
 def shell(command, folder):
@@ -58,7 +58,7 @@ def test_every_flag_and_setting_is_on_the_page(tool, tmp_path):
     options = shell(f"pipegrad {tool} --help", tmp_path).split("\nOptions:\n")[1].split("\n\n")[0]
     for flag in re.findall(r"--[a-z-]+", options):
         assert f"`{flag}`" in page, flag
-    if tool == "compose":
+    if tool in ("compose", "sweep"):
         return
     for group, settings in yaml.safe_load(shell(f"pipegrad {tool} --cfg", tmp_path)).items():
         # `train` and `infer` read one key of `data`, which is gen-data's.

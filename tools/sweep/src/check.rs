@@ -23,11 +23,11 @@ pub fn check(jobs: &Jobs, sources: Option<&Sources>, skip_done: bool, form: Form
     for job in jobs.iter() {
         scratch.clear();
         form.write(&job, &mut scratch).with_context(|| jobs.place(&job))?;
-        if jobs.have_folders()
-            && let Some(folder) = run_dir::of(&job.overrides)
+        if let Some(folder) = run_dir::of(&job.overrides)
             && let Some(first) = folders.insert(folder.to_owned(), job.number)
         {
-            bail!("jobs {first} and {} share a run folder: {folder}", job.number);
+            let both = format!("jobs {first} and {}", job.number);
+            bail!("{both} share a run folder: {folder}; --run-dir, in the last sweep of a pipe, gives each its own");
         }
         if let Some(sources) = sources {
             let document = config::compose(sources, &job.overrides).with_context(|| jobs.place(&job))?;

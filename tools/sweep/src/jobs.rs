@@ -86,11 +86,6 @@ impl Jobs {
         Self { folder, ..self }
     }
 
-    /// Whether jobs get run folders.
-    pub fn have_folders(&self) -> bool {
-        self.folder.is_some()
-    }
-
     /// Each job in turn.
     pub fn iter(&self) -> impl Iterator<Item = Job> {
         let parts = self.grids.iter().flat_map(|(line, grid)| (0..grid.jobs()).map(move |index| (line, grid, index)));

@@ -157,6 +157,8 @@ rate=1e100 rate=1e16 rate=123456789.125 rate=1e-5 rate=1.5e300 rate=5e-324 count
 = a a..b=1 a.b.=1 + ~ ++ name name=[ name=( name=) name=f(x) name=int(x) name=int(1,2) name=[1,] name={a} name={a:} name='open
 name=[] name={} name=int([1.7,'2']) name=str([1,true]) name=str(null) name=int(null) name=int(1.9) name=bool(2.5)
 name=str({a:1}) name=float('1e3') name=str(1e-7) name=str('x') name=range(1,3) name=glob(*) name=interval(0,1) name=sort(3,1)
+name=sort([3,1]) name=sort([3,1],reverse=true) name=sort(1) name=sort([b,1]) name=shuffle(1) name=shuffle([x]) name=tag(x,1)
+name=bool(null) name=int(1e30) name=int(1,value=null) name=choice(1) name=[choice(1,2)] db='pg' extra=['two',"one"]
 name=${} name=${a name='${a' name=$x name=a$b name='$x' name=\\$x name=x\\ y name=\\[x\\] name=a\\b name=a\\\\b name='a\\b' name='a\\\\'
 a/b=1 count/x=1 count@x=1 1=2 a.1=2 +a.1=2 +a-b=1 name='${oc.env:HOME,}x' name='${oc.select:"",1}'
 """.split()
