@@ -119,11 +119,11 @@ a=int(choice(a)) a=int(value=3) a=int(value=choice(1.5,2.5)) a=int(1,value=2) a=
 a=int(interval(0,1)) a=int(glob(*)) a=int(range(2),3) a=int(choice(1),3) a=float('1e3',2) a=str(1e-7,1e16,0.1) a=int(tag(x,choice(1.5,2)))
 a=choice(int(1.5,2.5)) a=choice(int(1.5),2) a=bool([null,0],1) a=str({a:{b:1}}) a=int(1e30) a=int(inf) a=int(sort(2.5,1.5))
 opt=glob(*) opt=glob(a*) opt=glob([a*,s*]) opt=glob(*,a*) opt=glob(*,exclude=[a*,lion]) opt=glob(include=a*,exclude=*w) opt=glob(q*)
-opt=glob('[!a]*') opt=glob('[a-l]*') opt=glob('*[[]*') opt=glob(?d*) opt=glob('sgd') opt=glob(1) opt=glob() opt=glob(a,b,c) opt=glob(null)
+opt=glob('[!a]*') opt=glob('[a-l]*') opt=glob('*[[]*') opt=glob('[!]]*') opt=glob('[]a]*') opt=glob(?d*) opt=glob('sgd') opt=glob(1) opt=glob() opt=glob(a,b,c) opt=glob(null)
 opt=glob(*,null) opt=glob(*)a nope=glob(*) opt@x=glob(a*) +opt=glob(a*) opt=choice(glob(*)) opt=adam,sgd
 ~a ~a=1 ~a=1,2 +a=1,2 ++a=1,2 a@b=1,2 a/b@c.d=x,y a= a='' a=choice('') a='',x a=${b.c},x a=${b.c} a=$x,\\$y a=[1,[2,{a:b}]],{a:[1],b:{}}
 a=1_000,1e3,1E-3,.5,5.,inf,-inf,nan,-0.0,0x1,007 a=TRUE,False,Null a=1,,2 a=,1 a=1, a=(1,2) a=f(1) a=choice(1 a=range a=x:y,/p/q.r
-a=a\\,b,c a=\\[x\\],y a='it\\'s',"q\\"q" a='a\\\\',b a=choice('a#b',c) a=str("it's") a=choice('a b',c) a=choice('a:b','{x}','[y','z)') a=a#b
+a=a\\,b,c a=\\[x\\],y a='it\\'s',"q\\"q" a='a\\\\',b a=choice('a#b',c) a=str("it's") a=choice('a b',c) a=choice('a:b','{x}','[y','z)','p=q') a=a#b
 """.split()
 
 SPACED = [
@@ -227,7 +227,7 @@ def test_enough_random_sweeps_make_jobs(hydra):
 
 # Values that quoting can get wrong. Each is swept over, next to a plain setting.
 VALUES = [
-    "plain", "1e-3", "[64,64]", "{a: 1}", "'a b'", '"a b"', r"'it\'s'", r'"say \"hi\""', r"'both \' and \"'", "'$HOME `id` $(id)'", r"'a\b'",
+    "plain", "1e-3", "[64,64]", "{a: 1,b: 2}", "'a b'", '"a b"', r"'it\'s'", r'"say \"hi\""', r"'both \' and \"'", "'$HOME `id` $(id)'", r"'a\b'",
     r"'ends\\'", "'*?[x]'", "'~'", "'~/x'", "'!x'", "'#x'", "'a;b|c&d<e>f'", "'tab\there'", "'é 日本'", "${x}", "''", "'  two  '", "'%s {} {1} {=x=}'",
 ]  # fmt: skip
 PRINT = "import json, sys; print(json.dumps(sys.argv[1:]))"
