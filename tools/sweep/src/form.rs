@@ -19,16 +19,17 @@ impl Form {
     /// Appends a job to `out`.
     ///
     /// # Errors
-    /// When a value holds a newline, which would end a line.
+    /// When a value holds what would end the job.
     pub fn write(self, job: &Job, out: &mut String) -> anyhow::Result<()> {
         if self == Self::Json {
             out.push_str(&serde_json::to_string(job)?);
             out.push('\n');
             return Ok(());
         }
+        let ends: &[char] = if self == Self::Null { &['\0'] } else { &['\n', '\0'] };
         for (at, word) in job.overrides.iter().enumerate() {
-            let fits = self == Self::Null || !word.contains('\n');
-            ensure!(fits, "{word:?} does not fit on a line; --json and --null take any value");
+            let fits = !word.contains(ends);
+            ensure!(fits, "{word:?} does not fit on a line; --json takes any value, --null one with a newline");
             if at > 0 {
                 out.push(' ');
             }

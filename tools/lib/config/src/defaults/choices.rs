@@ -45,7 +45,8 @@ impl Choices {
         let mut choices = Self::default();
         for one in overrides {
             if matches!(one.value, Some(Value::Sweep(_))) {
-                let message = "several values are a sweep, and this is one job; `sweep` makes a job of each; quote or bracket one value";
+                let message =
+                    "several values are a sweep, of which `sweep` makes jobs; quote or bracket the one value of a job";
                 return Err(Error::at(&one.origin(), message));
             }
             if matches!(one.value, Some(Value::Dict(_))) || !search.has_group(&one.key) {

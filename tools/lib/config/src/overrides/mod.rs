@@ -13,7 +13,7 @@ mod value;
 
 pub use quote::{Quote, quoted};
 pub use range::{Number, Range};
-pub use shuffler::Shuffler;
+pub(crate) use shuffler::Shuffler;
 pub(crate) use value::unquoted;
 pub use value::{Choice, Sweep, Value};
 
@@ -61,7 +61,7 @@ impl Override {
     ///
     /// # Errors
     /// What in `text` is outside the grammar.
-    pub fn parse_shuffled(text: &str, shuffler: &mut Shuffler) -> Result<Self> {
+    pub(crate) fn parse_shuffled(text: &str, shuffler: &mut Shuffler) -> Result<Self> {
         let origin = Origin::Override(text.into());
         let fail = |message: String| Error::at(&origin, message);
         let (action, rest) = action(text);

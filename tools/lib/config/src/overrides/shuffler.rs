@@ -7,7 +7,7 @@ use rand_chacha::{
 
 /// Draws one order after the other; Hydra draws them from a generator that is not seeded.
 #[derive(Debug)]
-pub struct Shuffler(ChaCha8Rng);
+pub(crate) struct Shuffler(ChaCha8Rng);
 
 impl Shuffler {
     /// The orders that belong to `seed`.
@@ -16,7 +16,7 @@ impl Shuffler {
     }
 
     /// Fisher and Yates: each order is equally likely, up to 2^-64 times the number of items.
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let product = u128::from(self.0.next_u64()) * (last as u128 + 1);
             items.swap(last, (product >> 64) as usize);
