@@ -58,7 +58,7 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-completion ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-mlp-step bench-compose bench-completion ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
@@ -67,6 +67,15 @@ bench-entropy-job: $(bench_python) build
 .PHONY: bench-completion
 bench-completion: $(dev_python) build
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/bench/completion/run.py $(BENCH_ARGS)
+
+.PHONY: bench-mlp-step
+bench-mlp-step: $(bench_python)
+	$(CARGO) build --release -p nets --example step_speed $(LOCKED)
+	.tools/bench/bin/python scripts/bench/mlp_step/run.py $(BENCH_ARGS)
+
+.PHONY: bench-compose
+bench-compose: $(dev_python) build
+	$(venv)/bin/python scripts/bench/compose/run.py $(BENCH_ARGS)
 
 .PHONY: setup
 setup: $(dev_python) $(prettier) $(machete) ## Install what development needs, and the git hooks

@@ -1,0 +1,55 @@
+"""A training step of a 64 × 64 network with Adam, the fused engine against PyTorch with fused Adam.
+
+Wall time of steps in one process, start-up left out; both on one thread and on two, each with the better
+of its two compared, in turn. Run by `make bench-mlp-step`; the Python is that of the environment that the target makes.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+SHAPES = [(128, 8), (128, 256), (1024, 8), (1024, 256)]
+CONTESTANTS = {
+    "pipegrad": [ROOT / "target/release/examples/step_speed"],
+    "PyTorch": [sys.executable, HERE / "peer_torch.py"],
+}
+
+
+def flops(batch, inputs):
+    """Of a step: a multiplication and an addition a weight, three times over but for the gradient of the input."""
+    weights = [inputs * 64, 64 * 64, 64]
+    return batch * (6 * sum(weights) - 2 * weights[0])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="time of one measurement")
+    args = parser.parse_args()
+    print(f"{platform.platform()}, {os.cpu_count()} cores, n = {args.runs}\n")
+    print("| batch × inputs | pipegrad, µs a step, 1 / 2 threads | PyTorch, µs a step, 1 / 2 threads | PyTorch's better / ours | GFLOP/s |")
+    print("|---|---|---|---|---|")
+    for batch, inputs in SHAPES:
+        times = {(name, threads): [] for name in CONTESTANTS for threads in (1, 2)}
+        for _ in range(args.runs):
+            for name, command in CONTESTANTS.items():
+                for threads in (1, 2):
+                    numbers = map(str, [batch, inputs, threads, args.seconds])
+                    done = subprocess.run([*command, *numbers], capture_output=True, text=True, check=True)
+                    times[name, threads].append(float(done.stdout))
+        best = {name: [min(pair) for pair in zip(times[name, 1], times[name, 2])] for name in CONTESTANTS}
+        ratios = [theirs / ours for ours, theirs in zip(best["pipegrad"], best["PyTorch"])]
+        cells = [" / ".join(f"{1e6 * statistics.median(times[name, n]):.0f}" for n in (1, 2)) for name in CONTESTANTS]
+        cells.append(f"{statistics.median(ratios):.1f} ({min(ratios):.1f}–{max(ratios):.1f})")
+        cells.append(f"{flops(batch, inputs) / statistics.median(best['pipegrad']) / 1e9:.0f}")
+        print(f"| {batch} × {inputs} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

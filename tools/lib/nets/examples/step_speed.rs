@@ -1,0 +1,42 @@
+//! Times a training step of a 64 × 64 network with Adam: `step_speed <batch> <inputs> <threads> <seconds>` prints
+//! seconds a step. `scripts/bench/mlp_step/run.py` pairs it with PyTorch.
+
+use kernels::random::Random;
+use nets::{Activation, Architecture, Batch, Engine, FusedMlp, Loss, Optimizer, Parameters, Rule};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<f64> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let [batch, inputs, threads, seconds] = arguments[..] else {
+        return Err("usage: step_speed <batch> <inputs> <threads> <seconds>".into());
+    };
+    let (batch, inputs) = (batch as usize, inputs as usize);
+    rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global()?;
+    let architecture = Architecture { inputs, hidden: vec![64, 64], outputs: 1, activation: Activation::Relu };
+    let mut random = Random::new(0, 0);
+    let mut parameters = Parameters::random(&architecture, &mut random);
+    let rule = Rule::Adam { betas: [0.9, 0.999], eps: 1e-8 };
+    let mut optimizer = Optimizer::new(rule, &parameters.layout, 0.0, &[], kernels::isa()?);
+    let mut engine = FusedMlp::new(&architecture, Loss::Mse);
+    let mut gradients = vec![0.0; parameters.values.len()];
+    let rows: Vec<f32> = (0..batch * inputs).map(|_| random.normal() as f32).collect();
+    let targets: Vec<f32> = (0..batch).map(|_| random.normal() as f32).collect();
+    let mut run = |time: Duration| -> nets::Result<f64> {
+        let (began, mut steps) = (Instant::now(), 0u32);
+        while began.elapsed() < time {
+            for _ in 0..10 {
+                engine.gradients(&parameters, Batch { inputs: &rows, targets: &targets }, &mut gradients)?;
+                optimizer.step(1e-3, &mut parameters.values, &gradients);
+            }
+            steps += 10;
+        }
+        Ok(began.elapsed().as_secs_f64() / f64::from(steps))
+    };
+    run(Duration::from_secs_f64(seconds / 5.0))?;
+    let each = run(Duration::from_secs_f64(seconds))?;
+    writeln!(std::io::stdout(), "{each:e}")?;
+    Ok(())
+}
