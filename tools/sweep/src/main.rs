@@ -13,6 +13,8 @@ use records::Output;
 use std::{path::PathBuf, process::ExitCode};
 
 cli::arguments! {
+    groups: all,
+    input: File,
     /// Multiplies overrides of several values into jobs, and prints the overrides of one job a line.
     #[argh(
         example = "{command_name} trainer.seed=0,1 'optimizer.learning_rate=choice(1e-3,3e-4)' 'trainer.max_epochs=range(1,3)'",

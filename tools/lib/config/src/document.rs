@@ -77,17 +77,22 @@ impl Document {
         Ok(Self { root, warnings: self.warnings.clone() })
     }
 
-    /// The document without the entry at a dotted `path`, if it has it.
-    pub fn without(&self, path: &str) -> Self {
+    /// The document without the group or key at its top level, if it has it.
+    pub fn without(&self, key: &str) -> Self {
         let mut rest = self.clone();
-        let keys = split_key(path);
-        if let Some((last, parents)) = keys.split_last() {
-            let parent = parents.iter().try_fold(&mut rest.root, |node, key| node.child_mut(key));
-            if let Some(Value::Map(map)) = parent.map(|node| &mut node.value) {
-                map.shift_remove(*last);
-            }
+        if let Value::Map(map) = &mut rest.root.value {
+            map.shift_remove(key);
         }
         rest
+    }
+
+    /// The document with null at a dotted `path`, if it has something there.
+    pub fn cleared(&self, path: &str) -> Self {
+        let mut changed = self.clone();
+        if let Some(node) = split_key(path).into_iter().try_fold(&mut changed.root, |node, key| node.child_mut(key)) {
+            node.value = Value::Null;
+        }
+        changed
     }
 
     /// The document as YAML, which reads back as the same document.

@@ -72,7 +72,7 @@ impl Settings {
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         let DataSettings { pull } = document.section("data")?;
         // How the rows were made is not for this tool to say.
-        let own = document.without("data").without("trainer.resume");
+        let own = document.without("data").cleared("trainer.resume");
         let settings = Self {
             model: document.section("model")?,
             optimizer: document.section("optimizer")?,
