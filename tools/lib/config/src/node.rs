@@ -149,6 +149,11 @@ fn index(key: &str, len: usize) -> Option<usize> {
     }
 }
 
+/// Whether a key can be an index of a list.
+pub(crate) fn is_index(key: &str) -> bool {
+    key.parse::<i64>().is_ok()
+}
+
 /// The keys of a path: `a.b`, `a[b]` and `[a].b` are the same two.
 pub(crate) fn split_key(path: &str) -> Vec<&str> {
     path.split(['.', '[']).map(|key| key.strip_suffix(']').unwrap_or(key)).filter(|key| !key.is_empty()).collect()

@@ -1,9 +1,9 @@
 """Composition against Hydra itself: the same files and overrides must give the same document.
 
 Hydra's `compose` and the real binary work on the same folders: one that uses everything, with
-overrides of every kind, and random ones from a seeded generator. Where Hydra composes a document,
-ours must be equal, type by type, and our YAML must be OmegaConf's, byte by byte; where Hydra
-refuses, so must we.
+overrides of every kind, and random text. Random trees are in peer_hydra_trees.py. Where Hydra
+composes a document, ours must be equal, type by type, and our YAML must be OmegaConf's, byte by
+byte; where Hydra refuses, so must we.
 
 Left out are what OmegaConf itself cannot put in place of an interpolation (the list or dict of
 `oc.decode`), and U+0085, U+2028 and U+2029 in our YAML, which YAML 1.1 and 1.2 read differently.
@@ -12,80 +12,13 @@ Left out are what OmegaConf itself cannot put in place of an interpolation (the 
     PIPEGRAD_BIN=target/release pytest tools/lib/config/tests/peer_hydra.py
 """
 
-import math
-import os
 import random
 import re
-import subprocess
-import warnings
 from pathlib import Path
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from omegaconf._utils import get_yaml_loader
-
-ROOT = Path(__file__).resolve().parents[4]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target/release")).resolve()
-TREES = int(os.environ.get("PEER_TREES", 150))
-LOADER = get_yaml_loader()
-
-warnings.filterwarnings("ignore")
-
-
-def hydra(folder, overrides, config):
-    """The YAML and the document that Hydra composes, or None and its error."""
-    try:
-        with initialize_config_dir(str(folder), version_base="1.3"):
-            cfg = compose(config, overrides=list(overrides))
-            OmegaConf.resolve(cfg)
-            return OmegaConf.to_yaml(cfg), OmegaConf.to_container(cfg)
-    except Exception as error:  # Hydra refuses with many types, and not only its own.
-        return None, f"{type(error).__name__}: {error}"
-
-
-def ours(folder, overrides, config):
-    """The YAML and the document that the binary composes, or None and its error."""
-    command = [BIN / "compose", "--resolve", "--config-path", folder, "--config-name", config, "--", *overrides]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-    if done.returncode == 0:
-        return done.stdout, yaml.load(done.stdout, Loader=LOADER)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1, done
-    return None, done.stderr
-
-
-def same(a, b):
-    """Equality that tells 1 from 1.0 and from True, and takes NaN for NaN."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, dict):
-        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, float) and math.isnan(a):
-        return math.isnan(b)
-    return a == b
-
-
-def check(folder, overrides, config="config"):
-    """Compares the two; tells whether there was a document to compare."""
-    their_yaml, theirs = hydra(folder, overrides, config)
-    our_yaml, answer = ours(folder, overrides, config)
-    story = f"{overrides} in {folder}\nHydra: {theirs}\nours:  {answer}"
-    assert (their_yaml is None) == (our_yaml is None), story
-    if their_yaml is not None:
-        assert same(theirs, answer), story
-        assert their_yaml == our_yaml, story
-    return their_yaml is not None
-
-
-def write(folder, files):
-    for name, text in files.items():
-        path = Path(folder) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
+from hydra_peer import LOADER, ROOT, check, write
 
 # --- A folder that uses everything, and overrides of every kind --------------------------------
 
@@ -244,80 +177,3 @@ def test_random_interpolations_are_resolved_alike(tree, seed):
     folder = Path(tree).parent / f"mine{seed}"
     write(folder, {**TREE, **files})
     check(folder, [])
-
-
-# --- Random folders ----------------------------------------------------------------------------
-
-GROUPS = ["a", "b", "c", "a/x", "b/y"]
-OPTIONS = ["one", "two", "three"]
-KEYS = ["k", "l", "m", "n"]
-PACKAGES = ["", "", "", "@p", "@p.q", "@_global_", "@_here_", "@_group_"]
-SCALARS = """1 -2 0.5 1e-7 true no null text '1' '${oc.select:k,9}' ${oc.select:.l,8} 2020-01-01 0x10 1_0 'a:b' ~ []
-{} 1e400 .inf ??? ${k} '${a.k}x' ${.m}""".split()  # fmt: skip
-
-
-def body(draw, depth=0):
-    lines = []
-    for key in draw.sample(KEYS, draw.randint(1, 3)):
-        kind = draw.random()
-        if kind < 0.2 and depth < 2:
-            lines += [f"{key}:"] + ["  " + line for line in body(draw, depth + 1)]
-        elif kind < 0.35:
-            items = [draw.choice(["1", "x", "2.5", "null", "[a, {b: 1}]"]) for _ in range(draw.randint(0, 3))]
-            lines.append(f"{key}: [{', '.join(items)}]")
-        else:
-            lines.append(f"{key}: {draw.choice(SCALARS)}")
-    return lines
-
-
-def defaults(draw, groups):
-    """A defaults list that chooses from `groups`, which must lie after the config's own in GROUPS."""
-    entries = []
-    for group in draw.sample(groups, draw.randint(0, min(3, len(groups)))):
-        keyword = draw.choice(["", "", "", "optional "])
-        option = draw.choice([*OPTIONS, *OPTIONS, "null", "[one, two]", "missing"])
-        entries.append(f"- {keyword}/{group}{draw.choice(PACKAGES)}: {option}")
-    if draw.random() < 0.5:
-        entries.insert(draw.randint(0, len(entries)), "- _self_")
-    if draw.random() < 0.3:
-        entries.append(f"- override /{draw.choice(GROUPS)}: {draw.choice(OPTIONS)}")
-    return ["defaults:", *("  " + entry for entry in entries)] if entries else []
-
-
-def random_tree(draw):
-    files = {"config.yaml": "\n".join(defaults(draw, GROUPS) + body(draw)) + "\n"}
-    for index, group in enumerate(GROUPS):
-        for option in OPTIONS:
-            lines = body(draw)
-            if draw.random() < 0.3:
-                lines = defaults(draw, GROUPS[index + 1 :]) + lines
-            if draw.random() < 0.15:
-                lines.insert(0, f"# @package {draw.choice(['_global_', 'p', 'p.q', 'k'])}")
-            if draw.random() < 0.95:
-                files[f"{group}/{option}.yaml"] = "\n".join(lines) + "\n"
-    return files
-
-
-def random_override(draw):
-    key = ".".join(draw.sample(["a", "b", "k", "l", "m", "p"], draw.randint(1, 2)))
-    group, option = draw.choice(GROUPS), draw.choice(OPTIONS)
-    kinds = [f"{group}={option}", f"+{group}={option}", f"~{group}", f"+{group}@p={option}", f"{key}=5", f"+{key}=5", f"~{key}"]
-    return draw.choice([*kinds, f"++{key}={{k: [1, x]}}", f"++{key}=${{k}}"])
-
-
-@pytest.mark.parametrize("seed", range(TREES))
-def test_random_trees(tmp_path, seed):
-    draw = random.Random(seed)
-    write(tmp_path, random_tree(draw))
-    for count in (0, 1, 1, 2):
-        check(tmp_path, [random_override(draw) for _ in range(count)])
-
-
-def test_enough_random_trees_compose(tmp_path):
-    """The generator would prove nothing if Hydra refused all of its trees."""
-    composed = 0
-    for seed in range(40):
-        folder = tmp_path / str(seed)
-        write(folder, random_tree(random.Random(seed)))
-        composed += hydra(folder, [], "config")[0] is not None
-    assert composed >= 10

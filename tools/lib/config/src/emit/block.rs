@@ -9,6 +9,9 @@ use crate::{
 /// Columns that one level is indented by.
 const INDENT: usize = 2;
 
+/// From this many characters a key stands on a line of its own.
+const MAX_SIMPLE_KEY: usize = 128;
+
 /// The tree as YAML: the bytes that OmegaConf writes.
 pub(crate) fn yaml(node: &Node) -> String {
     let mut out = String::new();
@@ -37,6 +40,10 @@ fn block(node: &Node, indent: usize, out: &mut String) {
         Value::Map(map) => {
             for (key, child) in map {
                 begin(indent, out);
+                if !is_simple_key(key) {
+                    entry_of_complex_key(key, child, indent, out);
+                    continue;
+                }
                 scalar::write(key, indent + INDENT, Role::Key, out);
                 out.push(':');
                 // A sequence in a mapping is not indented.
@@ -64,6 +71,27 @@ fn block(node: &Node, indent: usize, out: &mut String) {
             }
         }
         _ => {}
+    }
+}
+
+/// Whether the key stands on one line with its value. PyYAML counts the tag `!!str`, though it is not written.
+fn is_simple_key(key: &str) -> bool {
+    let is_break = |c| matches!(c, '\n' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    !key.is_empty() && !key.contains(is_break) && key.chars().count() < MAX_SIMPLE_KEY - "!!str".len()
+}
+
+/// Writes `? key`, and on the next line `: value`.
+fn entry_of_complex_key(key: &str, child: &Node, indent: usize, out: &mut String) {
+    out.push_str("? ");
+    scalar::write(key, indent + INDENT, Role::Value, out);
+    out.push('\n');
+    begin(indent, out);
+    out.push_str(": ");
+    if is_block(child) {
+        block(child, indent + INDENT, out);
+    } else {
+        leaf(child, indent + INDENT, out);
+        out.push('\n');
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Origin, Result, did_you_mean},
-    node::{Node, Value},
+    node::{MISSING, Node, Value, is_index},
 };
 use std::cell::{Cell, RefCell};
 
@@ -55,6 +55,8 @@ pub(super) enum Located {
     Tree(Place),
     /// To a value that a resolver or text made.
     Made(Node),
+    /// To a value that is still to be given (`???`), or to what needs one.
+    Missing,
 }
 
 /// Resolves the references of one tree.
@@ -142,23 +144,23 @@ impl<'r> Evaluator<'r> {
     /// The resolved value of the text at `place`.
     fn follow(&self, place: &Place, text: &str, origin: &Origin) -> Result<Node> {
         match self.locate_text(place, text, origin)? {
-            Some(Located::Made(node)) => Ok(node),
-            Some(Located::Tree(target)) => guard(&self.filling, place, origin, || match target.of(self.root) {
+            Located::Made(node) => Ok(node),
+            Located::Tree(target) => guard(&self.filling, place, origin, || match target.of(self.root) {
                 Some(node) => self.node(&target, node),
                 None => Err(self.not_found(&target, origin)),
             }),
-            None => Ok(Node::new(Value::Str(crate::node::MISSING.into()), origin)),
+            Located::Missing => Ok(missing(origin)),
         }
     }
 
-    /// Where the text at `place` leads; None where that is a missing value.
-    fn locate_text(&self, place: &Place, text: &str, origin: &Origin) -> Result<Option<Located>> {
+    /// Where the text at `place` leads.
+    fn locate_text(&self, place: &Place, text: &str, origin: &Origin) -> Result<Located> {
         let parts = parse::text(text).map_err(|message| Error::at(origin, format!("{text}: {message}")))?;
         guard(&self.following, place, origin, || self.deeper(origin, || self.parts(place, &parts, origin)))
     }
 
     /// A lone reference leads somewhere; anything else is put together as text.
-    fn parts(&self, place: &Place, parts: &[Part], origin: &Origin) -> Result<Option<Located>> {
+    fn parts(&self, place: &Place, parts: &[Part], origin: &Origin) -> Result<Located> {
         if let [Part::Reference(reference)] = parts {
             return self.reference(place, reference, origin);
         }
@@ -167,13 +169,13 @@ impl<'r> Evaluator<'r> {
             match part {
                 Part::Text(plain) => text.push_str(plain),
                 Part::Reference(reference) => match self.reference(place, reference, origin)? {
-                    Some(located) => text.push_str(&self.shown(&located)),
-                    None => return Ok(None),
+                    Located::Missing => return Ok(Located::Missing),
+                    located => text.push_str(&self.shown(&located)),
                 },
             }
             self.spend(text.len(), origin)?;
         }
-        Ok(Some(Located::Made(Node::new(Value::Str(text), origin))))
+        Ok(Located::Made(Node::new(Value::Str(text), origin)))
     }
 
     /// What text takes of a place: as in OmegaConf, references inside a container stay as they are.
@@ -181,6 +183,7 @@ impl<'r> Evaluator<'r> {
         match located {
             Located::Made(node) => python::str(node),
             Located::Tree(place) => place.of(self.root).map(python::str).unwrap_or_default(),
+            Located::Missing => MISSING.to_owned(),
         }
     }
 
@@ -192,32 +195,39 @@ impl<'r> Evaluator<'r> {
                 Some(node) => self.node(&place, node),
                 None => Err(self.not_found(&place, origin)),
             },
+            Located::Missing => Ok(missing(origin)),
         }
     }
 
-    fn reference(&self, place: &Place, reference: &Reference, origin: &Origin) -> Result<Option<Located>> {
+    /// The node where a reference leads, as it stands; None for a missing one.
+    pub fn peek<'n>(&'n self, located: &'n Located) -> Option<&'n Node> {
+        match located {
+            Located::Tree(place) => place.of(self.root),
+            Located::Made(node) => Some(node),
+            Located::Missing => None,
+        }
+    }
+
+    fn reference(&self, place: &Place, reference: &Reference, origin: &Origin) -> Result<Located> {
         match reference {
             Reference::Node { up, keys } => {
-                let keys: Vec<String> = keys.iter().map(|key| self.key(place, key, origin)).collect::<Result<_>>()?;
+                let keys =
+                    keys.iter().map(|key| self.key(place, key, origin)).collect::<Result<Option<Vec<String>>>>()?;
+                let Some(keys) = keys else { return Ok(Located::Missing) };
                 let from = self.start(place, *up, origin)?;
-                let located = self.locate(&from, &keys)?;
-                let target = || Place(from.0.iter().chain(&keys).cloned().collect());
-                match located {
-                    None => Err(self.not_found(&target(), origin)),
+                match self.locate(&from, &keys, origin)? {
+                    None => Err(self.not_found(&Place(from.0.into_iter().chain(keys).collect()), origin)),
                     Some(Located::Tree(target)) if place.is_within(&target) => Err(circle(place, origin)),
-                    Some(Located::Tree(target)) if self.is_missing(&target) => Ok(None),
-                    Some(Located::Made(node)) if node.is_missing() => Ok(None),
-                    located => Ok(located),
+                    Some(located) => Ok(located),
                 }
             }
             Reference::Call { name, arguments } => {
-                let name = self.key(place, name, origin)?;
-                let arguments = arguments
-                    .iter()
-                    .map(|argument| self.argument(place, argument, origin))
-                    .collect::<Result<Vec<_>>>()?;
-                let call = resolvers::Call { name: &name, arguments, place, origin };
-                resolvers::call(self, call).map(Some)
+                let Some(name) = self.key(place, name, origin)? else { return Ok(Located::Missing) };
+                let arguments = arguments.iter().map(|argument| self.argument(place, argument, origin));
+                let Some(arguments) = arguments.collect::<Result<Option<Vec<Node>>>>()? else {
+                    return Ok(Located::Missing);
+                };
+                resolvers::call(self, resolvers::Call { name: &name, arguments, place, origin })
             }
         }
     }
@@ -231,90 +241,90 @@ impl<'r> Evaluator<'r> {
         above.ok_or_else(|| Error::at(origin, format!("{}: {up} dots lead above the root", place.path())))
     }
 
-    /// The text of a key, or of a resolver's name.
-    fn key(&self, place: &Place, parts: &[Part], origin: &Origin) -> Result<String> {
+    /// The text of a key, or of a resolver's name; None where it needs a missing value.
+    fn key(&self, place: &Place, parts: &[Part], origin: &Origin) -> Result<Option<String>> {
         let mut text = String::new();
         for part in parts {
             match part {
                 Part::Text(plain) => text.push_str(plain),
                 Part::Reference(reference) => match self.reference(place, reference, origin)? {
-                    Some(located) => match self.value(located, origin)?.value {
+                    Located::Missing => return Ok(None),
+                    located => match self.value(located, origin)?.value {
                         Value::Str(key) => text.push_str(&key),
                         _ => return Err(Error::at(origin, "an interpolation within a key must give a string")),
                     },
-                    None => return Err(Error::at(origin, "an interpolation within a key has no value yet (???)")),
                 },
             }
         }
-        Ok(text)
+        Ok(Some(text))
     }
 
-    /// Follows `keys` from `from`; None where there is no such key.
-    pub fn locate(&self, from: &Place, keys: &[String]) -> Result<Option<Located>> {
-        let mut at = Located::Tree(from.clone());
+    /// Follows `keys` from `from`; None where there is no such key. Below a missing value all is missing.
+    ///
+    /// # Errors
+    /// Where a reference on the way fails, or a list is asked for what is no index.
+    pub fn locate(&self, from: &Place, keys: &[String], origin: &Origin) -> Result<Option<Located>> {
+        let mut at = self.dereference(Located::Tree(from.clone()))?;
         for key in keys {
-            let Some(reached) = self.dereference(at)? else { return Ok(None) };
-            at = match reached {
-                Located::Tree(place) => {
-                    let child = place.child(key);
-                    if child.of(self.root).is_none() {
-                        return Ok(None);
-                    }
-                    Located::Tree(child)
-                }
-                Located::Made(node) => match node.child(key) {
-                    Some(child) => Located::Made(child.clone()),
-                    None => return Ok(None),
-                },
-            };
+            let Some(container) = self.peek(&at) else { return Ok(Some(Located::Missing)) };
+            if matches!(container.value, Value::Seq(_)) && !is_index(key) {
+                return Err(Error::at(origin, format!("{key:?} is not an index of a list")));
+            }
+            let Some(child) = container.child(key) else { return Ok(None) };
+            at = self.dereference(match &at {
+                Located::Tree(place) => Located::Tree(place.child(key)),
+                _ => Located::Made(child.clone()),
+            })?;
         }
-        self.dereference(at)
+        Ok(Some(at))
     }
 
     /// Follows a node that is itself a reference, to where it leads in the end.
-    fn dereference(&self, located: Located) -> Result<Option<Located>> {
-        let Located::Tree(place) = &located else { return Ok(Some(located)) };
-        match place.of(self.root) {
-            Some(node) if node.is_interpolation() => {
+    fn dereference(&self, located: Located) -> Result<Located> {
+        match (&located, self.peek(&located)) {
+            (_, Some(node)) if node.is_missing() => Ok(Located::Missing),
+            (Located::Tree(place), Some(node)) if node.is_interpolation() => {
                 self.locate_text(place, node.as_str().unwrap_or_default(), &node.origin)
             }
-            Some(_) => Ok(Some(located)),
-            None => Ok(None),
+            _ => Ok(located),
         }
     }
 
-    pub fn is_missing(&self, place: &Place) -> bool {
-        place.of(self.root).is_some_and(Node::is_missing)
-    }
-
-    fn argument(&self, place: &Place, argument: &Argument, origin: &Origin) -> Result<Node> {
+    /// An argument's value; None where it needs a missing one.
+    fn argument(&self, place: &Place, argument: &Argument, origin: &Origin) -> Result<Option<Node>> {
         let value = match argument {
             Argument::Plain(value) => {
-                return value.to_node(origin).ok_or_else(|| Error::at(origin, "a sweep is no argument"));
+                let value = value.to_node(origin).ok_or_else(|| Error::at(origin, "a sweep is no argument"))?;
+                return Ok(Some(value));
             }
             Argument::Parts(parts) => match self.parts(place, parts, origin)? {
-                Some(located) => return self.value(located, origin),
-                None => return Err(Error::at(origin, "an argument has no value yet (???)")),
+                Located::Missing => return Ok(None),
+                located => return self.value(located, origin).map(Some),
             },
             Argument::Quoted(parts) => match self.parts(place, parts, origin)? {
-                Some(located) => Value::Str(self.shown(&located)),
-                None => return Err(Error::at(origin, "an argument has no value yet (???)")),
+                Located::Missing => return Ok(None),
+                located => Value::Str(self.shown(&located)),
             },
             Argument::List(items) => {
-                Value::Seq(items.iter().map(|item| self.argument(place, item, origin)).collect::<Result<_>>()?)
+                let items = items.iter().map(|item| self.argument(place, item, origin));
+                let Some(items) = items.collect::<Result<Option<_>>>()? else { return Ok(None) };
+                Value::Seq(items)
             }
             Argument::Dict(pairs) => {
-                let pairs = pairs.iter().map(|(key, value)| Ok((key.clone(), self.argument(place, value, origin)?)));
-                Value::Map(pairs.collect::<Result<_>>()?)
+                let pairs = pairs
+                    .iter()
+                    .map(|(key, value)| Ok(self.argument(place, value, origin)?.map(|value| (key.clone(), value))));
+                let Some(pairs) = pairs.collect::<Result<Option<_>>>()? else { return Ok(None) };
+                Value::Map(pairs)
             }
         };
-        Ok(Node::new(value, origin))
+        Ok(Some(Node::new(value, origin)))
     }
 
     /// The resolved value of an expression, as `oc.decode` wants it.
     pub fn decode(&self, place: &Place, text: &str, origin: &Origin) -> Result<Node> {
         let argument = parse::element(text).map_err(|message| Error::at(origin, format!("{text}: {message}")))?;
-        self.argument(place, &argument, origin)
+        Ok(self.argument(place, &argument, origin)?.unwrap_or_else(|| missing(origin)))
     }
 
     fn not_found(&self, target: &Place, origin: &Origin) -> Error {
@@ -327,6 +337,10 @@ impl<'r> Evaluator<'r> {
         };
         Error::at(origin, format!("${{{}}}: there is no such key{near}", target.path()))
     }
+}
+
+fn missing(origin: &Origin) -> Node {
+    Node::new(Value::Str(MISSING.to_owned()), origin)
 }
 
 /// Does `work` unless the place is being worked on already.

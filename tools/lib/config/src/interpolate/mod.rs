@@ -42,10 +42,10 @@ pub(crate) fn text(root: &Node, text: &str, origin: &Origin) -> Result<Node> {
 /// The value at `keys`, interpolations followed but those inside it left; None where there is none or it is missing.
 pub(crate) fn select(root: &Node, keys: &[String]) -> Result<Option<Node>> {
     let evaluator = Evaluator::new(root);
-    Ok(match evaluator.locate(&Place::root(), keys)? {
-        Some(Located::Tree(place)) => place.of(root).filter(|node| !node.is_missing()).cloned(),
+    Ok(match evaluator.locate(&Place::root(), keys, &root.origin)? {
+        Some(Located::Tree(place)) => place.of(root).cloned(),
         Some(Located::Made(node)) => Some(node),
-        None => None,
+        Some(Located::Missing) | None => None,
     })
 }
 

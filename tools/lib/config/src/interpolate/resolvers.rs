@@ -4,7 +4,7 @@ use super::evaluate::{Evaluator, Located, Place};
 use super::python;
 use crate::{
     error::{Error, Origin, Result},
-    node::{Map, Node, Value},
+    node::{Node, Value},
 };
 
 const KNOWN: &str = "oc.env, oc.select, oc.decode, oc.create, oc.deprecated, oc.dict.keys, oc.dict.values";
@@ -26,9 +26,8 @@ pub(super) fn call(evaluator: &Evaluator<'_>, call: Call<'_>) -> Result<Located>
         "oc.decode" => call.decode(evaluator).map(Located::Made),
         "oc.create" => call.create().map(Located::Made),
         "oc.deprecated" => call.deprecated(evaluator),
-        "oc.dict.keys" => call
-            .dict(evaluator, |map, origin| map.keys().map(|key| Node::new(Value::Str(key.clone()), origin)).collect()),
-        "oc.dict.values" => call.dict(evaluator, |map, _| map.values().cloned().collect()),
+        "oc.dict.keys" => call.keys(evaluator).map(Located::Made),
+        "oc.dict.values" => call.values(evaluator).map(Located::Made),
         name => Err(call.fail(format!("no such resolver: {name}; known: {KNOWN}"))),
     }
 }
@@ -66,7 +65,7 @@ impl Call<'_> {
         if keys.is_empty() && !path.is_empty() {
             return Err(self.fail(format_args!("{key:?} is not a key")));
         }
-        evaluator.locate(&from, &keys)
+        evaluator.locate(&from, &keys, self.origin)
     }
 
     /// `oc.env:NAME[,default]`; a default becomes a string, except null.
@@ -90,14 +89,9 @@ impl Call<'_> {
     /// `oc.select:key[,default]`
     fn select(&self, evaluator: &Evaluator<'_>) -> Result<Located> {
         let (key, default) = self.one_or_two()?;
-        if let Some(located) = self.locate(evaluator, self.string(key)?)? {
-            let missing = match &located {
-                Located::Made(node) => node.is_missing(),
-                Located::Tree(place) => evaluator.is_missing(place),
-            };
-            if !missing {
-                return Ok(located);
-            }
+        match self.locate(evaluator, self.string(key)?)? {
+            Some(Located::Missing) | None => {}
+            Some(located) => return Ok(located),
         }
         Ok(Located::Made(default.cloned().unwrap_or_else(|| Node::new(Value::Null, self.origin))))
     }
@@ -137,15 +131,32 @@ impl Call<'_> {
         Ok(located)
     }
 
-    /// `oc.dict.keys:key`, `oc.dict.values:key`
-    fn dict(&self, evaluator: &Evaluator<'_>, items: fn(&Map, &Origin) -> Vec<Node>) -> Result<Located> {
+    /// `oc.dict.keys:key`; the values are of no concern, and may refer to the list of keys.
+    fn keys(&self, evaluator: &Evaluator<'_>) -> Result<Node> {
+        let mapping = self.mapping(evaluator)?;
+        let keys = evaluator.peek(&mapping).and_then(Node::as_map).into_iter().flatten();
+        let names = keys.map(|(key, _)| Node::new(Value::Str(key.clone()), self.origin));
+        Ok(Node::new(Value::Seq(names.collect()), self.origin))
+    }
+
+    /// `oc.dict.values:key`
+    fn values(&self, evaluator: &Evaluator<'_>) -> Result<Node> {
+        let resolved = evaluator.value(self.mapping(evaluator)?, self.origin)?;
+        let values = resolved.as_map().into_iter().flatten();
+        Ok(Node::new(Value::Seq(values.map(|(_, value)| value.clone()).collect()), self.origin))
+    }
+
+    /// The mapping that the one argument names.
+    fn mapping(&self, evaluator: &Evaluator<'_>) -> Result<Located> {
         let key = self.string(self.one()?)?;
         let located =
             self.locate(evaluator, key)?.ok_or_else(|| self.fail(format_args!("{key}: there is no such key")))?;
-        let node = evaluator.value(located, self.origin)?;
-        match &node.value {
-            Value::Map(map) => Ok(Located::Made(Node::new(Value::Seq(items(map, self.origin)), self.origin))),
-            _ => Err(self.fail(format_args!("{} needs a mapping, and {key} is {}", self.name, node.describe()))),
+        match evaluator.peek(&located) {
+            Some(Node { value: Value::Map(_), .. }) => Ok(located),
+            Some(node) => {
+                Err(self.fail(format_args!("{} needs a mapping, and {key} is {}", self.name, node.describe())))
+            }
+            None => Err(self.fail(format_args!("{key} has no value yet (???)"))),
         }
     }
 }
