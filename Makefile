@@ -58,11 +58,16 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-mlp-step bench-compose bench-completion ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-mlp-step bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
 	.tools/bench/bin/python scripts/bench/entropy_job/run.py $(BENCH_ARGS)
+
+.PHONY: bench-hydra
+bench-hydra: $(dev_python) build ## Compose thousands of random trees with Hydra and with compose: make bench-hydra EXAMPLES=5000
+	PIPEGRAD_BIN='$(RELEASE)' PEER_EXAMPLES=$(or $(EXAMPLES),3000) \
+	  $(venv)/bin/python -m pytest -q -s tools/lib/config/tests/peer_hydra_trees.py
 
 .PHONY: bench-completion
 bench-completion: $(dev_python) build
