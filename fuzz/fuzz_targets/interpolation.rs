@@ -1,3 +1,5 @@
+// A fuzz target; ../targets.rs says what must hold.
+
 #![no_main]
 
 #[path = "../targets.rs"]

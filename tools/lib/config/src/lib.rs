@@ -12,18 +12,16 @@
 //! ```
 //! #[derive(serde::Deserialize)]
 //! #[serde(deny_unknown_fields)]
-//! struct Optimizer {
-//!     name: String,
-//!     learning_rate: f64,
-//!     betas: [f64; 2],
-//!     eps: f64,
-//!     weight_decay: f64,
+//! struct Relu {
+//!     field: String,
+//!     out_field: Option<String>,
+//!     slope: f64,
 //! }
 //!
-//! let overrides = ["learning_rate=1e-2".to_owned()];
-//! let document = config::compose_for(&["optimizer"], &config::Sources::default(), &overrides)?;
-//! let optimizer: Optimizer = document.section("optimizer")?;
-//! assert_eq!(optimizer.learning_rate, 1e-2);
+//! let overrides = ["slope=1e-2".to_owned()];
+//! let document = config::compose_for(&["relu"], &config::Sources::default(), &overrides)?;
+//! let relu: Relu = document.section("relu")?;
+//! assert_eq!(relu.slope, 1e-2);
 //! # Ok::<(), config::Error>(())
 //! ```
 

@@ -24,7 +24,7 @@ SCALARS = [scalar.replace("␣", " ") for scalar in SCALARS]
 INTERPOLATIONS = """${k} ${l} ${.m} ${..k} ${a.k} ${a.x.l} ${p.k} x${k}y ${k}${l} ${${l}} ${a.${l}} ${m[0]} ${m.1} ${.n.k} ${a} ${p}
 ${oc.select:k} ${oc.select:nope,9} ${oc.select:.l,x} ${oc.select:a.k,${k}} ${oc.env:PIPEGRAD_NO_SUCH,${k}} ${oc.env:PIPEGRAD_NO_SUCH,null}
 ${oc.decode:${l}} ${oc.decode:'12'} ${oc.create:{k:1}} ${oc.create:[1,x]} ${oc.dict.keys:a} ${oc.dict.values:p} ${oc.deprecated:k} ${oc.select:m.0,${l}} ${oc.select:k.l,1}
-${oc.select:..k,[1,x]} ${oc.decode:'${k}'} ${oc.dict.keys:n} ${oc.dict.values:.n} ${n.k}-${m} ${oc.select:"m[1]"} ${b} ${oc.select:${l},k}""".split()
+${oc.select:..k,7} ${oc.decode:'${k}'} ${oc.dict.keys:n} ${oc.dict.values:.n} ${n.k}-${m} ${oc.select:"m[1]"} ${b} ${oc.select:${l},k}""".split()
 
 STYLES = [
     ["|", "line", "  more"],

@@ -77,6 +77,7 @@ DIFFERENCES = {
     "a circle that is taken away": ("k: {n: '${.}'}\n", ["~k"], None, {}),
     "a key that is a number": ("1: x\n", [], {1: "x"}, None),
     "a long integer": (f"k: {2**127}\n", [], {"k": 2**127}, None),
+    "a list as a default": ("k: ${oc.select:nope,[1]}\n", [], None, {"k": [1]}),
     "a list from oc.decode": ("k: '${oc.decode:\"[1]\"}'\n", [], None, {"k": [1]}),
 }
 
