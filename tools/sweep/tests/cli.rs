@@ -44,7 +44,7 @@ fn the_forms_of_a_job() {
     let json = "{\"job\":0,\"overrides\":[\"a=x\",\"b=1\"]}\n{\"job\":1,\"overrides\":[\"a='two\\nlines'\",\"b=1\"]}\n";
     assert_eq!(jobs(&[&["--json"], &args[..]].concat(), ""), json);
     let message = error(&args, "");
-    assert!(error(&["--null", "--no-check", "-"], "a='x\0y'\n").contains("--json takes any value"));
+    assert!(error(&["--null", "--no-check", "-"], "\"a='x\0y'\"\n").contains("--json takes any value"));
     assert!(message.starts_with("sweep: job 1: ") && message.contains("--null one with a newline"), "{message}");
 }
 
