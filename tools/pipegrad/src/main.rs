@@ -23,6 +23,7 @@ const TOOLS: [(&str, &str); 9] = [
     ("export", "run folder -> ONNX model"),
     ("infer", "records -> records with a model's prediction"),
     ("score", "records with predictions -> metrics"),
+    ("plot", "run events -> charts"),
 ];
 
 fn main() -> ExitCode {

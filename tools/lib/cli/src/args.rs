@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub struct Common {
     /// The input file; none is standard input.
     pub input: Option<PathBuf>,
+    /// Every input, at least one: what a tool with [`Input::Many`] reads.
+    pub inputs: Vec<Option<PathBuf>>,
     /// Whether standard input was named, as `-`.
     pub names_stdin: bool,
     /// `key=value` settings, in order.
@@ -32,6 +34,8 @@ pub enum Input {
     File,
     /// A folder.
     Folder,
+    /// Any number of files and folders, or standard input.
+    Many,
 }
 
 /// The flags that [`crate::arguments!`] adds, as they stand on the command line.
@@ -123,13 +127,18 @@ impl Common {
             [] => None,
             [path, ..] if A::INPUT == Input::None => bail!("{path}: this tool reads no input; settings are key=value"),
             [path] => not_dash(Some(PathBuf::from(path))),
+            _ if A::INPUT == Input::Many => None,
             [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
         };
         let names_stdin = paths.iter().any(|path| path == DASH);
+        let mut inputs: Vec<_> = paths.into_iter().map(|path| not_dash(Some(PathBuf::from(path)))).collect();
+        if inputs.is_empty() {
+            inputs.push(None);
+        }
         let show_settings = raw.cfg;
         let RawCommon { config: file, config_path, config_name, config_dir: config_dirs, .. } = raw;
         let sources = config::Sources { config_name, config_path, config_dirs, file };
-        Ok(Self { input, names_stdin, overrides, sources, show_settings, groups: A::GROUPS })
+        Ok(Self { input, inputs, names_stdin, overrides, sources, show_settings, groups: A::GROUPS })
     }
 
     /// The settings of the tool's groups, with `flags` (as `key=value`) above the command line's.

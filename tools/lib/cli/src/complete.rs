@@ -129,10 +129,10 @@ fn setting_or_input<A: Arguments>(line: &Line, current: &str) -> Answer {
         return Answer::paths(Add::Files, &format!("{key}="));
     }
     let mut answer = Answer::words(config::candidates(A::GROUPS, &line.sources::<A>(), &line.overrides(), current));
-    if !line.has_input() && !args::is_override(current) {
+    if (!line.has_input() || A::INPUT == Input::Many) && !args::is_override(current) {
         answer.add = match A::INPUT {
             Input::None => Add::Nothing,
-            Input::File => Add::Files,
+            Input::File | Input::Many => Add::Files,
             Input::Folder => Add::Folders,
         };
     }

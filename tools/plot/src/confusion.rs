@@ -1,0 +1,142 @@
+//! Confusion matrices: how often rows of one class were taken for another.
+
+use anyhow::{Context, ensure};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Counts as `[actual][predicted]`, square.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confusion {
+    /// The parts of its path: what tells it from others.
+    pub path: Vec<String>,
+    pub labels: Vec<String>,
+    pub counts: Vec<Vec<f64>>,
+}
+
+/// What `score` writes, or `{"labels": ..., "matrix": ...}`; other keys are passed over.
+#[derive(Deserialize)]
+struct Json {
+    #[serde(alias = "matrix")]
+    confusion_matrix: Vec<Vec<f64>>,
+    labels: Option<Vec<serde_json::Value>>,
+}
+
+impl Confusion {
+    /// Reads a JSON object with a matrix.
+    ///
+    /// # Errors
+    /// When there is none, or it is not square, or has other numbers than counts.
+    pub fn from_json(name: &str, text: &str) -> anyhow::Result<Self> {
+        let json: Json = serde_json::from_str(text)
+            .with_context(|| format!("{name}: neither run events nor a JSON object with a confusion matrix"))?;
+        let classes = json.confusion_matrix.len();
+        ensure!(classes > 0, "{name}: the confusion matrix is empty");
+        for (row, counts) in json.confusion_matrix.iter().enumerate() {
+            let cells = counts.len();
+            ensure!(cells == classes, "{name}: confusion matrix: row {row} has {cells} numbers; expected {classes}");
+            let odd = counts.iter().find(|count| **count < 0.0);
+            ensure!(odd.is_none(), "{name}: confusion matrix: row {row} has a number below 0; expected counts");
+        }
+        let labels = json.labels.unwrap_or_else(|| (0..classes).map(Into::into).collect());
+        let labels = labels.iter().map(|label| label.as_str().map_or_else(|| label.to_string(), str::to_owned));
+        Self { path: Vec::new(), labels: labels.collect(), counts: json.confusion_matrix }.checked(name)
+    }
+
+    /// With other names of the classes.
+    ///
+    /// # Errors
+    /// When there are more or fewer than classes.
+    pub fn with_labels(mut self, labels: &[String]) -> anyhow::Result<Self> {
+        self.labels = labels.to_vec();
+        self.checked("plot.labels")
+    }
+
+    fn checked(self, name: &str) -> anyhow::Result<Self> {
+        let (labels, classes) = (self.labels.len(), self.counts.len());
+        ensure!(labels == classes, "{name}: {labels} labels for {classes} classes");
+        Ok(self)
+    }
+
+    /// The share of rows on the diagonal; NaN where there are no rows.
+    pub fn accuracy(&self) -> f64 {
+        let hits: f64 = self.counts.iter().enumerate().map(|(class, row)| row[class]).sum();
+        hits / self.counts.iter().flatten().sum::<f64>()
+    }
+
+    /// A count as a share of its row, from 0 to 1.
+    pub fn share(&self, actual: usize, predicted: usize) -> f64 {
+        let rows: f64 = self.counts[actual].iter().sum();
+        if rows > 0.0 { self.counts[actual][predicted] / rows } else { 0.0 }
+    }
+}
+
+/// Pairs of an actual and a predicted class, counted.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    counts: BTreeMap<(Label, Label), f64>,
+}
+
+/// Numbers in their order, then names in theirs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Label {
+    Index(i64),
+    Name(String),
+}
+
+impl Pairs {
+    pub fn add(&mut self, actual: &str, predicted: &str) {
+        let label = |text: &str| text.parse().map_or_else(|_| Label::Name(text.to_owned()), Label::Index);
+        *self.counts.entry((label(actual), label(predicted))).or_default() += 1.0;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    pub fn confusion(self) -> Confusion {
+        let mut labels: Vec<&Label> = self.counts.keys().flat_map(|(actual, predicted)| [actual, predicted]).collect();
+        labels.sort();
+        labels.dedup();
+        let mut counts = vec![vec![0.0; labels.len()]; labels.len()];
+        for ((actual, predicted), count) in &self.counts {
+            let index = |label| labels.binary_search(&label).expect("every label was collected above");
+            counts[index(actual)][index(predicted)] = *count;
+        }
+        let text = |label: &&Label| match label {
+            Label::Index(index) => index.to_string(),
+            Label::Name(name) => name.clone(),
+        };
+        Confusion { path: Vec::new(), labels: labels.iter().map(text).collect(), counts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_counted_with_labels_in_order() {
+        let mut pairs = Pairs::default();
+        for (actual, predicted) in [("10", "2"), ("2", "2"), ("10", "2"), ("cat", "10")] {
+            pairs.add(actual, predicted);
+        }
+        let confusion = pairs.confusion();
+        assert_eq!(confusion.labels, ["2", "10", "cat"]);
+        assert_eq!(confusion.counts, [[1.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
+        assert_eq!((confusion.accuracy(), confusion.share(1, 0)), (0.25, 1.0));
+    }
+
+    #[test]
+    fn a_matrix_that_is_none_is_refused() {
+        for (text, expected) in [
+            (r#"{"mse":1}"#, "confusion"),
+            (r#"{"matrix":[]}"#, "empty"),
+            (r#"{"matrix":[[1,2]]}"#, "row 0 has 2 numbers; expected 1"),
+            (r#"{"matrix":[[1,2],[3,-4]]}"#, "row 1 has a number below 0"),
+            (r#"{"matrix":[[1]],"labels":["a","b"]}"#, "2 labels for 1 classes"),
+        ] {
+            let error = format!("{:#}", Confusion::from_json("m.json", text).expect_err(text));
+            assert!(error.starts_with("m.json: ") && error.contains(expected), "{error}");
+        }
+    }
+}

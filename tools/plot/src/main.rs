@@ -1,0 +1,79 @@
+//! `plot`: run events, tables of metrics and confusion matrices in, charts out.
+//!
+//! Charts are laid out here as a scene of a few kinds of shapes, which is written as SVG or drawn with tiny-skia and an
+//! embedded font. The well-kept plotting crates were weighed against that: plotters wants system fonts for good text,
+//! or one registered by hand, and does not keep legend and curves apart; charming carries ECharts and a JavaScript
+//! engine for its pictures; SVG crates would need resvg and its text shaping for PNG, a dependency of more weight than
+//! this tool. Ticks, legend and thinning, which decide how a chart reads, are ours in any case.
+
+mod axis;
+mod chart;
+mod confusion;
+mod curve;
+mod font;
+mod line_picture;
+mod log;
+mod matrix_picture;
+mod names;
+mod pictures;
+mod png;
+mod run;
+mod scene;
+mod settings;
+mod source;
+mod style;
+mod svg;
+mod table;
+mod terminal;
+
+use cli::{Common, Outcome};
+use settings::Settings;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+cli::arguments! {
+    /// Draws charts of runs: loss, metrics, learning rate, confusion matrix.
+    #[argh(
+        example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 | {command_name} -o plots",
+        note = "The settings are those of config group plot. Inputs are run events, run folders, CSV or TSV files with a \
+                column step or epoch, and what score says of a classification; several are drawn together, to compare. \
+                The paths of the pictures go to standard output."
+    )]
+    struct Args {
+        /// folder for the pictures (the setting plot.out); - writes one chart to standard output
+        #[argh(option, short = 'o')]
+        out: Option<PathBuf>,
+        /// svg, png or both (the setting plot.format)
+        #[argh(option)]
+        format: Option<String>,
+        /// draw in the terminal instead: the loss, or the charts that plot.charts names
+        #[argh(switch)]
+        terminal: bool,
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run_on_inputs("plot", work)
+}
+
+fn work(args: Args, common: Common, paths: Vec<Option<PathBuf>>) -> anyhow::Result<Outcome> {
+    let out = args.out.map(|path| cli::not_dash(Some(path)).map_or("-".to_owned(), |path| path.display().to_string()));
+    let flags = [cli::text_flag("out", &out), cli::text_flag("format", &args.format)];
+    let flags: Vec<String> = flags.into_iter().flatten().collect();
+    let Some(document) = common.settings(&["plot"], &flags)? else { return Ok(Outcome::Done) };
+    let settings = Settings::read(&document)?;
+    let mut inputs = source::Inputs::default();
+    let mut screen = terminal::Screen::new(&settings);
+    let live = args.terminal && paths.len() == 1;
+    for path in &paths {
+        inputs.read(path.as_deref().map(Path::new), &mut |log| if live { screen.watch(log) } else { Ok(()) })?;
+    }
+    if args.terminal {
+        screen.show(&inputs)?;
+    } else {
+        pictures::write(&inputs, &settings)?;
+    }
+    Ok(Outcome::Done)
+}

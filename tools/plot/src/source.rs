@@ -1,0 +1,184 @@
+//! Inputs: what a path or standard input holds, by its first bytes.
+
+use crate::{confusion::Confusion, log::Log, names, run::Run, settings::Settings, table};
+use anyhow::{Context, bail, ensure};
+use events::Event;
+use records::Error;
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Write},
+    path::{Component, Path},
+};
+
+/// What an input held.
+pub enum Content {
+    Run(Run),
+    Runs(Vec<Run>),
+    Confusion(Confusion),
+}
+
+/// The files of a run folder that hold metrics, the better one first.
+const RUN_FILES: [&str; 2] = ["events.ndjson", "history.csv"];
+
+/// Everything that all inputs held.
+#[derive(Default)]
+pub struct Inputs {
+    pub runs: Vec<Run>,
+    pub confusions: Vec<Confusion>,
+}
+
+impl Inputs {
+    /// Reads an input; None is standard input. `watch` sees a log as it grows.
+    ///
+    /// # Errors
+    /// One line: where, what.
+    pub fn read(
+        &mut self,
+        path: Option<&Path>,
+        watch: &mut dyn FnMut(&Log) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let Some(path) = path else {
+            return self.add(None, content("stdin", BufReader::new(io::stdin()), watch)?);
+        };
+        let file = if path.is_dir() { run_file(path)? } else { path.to_owned() };
+        let name = file.display().to_string();
+        let open = File::open(&file).map_err(|e| Error::io(&name, e))?;
+        self.add(Some(&file), content(&name, BufReader::new(open), watch)?)
+    }
+
+    /// The confusion matrices with their names, and with the labels of the settings.
+    ///
+    /// # Errors
+    /// When there are more or fewer labels than classes.
+    pub fn named_confusions(&self, settings: &Settings) -> anyhow::Result<Vec<(String, Confusion)>> {
+        let paths: Vec<&[String]> = self.confusions.iter().map(|confusion| confusion.path.as_slice()).collect();
+        let named = names::distinguishing(&paths).into_iter().zip(self.confusions.iter().cloned());
+        let labelled = |(name, confusion): (String, Confusion)| match &settings.labels {
+            Some(labels) => Ok((name, confusion.with_labels(labels)?)),
+            None => Ok((name, confusion)),
+        };
+        named.map(labelled).collect()
+    }
+
+    fn add(&mut self, file: Option<&Path>, content: Content) -> anyhow::Result<()> {
+        let path = file.map(distinctive);
+        match content {
+            Content::Confusion(confusion) => {
+                self.confusions.push(Confusion { path: path.unwrap_or_default(), ..confusion });
+            }
+            // DVCLive writes a file for each metric: the files of a folder are one run.
+            Content::Run(run) if file.and_then(Path::extension).is_some_and(|kind| kind == "tsv") => {
+                let folder = path.map(|path| path[..path.len() - 1].to_vec()).unwrap_or_default();
+                match self.runs.iter_mut().find(|other| other.path == folder) {
+                    Some(other) => other.metrics.extend(run.metrics),
+                    None => self.runs.push(Run { path: folder, ..run }),
+                }
+            }
+            Content::Run(run) => self.runs.push(Run { path: path.unwrap_or_default(), ..run }),
+            Content::Runs(mut runs) => {
+                // A file with one run is known by its path; runs that share one, by their names in the log.
+                if let (Some(path), [run]) = (path, runs.as_mut_slice()) {
+                    run.path = path;
+                }
+                self.runs.append(&mut runs);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn run_file(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
+    let found = RUN_FILES.iter().map(|name| folder.join(name)).find(|file| file.is_file());
+    found.with_context(|| format!("{}: no run folder: there is no {}", folder.display(), RUN_FILES.join(" and no ")))
+}
+
+/// The parts of a file's path that name a run: not the name that the file has in every run folder.
+fn distinctive(file: &Path) -> Vec<String> {
+    let mut parts: Vec<String> = file
+        .components()
+        .filter(|part| !matches!(part, Component::CurDir | Component::RootDir))
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    if parts.len() > 1 && parts.last().is_some_and(|last| RUN_FILES.contains(&last.as_str())) {
+        parts.pop();
+    }
+    parts
+}
+
+/// Tells by its first line what an input is, and reads it.
+fn content(
+    name: &str,
+    mut bytes: impl BufRead,
+    watch: &mut dyn FnMut(&Log) -> anyhow::Result<()>,
+) -> anyhow::Result<Content> {
+    let mut line = Vec::new();
+    let mut number = 0;
+    while line.trim_ascii().is_empty() {
+        line.clear();
+        number += 1;
+        let read = bytes.read_until(b'\n', &mut line).map_err(|e| Error::io(name, e))?;
+        ensure!(
+            read > 0,
+            "{name}: empty; expected run events, a table with a column step or epoch, or a confusion matrix"
+        );
+    }
+    let first = std::str::from_utf8(&line).with_context(|| format!("{name}:{number}: not text"))?;
+    if !first.trim_start().starts_with('{') {
+        return table::read(name, first, line.as_slice().chain(bytes));
+    }
+    match Event::from_line(first) {
+        // An object without `event`, or one that goes on in the next line.
+        Err(events::Error::NotAnEvent(_)) => {
+            let mut text = first.to_owned();
+            bytes.read_to_string(&mut text).map_err(|e| Error::io(name, e))?;
+            Confusion::from_json(name, &text).map(Content::Confusion)
+        }
+        Err(error) => bail!("{name}:{number}: {error}"),
+        Ok(event) => log(name, event, number, bytes, watch).map(Content::Runs),
+    }
+}
+
+/// Reads a log to its end, or to its first damaged line.
+fn log(
+    name: &str,
+    first: Option<Event>,
+    mut number: u64,
+    mut bytes: impl BufRead,
+    watch: &mut dyn FnMut(&Log) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Run>> {
+    let mut log = Log::default();
+    first.iter().for_each(|event| log.add(event));
+    let mut line = Vec::new();
+    let mut damage = None;
+    loop {
+        line.clear();
+        number += 1;
+        if bytes.read_until(b'\n', &mut line).map_err(|e| Error::io(name, e))? == 0 {
+            break;
+        }
+        if line.trim_ascii().is_empty() || damage.is_some() {
+            // What comes after damage is read all the same: a pipe that nobody reads would end the run.
+            continue;
+        }
+        let text = String::from_utf8_lossy(&line);
+        match Event::from_line(&text) {
+            Ok(Some(event)) => {
+                log.add(&event);
+                watch(&log)?;
+            }
+            Ok(None) => {}
+            Err(error) => damage = Some(format!("{name}:{number}: {error}; drawn up to there")),
+        }
+    }
+    if damage.is_none() && !log.ended() {
+        damage = Some(format!("{name}: no end event: the run was cut off, or goes on; drawn as far as it is there"));
+    }
+    damage.iter().for_each(|damage| note(damage));
+    Ok(log.runs())
+}
+
+/// A line for a person, that changes nothing in the result.
+pub fn note(text: &str) {
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "plot: {text}");
+}
