@@ -16,10 +16,10 @@ pub struct Tick {
 }
 
 /// Values beyond are not drawn: ranges and steps between them stay finite.
-const GREATEST: f64 = 1e300;
+const GREATEST: f64 = 1e250;
 /// Ranges closer to a number than this share of it cannot be told apart by labels of a sensible length.
 const FINEST: f64 = 1e-9;
-/// From here on, and below its inverse times ten, labels are written as powers of ten: 2e6, 5e-5.
+/// From this many digits on, or beyond that many decimals, labels are written as powers of ten: 2e6, 5e-5.
 const PLAIN_DIGITS: i32 = 6;
 const PLAIN_DECIMALS: i32 = 4;
 
@@ -98,8 +98,10 @@ impl Axis {
         let exponents = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
         let all = exponents.flat_map(|exponent| digits.iter().map(move |&digit| decimal(digit, exponent)));
         let inside = |value: f64| value >= self.low && value <= self.high;
+        // Labels of one axis are of one kind.
+        let scientific = self.low < 10f64.powi(-PLAIN_DECIMALS) || self.high >= 10f64.powi(PLAIN_DIGITS);
         all.filter(|tick| inside(tick.0))
-            .map(|(value, digit, exponent)| tick(value, digit, exponent, 0, false))
+            .map(|(value, digit, exponent)| tick(value, digit, exponent, 0, scientific))
             .collect()
     }
 }
@@ -135,13 +137,12 @@ fn linear(low: f64, high: f64, wanted: usize, whole: bool) -> Vec<Tick> {
 
 /// A tick at `mantissa × 10^exponent`, with as many decimals as its neighbours.
 fn tick(value: f64, mantissa: i64, exponent: i32, decimals: i32, scientific: bool) -> Tick {
-    let plain = !scientific && exponent > -PLAIN_DECIMALS - 1 && value.abs() < 10f64.powi(PLAIN_DIGITS);
     let label = if mantissa == 0 {
         "0".to_owned()
-    } else if plain {
-        format!("{value:.*}", exponent.min(decimals).unsigned_abs() as usize)
-    } else {
+    } else if scientific {
         format!("{value:e}")
+    } else {
+        format!("{value:.*}", exponent.min(decimals).min(0).unsigned_abs() as usize)
     };
     Tick { value, label }
 }
@@ -165,7 +166,8 @@ mod tests {
 
     #[test]
     fn log_ticks_are_decades_or_what_is_between_them() {
-        assert_eq!(labels(1e-5, 1.0, true, false), ["1e-5", "0.0001", "0.001", "0.01", "0.1", "1"]);
+        assert_eq!(labels(1e-5, 1.0, true, false), ["1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "1e0"]);
+        assert_eq!(labels(1e-3, 1.0, true, false), ["0.001", "0.01", "0.1", "1"]);
         assert_eq!(labels(0.9, 60.0, true, false), ["1", "3", "10", "30"]);
         assert_eq!(labels(1e-30, 1.0, true, false).len(), 6);
         assert_eq!(labels(2.0, 2.5, true, false), ["2.0", "2.1", "2.2", "2.3", "2.4", "2.5"]);

@@ -65,6 +65,9 @@ impl Part {
     }
 }
 
+const LOSS: &str = "loss";
+const LEARNING_RATE: &str = "learning_rate";
+
 /// How much of the height stays free above and below the curves.
 const MARGIN: f64 = 0.04;
 
@@ -100,8 +103,8 @@ pub fn charts(runs: &[Run], settings: &Settings) -> anyhow::Result<Vec<Chart>> {
         groups.entry(chart).or_default().push((run, metric, part));
     }
     groups.sort_by_key(|name, _| match *name {
-        "loss" => 0,
-        "learning_rate" => 2,
+        LOSS => 0,
+        LEARNING_RATE => 2,
         _ => 1,
     });
     let chosen = choose(groups.keys().copied().collect(), settings.charts.as_deref())?;
@@ -156,7 +159,8 @@ fn chart(
     let log = match settings.y_scale {
         YScale::Linear => false,
         YScale::Log => curves.iter().flat_map(Curve::values).any(|value| value > 0.0),
-        YScale::Auto => suits_log(&curves, settings.log_ratio),
+        // A schedule is read by its shape.
+        YScale::Auto => name != LEARNING_RATE && suits_log(&curves, settings.log_ratio),
     };
     if log {
         curves.iter_mut().for_each(Curve::leave_out_what_has_no_logarithm);

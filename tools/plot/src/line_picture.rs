@@ -27,7 +27,7 @@ const Y_TICK_ROOM: f64 = 3.5;
 const HALF_HEIGHT: f64 = 0.36;
 /// The greatest share of the picture's width that the legend takes.
 const LEGEND_SHARE: f64 = 0.3;
-const PALE: f64 = 0.35;
+const PALE: f64 = 0.45;
 
 /// The frame that curves are in.
 struct Frame {

@@ -1,0 +1,279 @@
+//! The real binary: which files it writes from what, and what it says of bad input.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use std::{fs, path::Path};
+use tempfile::TempDir;
+
+struct Done {
+    status: i32,
+    out: String,
+    error: String,
+}
+
+fn plot(folder: &Path, args: &[&str], stdin: &str) -> Done {
+    let output = cargo_bin_cmd!("plot").current_dir(folder).args(args).write_stdin(stdin).output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Done { status: output.status.code().unwrap(), out: text(&output.stdout), error: text(&output.stderr) }
+}
+
+fn folder_with(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// A run of three epochs of ten steps, with everything that an event may hold.
+fn log(name: &str) -> String {
+    let mut log = start(name, "null");
+    for (epoch, loss) in [(1, 0.5), (2, 0.05), (3, 0.01)] {
+        let step = epoch * 10;
+        log.push_str(&format!(
+            "{{\"event\":\"step\",\"epoch\":{epoch},\"step\":{},\"metrics\":{{\"train_loss_step\":{loss},\"learning_rate\":0.001}},\"time\":0}}\n\
+             {{\"event\":\"validation\",\"epoch\":{epoch},\"step\":{step},\"metrics\":{{\"val_loss\":{loss},\"val_mae\":{loss}}},\"time\":0}}\n\
+             {{\"event\":\"epoch\",\"epoch\":{epoch},\"step\":{step},\"metrics\":{{\"train_loss\":{loss},\"learning_rate\":0.001}},\"seconds\":0,\"time\":0}}\n",
+            step - 5
+        ));
+    }
+    log.push_str(
+        "{\"event\":\"test\",\"epoch\":3,\"step\":30,\"metrics\":{\"test_loss\":0.01,\"test_mae\":0.1},\"time\":0}\n",
+    );
+    log.push_str("{\"event\":\"confetti\"}\n");
+    log.push_str("{\"event\":\"end\",\"status\":\"FINISHED\",\"reason\":\"\",\"time\":0}\n");
+    log
+}
+
+fn start(name: &str, resumed: &str) -> String {
+    format!(
+        "{{\"event\":\"start\",\"name\":\"{name}\",\"run_dir\":\"r\",\"config\":{{}},\"seed\":0,\"device\":\"cpu\",\
+         \"threads\":1,\"rows\":{{\"train\":1,\"val\":1,\"test\":1}},\"data_sha256\":\"\",\"parameters\":1,\"git\":null,\
+         \"resumed\":{resumed},\"version\":\"0\",\"time\":0}}\n"
+    )
+}
+
+fn epoch(number: usize, metrics: &str) -> String {
+    let step = number * 10;
+    format!(
+        "{{\"event\":\"epoch\",\"epoch\":{number},\"step\":{step},\"metrics\":{metrics},\"seconds\":0,\"time\":0}}\n"
+    )
+}
+
+/// The points of the curve of a name.
+fn points(svg: &str, name: &str) -> Vec<String> {
+    let marker = format!("class=\"curve\" data-name=\"{name}\" points=\"");
+    let curves = svg.split(&marker).skip(1).map(|rest| rest.split('"').next().unwrap());
+    curves.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_run_makes_a_picture_for_each_metric() {
+    let folder = folder_with(&[]);
+    let done = plot(folder.path(), &[], &log("a"));
+    assert_eq!((done.status, done.error.as_str()), (0, ""));
+    assert_eq!(done.out, "plots/loss.svg\nplots/mae.svg\nplots/learning_rate.svg\n");
+    let svg = fs::read_to_string(folder.path().join("plots/loss.svg")).unwrap();
+    for text in [">loss of a<", ">train<", ">validation<", ">test<", ">batch<", ">step<"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let folder = folder_with(&[("a/events.ndjson", &log("a")), ("b/events.ndjson", &log("b"))]);
+    for out in ["1", "2"] {
+        let done = plot(folder.path(), &["a", "b", "--format", "both", "-o", out, "smoothing=0.5"], "");
+        assert_eq!((done.status, done.out.lines().count()), (0, 6), "{}", done.error);
+    }
+    for name in ["loss.svg", "loss.png", "mae.png"] {
+        let read = |out| fs::read(folder.path().join(out).join(name)).unwrap();
+        assert!(read("1") == read("2"), "{name}");
+    }
+}
+
+#[test]
+fn runs_are_named_by_what_tells_them_apart() {
+    let runs =
+        folder_with(&[("runs/a/x/events.ndjson", &log("n")), ("runs/b/x/history.csv", "epoch,val_loss\n1,2\n2,1\n")]);
+    let done = plot(runs.path(), &["runs/a/x", "runs/b/x", "-o", "-"], "");
+    assert_eq!(done.status, 0, "{}", done.error);
+    // The table has no steps: both are drawn over epochs.
+    for text in [">loss of 2 runs<", ">a<", ">b<", ">epoch<"] {
+        assert!(done.out.contains(text), "{text}");
+    }
+    assert_eq!(points(&done.out, "b val_loss").len(), 1);
+}
+
+#[test]
+fn going_on_voids_what_came_after_the_checkpoint() {
+    let once = start("a", "null") + &epoch(1, r#"{"train_loss":3}"#) + &epoch(2, r#"{"train_loss":1}"#);
+    let twice = start("a", "null")
+        + &epoch(1, r#"{"train_loss":3}"#)
+        + &epoch(2, r#"{"train_loss":99}"#)
+        + &start("a", r#"{"path":"last","step":10}"#)
+        + &epoch(2, r#"{"train_loss":1}"#);
+    let folder = folder_with(&[]);
+    let (once, twice) = (plot(folder.path(), &["-o", "-"], &once), plot(folder.path(), &["-o", "-"], &twice));
+    assert_eq!((once.status, &once.out), (0, &twice.out));
+}
+
+#[test]
+fn what_is_not_finite_is_a_gap_and_one_point_is_a_dot() {
+    let metrics = ["1", "2", "null", "4", "null"].map(|value| format!("{{\"train_loss\":{value}}}"));
+    let log: String = metrics.iter().enumerate().map(|(i, metrics)| epoch(i + 1, metrics)).collect();
+    let svg = plot(folder_with(&[]).path(), &["-o", "-"], &log).out;
+    assert_eq!(points(&svg, "train_loss").len(), 1);
+    assert_eq!(points(&svg, "train_loss")[0].split(' ').count(), 2);
+    assert_eq!(svg.matches("<circle class=\"curve\" data-name=\"train_loss\"").count(), 1);
+    let one = plot(folder_with(&[]).path(), &["-o", "-"], &epoch(1, r#"{"train_loss":2}"#)).out;
+    assert_eq!(one.matches("<circle class=\"curve\"").count(), 1);
+}
+
+#[test]
+fn a_damaged_log_is_drawn_up_to_there_with_a_note() {
+    let whole = start("a", "null") + &epoch(1, r#"{"train_loss":2}"#) + &epoch(2, r#"{"train_loss":1}"#);
+    let folder = folder_with(&[]);
+    let cut = plot(folder.path(), &["-o", "-"], &whole);
+    assert!(cut.error.starts_with("plot: stdin: no end event"), "{}", cut.error);
+    for damage in ["{\"event\":\"epo", "not json\n", "{\"event\":\"end\"}\n"] {
+        let done = plot(folder.path(), &["-o", "-"], &format!("{whole}{damage}"));
+        assert_eq!((done.status, &done.out), (0, &cut.out));
+        assert!(
+            done.error.starts_with("plot: stdin:4: ") && done.error.ends_with("; drawn up to there\n"),
+            "{}",
+            done.error
+        );
+        assert_eq!(done.error.lines().count(), 1);
+    }
+}
+
+#[test]
+fn tables_of_dvclive_in_one_folder_are_one_run() {
+    let folder = folder_with(&[
+        ("plots/metrics/train_loss.tsv", "step\ttrain_loss\n0\t2.0\n1\t1.0\n"),
+        ("plots/metrics/val_loss.tsv", "step\tval_loss\n0\t2.5\n1\tnan\n2\t1.5\n"),
+    ]);
+    let files = ["plots/metrics/train_loss.tsv", "plots/metrics/val_loss.tsv", "-o", "-"];
+    let svg = plot(folder.path(), &files, "").out;
+    assert!(svg.contains(">loss of metrics<") && svg.contains(">validation<"), "{svg}");
+}
+
+#[test]
+fn empty_cells_and_columns_of_text_are_passed_over() {
+    // As Lightning's CSVLogger writes it.
+    let csv = "epoch,step,train_loss,val_loss,stage\n0,49,0.5,,fit\n0,99,,0.4,fit\n1,149,0.3,,fit\n1,199,,0.2,fit\n";
+    let svg = plot(folder_with(&[]).path(), &["-o", "-"], csv).out;
+    for name in ["train_loss", "val_loss"] {
+        assert_eq!(points(&svg, name)[0].split(' ').count(), 2, "{svg}");
+    }
+    assert!(!svg.contains("stage"));
+}
+
+#[test]
+fn a_confusion_matrix_comes_from_score_or_from_pairs() {
+    let folder = folder_with(&[
+        ("metrics.json", "{\n  \"rows\": 10,\n  \"accuracy\": 0.9,\n  \"confusion_matrix\": [[6, 1], [0, 3]]\n}\n"),
+        ("pairs.csv", "actual,predicted\ncat,cat\ncat,dog\ndog,dog\n"),
+    ]);
+    let done = plot(folder.path(), &["metrics.json", "labels=[a,b]"], "");
+    assert_eq!((done.out.as_str(), done.error.as_str()), ("plots/confusion.svg\n", ""));
+    let svg = fs::read_to_string(folder.path().join("plots/confusion.svg")).unwrap();
+    for text in ["accuracy 0.9000<", ">6<", ">1<", ">3<", ">a<", ">b<", ">actual<", ">predicted<"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    let done = plot(folder.path(), &["pairs.csv", "metrics.json"], "");
+    assert_eq!(done.out, "plots/confusion_pairs.svg\nplots/confusion_metrics.svg\n");
+    let text = plot(folder.path(), &["pairs.csv", "--terminal"], "").out;
+    assert_eq!(text, "confusion of pairs: accuracy 0.6667\n     cat dog  predicted\ncat    1   1\ndog    0   1\n");
+}
+
+#[test]
+fn names_are_safe_in_files_and_pictures() {
+    let csv = "step,\"val_../a<b>&\"\n1,1\n2,2\n";
+    let folder = folder_with(&[]);
+    let done = plot(folder.path(), &[], csv);
+    assert_eq!(done.out, "plots/_a_b__.svg\n");
+    assert!(fs::read_to_string(folder.path().join("plots/_a_b__.svg")).unwrap().contains("../a&lt;b&gt;&amp;"));
+    let text = plot(folder.path(), &["--terminal"], &log("\\u001b[31mred")).out;
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}
+
+#[test]
+fn a_million_points_make_a_small_picture() {
+    let mut csv = String::from("step,val_loss\n");
+    for i in 0..1_000_000u32 {
+        csv.push_str(&format!("{i},{}\n", i.wrapping_mul(2_654_435_761) % 1000 + 1));
+    }
+    let svg = plot(folder_with(&[]).path(), &["-o", "-"], &csv).out;
+    assert!(svg.contains("class=\"curve\"") && svg.len() < 100_000, "{}", svg.len());
+}
+
+#[test]
+fn a_chart_in_the_terminal_has_its_size_and_no_escapes() {
+    let done = plot(folder_with(&[]).path(), &["--terminal"], &log("a"));
+    assert_eq!((done.status, done.out.lines().count()), (0, 20), "{}", done.out);
+    assert!(done.out.lines().all(|line| line.chars().count() <= 80) && !done.out.contains('\u{1b}'));
+    assert!(done.out.starts_with("loss of a by step\n* train  o validation  + test\n"), "{}", done.out);
+    let braille = |c: char| ('\u{2801}'..='\u{28ff}').contains(&c);
+    let args = ["--terminal", "charts=[learning_rate]", "terminal_width=40", "terminal_height=12"];
+    let rate = plot(folder_with(&[]).path(), &args, &log("a")).out;
+    assert!(rate.chars().any(braille) && rate.lines().count() == 12, "{rate}");
+    assert!(rate.lines().all(|line| line.chars().count() <= 40), "{rate}");
+}
+
+#[test]
+fn bad_input_is_one_line_and_status_2() {
+    let folder = folder_with(&[
+        ("empty/x", ""),
+        ("a.csv", "step,loss\n1,2\n"),
+        ("b.csv", "epoch,loss\n1,2\n"),
+        ("ragged.csv", "step,loss\n1,2\n3\n"),
+        ("text.csv", "step,loss\n1,2\n2,high\n"),
+        ("binary", "\u{0}\u{1}\n"),
+    ]);
+    fs::write(folder.path().join("latin"), b"\xff\xfe\n").unwrap();
+    let good = log("a");
+    let cases: &[(&[&str], &str, &str)] = &[
+        (&[], "", "stdin: empty; expected run events"),
+        (&[], "\n\n", "stdin: empty"),
+        (
+            &[],
+            "a,b\n1,2\n",
+            "stdin:1: no run events, and no column step or epoch, nor actual and predicted; there is a, b",
+        ),
+        (&[], "step\n1\n", "stdin: no column with numbers beside step and epoch"),
+        (&[], "{\"mse\":1}", "stdin: neither run events nor a JSON object with a confusion matrix"),
+        (&[], "{\"event\":\"end\"}\n", "stdin:1: event \"end\": missing field"),
+        (&[], &start("a", "null"), "a: nothing was measured yet"),
+        (&["none"], "", "none: No such file"),
+        (&["empty"], "", "empty: no run folder: there is no events.ndjson and no history.csv"),
+        (&["a.csv", "b.csv"], "", "b has no steps and a no epochs: there is no axis for both"),
+        (&["ragged.csv"], "", "ragged.csv:3: 1 cells; the header has 2"),
+        (&["text.csv"], "", "text.csv:3: column \"loss\": \"high\" is no number"),
+        (&["latin"], "", "latin:1: not text"),
+        (&["binary"], "", "binary:1: no run events"),
+        (&["charts=[nope]"], &good, "no chart \"nope\"; there is loss, mae, learning_rate"),
+        (&["charts=[]"], &good, "plot.charts: no chart is named"),
+        (&["-o", "-", "charts=[loss,mae]"], &good, "standard output takes one chart"),
+        (&["-o", "-", "--format", "both"], &good, "standard output takes svg or png"),
+        (&["--format", "gif"], &good, "unknown variant `gif`"),
+        (&["smoothing=1"], &good, "plot.smoothing: 1; expected 0 (off) to below 1"),
+        (&["width=1000000"], &good, "plot.width: 1000000; expected 100 to 10000"),
+        (&["colors=[red]"], &good, "no color \"red\""),
+        (&["colors=[]"], &good, "plot.colors: expected at least one"),
+        (&["heigth=3"], &good, "height"),
+        (&["labels=[a]"], "{\"matrix\":[[1,0],[0,1]]}", "plot.labels: 1 labels for 2 classes"),
+    ];
+    for (args, stdin, expected) in cases {
+        let done = plot(folder.path(), args, stdin);
+        let error = done.error.lines().find(|line| line.contains(expected));
+        assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}: {}", done.error);
+        assert!(error.is_some_and(|error| error.starts_with("plot: ")), "{args:?}: {}", done.error);
+        assert!(!folder.path().join("plots").exists(), "{args:?}");
+    }
+}
