@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The tools, and what each turns into what.
-const TOOLS: [(&str, &str); 9] = [
+const TOOLS: [(&str, &str); 10] = [
     ("compose", "settings -> one resolved YAML document"),
     ("sweep", "settings of several values -> one job a line"),
     ("gen-data", "nothing -> records of random data"),

@@ -26,6 +26,7 @@ GROUPS = {
     "export": ["export"],
     "infer": ["infer", "data"],
     "score": ["score"],
+    "plot": ["plot"],
 }
 TOOLS = [*GROUPS, "compose"]
 SHELLS = ["bash", "zsh", "fish"]

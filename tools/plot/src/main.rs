@@ -28,12 +28,11 @@ mod terminal;
 
 use cli::{Common, Outcome};
 use settings::Settings;
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 cli::arguments! {
+    groups: ["plot"],
+    input: Many,
     /// Draws charts of runs: loss, metrics, learning rate, confusion matrix.
     #[argh(
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 | {command_name} -o plots",
@@ -43,10 +42,10 @@ cli::arguments! {
     )]
     struct Args {
         /// folder for the pictures (the setting plot.out); - writes one chart to standard output
-        #[argh(option, short = 'o')]
+        #[argh(option, short = 'o', arg_name = "folder")]
         out: Option<PathBuf>,
         /// svg, png or both (the setting plot.format)
-        #[argh(option)]
+        #[argh(option, arg_name = "svg|png|both")]
         format: Option<String>,
         /// draw in the terminal instead: the loss, or the charts that plot.charts names
         #[argh(switch)]
@@ -55,20 +54,20 @@ cli::arguments! {
 }
 
 fn main() -> ExitCode {
-    cli::run_on_inputs("plot", work)
+    cli::run("plot", work)
 }
 
-fn work(args: Args, common: Common, paths: Vec<Option<PathBuf>>) -> anyhow::Result<Outcome> {
+fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let out = args.out.map(|path| cli::not_dash(Some(path)).map_or("-".to_owned(), |path| path.display().to_string()));
     let flags = [cli::text_flag("out", &out), cli::text_flag("format", &args.format)];
     let flags: Vec<String> = flags.into_iter().flatten().collect();
-    let Some(document) = common.settings(&["plot"], &flags)? else { return Ok(Outcome::Done) };
+    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
     let mut inputs = source::Inputs::default();
     let mut screen = terminal::Screen::new(&settings);
-    let live = args.terminal && paths.len() == 1;
-    for path in &paths {
-        inputs.read(path.as_deref().map(Path::new), &mut |log| if live { screen.watch(log) } else { Ok(()) })?;
+    let live = args.terminal && common.inputs.len() == 1;
+    for path in &common.inputs {
+        inputs.read(path.as_deref(), &mut |log| if live { screen.watch(log) } else { Ok(()) })?;
     }
     if args.terminal {
         screen.show(&inputs)?;

@@ -262,6 +262,13 @@ mod tests {
         struct Args {}
     }
 
+    crate::arguments! {
+        groups: all,
+        input: Many,
+        /// Tests.
+        struct ManyArgs {}
+    }
+
     #[test]
     fn settings_are_told_from_paths() {
         for arg in ["rows=10", "+a.b=1", "++a=x", "~a", "~a=1", "data@x.y=line", "model/net=mlp", "k="] {
@@ -299,5 +306,15 @@ mod tests {
         let parsed = Common::new::<Args>(raw(&["a=1", DASH, "b=2"])).expect("valid");
         assert_eq!((parsed.input, parsed.overrides.len()), (None, 2));
         assert!(Common::new::<Args>(raw(&["a", "b"])).is_err());
+    }
+
+    #[test]
+    fn a_tool_that_compares_takes_any_number_of_inputs() {
+        let inputs = |rest: &[&str]| {
+            let rest = rest.iter().map(ToString::to_string).collect();
+            Common::new::<ManyArgs>(RawCommon { rest, ..RawCommon::default() }).expect("valid").inputs
+        };
+        assert_eq!(inputs(&["a", "k=1", DASH, "b"]), [Some("a".into()), None, Some("b".into())]);
+        assert_eq!(inputs(&[]), [None]);
     }
 }
