@@ -1,10 +1,9 @@
 //! `plot`: run events, tables of metrics and confusion matrices in, charts out.
 //!
-//! Charts are laid out here as a scene of a few kinds of shapes, which is written as SVG or drawn with tiny-skia and an
-//! embedded font. The well-kept plotting crates were weighed against that: plotters wants system fonts for good text,
-//! or one registered by hand, and does not keep legend and curves apart; charming carries ECharts and a JavaScript
-//! engine for its pictures; SVG crates would need resvg and its text shaping for PNG, a dependency of more weight than
-//! this tool. Ticks, legend and thinning, which decide how a chart reads, are ours in any case.
+//! A chart is laid out here as a scene of a few kinds of shapes, which is written as SVG, or drawn by tiny-skia with an
+//! embedded font. The ready-made crates were weighed against that: plotters draws its legend over the curves and wants a
+//! font registered for pixels; charming renders with ECharts, in a JavaScript engine; SVG crates would need resvg, with
+//! its text shaping, for PNG. Ticks, legend and thinning decide how a chart reads, and would be ours in any case.
 
 mod axis;
 mod chart;
@@ -26,6 +25,7 @@ mod svg;
 mod table;
 mod terminal;
 
+use anyhow::ensure;
 use cli::{Common, Outcome};
 use settings::Settings;
 use std::{path::PathBuf, process::ExitCode};
@@ -58,6 +58,10 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+    ensure!(
+        !args.terminal || (args.out.is_none() && args.format.is_none()),
+        "--terminal writes no files: no -o, no --format"
+    );
     let out = args.out.map(|path| cli::not_dash(Some(path)).map_or("-".to_owned(), |path| path.display().to_string()));
     let flags = [cli::text_flag("out", &out), cli::text_flag("format", &args.format)];
     let flags: Vec<String> = flags.into_iter().flatten().collect();

@@ -68,7 +68,7 @@ impl Inputs {
             }
             // DVCLive writes a file for each metric: the files of a folder are one run.
             Content::Run(run) if file.and_then(Path::extension).is_some_and(|kind| kind == "tsv") => {
-                let folder = path.map(|path| path[..path.len() - 1].to_vec()).unwrap_or_default();
+                let folder = path.and_then(|path| Some(path.split_last()?.1.to_vec())).unwrap_or_default();
                 match self.runs.iter_mut().find(|other| other.path == folder) {
                     Some(other) => other.metrics.extend(run.metrics),
                     None => self.runs.push(Run { path: folder, ..run }),
@@ -77,7 +77,7 @@ impl Inputs {
             Content::Run(run) => self.runs.push(Run { path: path.unwrap_or_default(), ..run }),
             Content::Runs(mut runs) => {
                 // A file with one run is known by its path; runs that share one, by their names in the log.
-                if let (Some(path), [run]) = (path, runs.as_mut_slice()) {
+                if let (Some(path), [run]) = (path.filter(|path| !path.is_empty()), runs.as_mut_slice()) {
                     run.path = path;
                 }
                 self.runs.append(&mut runs);
@@ -99,7 +99,7 @@ fn distinctive(file: &Path) -> Vec<String> {
         .filter(|part| !matches!(part, Component::CurDir | Component::RootDir))
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
         .collect();
-    if parts.len() > 1 && parts.last().is_some_and(|last| RUN_FILES.contains(&last.as_str())) {
+    if parts.last().is_some_and(|last| RUN_FILES.contains(&last.as_str())) {
         parts.pop();
     }
     parts

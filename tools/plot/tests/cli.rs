@@ -110,6 +110,14 @@ fn runs_are_named_by_what_tells_them_apart() {
 }
 
 #[test]
+fn a_run_without_a_path_of_its_own_has_its_name_from_the_log() {
+    let folder = folder_with(&[("events.ndjson", &log("mine"))]);
+    assert!(plot(folder.path(), &[".", "-o", "-"], "").out.contains(">loss of mine<"));
+    let two = plot(folder.path(), &["-o", "-"], &(log("mine") + &log("other"))).out;
+    assert!(two.contains(">loss of 2 runs<") && two.contains(">mine<") && two.contains(">other<"));
+}
+
+#[test]
 fn going_on_voids_what_came_after_the_checkpoint() {
     let once = start("a", "null") + &epoch(1, r#"{"train_loss":3}"#) + &epoch(2, r#"{"train_loss":1}"#);
     let twice = start("a", "null")
@@ -261,7 +269,8 @@ fn bad_input_is_one_line_and_status_2() {
         (&["charts=[]"], &good, "plot.charts: no chart is named"),
         (&["-o", "-", "charts=[loss,mae]"], &good, "standard output takes one chart"),
         (&["-o", "-", "--format", "both"], &good, "standard output takes svg or png"),
-        (&["--format", "gif"], &good, "unknown variant `gif`"),
+        (&["--terminal", "-o", "x"], &good, "--terminal writes no files"),
+        (&["--format", "gif"], &good, "\"gif\" is not one of svg, png, both"),
         (&["smoothing=1"], &good, "plot.smoothing: 1; expected 0 (off) to below 1"),
         (&["width=1000000"], &good, "plot.width: 1000000; expected 100 to 10000"),
         (&["colors=[red]"], &good, "no color \"red\""),
