@@ -197,7 +197,10 @@ fn a_confusion_matrix_comes_from_score_or_from_pairs() {
     let done = plot(folder.path(), &["pairs.csv", "metrics.json"], "");
     assert_eq!(done.out, "plots/confusion_pairs.svg\nplots/confusion_metrics.svg\n");
     let text = plot(folder.path(), &["pairs.csv", "--terminal"], "").out;
-    assert_eq!(text, "confusion of pairs: accuracy 0.6667\n     cat dog  predicted\ncat    1   1\ndog    0   1\n");
+    assert_eq!(
+        text,
+        "confusion of pairs: accuracy 0.6667\nrows are actual, columns predicted\n     cat dog\ncat    1   1\ndog    0   1\n"
+    );
 }
 
 #[test]
@@ -276,6 +279,11 @@ fn bad_input_is_one_line_and_status_2() {
         (&["colors=[red]"], &good, "no color \"red\""),
         (&["colors=[]"], &good, "plot.colors: expected at least one"),
         (&["heigth=3"], &good, "height"),
+        (
+            &["--terminal", "terminal_width=10"],
+            "{\"matrix\":[[1,0,0],[0,99,0],[0,0,1]]}",
+            "takes 11 columns and there are 10",
+        ),
         (&["labels=[a]"], "{\"matrix\":[[1,0],[0,1]]}", "plot.labels: 1 labels for 2 classes"),
     ];
     for (args, stdin, expected) in cases {

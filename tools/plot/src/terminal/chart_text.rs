@@ -22,7 +22,9 @@ const OTHER_ROWS: usize = 3;
 /// The chart in `rows` lines of at most `columns` characters.
 pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &[Color]) -> String {
     let title = printable(&format!("{} by {}", style::title(chart), chart.x_name));
-    let legend = legend(chart, columns, colored, colors);
+    let looks = visible(chart).map(|curve| look(chart, curve, colors)).collect::<Vec<_>>();
+    let markers = !colored && looks.iter().any(|look| look.1 != looks[0].1);
+    let legend = legend(chart, columns, colored, markers, colors);
     let height = rows.saturating_sub(OTHER_ROWS + legend.lines().count()).max(2);
     let y_ticks = chart.y.ticks((height / TICK_ROWS).max(2), false);
     let margin = y_ticks.iter().map(|tick| width(&tick.label)).max().unwrap_or(0) + 1;
@@ -32,8 +34,6 @@ pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &
         draw_curve(&mut canvas, chart, curve, index, colors);
     }
     let mut out = format!("{}\n{legend}", truncate_str(&title, columns, "…"));
-    let looks = visible(chart).map(|curve| look(chart, curve, colors)).collect::<Vec<_>>();
-    let markers = !colored && looks.iter().any(|look| look.1 != looks[0].1);
     for row in 0..height {
         let tick = y_ticks.iter().find(|tick| row_of(chart.y.place(tick.value), height) == row);
         let (label, edge) = tick.map_or(("", '│'), |tick| (&tick.label, '┤'));
@@ -63,7 +63,7 @@ fn marker(color: Color, colors: &[Color]) -> char {
     MARKERS[colors.iter().position(|other| *other == color).unwrap_or(0) % MARKERS.len()]
 }
 
-fn legend(chart: &Chart, columns: usize, colored: bool, colors: &[Color]) -> String {
+fn legend(chart: &Chart, columns: usize, colored: bool, markers: bool, colors: &[Color]) -> String {
     let shown: Vec<_> = visible(chart).map(|curve| curve.part.name()).collect();
     let mut line = String::new();
     let mut used = 0;
@@ -74,8 +74,8 @@ fn legend(chart: &Chart, columns: usize, colored: bool, colors: &[Color]) -> Str
         let about_parts = entry.style.color == Color::AXIS;
         let swatch = match entry.style.line {
             Line::Dashed => "- -".to_owned(),
-            _ if colored || about_parts => "───".to_owned(),
-            _ => marker(entry.style.color, colors).to_string(),
+            _ if markers && !about_parts => marker(entry.style.color, colors).to_string(),
+            _ => "───".to_owned(),
         };
         let name = printable(&entry.name);
         let room = width(&swatch) + 1 + width(&name) + 2;

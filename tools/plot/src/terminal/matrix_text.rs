@@ -5,29 +5,33 @@ use crate::{confusion::Confusion, matrix_picture, scene::Color};
 use anyhow::ensure;
 use console::{measure_text_width as width, truncate_str};
 
-/// Labels of classes are cut off beyond.
+/// Labels of classes are cut off beyond; those of columns also where there is less room.
 const LONGEST_LABEL: usize = 12;
 
-/// The matrix as a table: a line a class, in shades of `paint` if there is one.
+/// The matrix as a table, in shades of `paint` if there is one.
 ///
 /// # Errors
 /// When it is wider than `columns`.
 pub fn draw(confusion: &Confusion, name: &str, columns: usize, paint: Option<Color>) -> anyhow::Result<String> {
-    let labels: Vec<String> =
-        confusion.labels.iter().map(|label| truncate_str(&printable(label), LONGEST_LABEL, "…").into_owned()).collect();
-    let texts = confusion.counts.iter().flatten().map(|count| matrix_picture::format_count(*count).len());
+    let cut = |label: &String, to: usize| truncate_str(&printable(label), to, "…").into_owned();
+    let labels: Vec<String> = confusion.labels.iter().map(|label| cut(label, LONGEST_LABEL)).collect();
     let longest = labels.iter().map(|label| width(label)).max().unwrap_or(0);
-    let cell = texts.max().unwrap_or(0).max(longest) + 1;
-    let needed = longest + 1 + cell * labels.len();
+    let counts = confusion.counts.iter().flatten().map(|count| matrix_picture::format_count(*count).len());
+    // A cell begins with a space.
+    let least = counts.max().unwrap_or(0) + 1;
+    let room = columns.saturating_sub(longest + 1) / labels.len();
     ensure!(
-        needed <= columns,
-        "the confusion matrix of {} classes takes {needed} columns and there are {columns}: draw a picture",
-        labels.len()
+        least <= room,
+        "the confusion matrix of {} classes takes {} columns and there are {columns}: draw a picture",
+        labels.len(),
+        longest + 1 + least * labels.len()
     );
+    let cell = (longest + 1).clamp(least, room);
     let padded = |text: &str, to: usize| " ".repeat(to.saturating_sub(width(text))) + text;
-    let mut out = format!("{}\n{}", printable(&matrix_picture::title(confusion, name)), padded("", longest + 1));
-    labels.iter().for_each(|label| out.push_str(&padded(label, cell)));
-    out.push_str("  predicted\n");
+    let title = printable(&matrix_picture::title(confusion, name));
+    let mut out = format!("{title}\nrows are actual, columns predicted\n{:1$}", "", longest + 1);
+    confusion.labels.iter().for_each(|label| out.push_str(&padded(&cut(label, cell - 1), cell)));
+    out.push('\n');
     for (actual, (label, counts)) in labels.iter().zip(&confusion.counts).enumerate() {
         out.push_str(&padded(label, longest));
         out.push(' ');
