@@ -49,12 +49,13 @@ pub enum Part {
 }
 
 impl Part {
-    pub fn name(self) -> &'static str {
+    /// What the legend calls it; `metric` is the chart's own name.
+    pub fn name(self, metric: &str) -> &str {
         match self {
             Self::Train => "train",
             Self::Validation => "validation",
             Self::Test => "test",
-            Self::Whole => "value",
+            Self::Whole => metric,
             Self::Batch => "batch",
         }
     }

@@ -147,6 +147,7 @@ fn stroke(look: Style, em: f64) -> Stroke {
 fn fitting(mut entries: Vec<Entry>, lines: usize) -> Vec<Entry> {
     let lines = lines.max(1);
     if entries.len() > lines {
+        // White on white: it stands for no curve.
         let style = Style { color: Color::WHITE, line: Line::Solid };
         let name = format!("and {} more", entries.len() - (lines - 1));
         entries.truncate(lines - 1);

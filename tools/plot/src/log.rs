@@ -128,7 +128,7 @@ mod tests {
             "resumed": resumed.map(|step| serde_json::json!({ "path": "last", "step": step })),
             "version": "0", "time": 0.0
         });
-        Event::from_line(&start.to_string()).unwrap().unwrap()
+        Event::from_line(&start.to_string()).expect("an event").expect("a known one")
     }
 
     fn steps(run: &Run, metric: &str) -> Vec<(f64, f64)> {

@@ -28,7 +28,11 @@ mod terminal;
 use anyhow::ensure;
 use cli::{Common, Outcome};
 use settings::Settings;
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 cli::arguments! {
     groups: ["plot"],
@@ -73,10 +77,11 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     for path in &common.inputs {
         inputs.read(path.as_deref(), &mut |log| if live { screen.watch(log) } else { Ok(()) })?;
     }
-    if args.terminal {
-        screen.show(&inputs)?;
-    } else {
-        pictures::write(&inputs, &settings)?;
+    let drawn = if args.terminal { screen.show(&inputs) } else { pictures::write(&inputs, &settings) };
+    // Under the chart: above, they would be in the way of drawing over it.
+    for note in &inputs.notes {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "plot: {note}");
     }
-    Ok(Outcome::Done)
+    drawn.map(|()| Outcome::Done)
 }

@@ -6,7 +6,7 @@ use events::Event;
 use records::Error;
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read},
     path::{Component, Path},
 };
 
@@ -17,6 +17,9 @@ pub enum Content {
     Confusion(Confusion),
 }
 
+/// Sees a log as it grows.
+pub type Watch<'a> = &'a mut dyn FnMut(&Log) -> anyhow::Result<()>;
+
 /// The files of a run folder that hold metrics, the better one first.
 const RUN_FILES: [&str; 2] = ["events.ndjson", "history.csv"];
 
@@ -25,25 +28,27 @@ const RUN_FILES: [&str; 2] = ["events.ndjson", "history.csv"];
 pub struct Inputs {
     pub runs: Vec<Run>,
     pub confusions: Vec<Confusion>,
+    /// What a person should know of them, a line each.
+    pub notes: Vec<String>,
 }
 
 impl Inputs {
-    /// Reads an input; None is standard input. `watch` sees a log as it grows.
+    /// Reads an input; None is standard input.
     ///
     /// # Errors
     /// One line: where, what.
-    pub fn read(
-        &mut self,
-        path: Option<&Path>,
-        watch: &mut dyn FnMut(&Log) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    pub fn read(&mut self, path: Option<&Path>, watch: Watch) -> anyhow::Result<()> {
         let Some(path) = path else {
-            return self.add(None, content("stdin", BufReader::new(io::stdin()), watch)?);
+            let content = content("stdin", BufReader::new(io::stdin()), watch, &mut self.notes)?;
+            self.add(None, content);
+            return Ok(());
         };
         let file = if path.is_dir() { run_file(path)? } else { path.to_owned() };
         let name = file.display().to_string();
         let open = File::open(&file).map_err(|e| Error::io(&name, e))?;
-        self.add(Some(&file), content(&name, BufReader::new(open), watch)?)
+        let content = content(&name, BufReader::new(open), watch, &mut self.notes)?;
+        self.add(Some(&file), content);
+        Ok(())
     }
 
     /// The confusion matrices with their names, and with the labels of the settings.
@@ -60,7 +65,7 @@ impl Inputs {
         named.map(labelled).collect()
     }
 
-    fn add(&mut self, file: Option<&Path>, content: Content) -> anyhow::Result<()> {
+    fn add(&mut self, file: Option<&Path>, content: Content) {
         let path = file.map(distinctive);
         match content {
             Content::Confusion(confusion) => {
@@ -83,7 +88,6 @@ impl Inputs {
                 self.runs.append(&mut runs);
             }
         }
-        Ok(())
     }
 }
 
@@ -106,11 +110,7 @@ fn distinctive(file: &Path) -> Vec<String> {
 }
 
 /// Tells by its first line what an input is, and reads it.
-fn content(
-    name: &str,
-    mut bytes: impl BufRead,
-    watch: &mut dyn FnMut(&Log) -> anyhow::Result<()>,
-) -> anyhow::Result<Content> {
+fn content(name: &str, mut bytes: impl BufRead, watch: Watch, notes: &mut Vec<String>) -> anyhow::Result<Content> {
     let mut line = Vec::new();
     let mut number = 0;
     while line.trim_ascii().is_empty() {
@@ -134,7 +134,7 @@ fn content(
             Confusion::from_json(name, &text).map(Content::Confusion)
         }
         Err(error) => bail!("{name}:{number}: {error}"),
-        Ok(event) => log(name, event, number, bytes, watch).map(Content::Runs),
+        Ok(event) => log(name, event, number, bytes, watch, notes).map(Content::Runs),
     }
 }
 
@@ -144,7 +144,8 @@ fn log(
     first: Option<Event>,
     mut number: u64,
     mut bytes: impl BufRead,
-    watch: &mut dyn FnMut(&Log) -> anyhow::Result<()>,
+    watch: Watch,
+    notes: &mut Vec<String>,
 ) -> anyhow::Result<Vec<Run>> {
     let mut log = Log::default();
     first.iter().for_each(|event| log.add(event));
@@ -173,12 +174,6 @@ fn log(
     if damage.is_none() && !log.ended() {
         damage = Some(format!("{name}: no end event: the run was cut off, or goes on; drawn as far as it is there"));
     }
-    damage.iter().for_each(|damage| note(damage));
+    notes.extend(damage);
     Ok(log.runs())
-}
-
-/// A line for a person, that changes nothing in the result.
-pub fn note(text: &str) {
-    // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "plot: {text}");
 }

@@ -59,7 +59,7 @@ pub fn legend(chart: &Chart, colors: &[Color]) -> Vec<Entry> {
     let says_something = parts.len() > 1 || parts.iter().any(|(part, _)| *part != Part::Whole);
     let part_entry = |color: Option<Color>| {
         move |(part, style): (Part, Style)| Entry {
-            name: part.name().to_owned(),
+            name: words(part.name(&chart.name)),
             style: Style { color: color.unwrap_or(style.color), ..style },
         }
     };

@@ -180,6 +180,12 @@ fn empty_cells_and_columns_of_text_are_passed_over() {
         assert_eq!(points(&svg, name)[0].split(' ').count(), 2, "{svg}");
     }
     assert!(!svg.contains("stage"));
+    // As Keras's CSVLogger does: the metric's bare name is that of training.
+    let svg = plot(folder_with(&[]).path(), &["-o", "-"], "epoch,loss,val_loss\n0,2,3\n1,1,2\n").out;
+    assert!(
+        svg.contains("class=\"legend\"") && svg.contains(">loss</text>") && svg.contains(">validation</text>"),
+        "{svg}"
+    );
 }
 
 #[test]

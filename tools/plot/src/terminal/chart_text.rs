@@ -64,11 +64,11 @@ fn marker(color: Color, colors: &[Color]) -> char {
 }
 
 fn legend(chart: &Chart, columns: usize, colored: bool, markers: bool, colors: &[Color]) -> String {
-    let shown: Vec<_> = visible(chart).map(|curve| curve.part.name()).collect();
+    let shows_pale = visible(chart).any(|curve| curve.part.is_pale());
     let mut line = String::new();
     let mut used = 0;
     for entry in style::legend(chart, colors) {
-        if entry.style.line == Line::Pale && !shown.contains(&entry.name.as_str()) {
+        if entry.style.line == Line::Pale && !shows_pale {
             continue;
         }
         let about_parts = entry.style.color == Color::AXIS;

@@ -51,15 +51,15 @@ impl<'a> Screen<'a> {
         if !self.is_terminal || !due {
             return Ok(());
         }
-        // Before anything is measured there is nothing to draw.
-        let Ok(text) = self.charts(&log.runs()) else { return Ok(()) };
+        // Before anything is measured there is nothing to draw; what does not fit could not be drawn over.
+        let Ok(text) = self.charts(&log.runs(), (self.rows / LEAST_ROWS).max(1)) else { return Ok(()) };
         self.drawn = Some(Instant::now());
         self.replace(&text)
     }
 
     /// Draws what was read.
     pub fn show(&mut self, inputs: &Inputs) -> anyhow::Result<()> {
-        let mut text = if inputs.runs.is_empty() { String::new() } else { self.charts(&inputs.runs)? };
+        let mut text = if inputs.runs.is_empty() { String::new() } else { self.charts(&inputs.runs, usize::MAX)? };
         for (name, confusion) in inputs.named_confusions(self.settings)? {
             let paint = self.colored.then_some(self.settings.colors[0]);
             text.push_str(&matrix_text::draw(&confusion, &name, self.columns, paint)?);
@@ -67,12 +67,10 @@ impl<'a> Screen<'a> {
         self.replace(&text)
     }
 
-    /// The charts that the settings name, or else the first, one under the other.
-    fn charts(&self, runs: &[Run]) -> anyhow::Result<String> {
+    /// The charts that the settings name, or else the first, one under the other, and no more than `most`.
+    fn charts(&self, runs: &[Run], most: usize) -> anyhow::Result<String> {
         let mut charts = chart::charts(runs, self.settings)?;
-        if self.settings.charts.is_none() {
-            charts.truncate(1);
-        }
+        charts.truncate(if self.settings.charts.is_none() { 1 } else { most });
         let rows = (self.rows / charts.len().max(1)).max(LEAST_ROWS);
         let draw = |chart: &Chart| chart_text::draw(chart, self.columns, rows, self.colored, &self.settings.colors);
         Ok(charts.iter().map(draw).collect())
