@@ -48,7 +48,7 @@ pub fn scene(confusion: &Confusion, name: &str, settings: &Settings) -> Scene {
     let widest = labels.iter().map(|label| font::width(label, em)).fold(0.0, f64::max);
     let left = (PADDING + 1.0 + 2.0 * GAP) * em + widest;
     let top = (PADDING + TITLE + 2.0 * GAP) * em;
-    let bar = (PADDING + BAR + 2.0 * GAP) * em + font::width("0.5", em);
+    let bar = (PADDING + BAR + 1.0 + 3.0 * GAP) * em + font::width("0.5", em);
     let width = (f64::from(settings.width) - left - bar - PADDING * em).max(em);
     let upward = widest + GAP * em > width / labels.len() as f64;
     let under = if upward { widest } else { em } + (1.0 + PADDING + 2.5 * GAP) * em;
@@ -136,4 +136,6 @@ fn draw_bar(scene: &mut Scene, grid: &Grid, dark: Color) {
         let y = grid.top + (1.0 - share) * grid.height + HALF_HEIGHT * em;
         scene.text("bar-tick", (x + (BAR + GAP) * em, y), &share.to_string(), em, Anchor::Start);
     }
+    let label = (x + (BAR + 1.0 + 2.0 * GAP) * em + font::width("0.5", em), grid.top + grid.height / 2.0);
+    scene.upward_text("bar-label", label, "share of the actual class", em, Anchor::Middle);
 }
