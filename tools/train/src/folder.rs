@@ -10,17 +10,26 @@ use events::Metrics;
 use nets::Model;
 use records::{Batch, DType, Encoding, Field, Output, Schema, Writer, write_file};
 use serde_json::{Map, Value, json};
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, io, path::Path, sync::Arc};
 
 /// What marks a folder as that of a finished run.
 const METRICS: &str = "metrics.json";
+const MODEL: &str = "model.safetensors";
+const HISTORY: &str = "history.csv";
+const TEST: &str = "test.npy";
 
-/// Makes the folder ready for a run: what says that another finished there goes first.
+/// Makes the folder ready for a run: what another left goes first, the sign that it finished before all, so that
+/// a run that is cut off does not leave its settings beside another's model.
 pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
-    let metrics = folder.join(METRICS);
-    if metrics.exists() {
-        fs::remove_file(&metrics).with_context(|| metrics.display().to_string())?;
+    for name in [METRICS, MODEL, HISTORY, TEST] {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| path.display().to_string());
+            }
+            _ => {}
+        }
     }
     write_file(&folder.join("config.yaml"), settings.yaml.as_bytes())?;
     Ok(())
@@ -45,13 +54,10 @@ pub fn write(
     test_rows: &Rows,
     outcome: &Outcome,
 ) -> anyhow::Result<()> {
-    write_file(&folder.join("model.safetensors"), &outcome.model.to_safetensors()?)?;
-    write_file(&folder.join("history.csv"), history(&outcome.history).as_bytes())?;
-    let test = folder.join("test.npy");
+    write_file(&folder.join(MODEL), &outcome.model.to_safetensors()?)?;
+    write_file(&folder.join(HISTORY), history(&outcome.history).as_bytes())?;
     if outcome.test.is_some() {
-        write_rows(&test, settings, table, test_rows)?;
-    } else if test.exists() {
-        fs::remove_file(&test).with_context(|| test.display().to_string())?;
+        write_rows(&folder.join(TEST), settings, table, test_rows)?;
     }
     write_file(&folder.join(METRICS), metrics(outcome)?.as_bytes())?;
     Ok(())

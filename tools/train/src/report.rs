@@ -1,8 +1,11 @@
 //! What a person sees while a run goes on, on standard error: a bar in a terminal, otherwise a line an epoch.
 
 use events::Metrics;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{IsTerminal, Write};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::{
+    fmt,
+    io::{IsTerminal, Write},
+};
 
 pub struct Report {
     mode: Mode,
@@ -22,8 +25,13 @@ impl Report {
             (false, true) => {
                 let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
                 let style =
-                    ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} steps, {per_sec}, {eta} left {msg}");
-                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+                    ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} steps, {rate}, {eta} left {msg}")
+                        .unwrap_or_else(|_| ProgressStyle::default_bar())
+                        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                            // Only a broken formatter refuses, and there is nobody to tell.
+                            let _ = write!(out, "{:.0}/s", state.per_sec());
+                        });
+                bar.set_style(style);
                 Mode::Bar(bar)
             }
         };

@@ -148,10 +148,12 @@ impl<'a> Trainer<'a> {
         };
         self.report.finish();
         if let Err(error) = &ended {
-            // The reader of standard output may be what failed.
+            // The disk that the log is on may be what failed.
             let _ = log.end(Status::Failed, &format!("{error:#}"));
         }
-        ended
+        let ended = ended?;
+        log.close()?;
+        Ok(ended)
     }
 
     /// Goes on from the checkpoint that the settings name, if they name one.

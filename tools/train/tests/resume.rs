@@ -214,3 +214,44 @@ fn what_would_be_another_run_is_refused() {
     let output = train(folder, &["-o", "run", "trainer.resume=last"]).output().unwrap();
     assert!(String::from_utf8(output.stderr).unwrap().contains("data_sha256 is"));
 }
+
+#[test]
+fn a_run_goes_on_without_a_reader_of_its_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_rows(folder);
+    trained(folder, &["-o", "whole"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert!(train(folder, &["-o", "run"]).stdout(writer).status().unwrap().success());
+    assert_same(folder, "whole", "run");
+    let log = fs::read_to_string(folder.join("run/events.ndjson")).unwrap();
+    let last = Event::from_line(log.lines().last().unwrap()).unwrap();
+    assert!(matches!(last, Some(Event::End(end)) if end.status == Status::Finished), "{log}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_standard_output_is_told_after_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_rows(folder);
+    trained(folder, &["-o", "whole"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = train(folder, &["-o", "run"]).stdout(full).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error.starts_with("train: not all events could be written: stdout: No space left"), "{error}");
+    assert_same(folder, "whole", "run");
+}
+
+#[test]
+fn a_killed_run_leaves_nothing_of_the_one_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_rows(folder);
+    trained(folder, &["-o", "run"]);
+    drop(until_step(folder, &["-o", "run", "trainer.seed=1"], 4));
+    let left: Vec<_> = FILES.iter().filter(|file| folder.join("run").join(file).exists()).collect();
+    assert_eq!(left, [&"config.yaml"]);
+}

@@ -69,6 +69,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+/// Whether an error says no more than that the reader of an output went away.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

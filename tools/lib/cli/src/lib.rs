@@ -33,7 +33,7 @@ mod stream;
 #[doc(hidden)]
 pub use args::RawCommon;
 pub use args::{Arguments, Common, Input, flag, not_dash, text_flag};
-pub use exit::{Outcome, print, run};
+pub use exit::{Outcome, is_broken_pipe, print, run};
 pub use pull::open_or_pull;
 pub use stream::Streams;
 
