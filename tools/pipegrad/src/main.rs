@@ -13,13 +13,14 @@ use std::{
 };
 
 /// The tools, and what each turns into what.
-const TOOLS: [(&str, &str); 10] = [
+const TOOLS: [(&str, &str); 11] = [
     ("compose", "settings -> one resolved YAML document"),
     ("sweep", "settings of several values -> one job a line"),
     ("gen-data", "nothing -> records of random data"),
     ("entropy", "records -> records with the entropy of a field"),
     ("relu", "records -> records with max(0, x) of a field"),
     ("train", "records -> run events, and a run folder"),
+    ("track", "run events -> the same run events, logged to MLflow and to files"),
     ("export", "run folder -> ONNX model"),
     ("infer", "records -> records with a model's prediction"),
     ("score", "records with predictions -> metrics"),

@@ -12,7 +12,6 @@ mod progress;
 mod rate;
 mod report;
 mod settings;
-mod signals;
 mod start;
 mod step;
 mod summary;

@@ -11,11 +11,11 @@ use crate::{
     rate::LearningRate,
     report::Report,
     settings::{FinalModel, Limit, Settings},
-    signals::{Signal, Signals},
     start,
     step::{Learner, Source, Stepped, all_finite},
     summary,
 };
+use cli::{Signal, Signals};
 use events::{Checkpoint as CheckpointEvent, Epoch, Event, Metrics, Resumed, Status, Step, Test, Validation};
 use kernels::random::Random;
 use nets::{Checkpoint, Loss, Mode, Parameters};

@@ -54,7 +54,7 @@ fn describe(error: &anyhow::Error) -> String {
 }
 
 /// One line on standard error; where that is closed there is nobody left to tell.
-fn complain(tool: &str, problem: &str) {
+pub fn complain(tool: &str, problem: &str) {
     let line = problem.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let _ = writeln!(io::stderr(), "{tool}: {line}");
 }

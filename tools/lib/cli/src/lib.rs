@@ -1,4 +1,4 @@
-//! What every main shares: arguments, exit codes, one-line errors, broken pipes, streams, threads.
+//! What every main shares: arguments, exit codes, one-line errors, signals, broken pipes, streams, threads.
 //!
 //! A tool declares its flags with [`arguments!`], which adds those that every tool has, and runs
 //! with [`run`]:
@@ -28,13 +28,15 @@ mod args;
 mod complete;
 mod exit;
 mod pull;
+mod signals;
 mod stream;
 
 #[doc(hidden)]
 pub use args::RawCommon;
 pub use args::{Arguments, Common, Input, flag, not_dash, text_flag};
-pub use exit::{Outcome, is_broken_pipe, print, run};
+pub use exit::{Outcome, complain, is_broken_pipe, print, run};
 pub use pull::open_or_pull;
+pub use signals::{Signal, Signals};
 pub use stream::Streams;
 
 use anyhow::Context;

@@ -84,6 +84,18 @@ mod tests {
     }
 
     #[test]
+    fn numbers_come_through_to_the_last_bit() {
+        for i in 1..2000 {
+            let value = 1.0 / f64::from(i);
+            let event = Event::Step(Step { epoch: 1, step: 1, metrics: Metrics::from([("a", value)]), time: value });
+            let Some(Event::Step(back)) = Event::from_line(&event.to_line()).expect("own line") else {
+                panic!("a step")
+            };
+            assert_eq!((back.metrics.get("a"), back.time), (Some(value), value));
+        }
+    }
+
+    #[test]
     fn unknown_kinds_are_passed_over_and_damage_is_named() {
         assert_eq!(Event::from_line(r#"{"event":"confetti","size":3}"#).expect("an event"), None);
         assert!(Event::from_line(r#"{"size":3}"#).is_err_and(|e| e.to_string().starts_with("no event")));

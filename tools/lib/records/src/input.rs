@@ -36,6 +36,11 @@ impl Input {
         Self { name: name.into(), bytes: Box::new(bytes) }
     }
 
+    /// The name that messages give it: the path, or `stdin`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Reads until `buffer` is full or the input ends; returns the number of bytes read.
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
@@ -56,6 +61,13 @@ impl Input {
                 done => return done.map_err(|e| Error::io(&self.name, e)),
             }
         }
+    }
+}
+
+/// The bytes as they come, for a reader with a format of its own.
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(buffer)
     }
 }
 

@@ -84,6 +84,17 @@ impl Output {
     }
 }
 
+/// For a writer of a format of its own.
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file().flush()
+    }
+}
+
 impl Target {
     fn open(path: &Path) -> io::Result<Self> {
         match fs::metadata(path) {

@@ -10,13 +10,16 @@ use std::sync::{
 };
 
 /// Remembers that SIGINT or SIGTERM came. A second one ends the process at once.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Signals {
     received: Arc<AtomicUsize>,
 }
 
 impl Signals {
     /// Begins to listen.
+    ///
+    /// # Errors
+    /// What the operating system says.
     pub fn listen() -> anyhow::Result<Self> {
         let received = Arc::new(AtomicUsize::new(0));
         let again = Arc::new(AtomicBool::new(false));
@@ -42,6 +45,7 @@ impl Signals {
 /// A signal that ends a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Signal {
+    /// Its name, `SIGINT`.
     pub name: &'static str,
     /// What a shell says of a process that the signal ended.
     pub exit_status: u8,

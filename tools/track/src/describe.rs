@@ -1,0 +1,63 @@
+//! What a start event says of a run, as params, tags and a dataset.
+
+use crate::{
+    mlflow::{
+        names::{self, flatten},
+        pair,
+    },
+    settings::Settings,
+};
+use events::Start;
+use serde_json::{Value, json};
+use std::env;
+
+/// Characters of a dataset's digest that MLflow takes.
+const MAX_DIGEST: usize = 36;
+
+/// Every setting.
+pub fn params(start: &Start) -> Vec<Value> {
+    flatten(&start.config).iter().map(|(name, value)| pair(name, value)).collect()
+}
+
+/// MLflow's own tags, what else is known of the run (`pipegrad.…`), and those of the settings.
+pub fn tags(start: &Start, settings: &Settings, parent: Option<&str>) -> Vec<Value> {
+    let mut tags = vec![
+        ("mlflow.source.name", "pipegrad train".to_owned()),
+        ("mlflow.source.type", "LOCAL".to_owned()),
+        ("pipegrad.run_dir", start.run_dir.clone()),
+        ("pipegrad.version", start.version.clone()),
+        ("pipegrad.seed", start.seed.to_string()),
+        ("pipegrad.device", start.device.clone()),
+        ("pipegrad.threads", start.threads.to_string()),
+        ("pipegrad.parameters", start.parameters.to_string()),
+        ("pipegrad.rows.train", start.rows.train.to_string()),
+        ("pipegrad.rows.val", start.rows.val.to_string()),
+        ("pipegrad.rows.test", start.rows.test.to_string()),
+        ("pipegrad.data_sha256", start.data_sha256.clone()),
+    ];
+    if let Some(user) = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| env::var(name).ok()) {
+        tags.push(("mlflow.user", user));
+    }
+    if let Some(git) = &start.git {
+        tags.push(("mlflow.source.git.commit", git.commit.clone()));
+        tags.push(("mlflow.source.git.dirty", git.dirty.to_string()));
+    }
+    if let Some(resumed) = &start.resumed {
+        tags.push(("pipegrad.resumed.path", resumed.path.clone()));
+        tags.push(("pipegrad.resumed.step", resumed.step.to_string()));
+    }
+    if let Some(parent) = parent {
+        tags.push(("mlflow.parentRunId", parent.to_owned()));
+    }
+    let own = tags.iter().map(|(name, value)| (*name, value.as_str()));
+    let given = settings.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    own.chain(given).map(|(name, value)| pair(&names::key(name), &names::tag_value(value))).collect()
+}
+
+/// The rows that the run was given. They came by a pipe or a file: what is known is their hash.
+pub fn dataset(start: &Start) -> Value {
+    let hash = &start.data_sha256;
+    let digest: String = hash.chars().take(MAX_DIGEST).collect();
+    let source = json!({ "sha256": hash }).to_string();
+    json!({ "name": "records", "digest": digest, "source_type": "local", "source": source })
+}

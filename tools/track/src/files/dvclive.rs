@@ -1,0 +1,113 @@
+//! DVCLive's layout: `plots/metrics/<name>.tsv` with the columns `step` and the name, and the latest
+//! numbers in `metrics.json`. `dvc plots` and `dvc metrics` read it.
+
+use super::{Measured, Sink, number};
+use crate::mlflow::names;
+use anyhow::Context;
+use events::Start;
+use records::write_file;
+use serde::Serialize;
+use serde_json::{Map, Value, json, ser::PrettyFormatter};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::PathBuf,
+};
+
+pub struct DvcLive {
+    folder: PathBuf,
+    plots: HashMap<String, File>,
+    summary: Value,
+}
+
+impl DvcLive {
+    pub fn open(folder: PathBuf) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder).with_context(|| format!("--dvclive {}", folder.display()))?;
+        Ok(Self { folder, plots: HashMap::new(), summary: json!({}) })
+    }
+
+    fn plots(&self) -> PathBuf {
+        self.folder.join("plots").join("metrics")
+    }
+
+    fn plot(&mut self, name: &str) -> anyhow::Result<&mut File> {
+        if !self.plots.contains_key(name) {
+            let path = self.plots().join(format!("{name}.tsv"));
+            let context = || path.display().to_string();
+            fs::create_dir_all(path.parent().unwrap_or(&self.folder)).with_context(context)?;
+            let mut file = File::create(&path).with_context(context)?;
+            let column = name.rsplit('/').next().unwrap_or(name);
+            file.write_all(format!("step\t{column}\n").as_bytes()).with_context(context)?;
+            self.plots.insert(name.to_owned(), file);
+        }
+        self.plots.get_mut(name).context("a plot that was just put there")
+    }
+
+    fn write_summary(&self) -> anyhow::Result<()> {
+        let mut text = Vec::new();
+        let format = PrettyFormatter::with_indent(b"    ");
+        self.summary.serialize(&mut serde_json::Serializer::with_formatter(&mut text, format))?;
+        text.push(b'\n');
+        Ok(write_file(&self.folder.join("metrics.json"), &text)?)
+    }
+}
+
+impl Sink for DvcLive {
+    /// As DVCLive does: what another run left goes first.
+    fn start(&mut self, _: &Start) -> anyhow::Result<()> {
+        let (plots, metrics) = (self.plots(), self.folder.join("metrics.json"));
+        if_there(fs::remove_dir_all(&plots)).with_context(|| plots.display().to_string())?;
+        if_there(fs::remove_file(&metrics)).with_context(|| metrics.display().to_string())
+    }
+
+    fn measure(&mut self, measured: &Measured) -> anyhow::Result<()> {
+        for (name, value) in measured.metrics.iter() {
+            let name = names::key(name);
+            let line = format!("{}\t{}\n", measured.step, number(value));
+            self.plot(&name)?.write_all(line.as_bytes()).with_context(|| format!("--dvclive: {name}"))?;
+            set(&mut self.summary, &name, if value.is_finite() { json!(value) } else { json!(number(value)) });
+        }
+        self.summary["step"] = measured.step.into();
+        if measured.of_a_step { Ok(()) } else { self.write_summary() }
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        self.write_summary()
+    }
+}
+
+/// Sets what is at a path whose parts `/` separates; a number in its way gives way.
+fn set(summary: &mut Value, path: &str, value: Value) {
+    let mut place = summary;
+    for part in path.split('/') {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        place = &mut place[part];
+    }
+    *place = value;
+}
+
+/// Removing what is not there is done at once.
+fn if_there(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_a_slash_are_nested() {
+        let mut summary = json!({});
+        set(&mut summary, "val/loss", json!(1.0));
+        set(&mut summary, "val/r2", json!(0.5));
+        set(&mut summary, "loss", json!(2.0));
+        set(&mut summary, "loss/step", json!(3.0));
+        assert_eq!(summary, json!({"val": {"loss": 1.0, "r2": 0.5}, "loss": {"step": 3.0}}));
+    }
+}

@@ -1,0 +1,91 @@
+//! TensorBoard's event files: TFRecords of `tensorflow.Event` (`tensorflow/core/util/event.proto`).
+//!
+//! A record is its length (u64), a checksum of that, the message, and a checksum of that, little-endian.
+//! A checksum is the masked CRC-32C of `tensorflow/core/lib/hash/crc32c.h`.
+
+use super::{Measured, Sink};
+use anyhow::Context;
+use events::Start;
+use prost::Message;
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::PathBuf,
+    process,
+};
+
+/// What the first event says.
+const VERSION: &str = "brain.Event:2";
+
+#[derive(Clone, PartialEq, Message)]
+struct Event {
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(string, optional, tag = "3")]
+    file_version: Option<String>,
+    #[prost(message, optional, tag = "5")]
+    summary: Option<Summary>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    value: Vec<Scalar>,
+}
+
+/// `Summary.Value` with its field `simple_value`.
+#[derive(Clone, PartialEq, Message)]
+struct Scalar {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
+}
+
+pub struct TensorBoard {
+    folder: PathBuf,
+    file: Option<File>,
+}
+
+impl TensorBoard {
+    pub fn open(folder: PathBuf) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder).with_context(|| format!("--tensorboard {}", folder.display()))?;
+        Ok(Self { folder, file: None })
+    }
+
+    fn write(&mut self, event: &Event) -> anyhow::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(&record(&event.encode_to_vec()))
+            .with_context(|| format!("--tensorboard {}", self.folder.display()))
+    }
+}
+
+impl Sink for TensorBoard {
+    /// The name is one that no other run has: TensorBoard reads all event files of a folder as one run.
+    fn start(&mut self, start: &Start) -> anyhow::Result<()> {
+        let name = format!("events.out.tfevents.{:010.0}.pipegrad.{}", start.time, process::id());
+        let path = self.folder.join(name);
+        self.file = Some(File::create(&path).with_context(|| path.display().to_string())?);
+        self.write(&Event { wall_time: start.time, file_version: Some(VERSION.into()), ..Event::default() })
+    }
+
+    fn measure(&mut self, measured: &Measured) -> anyhow::Result<()> {
+        let scalar = |(name, value): (&str, f64)| Scalar { tag: name.to_owned(), simple_value: Some(value as f32) };
+        let summary = Some(Summary { value: measured.metrics.iter().map(scalar).collect() });
+        let step = i64::try_from(measured.step)?;
+        self.write(&Event { wall_time: measured.time, step, summary, ..Event::default() })
+    }
+}
+
+fn record(message: &[u8]) -> Vec<u8> {
+    let length = (message.len() as u64).to_le_bytes();
+    [&length[..], &checksum(&length), message, &checksum(message)].concat()
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 4] {
+    /// TensorFlow's: a checksum of data that holds checksums would be weak without it.
+    const MASK: u32 = 0xa282_ead8;
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(MASK).to_le_bytes()
+}

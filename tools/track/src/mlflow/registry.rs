@@ -1,0 +1,22 @@
+//! Registered models.
+
+use super::{Answer, Client, RunInfo};
+use serde_json::{Value, json};
+
+impl Client {
+    /// Makes the run a version of the registered model of that name, both of which are made where they are missing.
+    pub fn register(&self, model: &str, run: &RunInfo) -> Answer<()> {
+        match self.post("registered-models/create", &json!({ "name": model })) {
+            Err(failure) if !failure.is("RESOURCE_ALREADY_EXISTS") => return Err(failure),
+            _ => {}
+        }
+        let filter = format!("run_id = '{}'", run.run_id);
+        let found = self.get("model-versions/search", &[("filter", &filter)])?;
+        let versions = found.get("model_versions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if versions.iter().any(|version| version.get("name").and_then(Value::as_str) == Some(model)) {
+            return Ok(());
+        }
+        let version = json!({ "name": model, "source": run.artifact_uri, "run_id": run.run_id });
+        self.post("model-versions/create", &version).map(drop)
+    }
+}

@@ -1,0 +1,318 @@
+//! The real binary: what it passes on, its files and its errors; and, against a small server of this
+//! test that loses answers on purpose, that nothing is lost or doubled. `peer_track.py` has a real one.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod server;
+
+use assert_cmd::{Command, cargo::cargo_bin_cmd};
+use serde_json::{Value, json};
+use server::{Fault, Server};
+use std::{fs, path::Path};
+use tempfile::TempDir;
+
+fn track(folder: &Path, args: &[&str]) -> Command {
+    let mut command = cargo_bin_cmd!("track");
+    command.current_dir(folder).args(args).env("NO_PROXY", "*");
+    for name in ["URI", "TOKEN", "USERNAME", "PASSWORD"] {
+        command.env_remove(format!("MLFLOW_TRACKING_{name}"));
+    }
+    command.env_remove("MLFLOW_EXPERIMENT_NAME");
+    command
+}
+
+/// Exit status, standard output and standard error.
+fn outcome(command: &mut Command, stdin: impl AsRef<[u8]>) -> (i32, Vec<u8>, String) {
+    let output = command.write_stdin(stdin.as_ref()).output().unwrap();
+    (output.status.code().unwrap(), output.stdout, String::from_utf8(output.stderr).unwrap())
+}
+
+fn start(name: &str) -> String {
+    let start = json!({
+        "event": "start", "name": name, "run_dir": format!("runs/{name}"), "seed": 7, "device": "cpu", "threads": 1,
+        "config": {"model": {"hidden": [64, 64]}, "optimizer": {"learning_rate": 1e-3}},
+        "rows": {"train": 8, "val": 1, "test": 1}, "data_sha256": "ab".repeat(32), "parameters": 10,
+        "git": {"commit": "c".repeat(40), "dirty": true}, "resumed": null, "version": "0.1.0", "time": 1000.0,
+    });
+    format!("{start}\n")
+}
+
+fn step(step: usize) -> String {
+    let metrics = json!({"loss": 1.0 / step as f64});
+    format!(
+        "{}\n",
+        json!({"event": "step", "epoch": 1, "step": step, "metrics": metrics, "time": 1000.5 + step as f64})
+    )
+}
+
+const END: &str = "{\"event\":\"end\",\"status\":\"FINISHED\",\"reason\":\"max_epochs\",\"time\":9000.25}\n";
+
+fn log(steps: usize) -> String {
+    start("a") + &(1..=steps).map(step).collect::<String>() + END
+}
+
+/// Settings that make a test short.
+fn quick(server: &Server) -> Vec<String> {
+    let uri = format!("uri={}", server.uri());
+    [&uri, "interval=0.01", "retry_first=0.01", "timeout=1"].map(str::to_owned).into()
+}
+
+fn as_strs(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn lines_are_passed_on_byte_for_byte() {
+    let folder = TempDir::new().unwrap();
+    let odd = b"not json\r\n\n\xff\xfe\n{\"event\":\"confetti\"}\n{ \"event\" : \"end\" }\nno newline at the end";
+    let input = [start("a").as_bytes(), odd].concat();
+    let (status, out, error) = outcome(&mut track(folder.path(), &["--no-mlflow"]), &input);
+    assert_eq!((status, out), (0, input));
+    assert_eq!(error.lines().count(), 2, "{error}");
+    assert!(error.starts_with("track: stdin:2: no event: expected ident"), "{error}");
+    assert!(error.ends_with("track: stdin: 4 lines were passed on and not logged\n"), "{error}");
+    assert!(!folder.path().join(".pipegrad").exists());
+}
+
+#[test]
+fn a_file_is_read_as_standard_input_is() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("e.ndjson"), log(2)).unwrap();
+    let (status, out, _) = outcome(&mut track(folder.path(), &["--no-mlflow", "e.ndjson"]), "");
+    assert_eq!((status, out), (0, log(2).into_bytes()));
+}
+
+#[test]
+fn bad_usage_and_bad_input_are_one_line() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    for (args, stdin, expected) in [
+        (&["uri=sqlite:///x.db"][..], log(1), "tracking.uri: sqlite:///x.db: expected http:// or https://"),
+        (&["uri=nowhere"], log(1), "tracking.uri: \"nowhere\""),
+        (&["timeout=-1"], log(1), "tracking.timeout: -1; expected seconds, from 0 to 31622400"),
+        (&["wait=1e18"], log(1), "tracking.wait: 1000000000000000000; expected seconds"),
+        (&["timeout=0"], log(1), "tracking.timeout: 0; expected more than 0 seconds"),
+        (&["artifacts=['{']"], log(1), "tracking.artifacts: "),
+        (&["group=true", "parent_run=x"], log(1), "tracking.group: a run has one parent"),
+        (&["experimemt=x"], log(1), "did you mean"),
+        (&["--no-mlflow", "--csv", "file/x"], log(1), "--csv file/x: "),
+        (&["--spool", "file/x"], log(1), "file/x: tracking.spool: "),
+        (&["--resume", "nothing"], String::new(), "nothing: No such file"),
+        (&["--resume", "."], String::new(), ".: no spool is here"),
+        (&["--resume", ".", "--csv", "x"], String::new(), "--resume: takes key=value settings alone"),
+        (&["--no-mlflow"], String::new(), "stdin: no start event"),
+        (&["--no-mlflow", "none.ndjson"], String::new(), "none.ndjson: No such file"),
+    ] {
+        let (status, _, error) = outcome(&mut track(folder.path(), args), stdin);
+        assert_eq!((status, error.lines().count()), (2, 1), "{args:?}: {error}");
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+    let left: Vec<_> = fs::read_dir(folder.path().join(".pipegrad/spool")).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn events_before_a_run_are_not_of_it() {
+    let folder = TempDir::new().unwrap();
+    let input = step(1) + &log(2);
+    let (status, _, error) = outcome(&mut track(folder.path(), &["--no-mlflow", "--dvclive", "d"]), &input);
+    assert_eq!(
+        (status, error.as_str()),
+        (0, "track: stdin:1: an event before the start of a run; passed on, not logged\n")
+    );
+    let tsv = fs::read_to_string(folder.path().join("d/plots/metrics/loss.tsv")).unwrap();
+    assert_eq!(tsv, "step\tloss\n1\t1.0\n2\t0.5\n");
+}
+
+#[test]
+fn files_hold_one_run_and_begin_anew() {
+    let folder = TempDir::new().unwrap();
+    let files = ["--no-mlflow", "--dvclive", "d", "--csv", "c"];
+    let old = start("a") + "{\"event\":\"test\",\"epoch\":1,\"step\":9,\"metrics\":{\"old\":1.0},\"time\":1.0}\n";
+    assert_eq!(outcome(&mut track(folder.path(), &files), old).0, 0);
+    let (status, out, error) = outcome(&mut track(folder.path(), &files), log(3) + &log(5));
+    assert_eq!((status, out), (2, (log(3) + &log(5)).into_bytes()));
+    assert_eq!(error, "track: stdin:6: a second run; the files hold the first\n");
+    let csv = fs::read_to_string(folder.path().join("c/metrics.csv")).unwrap();
+    assert_eq!(csv, "epoch,loss,step\n1,1.0,1\n1,0.5,2\n1,0.3333333333333333,3\n");
+    assert!(!folder.path().join("d/plots/metrics/old.tsv").exists());
+}
+
+#[test]
+fn a_column_that_comes_late_leaves_gaps_above_it() {
+    let folder = TempDir::new().unwrap();
+    let late = "{\"event\":\"validation\",\"epoch\":1,\"step\":2,\"metrics\":{\"a,b\":null},\"time\":1.0}\n";
+    let (status, _, error) = outcome(&mut track(folder.path(), &["--no-mlflow", "--csv", "c"]), log(2) + late);
+    assert_eq!(status, 0, "{error}");
+    let csv = fs::read_to_string(folder.path().join("c/metrics.csv")).unwrap();
+    assert_eq!(csv, "\"a,b\",epoch,loss,step\n,1,1.0,1\n,1,0.5,2\nnan,1,,2\n");
+    assert_eq!(
+        fs::read_to_string(folder.path().join("c/hparams.yaml")).unwrap(),
+        "model:\n  hidden:\n  - 64\n  - 64\noptimizer:\n  learning_rate: 0.001\n"
+    );
+}
+
+#[test]
+fn a_log_that_cannot_be_written_does_not_hold_the_lines_back() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join("c/metrics.csv")).unwrap();
+    let (status, out, error) =
+        outcome(&mut track(folder.path(), &["--no-mlflow", "--csv", "c", "--dvclive", "d"]), log(2));
+    assert_eq!((status, out), (2, log(2).into_bytes()));
+    assert!(error.contains("metrics.csv"), "{error}");
+    assert!(folder.path().join("d/metrics.json").exists());
+}
+
+#[test]
+fn what_a_server_gets_is_the_run() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let args = quick(&server);
+    let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(3));
+    assert_eq!((status, out, error.as_str()), (0, log(3).into_bytes(), ""));
+    let run = server.only_run();
+    assert_eq!(run.status, ("FINISHED".into(), 9_000_250));
+    assert_eq!(run.params, [("model.hidden", "[64,64]"), ("optimizer.learning_rate", "0.001")].map(owned).into());
+    let metric = |step: usize| json!({"key": "loss", "value": 1.0 / step as f64, "step": step, "timestamp": 1_000_500 + 1000 * step});
+    assert_eq!(run.metrics, (1..=3).map(metric).collect::<Vec<_>>());
+    assert_eq!(run.tags["mlflow.source.git.dirty"], "true");
+    let left: Vec<_> = fs::read_dir(folder.path().join(".pipegrad/spool")).unwrap().collect();
+    assert!(left.is_empty(), "what is sent is taken away");
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.into(), value.into())
+}
+
+/// Each fault hits one request after another, until none is left that it has not hit.
+#[test]
+fn whatever_answer_is_lost_nothing_is_lost_or_doubled() {
+    for fault in [Fault::BeforeWork, Fault::AfterWork] {
+        for hit in 0.. {
+            let (folder, server) = (TempDir::new().unwrap(), Server::start(&[(hit, fault)]));
+            let mut args = quick(&server);
+            args.push("registered_model=m".into());
+            fs::create_dir_all(folder.path().join("runs/a")).unwrap();
+            fs::write(folder.path().join("runs/a/config.yaml"), "a: 1\n").unwrap();
+            let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(1500));
+            assert_eq!(status, 0, "{error}");
+            let run = server.only_run();
+            assert_eq!((run.metrics.len(), run.status.0.as_str()), (1500, "FINISHED"), "{fault:?} at {hit}: {error}");
+            assert_eq!(run.artifacts, ["config.yaml"], "{fault:?} at {hit}");
+            assert_eq!(server.versions(), 1, "{fault:?} at {hit}");
+            if server.requests() <= hit {
+                assert!(hit > 8, "the server was asked {hit} times only");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_in_trouble_is_asked_again() {
+    let trouble: Vec<_> = (0..12).map(|at| (2 * at, Fault::Trouble)).collect();
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&trouble));
+    let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), log(1500));
+    assert_eq!((status, server.only_run().metrics.len()), (0, 1500), "{error}");
+    assert!(error.contains("503 Service Unavailable; trying again, and training goes on"), "{error}");
+}
+
+#[test]
+fn what_a_server_that_is_away_did_not_get_is_sent_later() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let away = ["uri=http://127.0.0.1:9", "wait=0.2", "retry_first=0.05"];
+    let (status, out, error) = outcome(&mut track(folder.path(), &away), log(1500));
+    assert_eq!((status, out), (0, log(1500).into_bytes()));
+    let lines: Vec<_> = error.lines().collect();
+    let [trouble, rest] = lines[..] else { panic!("{error}") };
+    assert!(trouble.starts_with("track: http://127.0.0.1:9: Connection refused"), "{error}");
+    let (_, spool) = rest.split_once("track --resume ").unwrap();
+
+    let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", spool]), "");
+    assert_eq!((status, error.contains("not all is sent")), (2, true), "{error}");
+    let uri = format!("uri={}", server.uri());
+    let (status, out, error) = outcome(&mut track(folder.path(), &["--resume", spool, &uri]), "");
+    assert_eq!((status, out.len(), error.as_str()), (0, 0, ""));
+    assert_eq!(server.only_run().metrics.len(), 1500);
+    let (status, ..) = outcome(&mut track(folder.path(), &["--resume", spool, &uri]), "");
+    assert_eq!((status, server.only_run().metrics.len()), (2, 1500), "nothing is left to send");
+}
+
+#[test]
+fn a_server_that_never_answers_holds_nothing_back() {
+    let folder = TempDir::new().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("uri=http://{}", silent.local_addr().unwrap());
+    let (status, out, error) = outcome(&mut track(folder.path(), &[&uri, "wait=0.2", "timeout=60"]), log(20_000));
+    assert_eq!((status, out), (0, log(20_000).into_bytes()));
+    assert!(error.contains("track --resume"), "{error}");
+}
+
+#[test]
+fn a_refusal_is_told_and_the_events_stay() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[(0, Fault::Forbidden)]));
+    let args = quick(&server);
+    let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+    assert_eq!((status, out), (0, log(2).into_bytes()));
+    assert!(error.contains("MLFLOW_TRACKING_TOKEN") && error.contains("track --resume"), "{error}");
+    let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", ".pipegrad/spool"]), "");
+    assert_eq!(status, 0, "{error}");
+    assert_eq!(server.only_run().metrics.len(), 2);
+}
+
+#[test]
+fn a_log_that_was_cut_off_is_that_of_a_failed_run_and_each_start_is_a_run() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let args = quick(&server);
+    let input = start("a")
+        + &step(1)
+        + &log(2)
+        + "{\"event\":\"end\",\"status\":\"KILLED\",\"reason\":\"SIGINT\",\"time\":1.0}\n";
+    assert_eq!(outcome(&mut track(folder.path(), &as_strs(&args)), input).0, 0);
+    let runs = server.runs();
+    let seen: Vec<_> = runs.iter().map(|run| (run.status.0.as_str(), run.metrics.len())).collect();
+    assert_eq!(seen, [("FAILED", 1), ("KILLED", 2)]);
+}
+
+#[test]
+fn one_metric_that_is_refused_does_not_take_the_others_with_it() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let mut args = quick(&server);
+    args.push("run_name=mine".into());
+    let bad = "{\"event\":\"test\",\"epoch\":1,\"step\":9,\"metrics\":{\"a\":1.0,\"refuse me\":2.0,\"b\":null},\"time\":1.0}\n";
+    let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), start("a") + bad + END);
+    assert_eq!(status, 0);
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.starts_with("track: metrics \"refuse me\": not logged: "), "{error}");
+    let run = server.only_run();
+    let names: Vec<_> = run.metrics.iter().map(|metric| metric["key"].as_str().unwrap()).collect();
+    assert_eq!((run.name.as_str(), names), ("mine", vec!["a", "b"]));
+    assert_eq!(run.metrics[1]["value"], Value::from("NaN"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_run_as_killed() {
+    use std::{
+        io::Write,
+        process::{Command, Stdio},
+        time::Duration,
+    };
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let args = quick(&server);
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("track"))
+        .current_dir(folder.path())
+        .args(args)
+        .arg("stop_wait=2")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all((start("a") + &step(1)).as_bytes()).unwrap();
+    while server.runs().first().is_none_or(|run| run.metrics.is_empty()) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(server.only_run().status.0, "KILLED");
+}
