@@ -2,12 +2,16 @@
 //!
 //! Every step may be cut off and done again. Metrics that the server has are not doubled: it knows them by
 //! key, step, time and value, all of which come from the event. A run whose creation was not answered is
-//! looked for by a tag before another is created. The state moves on only after an answer.
+//! looked for by a tag before another is created; should both come to be, one of them is deleted at the end.
+//! The state moves on only after an answer.
 
 use crate::{
     describe,
     lines::Lines,
-    mlflow::{self, Answer, Client, Failure, GROUP_TAG, MAX_METRICS, NewRun, RUN_TAG, Store, milliseconds},
+    mlflow::{
+        self, Answer, Client, Failure, GROUP_FOLDER_TAG, GROUP_TAG, MAX_METRICS, NewRun, RUN_TAG, RunInfo, Store,
+        milliseconds, names,
+    },
     settings::Settings,
     spool::{RunState, Spool, State},
 };
@@ -17,6 +21,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::Value;
 use std::{
     io::{self, IsTerminal, Seek, SeekFrom},
+    mem,
     path::{self, Path},
     sync::Arc,
 };
@@ -124,24 +129,21 @@ impl Delivery {
     fn create(&mut self, start: &Start, position: u64) -> Answer<RunState> {
         let experiment_id = &self.server.experiment(&self.settings.experiment)?;
         let run_dir = path::absolute(&start.run_dir).with_context(|| format!("run_dir {:?}", start.run_dir))?;
-        let start_time = milliseconds(start.time);
+        let again = mem::replace(&mut self.state.creating, true);
+        self.spool.save(&self.state)?;
         let parent = match &self.settings.parent_run {
-            None if self.settings.group => Some(self.group(experiment_id, &run_dir, start_time)?),
+            None if self.settings.group => Some(self.group(experiment_id, &run_dir)?),
             parent => parent.clone(),
         };
-        let mark = format!("{}/{}", self.spool.id(), self.state.runs);
+        let mark = self.mark();
         let mark = (RUN_TAG, mark.as_str());
-        let mut found = None;
-        if self.state.creating {
-            found = self.server.find_runs(experiment_id, mark)?.into_iter().next();
-        }
+        let found = if again { self.server.find_runs(experiment_id, mark)?.into_iter().next() } else { None };
         let info = match found {
             Some(info) => info,
             None => {
-                self.state.creating = true;
-                self.spool.save(&self.state)?;
                 let name = self.settings.run_name.as_deref().unwrap_or(&start.name);
-                self.server.create_run(&NewRun { experiment_id, name, start_time, mark })?
+                let start_time = milliseconds(start.time);
+                self.server.create_run(&NewRun { experiment_id, name, start_time, mark, tags: &[] })?
             }
         };
         self.state.creating = false;
@@ -150,30 +152,63 @@ impl Delivery {
             cli::complain("track", &format!("{server}/#/experiments/{experiment_id}/runs/{run}"));
         }
         let (status, uploaded) = (None, Vec::new());
-        Ok(RunState { info, parent, start: position, run_dir, status, time: start.time, uploaded })
+        Ok(RunState { info, parent, start: position, run_dir, status, time: start.time, twins: again, uploaded })
     }
 
-    /// The run of all runs whose folders are beside this one.
-    fn group(&self, experiment_id: &str, run_dir: &Path, start_time: i64) -> Answer<String> {
-        let folder = run_dir.parent().unwrap_or(run_dir);
-        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
-        let mark = folder.to_string_lossy();
-        self.server.group_run(&NewRun { experiment_id, name: &name, start_time, mark: (GROUP_TAG, &mark) })
+    /// What the current run, or the next, is known by.
+    fn mark(&self) -> String {
+        format!("{}/{}", self.state.id, self.state.runs)
+    }
+
+    /// The run of all runs whose folders are beside this one. The oldest counts, so it begins now.
+    fn group(&self, experiment_id: &str, run_dir: &Path) -> Answer<String> {
+        let group = Group::of(run_dir);
+        let (mark, tags) = ((GROUP_TAG, group.mark.as_str()), &[(GROUP_FOLDER_TAG, group.folder.as_str())]);
+        let start_time = milliseconds(events::now());
+        self.server.group_run(&NewRun { experiment_id, name: &group.name, start_time, mark, tags })
     }
 
     /// Brings the current run, if there is one, to its end. Without an end event it was cut off.
     fn close(&mut self, killed: bool) -> Answer<()> {
-        let kept = self.upload().and_then(|()| self.register());
+        let Some(run) = &self.state.run else { return Ok(()) };
+        let cut_off = if killed { Status::Killed } else { Status::Failed };
+        let status = run.status.clone().unwrap_or_else(|| word(cut_off).to_owned());
+        let mut kept = self.upload();
+        if kept.is_ok() && status == word(Status::Finished) {
+            kept = self.register();
+        }
         if matches!(kept, Err(Failure::Unreachable(_))) {
             return kept;
         }
-        let Some(run) = &self.state.run else { return Ok(()) };
-        let status = run.status.as_deref().unwrap_or(word(if killed { Status::Killed } else { Status::Failed }));
-        self.server.end_run(&run.info.run_id, status, milliseconds(run.time))?;
+        if let Some(run) = &self.state.run {
+            self.server.end_run(&run.info.run_id, &status, milliseconds(run.time))?;
+            if run.twins {
+                self.end_twins(run)?;
+            }
+        }
         // What was refused can be tried again with --resume; how the run ended is known by now.
         kept?;
-        self.state = State { position: self.state.position, runs: self.state.runs + 1, ..State::default() };
+        let State { id, position, runs, .. } = mem::take(&mut self.state);
+        self.state = State { id, position, runs: runs + 1, ..State::default() };
         Ok(self.spool.save(&self.state)?)
+    }
+
+    /// Takes away what came of requests that the server carried out after we had given them up. Another run may
+    /// have taken a twin of the parent for the parent, so that one stays.
+    fn end_twins(&self, run: &RunState) -> Answer<()> {
+        let RunInfo { experiment_id, run_id, .. } = &run.info;
+        for twin in self.server.find_runs(experiment_id, (RUN_TAG, &self.mark()))? {
+            if twin.run_id != *run_id {
+                self.server.delete_run(&twin.run_id)?;
+            }
+        }
+        let Some(parent) = run.parent.as_ref().filter(|_| self.settings.group) else { return Ok(()) };
+        for twin in self.server.find_runs(experiment_id, (GROUP_TAG, &Group::of(&run.run_dir).mark))? {
+            if twin.run_id != *parent {
+                self.server.end_run(&twin.run_id, word(Status::Finished), milliseconds(run.time))?;
+            }
+        }
+        Ok(())
     }
 
     fn upload(&mut self) -> Answer<()> {
@@ -205,6 +240,23 @@ impl Delivery {
             (Some(model), Some(run)) => self.server.register(model, &run.info),
             _ => Ok(()),
         }
+    }
+}
+
+/// Runs whose folders are beside each other.
+struct Group {
+    folder: String,
+    name: String,
+    /// A digest of the folder: the server's filters cannot hold every character that a path can.
+    mark: String,
+}
+
+impl Group {
+    fn of(run_dir: &Path) -> Self {
+        let folder = run_dir.parent().unwrap_or(run_dir);
+        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+        let mark = names::digest(folder.as_os_str().as_encoded_bytes());
+        Self { folder: folder.to_string_lossy().into_owned(), name, mark }
     }
 }
 

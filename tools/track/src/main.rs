@@ -68,6 +68,6 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
     let input = records::Input::open(common.input.as_deref())?;
-    let sinks = files::open(args.dvclive, args.csv, args.tensorboard)?;
+    let sinks = files::open(args.dvclive, args.csv, args.tensorboard, settings.interval.0)?;
     live::run(&settings, &document.to_yaml(), input, sinks)
 }

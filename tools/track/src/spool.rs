@@ -32,6 +32,8 @@ pub struct Spool {
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
+    /// What no other spool is called, under whatever name its folder goes now.
+    pub id: String,
     /// Bytes of the events that need not be sent again.
     pub position: u64,
     /// Runs that are done with.
@@ -57,6 +59,8 @@ pub struct RunState {
     pub status: Option<String>,
     /// Time of the last event that was sent, in seconds since 1970-01-01 UTC.
     pub time: f64,
+    /// Whether the server was asked more than once to create it, and may have created twins.
+    pub twins: bool,
     /// Artifacts that are there.
     pub uploaded: Vec<String>,
 }
@@ -74,7 +78,8 @@ impl Spool {
         let folder = folder.with_context(|| format!("{}: tracking.spool", parent.display()))?.keep();
         let spool = Self { _lock: lock(&folder)?, folder };
         write_file(&spool.path(CONFIG), config.as_bytes())?;
-        spool.save(&State::default())?;
+        let id = spool.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        spool.save(&State { id, ..State::default() })?;
         File::create(spool.path(EVENTS)).with_context(|| spool.path(EVENTS).display().to_string())?;
         Ok(spool)
     }
@@ -92,11 +97,6 @@ impl Spool {
 
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// What no other spool is called.
-    pub fn id(&self) -> String {
-        self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// The events, to be added to.

@@ -8,7 +8,11 @@ mod server;
 use assert_cmd::{Command, cargo::cargo_bin_cmd};
 use serde_json::{Value, json};
 use server::{Fault, Server};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{BufRead, Write},
+    path::Path,
+};
 use tempfile::TempDir;
 
 fn track(folder: &Path, args: &[&str]) -> Command {
@@ -91,6 +95,7 @@ fn bad_usage_and_bad_input_are_one_line() {
         (&["uri=nowhere"], log(1), "tracking.uri: \"nowhere\""),
         (&["timeout=-1"], log(1), "tracking.timeout: -1; expected seconds, from 0 to 31622400"),
         (&["wait=1e18"], log(1), "tracking.wait: 1000000000000000000; expected seconds"),
+        (&["retry_first=1e19"], log(1), "tracking.retry_first: 10000000000000000000; expected seconds"),
         (&["timeout=0"], log(1), "tracking.timeout: 0; expected more than 0 seconds"),
         (&["artifacts=['{']"], log(1), "tracking.artifacts: "),
         (&["group=true", "parent_run=x"], log(1), "tracking.group: a run has one parent"),
@@ -186,7 +191,7 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 /// Each fault hits one request after another, until none is left that it has not hit.
 #[test]
 fn whatever_answer_is_lost_nothing_is_lost_or_doubled() {
-    for fault in [Fault::BeforeWork, Fault::AfterWork] {
+    for fault in [Fault::BeforeWork, Fault::AfterWork, Fault::TooLate] {
         for hit in 0.. {
             let (folder, server) = (TempDir::new().unwrap(), Server::start(&[(hit, fault)]));
             let mut args = quick(&server);
@@ -205,6 +210,120 @@ fn whatever_answer_is_lost_nothing_is_lost_or_doubled() {
             }
         }
     }
+}
+
+/// Two runs come to be of one, and two parents of one: the numbers are in one of each, and no other is left running.
+#[test]
+fn a_run_that_was_created_too_late_is_taken_away() {
+    for (group, created, names) in [(false, 2, vec!["a"]), (true, 3, vec!["a", "runs", "runs"])] {
+        // The third request creates the run, or its parent: the experiment is looked for and made before.
+        let creation = if group { 3 } else { 2 };
+        let (folder, server) = (TempDir::new().unwrap(), Server::start(&[(creation, Fault::TooLate)]));
+        let mut args = quick(&server);
+        args.push(format!("group={group}"));
+        let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(3));
+        assert_eq!(status, 0, "{error}");
+        let mut runs = server.runs();
+        runs.sort_by(|a, b| a.name.cmp(&b.name));
+        let ended: Vec<_> = runs.iter().map(|run| (run.name.as_str(), run.status.0.as_str())).collect();
+        assert_eq!(ended, names.iter().map(|name| (*name, "FINISHED")).collect::<Vec<_>>());
+        assert_eq!((server.created(), runs[0].metrics.len()), (created, 3));
+    }
+}
+
+/// A model of it would stand beside those that are finished.
+#[test]
+fn a_run_that_did_not_finish_is_no_version_of_a_model() {
+    for (end, versions) in [("FINISHED", 1), ("KILLED", 0), ("FAILED", 0), ("", 0)] {
+        let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+        let mut args = quick(&server);
+        args.push("registered_model=m".into());
+        let input = if end.is_empty() { start("a") } else { start("a") + &END.replace("FINISHED", end) };
+        assert_eq!(outcome(&mut track(folder.path(), &as_strs(&args)), input).0, 0);
+        assert_eq!(server.versions(), versions, "{end}");
+    }
+}
+
+#[test]
+fn runs_beside_each_other_meet_under_one_parent_whatever_their_folder_is_called() {
+    let server = Server::start(&[]);
+    for name in ["it's", "say \"it's\"", "plain"] {
+        let folder = TempDir::new().unwrap();
+        let folder = folder.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        for run in ["a", "b"] {
+            let mut args = quick(&server);
+            args.push("group=true".into());
+            args.push(format!("experiment={name:?}"));
+            let (status, _, error) = outcome(&mut track(&folder, &as_strs(&args)), start(run) + END);
+            assert_eq!(status, 0, "{error}");
+        }
+        let path = folder.canonicalize().unwrap().join("runs").display().to_string();
+        let runs = server.runs();
+        let parents = runs.iter().filter(|run| run.tags.get("pipegrad.track.folder") == Some(&path)).count();
+        assert_eq!(parents, 1, "{path}");
+    }
+}
+
+#[test]
+fn names_that_the_server_does_not_take_stay_different() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let mut args = quick(&server);
+    args.extend(["--dvclive", "d"].map(str::to_owned));
+    let metrics = json!({"top_5": 0.25, "top@5": 0.5, "top#5": 0.75});
+    let test = json!({"event": "test", "epoch": 1, "step": 9, "metrics": metrics, "time": 1.0});
+    let input = format!("{}{test}\n{END}", start("a"));
+    assert_eq!(outcome(&mut track(folder.path(), &as_strs(&args)), input).0, 0);
+    let run = server.only_run();
+    let seen: std::collections::BTreeMap<_, _> =
+        run.metrics.iter().map(|metric| (metric["key"].as_str().unwrap(), metric["value"].as_f64().unwrap())).collect();
+    assert_eq!(seen.values().copied().collect::<Vec<_>>().len(), 3, "{seen:?}");
+    assert_eq!(seen["top_5"], 0.25);
+    assert_eq!(fs::read_dir(folder.path().join("d/plots/metrics")).unwrap().count(), 3);
+}
+
+#[test]
+fn half_a_line_in_the_spool_is_passed_over() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let (_, _, error) = outcome(&mut track(folder.path(), &["uri=http://127.0.0.1:9", "wait=0"]), log(5));
+    let (_, spool) = error.trim().split_once("track --resume ").unwrap();
+    // What a full disk leaves of the fourth step.
+    let events = folder.path().join(spool).join("events.ndjson");
+    let whole = (start("a") + &step(1) + &step(2) + &step(3)).len() as u64;
+    fs::File::options().write(true).open(&events).unwrap().set_len(whole + 20).unwrap();
+    let uri = format!("uri={}", server.uri());
+    let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", spool, &uri]), "");
+    assert_eq!(status, 0, "{error}");
+    assert_eq!((server.only_run().metrics.len(), server.only_run().status.0.as_str()), (3, "FAILED"));
+}
+
+/// The summary is the only file that is written anew: a version for each of many events would hold them back.
+#[test]
+fn the_summary_is_not_written_for_each_event() {
+    let folder = TempDir::new().unwrap();
+    // Of a day, so that only the first and the last version are written.
+    let args = ["--no-mlflow", "--dvclive", "d", "interval=86400"];
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("track"))
+        .current_dir(folder.path())
+        .args(args)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let summary =
+        || -> Value { serde_json::from_slice(&fs::read(folder.path().join("d/metrics.json")).unwrap()).unwrap() };
+    let mut stdin = child.stdin.take().unwrap();
+    let mut passed = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in [start("a"), step(1), step(2), step(3), step(4)] {
+        stdin.write_all(line.as_bytes()).unwrap();
+        assert_eq!(passed.next().unwrap().unwrap(), line.trim_end());
+    }
+    // A line is logged before the next is passed on.
+    assert_eq!(summary()["step"], 1);
+    stdin.write_all(END.as_bytes()).unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(summary()["step"], 4);
 }
 
 #[test]
@@ -230,6 +349,11 @@ fn what_a_server_that_is_away_did_not_get_is_sent_later() {
     let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", spool]), "");
     assert_eq!((status, error.contains("not all is sent")), (2, true), "{error}");
     let uri = format!("uri={}", server.uri());
+    for long in ["wait=1e19", "retry_first=1e19", "retry_max=1e19", "stop_wait=1e19"] {
+        let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", spool, &uri, long]), "");
+        assert_eq!((status, error.lines().count()), (2, 1), "{error}");
+        assert!(error.contains("expected seconds, from 0 to "), "{error}");
+    }
     let (status, out, error) = outcome(&mut track(folder.path(), &["--resume", spool, &uri]), "");
     assert_eq!((status, out.len(), error.as_str()), (0, 0, ""));
     assert_eq!(server.only_run().metrics.len(), 1500);
@@ -293,7 +417,6 @@ fn one_metric_that_is_refused_does_not_take_the_others_with_it() {
 #[test]
 fn a_signal_ends_the_run_as_killed() {
     use std::{
-        io::Write,
         process::{Command, Stdio},
         time::Duration,
     };

@@ -76,6 +76,14 @@ impl Output {
         }
     }
 
+    /// Gives the file its name without waiting for the disk.
+    fn finish_soon(self) -> Result<()> {
+        match self.target {
+            Target::Direct { .. } => Ok(()),
+            Target::Atomic { file, path } => file.persist(path).map(drop).map_err(|e| Error::io(self.name, e.error)),
+        }
+    }
+
     fn file(&mut self) -> &mut File {
         match &mut self.target {
             Target::Direct { file, .. } => file,
@@ -126,6 +134,16 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut output = Output::create(Some(path))?;
     output.write_all(bytes)?;
     output.finish()
+}
+
+/// As [`write_file`], but without fsync, which takes milliseconds: for a file that is soon written again.
+///
+/// # Errors
+/// As of [`write_file`].
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut output = Output::create(Some(path))?;
+    output.write_all(bytes)?;
+    output.finish_soon()
 }
 
 fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {

@@ -5,7 +5,7 @@ use super::{Measured, Sink, number};
 use crate::mlflow::names;
 use anyhow::Context;
 use events::Start;
-use records::write_file;
+use records::{replace_file, write_file};
 use serde::Serialize;
 use serde_json::{Map, Value, json, ser::PrettyFormatter};
 use std::{
@@ -13,18 +13,23 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::PathBuf,
+    time::{Duration, Instant},
 };
 
 pub struct DvcLive {
     folder: PathBuf,
     plots: HashMap<String, File>,
     summary: Value,
+    /// When the summary was last written.
+    written: Option<Instant>,
+    /// Least time between two such.
+    interval: Duration,
 }
 
 impl DvcLive {
-    pub fn open(folder: PathBuf) -> anyhow::Result<Self> {
+    pub fn open(folder: PathBuf, interval: Duration) -> anyhow::Result<Self> {
         fs::create_dir_all(&folder).with_context(|| format!("--dvclive {}", folder.display()))?;
-        Ok(Self { folder, plots: HashMap::new(), summary: json!({}) })
+        Ok(Self { folder, plots: HashMap::new(), summary: json!({}), written: None, interval })
     }
 
     fn plots(&self) -> PathBuf {
@@ -44,12 +49,12 @@ impl DvcLive {
         self.plots.get_mut(name).context("a plot that was just put there")
     }
 
-    fn write_summary(&self) -> anyhow::Result<()> {
+    fn summary(&self) -> anyhow::Result<(PathBuf, Vec<u8>)> {
         let mut text = Vec::new();
         let format = PrettyFormatter::with_indent(b"    ");
         self.summary.serialize(&mut serde_json::Serializer::with_formatter(&mut text, format))?;
         text.push(b'\n');
-        Ok(write_file(&self.folder.join("metrics.json"), &text)?)
+        Ok((self.folder.join("metrics.json"), text))
     }
 }
 
@@ -69,11 +74,17 @@ impl Sink for DvcLive {
             set(&mut self.summary, &name, if value.is_finite() { json!(value) } else { json!(number(value)) });
         }
         self.summary["step"] = measured.step.into();
-        if measured.of_a_step { Ok(()) } else { self.write_summary() }
+        if self.written.is_none_or(|written| written.elapsed() >= self.interval) {
+            let (path, text) = self.summary()?;
+            replace_file(&path, &text)?;
+            self.written = Some(Instant::now());
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {
-        self.write_summary()
+        let (path, text) = self.summary()?;
+        Ok(write_file(&path, &text)?)
     }
 }
 

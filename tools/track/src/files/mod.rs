@@ -5,7 +5,7 @@ mod dvclive;
 mod tensorboard;
 
 use events::{Event, Metrics, Start};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// A log that is made of files. It holds one run.
 pub trait Sink: Send {
@@ -38,8 +38,6 @@ pub struct Measured<'a> {
     pub metrics: &'a Metrics,
     /// Seconds since 1970-01-01 UTC.
     pub time: f64,
-    /// Whether it is of one step alone: there are many of those.
-    pub of_a_step: bool,
 }
 
 impl<'a> Measured<'a> {
@@ -53,11 +51,12 @@ impl<'a> Measured<'a> {
             Event::Test(event) => event.epoch,
             Event::Start(_) | Event::Checkpoint(_) | Event::End(_) => return None,
         };
-        Some(Self { epoch, step, metrics, time: event.time(), of_a_step: matches!(event, Event::Step(_)) })
+        Some(Self { epoch, step, metrics, time: event.time() })
     }
 }
 
-/// Opens the logs that are asked for, each by its folder, which is made where it is missing.
+/// Opens the logs that are asked for, each by its folder, which is made where it is missing. `interval` is the
+/// least time between two versions of a file that is written anew.
 ///
 /// # Errors
 /// When a folder cannot be written.
@@ -65,10 +64,11 @@ pub fn open(
     dvclive: Option<PathBuf>,
     csv: Option<PathBuf>,
     tensorboard: Option<PathBuf>,
+    interval: Duration,
 ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     if let Some(folder) = dvclive {
-        sinks.push(Box::new(dvclive::DvcLive::open(folder)?));
+        sinks.push(Box::new(dvclive::DvcLive::open(folder, interval)?));
     }
     if let Some(folder) = csv {
         sinks.push(Box::new(csv_logger::CsvLogger::open(folder)?));

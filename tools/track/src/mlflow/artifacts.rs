@@ -3,8 +3,10 @@
 use super::{Answer, Client, RunInfo};
 use anyhow::Context;
 use percent_encoding::percent_decode_str;
+use records::Output;
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,8 +17,8 @@ const DEPTH: usize = 3;
 /// The place that a run's `artifact_uri` names.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Store {
-    /// Behind the tracking server, at this path.
-    Server(String),
+    /// Behind a server, at this path: the tracking server, or the one of that host and port.
+    Server { host: Option<String>, path: String },
     /// A folder of this machine.
     Folder(PathBuf),
 }
@@ -26,11 +28,12 @@ impl Store {
     pub fn of(run: &RunInfo) -> Option<Self> {
         let uri = run.artifact_uri.as_str();
         if let Some(rest) = uri.strip_prefix("mlflow-artifacts:") {
-            // With an authority (`mlflow-artifacts://host:port/path`), the server would be another.
-            return match rest.strip_prefix("//") {
-                Some(other) if !other.starts_with('/') => None,
-                _ => Some(Self::Server(rest.trim_start_matches('/').to_owned())),
+            let (host, path) = match rest.strip_prefix("//") {
+                Some(other) => other.split_once('/').unwrap_or((other, "")),
+                None => ("", rest),
             };
+            let host = (!host.is_empty()).then(|| host.to_owned());
+            return Some(Self::Server { host, path: path.trim_start_matches('/').to_owned() });
         }
         let folder = match uri.strip_prefix("file:") {
             Some(path) => {
@@ -49,20 +52,27 @@ impl Client {
     pub fn log_artifact(&self, store: &Store, from: &Path, name: &str, timeout: Duration) -> Answer<()> {
         let place = || from.display().to_string();
         match store {
-            Store::Server(path) => {
+            Store::Server { host, path } => {
                 let file = File::open(from).with_context(place)?;
-                self.put_artifact(&format!("{path}/{name}"), file, timeout)
+                self.put_artifact(host.as_deref(), &format!("{path}/{name}"), file, timeout)
             }
             Store::Folder(folder) => {
                 let to = folder.join(name);
                 if let Some(parent) = to.parent() {
                     fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
                 }
-                fs::copy(from, &to).with_context(|| format!("{} to {}", place(), to.display()))?;
+                copy(from, &to).with_context(|| format!("{} to {}", place(), to.display()))?;
                 Ok(())
             }
         }
     }
+}
+
+/// The copy appears whole or not at all.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let mut output = Output::create(Some(to))?;
+    io::copy(&mut File::open(from)?, &mut output)?;
+    Ok(output.finish()?)
 }
 
 #[cfg(test)]
@@ -77,9 +87,12 @@ mod tests {
 
     #[test]
     fn the_address_of_artifacts_names_their_store() {
-        assert_eq!(store("mlflow-artifacts:/1/r/artifacts"), Some(Store::Server("1/r/artifacts".into())));
-        assert_eq!(store("mlflow-artifacts:///1/r/artifacts"), Some(Store::Server("1/r/artifacts".into())));
-        assert_eq!(store("mlflow-artifacts://host:5000/1/r/artifacts"), None);
+        let server = |host: Option<&str>| {
+            Some(Store::Server { host: host.map(str::to_owned), path: "1/r/artifacts".to_owned() })
+        };
+        assert_eq!(store("mlflow-artifacts:/1/r/artifacts"), server(None));
+        assert_eq!(store("mlflow-artifacts:///1/r/artifacts"), server(None));
+        assert_eq!(store("mlflow-artifacts://host:5000/1/r/artifacts"), server(Some("host:5000")));
         assert_eq!(store("s3://bucket/1/r/artifacts"), None);
         assert_eq!(store("/no/such/root/1/r/artifacts"), None);
         let here = tempfile::tempdir().expect("a folder");

@@ -94,9 +94,20 @@ impl Client {
         self.json(self.http.post(url).json(body))
     }
 
-    /// Uploads an artifact through the server: `PUT /api/2.0/mlflow-artifacts/artifacts/<path>`.
-    pub fn put_artifact(&self, path: &str, content: impl Into<Body>, timeout: Duration) -> Answer<()> {
-        let url = self.url("api/2.0/mlflow-artifacts/artifacts", path);
+    /// Uploads an artifact through the server, or the one of that host and port, as MLflow's own client does:
+    /// `PUT /api/2.0/mlflow-artifacts/artifacts/<path>`.
+    pub fn put_artifact(
+        &self,
+        host: Option<&str>,
+        path: &str,
+        content: impl Into<Body>,
+        timeout: Duration,
+    ) -> Answer<()> {
+        let mut url = self.url("api/2.0/mlflow-artifacts/artifacts", path);
+        if let Some(host) = host {
+            let address = format!("{}://{host}{}", url.scheme(), url.path());
+            url = Url::parse(&address).with_context(|| format!("artifacts at {host:?}"))?;
+        }
         self.send(self.http.put(url).body(content).timeout(timeout)).map(drop)
     }
 

@@ -16,8 +16,10 @@ use serde_json::{Value, json};
 
 /// Names an invocation's run on the server, so that it is found again where an answer was lost.
 pub const RUN_TAG: &str = "pipegrad.track.run";
-/// Names the folder that a parent's children have their run folders in.
+/// Names the folder that a parent's children have their run folders in, by a digest.
 pub const GROUP_TAG: &str = "pipegrad.track.group";
+/// The same folder, for people.
+pub const GROUP_FOLDER_TAG: &str = "pipegrad.track.folder";
 
 /// A run as the server knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +38,9 @@ pub struct NewRun<'a> {
     pub name: &'a str,
     /// Milliseconds since 1970-01-01 UTC.
     pub start_time: i64,
-    /// Tag and value that this run alone has.
+    /// Tag and value that this run alone has. The value is free of quotes.
     pub mark: (&'a str, &'a str),
+    pub tags: &'a [(&'a str, &'a str)],
 }
 
 /// Milliseconds since 1970-01-01 UTC, of seconds.
@@ -82,9 +85,10 @@ impl Client {
         self.text(&answer, "/experiment/experiment_id").map(Some)
     }
 
-    /// The runs that carry a tag of that value, the oldest first.
+    /// The runs that carry a tag of that value, the oldest first. The value is free of quotes, for which the
+    /// server's filters have no escape.
     pub fn find_runs(&self, experiment_id: &str, (tag, value): (&str, &str)) -> Answer<Vec<RunInfo>> {
-        let filter = format!("tags.`{tag}` = '{}'", value.replace('\'', "''"));
+        let filter = format!("tags.`{tag}` = '{}'", value);
         let answer = self.post("runs/search", &json!({ "experiment_ids": [experiment_id], "filter": filter }))?;
         let runs = answer.get("runs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let mut runs = runs.iter().map(|run| self.run_info(run)).collect::<Answer<Vec<_>>>()?;
@@ -94,15 +98,10 @@ impl Client {
 
     /// Creates a run. The one call that is not to be made again blindly: look for its mark first.
     pub fn create_run(&self, run: &NewRun) -> Answer<RunInfo> {
-        let answer = self.post(
-            "runs/create",
-            &json!({
-                "experiment_id": run.experiment_id,
-                "run_name": run.name,
-                "start_time": run.start_time,
-                "tags": [pair(run.mark.0, run.mark.1)],
-            }),
-        )?;
+        let tags: Vec<_> = run.tags.iter().chain([&run.mark]).map(|(name, value)| pair(name, value)).collect();
+        let NewRun { experiment_id, name, start_time, .. } = run;
+        let body = json!({ "experiment_id": experiment_id, "run_name": name, "start_time": start_time, "tags": tags });
+        let answer = self.post("runs/create", &body)?;
         self.run_info(answer.get("run").unwrap_or(&Value::Null))
     }
 
@@ -119,9 +118,14 @@ impl Client {
             .next()
             .map_or(own.run_id.clone(), |run| run.run_id);
         if first != own.run_id {
-            self.post("runs/delete", &json!({ "run_id": own.run_id }))?;
+            self.delete_run(&own.run_id)?;
         }
         Ok(first)
+    }
+
+    /// Takes a run away. The server keeps it where `mlflow gc` has not been, and can restore it.
+    pub fn delete_run(&self, run_id: &str) -> Answer<()> {
+        self.post("runs/delete", &json!({ "run_id": run_id })).map(drop)
     }
 
     /// Says how a run ended, and when (milliseconds since 1970-01-01 UTC).

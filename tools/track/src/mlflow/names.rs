@@ -1,6 +1,7 @@
 //! What MLflow accepts as names and values (`mlflow/utils/validation.py`).
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// Characters of a param's, metric's or tag's key.
 const MAX_KEY: usize = 250;
@@ -9,13 +10,30 @@ const MAX_PARAM: usize = 6000;
 /// Characters of a tag's value.
 const MAX_TAG: usize = 8000;
 
-/// A key as MLflow takes it: letters, digits and `_-. :/`, and, as a path, one that leads to itself.
+/// Hexadecimal digits that tell names apart which are the same once they are made acceptable.
+const DIGEST_DIGITS: usize = 6;
+
+/// A key as MLflow takes it: letters, digits and `_-. :/`, and, as a path, one that leads to itself. A name that
+/// is none gets a part of its digest, since two of them, `top@5` and `top#5`, must not become one.
 pub fn key(name: &str) -> String {
+    let key = acceptable(name);
+    if key == name && key.chars().count() <= MAX_KEY {
+        return key;
+    }
+    let digest = &digest(name.as_bytes())[..DIGEST_DIGITS];
+    format!("{}_{digest}", shortened(&key, MAX_KEY - 1 - DIGEST_DIGITS))
+}
+
+fn acceptable(name: &str) -> String {
     let known = |c: char| if c.is_alphanumeric() || "_-. :/".contains(c) { c } else { '_' };
     let clean: String = name.chars().map(known).collect();
     let parts = clean.split('/').filter(|part| !part.is_empty() && *part != ".");
-    let key = parts.map(|part| if part == ".." { "__" } else { part }).collect::<Vec<_>>().join("/");
-    if key.is_empty() { "_".into() } else { shortened(&key, MAX_KEY) }
+    parts.map(|part| if part == ".." { "__" } else { part }).collect::<Vec<_>>().join("/")
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A param's value, cut where it is too long, as MLflow's own client does.
@@ -60,21 +78,28 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// The digests are those of `printf %s NAME | sha256sum`.
     #[test]
-    fn keys_are_made_acceptable() {
+    fn keys_are_made_acceptable_and_stay_different() {
         for (name, expected) in [
             ("optimizer.learning_rate", "optimizer.learning_rate"),
             ("val/loss", "val/loss"),
-            ("a$b%c", "a_b_c"),
-            ("/a//b/./c/", "a/b/c"),
-            ("../up", "__/up"),
             ("größe", "größe"),
-            ("", "_"),
-            (".", "_"),
+            ("top_5", "top_5"),
+            ("top@5", "top_5_e67973"),
+            ("top#5", "top_5_2831e7"),
+            ("a$b%c", "a_b_c_f3cd8e"),
+            ("/a//b/./c/", "a/b/c_6be56a"),
+            ("../up", "__/up_8c722b"),
+            ("", "_e3b0c4"),
+            (".", "_cdb4ee"),
         ] {
             assert_eq!(key(name), expected, "{name}");
         }
-        assert_eq!(key(&"é".repeat(300)).chars().count(), MAX_KEY);
+        let long = "é".repeat(300);
+        assert_eq!(key(&long).chars().count(), MAX_KEY);
+        assert_ne!(key(&long), key(&long.replacen('é', "e", 1)));
+        assert_ne!(key(&long), key(&(long.clone() + "x")));
     }
 
     #[test]

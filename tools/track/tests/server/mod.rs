@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
+    mem,
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     thread,
@@ -17,6 +18,9 @@ pub enum Fault {
     BeforeWork,
     /// All is done, and then the connection is cut.
     AfterWork,
+    /// The connection is cut at once, and the work done right after that of the next such request: a server so
+    /// slow that it creates a run after it has said that there is none. Other requests are not done at all.
+    TooLate,
     /// All is done, and the answer is 503: a gateway gave up waiting.
     Trouble,
     /// The answer is 401.
@@ -32,12 +36,15 @@ pub struct Run {
     pub tags: BTreeMap<String, String>,
     pub metrics: Vec<Value>,
     pub artifacts: Vec<String>,
+    pub deleted: bool,
 }
 
 #[derive(Default)]
 struct Store {
     requests: usize,
     faults: Vec<(usize, Fault)>,
+    /// Runs that are created once another has been.
+    late: Vec<Value>,
     experiments: Vec<String>,
     runs: Vec<Run>,
     models: Vec<String>,
@@ -69,8 +76,14 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Those that were not deleted.
     pub fn runs(&self) -> Vec<Run> {
-        self.store().runs.clone()
+        self.store().runs.iter().filter(|run| !run.deleted).cloned().collect()
+    }
+
+    /// How many there were, with those that were deleted.
+    pub fn created(&self) -> usize {
+        self.store().runs.len()
     }
 
     pub fn only_run(&self) -> Run {
@@ -102,6 +115,12 @@ fn serve(stream: &TcpStream, store: &Mutex<Store>) {
         let fault = store.faults.iter().find(|(at, _)| *at == number).map(|(_, fault)| *fault);
         let (status, answer) = match fault {
             Some(Fault::BeforeWork) => return,
+            Some(Fault::TooLate) => {
+                if path.ends_with("runs/create") {
+                    store.late.push(serde_json::from_slice(&body).unwrap());
+                }
+                return;
+            }
             Some(Fault::Forbidden) => (401, json!({})),
             _ => answer(&mut store, &method, &path, &body),
         };
@@ -169,15 +188,24 @@ fn answer(store: &mut Store, method: &str, path: &str, body: &[u8]) -> (u16, Val
             (200, json!({"experiment_id": (store.experiments.len() - 1).to_string()}))
         }
         "runs/create" => {
-            store.runs.push(Run { name: text("run_name"), tags: pairs(&body["tags"]), ..Run::default() });
-            (200, json!({"run": info(store.runs.len() - 1)}))
+            let id = store.runs.len();
+            for body in [vec![body], mem::take(&mut store.late)].concat() {
+                let name = body["run_name"].as_str().unwrap().to_owned();
+                store.runs.push(Run { name, tags: pairs(&body["tags"]), ..Run::default() });
+            }
+            (200, json!({"run": info(id)}))
+        }
+        "runs/delete" => {
+            store.runs[text("run_id").parse::<usize>().unwrap()].deleted = true;
+            (200, json!({}))
         }
         "runs/search" => {
             let filter = text("filter");
             let (tag, value) = filter.strip_prefix("tags.`").unwrap().split_once("` = '").unwrap();
-            let value = value.trim_end_matches('\'');
-            let found =
-                store.runs.iter().enumerate().filter(|(_, run)| run.tags.get(tag).is_some_and(|is| is == value));
+            let value = value.strip_suffix('\'').unwrap();
+            assert!(!value.contains(['\'', '"']), "the real server has no escape: {filter}");
+            let has = |run: &Run| !run.deleted && run.tags.get(tag).is_some_and(|is| is == value);
+            let found = store.runs.iter().enumerate().filter(|(_, run)| has(run));
             let found: Vec<_> = found.map(|(id, _)| info(id)).collect();
             (200, json!({"runs": found}))
         }
