@@ -328,7 +328,7 @@ fn the_summary_is_not_written_for_each_event() {
 
 #[test]
 fn a_server_in_trouble_is_asked_again() {
-    let trouble: Vec<_> = (0..12).map(|at| (2 * at, Fault::Trouble)).collect();
+    let trouble: Vec<_> = (0..12).map(|at| (at, Fault::Trouble)).collect();
     let (folder, server) = (TempDir::new().unwrap(), Server::start(&trouble));
     let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), log(1500));
     assert_eq!((status, server.only_run().metrics.len()), (0, 1500), "{error}");
@@ -381,6 +381,20 @@ fn a_refusal_is_told_and_the_events_stay() {
     let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", ".pipegrad/spool"]), "");
     assert_eq!(status, 0, "{error}");
     assert_eq!(server.only_run().metrics.len(), 2);
+}
+
+/// The real server refuses one of two runs that name the same data first, and takes it the next time.
+#[test]
+fn a_dataset_that_is_refused_does_not_take_the_run_with_it() {
+    for refusals in [1, 2] {
+        // Of the requests before: the experiment is looked for and made, the run created, params and tags logged.
+        let faults: Vec<_> = (0..refusals).map(|at| (5 + at, Fault::Forbidden)).collect();
+        let (folder, server) = (TempDir::new().unwrap(), Server::start(&faults));
+        let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), log(2));
+        let run = server.only_run();
+        assert_eq!((status, run.metrics.len(), run.status.0.as_str()), (0, 2, "FINISHED"), "{error}");
+        assert_eq!(error.contains("track: dataset: not logged: "), refusals == 2, "{error}");
+    }
 }
 
 #[test]

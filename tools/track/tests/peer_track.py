@@ -5,6 +5,7 @@ import http.client
 import http.server
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -21,6 +22,7 @@ import yaml
 
 # Before mlflow is imported.
 os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+from mlflow.entities import ViewType  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,10 +66,11 @@ class Server:
 
 
 class Proxy:
-    """Stands between track and the server: loses answers, or holds them back."""
+    """Stands between track and the server: loses answers, holds them back, or has a run created when track has
+    given that up and another has been."""
 
-    def __init__(self, server, lose=lambda number: False):
-        self.requests, self.open = 0, threading.Event()
+    def __init__(self, server, lose=lambda number: False, late=False):
+        self.requests, self.open, self.late = 0, threading.Event(), []
         self.open.set()
         proxy = self
 
@@ -78,17 +81,27 @@ class Proxy:
                 number, proxy.requests = proxy.requests, proxy.requests + 1
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 proxy.open.wait()
-                connection = http.client.HTTPConnection("127.0.0.1", server.port)
-                connection.request(self.command, self.path, body, {"content-type": "application/json"})
-                answer = connection.getresponse()
-                data = answer.read()
+                creates = self.path.endswith("/runs/create")
+                if late and creates and not proxy.late:
+                    proxy.late.append(body)
+                    self.close_connection = True
+                    return
+                status, data = self.forward(body)
+                if late and creates:
+                    self.forward(proxy.late[0])
                 if lose(number):
                     self.close_connection = True
                     return
-                self.send_response(answer.status)
+                self.send_response(status)
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
+
+            def forward(self, body):
+                connection = http.client.HTTPConnection("127.0.0.1", server.port)
+                connection.request(self.command, self.path, body, {"content-type": "application/json"})
+                answer = connection.getresponse()
+                return answer.status, answer.read()
 
             do_GET = do_POST = do_PUT = handle_any
 
@@ -231,7 +244,9 @@ def test_a_run_is_logged_whole(server, client, tmp_path):
 
 
 def test_runs_of_one_sweep_meet_under_one_parent(server, client, tmp_path):
-    """They make the experiment and the parent at once, too."""
+    """They make the experiment and the parent at once, too. An apostrophe is what MLflow's filters cannot have."""
+    tmp_path = tmp_path / "it's a sweep"
+    tmp_path.mkdir()
     command = [BIN / "track", *SETTINGS, f"uri={server.uri}", "experiment=sweep", "group=true"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "cwd": tmp_path}
     names = ["a", "b", "c"]
@@ -248,8 +263,9 @@ def test_runs_of_one_sweep_meet_under_one_parent(server, client, tmp_path):
 
 
 def test_answers_that_are_lost_double_nothing(server, client, tmp_path):
-    """Every second answer is lost, so that nearly every request is made twice."""
-    proxy = Proxy(server, lose=lambda number: number % 2 == 0)
+    """One answer in three is lost; the same ones each time."""
+    chance = random.Random(3)
+    proxy = Proxy(server, lose=lambda number: chance.random() < 1 / 3)
     (tmp_path / "runs" / "lossy").mkdir(parents=True)
     (tmp_path / "runs" / "lossy" / "config.yaml").write_text("a: 1\n")
     events = full_log("lossy", 2500)
@@ -259,6 +275,16 @@ def test_answers_that_are_lost_double_nothing(server, client, tmp_path):
     assert run.info.status == "FINISHED"
     assert len(client.search_model_versions("name = 'lossy'")) == 1
     assert proxy.requests > 20
+
+
+def test_a_run_that_was_created_too_late_is_taken_away(server, client, tmp_path):
+    events = full_log("twin", 20)
+    proxy = Proxy(server, late=True)
+    track(tmp_path, *SETTINGS, f"uri={proxy.uri}", "experiment=twin", stdin=lines(events))
+    run = only_run(client, "twin")
+    assert logged(client, run) == points(events) and run.info.status == "FINISHED"
+    (deleted,) = client.search_runs([run.info.experiment_id], run_view_type=ViewType.DELETED_ONLY)
+    assert deleted.info.run_name == "twin" and not deleted.data.metrics
 
 
 def test_a_server_that_hangs_holds_nothing_back(server, client, tmp_path):
@@ -323,13 +349,16 @@ def test_the_commands_of_the_page_run(server, client, tmp_path):
 def test_dvc_reads_the_files(tmp_path):
     events = full_log("files", 30)
     track(tmp_path, "--no-mlflow", "--dvclive", "dvclive", stdin=lines(events))
+    # As DVCLive writes it, and as the page says.
+    (declared,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "track.md").read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "dvc.yaml").write_text(declared)
     dvc = [PYTHON, "-m", "dvc"]
     subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=tmp_path, check=True)
     show = subprocess.run([*dvc, "metrics", "show", "--json", "dvclive/metrics.json"], cwd=tmp_path, capture_output=True, check=True)
     (shown,) = json.loads(show.stdout)[""]["data"].values()
     expected = {"loss": 1 / 30, "rate": 1e-3, "step": 30, "val_loss": "nan", "train_loss": 0.1}
     assert shown["data"] == expected | {"test_mse": 1e-300, "test_r2": -3.5}
-    plots = subprocess.run([*dvc, "plots", "show", "--json", "dvclive/plots/metrics"], cwd=tmp_path, capture_output=True, check=True)
+    plots = subprocess.run([*dvc, "plots", "show", "--json"], cwd=tmp_path, capture_output=True, check=True)
     data = json.loads(plots.stdout)["data"]
     (loss,) = [plot for name, group in data.items() if name.endswith("loss.tsv") and "_" not in name for plot in group]
     rows = loss["datapoints"] if "datapoints" in loss else loss["content"]["data"]["values"]

@@ -134,12 +134,22 @@ impl Client {
         self.post("runs/update", &body).map(drop)
     }
 
-    /// Names the data that the run was trained on. A server from before 2.4 has no such call.
+    /// Names the data that the run was trained on. A server from before 2.4 has no such call. What it refuses is
+    /// told and passed over.
     pub fn log_dataset(&self, run_id: &str, dataset: &Value) -> Answer<()> {
         let tags = [pair("mlflow.data.context", "training")];
         let body = json!({ "run_id": run_id, "datasets": [{ "dataset": dataset, "tags": tags }] });
-        match self.post("runs/log-inputs", &body) {
+        let mut answer = self.post("runs/log-inputs", &body);
+        // Of two runs that are the first to name the same data at once, the server refuses one.
+        if matches!(answer, Err(Failure::Refused { .. })) {
+            answer = self.post("runs/log-inputs", &body);
+        }
+        match answer {
             Err(failure) if failure.is("ENDPOINT_NOT_FOUND") => Ok(()),
+            Err(failure @ Failure::Refused { .. }) => {
+                cli::complain("track", &format!("dataset: not logged: {failure}"));
+                Ok(())
+            }
             answer => answer.map(drop),
         }
     }

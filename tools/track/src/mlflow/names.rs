@@ -17,7 +17,7 @@ const DIGEST_DIGITS: usize = 6;
 /// is none gets a part of its digest, since two of them, `top@5` and `top#5`, must not become one.
 pub fn key(name: &str) -> String {
     let key = acceptable(name);
-    if key == name && key.chars().count() <= MAX_KEY {
+    if !key.is_empty() && key == name && key.chars().count() <= MAX_KEY {
         return key;
     }
     let digest = &digest(name.as_bytes())[..DIGEST_DIGITS];
