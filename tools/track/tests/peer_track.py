@@ -332,18 +332,30 @@ def test_a_server_that_is_killed_and_comes_back_has_all(server, client, tmp_path
     assert run.info.status == "FINISHED"
 
 
-def test_the_commands_of_the_page_run(server, client, tmp_path):
-    page = (ROOT / "docs" / "track.md").read_text()
-    commands = [line[2:] for block in re.findall(r"^```console\n(.*?)^```", page, re.DOTALL | re.MULTILINE) for line in block.splitlines()]
-    # The server is this module's.
-    commands = [command for command in commands if not command.startswith("mlflow server")]
-    assert commands
+def commands(page):
+    """Those of a page's consoles that start a server, without that one."""
+    blocks = re.findall(r"^```console\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    lines = [line[2:] for block in blocks if "mlflow server" in block for line in block.splitlines()]
+    return [line for line in lines if not line.startswith("mlflow server")]
+
+
+@pytest.mark.parametrize("page", [page for page in ["README.md", "docs/track.md"] if commands(page)])
+def test_the_commands_of_a_page_run(server, client, tmp_path, page):
     env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "MLFLOW_TRACKING_URI": server.uri}
-    for command in commands:
+    before = {run.info.run_id for name in experiments(page) for run in runs(client, name)}
+    for command in commands(page):
         subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=tmp_path, env=env, check=True)
-    run = only_run(client, "entropy")
-    assert run.info.status == "FINISHED" and run.data.metrics["test_mse"] > 0
-    assert run.data.params["trainer.max_epochs"] == "3"
+    for name in experiments(page):
+        new = [run for run in runs(client, name) if run.info.run_id not in before]
+        assert new and all(run.info.status == "FINISHED" for run in new)
+        trained = [run for run in new if run.data.metrics]
+        assert trained and all(run.data.metrics["test_mse"] > 0 for run in trained)
+        assert all(run.data.params["model.name"] == "mlp" for run in trained)
+    assert not any((tmp_path / ".pipegrad" / "spool").iterdir())
+
+
+def experiments(page):
+    return {name for command in commands(page) for name in re.findall(r"experiment=([\w-]+)", command)}
 
 
 def test_dvc_reads_the_files(tmp_path):
