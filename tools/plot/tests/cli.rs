@@ -300,3 +300,16 @@ fn bad_input_is_one_line_and_status_2() {
         assert!(!folder.path().join("plots").exists(), "{args:?}");
     }
 }
+
+#[test]
+fn the_run_folders_of_a_sweep_are_inputs_and_no_settings() {
+    let (adam, sgd) = ("runs/optimizer=adam,trainer.seed=0", "runs/optimizer=sgd,trainer.seed=0");
+    let file = |folder: &str| format!("{folder}/events.ndjson");
+    let folder = folder_with(&[(&file(adam), &log("adam")), (&file(sgd), &log("sgd"))]);
+    let done = plot(folder.path(), &[adam, sgd, "charts=[loss]"], "");
+    assert_eq!((done.status, done.out.as_str()), (0, "plots/loss.svg\n"), "{}", done.error);
+    // In place they look like settings, and a setting that is nowhere is no path.
+    for arg in ["optimizer=adam,trainer.seed=0", "runs/optimizer=rmsprop,trainer.seed=0"] {
+        assert_eq!(plot(&folder.path().join("runs"), &[arg], "").status, 2);
+    }
+}

@@ -96,6 +96,13 @@ impl Log {
     }
 
     fn log(&mut self, event: &Event, number: u64) {
+        let resumed = match event {
+            Event::Start(start) if self.runs > 0 => start.resumed.as_ref(),
+            _ => None,
+        };
+        if let Some(resumed) = resumed {
+            return self.each_sink(|sink| sink.go_back(resumed.step));
+        }
         self.runs += usize::from(matches!(event, Event::Start(_)));
         if self.runs == 0 {
             return self.pass_over(number, "an event before the start of a run");

@@ -407,3 +407,29 @@ def test_lightnings_readers_read_the_files(tmp_path):
         [sorted((name, float(value)) for name, value in row.items()) for row in expected]
     )
     assert yaml.safe_load((tmp_path / "csv" / "hparams.yaml").read_text()) == events[0]["config"]
+
+
+def test_a_resumed_run_leaves_the_files_of_one_that_never_stopped(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    whole = full_log("run", 30)
+    lost = [event | {"metrics": {"loss": 99, "rate": 99, "late": 1}} for event in whole[21:24]]
+    resumed = start("run", resumed={"path": "last.safetensors", "step": 20})
+    cut = [*whole[:21], *lost, resumed, *whole[21:]]
+    board = {}
+    for name, events in [("whole", whole), ("cut", cut)]:
+        flags = [f"--{kind}={name}/{kind}" for kind in ("dvclive", "csv", "tensorboard")]
+        track(tmp_path, "--no-mlflow", *flags, stdin=lines(events))
+        read = EventAccumulator(str(tmp_path / name / "tensorboard"), size_guidance={"scalars": 0})
+        read.Reload()
+        board[name] = {tag: [(p.step, p.value) for p in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+    # What only the lost steps measured keeps its name.
+    assert board["cut"].pop("late", []) == []
+    assert repr(board["cut"]) == repr(board["whole"])
+    plots = {name: tmp_path / name / "dvclive" / "plots" / "metrics" for name in board}
+    assert (plots["cut"] / "late.tsv").read_text() == "step\tlate\n"
+    for plot in plots["whole"].iterdir():
+        assert plot.read_text() == (plots["cut"] / plot.name).read_text()
+    rows = {name: list(csv.DictReader((tmp_path / name / "csv" / "metrics.csv").open())) for name in board}
+    assert [row.pop("late") for row in rows["cut"]] == [""] * len(rows["whole"])
+    assert rows["cut"] == rows["whole"]

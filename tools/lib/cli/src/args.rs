@@ -241,8 +241,12 @@ pub fn not_dash(path: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// Whether an argument is a setting: `key=value`, `+key=value`, `++key=value`, `~key`, and no path.
-/// A file whose name looks like one can be called `./a=b`.
+/// A file whose name looks like one can be called `./a=b`; in a folder it is known by being there, since
+/// the run folders of a sweep are called `runs/model=mlp,seed=1`.
 pub(crate) fn is_override(arg: &str) -> bool {
+    if arg.contains('/') && Path::new(arg).exists() {
+        return false;
+    }
     if arg.starts_with('~') && !arg.starts_with("~/") {
         return true;
     }

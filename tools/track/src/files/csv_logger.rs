@@ -28,16 +28,21 @@ impl CsvLogger {
         self.folder.join("metrics.csv")
     }
 
-    /// Writes the file anew with more columns. There are only a few names, so this happens a few times.
-    fn widen(&mut self, columns: Vec<String>) -> anyhow::Result<()> {
+    /// Writes the file anew with these columns and the rows up to `last_step`. There are only a few names, so this
+    /// happens a few times.
+    fn rewrite(&mut self, columns: Vec<String>, last_step: usize) -> anyhow::Result<()> {
         let mut wide = Writer::from_writer(Output::create(Some(&self.path()))?);
         wide.write_record(&columns)?;
         if self.rows.take().is_some() {
             let mut narrow = ReaderBuilder::new().from_path(self.path())?;
             let old = narrow.headers()?.clone();
             let from: Vec<_> = columns.iter().map(|name| old.iter().position(|column| column == name)).collect();
+            let step = old.iter().position(|column| column == "step");
             let mut row = StringRecord::new();
             while narrow.read_record(&mut row)? {
+                if step.and_then(|i| row.get(i)?.parse().ok()) > Some(last_step) {
+                    continue;
+                }
                 wide.write_record(from.iter().map(|i| i.and_then(|i| row.get(i)).unwrap_or("")))?;
             }
         }
@@ -53,7 +58,11 @@ impl Sink for CsvLogger {
     fn start(&mut self, start: &Start) -> anyhow::Result<()> {
         let text = serde_yaml::to_string(&start.config)?;
         write_file(&self.folder.join("hparams.yaml"), text.as_bytes())?;
-        self.widen(["epoch", "step"].map(str::to_owned).into())
+        self.rewrite(["epoch", "step"].map(str::to_owned).into(), usize::MAX)
+    }
+
+    fn go_back(&mut self, step: usize) -> anyhow::Result<()> {
+        self.rewrite(self.columns.clone(), step).with_context(|| self.path().display().to_string())
     }
 
     fn measure(&mut self, measured: &Measured) -> anyhow::Result<()> {
@@ -67,7 +76,7 @@ impl Sink for CsvLogger {
         );
         if columns.len() > self.columns.len() {
             columns.sort();
-            self.widen(columns).with_context(|| self.path().display().to_string())?;
+            self.rewrite(columns, usize::MAX).with_context(|| self.path().display().to_string())?;
         }
         let Some(rows) = &mut self.rows else { return Ok(()) };
         let cells = self.columns.iter().map(|column| row.get(column.as_str()).map_or("", String::as_str));

@@ -36,9 +36,13 @@ impl DvcLive {
         self.folder.join("plots").join("metrics")
     }
 
+    fn path(&self, name: &str) -> PathBuf {
+        self.plots().join(format!("{name}.tsv"))
+    }
+
     fn plot(&mut self, name: &str) -> anyhow::Result<&mut File> {
         if !self.plots.contains_key(name) {
-            let path = self.plots().join(format!("{name}.tsv"));
+            let path = self.path(name);
             let context = || path.display().to_string();
             fs::create_dir_all(path.parent().unwrap_or(&self.folder)).with_context(context)?;
             let mut file = File::create(&path).with_context(context)?;
@@ -64,6 +68,20 @@ impl Sink for DvcLive {
         let (plots, metrics) = (self.plots(), self.folder.join("metrics.json"));
         if_there(fs::remove_dir_all(&plots)).with_context(|| plots.display().to_string())?;
         if_there(fs::remove_file(&metrics)).with_context(|| metrics.display().to_string())
+    }
+
+    fn go_back(&mut self, step: usize) -> anyhow::Result<()> {
+        let paths: Vec<_> = self.plots.keys().map(|name| (name.clone(), self.path(name))).collect();
+        for (name, path) in paths {
+            let context = || path.display().to_string();
+            let text = fs::read_to_string(&path).with_context(context)?;
+            // The header is no number.
+            let is_beyond = |line: &str| line.split('\t').next().and_then(|cell| cell.parse().ok()) > Some(step);
+            let kept: String = text.split_inclusive('\n').filter(|line| !is_beyond(line)).collect();
+            replace_file(&path, kept.as_bytes())?;
+            self.plots.insert(name, File::options().append(true).open(&path).with_context(context)?);
+        }
+        Ok(())
     }
 
     fn measure(&mut self, measured: &Measured) -> anyhow::Result<()> {

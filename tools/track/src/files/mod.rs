@@ -15,6 +15,12 @@ pub trait Sink: Send {
     /// What the operating system says.
     fn start(&mut self, start: &Start) -> anyhow::Result<()>;
 
+    /// The run goes on from `step`, after it was cut off: what it measured beyond is measured again.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn go_back(&mut self, step: usize) -> anyhow::Result<()>;
+
     /// Numbers were measured.
     ///
     /// # Errors

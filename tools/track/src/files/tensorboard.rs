@@ -27,7 +27,19 @@ struct Event {
     file_version: Option<String>,
     #[prost(message, optional, tag = "5")]
     summary: Option<Summary>,
+    #[prost(message, optional, tag = "7")]
+    session_log: Option<SessionLog>,
 }
+
+/// What happened to the run itself.
+#[derive(Clone, PartialEq, Message)]
+struct SessionLog {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+/// A session began: readers forget what other sessions said of its step and those after it.
+const START: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
 struct Summary {
@@ -69,6 +81,11 @@ impl Sink for TensorBoard {
         let path = self.folder.join(name);
         self.file = Some(File::create(&path).with_context(|| path.display().to_string())?);
         self.write(&Event { wall_time: start.time, file_version: Some(VERSION.into()), ..Event::default() })
+    }
+
+    fn go_back(&mut self, step: usize) -> anyhow::Result<()> {
+        let step = i64::try_from(step)? + 1;
+        self.write(&Event { step, session_log: Some(SessionLog { status: START }), ..Event::default() })
     }
 
     fn measure(&mut self, measured: &Measured) -> anyhow::Result<()> {
