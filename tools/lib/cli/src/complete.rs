@@ -236,6 +236,9 @@ mod tests {
         assert_eq!(lines(&["-cd", ""]), ["folders"]);
         assert_eq!(lines(&["--nonsense=x"]), ["words"]);
         assert_eq!(lines(&["--config-name", "entr"]), ["words", "entropy"]);
+        // A folder of which the primary configs would be options.
+        let folder = "../../../configs/data";
+        assert_eq!(lines(&["--config-path", folder, "--config-name", "dirich"]), ["words", "dirichlet"]);
         assert_eq!(answer::<Args>(&["--out=x".to_owned()]), "files\t--out=\n");
     }
 

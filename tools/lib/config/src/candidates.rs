@@ -291,7 +291,7 @@ fn values(node: &Node) -> Vec<Candidate> {
 
 /// The value as an override has it, if that needs no quotes.
 fn override_text(node: &Node) -> Option<String> {
-    let text = unquoted(node).filter(|text| !text.is_empty() && !node.is_missing() && !text.contains("${"))?;
+    let text = unquoted(node).filter(|text| !text.is_empty() && !text.contains("${"))?;
     let read = Override::parse(&format!("key={text}")).ok()?.value?.to_node(&node.origin)?;
     (read == *node).then_some(text)
 }

@@ -9,7 +9,7 @@ const FILES: [(&str, &str); 9] = [
     ("job.yaml", "# The job.\ndefaults:\n  - db: mysql\n  - db@backup: mysql\n  - net: big\n  - _self_\nbackup: {}\n"),
     ("db/mysql.yaml", "# Over the network.\nport: 3306 # where it listens\nhost: here\nsafe: true\n"),
     ("db/sqlite.yaml", "file: a.db # on this disk\n"),
-    ("net/big.yaml", "layers: [3, 4]\nact: {name: relu, slope: 1e-2}\nsecret: ???\nhello: 'a, b'\n"),
+    ("net/big.yaml", "layers: [3, 4]\nact: {name: relu, slope: 1e-2}\nsecret: ???\nhello: 'a, b'\nnumber: '1'\n"),
     ("net/act/small.yaml", "x: 1\n"),
     ("extra/one.yaml", "# @package _global_\n# Another way.\nnet: {more: 1}\n"),
     ("deep/er/one.yaml", "x: 1\n"),
@@ -51,7 +51,7 @@ fn a_group_offers_its_name_its_options_and_its_keys() {
         ("db=", &["db=mysql", "db=sqlite"]),
         ("db=s", &["db=sqlite"]),
         ("db.", &["db.port=", "db.host=", "db.safe="]),
-        ("net.", &["net.layers=", "net.act.", "net.secret=", "net.hello="]),
+        ("net.", &["net.layers=", "net.act.", "net.secret=", "net.hello=", "net.number="]),
         ("net.act.s", &["net.act.slope="]),
         ("net.layers.", &["net.layers.0=", "net.layers.1="]),
         ("other", &[]),
@@ -75,6 +75,7 @@ fn values_are_those_that_can_be_known() {
         // To be given, or in need of quotes.
         ("net.secret=", &[]),
         ("net.hello=", &[]),
+        ("net.number=", &[]),
         ("net.act=", &[]),
     ];
     for (word, expected) in cases {
@@ -131,6 +132,14 @@ fn the_whole_job_has_every_group_and_package() {
     assert_eq!(words(None, &job, &["db"]), ["db=", "db@backup=", "db."]);
     assert_eq!(words(None, &job, &["db@backup=s"]), ["db@backup=sqlite"]);
     assert_eq!(words(None, &job, &["backup."]), ["backup.port=", "backup.host=", "backup.safe="]);
+}
+
+#[test]
+fn a_group_at_the_root_is_the_tools_own_and_one_at_another_package_is_not() {
+    let folder = tree();
+    let text = "defaults:\n  - db@_global_: mysql\n  - db@elsewhere: mysql\n  - _self_\n";
+    fs::write(folder.path().join("job.yaml"), text).unwrap();
+    assert_eq!(words(TWO, &sources(folder.path(), "job"), &["db@"]), ["db@_global_="]);
 }
 
 #[test]
