@@ -28,7 +28,7 @@ GROUPS = {
     "score": ["score"],
     "plot": ["plot"],
 }
-TOOLS = [*GROUPS, "compose"]
+TOOLS = [*GROUPS, "compose", "sweep"]
 SHELLS = ["bash", "zsh", "fish"]
 # Seconds that a shell may take to start or to answer before it is taken to hang.
 PATIENCE = 30
@@ -164,6 +164,7 @@ TYPED = [
     ("gen-data --to nd\t pul\tt\t", ["--to", "ndjson", "pull=true"]),
     ("train --config-dir mo\t model=d\t model.a\tk\tr\t", ["--config-dir", "more", "model=deep", "model.act.kind=relu"]),
     ("train -cd more model=deep model.ra\ta\tx", ["-cd", "more", "model=deep", "model.ratio=a:b", "x"]),
+    ("sweep optimizer=adam,sg\t trainer.see\t0,1", ["optimizer=adam,sgd", "trainer.seed=0,1"]),
     ("train model.hid\t\t", ["model.hidden=[64,64]"]),
     ('train "model=m\t', ["model=mlp"]),
     ("train some\t --out ru\tm\t", ["some rows.npy", "--out", "runs/my run"]),
@@ -186,7 +187,7 @@ class Shell:
             os.chdir(folder)
             os.execvpe(shell, [shell, *self.ARGUMENTS[shell]], ENV | {"HOME": str(folder)})
         self.run(f'eval "$(pipegrad completion {shell})"; printf "<%s>" ""')
-        for command in GROUPS.keys() - {"export"}:
+        for command in {*TOOLS} - {"export"}:
             self.run(f'{command}() {{ printf "<%s>" "$@" ""; }}; {command}')
         self.run('pipegrad() { if [[ $1 == --complete ]]; then command pipegrad "$@"; else train "$@"; fi; }; train')
 
@@ -251,7 +252,7 @@ def test_a_script_has_nothing_that_its_shell_cannot_read(shell, tmp_path):
     need(shell)
     script = subprocess.run([BIN / "pipegrad", "completion", shell], capture_output=True, text=True, check=True).stdout
     subprocess.run([shell, "-n"], input=script, text=True, check=True)
-    assert all(re.search(rf"(?<![\w-]){tool}(?![\w-])", script) for tool in GROUPS.keys() - {"export"})
+    assert all(re.search(rf"(?<![\w-]){tool}(?![\w-])", script) for tool in {*TOOLS} - {"export"})
 
 
 def test_zsh_finds_the_script_on_its_fpath(folder):

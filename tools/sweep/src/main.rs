@@ -47,7 +47,7 @@ cli::arguments! {
         #[argh(switch)]
         null: bool,
         /// output file, written whole or not at all (default: standard output)
-        #[argh(option, short = 'o')]
+        #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
     }
 }

@@ -32,6 +32,11 @@ impl Candidate {
     pub fn new(word: impl Into<String>, about: impl Into<String>) -> Self {
         Self { word: word.into(), about: about.into() }
     }
+
+    /// As the value of `key`, or the last of its values.
+    fn after(self, key: &str, earlier: &str) -> Self {
+        Self { word: format!("{key}={earlier}{}", self.word), ..self }
+    }
 }
 
 /// The settings that begin with `word`, on a line that has `overrides` as well.
@@ -41,7 +46,7 @@ pub fn candidates(own: Option<&[&str]>, sources: &Sources, overrides: &[String],
     let job = Job::new(own, sources, overrides);
     let (sign, rest) = Sign::split(word);
     let found = match rest.split_once('=') {
-        Some((key, _)) => job.values(sign, key),
+        Some((key, typed)) => job.values(sign, key, typed),
         None => [job.groups(sign, rest), job.keys(sign, rest)].concat(),
     };
     let mut seen = HashSet::new();
@@ -223,14 +228,20 @@ impl<'a> Job<'a> {
         if keys.is_empty() { Some(root.clone()) } else { interpolate::select(root, &keys).ok()? }
     }
 
-    fn values(&self, sign: Sign, key: &str) -> Vec<Candidate> {
-        let found = match self.options(sign, key) {
-            options if options.is_empty() => {
-                self.node(&format!("{}{key}", self.left_out(key))).map_or_else(Vec::new, |node| values(&node))
-            }
-            options => options,
-        };
-        found.into_iter().map(|one| Candidate { word: format!("{key}={}", one.word), ..one }).collect()
+    fn values(&self, sign: Sign, key: &str, typed: &str) -> Vec<Candidate> {
+        let options = self.options(sign, key);
+        if options.is_empty() {
+            let node = self.node(&format!("{}{key}", self.left_out(key)));
+            return node
+                .map_or_else(Vec::new, |node| values(&node))
+                .into_iter()
+                .map(|one| one.after(key, ""))
+                .collect();
+        }
+        // Of several options, as a sweep has them, the last is being typed.
+        let earlier = &typed[..typed.rfind(',').map_or(0, |comma| comma + 1)];
+        let is_new = |one: &Candidate| !earlier.split(',').any(|other| other == one.word);
+        options.into_iter().filter(is_new).map(|one| one.after(key, earlier)).collect()
     }
 
     /// The options of the group `key`, if it is one.
