@@ -10,7 +10,7 @@ use crate::{
     interpolate,
     node::{Node, Value, split_key},
     number,
-    overrides::Override,
+    overrides::{self, Action, Override},
     search::{self, SearchPath},
 };
 use std::{
@@ -44,46 +44,21 @@ impl Candidate {
 /// `own` are the groups of the tool, as for [`crate::compose_for`]; None are those of the whole job.
 pub fn candidates(own: Option<&[&str]>, sources: &Sources, overrides: &[String], word: &str) -> Vec<Candidate> {
     let job = Job::new(own, sources, overrides);
-    let (sign, rest) = Sign::split(word);
+    let (action, rest) = overrides::action(word);
+    let sign = word.strip_suffix(rest).unwrap_or("");
     let found = match rest.split_once('=') {
-        Some((key, typed)) => job.values(sign, key, typed),
-        None => [job.groups(sign, rest), job.keys(sign, rest)].concat(),
+        Some((key, typed)) => job.values(action, key, typed),
+        None => [job.groups(action, rest), job.keys(action, rest)].concat(),
     };
     let mut seen = HashSet::new();
     let found = found.into_iter().filter(|one| one.word.starts_with(rest) && seen.insert(one.word.clone()));
-    found.map(|one| Candidate { word: format!("{}{}", sign.text(), one.word), ..one }).collect()
+    found.map(|one| Candidate { word: format!("{sign}{}", one.word), ..one }).collect()
 }
 
 /// The primary configs that `--config-name` may name.
 pub fn primaries(sources: &Sources) -> Vec<Candidate> {
     let Ok(search) = SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs) else { return Vec::new() };
     search.options("").into_iter().map(|name| Candidate { about: about_config(&search, &name), word: name }).collect()
-}
-
-/// What stands before a key.
-#[derive(Clone, Copy, PartialEq)]
-enum Sign {
-    Change,
-    Add,
-    Force,
-    Delete,
-}
-
-impl Sign {
-    fn split(word: &str) -> (Self, &str) {
-        let signs = [Self::Force, Self::Add, Self::Delete];
-        let found = signs.into_iter().find_map(|sign| Some((sign, word.strip_prefix(sign.text())?)));
-        found.unwrap_or((Self::Change, word))
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Change => "",
-            Self::Add => "+",
-            Self::Force => "++",
-            Self::Delete => "~",
-        }
-    }
 }
 
 /// What the rest of the line composes to.
@@ -145,17 +120,17 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn groups(&self, sign: Sign, word: &str) -> Vec<Candidate> {
-        let about = |option: Option<String>| format!("now {}", option.as_deref().unwrap_or("nothing"));
-        match sign {
-            Sign::Change => self
-                .chosen()
-                .into_iter()
-                .map(|(key, option)| Candidate::new(format!("{key}="), about(option)))
-                .collect(),
-            Sign::Delete => self.chosen().into_iter().map(|(key, option)| Candidate::new(key, about(option))).collect(),
-            Sign::Add if self.may_add() => self.more_groups(word),
-            Sign::Add | Sign::Force => Vec::new(),
+    fn groups(&self, action: Action, word: &str) -> Vec<Candidate> {
+        let chosen = |end: &str| {
+            let about = |option: Option<String>| format!("now {}", option.as_deref().unwrap_or("nothing"));
+            let chosen = self.chosen().into_iter();
+            chosen.map(|(key, option)| Candidate::new(key + end, about(option))).collect()
+        };
+        match action {
+            Action::Change => chosen("="),
+            Action::Delete => chosen(""),
+            Action::Add if self.may_add() => self.more_groups(word),
+            Action::Add | Action::Force => Vec::new(),
         }
     }
 
@@ -192,8 +167,8 @@ impl<'a> Job<'a> {
         found
     }
 
-    fn keys(&self, sign: Sign, word: &str) -> Vec<Candidate> {
-        if sign == Sign::Add {
+    fn keys(&self, action: Action, word: &str) -> Vec<Candidate> {
+        if action == Action::Add {
             return Vec::new();
         }
         let left_out = self.left_out(word);
@@ -209,9 +184,9 @@ impl<'a> Job<'a> {
                 continue;
             }
             let key = key.strip_prefix(&left_out).unwrap_or(&key);
-            match (sign, child.as_map()) {
-                (Sign::Delete, None) => found.push(Candidate::new(key, about)),
-                (Sign::Delete, Some(_)) => {
+            match (action, child.as_map()) {
+                (Action::Delete, None) => found.push(Candidate::new(key, about)),
+                (Action::Delete, Some(_)) => {
                     found.extend([key.to_owned(), format!("{key}.")].map(|word| Candidate::new(word, about)))
                 }
                 (_, Some(_)) => found.push(Candidate::new(format!("{key}."), about)),
@@ -228,8 +203,8 @@ impl<'a> Job<'a> {
         if keys.is_empty() { Some(root.clone()) } else { interpolate::select(root, &keys).ok()? }
     }
 
-    fn values(&self, sign: Sign, key: &str, typed: &str) -> Vec<Candidate> {
-        let options = self.options(sign, key);
+    fn values(&self, action: Action, key: &str, typed: &str) -> Vec<Candidate> {
+        let options = self.options(action, key);
         if options.is_empty() {
             let node = self.node(&format!("{}{key}", self.left_out(key)));
             return node
@@ -245,12 +220,12 @@ impl<'a> Job<'a> {
     }
 
     /// The options of the group `key`, if it is one.
-    fn options(&self, sign: Sign, key: &str) -> Vec<Candidate> {
+    fn options(&self, action: Action, key: &str) -> Vec<Candidate> {
         let group = key.split('@').next().unwrap_or(key);
-        let is_allowed = self.is_own(group) || (sign == Sign::Add && self.may_add());
+        let is_allowed = self.is_own(group) || (action == Action::Add && self.may_add());
         let Some(search) = self.search().filter(|_| is_allowed) else { return Vec::new() };
         let mut options = search.options(group);
-        if sign == Sign::Delete {
+        if action == Action::Delete {
             // Only the option that is chosen can be taken away.
             let chosen = self.chosen();
             options.retain(|name| chosen.get(key) == Some(&Some(name.clone())));

@@ -109,7 +109,8 @@ impl Override {
     }
 }
 
-fn action(text: &str) -> (Action, &str) {
+/// What the sign before a key says, and what follows it.
+pub(crate) fn action(text: &str) -> (Action, &str) {
     if let Some(rest) = text.strip_prefix("++") {
         (Action::Force, rest)
     } else if let Some(rest) = text.strip_prefix('+') {
