@@ -152,3 +152,18 @@ fn a_search_path_below_the_primary_config_comes_too_late() {
     };
     assert_eq!((status, out.as_str()), (Some(0), "net:\n  width: 3\n"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn output_that_goes_nowhere_is_an_error() {
+    let program = assert_cmd::cargo::cargo_bin!("compose").display().to_string();
+    let folder = TempDir::new().unwrap();
+    for (args, expected) in [("", 2), ("--cfg", 2), ("--help", 2), ("--info defaults", 2), ("-o a.yaml", 0)] {
+        let mut shell = std::process::Command::new("sh");
+        shell.current_dir(folder.path()).args(["-c", &format!("'{program}' {args} >&-")]);
+        let output = shell.output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{args}: {error}");
+        assert_eq!(error.contains("standard output is closed"), expected == 2, "{args}: {error}");
+    }
+}

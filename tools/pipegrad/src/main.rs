@@ -4,6 +4,7 @@
 mod completion;
 mod words;
 
+use records::{Error, Output};
 use std::{
     env,
     ffi::OsStr,
@@ -55,6 +56,7 @@ fn locate(tool: &str) -> PathBuf {
 #[cfg(unix)]
 fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> ExitCode {
     use std::os::unix::process::CommandExt;
+    records::hand_on_stdout();
     let error = Command::new(program).args(args).exec();
     complain(&format!("{}: {error}", program.display()))
 }
@@ -81,9 +83,13 @@ fn usage() -> ExitCode {
 }
 
 fn say(text: &str) -> ExitCode {
-    // A reader that went away needs no help.
-    let _ = io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    let said = Output::create(None).and_then(|mut output| output.write_all(text.as_bytes()));
+    match said {
+        // A reader that went away needs no help.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => complain(&error.to_string()),
+        Ok(()) => ExitCode::SUCCESS,
+    }
 }
 
 fn complain(problem: &str) -> ExitCode {

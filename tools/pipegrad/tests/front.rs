@@ -23,3 +23,18 @@ fn an_unknown_tool_is_one_line_and_status_2() {
         "{error}"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_closed_standard_output_is_an_error_and_the_null_device_none() {
+    let program = assert_cmd::cargo::cargo_bin!("pipegrad").display().to_string();
+    let run = |redirection: &str| {
+        let script = format!("'{program}' --help {redirection}");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(run(">&-"), (Some(2), "pipegrad: stdout: standard output is closed\n".into()));
+    for good in [">/dev/null", "1<>/dev/null", "<&- >/dev/null"] {
+        assert_eq!(run(good), (Some(0), String::new()), "{good}");
+    }
+}

@@ -53,6 +53,15 @@ def test_the_example_of_help_runs(tool, job):
 
 
 @pytest.mark.parametrize("tool", TOOLS)
+def test_a_closed_standard_output_is_an_error(tool, tmp_path):
+    for command in (tool, f"pipegrad {tool}"):
+        if command == "export":  # a builtin of the shell
+            continue
+        done = subprocess.run(["bash", "-c", f"{command} --help >&-"], env=ENV, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (2, f"{tool}: stdout: standard output is closed\n")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
 def test_every_flag_and_setting_is_on_the_page(tool, tmp_path):
     page = (ROOT / "docs" / f"{tool}.md").read_text() + (ROOT / "docs" / "README.md").read_text()
     options = shell(f"pipegrad {tool} --help", tmp_path).split("\nOptions:\n")[1].split("\n\n")[0]

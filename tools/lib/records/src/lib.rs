@@ -24,6 +24,7 @@ mod npy;
 mod output;
 mod reader;
 mod schema;
+mod stdout;
 mod writer;
 
 pub use batch::Batch;
@@ -33,6 +34,7 @@ pub use input::Input;
 pub use output::{Output, replace_file, write_file};
 pub use reader::{ReadOptions, Reader};
 pub use schema::{Field, Schema};
+pub use stdout::hand_on_stdout;
 pub use writer::Writer;
 
 /// How rows are written as bytes.

@@ -1,6 +1,6 @@
 //! Where rows go. A file appears under its name whole or not at all.
 
-use crate::{Error, Result, input::widen_pipe};
+use crate::{Error, Result, input::widen_pipe, stdout};
 use std::{
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
@@ -28,7 +28,7 @@ impl Output {
     /// When the folder does not exist or cannot be written.
     pub fn create(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
-            let file = stdout().map_err(|e| Error::io("stdout", e))?;
+            let file = stdout::open().map_err(|e| Error::io("stdout", e))?;
             widen_pipe(&file);
             let start = rewritable_from(&file);
             return Ok(Self { name: "stdout".into(), target: Target::Direct { file, start } });
@@ -157,19 +157,6 @@ fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Standard output without std's line buffering, which would search every block for newlines.
-#[cfg(unix)]
-fn stdout() -> io::Result<File> {
-    use std::os::fd::AsFd;
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
-}
-
-#[cfg(windows)]
-fn stdout() -> io::Result<File> {
-    use std::os::windows::io::AsHandle;
-    Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
 }
 
 /// Where writing begins, if `file` is a regular file that is not in append mode (`> x.npy`, not `>> x.npy`).

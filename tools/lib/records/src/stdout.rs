@@ -1,0 +1,51 @@
+//! Standard output without std's line buffering, which would search every block for newlines; and whether there is one.
+
+use std::{fs::File, io};
+
+/// # Errors
+/// When standard output was closed as the program began, or cannot be shared.
+#[cfg(unix)]
+pub(crate) fn open() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    if closed::at_start() {
+        return Err(io::Error::other("standard output is closed"));
+    }
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+#[cfg(windows)]
+pub(crate) fn open() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
+}
+
+/// Before another program takes the place of this one: closes standard output to it, if it was closed to this one.
+pub fn hand_on_stdout() {
+    #[cfg(unix)]
+    if closed::at_start() {
+        // Without the flag the other program would write to the null device, and call it done.
+        let _ = rustix::io::fcntl_setfd(rustix::stdio::stdout(), rustix::io::FdFlags::CLOEXEC);
+    }
+}
+
+#[cfg(unix)]
+mod closed {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static AT_START: AtomicBool = AtomicBool::new(false);
+
+    pub fn at_start() -> bool {
+        AT_START.load(Ordering::Relaxed)
+    }
+
+    // In front of `main`, std opens the null device in place of what is closed. Afterwards the two cannot be told
+    // apart: Python's `subprocess.DEVNULL` is opened in the same mode. The look is one system call, which needs nothing
+    // of std.
+    ctor::declarative::ctor! {
+        #[ctor(unsafe)]
+        fn look() {
+            let flags = rustix::io::fcntl_getfd(rustix::stdio::stdout());
+            AT_START.store(flags == Err(rustix::io::Errno::BADF), Ordering::Relaxed);
+        }
+    }
+}
