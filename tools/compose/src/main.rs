@@ -100,7 +100,7 @@ fn text(args: &Args, common: &Common, path: Option<&Path>) -> anyhow::Result<Str
         let _ = writeln!(std::io::stderr(), "compose: {warning}");
     }
     if let Some(key) = &args.package {
-        document = document.package(key)?;
+        document = document.package(key).context("--package")?;
     }
     let is_json = path.and_then(Path::extension).is_some_and(|extension| extension == "json");
     Ok(match args.format {
@@ -113,7 +113,9 @@ fn text(args: &Args, common: &Common, path: Option<&Path>) -> anyhow::Result<Str
 /// With it, a part of a document is a config file that goes back to its place.
 fn header(args: &Args, part: &config::Document) -> String {
     match &args.package {
-        Some(key) if part.get("").is_some_and(|node| node.as_map().is_some()) => format!("# @package {key}\n"),
+        Some(key) if !key.is_empty() && part.get("").is_some_and(|node| node.as_map().is_some()) => {
+            format!("# @package {key}\n")
+        }
         _ => String::new(),
     }
 }

@@ -1,16 +1,18 @@
 //! Applying overrides of values to a composed tree, in which only known keys may change.
 
 use crate::{
-    error::{Error, Result, did_you_mean, list},
+    error::{Error, Result, did_you_mean, list, nearest},
     interpolate,
     merge::merge,
     node::{Map, Node, Value, split_key},
     overrides::{Action, Override},
 };
 
+/// Applies an override, of a tool that reads the groups `own`, or of the whole job.
+///
 /// # Errors
 /// An unknown key, a key to add that is there already, one to delete that is not.
-pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<()> {
+pub(crate) fn apply(root: &mut Node, one: &Override, own: Option<&[&str]>) -> Result<()> {
     if let Some(package) = &one.package {
         let message = format!("{}@{package} looks like a group, but there is no group {0}", one.key);
         return Err(Error::at(&one.origin(), message));
@@ -21,13 +23,13 @@ pub(crate) fn apply(root: &mut Node, one: &Override) -> Result<()> {
     }
     match one.action {
         Action::Delete => delete(root, one),
-        Action::Change => set(root, one, Add::Refused),
-        Action::Force => set(root, one, Add::Allowed),
+        Action::Change => set(root, one, Add::Refused, own),
+        Action::Force => set(root, one, Add::Allowed, own),
         Action::Add => {
             let new = node(one)?;
             let free = selected(root, &one.key)?.is_none_or(|old| old.value == Value::Null);
             if free || new.is_container() {
-                return set(root, one, Add::Allowed);
+                return set(root, one, Add::Allowed, own);
             }
             let message = format!("{} is there already; change it without +, or write ++ for either", one.key);
             Err(Error::at(&one.origin(), message))
@@ -52,7 +54,7 @@ fn selected(root: &Node, path: &str) -> Result<Option<Node>> {
     interpolate::select(root, &keys)
 }
 
-fn set(root: &mut Node, one: &Override, add: Add) -> Result<()> {
+fn set(root: &mut Node, one: &Override, add: Add, own: Option<&[&str]>) -> Result<()> {
     let new = node(one)?;
     new.check_depth(split_key(&one.key).len())?;
     let keys = split_key(&one.key);
@@ -64,7 +66,7 @@ fn set(root: &mut Node, one: &Override, add: Add) -> Result<()> {
     }
     let known = at.child(last).is_some();
     if !known && (add == Add::Refused || matches!(at.value, Value::Seq(_))) {
-        return Err(unknown_in(one, at, last, &known_paths));
+        return Err(unknown_in(one, at, last, &known_paths, own));
     }
     match at.child_mut(last) {
         Some(old) if old.is_container() && new.is_container() => {
@@ -125,23 +127,28 @@ fn unknown(one: &Override, keys: &[&str], known_paths: &[String]) -> Error {
     Error::at(&one.origin(), format!("{path}: no such mapping{}", elsewhere(last, known_paths)))
 }
 
-fn unknown_in(one: &Override, parent: &Node, key: &str, known_paths: &[String]) -> Error {
+fn unknown_in(one: &Override, parent: &Node, key: &str, known_paths: &[String], own: Option<&[&str]>) -> Error {
     let message = match &parent.value {
         Value::Seq(items) => format!("{}: the list has {} elements", one.key, items.len()),
         Value::Map(map) => {
             let known = || map.keys().map(String::as_str);
-            let hint = match did_you_mean(key, known()) {
-                near if !near.is_empty() => near,
-                _ => match elsewhere(key, known_paths) {
-                    other if !other.is_empty() => other,
-                    _ => format!("; known: {}", list(known())),
-                },
-            };
-            format!("{}: unknown key{hint} (to add it: +{})", one.key, one.text)
+            let hints = [did_you_mean(key, known()), slip_of_a_group(one, own), elsewhere(key, known_paths)];
+            let hint = hints.into_iter().find(|hint| !hint.is_empty());
+            let hint = hint.unwrap_or_else(|| format!("; known: {}", list(known())));
+            // A tool knows its settings, and takes no others.
+            let add = if own.is_none() { format!(" (to add it: +{})", one.text) } else { String::new() };
+            format!("{}: unknown key{hint}{add}", one.key)
         }
         _ => format!("{}: unknown key", one.key),
     };
     Error::at(&one.origin(), message)
+}
+
+/// A hint at the group that the bare key of a tool's setting may be a slip of.
+fn slip_of_a_group(one: &Override, own: Option<&[&str]>) -> String {
+    let bare = one.text.split_once('=').filter(|(key, _)| !key.contains('.'));
+    let near = bare.and_then(|(key, option)| Some((nearest(key, own?.iter().copied())?, option)));
+    near.map_or_else(String::new, |(group, option)| format!("; did you mean {group}={option}?"))
 }
 
 /// A hint at the paths that end in `key`.

@@ -83,13 +83,13 @@ impl<'a> Job<'a> {
         };
         let mut job = Self { own, plan: None, search: None, root: None, texts: HashMap::new() };
         if let Some(file) = &sources.file {
-            job.root = as_far_as_it_works(&overrides, |overrides| compose::from_file(file, overrides));
+            job.root = as_far_as_it_works(&overrides, |overrides| compose::from_file(file, overrides, own));
             job.texts.extend(search::read_file(file).ok().flatten().map(|source| (source.name, source.text)));
             return job;
         }
         let composed = as_far_as_it_works(&overrides, |overrides| {
             let plan = Plan::new(sources, overrides, own)?;
-            let root = plan.build()?.root;
+            let root = plan.build(own)?.root;
             Ok((plan, root))
         });
         if let Some((plan, root)) = composed {

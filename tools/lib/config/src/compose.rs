@@ -6,7 +6,7 @@ use crate::{
     document::Document,
     error::{Error, Origin, Result, did_you_mean, list},
     explain::Explanation,
-    interpolate,
+    hydra, interpolate,
     merge::merge_config,
     node::{Map, Node, Value, split_key},
     overrides::{self, Action, Override},
@@ -20,8 +20,6 @@ use std::path::{Path, PathBuf};
 const PRIMARY: &str = "entropy";
 /// The option that a group has when no defaults list names one.
 const DEFAULT_OPTION: &str = "default";
-/// Hydra's own settings, which a job's config may hold and no tool reads.
-const HYDRA: &str = "hydra";
 
 /// Where settings come from.
 #[derive(Debug, Clone, Default)]
@@ -76,7 +74,7 @@ pub fn explain(sources: &Sources, overrides: &[String]) -> Result<Explanation> {
 /// One line that names the file and line, or the override, at fault.
 pub fn compose_for(own: &[&str], sources: &Sources, overrides: &[String]) -> Result<Document> {
     let overrides = parse(overrides)?.into_iter().map(|one| within(own, one)).collect::<Result<Vec<_>>>()?;
-    let Document { root, warnings } = tree(sources, &overrides, Some(own))?;
+    let Document { root, warnings, taken_away } = tree(sources, &overrides, Some(own))?;
     let resolved = match interpolate::resolve(&root, Some(own)) {
         Ok(resolved) => resolved,
         // A reference to another group, perhaps: try with all of them, but report what failed first
@@ -86,18 +84,19 @@ pub fn compose_for(own: &[&str], sources: &Sources, overrides: &[String]) -> Res
             .map_err(|_| error)?,
         Err(error) => return Err(error),
     };
-    Ok(Document { root: resolved.node, warnings: [warnings, resolved.warnings].concat() })
+    Ok(Document { root: resolved.node, warnings: [warnings, resolved.warnings].concat(), taken_away })
 }
 
 fn parse(texts: &[String]) -> Result<Vec<Override>> {
-    texts.iter().map(|text| Override::parse(text)).collect()
+    let parsed = texts.iter().map(|text| Override::parse(text));
+    parsed.map(|one| one.and_then(|one| hydra::refuse(&one).map(|()| one))).collect()
 }
 
 /// Puts the key of an override into the tool's only group, or checks that it is in one of them.
 pub(crate) fn within(own: &[&str], mut one: Override) -> Result<Override> {
     let first = one.key.split(['.', '/']).next().unwrap_or("");
     match own {
-        _ if own.contains(&first) => {}
+        _ if own.contains(&first) || searchpath::is_override(&one) => {}
         [only] => one.key = format!("{only}.{}", one.key),
         // `+experiment=x` adds a group whose configs may set anything.
         _ if one.action == Action::Add && !one.key.contains('.') => {}
@@ -116,9 +115,16 @@ pub(crate) fn within(own: &[&str], mut one: Override) -> Result<Override> {
 /// The tree with overrides, before interpolation.
 fn tree(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Document> {
     match &sources.file {
-        Some(file) => Ok(Document { root: from_file(file, overrides)?, warnings: Vec::new() }),
-        None => Plan::new(sources, overrides, own)?.build(),
+        Some(file) => {
+            let root = from_file(file, overrides, own)?;
+            Ok(Document { root, warnings: Vec::new(), taken_away: taken_away(overrides) })
+        }
+        None => Plan::new(sources, overrides, own)?.build(own),
     }
+}
+
+fn taken_away(overrides: &[Override]) -> Vec<Override> {
+    overrides.iter().filter(|one| one.action == Action::Delete).cloned().collect()
 }
 
 /// Which configs make up a document, and what is changed in it.
@@ -148,16 +154,16 @@ impl Plan {
         Ok(Self { repository, choices, defaults, primary, warnings })
     }
 
-    /// Merges the configs and applies the overrides.
-    pub fn build(&self) -> Result<Document> {
+    /// Merges the configs and applies the overrides; `own` are the groups that the plan is for.
+    pub fn build(&self, own: Option<&[&str]>) -> Result<Document> {
         let mut root = self.merged()?;
         if let Value::Map(map) = &mut root.value {
-            map.shift_remove(HYDRA);
+            map.shift_remove(hydra::KEY);
         }
         for one in &self.choices.values {
-            apply::apply(&mut root, one)?;
+            apply::apply(&mut root, one, own)?;
         }
-        Ok(Document { root, warnings: self.warnings.clone() })
+        Ok(Document { root, warnings: self.warnings.clone(), taken_away: taken_away(&self.choices.values) })
     }
 
     /// The chosen configs, each merged at its package.
@@ -215,14 +221,14 @@ fn embedded(body: Node, package: &str) -> Node {
 }
 
 /// A resolved document, with overrides of its values.
-pub(crate) fn from_file(path: &Path, overrides: &[Override]) -> Result<Node> {
+pub(crate) fn from_file(path: &Path, overrides: &[Override], own: Option<&[&str]>) -> Result<Node> {
     let Some(source) = search::read_file(path)? else {
         return Err(Error::new(format!("{}: no such file", path.display())));
     };
     let Document { mut root, .. } = Document::from_yaml(&source.name, &source.text)?;
     for one in overrides {
         refuse_choice(&root, one, path)?;
-        apply::apply(&mut root, one)?;
+        apply::apply(&mut root, one, own)?;
     }
     Ok(root)
 }

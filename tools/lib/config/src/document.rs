@@ -2,9 +2,10 @@
 
 use crate::{
     emit,
-    error::{Error, Result, did_you_mean, list},
+    error::{Error, Result, list, nearest},
     interpolate,
     node::{Node, Value, split_key},
+    overrides::Override,
     settings, yaml,
 };
 use serde::de::DeserializeOwned;
@@ -14,6 +15,8 @@ use serde::de::DeserializeOwned;
 pub struct Document {
     pub(crate) root: Node,
     pub(crate) warnings: Vec<String>,
+    /// The overrides that took keys away.
+    pub(crate) taken_away: Vec<Override>,
 }
 
 impl Document {
@@ -24,7 +27,7 @@ impl Document {
     pub fn from_yaml(name: &str, text: &str) -> Result<Self> {
         let root = yaml::parse(&name.into(), text)?;
         match root.value {
-            Value::Map(_) => Ok(Self { root, warnings: Vec::new() }),
+            Value::Map(_) => Ok(Self { root, warnings: Vec::new(), taken_away: Vec::new() }),
             _ => Err(Error::at(&root.origin, format!("a document is a mapping, not {}", root.describe()))),
         }
     }
@@ -35,7 +38,8 @@ impl Document {
     /// Names the first that leads nowhere, in circles, or too far.
     pub fn resolved(&self) -> Result<Self> {
         let resolved = interpolate::resolve(&self.root, None)?;
-        Ok(Self { root: resolved.node, warnings: [self.warnings.clone(), resolved.warnings].concat() })
+        let warnings = [self.warnings.clone(), resolved.warnings].concat();
+        Ok(Self { root: resolved.node, warnings, taken_away: self.taken_away.clone() })
     }
 
     /// The document with a text, which may hold interpolations, at the top-level `key`.
@@ -56,7 +60,7 @@ impl Document {
     /// missing key.
     pub fn section<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let node = self.get(path).ok_or_else(|| self.no_section(path))?;
-        settings::from_node(node, path)
+        settings::from_node(node, path, &self.taken_away)
     }
 
     /// The node at a dotted `path`; the empty path is the whole document.
@@ -74,7 +78,7 @@ impl Document {
             let keys: Vec<String> = split_key(path).into_iter().map(str::to_owned).collect();
             root = interpolate::select(&self.root, &keys)?.unwrap_or(root);
         }
-        Ok(Self { root, warnings: self.warnings.clone() })
+        Ok(Self { root, warnings: self.warnings.clone(), taken_away: Vec::new() })
     }
 
     /// The document without the group or key at its top level, if it has it.
@@ -114,8 +118,18 @@ impl Document {
     }
 
     fn no_section(&self, path: &str) -> Error {
-        let known: Vec<&str> = self.root.as_map().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-        let near = did_you_mean(path, known.iter().copied());
-        Error::at(&self.root.origin, format!("no section {path}{near}; there are {}", list(known)))
+        let keys = split_key(path);
+        let (mut parent, mut depth) = (&self.root, 0);
+        while let Some(child) = keys.get(depth).and_then(|key| parent.child(key)) {
+            (parent, depth) = (child, depth + 1);
+        }
+        let known: Vec<&str> = parent.as_map().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let within = |key: &str| [&keys[..depth], &[key]].concat().join(".");
+        let hint = match keys.get(depth).and_then(|key| nearest(key, known.iter().copied())) {
+            Some(near) => format!("did you mean {}?", within(near)),
+            None if depth == 0 => format!("there are {}", list(known)),
+            None => format!("{} has {}", keys[..depth].join("."), list(known)),
+        };
+        Error::new(format!("no section {path}; {hint}"))
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a 
 }
 
 /// The known name that `wrong` is most likely a slip of.
-fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A third of the letters may be wrong: "learning_rte" is a slip, "lr" is another word.
     let limit = (wrong.chars().count() / 3).max(1);
     known

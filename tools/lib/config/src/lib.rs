@@ -34,6 +34,7 @@ mod emit;
 mod error;
 mod explain;
 mod header;
+mod hydra;
 mod interpolate;
 mod merge;
 mod node;

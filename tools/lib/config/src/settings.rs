@@ -2,7 +2,8 @@
 
 use crate::{
     error::{Error, Origin, Result, did_you_mean, list},
-    node::{Node, Value},
+    node::{Map, Node, Value},
+    overrides::Override,
 };
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Expected, Unexpected, Visitor};
 use std::fmt;
@@ -10,9 +11,18 @@ use std::fmt;
 /// Largest float whose neighbours are a whole number away at most.
 const MAX_WHOLE_FLOAT: f64 = (1u64 << 53) as f64;
 
-/// The settings at `node`, which stands at `path`.
-pub(crate) fn from_node<T: DeserializeOwned>(node: &Node, path: &str) -> Result<T> {
-    T::deserialize(Reader { node }).map_err(|failure| failure.within(node).into_error(path, node))
+/// Keys whose value says what the other keys of their mapping are for. An enum whose variants have fields is read
+/// from such a mapping (unlike serde's own `tag`, that keeps the place of each value), or from `variant: {fields}`.
+const SELECTORS: [&str; 2] = ["name", "kind"];
+
+/// The settings at `node`, which stands at `path`. Of the keys that are not there, `taken_away` may be why.
+pub(crate) fn from_node<T: DeserializeOwned>(node: &Node, path: &str, taken_away: &[Override]) -> Result<T> {
+    T::deserialize(Reader { node }).map_err(|failure| failure.within(node).into_error(path, node, taken_away))
+}
+
+/// The key of `node` that says what the others are for, and its value.
+fn selector(node: &Node) -> Option<(&'static str, &Node)> {
+    SELECTORS.iter().find_map(|key| Some((*key, node.child(key)?)))
 }
 
 /// What went wrong while reading, and where once a level that knows has been passed.
@@ -57,9 +67,12 @@ impl Failure {
         self
     }
 
-    fn into_error(self, base: &str, node: &Node) -> Error {
+    fn into_error(self, base: &str, node: &Node, taken_away: &[Override]) -> Error {
         let keys = std::iter::once(base).filter(|base| !base.is_empty());
         let path: Vec<_> = keys.chain(self.path.iter().rev().map(String::as_str)).collect();
+        if let Some(error) = self.caused_by_override(&path.join("."), node, taken_away) {
+            return error;
+        }
         let join = |last: &str| path.iter().copied().chain([last]).collect::<Vec<_>>().join(".");
         let message = match &self.kind {
             Kind::UnknownField { field, known } => unknown(&join(field), field, known),
@@ -68,6 +81,29 @@ impl Failure {
             Kind::Other(message) => format!("{}: {message}", path.join(".")),
         };
         Error::at(self.origin.as_ref().unwrap_or(&node.origin), message)
+    }
+
+    /// The error of the override that took a key away, or that said what all keys are for and changed none of them;
+    /// the place where the keys stand, below `path`, is not at fault.
+    fn caused_by_override(&self, path: &str, node: &Node, taken_away: &[Override]) -> Option<Error> {
+        let parent = self.path.iter().rev().try_fold(node, |node, key| node.child(key))?;
+        match &self.kind {
+            Kind::MissingField(field) => {
+                let missing = [path, field].join(".");
+                if let Some(one) = taken_away.iter().find(|one| one.key == missing) {
+                    return Some(Error::at(&one.origin(), format!("{missing}: is needed; change it, or leave it")));
+                }
+            }
+            Kind::UnknownField { field, .. } => {
+                parent.child(field).filter(|node| matches!(node.origin, Origin::File { .. }))?;
+            }
+            Kind::Other(_) => return None,
+        }
+        let (key, selected) = selector(parent).filter(|(_, node)| matches!(node.origin, Origin::Override(_)))?;
+        let (option, group) = (selected.as_str()?, path.replace('.', "/"));
+        let message =
+            format!("{path}.{key}: the other settings are not {option}'s; to choose it, write {group}={option}");
+        Some(Error::at(&selected.origin, message))
     }
 }
 
@@ -103,6 +139,10 @@ impl de::Error for Failure {
         Self::invalid_type(found, expected)
     }
 
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {}, found one of length {length}", plain(expected)))
+    }
+
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
         let near = did_you_mean(variant, known.iter().copied());
         Self::custom(format_args!("{variant:?} is not one of {}{near}", list(known.iter().copied())))
@@ -128,6 +168,7 @@ fn plain(expected: &dyn Expected) -> String {
         "path string" => "a path".into(),
         text if text.starts_with("a nonzero u") => "a positive integer".into(),
         text if text.starts_with("struct ") => "a mapping".into(),
+        text if text.starts_with("an array of") => text.replace("an array of", "a list of"),
         "a sequence" => "a list".into(),
         _ => text,
     }
@@ -143,6 +184,7 @@ fn found_text(found: &Unexpected<'_>) -> String {
         Unexpected::Unit | Unexpected::Option => "null".into(),
         Unexpected::Seq => "a list".into(),
         Unexpected::Map => "a mapping".into(),
+        Unexpected::UnitVariant => "a name alone".into(),
         other => other.to_string(),
     }
 }
@@ -165,7 +207,7 @@ impl<'de> Reader<'de> {
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Str(text) => visitor.visit_borrowed_str(text),
             Value::Seq(items) => visitor.visit_seq(Items { items: items.iter().enumerate() }),
-            Value::Map(map) => visitor.visit_map(Entries { entries: map.iter(), value: None }),
+            Value::Map(map) => visitor.visit_map(Entries::of(map)),
         };
         result.map_err(|failure| failure.within(node))
     }
@@ -181,14 +223,15 @@ impl<'de> Reader<'de> {
     }
 }
 
-/// Visitors of 64-bit integers do not take 128-bit ones.
+/// Visitors of 64-bit integers take no larger ones.
 fn visit_int<'de, V: Visitor<'de>>(value: i128, visitor: V) -> std::result::Result<V::Value, Failure> {
     if let Ok(value) = u64::try_from(value) {
         visitor.visit_u64(value)
     } else if let Ok(value) = i64::try_from(value) {
         visitor.visit_i64(value)
     } else {
-        visitor.visit_i128(value)
+        let found = format!("{value}, which has more than 64 bits");
+        Err(de::Error::invalid_type(Unexpected::Other(&found), &visitor))
     }
 }
 
@@ -210,6 +253,22 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
     whole! {
         deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
         deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Failure> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Failure> {
+        match self.node.value {
+            Value::Int(value) => visitor.visit_f64(value as f64),
+            _ => self.visit(visitor),
+        }
+    }
+
+    /// What is ignored need not even have a value.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Failure> {
+        visitor.visit_unit()
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, Failure> {
@@ -237,17 +296,63 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
         let result = match &node.value {
             Value::Str(_) if node.is_missing() => return self.visit(visitor),
             Value::Str(text) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(text)),
-            Value::Map(map) => {
-                visitor.visit_enum(de::value::MapAccessDeserializer::new(Entries { entries: map.iter(), value: None }))
-            }
+            Value::Map(entries) => match selector(node) {
+                Some((key, node)) => visitor.visit_enum(Variant { key, node, entries }),
+                None if entries.len() == 1 => {
+                    visitor.visit_enum(de::value::MapAccessDeserializer::new(Entries::of(entries)))
+                }
+                None => Err(de::Error::missing_field(SELECTORS[0])),
+            },
             _ => Err(de::Error::custom(format_args!("expected a name, found {}", node.describe()))),
         };
         result.map_err(|failure: Failure| failure.within(node))
     }
 
     serde::forward_to_deserialize_any! {
-        bool f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        identifier ignored_any
+        bool char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
+    }
+}
+
+/// A mapping as a variant with fields.
+struct Variant<'de> {
+    /// The selector, and the name of the variant.
+    key: &'static str,
+    node: &'de Node,
+    entries: &'de Map,
+}
+
+impl<'de> de::EnumAccess<'de> for Variant<'de> {
+    type Error = Failure;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> std::result::Result<(V::Value, Self), Failure> {
+        let variant = seed.deserialize(Reader { node: self.node });
+        let variant = variant.map_err(|failure: Failure| failure.within(self.node).under(self.key))?;
+        Ok((variant, self))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Variant<'de> {
+    type Error = Failure;
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> std::result::Result<V::Value, Failure> {
+        visitor.visit_map(Entries { but: Some(self.key), ..Entries::of(self.entries) })
+    }
+
+    fn unit_variant(self) -> std::result::Result<(), Failure> {
+        Err(de::Error::custom("expected a name, found a mapping"))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _seed: T) -> std::result::Result<T::Value, Failure> {
+        Err(de::Error::custom("expected another form than a mapping"))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, _visitor: V) -> std::result::Result<V::Value, Failure> {
+        Err(de::Error::custom("expected another form than a mapping"))
     }
 }
 
@@ -274,13 +379,21 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
 struct Entries<'de> {
     entries: indexmap::map::Iter<'de, String, Node>,
     value: Option<(&'de str, &'de Node)>,
+    /// A key that is left out.
+    but: Option<&'static str>,
+}
+
+impl<'de> Entries<'de> {
+    fn of(map: &'de Map) -> Self {
+        Self { entries: map.iter(), value: None, but: None }
+    }
 }
 
 impl<'de> de::MapAccess<'de> for Entries<'de> {
     type Error = Failure;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> std::result::Result<Option<K::Value>, Failure> {
-        let Some((key, node)) = self.entries.next() else { return Ok(None) };
+        let Some((key, node)) = self.entries.by_ref().find(|(key, _)| self.but != Some(key)) else { return Ok(None) };
         self.value = Some((key, node));
         let key = de::value::BorrowedStrDeserializer::<Failure>::new(key);
         seed.deserialize(key).map(Some).map_err(|mut failure| {
@@ -321,7 +434,7 @@ mod tests {
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
-    #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+    #[serde(rename_all = "lowercase", deny_unknown_fields)]
     enum Data {
         Line { slope: f64 },
     }
@@ -329,7 +442,7 @@ mod tests {
     const GOOD: &str = "learning_rate: 1\nbatch_size: 1e3\nsplit: [0.8, 0.1, 0.1]\nactivation: relu\nrun_dir: null\n";
 
     fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
-        from_node(&crate::yaml::parse(&Arc::from("a.yaml"), text).expect("valid YAML"), "trainer")
+        from_node(&crate::yaml::parse(&Arc::from("a.yaml"), text).expect("valid YAML"), "trainer", &[])
     }
 
     fn error(text: &str) -> String {
@@ -382,5 +495,41 @@ mod tests {
         assert!(error("3").contains("expected a mapping, found 3"));
         let data = read::<Data>("kind: line\nslope: 2\nslop: 3\n").expect_err("unknown").to_string();
         assert_eq!(data, "a.yaml:3: trainer.slop: unknown key; did you mean slope?");
+        assert_eq!(
+            error(&GOOD.replace(", 0.1]", "]")),
+            "a.yaml:3: trainer.split: expected a list of length 3, found one of length 2"
+        );
+    }
+
+    #[test]
+    fn a_variant_is_read_as_carefully_as_a_struct() {
+        let error = |text: &str| read::<Data>(text).expect_err("must be refused").to_string();
+        assert_eq!(error("kind: line\nslope: x\n"), "a.yaml:2: trainer.slope: expected a number, found \"x\"");
+        assert_eq!(
+            error("slope: 2\nkind: lime\n"),
+            "a.yaml:2: trainer.kind: \"lime\" is not one of line; did you mean line?"
+        );
+        assert_eq!(error("kind: line\n"), "a.yaml:1: trainer.slope: missing; give it as trainer.slope=...");
+        assert_eq!(error("slope: 2\nx: 1\n"), "a.yaml:1: trainer.name: missing; give it as trainer.name=...");
+        assert_eq!(read::<Data>("line: {slope: 2}\n").expect("valid"), Data::Line { slope: 2.0 });
+        assert_eq!(error("line:\n  slop: 2\n"), "a.yaml:2: trainer.line.slop: unknown key; did you mean slope?");
+        assert_eq!(error("line"), "a.yaml:1: trainer: expected a mapping, found a name alone");
+        assert!(
+            super::tests::error(&GOOD.replace("relu", "{name: relu}"))
+                .contains("activation: expected a name, found a mapping")
+        );
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits_are_floats_or_refused() {
+        let large = "123456789012345678901234567890";
+        assert_eq!(read::<f64>(large).expect("a number"), 123456789012345678901234567890.0);
+        assert_eq!(
+            error(&GOOD.replace("1e3", large)),
+            format!(
+                "a.yaml:2: trainer.batch_size: expected a non-negative integer, found {large}, which has more than 64 bits"
+            )
+        );
+        assert!(read::<BTreeMap<String, de::IgnoredAny>>(&format!("a: {large}\nb: ???\n")).is_ok());
     }
 }

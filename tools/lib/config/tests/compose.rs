@@ -162,6 +162,16 @@ fn typed_errors_name_the_file_or_the_override() {
         "override \"rows=abc\": data.rows: expected a non-negative integer, found \"abc\""
     );
     assert_eq!(section(&["+rowz=1"]), "override \"+rowz=1\": data.rowz: unknown key; did you mean rows?");
+    assert_eq!(section(&["~rows"]), "override \"~rows\": data.rows: is needed; change it, or leave it");
+    assert_eq!(
+        section(&["~rows", "~seed", "+rows=x"]),
+        "override \"+rows=x\": data.rows: expected a non-negative integer, found \"x\""
+    );
+    let other = "data.kind: the other settings are not edge's; to choose it, write data=edge";
+    let message = section(&["kind=edge", "++data={low: 1}"]);
+    assert!(message.starts_with("override \"++data={low: 1}\": data.low: unknown key"), "{message}");
+    write(folder.path(), "data/line.yaml", "kind: line\nrows: 10\nseed: 0\nslope: 2\n");
+    assert_eq!(section(&["kind=edge"]), format!("override \"kind=edge\": {other}"));
     assert_eq!(section(&["rows=???"]), "override \"rows=???\": data.rows: has no value yet (???); give one");
     write(folder.path(), "data/line.yaml", "kind: line\nrow: 10\nseed: 0\n");
     assert_eq!(section(&[]), "data/line.yaml:2: data.row: unknown key; did you mean rows?");
@@ -183,7 +193,11 @@ fn mistakes_are_one_line_with_what_to_do() {
             &["data=null"],
             "override \"data=null\": data: a group's option is a name or a list of names (~group chooses none)",
         ),
-        (&["data.rows=1,2"], "override \"data.rows=1,2\": several values are a sweep"),
+        (
+            &["data.rows=1,2"],
+            "override \"data.rows=1,2\": several values are a sweep, of which `sweep` makes jobs; one value is a text",
+        ),
+        (&["data=choice(line,edge)"], "override \"data=choice(line,edge)\": several values are a sweep, of which"),
         (
             &["relu=steep"],
             "override \"relu=steep\": no defaults list chooses an option of relu; write +relu=... to add it",
@@ -192,6 +206,21 @@ fn mistakes_are_one_line_with_what_to_do() {
         (&["+data.rows=1"], "override \"+data.rows=1\": data.rows is there already"),
         (&["data.rows=[1"], "override \"data.rows=[1\": ] is missing at the end"),
         (&["data.rows.x=1"], "override \"data.rows.x=1\": data.rows: no such mapping"),
+        (
+            &["model.name={a}-{b:d}"],
+            "override \"model.name={a}-{b:d}\": : is missing before \"}\"; for a text, write \"model.name='{a}-{b:d}'\"",
+        ),
+        (
+            &["++model.name=a-{b}"],
+            "override \"++model.name=a-{b}\": unexpected \"{\"; for a text, write \"++model.name='a-{b}'\"",
+        ),
+        (
+            &["hydra.run.dir=x"],
+            "override \"hydra.run.dir=x\": hydra.run.dir: Hydra's own settings have no meaning here; a run's folder is \
+             a setting of the job, as trainer.run_dir=...",
+        ),
+        (&["+hydra.job.name=x"], "override \"+hydra.job.name=x\": hydra.job.name: Hydra's own settings have no"),
+        (&["hydra/launcher=x"], "override \"hydra/launcher=x\": hydra/launcher: Hydra's own settings have no"),
         (&["data.rows='a\nb", "x=1"], "override \"data.rows='a\\nb\": quote ' is not closed"),
     ];
     for (overrides, expected) in cases {
@@ -200,8 +229,39 @@ fn mistakes_are_one_line_with_what_to_do() {
         assert!(!message.contains('\n'), "{message}");
     }
     let sources = Sources { config_name: Some("jbo".into()), ..sources(&folder) };
-    let message = compose(&sources, &[]).unwrap_err().to_string();
-    assert!(message.starts_with("no primary config jbo; did you mean job?; known: "), "{message}");
+    let message =
+        compose(&sources, &[]).unwrap_err().to_string().replace(&folder.path().display().to_string(), "FOLDER");
+    let expected = "no primary config jbo; did you mean job?; there is entropy, job (in FOLDER, builtin:)";
+    assert_eq!(message, expected);
+    let message = job(&folder, &[]).unwrap().package("data.rwos").unwrap_err().to_string();
+    assert_eq!(message, "no section data.rwos; did you mean data.rows?");
+    let message = job(&folder, &[]).unwrap().package("width").unwrap_err().to_string();
+    assert_eq!(message, "no section width; there are data, model");
+}
+
+#[test]
+fn a_tool_is_told_what_it_can_do_itself() {
+    let folder = folder(TREE);
+    let cases: &[(&[&str], &[&str], &str)] = &[
+        (&["data"], &["dta=edge"], "data.dta: unknown key; did you mean data=edge?"),
+        (&["data"], &["rwos=1"], "data.rwos: unknown key; did you mean rows?"),
+        (&["data"], &["colour=red"], "data.colour: unknown key; known: kind, rows, seed"),
+        (&["data", "model"], &["data.colour=red"], "data.colour: unknown key; known: kind, rows, seed"),
+        (
+            &["data"],
+            &["hydra.sweep.dir=x"],
+            "hydra.sweep.dir: Hydra's own settings have no meaning here; sweep --run-dir gives each job a folder",
+        ),
+    ];
+    for (own, overrides, expected) in cases {
+        let message = error(&folder, tool(&folder, own, overrides));
+        assert_eq!(message, format!("override \"{}\": {expected}", overrides[0]));
+    }
+    let more = format!("hydra.searchpath=[{}/more]", folder.path().display());
+    write(folder.path(), "more/data/far.yaml", "kind: far\n");
+    for own in [&["data"][..], &["data", "model"]] {
+        assert_eq!(tool(&folder, own, &[&more, "data=far"]).unwrap().section::<String>("data.kind").unwrap(), "far");
+    }
 }
 
 #[test]

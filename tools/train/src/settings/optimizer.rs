@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// The optimizer's numbers, by its name.
 #[derive(Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Named {
     Sgd {
         momentum: f64,

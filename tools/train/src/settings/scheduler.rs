@@ -14,7 +14,7 @@ pub enum Interval {
 
 /// The scheduler's numbers, by its name.
 #[derive(Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SchedulerSettings {
     Constant {
         interval: Interval,

@@ -4,7 +4,7 @@ use super::entry::{Choice, Entry, Target};
 use crate::{
     error::{Error, Origin, Result, list},
     node::{Map, Node, Value as NodeValue},
-    overrides::{Action, Override, Value},
+    overrides::{self, Action, Override, Sweep, Value},
     search::SearchPath,
 };
 use indexmap::IndexMap;
@@ -44,9 +44,14 @@ impl Choices {
     pub fn new(search: &SearchPath, overrides: &[Override]) -> Result<Self> {
         let mut choices = Self::default();
         for one in overrides {
-            if matches!(one.value, Some(Value::Sweep(_))) {
-                let message =
-                    "several values are a sweep, of which `sweep` makes jobs; quote or bracket the one value of a job";
+            if let Some(Value::Sweep(sweep)) = &one.value {
+                let to_mean_one = match sweep {
+                    Sweep::Choice(overrides::Choice { simple: true, .. }) => {
+                        "; one value is a text, 'a,b', or a list, [a,b]"
+                    }
+                    _ => "",
+                };
+                let message = format!("several values are a sweep, of which `sweep` makes jobs{to_mean_one}");
                 return Err(Error::at(&one.origin(), message));
             }
             if matches!(one.value, Some(Value::Dict(_))) || !search.has_group(&one.key) {

@@ -58,7 +58,9 @@ impl<'a> Expansion<'a> {
             let known = self.repository.search.options("");
             let near = did_you_mean(name, known.iter().map(String::as_str));
             let known = list(known.iter().map(String::as_str));
-            return Err(Error::new(format!("no primary config {name}{near}; known: {known}")));
+            let places: Vec<String> = self.repository.search.parts().into_iter().map(|(_, place)| place).collect();
+            let message = format!("no primary config {name}{near}; there is {known} (in {})", places.join(", "));
+            return Err(Error::new(message));
         }
         let tree =
             self.expand(entry, &Parent { entry: &root(&origin), depth: 0, primary: true, interpolated: false })?;

@@ -12,6 +12,8 @@ use std::cell::{Cell, RefCell};
 
 /// How many references and levels may be followed at once; a longer chain is a mistake.
 const MAX_CHAIN: usize = 128;
+/// Places of a circle that an error names.
+const MAX_SHOWN: usize = 8;
 /// Values and bytes of text that resolving may make, so that references that double stop.
 const MAX_WORK: usize = 16 << 20;
 
@@ -217,7 +219,9 @@ impl<'r> Evaluator<'r> {
                 let from = self.start(place, *up, origin)?;
                 match self.locate(&from, &keys, origin)? {
                     None => Err(self.not_found(&Place(from.0.into_iter().chain(keys).collect()), origin)),
-                    Some(Located::Tree(target)) if place.is_within(&target) => Err(circle(place, origin)),
+                    Some(Located::Tree(target)) if place.is_within(&target) => {
+                        Err(circle(&[place.clone(), target], place, origin))
+                    }
                     Some(located) => Ok(located),
                 }
             }
@@ -350,8 +354,8 @@ fn guard<T>(
     origin: &Origin,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    if active.borrow().contains(place) {
-        return Err(circle(place, origin));
+    if let Some(first) = active.borrow().iter().position(|other| other == place) {
+        return Err(circle(&active.borrow()[first..], place, origin));
     }
     active.borrow_mut().push(place.clone());
     let result = work();
@@ -359,6 +363,14 @@ fn guard<T>(
     result
 }
 
-fn circle(place: &Place, origin: &Origin) -> Error {
-    Error::at(origin, format!("{}: an interpolation that leads back to itself", place.path()))
+/// A circle that leads by `way` to `place` again.
+fn circle(way: &[Place], place: &Place, origin: &Origin) -> Error {
+    let way: Vec<String> = way.iter().chain([place]).map(Place::path).collect();
+    let shown = match way.as_slice() {
+        [first @ .., _, last] if way.len() > MAX_SHOWN => {
+            format!("{} -> ... -> {last}", first[..MAX_SHOWN - 2].join(" -> "))
+        }
+        all => all.join(" -> "),
+    };
+    Error::at(origin, format!("{}: an interpolation that leads back to itself: {shown}", place.path()))
 }

@@ -66,7 +66,10 @@ impl Override {
         let fail = |message: String| Error::at(&origin, message);
         let (action, rest) = action(text);
         let (key, value) = match rest.split_once('=') {
-            Some((key, value)) => (key, Some(value::parse(value, shuffler).map_err(fail)?)),
+            Some((key, value)) => {
+                let fail = |message: String| fail(message + &as_text(text, value));
+                (key, Some(value::parse(value, shuffler).map_err(fail)?))
+            }
             None if action == Action::Delete => (rest, None),
             None => return Err(fail("no value; write key=value".into())),
         };
@@ -107,6 +110,19 @@ impl Override {
             None => self.key.clone(),
         }
     }
+}
+
+/// How the override `text` is written for the shell so that its `value`, outside the grammar as it is, is a text.
+/// Nothing where it is meant as something else, or where the shell has a meaning for it within double quotes.
+fn as_text(text: &str, value: &str) -> String {
+    if !value.contains(['{', '}', '='])
+        || value.starts_with(['[', '('])
+        || value.contains(['\'', '"', '\\', '$', '`', '!'])
+    {
+        return String::new();
+    }
+    let before = text.strip_suffix(value).unwrap_or(text);
+    format!("; for a text, write \"{before}'{value}'\"")
 }
 
 /// What the sign before a key says, and what follows it.

@@ -130,7 +130,7 @@ pub(super) fn parse(text: &str, shuffler: &mut Shuffler) -> Result<Value> {
         values.push(parser.element()?);
     }
     match parser.tokens.first() {
-        Some(token) => Err(format!("unexpected {:?}; quote the value, e.g. key='a=b'", token.text.trim())),
+        Some(token) => Err(format!("unexpected {:?}", token.text.trim())),
         None if values.len() == 1 => Ok(values.swap_remove(0)),
         None => Ok(Choice::simple(values)?.into()),
     }
