@@ -75,7 +75,7 @@ bench-completion: $(dev_python) build
 
 .PHONY: bench-mlp-step
 bench-mlp-step: $(bench_python)
-	$(CARGO) build --release -p nets --example step_speed $(LOCKED)
+	$(CARGO) build --release -p nets --example step_speed -p kernels --example fma_peak $(LOCKED)
 	.tools/bench/bin/python scripts/bench/mlp_step/run.py $(BENCH_ARGS)
 
 .PHONY: bench-compose

@@ -1,7 +1,7 @@
 """A training step of a 64 × 64 network with Adam, the fused engine against PyTorch with fused Adam.
 
 Wall time of steps in one process, start-up left out; both on one thread and on two, each with the better
-of its two compared, in turn. Run by `make bench-mlp-step`; the Python is that of the environment that the target makes.
+of its two compared, in turn. The share is that of the best that a core can do on registers alone. Run by `make bench-mlp-step`; the Python is that of the environment that the target makes.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 SHAPES = [(128, 8), (128, 256), (1024, 8), (1024, 256)]
+PEAK = ROOT / "target/release/examples/fma_peak"
 CONTESTANTS = {
     "pipegrad": [ROOT / "target/release/examples/step_speed"],
     "PyTorch": [sys.executable, HERE / "peer_torch.py"],
@@ -32,8 +33,9 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="time of one measurement")
     args = parser.parse_args()
-    print(f"{platform.platform()}, {os.cpu_count()} cores, n = {args.runs}\n")
-    print("| batch × inputs | pipegrad, µs a step, 1 / 2 threads | PyTorch, µs a step, 1 / 2 threads | PyTorch's better / ours | GFLOP/s |")
+    peak = float(subprocess.run([PEAK, "1"], capture_output=True, text=True, check=True).stdout)
+    print(f"{platform.platform()}, {os.cpu_count()} cores of {peak:.0f} GFLOP/s, n = {args.runs}\n")
+    print("| batch × inputs | pipegrad, µs, 1 / 2 threads | PyTorch, µs, 1 / 2 threads | PyTorch's better / ours | share of a core's peak |")
     print("|---|---|---|---|---|")
     for batch, inputs in SHAPES:
         times = {(name, threads): [] for name in CONTESTANTS for threads in (1, 2)}
@@ -47,7 +49,8 @@ def main():
         ratios = [theirs / ours for ours, theirs in zip(best["pipegrad"], best["PyTorch"])]
         cells = [" / ".join(f"{1e6 * statistics.median(times[name, n]):.0f}" for n in (1, 2)) for name in CONTESTANTS]
         cells.append(f"{statistics.median(ratios):.1f} ({min(ratios):.1f}–{max(ratios):.1f})")
-        cells.append(f"{flops(batch, inputs) / statistics.median(best['pipegrad']) / 1e9:.0f}")
+        rate = flops(batch, inputs) / statistics.median(times["pipegrad", 1]) / 1e9
+        cells.append(f"{rate:.0f} GFLOP/s, {rate / peak:.0%}")
         print(f"| {batch} × {inputs} | {' | '.join(cells)} |")
 
 

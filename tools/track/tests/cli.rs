@@ -58,7 +58,7 @@ fn log(steps: usize) -> String {
 /// Settings that make a test short.
 fn quick(server: &Server) -> Vec<String> {
     let uri = format!("uri={}", server.uri());
-    [&uri, "interval=0.01", "retry_first=0.01", "timeout=1"].map(str::to_owned).into()
+    [&uri, "interval=0.01", "retry_first=0.01", "retry_max=0.1", "timeout=1"].map(str::to_owned).into()
 }
 
 fn as_strs(args: &[String]) -> Vec<&str> {
