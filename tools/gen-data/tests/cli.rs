@@ -125,6 +125,9 @@ fn bad_usage_is_one_line_and_status_2() {
         (&["data=edge", "classes=1"], "edge cases need at least 2"),
         (&["data=lime"], "lime"),
         (&["rwos=3"], "rows"),
+        (&["dat=line"], "override \"dat=line\": data.dat: unknown key; did you mean data=line?\n"),
+        (&["kind=line"], "override \"kind=line\": data.kind: the other settings are not line's"),
+        (&["~rows"], "override \"~rows\": data.rows: is needed"),
         (&["rows=-1"], "rows"),
         (&["rows=many"], "rows"),
         (&["--shard", "5/4"], "1 <= i <= n"),
@@ -133,7 +136,7 @@ fn bad_usage_is_one_line_and_status_2() {
         (&["--to", "csv"], "expected npy or ndjson"),
         (&["--nonsense"], "--nonsense"),
         (&["input.npy"], "this tool reads no input"),
-        (&["-o", "/nowhere/x.npy"], "/nowhere/x.npy"),
+        (&["-o", "/nowhere/x.npy"], "/nowhere/x.npy: there is no folder /nowhere\n"),
     ];
     for (args, expected) in cases {
         let output = gen_data(args).output().unwrap();

@@ -121,8 +121,17 @@ impl Target {
         // As for any new file, the user's umask decides, not the private mode of temporary files.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder(path))?;
+        let folder = folder(path);
+        let file = builder.tempfile_in(folder).map_err(|error| refused(folder, &error))?;
         Ok(Self::Atomic { file, path: path.to_owned() })
+    }
+}
+
+/// Why no file can be made in `folder`, without the temporary name, which tells nobody anything.
+fn refused(folder: &Path, error: &io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("there is no folder {}", folder.display())),
+        kind => kind.into(),
     }
 }
 
