@@ -18,7 +18,7 @@ pub struct Settings {
 
 /// A base as YAML has it: a name or a number.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected e, 2 or 10")]
 enum BaseName {
     Number(u64),
     Name(String),

@@ -126,12 +126,26 @@ impl Checkpoints {
             name => metrics.get(name).map(Number::Real),
         };
         let template = &self.settings.filename;
-        let name = expand(template, value)
-            .map_err(|problem| anyhow::anyhow!("callbacks.checkpoint.filename: {template}: {problem}"))?;
+        let name = expand(template, value).map_err(|problem| misnamed(template, &problem))?;
         let file = name + EXTENSION;
         ensure!(file != LAST, "callbacks.checkpoint.filename: {template}: the name last is taken");
         Ok(file)
     }
+}
+
+/// # Errors
+/// When a checkpoint could not be called by this template, in a run with the metrics `known`.
+pub fn check_template(template: &str, known: &[String]) -> anyhow::Result<()> {
+    let value = |name: &str| match name {
+        "epoch" | "step" => Some(Number::Whole(0)),
+        "monitor" => Some(Number::Real(0.0)),
+        name => known.iter().any(|known| known == name).then_some(Number::Real(0.0)),
+    };
+    expand(template, value).map(drop).map_err(|problem| misnamed(template, &problem))
+}
+
+fn misnamed(template: &str, problem: &str) -> anyhow::Error {
+    anyhow::anyhow!("callbacks.checkpoint.filename: {template}: {problem}")
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -73,7 +73,20 @@ pub fn evaluate(
 
 /// Metrics under names that say what they were measured on: `val_loss`.
 pub fn named(prefix: &str, metrics: &Metrics) -> Metrics {
-    metrics.iter().map(|(name, value)| (format!("{prefix}_{name}"), value)).collect()
+    metrics.iter().map(|(measured, value)| (name(prefix, measured), value)).collect()
+}
+
+/// The name of a metric that says what it was measured on.
+pub fn name(prefix: &str, metric: &str) -> String {
+    format!("{prefix}_{metric}")
+}
+
+/// What [`evaluate`] measures; r2 only where the targets differ.
+pub fn names(loss: Loss) -> &'static [&'static str] {
+    match loss {
+        Loss::Mse | Loss::Mae | Loss::Huber { .. } => &["loss", "mse", "mae", "r2"],
+        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => &["loss", "accuracy"],
+    }
 }
 
 fn right_classes(predictions: &[f32], targets: &[f32], classes: usize, target_width: usize) -> usize {

@@ -84,7 +84,9 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
         cli::print(&text)?;
         return Ok(Outcome::Done);
     }
-    Ok(match Trainer::new(&settings, &table, &split, Report::new(args.quiet))?.run()? {
+    let report = Report::new(args.quiet);
+    settings.warnings().iter().for_each(|warning| report.say(&format!("train: {warning}")));
+    Ok(match Trainer::new(&settings, &table, &split, report)?.run()? {
         Ended::Finished => Outcome::Done,
         Ended::Diverged(why) => Outcome::No(why),
         Ended::Signal(signal) => Outcome::Signal(signal.exit_status),

@@ -11,6 +11,8 @@ pub struct LearningRate {
     warmup: u64,
     warmup_start: f64,
     plateau: Option<PlateauOptions>,
+    /// The length of the run, if it is known.
+    total: Option<u64>,
 }
 
 impl LearningRate {
@@ -23,14 +25,26 @@ impl LearningRate {
             Interval::Epoch => [max_epochs, max_steps.map(|steps| steps.div_ceil(steps_per_epoch))],
             Interval::Step => [max_epochs.map(|epochs| epochs.saturating_mul(steps_per_epoch)), max_steps],
         };
+        let total = total.into_iter().flatten().min();
         Ok(Self {
             base: settings.optimizer.learning_rate,
-            schedule: settings.scheduler.schedule(total.into_iter().flatten().min())?,
+            schedule: settings.scheduler.schedule(total)?,
             interval,
             warmup,
             warmup_start,
             plateau: settings.scheduler.plateau().map(|(_, options)| options),
+            total,
         })
+    }
+
+    /// What is odd about it: a run that is over before the warm-up is.
+    pub fn warning(&self) -> Option<String> {
+        let (warmup, total) = (self.warmup, self.total.filter(|total| self.warmup >= *total)?);
+        let unit = match self.interval {
+            Interval::Epoch => "epochs",
+            Interval::Step => "steps",
+        };
+        Some(format!("scheduler.warmup: {warmup} {unit}; the run has {total}, all of them warm-up"))
     }
 
     /// That of the next step.

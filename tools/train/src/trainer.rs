@@ -115,7 +115,7 @@ impl<'a> Trainer<'a> {
             test: rows(&split.test, limit(trainer.limit_test_batches, split.counts[2])),
             batches,
             max_epochs: if dry { Some(1) } else { trainer.max_epochs },
-            max_time: trainer.max_time()?,
+            max_time: trainer.max_time(),
             network,
             began,
             signals: Signals::listen()?,
@@ -134,6 +134,7 @@ impl<'a> Trainer<'a> {
         let mut log = Log::open(folder, resumed.is_some())?;
         log.add(&start::event(self.settings, self.table, self.split, &self.learner, resumed))?;
         self.report.introduce(&summary::table(&self.network));
+        self.rate.warning().iter().for_each(|warning| self.report.say(&format!("train: {warning}")));
         let ended = match self.train(&mut log) {
             Ok(Stop::Limit(reason)) => self.finish(folder, &reason, &mut log).map(|()| Ended::Finished),
             Ok(Stop::Diverged(problem)) => {

@@ -137,7 +137,44 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (&["trainer.batch_size=0"], &good, "trainer.batch_size: 0"),
         (&["trainer.max_epochs=0"], &good, "trainer.max_epochs: 0"),
         (&["trainer.max_epochs=null"], &good, "the run would never end"),
-        (&["trainer.max_time=soon"], &good, "trainer.max_time: \"soon\"; expected for instance 90s"),
+        (
+            &["trainer.max_time=soon"],
+            &good,
+            "trainer.max_time: expected a time, for instance 90s, 15m or 1h 30m, found",
+        ),
+        (&["trainer.max_time=-1s"], &good, "1h 30m, found \"-1s\"\n"),
+        (&["trainer.max_time=5"], &good, "override \"trainer.max_time=5\": trainer.max_time: 5 has no unit; write 5s"),
+        (
+            &["trainer.limit_val_batches=x"],
+            &good,
+            "trainer.limit_val_batches: expected a number of batches, or a share",
+        ),
+        (&["optimizer.betas=[0.9]"], &good, "override \"optimizer.betas=[0.9]\": optimizer.betas: expected a list of"),
+        (&["optimizer.name=sgd"], &good, "override \"optimizer.name=sgd\": optimizer.name: the other settings are not"),
+        (
+            &["scheduler=step", "scheduler.warmup=-1"],
+            &good,
+            "override \"scheduler.warmup=-1\": scheduler.warmup: expected",
+        ),
+        (
+            &["scheduler=multi_step", "scheduler.milestones=[5,3]"],
+            &good,
+            "scheduler.milestones: [5, 3]; expected times",
+        ),
+        (&["optimizer.learning_rate=nan"], &good, "optimizer.learning_rate: expected a finite number"),
+        (
+            &["callbacks.checkpoint.monitor=val_los"],
+            &good,
+            "checkpoint.monitor: val_los is no metric of this run; did you mean",
+        ),
+        (&["scheduler=reduce_on_plateau", "scheduler.monitor=loss"], &good, "scheduler.monitor: loss is no metric"),
+        (&["callbacks.early_stopping.monitor=val_loss", "trainer.split=[1,0,0]"], &good, "val_loss is no metric"),
+        (&["callbacks.checkpoint.filename='{val_los}'"], &good, "\"val_los\" is neither epoch, step, monitor nor"),
+        (
+            &["callbacks.checkpoint.filename=e-{epoch}"],
+            &good,
+            "for a text, write \"callbacks.checkpoint.filename='e-{epoch}'\"",
+        ),
         (&["trainer.limit_val_batches=0"], &good, "trainer.limit_val_batches: 0; at least 1"),
         (&["trainer.limit_val_batches=1.5"], &good, "trainer.limit_val_batches: 1.5; expected"),
         (&["trainer.ema_decay=1"], &good, "trainer.ema_decay: 1; expected"),
@@ -280,6 +317,61 @@ fn a_run_stops_early_when_it_no_longer_gets_better() {
     let (status, _, error) = train(folder.path(), &["-o", "x", "--quiet", &patience, &monitor], &rows(500));
     assert_eq!(status, 2);
     assert!(error.contains("val_acuracy is no metric of this run; there are train_loss, "), "{error}");
+}
+
+/// Rows of two classes.
+fn labelled(count: usize) -> String {
+    (0..count).map(|i| format!("{{\"probs\":[{}],\"entropy\":{}}}\n", (i as f64 * 0.618_034).fract(), i % 2)).collect()
+}
+
+#[test]
+fn what_may_be_watched_is_what_a_run_measures() {
+    for loss in ["mse", "mae", "huber", "cross_entropy", "bce"] {
+        let folder = tempfile::tempdir().unwrap();
+        let loss = format!("trainer.loss={loss}");
+        trained(folder.path(), &[&loss, "-o", "run", "trainer.max_epochs=1"], &labelled(100));
+        let history = fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
+        let measured = history.lines().next().unwrap().strip_prefix("epoch,step,").unwrap().replace(',', ", ");
+        let (status, _, error) = train(folder.path(), &[&loss, "callbacks.checkpoint.monitor=xyzzy"], &labelled(100));
+        let expected =
+            format!("train: callbacks.checkpoint.monitor: xyzzy is no metric of this run; there are {measured}\n");
+        assert_eq!((status, error), (2, expected));
+    }
+}
+
+#[test]
+fn settings_of_no_effect_are_told_unless_all_is_to_be_quiet() {
+    let early = |setting: &str| format!("callbacks.early_stopping.{setting}");
+    let cases: &[(&[&str], &str)] = &[
+        (&[&early("patience=3")], "3; a run of 3 measurements never stops early"),
+        (&[&early("patience=2"), "trainer.val_every_epochs=5"], "2; a run of 0 measurements never stops early"),
+        (&[&early("patience=2"), "trainer.val_every_epochs=5", &early("monitor=train_loss")], ""),
+        (&[&early("patience=2")], ""),
+        (&[&early("patience=9"), "trainer.val_every_steps=1"], ""),
+        (&[&early("monitor=val_loss")], "of no effect without callbacks.early_stopping.patience"),
+        (&["scheduler.warmup=3"], "scheduler.warmup: 3 epochs; the run has 3, all of them warm-up"),
+        (&["scheduler.warmup=2"], ""),
+        (&["scheduler=cosine", "scheduler.warmup=99"], "scheduler.warmup: 99 steps; the run has 6, all of"),
+        (&["scheduler=cosine", "scheduler.warmup=5"], ""),
+        (&["scheduler=cosine", "scheduler.warmup=5", "trainer.max_steps=5"], "5 steps; the run has 5"),
+        (&["callbacks.checkpoint.every_n_steps=3", "callbacks.checkpoint.save_last=false"], "of no effect with"),
+        (&["trainer.classes=2"], "trainer.classes: of no effect"),
+        (&["trainer.label_smoothing=0.1"], "trainer.label_smoothing: of no effect"),
+    ];
+    for (args, expected) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |more: &[&str]| {
+            let args = [&["-o", "run", "trainer.max_epochs=3", "trainer.batch_size=50"], *args, more].concat();
+            let (status, _, error) = train(folder.path(), &args, &rows(120));
+            assert_eq!(status, 0, "{args:?}: {error}");
+            error
+        };
+        let said = run(&[]);
+        let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with("train: ")).collect();
+        assert_eq!(warnings.len(), usize::from(!expected.is_empty()), "{args:?}: {said}");
+        assert!(warnings.iter().all(|warning| warning.contains(expected)), "{args:?}: {said}");
+        assert_eq!(run(&["--quiet"]), "");
+    }
 }
 
 #[test]

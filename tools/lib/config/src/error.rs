@@ -73,8 +73,8 @@ fn one_line(origin: Option<&Origin>, message: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
-/// ` (did you mean X?)`, or nothing where no candidate is near.
-pub(crate) fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+/// `; did you mean X?`, or nothing where no name is near.
+pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(wrong, known).map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 

@@ -51,7 +51,7 @@ mod yaml;
 pub use candidates::{Candidate, candidates, primaries};
 pub use compose::{Sources, compose, compose_for, compose_raw, explain};
 pub use document::Document;
-pub use error::{Error, Origin, Result};
+pub use error::{Error, Origin, Result, did_you_mean};
 pub use explain::Explanation;
 pub use node::{Map, Node, Value};
 pub use sweep::{Grid, Sweeper};

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 /// All, a number, or a share of them.
 #[derive(Deserialize, Clone, Copy, Debug, PartialEq)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number of batches, or a share above 0 and up to 1.0")]
 pub enum Limit {
     Count(u64),
     Share(f64),

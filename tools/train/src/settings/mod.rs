@@ -2,9 +2,12 @@
 
 mod callbacks;
 mod check;
+mod idle;
 mod limit;
+mod monitor;
 mod optimizer;
 mod scheduler;
+mod time;
 mod trainer;
 
 pub use callbacks::{CallbackSettings, CheckpointSettings, FinalModel};
@@ -13,6 +16,7 @@ pub use optimizer::OptimizerSettings;
 pub use scheduler::{Interval, SchedulerSettings};
 pub use trainer::{EngineName, TrainerSettings};
 
+use crate::checkpoints;
 use check::Check;
 use nets::Activation;
 use serde::Deserialize;
@@ -94,6 +98,23 @@ impl Settings {
         self.optimizer.check(&Check::of("optimizer"))?;
         self.scheduler.check(&Check::of("scheduler"))?;
         self.callbacks.check()?;
-        self.trainer.check(&Check::of("trainer"))
+        self.trainer.check(&Check::of("trainer"))?;
+        self.check_metrics()
+    }
+
+    /// That what is watched, and what names a checkpoint, is measured.
+    fn check_metrics(&self) -> anyhow::Result<()> {
+        let known = monitor::names(&self.trainer);
+        let CallbackSettings { checkpoint, early_stopping } = &self.callbacks;
+        monitor::check("callbacks.checkpoint", checkpoint.monitor.as_deref(), &known)?;
+        monitor::check("callbacks.early_stopping", early_stopping.monitor.as_deref(), &known)?;
+        let plateau = self.scheduler.plateau().and_then(|(monitor, _)| monitor);
+        monitor::check("scheduler", plateau, &known)?;
+        checkpoints::check_template(&checkpoint.filename, &known)
+    }
+
+    /// A line for each setting that changes nothing.
+    pub fn warnings(&self) -> Vec<String> {
+        idle::warnings(self)
     }
 }

@@ -139,7 +139,11 @@ impl SchedulerSettings {
                 check.at_least_one("step_size", *step_size)?;
                 check.positive("gamma", *gamma)
             }
-            Self::MultiStep { gamma, .. } => check.positive("gamma", *gamma),
+            Self::MultiStep { milestones, gamma, .. } => {
+                let ascend = milestones.is_sorted_by(|a, b| a < b);
+                anyhow::ensure!(ascend, "scheduler.milestones: {milestones:?}; expected times that ascend");
+                check.positive("gamma", *gamma)
+            }
             Self::Cosine { period, period_factor, min_learning_rate, .. } => {
                 check.none_or_one("period", *period)?;
                 check.at_least_one("period_factor", *period_factor)?;

@@ -1,7 +1,7 @@
 //! Config group `trainer`.
 
-use super::{Check, Limit};
-use anyhow::{Context, ensure};
+use super::{Check, Limit, time::Time};
+use anyhow::ensure;
 use nets::Loss;
 use serde::Deserialize;
 use std::time::Duration;
@@ -13,11 +13,11 @@ pub struct TrainerSettings {
     pub target_field: String,
     loss: LossName,
     huber_delta: f64,
-    label_smoothing: f64,
+    pub label_smoothing: f64,
     pub classes: Option<usize>,
     pub max_epochs: Option<u64>,
     pub max_steps: Option<u64>,
-    max_time: Option<String>,
+    max_time: Option<Time>,
     pub batch_size: usize,
     pub accumulate_batches: u64,
     pub clip_norm: Option<f64>,
@@ -79,6 +79,12 @@ impl TrainerSettings {
         }
     }
 
+    /// Whether rows are meant to be validated on.
+    pub fn validates(&self) -> bool {
+        let [_, held_out, _] = self.split;
+        held_out > 0.0 || self.overfit_batches > 0
+    }
+
     /// Labels are below this.
     pub fn most_classes(&self) -> usize {
         // More outputs than this are a field that holds no classes.
@@ -87,14 +93,11 @@ impl TrainerSettings {
     }
 
     /// The wall time that a run may take.
-    pub fn max_time(&self) -> anyhow::Result<Option<Duration>> {
-        let Some(text) = &self.max_time else { return Ok(None) };
-        let time = humantime::parse_duration(text);
-        time.map(Some).with_context(|| format!("trainer.max_time: {text:?}; expected for instance 90s, 15m or 1h 30m"))
+    pub fn max_time(&self) -> Option<Duration> {
+        self.max_time.map(|time| time.0)
     }
 
     pub fn check(&self, check: &Check) -> anyhow::Result<()> {
-        self.max_time()?;
         let limits = [self.max_epochs.is_some(), self.max_steps.is_some(), self.max_time.is_some()];
         ensure!(limits.contains(&true), "trainer: the run would never end; give max_epochs, max_steps or max_time");
         check.none_or_one("max_epochs", self.max_epochs)?;

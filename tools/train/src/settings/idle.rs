@@ -1,0 +1,48 @@
+//! Settings that have no effect, which is no error, but seldom meant.
+
+use super::Settings;
+
+/// A line for each setting that changes nothing beside the others.
+pub fn warnings(settings: &Settings) -> Vec<String> {
+    let (trainer, checkpoint) = (&settings.trainer, &settings.callbacks.checkpoint);
+    let stopping = &settings.callbacks.early_stopping;
+    let classifies = trainer.loss().is_categorical();
+    let cases = [
+        (
+            stopping.monitor.is_some() && stopping.patience.is_none(),
+            "callbacks.early_stopping.monitor: of no effect without callbacks.early_stopping.patience".to_owned(),
+        ),
+        (
+            checkpoint.every_n_steps.is_some() && !checkpoint.save_last,
+            "callbacks.checkpoint.every_n_steps: of no effect with callbacks.checkpoint.save_last=false".to_owned(),
+        ),
+        (
+            trainer.classes.is_some() && !classifies,
+            "trainer.classes: of no effect without trainer.loss=cross_entropy".to_owned(),
+        ),
+        (
+            trainer.label_smoothing > 0.0 && !classifies,
+            "trainer.label_smoothing: of no effect without trainer.loss=cross_entropy".to_owned(),
+        ),
+    ];
+    let idle = cases.into_iter().filter(|(idle, _)| *idle).map(|(_, warning)| warning);
+    idle.chain(never_stops(settings)).collect()
+}
+
+/// Why early stopping cannot come in time, where that is so: the first measurement is always an improvement.
+fn never_stops(settings: &Settings) -> Option<String> {
+    let trainer = &settings.trainer;
+    let stopping = &settings.callbacks.early_stopping;
+    let patience = stopping.patience?;
+    let of_validation = stopping.monitor.as_ref().map_or(trainer.validates(), |name| name.starts_with("val_"));
+    let every = match (of_validation, trainer.val_every_steps) {
+        (false, _) => 1,
+        (true, None) => trainer.val_every_epochs,
+        // How many that makes is known only with the rows.
+        (true, Some(_)) => return None,
+    };
+    let measurements = trainer.max_epochs? / every;
+    (measurements <= patience).then(|| {
+        format!("callbacks.early_stopping.patience: {patience}; a run of {measurements} measurements never stops early")
+    })
+}

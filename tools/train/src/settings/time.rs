@@ -1,0 +1,35 @@
+//! A length of time as a person writes it.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Unexpected},
+};
+use std::{fmt, time::Duration};
+
+/// `90s`, `15m` or `1h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Time(pub Duration);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+struct Visitor;
+
+impl de::Visitor<'_> for Visitor {
+    type Value = Time;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time, for instance 90s, 15m or 1h 30m")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
+        humantime::parse_duration(text).map(Time).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Time, E> {
+        Err(E::custom(format_args!("{number} has no unit; write {number}s for seconds, {number}m for minutes")))
+    }
+}
