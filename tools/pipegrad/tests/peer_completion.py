@@ -84,6 +84,31 @@ def test_keys_are_those_of_the_option_chosen(tool, group, option):
         assert set(ask(f"{tool} {group}={option.stem} ")[1]) == words(settings) | {f"{group}="}
 
 
+def leaves(settings, before):
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+@pytest.mark.parametrize("tool, group, option", CHOICES, ids=lambda part: getattr(part, "stem", part))
+def test_choices_are_those_that_the_tool_takes(tool, group, option, tmp_path):
+    """The comments of configs/ name the choices of a setting; the tool's types must say the same."""
+
+    def said(setting):
+        command = [BIN / tool, f"{group}={option.stem}", setting]
+        return subprocess.run(command, cwd=tmp_path, input="", capture_output=True, text=True).stderr
+
+    for key, value in leaves(yaml.safe_load(option.read_text()), f"{group}."):
+        offered = {word.removeprefix(f"{key}=") for word in ask(f"{tool} {group}={option.stem} {key}=", tmp_path)[1]}
+        listed = re.search(r'"xyzzy" is not one of ([^;\n]*)', said(f"{key}=xyzzy"))
+        if listed and not isinstance(value, list) and key.split(".")[-1] not in ("name", "kind", "task"):
+            assert offered - {"null"} == set(listed[1].split(", ")), key
+        if len(offered) > 1:
+            assert not any(key in said(f"{key}={choice}") for choice in offered), key
+
+
 def test_the_whole_job_is_what_its_primary_config_chooses():
     groups = [group for entry in yaml.safe_load((CONFIGS / "entropy.yaml").read_text())["defaults"] if entry != "_self_" for group in entry]
     assert set(ask("compose ")[1]) == {f"{group}=" for group in groups} | {f"{group}." for group in groups}

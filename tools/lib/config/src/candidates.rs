@@ -204,19 +204,36 @@ impl<'a> Job<'a> {
     }
 
     fn values(&self, action: Action, key: &str, typed: &str) -> Vec<Candidate> {
-        let options = self.options(action, key);
-        if options.is_empty() {
-            let node = self.node(&format!("{}{key}", self.left_out(key)));
-            return node
-                .map_or_else(Vec::new, |node| values(&node))
-                .into_iter()
-                .map(|one| one.after(key, ""))
-                .collect();
-        }
-        // Of several options, as a sweep has them, the last is being typed.
-        let earlier = &typed[..typed.rfind(',').map_or(0, |comma| comma + 1)];
+        let (known, is_closed) = match self.options(action, key) {
+            options if options.is_empty() => self.values_of_setting(action, key),
+            options => (options, true),
+        };
+        // Of several values, as a sweep has them, the last is being typed.
+        let earlier = &typed[..typed.rfind(',').filter(|_| is_closed).map_or(0, |comma| comma + 1)];
         let is_new = |one: &Candidate| !earlier.split(',').any(|other| other == one.word);
-        options.into_iter().filter(is_new).map(|one| one.after(key, earlier)).collect()
+        known.into_iter().filter(is_new).map(|one| one.after(key, earlier)).collect()
+    }
+
+    /// The values of a setting that can be known, the current one first, and whether there are no others.
+    fn values_of_setting(&self, action: Action, key: &str) -> (Vec<Candidate>, bool) {
+        let whole = format!("{}{key}", self.left_out(key));
+        let Some(node) = self.node(&whole) else { return (Vec::new(), false) };
+        let mut values: Vec<Candidate> =
+            override_text(&node).map(|text| Candidate::new(text, "current value")).into_iter().collect();
+        // Only the value that is there can be taken away.
+        if action == Action::Delete {
+            return (values, true);
+        }
+        let choices = match node.value {
+            Value::Bool(_) => vec!["true", "false"],
+            _ => choices(self.comment(split_key(&whole).last().unwrap_or(&""), &node.origin)),
+        };
+        for choice in &choices {
+            if values.iter().all(|value| value.word != *choice) {
+                values.push(Candidate::new(*choice, ""));
+            }
+        }
+        (values, !choices.is_empty())
     }
 
     /// The options of the group `key`, if it is one.
@@ -266,13 +283,12 @@ fn children(node: &Node) -> Vec<(String, &Node)> {
     }
 }
 
-/// The values that can be known: both booleans, otherwise the current one.
-fn values(node: &Node) -> Vec<Candidate> {
-    let current = override_text(node).map(|text| Candidate::new(text, "current value"));
-    match node.value {
-        Value::Bool(value) => current.into_iter().chain([Candidate::new((!value).to_string(), "")]).collect(),
-        _ => current.into_iter().collect(),
-    }
+/// The choices that a comment names, with bars between them: `a|b|c`.
+fn choices(comment: &str) -> Vec<&str> {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    let words = comment.split([' ', ',', ':', ';', '(', ')']);
+    let mut listed = words.map(|word| word.split('|').collect::<Vec<_>>());
+    listed.find(|names| names.len() > 1 && names.iter().all(|name| is_name(name))).unwrap_or_default()
 }
 
 /// The value as an override has it, if that needs no quotes.
@@ -322,6 +338,14 @@ fn comment(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn choices_have_bars_between_them() {
+        assert_eq!(choices("min|max: which is better"), ["min", "max"]);
+        assert_eq!(choices("where to go on: last|null, or a file|s"), ["last", "null"]);
+        assert_eq!(choices("a | b, c||d, |e|, f|<g>, 2|1.5"), ["2", "1.5"]);
+        assert_eq!(choices("min or max"), [""; 0]);
+    }
 
     #[test]
     fn a_comment_is_told_from_a_number_sign_in_a_value() {

@@ -13,7 +13,7 @@ const MAX_WHOLE_FLOAT: f64 = (1u64 << 53) as f64;
 
 /// Keys whose value says what the other keys of their mapping are for. An enum whose variants have fields is read
 /// from such a mapping (unlike serde's own `tag`, that keeps the place of each value), or from `variant: {fields}`.
-const SELECTORS: [&str; 2] = ["name", "kind"];
+const SELECTORS: [&str; 3] = ["name", "kind", "task"];
 
 /// The settings at `node`, which stands at `path`. Of the keys that are not there, `taken_away` may be why.
 pub(crate) fn from_node<T: DeserializeOwned>(node: &Node, path: &str, taken_away: &[Override]) -> Result<T> {

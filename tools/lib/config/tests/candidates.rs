@@ -8,7 +8,10 @@ use std::{fs, path::Path};
 const FILES: [(&str, &str); 9] = [
     ("job.yaml", "# The job.\ndefaults:\n  - db: mysql\n  - db@backup: mysql\n  - net: big\n  - _self_\nbackup: {}\n"),
     ("db/mysql.yaml", "# Over the network.\nport: 3306 # where it listens\nhost: here\nsafe: true\n"),
-    ("db/sqlite.yaml", "file: a.db # on this disk\n"),
+    (
+        "db/sqlite.yaml",
+        "file: a.db # on this disk\nmode: wal # delete|wal|off: how it keeps a journal\nuse: '${db.mode}'\n",
+    ),
     ("net/big.yaml", "layers: [3, 4]\nact: {name: relu, slope: 1e-2}\nsecret: ???\nhello: 'a, b'\nnumber: '1'\n"),
     ("net/act/small.yaml", "x: 1\n"),
     ("extra/one.yaml", "# @package _global_\n# Another way.\nnet: {more: 1}\n"),
@@ -73,6 +76,8 @@ fn values_are_those_that_can_be_known() {
         ("db.port=", &["db.port=3306"]),
         ("db.safe=", &["db.safe=true", "db.safe=false"]),
         ("db.safe=f", &["db.safe=false"]),
+        ("db.safe=true,", &["db.safe=true,false"]),
+        ("~db.safe=", &["~db.safe=true"]),
         ("net.layers=", &["net.layers=[3,4]"]),
         ("net.act.slope=", &["net.act.slope=0.01"]),
         // To be given, or in need of quotes.
@@ -87,11 +92,23 @@ fn values_are_those_that_can_be_known() {
 }
 
 #[test]
+fn values_are_those_that_a_comment_names() {
+    let folder = tree();
+    let job = sources(folder.path(), "job");
+    let all = ["db.mode=wal", "db.mode=delete", "db.mode=off"];
+    assert_eq!(words(TWO, &job, &["db=sqlite", "db.mode="]), all);
+    assert_eq!(words(TWO, &job, &["db=sqlite", "db.mode=o"]), all[2..]);
+    assert_eq!(words(TWO, &job, &["db=sqlite", "db.mode=wal,"]), ["db.mode=wal,delete", "db.mode=wal,off"]);
+    assert_eq!(words(TWO, &job, &["db=sqlite", "++db.mode=d"]), ["++db.mode=delete"]);
+    assert_eq!(words(TWO, &job, &["db=sqlite", "~db.mode="]), ["~db.mode=wal"]);
+}
+
+#[test]
 fn earlier_settings_count_and_wrong_ones_do_not_spoil_the_answer() {
     let folder = tree();
     let job = sources(folder.path(), "job");
-    assert_eq!(words(TWO, &job, &["db=sqlite", "db."]), ["db.file="]);
-    assert_eq!(words(TWO, &job, &["db.file=x", "db=sqlite", "net=nope", "=", "[", "db."]), ["db.file="]);
+    assert_eq!(words(TWO, &job, &["db=sqlite", "db."]), ["db.file=", "db.mode=", "db.use="]);
+    assert_eq!(words(TWO, &job, &["db.file=x", "db=sqlite", "net=nope", "=", "[", "db.f"]), ["db.file="]);
     assert_eq!(words(TWO, &job, &["db.port=1", "db.port="]), ["db.port=1"]);
 }
 
