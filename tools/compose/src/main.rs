@@ -4,7 +4,6 @@ use anyhow::Context;
 use cli::{Common, Outcome};
 use records::Output;
 use std::{
-    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     str::FromStr,
@@ -95,10 +94,7 @@ fn text(args: &Args, common: &Common, path: Option<&Path>) -> anyhow::Result<Str
     }
     let compose = if args.resolve { config::compose } else { config::compose_raw };
     let mut document = compose(sources, overrides)?;
-    for warning in document.warnings() {
-        // Where standard error is closed there is nobody left to tell; `eprintln!` would panic.
-        let _ = writeln!(std::io::stderr(), "compose: {warning}");
-    }
+    document.warnings().iter().for_each(|warning| cli::complain("compose", warning));
     if let Some(key) = &args.package {
         document = document.package(key).context("--package")?;
     }

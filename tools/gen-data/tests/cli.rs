@@ -147,3 +147,10 @@ fn bad_usage_is_one_line_and_status_2() {
         assert!(output.stdout.is_empty(), "{args:?}");
     }
 }
+
+#[test]
+fn what_composing_warns_of_is_told() {
+    let output = gen_data(&["rows=1", "hydra.searchpath=[nowhere]"]).output().unwrap();
+    let expected = "gen-data: override \"hydra.searchpath=[nowhere]\": hydra.searchpath: nowhere: no such folder\n";
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), expected.into()));
+}

@@ -11,14 +11,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Checks that each job can be written and, with `sources`, composed, and that no two share a run folder.
-/// Returns the numbers of those that are done, if they are asked for.
+/// Checks that each job can be written and, with `sources`, composed, and that no two share a run folder. What
+/// composing warns of goes to standard error. Returns the numbers of those that are done, if they are asked for.
 ///
 /// # Errors
 /// Names the first job that fails, and why.
 pub fn check(jobs: &Jobs, sources: Option<&Sources>, skip_done: bool, form: Form) -> anyhow::Result<HashSet<usize>> {
     let mut done = HashSet::new();
     let mut folders = HashMap::new();
+    let mut told = HashSet::new();
     let mut scratch = String::new();
     for job in jobs.iter() {
         scratch.clear();
@@ -31,6 +32,12 @@ pub fn check(jobs: &Jobs, sources: Option<&Sources>, skip_done: bool, form: Form
         }
         if let Some(sources) = sources {
             let document = config::compose(sources, &job.overrides).with_context(|| jobs.place(&job))?;
+            for warning in document.warnings() {
+                // What many jobs have in common is told of the first.
+                if told.insert(warning.clone()) {
+                    cli::complain("sweep", &format!("{}: {warning}", jobs.place(&job)));
+                }
+            }
             if skip_done && is_done(&document).with_context(|| jobs.place(&job))? {
                 done.insert(job.number);
             }

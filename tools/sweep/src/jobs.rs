@@ -7,9 +7,12 @@ use config::{Grid, Sweeper};
 use serde::Serialize;
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
+
+/// Bytes of a line; a command of more can seldom be started.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// One job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,14 +59,14 @@ impl Jobs {
     /// Multiplies each line's job by what is `swept`.
     fn multiply(
         &mut self,
-        lines: impl BufRead,
+        mut lines: impl BufRead,
         swept: &Grid,
         sweeper: &mut Sweeper<'_>,
         most: usize,
     ) -> anyhow::Result<()> {
-        for (number, line) in (1..).zip(lines.lines()) {
+        for number in 1.. {
             let place = || format!("{}:{number}", self.name);
-            let line = line.with_context(place)?;
+            let Some(line) = next_line(&mut lines).with_context(place)? else { break };
             let words = shlex::split(&line).with_context(|| format!("{}: a quote is not closed", place()))?;
             if words.is_empty() {
                 continue;
@@ -106,6 +109,16 @@ impl Jobs {
 
 fn too_many(most: usize) -> String {
     format!("more than {most} jobs; --max-jobs sets the limit")
+}
+
+/// The next line, without its end.
+fn next_line(lines: &mut impl BufRead) -> anyhow::Result<Option<String>> {
+    let mut line = Vec::new();
+    // One byte too many is enough to see that there are.
+    lines.take(MOST_BYTES + 1).read_until(b'\n', &mut line)?;
+    ensure!(line.len() as u64 <= MOST_BYTES, "longer than {MOST_BYTES} bytes, which is no job");
+    let line = String::from_utf8(line).context("not UTF-8")?;
+    Ok((!line.is_empty()).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn open(path: &Path) -> io::Result<BufReader<File>> {

@@ -117,6 +117,24 @@ fn no_file_is_left_by_an_error() {
 }
 
 #[test]
+fn a_line_of_a_file_is_bounded() {
+    let long = format!("a=1\na={}\n", "x".repeat(1 << 20));
+    assert_eq!(error(&["--no-check", "-"], &long), "sweep: stdin:2: longer than 1048576 bytes, which is no job\n");
+    let long = format!("\na={}\n", "x".repeat((1 << 20) - 3));
+    assert_eq!(jobs(&["--no-check", "-"], &long), long.trim_start());
+    assert_eq!(jobs(&["--no-check", "-"], "a=1\r\n\n#b\nb=2"), "a=1\nb=2\n");
+}
+
+#[test]
+fn what_composing_warns_of_is_told_once() {
+    let args = ["hydra.searchpath=[nowhere]", "trainer.seed=0,1"];
+    let (status, out, warnings) = run(Path::new("."), &args, "");
+    assert_eq!((status, out.lines().count()), (0, 2));
+    let expected = "sweep: job 0: override \"hydra.searchpath=[nowhere]\": hydra.searchpath: nowhere: no such folder\n";
+    assert_eq!(warnings, expected);
+}
+
+#[test]
 fn a_seed_gives_one_order() {
     let shuffled = |seed| jobs(&["--seed", seed, "trainer.seed=shuffle(range(0,50))"], "");
     assert_eq!(shuffled("0"), jobs(&["trainer.seed=shuffle(range(0,50))"], ""));

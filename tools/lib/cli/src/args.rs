@@ -21,6 +21,8 @@ pub struct Common {
     pub sources: config::Sources,
     /// Print the settings and stop.
     pub show_settings: bool,
+    /// What messages begin with.
+    tool: String,
     /// The groups whose settings the tool reads.
     groups: Option<&'static [&'static str]>,
 }
@@ -120,7 +122,7 @@ macro_rules! arguments {
 
 impl Common {
     /// Tells the input path from the settings.
-    pub(crate) fn new<A: Arguments>(mut raw: RawCommon) -> anyhow::Result<Self> {
+    pub(crate) fn new<A: Arguments>(tool: &str, mut raw: RawCommon) -> anyhow::Result<Self> {
         let (overrides, paths): (Vec<_>, Vec<_>) =
             std::mem::take(&mut raw.rest).into_iter().partition(|arg| is_override(arg));
         let input = match paths.as_slice() {
@@ -138,11 +140,12 @@ impl Common {
         let show_settings = raw.cfg;
         let RawCommon { config: file, config_path, config_name, config_dir: config_dirs, .. } = raw;
         let sources = config::Sources { config_name, config_path, config_dirs, file };
-        Ok(Self { input, inputs, names_stdin, overrides, sources, show_settings, groups: A::GROUPS })
+        let tool = tool.to_owned();
+        Ok(Self { input, inputs, names_stdin, overrides, sources, show_settings, tool, groups: A::GROUPS })
     }
 
     /// The settings of the tool's groups, with `flags` (as `key=value`) above the command line's.
-    /// None when they were only to be printed.
+    /// None when they were only to be printed. Warnings go to standard error.
     ///
     /// # Errors
     /// One line naming the file or override at fault.
@@ -152,6 +155,7 @@ impl Common {
             Some(own) => config::compose_for(own, &self.sources, &overrides)?,
             None => config::compose(&self.sources, &overrides)?,
         };
+        document.warnings().iter().for_each(|warning| crate::complain(&self.tool, warning));
         if self.show_settings {
             crate::print(&document.to_yaml())?;
             return Ok(None);
@@ -307,16 +311,16 @@ mod tests {
     fn a_dash_is_standard_input_and_two_files_are_refused() {
         let raw =
             |rest: &[&str]| RawCommon { rest: rest.iter().map(ToString::to_string).collect(), ..RawCommon::default() };
-        let parsed = Common::new::<Args>(raw(&["a=1", DASH, "b=2"])).expect("valid");
+        let parsed = Common::new::<Args>("test", raw(&["a=1", DASH, "b=2"])).expect("valid");
         assert_eq!((parsed.input, parsed.overrides.len()), (None, 2));
-        assert!(Common::new::<Args>(raw(&["a", "b"])).is_err());
+        assert!(Common::new::<Args>("test", raw(&["a", "b"])).is_err());
     }
 
     #[test]
     fn a_tool_that_compares_takes_any_number_of_inputs() {
         let inputs = |rest: &[&str]| {
             let rest = rest.iter().map(ToString::to_string).collect();
-            Common::new::<ManyArgs>(RawCommon { rest, ..RawCommon::default() }).expect("valid").inputs
+            Common::new::<ManyArgs>("test", RawCommon { rest, ..RawCommon::default() }).expect("valid").inputs
         };
         assert_eq!(inputs(&["a", "k=1", DASH, "b"]), [Some("a".into()), None, Some("b".into())]);
         assert_eq!(inputs(&[]), [None]);

@@ -24,7 +24,7 @@ pub enum Outcome {
 pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>) -> ExitCode {
     let result = match args::parse::<A>(tool) {
         Ok(args::Parsed::Arguments(mut args)) => {
-            Common::new::<A>(args.take_common()).and_then(|common| work(args, common))
+            Common::new::<A>(tool, args.take_common()).and_then(|common| work(args, common))
         }
         Ok(args::Parsed::Text(text)) => print(&text).map(|()| Outcome::Done),
         Err(error) => Err(error),
