@@ -196,7 +196,7 @@ TYPED = [
     ("train --out=ru\tm\t", ["--out=runs/my run"]),
     ("infer infer.onnx\t./so\t", ["infer.onnxruntime=./some rows.npy"]),
     ("pipegrad export run\tmy\t opse\t9", ["export", "runs/my run", "opset=9"]),
-    ("pipegrad tr\t '~mod\t'", ["train", "~model"]),
+    ("pipegrad tra\t '~mod\t'", ["train", "~model"]),
     ("true | A=b train model=m\t", ["model=mlp"]),
 ]
 
@@ -257,7 +257,7 @@ def test_what_is_typed_is_completed(shell, folder):
         ("train --out=ru", ["--out=runs/"]),
         ("infer infer.onnxruntime=./so", ["infer.onnxruntime=./some rows.npy"]),
         ("pipegrad export ru", ["runs/"]),
-        ("pipegrad tr", ["train"]),
+        ("pipegrad tra", ["train", "track"]),
         ("train ~mod", ["~model", "~model."]),
         ("true | A=b train model=m", ["model=mlp"]),
         ("train --expect-rows ", []),
