@@ -2,7 +2,7 @@
 //! seconds a step. `scripts/bench/mlp_step/run.py` pairs it with PyTorch.
 
 use kernels::random::Random;
-use nets::{Activation, Architecture, Batch, Engine, FusedMlp, Loss, Optimizer, Parameters, Rule};
+use nets::{Activation, Batch, Engine, FusedMlp, Graph, Loss, Optimizer, Parameters, Perceptron, Rule};
 use std::{
     io::Write,
     time::{Duration, Instant},
@@ -15,12 +15,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (batch, inputs) = (batch as usize, inputs as usize);
     rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global()?;
-    let architecture = Architecture { inputs, hidden: vec![64, 64], outputs: 1, activation: Activation::Relu };
+    let perceptron = Perceptron { inputs, hidden: vec![64, 64], outputs: 1, activation: Activation::Relu };
+    let graph = Graph::new((&perceptron).into())?;
     let mut random = Random::new(0, 0);
-    let mut parameters = Parameters::random(&architecture, &mut random);
+    let mut parameters = Parameters::random(&graph, &mut random);
     let rule = Rule::Adam { betas: [0.9, 0.999], eps: 1e-8 };
     let mut optimizer = Optimizer::new(rule, &parameters.layout, 0.0, &[], kernels::isa()?);
-    let mut engine = FusedMlp::new(&architecture, Loss::Mse);
+    let mut engine = FusedMlp::new(&graph, Loss::Mse).ok_or("no perceptron")?;
     let mut gradients = vec![0.0; parameters.values.len()];
     let rows: Vec<f32> = (0..batch * inputs).map(|_| random.normal() as f32).collect();
     let targets: Vec<f32> = (0..batch).map(|_| random.normal() as f32).collect();
@@ -28,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (began, mut steps) = (Instant::now(), 0u32);
         while began.elapsed() < time {
             for _ in 0..10 {
-                engine.gradients(&parameters, Batch { inputs: &rows, targets: &targets }, &mut gradients)?;
+                engine.gradients(&mut parameters, Batch { inputs: &rows, targets: &targets }, &mut gradients)?;
                 optimizer.step(1e-3, &mut parameters.values, &gradients);
             }
             steps += 10;

@@ -1,11 +1,23 @@
 //! What a network looks like, without its numbers.
 
+use crate::layer::{Layer, Linear};
 use serde::{Deserialize, Serialize};
 
-/// A multilayer perceptron: linear layers with an activation after all but the last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What goes in, the layers, and what comes out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
+    /// Shape of a row that goes in: `[width]` or `[channels, height, width]`.
+    pub input_shape: Vec<usize>,
+    /// First to last.
+    pub layers: Vec<Layer>,
+    /// Width of the output.
+    pub outputs: usize,
+}
+
+/// Widths of a multilayer perceptron: linear layers with an activation after all but the last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Perceptron {
     /// Width of the input.
     pub inputs: usize,
     /// Widths of the hidden layers, first to last; may be empty.
@@ -42,11 +54,43 @@ pub enum OutputActivation {
 }
 
 impl Architecture {
-    /// For each layer, its input and output width.
-    pub fn layers(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let inputs = std::iter::once(self.inputs).chain(self.hidden.iter().copied());
-        let outputs = self.hidden.iter().copied().chain(std::iter::once(self.outputs));
-        inputs.zip(outputs)
+    /// Width of a row that goes in.
+    pub fn inputs(&self) -> usize {
+        self.input_shape.iter().product()
+    }
+
+    /// The widths, if this is a multilayer perceptron.
+    pub fn as_perceptron(&self) -> Option<Perceptron> {
+        let [hidden @ .., Layer::Linear(last)] = self.layers.as_slice() else { return None };
+        let mut widths = Vec::new();
+        let mut between = None;
+        for pair in hidden.chunks(2) {
+            let [Layer::Linear(linear), Layer::Activation(activation)] = pair else { return None };
+            if *between.get_or_insert(*activation) != *activation {
+                return None;
+            }
+            widths.push(linear.outputs.unwrap_or(self.outputs));
+        }
+        (last.outputs.is_none_or(|width| width == self.outputs)).then(|| Perceptron {
+            inputs: self.inputs(),
+            hidden: widths,
+            outputs: self.outputs,
+            activation: between.unwrap_or(Activation::Relu),
+        })
+    }
+}
+
+impl From<&Perceptron> for Architecture {
+    fn from(perceptron: &Perceptron) -> Self {
+        let hidden = perceptron.hidden.iter().flat_map(|&width| {
+            let linear = Layer::Linear(Linear { outputs: Some(width) });
+            [linear, Layer::Activation(perceptron.activation)]
+        });
+        Self {
+            input_shape: vec![perceptron.inputs],
+            layers: hidden.chain([Layer::Linear(Linear::default())]).collect(),
+            outputs: perceptron.outputs,
+        }
     }
 }
 

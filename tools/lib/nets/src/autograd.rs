@@ -1,30 +1,29 @@
 //! Gradients by candle's autograd: the reference for faster engines, and the way for new layers.
 
-use crate::{Activation, Architecture, Batch, Engine, Loss, Parameters, Result, mlp::activate};
+use crate::{
+    Batch, Engine, Graph, Loss, ParameterKind, Parameters, Result,
+    candle_model::{Seen, forward},
+};
 use candle_core::{D, Device, Tensor, Var};
 
-/// An MLP whose gradients candle derives.
-pub struct AutogradMlp {
-    architecture: Architecture,
+/// A network whose gradients candle derives.
+pub struct Autograd {
+    graph: Graph,
     loss: Loss,
 }
 
-impl AutogradMlp {
-    /// An engine for networks of this architecture, on the CPU.
-    pub fn new(architecture: &Architecture, loss: Loss) -> Self {
-        Self { architecture: architecture.clone(), loss }
+impl Autograd {
+    /// An engine for a network, on the CPU.
+    pub fn new(graph: &Graph, loss: Loss) -> Self {
+        Self { graph: graph.clone(), loss }
     }
 
-    fn forward(&self, layers: &[(Var, Var)], inputs: &[f32]) -> Result<Tensor> {
-        let (width, activation): (usize, Activation) = (self.architecture.inputs, self.architecture.activation);
-        let mut x = Tensor::from_slice(inputs, (inputs.len() / width, width), &Device::Cpu)?; // [rows, inputs]
-        for (i, (weight, bias)) in layers.iter().enumerate() {
-            x = x.matmul(&weight.t()?)?.broadcast_add(bias)?;
-            if i + 1 < layers.len() {
-                x = activate(activation, &x)?;
-            }
-        }
-        Ok(x)
+    /// Rows as `[rows, input shape…]`.
+    fn rows(&self, inputs: &[f32]) -> Result<Tensor> {
+        let shape = &self.graph.architecture.input_shape;
+        let rows = inputs.len() / self.graph.architecture.inputs();
+        let dims: Vec<usize> = std::iter::once(rows).chain(shape.iter().copied()).collect();
+        Ok(Tensor::from_slice(inputs, dims, &Device::Cpu)?)
     }
 
     /// The mean loss of `outputs` `[rows, outputs]`.
@@ -55,32 +54,56 @@ fn one_hot(classes: &[f32], width: usize) -> Result<Tensor> {
     Ok(Tensor::from_iter(rows, &Device::Cpu)?.reshape((classes.len(), width))?)
 }
 
-/// Weight `[outputs, inputs]` and bias `[outputs]` of each layer.
-fn variables(parameters: &Parameters) -> Result<Vec<(Var, Var)>> {
-    let layers = parameters.layers().map(|(layer, weight, bias)| {
-        let weight = Var::from_slice(weight, (layer.outputs, layer.inputs), &Device::Cpu)?;
-        Ok((weight, Var::from_slice(bias, layer.outputs, &Device::Cpu)?))
+/// All tensors of the layout; candle follows them back.
+fn variables(parameters: &Parameters) -> Result<Vec<Var>> {
+    let tensors = parameters.layout.tensors().iter().map(|tensor| {
+        let values = &parameters.values[tensor.range.clone()];
+        Ok(Var::from_slice(values, tensor.shape.as_slice(), &Device::Cpu)?)
     });
-    layers.collect()
+    tensors.collect()
 }
 
-impl Engine for AutogradMlp {
-    fn gradients(&mut self, parameters: &Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
-        let layers = variables(parameters)?;
-        let outputs = self.forward(&layers, batch.inputs)?; // [rows, outputs]
-        let loss = self.loss(&outputs, batch.targets)?;
-        let store = loss.backward()?;
-        for ((weight, bias), layer) in layers.iter().zip(parameters.layout.layers()) {
-            for (var, range) in [(weight, &layer.weight), (bias, &layer.bias)] {
-                let gradient = store.get(var).ok_or_else(|| candle_core::Error::msg("a parameter has no gradient"))?;
-                gradients[range.clone()].copy_from_slice(&gradient.flatten_all()?.to_vec1::<f32>()?);
+fn tensors(variables: &[Var]) -> Vec<Tensor> {
+    variables.iter().map(|var| var.as_tensor().clone()).collect()
+}
+
+/// Moves the statistics towards what a batch has shown.
+fn update(parameters: &mut Parameters, seen: Vec<Seen>) -> Result<()> {
+    for Seen { mean, variance, momentum } in seen {
+        for (index, batch) in [mean, variance] {
+            let range = parameters.layout.tensors()[index].range.clone();
+            for (average, new) in parameters.values[range].iter_mut().zip(batch.to_vec1::<f32>()?) {
+                *average += momentum * (new - *average);
             }
         }
+    }
+    Ok(())
+}
+
+impl Engine for Autograd {
+    fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
+        let variables = variables(parameters)?;
+        let mut seen = Some(Vec::new());
+        let outputs = forward(&self.graph, &tensors(&variables), self.rows(batch.inputs)?, &mut seen)?; // [rows, outputs]
+        let loss = self.loss(&outputs, batch.targets)?;
+        let store = loss.backward()?;
+        for (var, tensor) in variables.iter().zip(parameters.layout.tensors()) {
+            let gradient = &mut gradients[tensor.range.clone()];
+            if tensor.kind == ParameterKind::Statistic {
+                gradient.fill(0.0);
+                continue;
+            }
+            let found = store.get(var).ok_or_else(|| candle_core::Error::msg("a parameter has no gradient"))?;
+            gradient.copy_from_slice(&found.flatten_all()?.to_vec1::<f32>()?);
+        }
+        update(parameters, seen.unwrap_or_default())?;
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 
     fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()> {
-        *outputs = self.forward(&variables(parameters)?, inputs)?.flatten_all()?.to_vec1()?;
+        let tensors = tensors(&variables(parameters)?);
+        let found = forward(&self.graph, &tensors, self.rows(inputs)?, &mut None)?;
+        *outputs = found.flatten_all()?.to_vec1()?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! A trained model, and a training run's state, in one safetensors file.
 
-use crate::{Architecture, Error, Layout, OutputActivation, Parameters, Result, Scaling};
+use crate::{Architecture, Error, Graph, OutputActivation, Parameters, Result, Scaling};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::HashMap, path::Path};
@@ -25,7 +25,7 @@ pub struct Task {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// What it looks like.
-    pub architecture: Architecture,
+    pub graph: Graph,
     /// What it computes.
     pub task: Task,
     /// What happens to the input first.
@@ -93,8 +93,9 @@ impl Checkpoint {
 const BUFFER: &str = "state.";
 
 impl Model {
-    /// The model as a safetensors file: `layers.<i>.weight`, `layers.<i>.bias`, and `input.mean` and
-    /// `input.scale` where the input is scaled. The same model gives the same bytes.
+    /// The model as a safetensors file: `layers.<i>.weight`, `layers.<i>.bias` and so on by the layers' place
+    /// in the list, and `input.mean` and `input.scale` where the input is scaled. The same model gives the same
+    /// bytes.
     ///
     /// # Errors
     /// When safetensors refuses.
@@ -135,7 +136,8 @@ fn serialize(model: &Model, buffers: &[(String, Vec<f32>)], progress: Option<&se
         tensors.push(("input.scale".into(), vec![scaling.scale.len()], &scaling.scale));
     }
     for tensor in model.parameters.layout.tensors() {
-        tensors.push((tensor.name, tensor.shape, &model.parameters.values[tensor.range]));
+        let values = &model.parameters.values[tensor.range.clone()];
+        tensors.push((tensor.name.clone(), tensor.shape.clone(), values));
     }
     for (name, values) in buffers {
         tensors.push((format!("{BUFFER}{name}"), vec![values.len()], values));
@@ -152,7 +154,7 @@ fn serialize(model: &Model, buffers: &[(String, Vec<f32>)], progress: Option<&se
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| checkpoint("the model", e))?;
         views.push((name.as_str(), view));
     }
-    let (architecture, task) = (model.architecture.clone(), model.task.clone());
+    let (architecture, task) = (model.graph.architecture.clone(), model.task.clone());
     let metadata = Metadata { architecture, task, progress: progress.cloned() };
     let metadata = serde_json::to_string(&metadata).map_err(|e| checkpoint("the model", e))?;
     let metadata = HashMap::from([(METADATA_KEY.to_string(), metadata)]);
@@ -169,20 +171,21 @@ fn deserialize(bytes: &[u8]) -> std::result::Result<(Metadata, SafeTensors<'_>),
 }
 
 fn model(architecture: Architecture, task: Task, tensors: &SafeTensors<'_>) -> std::result::Result<Model, String> {
-    let inputs = architecture.inputs;
+    let graph = Graph::new(architecture).map_err(|problem| format!("damaged metadata: {problem}"))?;
+    let width = [Scaling::width(&graph.architecture.input_shape)];
     let scaling = match tensors.tensor("input.mean") {
         Ok(_) => Some(Scaling {
-            mean: tensor(tensors, "input.mean", &[inputs])?,
-            scale: tensor(tensors, "input.scale", &[inputs])?,
+            mean: tensor(tensors, "input.mean", &width)?,
+            scale: tensor(tensors, "input.scale", &width)?,
         }),
         Err(_) => None,
     };
-    let layout = Layout::new(&architecture);
-    let mut values = Vec::new();
+    let layout = graph.layout.clone();
+    let mut values = vec![0.0; layout.len()];
     for one in layout.tensors() {
-        values.extend(tensor(tensors, &one.name, &one.shape)?);
+        values[one.range.clone()].copy_from_slice(&tensor(tensors, &one.name, &one.shape)?);
     }
-    Ok(Model { architecture, task, scaling, parameters: Parameters { layout, values } })
+    Ok(Model { graph, task, scaling, parameters: Parameters { layout, values } })
 }
 
 fn tensor(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> std::result::Result<Vec<f32>, String> {

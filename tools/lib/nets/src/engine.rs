@@ -5,7 +5,7 @@ use crate::{Parameters, Result};
 /// Rows that a network learns from.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
-    /// `[rows, inputs]`, scaled.
+    /// `[rows, input shape…]`, scaled.
     pub inputs: &'a [f32],
     /// `[rows, outputs]`; for [`Loss::CrossEntropy`](crate::Loss::CrossEntropy) also `[rows]`, the classes.
     pub targets: &'a [f32],
@@ -14,13 +14,13 @@ pub struct Batch<'a> {
 /// One way of computing a network, its loss and its gradients. The parameters are the caller's.
 pub trait Engine {
     /// Overwrites `gradients`, laid out as the parameters are, with those of the batch's mean loss,
-    /// and returns that loss.
+    /// and returns that loss. Statistics have none: they are brought up to date.
     ///
     /// # Errors
     /// When the backend refuses.
-    fn gradients(&mut self, parameters: &Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64>;
+    fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64>;
 
-    /// The network's output `[rows, outputs]` for scaled `inputs` `[rows, inputs]`: logits, where the
+    /// The network's output `[rows, outputs]` for scaled `inputs` `[rows, input shape…]`: logits, where the
     /// loss takes logits.
     ///
     /// # Errors

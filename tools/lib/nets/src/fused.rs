@@ -1,6 +1,6 @@
 //! The fast way to an MLP's gradients: preallocated buffers, no graph.
 
-use crate::{Activation, Architecture, Batch, Engine, Loss, Parameters, Result};
+use crate::{Activation, Batch, Engine, Graph, Loss, Parameters, Perceptron, Result};
 use kernels::matmul::{Matrix, matmul};
 use rayon::prelude::*;
 
@@ -14,7 +14,7 @@ const MAX_PARTS: usize = 16;
 /// A batch is cut into parts by its size alone, and their gradients are summed in order: the same
 /// bits for any number of threads.
 pub struct FusedMlp {
-    architecture: Architecture,
+    perceptron: Perceptron,
     loss: Loss,
     parts: Vec<Part>,
 }
@@ -33,9 +33,9 @@ struct Part {
 }
 
 impl FusedMlp {
-    /// An engine for networks of this architecture.
-    pub fn new(architecture: &Architecture, loss: Loss) -> Self {
-        Self { architecture: architecture.clone(), loss, parts: Vec::new() }
+    /// An engine for a network, if it is a multilayer perceptron.
+    pub fn new(graph: &Graph, loss: Loss) -> Option<Self> {
+        Some(Self { perceptron: graph.architecture.as_perceptron()?, loss, parts: Vec::new() })
     }
 
     /// Rows of each part of a batch; the last may have fewer. Makes room for as many parts.
@@ -51,10 +51,11 @@ impl FusedMlp {
 }
 
 impl Engine for FusedMlp {
-    fn gradients(&mut self, parameters: &Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
-        let rows = batch.inputs.len() / self.architecture.inputs;
+    fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
+        let parameters = &*parameters;
+        let rows = batch.inputs.len() / self.perceptron.inputs;
         let part_rows = self.part_rows(rows);
-        let (activation, loss, width) = (self.architecture.activation, self.loss, self.architecture.outputs);
+        let (activation, loss, width) = (self.perceptron.activation, self.loss, self.perceptron.outputs);
         let target_width = batch.targets.len() / rows;
         let work = |part: &mut Part, inputs: &[f32], targets: &[f32]| {
             part.gradients.resize(gradients.len(), 0.0);
@@ -63,7 +64,7 @@ impl Engine for FusedMlp {
             part.loss = loss.add(outputs(activations), targets, width, rows, delta);
             part.backward(parameters, activation, inputs);
         };
-        let inputs = batch.inputs.chunks(part_rows * self.architecture.inputs);
+        let inputs = batch.inputs.chunks(part_rows * self.perceptron.inputs);
         let targets = batch.targets.chunks(part_rows * target_width);
         let count = inputs.len();
         let mut jobs: Vec<_> = self.parts.iter_mut().zip(inputs).zip(targets).collect();
@@ -81,7 +82,7 @@ impl Engine for FusedMlp {
     }
 
     fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()> {
-        let (width, activation) = (self.architecture.inputs, self.architecture.activation);
+        let (width, activation) = (self.perceptron.inputs, self.perceptron.activation);
         let part_rows = self.part_rows(inputs.len() / width);
         outputs.clear();
         for inputs in inputs.chunks(part_rows * width) {

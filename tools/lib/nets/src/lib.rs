@@ -1,31 +1,35 @@
 //! Architectures, their parameters and how they learn.
 //!
-//! A [`Model`] is an [`Architecture`] with [`Parameters`]: plain data that is saved, loaded and
-//! exported. [`Mlp`] is the same model as a candle module, which evaluates it with candle. An
-//! [`Engine`] computes the gradients of a [`Loss`]: [`FusedMlp`] is the fast one, [`AutogradMlp`] has
-//! candle derive them and is the reference that the fast one is tested against. An [`Optimizer`]
-//! then moves the parameters, at the learning rate of a [`Schedule`].
+//! An [`Architecture`] is a list of layers as a configuration writes it; its [`Graph`] is the list of
+//! operations that they come to. A [`Model`] is a graph with [`Parameters`]: plain data that is saved, loaded
+//! and exported. [`CandleModel`] is the same model as a candle module, which evaluates it with candle. An
+//! [`Engine`] computes the gradients of a [`Loss`]: [`FusedMlp`] is the fast one for perceptrons,
+//! [`Autograd`] has candle derive them and is the reference that faster ones are tested against. An
+//! [`Optimizer`] then moves the parameters, at the learning rate of a [`Schedule`].
 
 mod architecture;
 mod autograd;
+mod candle_model;
 mod checkpoint;
 mod engine;
 mod fused;
 pub mod gradients;
+pub mod graph;
+pub mod layer;
 mod loss;
-mod mlp;
 mod optimizer;
 mod parameters;
 mod scaling;
 mod schedule;
 
-pub use architecture::{Activation, Architecture, OutputActivation};
-pub use autograd::AutogradMlp;
+pub use architecture::{Activation, Architecture, OutputActivation, Perceptron};
+pub use autograd::Autograd;
+pub use candle_model::CandleModel;
 pub use checkpoint::{Checkpoint, Model, Task};
 pub use engine::{Batch, Engine};
 pub use fused::FusedMlp;
+pub use graph::Graph;
 pub use loss::Loss;
-pub use mlp::Mlp;
 pub use optimizer::{Optimizer, Rule};
 pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
 pub use scaling::Scaling;

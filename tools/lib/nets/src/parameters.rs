@@ -1,14 +1,20 @@
 //! The numbers of a network, in one flat buffer.
 
-use crate::{Activation, Architecture};
+use crate::{
+    Activation, Graph,
+    graph::{Op, Value},
+};
 use kernels::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Where each layer's weight and bias stand within the flat buffer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where each tensor stands within the flat buffer: those that are learned first, then statistics.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Layout {
+    tensors: Vec<TensorLayout>,
     layers: Vec<LayerLayout>,
+    trainable: usize,
+    length: usize,
 }
 
 /// What a parameter is for.
@@ -21,6 +27,8 @@ pub enum ParameterKind {
     Bias,
     /// Scale or shift of a normalisation.
     Norm,
+    /// What a normalisation has seen. It is measured, not learned: no optimizer moves it.
+    Statistic,
 }
 
 /// A tensor of parameters.
@@ -49,48 +57,67 @@ pub struct LayerLayout {
     pub bias: Range<usize>,
 }
 
-impl Layout {
-    /// The layout of a network's parameters: weight and bias of each layer in order.
-    pub fn new(architecture: &Architecture) -> Self {
-        let mut end = 0;
-        let mut take = |n: usize| {
-            end += n;
-            end - n..end
-        };
-        let layer = |(inputs, outputs): (usize, usize)| LayerLayout {
-            inputs,
-            outputs,
-            weight: take(inputs * outputs),
-            bias: take(outputs),
-        };
-        Self { layers: architecture.layers().map(layer).collect() }
+/// Collects tensors.
+#[derive(Default)]
+pub(crate) struct LayoutBuilder {
+    tensors: Vec<TensorLayout>,
+}
+
+impl LayoutBuilder {
+    /// Adds a tensor; returns its index among the layout's.
+    pub fn add(&mut self, name: String, kind: ParameterKind, shape: &[usize]) -> usize {
+        self.tensors.push(TensorLayout { name, kind, shape: shape.to_vec(), range: 0..0 });
+        self.tensors.len() - 1
     }
 
-    /// The layers, first to last.
+    pub fn finish(self) -> Layout {
+        let Self { mut tensors } = self;
+        let mut end = 0;
+        let mut place = |tensor: &mut TensorLayout| {
+            let start = end;
+            end += tensor.shape.iter().product::<usize>();
+            tensor.range = start..end;
+            end
+        };
+        let (learned, statistics): (Vec<_>, Vec<_>) =
+            tensors.iter_mut().partition(|tensor| tensor.kind != ParameterKind::Statistic);
+        let trainable = learned.into_iter().map(&mut place).last().unwrap_or(0);
+        let length = statistics.into_iter().map(&mut place).last().unwrap_or(trainable);
+        let layers = tensors.windows(2).filter_map(linear).collect();
+        Layout { tensors, layers, trainable, length }
+    }
+}
+
+/// A matrix and the bias after it.
+fn linear(pair: &[TensorLayout]) -> Option<LayerLayout> {
+    let [weight, bias] = pair else { return None };
+    match (weight.shape.as_slice(), bias.kind) {
+        (&[outputs, inputs], ParameterKind::Bias) => {
+            Some(LayerLayout { inputs, outputs, weight: weight.range.clone(), bias: bias.range.clone() })
+        }
+        _ => None,
+    }
+}
+
+impl Layout {
+    /// The linear layers, first to last.
     pub fn layers(&self) -> &[LayerLayout] {
         &self.layers
     }
 
-    /// All tensors, in the order of the flat buffer.
-    pub fn tensors(&self) -> Vec<TensorLayout> {
-        let tensors = self.layers.iter().enumerate().flat_map(|(i, layer)| {
-            let tensor = |part: &str, kind, shape: &[usize], range: &Range<usize>| TensorLayout {
-                name: format!("layers.{i}.{part}"),
-                kind,
-                shape: shape.to_vec(),
-                range: range.clone(),
-            };
-            [
-                tensor("weight", ParameterKind::Weight, &[layer.outputs, layer.inputs], &layer.weight),
-                tensor("bias", ParameterKind::Bias, &[layer.outputs], &layer.bias),
-            ]
-        });
-        tensors.collect()
+    /// All tensors, in the order of the layers.
+    pub fn tensors(&self) -> &[TensorLayout] {
+        &self.tensors
     }
 
-    /// Number of parameters.
+    /// Number of parameters that are learned: they stand in front of the others.
+    pub fn trainable(&self) -> usize {
+        self.trainable
+    }
+
+    /// Number of all parameters.
     pub fn len(&self) -> usize {
-        self.layers.last().map_or(0, |layer| layer.bias.end)
+        self.length
     }
 
     /// Whether there are no parameters.
@@ -99,7 +126,7 @@ impl Layout {
     }
 }
 
-/// The weights and biases of a network.
+/// The weights and biases of a network, and what its norms have seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
     /// Where what stands.
@@ -111,26 +138,52 @@ pub struct Parameters {
 impl Parameters {
     /// Random weights, uniform with the variance that keeps activations in scale: 2 / inputs in
     /// front of a ReLU (He et al., "Delving deep into rectifiers", 2015), 1 / inputs elsewhere.
-    /// Biases are 0.
-    pub fn random(architecture: &Architecture, random: &mut Random) -> Self {
-        let layout = Layout::new(architecture);
+    /// Biases are 0; norms begin as the identity.
+    pub fn random(graph: &Graph, random: &mut Random) -> Self {
+        let layout = graph.layout.clone();
         let mut values = vec![0.0; layout.len()];
-        let last = layout.layers().len() - 1;
-        for (i, layer) in layout.layers().iter().enumerate() {
-            let gain = if i < last && architecture.activation == Activation::Relu { 2.0 } else { 1.0 };
-            let bound = (3.0 * gain / layer.inputs as f64).sqrt();
-            for weight in &mut values[layer.weight.clone()] {
-                *weight = (bound * (2.0 * random.uniform() - 1.0)) as f32;
+        for (i, node) in graph.nodes.iter().enumerate() {
+            match node.op {
+                Op::Conv { weight, .. } | Op::Linear { weight, .. } => {
+                    let tensor = &layout.tensors()[weight];
+                    let fan_in = tensor.shape[1..].iter().product::<usize>();
+                    let bound = (3.0 * gain(graph, i) / fan_in as f64).sqrt();
+                    for weight in &mut values[tensor.range.clone()] {
+                        *weight = (bound * (2.0 * random.uniform() - 1.0)) as f32;
+                    }
+                }
+                Op::Norm { scale, variance, .. } => {
+                    for tensor in [scale, variance] {
+                        values[layout.tensors()[tensor].range.clone()].fill(1.0);
+                    }
+                }
+                _ => {}
             }
         }
         Self { layout, values }
     }
 
-    /// For each layer, its weight `[outputs, inputs]` and bias `[outputs]`.
+    /// For each linear layer, its weight `[outputs, inputs]` and bias `[outputs]`.
     pub fn layers(&self) -> impl Iterator<Item = (&LayerLayout, &[f32], &[f32])> {
         self.layout.layers().iter().map(|layer| {
             let LayerLayout { weight, bias, .. } = layer;
             (layer, &self.values[weight.clone()], &self.values[bias.clone()])
         })
+    }
+
+    /// The numbers of a tensor, by its index in the layout.
+    pub fn tensor(&self, index: usize) -> &[f32] {
+        &self.values[self.layout.tensors()[index].range.clone()]
+    }
+}
+
+/// By how much a node's outputs must vary more than its inputs, for what follows to have their variance.
+fn gain(graph: &Graph, node: usize) -> f64 {
+    let next = graph.nodes.iter().find(|next| next.inputs.contains(&Value::Node(node)));
+    match next.map(|node| &node.op) {
+        Some(Op::Activation(Activation::Relu)) => 2.0,
+        // A norm undoes any scale but zero.
+        Some(Op::Norm { .. }) => 2.0,
+        _ => 1.0,
     }
 }

@@ -5,15 +5,19 @@
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
 use nets::{
-    Activation, Architecture, AutogradMlp, Batch, Checkpoint, Engine, FusedMlp, Loss, Mlp, Model, OutputActivation,
-    Parameters, Scaling, Task,
+    Activation, Autograd, Batch, CandleModel, Checkpoint, Engine, FusedMlp, Graph, Loss, Model, OutputActivation,
+    Parameters, Perceptron, Scaling, Task,
 };
 
-fn architectures() -> impl Iterator<Item = Architecture> {
+fn perceptron(inputs: usize, hidden: &[usize], outputs: usize, activation: Activation) -> Graph {
+    Graph::new((&Perceptron { inputs, hidden: hidden.to_vec(), outputs, activation }).into()).unwrap()
+}
+
+fn perceptrons() -> impl Iterator<Item = Graph> {
     let activations = [Activation::Relu, Activation::Tanh, Activation::Sigmoid];
     let shapes = [(8, vec![64, 64], 1), (3, vec![], 2), (5, vec![7], 3), (1, vec![2, 9, 4], 1)];
     shapes.into_iter().flat_map(move |(inputs, hidden, outputs)| {
-        activations.map(|activation| Architecture { inputs, hidden: hidden.clone(), outputs, activation })
+        activations.map(|activation| perceptron(inputs, &hidden, outputs, activation))
     })
 }
 
@@ -50,26 +54,26 @@ fn targets(random: &mut Random, loss: Loss, rows: usize, width: usize) -> Vec<f3
 
 #[test]
 fn gradients_and_losses_agree_with_autograd() {
-    for (architecture, loss) in architectures().flat_map(|a| LOSSES.map(|loss| (a.clone(), loss))) {
+    for (graph, loss) in perceptrons().flat_map(|a| LOSSES.map(|loss| (a.clone(), loss))) {
         let mut random = Random::new(7, 0);
-        let mut start = Parameters::random(&architecture, &mut random);
+        let mut start = Parameters::random(&graph, &mut random);
         // With biases of 0 a dead layer gives exactly 0 to the next, where candle takes the ReLU's
         // slope for 1, and we, as PyTorch does, for 0.
         start.values.iter_mut().for_each(|value| *value += 0.1 * random.normal() as f32);
-        let mut fused = FusedMlp::new(&architecture, loss);
-        let mut autograd = AutogradMlp::new(&architecture, loss);
+        let mut fused = FusedMlp::new(&graph, loss).unwrap();
+        let mut autograd = Autograd::new(&graph, loss);
         let mut ours = vec![0.0; start.values.len()];
         let mut theirs = ours.clone();
         // The last batch is smaller, as at the end of an epoch; one is cut into parts.
         for rows in [33, 700, 5] {
-            let inputs = normals(&mut random, rows * architecture.inputs);
-            let targets = targets(&mut random, loss, rows, architecture.outputs);
+            let inputs = normals(&mut random, rows * graph.architecture.inputs());
+            let targets = targets(&mut random, loss, rows, graph.architecture.outputs);
             let batch = Batch { inputs: &inputs, targets: &targets };
             let losses = (
-                fused.gradients(&start, batch, &mut ours).unwrap(),
-                autograd.gradients(&start, batch, &mut theirs).unwrap(),
+                fused.gradients(&mut start, batch, &mut ours).unwrap(),
+                autograd.gradients(&mut start, batch, &mut theirs).unwrap(),
             );
-            let what = format!("{architecture:?}, {loss:?}, {rows} rows");
+            let what = format!("{:?}, {loss:?}, {rows} rows", graph.architecture);
             assert!((losses.0 - losses.1).abs() <= 1e-5 * losses.1.max(1.0), "{what}: {losses:?}");
             assert_close(&ours, &theirs, 5e-5, &format!("gradient of {what}"));
         }
@@ -78,9 +82,9 @@ fn gradients_and_losses_agree_with_autograd() {
 
 #[test]
 fn soft_targets_are_probabilities_of_classes() {
-    let architecture = Architecture { inputs: 3, hidden: vec![4], outputs: 5, activation: Activation::Tanh };
+    let graph = perceptron(3, &[4], 5, Activation::Tanh);
     let mut random = Random::new(5, 0);
-    let start = Parameters::random(&architecture, &mut random);
+    let start = Parameters::random(&graph, &mut random);
     let inputs = normals(&mut random, 9 * 3);
     let classes: Vec<f32> = (0..9).map(|i| (i % 5) as f32).collect();
     let one_hot: Vec<f32> = (0..45).map(|i| f32::from(u8::from(i / 5 % 5 == i % 5))).collect();
@@ -88,7 +92,7 @@ fn soft_targets_are_probabilities_of_classes() {
     let run = |targets: &[f32]| {
         let mut gradients = vec![0.0; start.values.len()];
         let batch = Batch { inputs: &inputs, targets };
-        let loss = FusedMlp::new(&architecture, loss).gradients(&start, batch, &mut gradients).unwrap();
+        let loss = FusedMlp::new(&graph, loss).unwrap().gradients(&mut start.clone(), batch, &mut gradients).unwrap();
         (loss.to_bits(), gradients)
     };
     assert_eq!(run(&classes), run(&one_hot));
@@ -96,15 +100,15 @@ fn soft_targets_are_probabilities_of_classes() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let architecture = Architecture { inputs: 6, hidden: vec![16], outputs: 2, activation: Activation::Relu };
+    let graph = perceptron(6, &[16], 2, Activation::Relu);
     let mut random = Random::new(2, 0);
-    let start = Parameters::random(&architecture, &mut random);
+    let start = Parameters::random(&graph, &mut random);
     let (inputs, targets) = (normals(&mut random, 3000 * 6), normals(&mut random, 3000 * 2));
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut gradients = vec![0.0; start.values.len()];
         let batch = Batch { inputs: &inputs, targets: &targets };
-        let loss = pool.install(|| FusedMlp::new(&architecture, Loss::Mse).gradients(&start, batch, &mut gradients));
+        let loss = pool.install(|| FusedMlp::new(&graph, Loss::Mse).unwrap().gradients(&mut start.clone(), batch, &mut gradients));
         (loss.unwrap().to_bits(), gradients.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
     };
     assert_eq!(run(1), run(2));
@@ -113,22 +117,22 @@ fn any_number_of_threads_gives_the_same_bits() {
 
 #[test]
 fn gradients_agree_with_finite_differences() {
-    let architecture = Architecture { inputs: 3, hidden: vec![5], outputs: 2, activation: Activation::Tanh };
+    let graph = perceptron(3, &[5], 2, Activation::Tanh);
     let mut random = Random::new(1, 0);
-    let start = Parameters::random(&architecture, &mut random);
+    let mut start = Parameters::random(&graph, &mut random);
     let (inputs, targets) = (normals(&mut random, 12), normals(&mut random, 8));
     let batch = Batch { inputs: &inputs, targets: &targets };
-    let mut engine = FusedMlp::new(&architecture, Loss::Mse);
+    let mut engine = FusedMlp::new(&graph, Loss::Mse).unwrap();
     let mut gradients = vec![0.0; start.values.len()];
-    engine.gradients(&start, batch, &mut gradients).unwrap();
+    engine.gradients(&mut start, batch, &mut gradients).unwrap();
     let mut unused = gradients.clone();
-    let mut loss = |parameters: &Parameters| engine.gradients(parameters, batch, &mut unused).unwrap();
+    let mut loss = |parameters: &mut Parameters| engine.gradients(parameters, batch, &mut unused).unwrap();
     for (i, &gradient) in gradients.iter().enumerate() {
         const H: f32 = 1e-2;
         let (mut above, mut below) = (start.clone(), start.clone());
         above.values[i] += H;
         below.values[i] -= H;
-        let slope = (loss(&above) - loss(&below)) / f64::from(2.0 * H);
+        let slope = (loss(&mut above) - loss(&mut below)) / f64::from(2.0 * H);
         let gradient = f64::from(gradient);
         assert!((slope - gradient).abs() < 1e-3, "parameter {i}: {slope} and {gradient}");
     }
@@ -136,39 +140,39 @@ fn gradients_agree_with_finite_differences() {
 
 #[test]
 fn a_model_survives_its_file_and_candle_computes_the_same() {
-    for architecture in architectures() {
+    for graph in perceptrons() {
         let mut random = Random::new(3, 0);
-        let rows = normals(&mut random, 11 * architecture.inputs);
+        let rows = normals(&mut random, 11 * graph.architecture.inputs());
         let model = Model {
             task: Task {
                 input_field: "probs".into(),
-                input_shape: vec![architecture.inputs],
+                input_shape: vec![graph.architecture.inputs()],
                 target_field: "entropy".into(),
-                target_shape: vec![architecture.outputs],
+                target_shape: vec![graph.architecture.outputs],
                 output_activation: OutputActivation::Identity,
             },
-            scaling: Some(Scaling::standard(&rows, architecture.inputs)),
-            parameters: Parameters::random(&architecture, &mut random),
-            architecture,
+            scaling: Some(Scaling::standard(&rows, &graph.architecture.input_shape)),
+            parameters: Parameters::random(&graph, &mut random),
+            graph,
         };
         let bytes = model.to_safetensors().unwrap();
         assert_eq!(bytes, model.to_safetensors().unwrap());
         assert_eq!(Model::from_safetensors(&bytes).unwrap(), model);
 
-        let inputs = Tensor::from_slice(&rows, (11, model.architecture.inputs), &Device::Cpu).unwrap();
-        let candle = Mlp::new(&model, &Device::Cpu).unwrap().forward(&inputs).unwrap();
+        let inputs = Tensor::from_slice(&rows, (11, model.graph.architecture.inputs()), &Device::Cpu).unwrap();
+        let candle = CandleModel::new(&model, &Device::Cpu).unwrap().forward(&inputs).unwrap();
         let candle: Vec<f32> = candle.flatten_all().unwrap().to_vec1().unwrap();
         let mut scaled = rows.clone();
-        model.scaling.as_ref().unwrap().apply(&mut scaled);
+        model.scaling.as_ref().unwrap().apply(&mut scaled, &model.graph.architecture.input_shape);
         let mut fused = Vec::new();
-        FusedMlp::new(&model.architecture, Loss::Mse).predict(&model.parameters, &scaled, &mut fused).unwrap();
+        FusedMlp::new(&model.graph, Loss::Mse).unwrap().predict(&model.parameters, &scaled, &mut fused).unwrap();
         assert_close(&fused, &candle, 1e-5, "output");
     }
 }
 
 #[test]
 fn damaged_model_files_are_refused_in_one_line() {
-    let architecture = Architecture { inputs: 2, hidden: vec![], outputs: 1, activation: Activation::Relu };
+    let graph = perceptron(2, &[], 1, Activation::Relu);
     let task = Task {
         input_field: "x".into(),
         input_shape: vec![2],
@@ -176,8 +180,8 @@ fn damaged_model_files_are_refused_in_one_line() {
         target_shape: vec![],
         output_activation: OutputActivation::Softmax,
     };
-    let parameters = Parameters::random(&architecture, &mut Random::new(0, 0));
-    let bytes = Model { architecture, task, scaling: None, parameters }.to_safetensors().unwrap();
+    let parameters = Parameters::random(&graph, &mut Random::new(0, 0));
+    let bytes = Model { graph, task, scaling: None, parameters }.to_safetensors().unwrap();
     for length in 0..bytes.len() {
         let problem = Model::from_safetensors(&bytes[..length]).unwrap_err();
         assert!(!problem.contains('\n'), "{problem}");
@@ -187,7 +191,7 @@ fn damaged_model_files_are_refused_in_one_line() {
 
 #[test]
 fn a_checkpoint_is_a_model_with_the_state_of_its_training() {
-    let architecture = Architecture { inputs: 2, hidden: vec![3], outputs: 1, activation: Activation::Relu };
+    let graph = perceptron(2, &[3], 1, Activation::Relu);
     let task = Task {
         input_field: "x".into(),
         input_shape: vec![2],
@@ -195,9 +199,9 @@ fn a_checkpoint_is_a_model_with_the_state_of_its_training() {
         target_shape: vec![],
         output_activation: OutputActivation::Identity,
     };
-    let parameters = Parameters::random(&architecture, &mut Random::new(0, 0));
+    let parameters = Parameters::random(&graph, &mut Random::new(0, 0));
     let buffers = vec![("a".to_owned(), vec![1.5; parameters.values.len()])];
-    let model = Model { architecture, task, scaling: None, parameters };
+    let model = Model { graph, task, scaling: None, parameters };
     let checkpoint = Checkpoint { model: model.clone(), buffers, progress: serde_json::json!({ "steps": 3 }) };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.safetensors");

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nets::{
-    Activation, Architecture, Layout, Loss, Mode, Optimizer, ParameterKind, Plateau, PlateauOptions, Rule, Schedule,
+    Activation, Graph, Loss, Mode, Optimizer, ParameterKind, Perceptron, Plateau, PlateauOptions, Rule, Schedule,
     gradients,
 };
 use serde_json::Value;
@@ -32,8 +32,8 @@ fn optimizers_go_pytorchs_way() {
     let golden = &golden()["optimizers"];
     let (start, all) = (floats(&golden["start"]), floats(&golden["gradients"]));
     // A weight of three numbers and a bias of one.
-    let architecture = Architecture { inputs: 3, hidden: vec![], outputs: 1, activation: Activation::Relu };
-    let layout = Layout::new(&architecture);
+    let perceptron = Perceptron { inputs: 3, hidden: vec![], outputs: 1, activation: Activation::Relu };
+    let layout = Graph::new((&perceptron).into()).unwrap().layout;
     let (betas, eps) = ([0.9, 0.999], 1e-8);
     let rules = [
         ("sgd", Rule::Sgd { momentum: 0.0, nesterov: false }),

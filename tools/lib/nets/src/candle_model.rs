@@ -1,0 +1,141 @@
+//! A network computed by candle.
+
+use crate::{
+    Activation, Graph, Model, OutputActivation, Result,
+    graph::{Node, Op, Value},
+};
+use candle_core::{D, Device, Module, Tensor};
+
+/// A model as a candle [`Module`]: raw inputs `[rows, input shape…]` to predictions `[rows, outputs]`.
+pub struct CandleModel {
+    graph: Graph,
+    scaling: Option<(Tensor, Tensor)>,
+    tensors: Vec<Tensor>,
+    output_activation: OutputActivation,
+}
+
+impl CandleModel {
+    /// Copies the model's numbers to `device`.
+    ///
+    /// # Errors
+    /// When the device refuses.
+    pub fn new(model: &Model, device: &Device) -> Result<Self> {
+        let shape = &model.graph.architecture.input_shape;
+        // [features], or [channels, 1, 1]
+        let dims: Vec<usize> = if shape.len() == 3 { vec![shape[0], 1, 1] } else { vec![shape.iter().product()] };
+        let vector = |values: &[f32]| Tensor::new(values, device)?.reshape(dims.as_slice());
+        let scaling = match &model.scaling {
+            Some(scaling) => Some((vector(&scaling.mean)?, vector(&scaling.scale)?)),
+            None => None,
+        };
+        let layout = &model.parameters.layout;
+        let tensors = layout.tensors().iter().map(|tensor| {
+            let values = &model.parameters.values[tensor.range.clone()];
+            Tensor::from_slice(values, tensor.shape.as_slice(), device)
+        });
+        Ok(Self {
+            graph: model.graph.clone(),
+            scaling,
+            tensors: tensors.collect::<candle_core::Result<_>>()?,
+            output_activation: model.task.output_activation,
+        })
+    }
+}
+
+impl Module for CandleModel {
+    fn forward(&self, inputs: &Tensor) -> candle_core::Result<Tensor> {
+        let x = match &self.scaling {
+            Some((mean, scale)) => inputs.broadcast_sub(mean)?.broadcast_mul(scale)?,
+            None => inputs.clone(),
+        }; // [rows, input shape…]
+        let x = forward(&self.graph, &self.tensors, x, &mut None)?; // [rows, outputs]
+        match self.output_activation {
+            OutputActivation::Identity => Ok(x),
+            OutputActivation::Softmax => candle_nn::ops::softmax(&x, D::Minus1),
+            OutputActivation::Sigmoid => candle_nn::ops::sigmoid(&x),
+        }
+    }
+}
+
+/// The mean and the unbiased variance of a batch, `[channels]` each, and the tensors that they move.
+pub(crate) struct Seen {
+    pub mean: (usize, Tensor),
+    pub variance: (usize, Tensor),
+    pub momentum: f32,
+}
+
+/// The network's output `[rows, outputs]`. In training, norms go by the batch, and leave what they saw in `seen`.
+pub(crate) fn forward(
+    graph: &Graph,
+    tensors: &[Tensor],
+    inputs: Tensor,
+    seen: &mut Option<Vec<Seen>>,
+) -> candle_core::Result<Tensor> {
+    let mut values: Vec<Tensor> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let get = |value: &Value| match value {
+            Value::Input => &inputs,
+            Value::Node(i) => &values[*i],
+        };
+        let result = compute(node, tensors, get(&node.inputs[0]), node.inputs.get(1).map(get), seen)?;
+        values.push(result);
+    }
+    Ok(values.pop().unwrap_or(inputs))
+}
+
+/// What one node gives for `x` `[rows, shape…]`, and `y` where it takes two.
+fn compute(
+    node: &Node,
+    tensors: &[Tensor],
+    x: &Tensor,
+    y: Option<&Tensor>,
+    seen: &mut Option<Vec<Seen>>,
+) -> candle_core::Result<Tensor> {
+    match node.op {
+        Op::Conv { weight, bias, stride, padding } => {
+            let out = x.conv2d(&tensors[weight], padding, stride, 1, 1)?; // [rows, channels, height, width]
+            match bias {
+                Some(bias) => out.broadcast_add(&tensors[bias].reshape((1, (), 1, 1))?),
+                None => Ok(out),
+            }
+        }
+        Op::Norm { .. } => norm(&node.op, tensors, x, seen),
+        Op::Activation(activation) => activate(activation, x),
+        Op::MaxPool { size } => x.max_pool2d(size),
+        Op::AveragePool { size } => x.avg_pool2d(size),
+        Op::Flatten => x.flatten_from(1),
+        Op::Linear { weight, bias } => x.matmul(&tensors[weight].t()?)?.broadcast_add(&tensors[bias]),
+        Op::Add => x.add(y.unwrap_or(x)),
+    }
+}
+
+fn norm(op: &Op, tensors: &[Tensor], x: &Tensor, seen: &mut Option<Vec<Seen>>) -> candle_core::Result<Tensor> {
+    let &Op::Norm { scale, shift, mean, variance, momentum, eps } = op else { return Ok(x.clone()) };
+    // [channels] against [rows, channels, …]
+    let dims: Vec<usize> = std::iter::once(1).chain(tensors[scale].dim(0)).chain(x.dims()[2..].iter().map(|_| 1)).collect();
+    let by_channel = |tensor: &Tensor| tensor.reshape(dims.as_slice());
+    let (centered, variance) = match seen {
+        None => (x.broadcast_sub(&by_channel(&tensors[mean])?)?, by_channel(&tensors[variance])?),
+        Some(seen) => {
+            let others: Vec<usize> = (0..x.rank()).filter(|dim| *dim != 1).collect();
+            let batch_mean = x.mean_keepdim(others.as_slice())?;
+            let centered = x.broadcast_sub(&batch_mean)?;
+            let batch_variance = centered.sqr()?.mean_keepdim(others.as_slice())?;
+            let count = (x.elem_count() / tensors[scale].elem_count()) as f64;
+            let unbiased = batch_variance.detach().affine(count / (count - 1.0).max(1.0), 0.0)?.flatten_all()?;
+            let batch = batch_mean.detach().flatten_all()?;
+            seen.push(Seen { mean: (mean, batch), variance: (variance, unbiased), momentum });
+            (centered, batch_variance)
+        }
+    };
+    let normal = centered.broadcast_div(&variance.affine(1.0, f64::from(eps))?.sqrt()?)?;
+    normal.broadcast_mul(&by_channel(&tensors[scale])?)?.broadcast_add(&by_channel(&tensors[shift])?)
+}
+
+fn activate(activation: Activation, x: &Tensor) -> candle_core::Result<Tensor> {
+    match activation {
+        Activation::Relu => x.relu(),
+        Activation::Tanh => x.tanh(),
+        Activation::Sigmoid => candle_nn::ops::sigmoid(x),
+    }
+}
