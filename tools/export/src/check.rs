@@ -3,7 +3,7 @@
 use crate::Settings;
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
-use nets::{Mlp, Model};
+use nets::{CandleModel, Model};
 use records::{Batch, Input, ReadOptions, Reader};
 use runtime::{Options, Session};
 use std::path::Path;
@@ -13,7 +13,7 @@ const DRAWN_ROWS: u64 = 0;
 
 /// Rows to compare on, `[count, inputs]`: held-out rows of the run, or normal ones where it kept none.
 pub fn rows(model: &Model, folder: &Path, count: usize) -> anyhow::Result<Vec<f32>> {
-    let width = model.architecture.inputs;
+    let width = model.graph.architecture.inputs();
     let held_out = folder.join("test.npy");
     let mut rows = Vec::new();
     if held_out.exists() {
@@ -34,17 +34,18 @@ pub fn rows(model: &Model, folder: &Path, count: usize) -> anyhow::Result<Vec<f3
 /// The largest difference between ONNX Runtime's output and candle's, relative to the larger of 1
 /// and candle's; for one row, for a few, and for all, which also tries the dynamic batch axis.
 pub fn largest_difference(model: &Model, onnx: &[u8], rows: &[f32], settings: &Settings) -> anyhow::Result<f64> {
-    let candle = Mlp::new(model, &Device::Cpu)?;
+    let candle = CandleModel::new(model, &Device::Cpu)?;
     let options = Options { library: settings.onnxruntime.as_deref(), threads: 1 };
     let mut session = Session::from_bytes("the exported model", onnx, &options)?;
-    let width = model.architecture.inputs;
+    let width = model.graph.architecture.inputs();
     let count = rows.len() / width;
     let mut worst = 0f64;
     let mut outputs = Vec::new();
     for batch in [1, 7.min(count), count] {
         let rows = &rows[..batch * width];
         session.run(batch, &model.task.input_shape, rows, &mut outputs)?;
-        let tensor = Tensor::from_slice(rows, (batch, width), &Device::Cpu)?; // [batch, inputs]
+        let shape = std::iter::once(batch).chain(model.graph.architecture.input_shape.iter().copied());
+        let tensor = Tensor::from_slice(rows, shape.collect::<Vec<_>>(), &Device::Cpu)?; // [batch, input shape…]
         let expected: Vec<f32> = candle.forward(&tensor)?.flatten_all()?.to_vec1()?;
         anyhow::ensure!(
             outputs.len() == expected.len(),

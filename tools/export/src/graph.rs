@@ -1,40 +1,32 @@
 //! The model as an ONNX graph.
 
-use nets::{Activation, Model, OutputActivation};
-use onnx::{GraphBuilder, ModelInfo};
+use nets::{
+    Activation, Graph, Model, OutputActivation, Scaling,
+    graph::{Node, Op, Value},
+};
+use onnx::{Attribute, GraphBuilder, ModelInfo};
 
 /// The bytes of an `.onnx` file: input `[batch, input shape…]`, output `prediction`
 /// `[batch, target shape…]`, both float32.
 pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     let task = &model.task;
-    let mut graph = GraphBuilder::new("mlp");
+    let mut graph =
+        GraphBuilder::new(if model.graph.architecture.as_perceptron().is_some() { "mlp" } else { "layers" });
     let input_doc =
         format!("field {:?} of a row, raw: the graph scales it where the model asks for that", task.input_field);
-    let mut x = graph.input(&task.input_field, &task.input_shape, &input_doc);
-    x = reshaped(&mut graph, x, "input", &task.input_shape, &[model.architecture.inputs]);
+    let input = graph.input(&task.input_field, &task.input_shape, &input_doc);
+    let shape = &model.graph.architecture.input_shape;
+    let mut x = reshaped(&mut graph, input, "input", &task.input_shape, shape);
     if let Some(scaling) = &model.scaling {
-        let width = [model.architecture.inputs];
-        let mean = graph.weights("input.mean", &width, &scaling.mean);
-        let scale = graph.weights("input.scale", &width, &scaling.scale);
-        let centered = graph.node("Sub", &[&x, &mean], "input.centered", &[]);
-        x = graph.node("Mul", &[&centered, &scale], "input.scaled", &[]); // [batch, inputs]
+        x = scaled(&mut graph, &x, scaling, shape);
     }
-    let last = model.parameters.layout.layers().len() - 1;
-    for (i, (layer, weight, bias)) in model.parameters.layers().enumerate() {
-        let weight = graph.weights(&format!("layers.{i}.weight"), &[layer.outputs, layer.inputs], weight);
-        let bias = graph.weights(&format!("layers.{i}.bias"), &[layer.outputs], bias);
-        // x · weightᵀ + bias: [batch, outputs of the layer]
-        x = graph.node("Gemm", &[&x, &weight, &bias], &format!("layers.{i}"), &[("transB", 1)]);
-        if i < last {
-            x = graph.node(operator(model.architecture.activation), &[&x], &format!("layers.{i}.activation"), &[]);
-        }
-    }
+    x = nodes(&mut graph, model, x);
     x = match task.output_activation {
         OutputActivation::Identity => x,
-        OutputActivation::Softmax => graph.node("Softmax", &[&x], "probabilities", &[("axis", 1)]),
+        OutputActivation::Softmax => graph.node("Softmax", &[&x], "probabilities", &[("axis", Attribute::Int(1))]),
         OutputActivation::Sigmoid => graph.node("Sigmoid", &[&x], "probabilities", &[]),
     };
-    x = reshaped(&mut graph, x, "output", &[model.architecture.outputs], &task.target_shape);
+    x = reshaped(&mut graph, x, "output", &[model.graph.architecture.outputs], &task.target_shape);
     graph.node("Identity", &[&x], "prediction", &[]);
     let estimate = match task.output_activation {
         OutputActivation::Identity => "estimate",
@@ -43,6 +35,65 @@ pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     let output_doc = format!("the model's {estimate} of field {:?}", task.target_field);
     graph.output("prediction", &task.target_shape, &output_doc);
     Ok(graph.to_bytes(&info(model, opset)?))
+}
+
+/// `(x - mean) · scale` for each feature, or each channel of an image.
+fn scaled(graph: &mut GraphBuilder, x: &str, scaling: &Scaling, shape: &[usize]) -> String {
+    let width = scaling.mean.len();
+    // [features], [features, 1] where a row has two dimensions, or [channels, 1, 1]
+    let dims: Vec<usize> = if shape.len() == 3 { vec![width, 1, 1] } else { shape.to_vec() };
+    let mean = graph.weights("input.mean", &dims, &scaling.mean);
+    let scale = graph.weights("input.scale", &dims, &scaling.scale);
+    let centered = graph.node("Sub", &[x, &mean], "input.centered", &[]);
+    graph.node("Mul", &[&centered, &scale], "input.scaled", &[])
+}
+
+/// The network's operations; returns the name of the last one's result.
+fn nodes(graph: &mut GraphBuilder, model: &Model, input: String) -> String {
+    let layout = &model.parameters.layout;
+    let mut results: Vec<String> = Vec::new();
+    for node in &model.graph.nodes {
+        let mut inputs: Vec<String> = node
+            .inputs
+            .iter()
+            .map(|value| match value {
+                Value::Input => input.clone(),
+                Value::Node(i) => results[*i].clone(),
+            })
+            .collect();
+        let (operator, tensors, attributes) = operation(&model.graph, node);
+        for index in tensors {
+            let tensor = &layout.tensors()[index];
+            inputs.push(graph.weights(&tensor.name, &tensor.shape, model.parameters.tensor(index)));
+        }
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        results.push(graph.node(operator, &inputs, &node.name, &attributes));
+    }
+    results.pop().unwrap_or(input)
+}
+
+/// ONNX's operator for a node, the tensors that it takes, and its attributes.
+fn operation(graph: &Graph, node: &Node) -> (&'static str, Vec<usize>, Vec<(&'static str, Attribute)>) {
+    let square = |size: usize| Attribute::Ints(vec![size as i64; 2]);
+    let pool = |size| vec![("kernel_shape", square(size)), ("strides", square(size))];
+    match node.op {
+        Op::Conv { weight, bias, stride, padding } => {
+            let kernel = graph.layout.tensors()[weight].shape[2];
+            let pads = Attribute::Ints(vec![padding as i64; 4]);
+            let attributes = vec![("kernel_shape", square(kernel)), ("strides", square(stride)), ("pads", pads)];
+            ("Conv", std::iter::once(weight).chain(bias).collect(), attributes)
+        }
+        Op::Norm { scale, shift, mean, variance, eps, .. } => {
+            ("BatchNormalization", vec![scale, shift, mean, variance], vec![("epsilon", Attribute::Float(eps))])
+        }
+        Op::Activation(activation) => (operator(activation), vec![], vec![]),
+        Op::MaxPool { size } => ("MaxPool", vec![], pool(size)),
+        Op::AveragePool { size } => ("AveragePool", vec![], pool(size)),
+        Op::Flatten => ("Flatten", vec![], vec![]),
+        // x · weightᵀ + bias: [batch, outputs of the layer]
+        Op::Linear { weight, bias } => ("Gemm", vec![weight, bias], vec![("transB", Attribute::Int(1))]),
+        Op::Add => ("Add", vec![], vec![]),
+    }
 }
 
 /// Changes the shape of a row, if it changes.
@@ -65,10 +116,14 @@ fn operator(activation: Activation) -> &'static str {
 
 fn info(model: &Model, opset: i64) -> anyhow::Result<ModelInfo> {
     let task = &model.task;
+    let kind = match model.graph.architecture.as_perceptron() {
+        Some(mlp) => {
+            format!("Multilayer perceptron, hidden layers {:?}, activation {:?}", mlp.hidden, mlp.activation)
+        }
+        None => format!("Network of {} layers", model.graph.architecture.layers.len()),
+    };
     let description = format!(
-        "Multilayer perceptron, hidden layers {:?}, activation {:?}. Takes {} {}, gives prediction {} of {}; float32.",
-        model.architecture.hidden,
-        model.architecture.activation,
+        "{kind}. Takes {} {}, gives prediction {} of {}; float32.",
         task.input_field,
         batched(&task.input_shape),
         batched(&task.target_shape),
@@ -76,7 +131,7 @@ fn info(model: &Model, opset: i64) -> anyhow::Result<ModelInfo> {
     );
     let entry = |key: &str, value: String| (format!("pipegrad.{key}"), value);
     let metadata = vec![
-        entry("architecture", serde_json::to_string(&model.architecture)?),
+        entry("architecture", serde_json::to_string(&model.graph.architecture)?),
         entry("input_field", task.input_field.clone()),
         entry("input_shape", serde_json::to_string(&task.input_shape)?),
         entry("target_field", task.target_field.clone()),

@@ -41,7 +41,7 @@ pub fn evaluate(
     if rows.count == 0 {
         return Ok(None);
     }
-    let (inputs, outputs) = (network.architecture.inputs, network.architecture.outputs);
+    let (inputs, outputs) = (network.graph.architecture.inputs(), network.graph.architecture.outputs);
     let target_width = rows.targets.len() / rows.count;
     let (mut total, mut regression, mut hits) = (0.0, Regression::default(), 0);
     let (mut predictions, mut delta) = (Vec::new(), Vec::new());

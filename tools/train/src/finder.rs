@@ -29,7 +29,7 @@ impl Curve {
     pub fn measure(settings: &Settings, table: &Table, split: &Split) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
         let network = Network::new(settings, table, split)?;
-        let start = Parameters::random(&network.architecture, &mut Random::new(trainer.seed, stream::PARAMETERS));
+        let start = Parameters::random(&network.graph, &mut Random::new(trainer.seed, stream::PARAMETERS));
         let mut learner = Learner::new(settings, &network, start)?;
         let inputs = network.scaled(&split.train);
         let source = Source {

@@ -5,11 +5,14 @@ use crate::{
     settings::{EngineName, InputScaling, Settings},
 };
 use anyhow::ensure;
-use nets::{Architecture, AutogradMlp, Engine, FusedMlp, Loss, Model, OutputActivation, Parameters, Scaling, Task};
+use nets::{Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Scaling, Task};
+
+/// More is a slip of the keyboard.
+const MAX_PARAMETERS: usize = 1 << 30;
 
 /// A network without its numbers, and what it is for.
 pub struct Network {
-    pub architecture: Architecture,
+    pub graph: Graph,
     pub task: Task,
     pub scaling: Option<Scaling>,
 }
@@ -27,19 +30,9 @@ impl Network {
             outputs > 1 || !trainer.loss().is_categorical(),
             "trainer.loss: cross_entropy wants two classes or more; give trainer.classes, or use bce"
         );
-        let architecture = Architecture {
-            inputs: table.input_width(),
-            hidden: settings.model.hidden.clone(),
-            outputs,
-            activation: settings.model.activation,
-        };
-        // Widths are bounded, so that no product of two overflows.
-        let parameters = architecture.layers().try_fold(0usize, |sum, (i, o)| sum.checked_add(i * o + o));
-        ensure!(
-            parameters.is_some_and(|n| n <= 1 << 30),
-            "model.hidden: {:?} makes a network of over a billion parameters",
-            architecture.hidden
-        );
+        let architecture = settings.model.architecture(&table.input_shape, outputs)?;
+        let graph = Graph::new(architecture).map_err(|problem| anyhow::anyhow!("model.{problem}"))?;
+        ensure!(graph.layout.len() <= MAX_PARAMETERS, "model: a network of over a billion parameters");
         let task = Task {
             input_field: trainer.input_field.clone(),
             input_shape: table.input_shape.clone(),
@@ -52,29 +45,33 @@ impl Network {
             },
         };
         let scaling = (settings.model.input_scaling == InputScaling::Standard)
-            .then(|| Scaling::standard(&split.train.inputs, table.input_width()));
-        Ok(Self { architecture, task, scaling })
+            .then(|| Scaling::standard(&split.train.inputs, &table.input_shape));
+        Ok(Self { graph, task, scaling })
     }
 
     /// What computes its gradients.
     pub fn engine(&self, settings: &Settings) -> Box<dyn Engine> {
         let loss = settings.trainer.loss();
-        match settings.trainer.engine {
-            EngineName::Fused => Box::new(FusedMlp::new(&self.architecture, loss)),
-            EngineName::Autograd => Box::new(AutogradMlp::new(&self.architecture, loss)),
+        let fused = match settings.trainer.engine {
+            EngineName::Fused => FusedMlp::new(&self.graph, loss),
+            EngineName::Autograd => None,
+        };
+        match fused {
+            Some(fused) => Box::new(fused),
+            None => Box::new(Autograd::new(&self.graph, loss)),
         }
     }
 
     /// Rows as the network sees them.
     pub fn scaled(&self, rows: &Rows) -> Vec<f32> {
         let mut inputs = rows.inputs.clone();
-        self.scaling.iter().for_each(|scaling| scaling.apply(&mut inputs));
+        self.scaling.iter().for_each(|scaling| scaling.apply(&mut inputs, &self.task.input_shape));
         inputs
     }
 
     pub fn model(&self, parameters: Parameters) -> Model {
-        let Self { architecture, task, scaling } = self;
-        Model { architecture: architecture.clone(), task: task.clone(), scaling: scaling.clone(), parameters }
+        let Self { graph, task, scaling } = self;
+        Model { graph: graph.clone(), task: task.clone(), scaling: scaling.clone(), parameters }
     }
 }
 

@@ -107,10 +107,10 @@ impl Learner {
             gather(source.targets, source.target_width, rows, &mut self.targets); // [batch, target width]
             let batch = Batch { inputs: &self.inputs, targets: &self.targets };
             let loss = if i == 0 {
-                self.engine.gradients(&self.parameters, batch, &mut self.gradients)?
+                self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?
             } else {
                 self.batch_gradients.resize(self.gradients.len(), 0.0);
-                let loss = self.engine.gradients(&self.parameters, batch, &mut self.batch_gradients)?;
+                let loss = self.engine.gradients(&mut self.parameters, batch, &mut self.batch_gradients)?;
                 self.gradients.iter_mut().zip(&self.batch_gradients).for_each(|(sum, g)| *sum += g);
                 loss
             };

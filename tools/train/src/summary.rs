@@ -1,53 +1,88 @@
 //! The network at a glance: layers, shapes, parameters, arithmetic.
 
 use crate::network::Network;
-use nets::{Activation, Layout, OutputActivation};
+use nets::{Activation, OutputActivation, graph::Op};
 
-/// Floating-point operations for one row: a multiplication and an addition for each weight, an
-/// addition for each bias.
+/// Floating-point operations for one row, forward.
 pub fn flops_a_row(network: &Network) -> u64 {
-    network.architecture.layers().map(|(inputs, outputs)| linear_flops(inputs, outputs)).sum()
+    network.graph.nodes.iter().map(|node| network.graph.flops(node)).sum()
 }
 
 /// Those of a training step: forward, and twice as much backward, where the first layer needs no
 /// gradient of its input.
 pub fn training_flops_a_row(network: &Network) -> u64 {
-    let first = network.architecture.layers().next().map_or(0, |(inputs, outputs)| 2 * inputs * outputs);
-    3 * flops_a_row(network) - first as u64
-}
-
-fn linear_flops(inputs: usize, outputs: usize) -> u64 {
-    (2 * inputs * outputs + outputs) as u64
+    let graph = &network.graph;
+    let has_weights = |op: &Op| matches!(op, Op::Conv { .. } | Op::Linear { .. });
+    let first = graph.nodes.iter().find(|node| has_weights(&node.op)).map_or(0, |node| {
+        let biases: usize = if matches!(node.op, Op::Linear { .. } | Op::Conv { bias: Some(_), .. }) {
+            node.shape.iter().product()
+        } else {
+            0
+        };
+        graph.flops(node) - biases as u64
+    });
+    3 * flops_a_row(network) - first
 }
 
 /// A table with a line a layer, and the totals.
 pub fn table(network: &Network) -> String {
+    let graph = &network.graph;
     let mut rows = vec![["layer", "type", "output", "parameters", "FLOP a row"].map(str::to_owned)];
-    let shape = |width: usize| format!("[batch, {width}]");
-    let input = format!("{} {}", network.task.input_field, shape(network.architecture.inputs));
+    let shape = |dims: &[usize]| {
+        let dims: Vec<_> = std::iter::once("batch".to_owned()).chain(dims.iter().map(usize::to_string)).collect();
+        format!("[{}]", dims.join(", "))
+    };
+    let input = format!("{} {}", network.task.input_field, shape(&graph.architecture.input_shape));
     if network.scaling.is_some() {
-        rows.push(["input".into(), "scaling".into(), shape(network.architecture.inputs), "0".into(), String::new()]);
+        rows.push([
+            "input".into(),
+            "scaling".into(),
+            shape(&graph.architecture.input_shape),
+            "0".into(),
+            String::new(),
+        ]);
     }
-    let layout = Layout::new(&network.architecture);
-    let last = layout.layers().len() - 1;
-    for (i, layer) in layout.layers().iter().enumerate() {
-        let parameters = layer.weight.len() + layer.bias.len();
-        let flops = linear_flops(layer.inputs, layer.outputs);
-        let name = format!("layers.{i}");
-        rows.push([name, "linear".into(), shape(layer.outputs), parameters.to_string(), flops.to_string()]);
-        let after = if i < last { Some(activation(network.architecture.activation)) } else { output(network) };
-        if let Some(after) = after {
-            rows.push([String::new(), after.into(), shape(layer.outputs), "0".into(), String::new()]);
-        }
+    for node in &graph.nodes {
+        let parameters: usize = tensors(&node.op).iter().map(|&i| graph.layout.tensors()[i].range.len()).sum();
+        let flops = graph.flops(node);
+        let named = if parameters > 0 || node.op == Op::Add { node.name.clone() } else { String::new() };
+        let flops = if flops == 0 { String::new() } else { flops.to_string() };
+        rows.push([named, kind(&node.op).into(), shape(&node.shape), parameters.to_string(), flops]);
+    }
+    if let Some(after) = output(network) {
+        rows.push([String::new(), after.into(), shape(&[graph.architecture.outputs]), "0".into(), String::new()]);
     }
     let totals = format!(
         "{} parameters, {} of f32; {} FLOP a row, {} in a training step",
-        layout.len(),
-        bytes(layout.len() * size_of::<f32>()),
+        graph.layout.trainable(),
+        bytes(graph.layout.trainable() * size_of::<f32>()),
         flops_a_row(network),
         training_flops_a_row(network),
     );
     format!("input: {input}\n{}{totals}\n", aligned(&rows))
+}
+
+/// What a node learns.
+fn tensors(op: &Op) -> Vec<usize> {
+    match *op {
+        Op::Conv { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
+        Op::Linear { weight, bias } => vec![weight, bias],
+        Op::Norm { scale, shift, .. } => vec![scale, shift],
+        Op::Activation(_) | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten | Op::Add => vec![],
+    }
+}
+
+fn kind(op: &Op) -> &'static str {
+    match op {
+        Op::Conv { .. } => "conv",
+        Op::Norm { .. } => "norm",
+        Op::Activation(kind) => activation(*kind),
+        Op::MaxPool { .. } => "max_pool",
+        Op::AveragePool { .. } => "average_pool",
+        Op::Flatten => "flatten",
+        Op::Linear { .. } => "linear",
+        Op::Add => "add",
+    }
 }
 
 fn activation(activation: Activation) -> &'static str {

@@ -20,7 +20,7 @@ const TIME: Duration = Duration::from_millis(200);
 pub fn table(settings: &Settings, table: &Table, split: &Split) -> anyhow::Result<String> {
     let network = Network::new(settings, table, split)?;
     let seed = settings.trainer.seed;
-    let start = Parameters::random(&network.architecture, &mut Random::new(seed, stream::PARAMETERS));
+    let start = Parameters::random(&network.graph, &mut Random::new(seed, stream::PARAMETERS));
     let inputs = network.scaled(&split.train);
     let source = Source {
         inputs: &inputs,

@@ -78,7 +78,7 @@ impl<'a> Trainer<'a> {
         let began = Instant::now();
         let trainer = &settings.trainer;
         let network = Network::new(settings, table, split)?;
-        let start = Parameters::random(&network.architecture, &mut Random::new(trainer.seed, stream::PARAMETERS));
+        let start = Parameters::random(&network.graph, &mut Random::new(trainer.seed, stream::PARAMETERS));
         let dry = trainer.fast_dev_run;
         let all = split.counts[0].div_ceil(trainer.batch_size);
         let batches = match trainer.overfit_batches {
@@ -168,7 +168,7 @@ impl<'a> Trainer<'a> {
         let progress: Progress = serde_json::from_value(progress)
             .map_err(|problem| anyhow::anyhow!("{name}: no state of a training run: {problem}"))?;
         progress.check(self.settings, &self.table.sha256())?;
-        anyhow::ensure!(model.architecture == self.network.architecture, "{name}: another architecture");
+        anyhow::ensure!(model.graph == self.network.graph, "{name}: another architecture");
         let find = |wanted: &str| buffers.iter().find(|(name, _)| name == wanted).map(|(_, values)| values.clone());
         let steps = progress.steps as u64;
         let optimizer = &mut self.learner.optimizer;

@@ -21,8 +21,8 @@ impl CandleModel {
     /// When the device refuses.
     pub fn new(model: &Model, device: &Device) -> Result<Self> {
         let shape = &model.graph.architecture.input_shape;
-        // [features], or [channels, 1, 1]
-        let dims: Vec<usize> = if shape.len() == 3 { vec![shape[0], 1, 1] } else { vec![shape.iter().product()] };
+        // [input shape…], or [channels, 1, 1]
+        let dims = if shape.len() == 3 { vec![shape[0], 1, 1] } else { shape.clone() };
         let vector = |values: &[f32]| Tensor::new(values, device)?.reshape(dims.as_slice());
         let scaling = match &model.scaling {
             Some(scaling) => Some((vector(&scaling.mean)?, vector(&scaling.scale)?)),
@@ -101,7 +101,7 @@ fn compute(
         }
         Op::Norm { .. } => norm(&node.op, tensors, x, seen),
         Op::Activation(activation) => activate(activation, x),
-        Op::MaxPool { size } => x.max_pool2d(size),
+        Op::MaxPool { size } => max_pool(x, size),
         Op::AveragePool { size } => x.avg_pool2d(size),
         Op::Flatten => x.flatten_from(1),
         Op::Linear { weight, bias } => x.matmul(&tensors[weight].t()?)?.broadcast_add(&tensors[bias]),
@@ -109,10 +109,19 @@ fn compute(
     }
 }
 
+/// The greatest of each square. candle's own `max_pool2d` has a gradient that is too small by `size²`.
+fn max_pool(x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
+    let (rows, channels, height, width) = x.dims4()?;
+    let (h, w) = (height / size, width / size);
+    let squares = x.narrow(2, 0, h * size)?.narrow(3, 0, w * size)?.contiguous()?;
+    squares.reshape((rows * channels * h, size, w, size))?.max(3)?.max(1)?.reshape((rows, channels, h, w))
+}
+
 fn norm(op: &Op, tensors: &[Tensor], x: &Tensor, seen: &mut Option<Vec<Seen>>) -> candle_core::Result<Tensor> {
     let &Op::Norm { scale, shift, mean, variance, momentum, eps } = op else { return Ok(x.clone()) };
     // [channels] against [rows, channels, …]
-    let dims: Vec<usize> = std::iter::once(1).chain(tensors[scale].dim(0)).chain(x.dims()[2..].iter().map(|_| 1)).collect();
+    let dims: Vec<usize> =
+        std::iter::once(1).chain(tensors[scale].dim(0)).chain(x.dims()[2..].iter().map(|_| 1)).collect();
     let by_channel = |tensor: &Tensor| tensor.reshape(dims.as_slice());
     let (centered, variance) = match seen {
         None => (x.broadcast_sub(&by_channel(&tensors[mean])?)?, by_channel(&tensors[variance])?),

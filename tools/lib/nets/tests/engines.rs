@@ -108,7 +108,8 @@ fn any_number_of_threads_gives_the_same_bits() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut gradients = vec![0.0; start.values.len()];
         let batch = Batch { inputs: &inputs, targets: &targets };
-        let loss = pool.install(|| FusedMlp::new(&graph, Loss::Mse).unwrap().gradients(&mut start.clone(), batch, &mut gradients));
+        let loss = pool
+            .install(|| FusedMlp::new(&graph, Loss::Mse).unwrap().gradients(&mut start.clone(), batch, &mut gradients));
         (loss.unwrap().to_bits(), gradients.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
     };
     assert_eq!(run(1), run(2));

@@ -24,6 +24,39 @@ pub struct GraphBuilder {
     graph: GraphProto,
 }
 
+/// What an operator is told beside its inputs.
+#[derive(Debug, Clone)]
+pub enum Attribute {
+    /// A whole number.
+    Int(i64),
+    /// Some of them, as strides and paddings are given.
+    Ints(Vec<i64>),
+    /// A number.
+    Float(f32),
+}
+
+impl Attribute {
+    fn to_proto(&self, name: &str) -> AttributeProto {
+        let mut proto = AttributeProto { name: Some(name.into()), ..AttributeProto::default() };
+        let kind = match self {
+            Self::Int(value) => {
+                proto.i = Some(*value);
+                AttributeType::Int
+            }
+            Self::Ints(values) => {
+                proto.ints.clone_from(values);
+                AttributeType::Ints
+            }
+            Self::Float(value) => {
+                proto.f = Some(*value);
+                AttributeType::Float
+            }
+        };
+        proto.r#type = Some(kind.into());
+        proto
+    }
+}
+
 impl GraphBuilder {
     /// An empty graph.
     pub fn new(name: &str) -> Self {
@@ -65,19 +98,13 @@ impl GraphBuilder {
     }
 
     /// Adds a node with one output, called `output`; returns that name.
-    pub fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[(&str, i64)]) -> String {
-        let attribute = |&(name, value): &(&str, i64)| AttributeProto {
-            name: Some(name.into()),
-            i: Some(value),
-            r#type: Some(AttributeType::Int.into()),
-            ..AttributeProto::default()
-        };
+    pub fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Attribute)]) -> String {
         self.graph.node.push(NodeProto {
             name: Some(output.into()),
             op_type: Some(op.into()),
             input: inputs.iter().map(ToString::to_string).collect(),
             output: vec![output.into()],
-            attribute: attributes.iter().map(attribute).collect(),
+            attribute: attributes.iter().map(|(name, value)| value.to_proto(name)).collect(),
             ..NodeProto::default()
         });
         output.into()

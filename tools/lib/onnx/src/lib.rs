@@ -5,7 +5,7 @@
 
 mod builder;
 
-pub use builder::{GraphBuilder, ModelInfo};
+pub use builder::{Attribute, GraphBuilder, ModelInfo};
 
 /// The messages of the ONNX format.
 #[allow(missing_docs, clippy::all, reason = "generated")]

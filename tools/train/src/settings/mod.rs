@@ -4,6 +4,7 @@ mod callbacks;
 mod check;
 mod idle;
 mod limit;
+mod model;
 mod monitor;
 mod optimizer;
 mod scheduler;
@@ -12,13 +13,13 @@ mod trainer;
 
 pub use callbacks::{CallbackSettings, CheckpointSettings, FinalModel};
 pub use limit::Limit;
+pub use model::{InputScaling, ModelSettings};
 pub use optimizer::OptimizerSettings;
 pub use scheduler::{Interval, SchedulerSettings};
 pub use trainer::{EngineName, TrainerSettings};
 
 use crate::checkpoints;
 use check::Check;
-use nets::Activation;
 use serde::Deserialize;
 
 /// Everything `train` is told.
@@ -36,40 +37,12 @@ pub struct Settings {
     pub json: serde_json::Value,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelSettings {
-    #[serde(rename = "name")]
-    _name: ModelName,
-    /// Widths of the hidden layers.
-    pub hidden: Vec<usize>,
-    pub activation: Activation,
-    pub input_scaling: InputScaling,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ModelName {
-    Mlp,
-}
-
-#[derive(Deserialize, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum InputScaling {
-    /// Mean 0 and standard deviation 1 over the training rows.
-    Standard,
-    None,
-}
-
 /// `data` is read for this one key: the other tools' settings of the group are theirs.
 #[derive(Deserialize)]
 struct DataSettings {
     #[serde(default)]
     pull: bool,
 }
-
-/// Wider layers than this are a slip of the keyboard, and their product must not overflow.
-const MAX_WIDTH: usize = 1 << 20;
 
 impl Settings {
     /// Reads and checks the settings.
@@ -92,9 +65,7 @@ impl Settings {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        let widths = self.model.hidden.iter().all(|width| (1..=MAX_WIDTH).contains(width));
-        let hidden = &self.model.hidden;
-        anyhow::ensure!(widths, "model.hidden: {hidden:?}; expected widths from 1 to {MAX_WIDTH}");
+        self.model.check()?;
         self.optimizer.check(&Check::of("optimizer"))?;
         self.scheduler.check(&Check::of("scheduler"))?;
         self.callbacks.check()?;
