@@ -3,6 +3,7 @@
 //! Every fast loop has a plain version beside it in its tests. Loops are compiled for several
 //! instruction sets and chosen at run time ([`Isa`]); the same input gives the same bits on all.
 
+pub mod conv;
 pub mod matmul;
 pub mod metrics;
 pub mod random;

@@ -1,0 +1,137 @@
+//! The direct method: an implicit matrix product, without writing its matrix.
+
+use super::{
+    chunks::Chunk,
+    fused::dispatch_fused,
+    padded::{self, Frame},
+    pass::{Pass, Phase},
+    tasks,
+    tile::{LANES, Line, add_rows},
+};
+use crate::isa::Isa;
+use rayon::prelude::*;
+
+impl Pass {
+    /// Packs weights (OIHW) by panels: of each phase and panel `[runs, depth, LANES]`, zeros beyond the
+    /// last target channel.
+    pub fn pack(&self, weights: &[f32], packed: &mut [f32]) {
+        let mut rest = packed;
+        for phase in self.phases.iter().filter(|phase| phase.runs > 0) {
+            let panel_len = phase.runs * phase.depth * LANES;
+            let (panels, after) = rest.split_at_mut(self.panels() * panel_len);
+            rest = after;
+            let panels = panels.par_chunks_exact_mut(panel_len).enumerate();
+            panels.for_each(|(panel, lines)| self.pack_panel(phase, panel * LANES, weights, lines));
+        }
+    }
+
+    fn pack_panel(&self, phase: &Phase, first: usize, weights: &[f32], panel: &mut [f32]) {
+        let [target_step, source_step] = self.weight_steps;
+        let lanes = LANES.min(self.target.channels - first);
+        let mut lines = panel.as_chunks_mut::<LANES>().0.iter_mut();
+        for y in &self.y.phases[phase.axes[0]].taps {
+            for x in &self.x.phases[phase.axes[1]].taps {
+                let tap = y * self.kernel + x + first * target_step;
+                for (c, line) in (0..self.source.channels).zip(&mut lines) {
+                    *line = [0.0; LANES];
+                    for (lane, w) in line[..lanes].iter_mut().enumerate() {
+                        *w = weights[tap + c * source_step + lane * target_step];
+                    }
+                }
+            }
+        }
+    }
+
+    /// Computes the target, or adds to it.
+    pub fn run(
+        &self,
+        isa: Isa,
+        source: &[f32],
+        packed: &[f32],
+        target: &mut [f32],
+        accumulate: bool,
+        scratch: &mut [f32],
+    ) {
+        let row_len = self.y.target_step * self.target.row_len();
+        let pieces = self.chunks.cut(target, self.target.image_len(), row_len).enumerate();
+        tasks::share(self.chunks.len(), pieces, scratch, self.scratch_len(), |(i, target), padded| {
+            let chunk = self.chunks.get(i);
+            self.copy(source, chunk, padded);
+            run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, target, accumulate);
+        });
+    }
+
+    fn copy(&self, source: &[f32], chunk: Chunk, padded: &mut [f32]) {
+        let len = self.source.image_len();
+        let frame = Frame {
+            first: self.first_row(chunk),
+            rows: self.padded_rows(chunk.rows),
+            before: self.y.before,
+            width: self.padded_width(),
+            left: self.x.before,
+        };
+        padded::copy(&source[chunk.image * len..][..chunk.images * len], self.source, frame, padded);
+    }
+}
+
+dispatch_fused! {
+    fn run_chunk(pass: &Pass, chunk: Chunk, padded: &[f32], packed: &[Line], target: &mut [f32], accumulate: bool) => chunk_kernel
+}
+
+#[inline(always)]
+fn chunk_kernel<const FUSED: bool, const M: usize>(
+    pass: &Pass,
+    chunk: Chunk,
+    padded: &[f32],
+    packed: &[Line],
+    target: &mut [f32],
+    accumulate: bool,
+) {
+    let row = pass.padded_width() * pass.source.channels;
+    let mut packed = packed;
+    for phase in &pass.phases {
+        let pixels = pass.pixels(phase, chunk);
+        for panel in 0..pass.panels() {
+            let (lines, rest) = packed.split_at(phase.runs * phase.depth);
+            packed = rest;
+            let first = panel * LANES;
+            let lanes = LANES.min(pass.target.channels - first);
+            for pixels in pixels.chunks(M) {
+                // The last tile repeats its last pixel: what it computes too much is not stored.
+                let mut starts = [pixels[pixels.len() - 1][0]; M];
+                for (start, pixel) in starts.iter_mut().zip(pixels) {
+                    *start = pixel[0];
+                }
+                let mut sums = [[0.0; LANES]; M];
+                for run in 0..phase.runs {
+                    let panel = &lines[run * phase.depth..][..phase.depth];
+                    add_rows::<FUSED, M>(&mut sums, padded, &starts, panel);
+                    for start in &mut starts {
+                        *start += row;
+                    }
+                }
+                for (sums, pixel) in sums.iter().zip(pixels) {
+                    store(sums, &mut target[pixel[1] + first..][..lanes], accumulate);
+                }
+            }
+        }
+    }
+}
+
+/// Writes or adds the first sums; all of them in the usual case, in which the compiler knows how many.
+#[inline(always)]
+fn store(sums: &Line, target: &mut [f32], accumulate: bool) {
+    match (target.first_chunk_mut::<LANES>(), accumulate) {
+        (Some(target), false) => *target = *sums,
+        (Some(target), true) => {
+            for (target, sum) in target.iter_mut().zip(sums) {
+                *target += sum;
+            }
+        }
+        (None, _) => {
+            for (target, sum) in target.iter_mut().zip(sums) {
+                *target = if accumulate { *target + sum } else { *sum };
+            }
+        }
+    }
+}

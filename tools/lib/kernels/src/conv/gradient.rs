@@ -1,0 +1,239 @@
+//! The gradient of the weights, by the direct method.
+//!
+//! Each weight is a sum over all pixels. A part of the batch sums into its own copy, the parts are then
+//! added in their order: the same bytes for any number of threads.
+
+use super::{
+    axis::Axis,
+    chunks::{Chunk, Chunks},
+    fused::dispatch_fused,
+    padded::{self, Frame},
+    pass::{Plane, input, output},
+    shape::ConvShape,
+    tasks,
+    tile::{LANES, Line, add_columns},
+};
+use crate::isa::Isa;
+use rayon::prelude::*;
+
+/// Bytes of a piece, input and output, that the inner loops go over again and again.
+const PIECE_BYTES: usize = 48 << 10;
+/// Elements of all partial sums together.
+const PARTIAL_LEN: usize = 2 << 20;
+/// Tasks, parts of the batch times groups of output channels, where the layer is large enough.
+const TASKS: usize = 16;
+
+/// A plan of the weights' gradient.
+#[derive(Debug)]
+pub(super) struct Gradient {
+    source: Plane,
+    target: Plane,
+    kernel: usize,
+    stride: usize,
+    y: Axis,
+    x: Axis,
+    chunks: Chunks,
+    parts: usize,
+    /// Panels of output channels of one task.
+    group: usize,
+    /// Where each output row of a whole piece starts to read the padded input.
+    row_starts: Vec<usize>,
+}
+
+impl Gradient {
+    pub fn new(s: &ConvShape) -> Self {
+        let y = Axis::forward(s.out_height(), s.kernel, s.stride, s.padding);
+        let x = Axis::forward(s.out_width(), s.kernel, s.stride, s.padding);
+        let panels = s.outputs.div_ceil(LANES);
+        let partial = panels * LANES * s.inputs * s.kernel * s.kernel;
+        let parts = (PARTIAL_LEN / partial).clamp(1, TASKS.min(s.images));
+        let padded_row = x.padded(x.count()) * s.inputs;
+        let fits = |images: usize, rows: usize| {
+            images * (y.padded(rows) * padded_row + rows * x.count() * LANES) * size_of::<f32>() <= PIECE_BYTES
+        };
+        let chunks = Chunks::new(s.images, y.count(), s.images.div_ceil(parts), fits);
+        let chunk = chunks.largest();
+        let starts = |image: usize| {
+            let first = image * y.padded(chunk.rows);
+            (0..chunk.rows).map(move |row| (first + row * s.stride) * padded_row)
+        };
+        let row_starts = (0..chunk.images).flat_map(starts).collect();
+        let (parts, group) = (parts.min(chunks.len()), panels.div_ceil(TASKS.div_ceil(parts)));
+        Self {
+            source: input(s),
+            target: output(s),
+            kernel: s.kernel,
+            stride: s.stride,
+            y,
+            x,
+            chunks,
+            parts,
+            group,
+            row_starts,
+        }
+    }
+
+    /// Elements of scratch memory for all threads together, and for each of them.
+    pub fn scratch_len(&self) -> [usize; 2] {
+        [self.parts * self.partial_len(), self.padded_len() + self.row_starts.len() * self.target.width * LANES]
+    }
+
+    /// Replaces `gradient` (OIHW).
+    pub fn run(&self, isa: Isa, source: &[f32], delta: &[f32], gradient: &mut [f32], scratch: &mut [f32]) {
+        let [shared, each] = self.scratch_len();
+        let (partials, scratch) = scratch.split_at_mut(shared);
+        let groups = self.panels().div_ceil(self.group);
+        let (partial_len, group_len) = (self.partial_len(), self.group * self.panel_len());
+        let tasks =
+            partials.chunks_exact_mut(partial_len).flat_map(|partial| partial.chunks_mut(group_len)).enumerate();
+        tasks::share(self.parts * groups, tasks, scratch, each, |(i, sums), scratch| {
+            sums.fill(0.0);
+            let (part, group) = (i / groups, i % groups);
+            let pieces = self.chunks.len();
+            for piece in part * pieces / self.parts..(part + 1) * pieces / self.parts {
+                self.add_piece(isa, self.chunks.get(piece), source, delta, group * self.group, sums, scratch);
+            }
+        });
+        self.collect(partials, gradient);
+    }
+
+    /// Adds what one piece gives to the panels from `first`.
+    #[allow(clippy::too_many_arguments, reason = "the operands of one product, and where they lie")]
+    fn add_piece(
+        &self,
+        isa: Isa,
+        chunk: Chunk,
+        source: &[f32],
+        delta: &[f32],
+        first: usize,
+        sums: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let (padded, panel) = scratch.split_at_mut(self.padded_len());
+        let len = self.source.image_len();
+        let frame = Frame {
+            first: chunk.row * self.stride,
+            rows: self.y.padded(chunk.rows),
+            before: self.y.before,
+            width: self.x.padded(self.x.count()),
+            left: self.x.before,
+        };
+        padded::copy(&source[chunk.image * len..][..chunk.images * len], self.source, frame, padded);
+        for (i, sums) in sums.chunks_exact_mut(self.panel_len()).enumerate() {
+            let panel = panel.as_chunks_mut::<LANES>().0;
+            self.pack(chunk, delta, (first + i) * LANES, panel);
+            add_panel(isa, self, chunk, padded, panel, sums.as_chunks_mut::<LANES>().0);
+        }
+    }
+
+    /// Copies the channels from `first` of a piece of the output's gradient, zeros beyond the last.
+    fn pack(&self, chunk: Chunk, delta: &[f32], first: usize, panel: &mut [Line]) {
+        let c = self.target.channels;
+        let lanes = LANES.min(c - first);
+        let pixels = chunk.rows * self.target.width;
+        for image in 0..chunk.images {
+            let start = (chunk.image + image) * self.target.image_len() + chunk.row * self.target.row_len();
+            let delta = delta[start..][..pixels * c].chunks_exact(c);
+            for (line, delta) in panel[image * pixels..].iter_mut().zip(delta) {
+                let delta = &delta[first..][..lanes];
+                match delta.first_chunk() {
+                    Some(delta) => *line = *delta,
+                    None => {
+                        *line = [0.0; LANES];
+                        line[..lanes].copy_from_slice(delta);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds the parts up, and puts the sums where the weights are.
+    fn collect(&self, partials: &[f32], gradient: &mut [f32]) {
+        let area = self.kernel * self.kernel;
+        let output_len = self.source.channels * area;
+        let (run_len, panel_len) = (self.depth(), self.panel_len());
+        let panels = gradient.par_chunks_mut(LANES * output_len).enumerate();
+        panels.for_each(|(panel, gradient)| {
+            for i in 0..panel_len / LANES {
+                let (y, x, c) = (i / run_len, i % run_len / self.source.channels, i % self.source.channels);
+                let mut sums = [0.0; LANES];
+                for partial in partials.chunks_exact(self.partial_len()) {
+                    let line = &partial[panel * panel_len + i * LANES..][..LANES];
+                    sums.iter_mut().zip(line).for_each(|(sum, x)| *sum += x);
+                }
+                let first = c * area + y * self.kernel + x;
+                let weights = gradient[first..].iter_mut().step_by(output_len);
+                weights.zip(sums).for_each(|(weight, sum)| *weight = sum);
+            }
+        });
+    }
+
+    fn panels(&self) -> usize {
+        self.target.channels.div_ceil(LANES)
+    }
+
+    /// Input elements that one row of a window covers.
+    fn depth(&self) -> usize {
+        self.kernel * self.source.channels
+    }
+
+    fn panel_len(&self) -> usize {
+        self.kernel * self.depth() * LANES
+    }
+
+    fn partial_len(&self) -> usize {
+        self.panels() * self.panel_len()
+    }
+
+    fn padded_row_len(&self) -> usize {
+        self.x.padded(self.x.count()) * self.source.channels
+    }
+
+    fn padded_len(&self) -> usize {
+        let chunk = self.chunks.largest();
+        chunk.images * self.y.padded(chunk.rows) * self.padded_row_len()
+    }
+}
+
+dispatch_fused! {
+    fn add_panel(plan: &Gradient, chunk: Chunk, padded: &[f32], panel: &[Line], sums: &mut [Line]) => panel_kernel
+}
+
+#[inline(always)]
+fn panel_kernel<const FUSED: bool, const M: usize>(
+    plan: &Gradient,
+    chunk: Chunk,
+    padded: &[f32],
+    panel: &[Line],
+    sums: &mut [Line],
+) {
+    let rows = &plan.row_starts[..chunk.images * chunk.rows];
+    let (step, width) = (plan.stride * plan.source.channels, plan.target.width);
+    for (y, sums) in sums.chunks_exact_mut(plan.depth()).enumerate() {
+        let source = &padded[y * plan.padded_row_len()..];
+        let mut at = 0;
+        at = add_tiles::<FUSED, M>(sums, at, source, rows, step, panel, width);
+        at = add_tiles::<FUSED, 4>(sums, at, source, rows, step, panel, width);
+        at = add_tiles::<FUSED, 2>(sums, at, source, rows, step, panel, width);
+        add_tiles::<FUSED, 1>(sums, at, source, rows, step, panel, width);
+    }
+}
+
+/// Adds to the sums from `at`, M at a time; where it stopped.
+#[inline(always)]
+fn add_tiles<const FUSED: bool, const M: usize>(
+    sums: &mut [Line],
+    at: usize,
+    source: &[f32],
+    rows: &[usize],
+    step: usize,
+    panel: &[Line],
+    width: usize,
+) -> usize {
+    let mut at = at;
+    for tile in sums[at..].as_chunks_mut::<M>().0 {
+        add_columns::<FUSED, M>(tile, &source[at..], rows, step, panel, width);
+        at += M;
+    }
+    at
+}

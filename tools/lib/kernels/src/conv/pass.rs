@@ -1,0 +1,152 @@
+//! How the direct method computes one direction of a convolution, as a plan.
+
+use super::{
+    axis::Axis,
+    chunks::{Chunk, Chunks},
+    shape::ConvShape,
+    tile::LANES,
+};
+
+/// Bytes of padded source that a thread works on at once: half of a second-level cache.
+const SOURCE_BYTES: usize = 256 << 10;
+/// A batch has at least this many pieces where it has as many images, for the sake of threads.
+const PIECES: usize = 32;
+
+/// The sizes of one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plane {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+}
+
+impl Plane {
+    pub fn row_len(&self) -> usize {
+        self.width * self.channels
+    }
+
+    pub fn image_len(&self) -> usize {
+        self.height * self.row_len()
+    }
+}
+
+/// The sums over runs of a padded source, either of the forward pass or of its input's gradient.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub source: Plane,
+    pub target: Plane,
+    pub y: Axis,
+    pub x: Axis,
+    pub chunks: Chunks,
+    pub phases: Vec<Phase>,
+    /// Steps in the weights from one target channel, and one source channel, to the next.
+    pub weight_steps: [usize; 2],
+    pub kernel: usize,
+}
+
+/// Target pixels that see the same taps: a run of `depth` source elements in each of some rows.
+#[derive(Debug)]
+pub(super) struct Phase {
+    /// Which phase of either axis.
+    pub axes: [usize; 2],
+    /// Source elements of a run.
+    pub depth: usize,
+    /// Rows of the kernel, each one run.
+    pub runs: usize,
+    /// Of each target pixel of a whole piece: where its first run starts in the padded source, and
+    /// where the pixel itself does in the piece of the target.
+    pub pixels: Vec<[usize; 2]>,
+}
+
+impl Pass {
+    pub fn forward(s: &ConvShape) -> Self {
+        let y = Axis::forward(s.out_height(), s.kernel, s.stride, s.padding);
+        let x = Axis::forward(s.out_width(), s.kernel, s.stride, s.padding);
+        let area = s.kernel * s.kernel;
+        Self::new(s, input(s), output(s), y, x, [s.inputs * area, area])
+    }
+
+    pub fn backward(s: &ConvShape) -> Self {
+        let y = Axis::backward(s.height, s.kernel, s.stride, s.padding);
+        let x = Axis::backward(s.width, s.kernel, s.stride, s.padding);
+        let area = s.kernel * s.kernel;
+        Self::new(s, output(s), input(s), y, x, [area, s.inputs * area])
+    }
+
+    fn new(s: &ConvShape, source: Plane, target: Plane, y: Axis, x: Axis, weight_steps: [usize; 2]) -> Self {
+        let padded_row = x.padded(x.count()) * source.channels;
+        let fits = |images: usize, rows: usize| images * y.padded(rows) * padded_row * size_of::<f32>() <= SOURCE_BYTES;
+        let chunks = Chunks::new(s.images, y.count(), s.images.div_ceil(PIECES), fits);
+        let mut pass = Self { source, target, y, x, chunks, phases: Vec::new(), weight_steps, kernel: s.kernel };
+        let kinds = (0..pass.y.phases.len()).flat_map(|y| (0..pass.x.phases.len()).map(move |x| [y, x]));
+        pass.phases = kinds.map(|axes| pass.phase(axes)).collect();
+        pass
+    }
+
+    fn phase(&self, axes: [usize; 2]) -> Phase {
+        let (y, x) = (&self.y.phases[axes[0]], &self.x.phases[axes[1]]);
+        let chunk = self.chunks.largest();
+        let c = [self.source.channels, self.target.channels];
+        let mut pixels = Vec::new();
+        for image in 0..chunk.images {
+            for row in 0..chunk.rows.min(y.count) {
+                let source =
+                    (image * self.padded_rows(chunk.rows) + row * self.y.source_step + y.start) * self.padded_width();
+                let target = (image * self.target.height + row * self.y.target_step + y.origin) * self.target.width;
+                for i in 0..x.count {
+                    let source = source + i * self.x.source_step + x.start;
+                    pixels.push([source * c[0], (target + i * self.x.target_step + x.origin) * c[1]]);
+                }
+            }
+        }
+        // Without taps in a row there is nothing to sum in any.
+        let runs = if x.taps.is_empty() { 0 } else { y.taps.len() };
+        Phase { axes, depth: x.taps.len() * c[0], runs, pixels }
+    }
+
+    /// The pixels of a phase that lie in a piece: the first so many of `phase.pixels`.
+    pub fn pixels<'a>(&self, phase: &'a Phase, chunk: Chunk) -> &'a [[usize; 2]] {
+        let [y, x] = phase.axes;
+        let rows = chunk.rows.min(self.y.phases[y].count.saturating_sub(chunk.row));
+        &phase.pixels[..chunk.images * rows * self.x.phases[x].count]
+    }
+
+    /// Rows of the padded source of a piece, from the source row that [`Self::first_row`] says.
+    pub fn padded_rows(&self, rows: usize) -> usize {
+        self.y.padded(rows)
+    }
+
+    /// The padded row of a whole image where that of a piece starts.
+    pub fn first_row(&self, chunk: Chunk) -> usize {
+        chunk.row * self.y.source_step
+    }
+
+    /// Pixels of a row of the padded source.
+    pub fn padded_width(&self) -> usize {
+        self.x.padded(self.x.count())
+    }
+
+    /// Elements of the padded source of the largest piece: the scratch memory of a thread.
+    pub fn scratch_len(&self) -> usize {
+        let chunk = self.chunks.largest();
+        chunk.images * self.padded_rows(chunk.rows) * self.padded_width() * self.source.channels
+    }
+
+    /// Panels: groups of target channels that are computed together.
+    pub fn panels(&self) -> usize {
+        self.target.channels.div_ceil(LANES)
+    }
+
+    /// Elements of the packed weights.
+    pub fn packed_len(&self) -> usize {
+        self.phases.iter().map(|phase| self.panels() * phase.runs * phase.depth * LANES).sum()
+    }
+}
+
+pub(super) fn input(s: &ConvShape) -> Plane {
+    Plane { height: s.height, width: s.width, channels: s.inputs }
+}
+
+pub(super) fn output(s: &ConvShape) -> Plane {
+    Plane { height: s.out_height(), width: s.out_width(), channels: s.outputs }
+}

@@ -1,0 +1,125 @@
+//! Every direction against its definition, over odd sizes, threads and instruction sets.
+
+use super::{reference, *};
+use crate::random::Random;
+use proptest::prelude::*;
+
+fn draw(seed: u64, stream: u64, len: usize) -> Vec<f32> {
+    let mut random = Random::new(seed, stream);
+    (0..len).map(|_| random.normal() as f32).collect()
+}
+
+/// Errors stay within this share of the magnitudes that are summed.
+const TOLERANCE: f64 = 2e-6;
+
+fn close(what: &str, ours: &[f32], expected: &[[f64; 2]]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(ours.len(), expected.len());
+    for (i, (&ours, &[expected, scale])) in ours.iter().zip(expected).enumerate() {
+        let error = (f64::from(ours) - expected).abs();
+        prop_assert!(error <= TOLERANCE * scale + 1e-30, "{what}[{i}]: {ours}, expected {expected} ± {scale}e-6");
+    }
+    Ok(())
+}
+
+fn agrees(conv: &Conv, threads: usize, seed: u64) -> Result<[Vec<f32>; 3], TestCaseError> {
+    let s = *conv.shape();
+    let (x, w, dy) = (draw(seed, 0, s.input_len()), draw(seed, 1, s.weights_len()), draw(seed, 2, s.output_len()));
+    // What buffers hold before must not matter, nor must scratch memory.
+    let dirty = |len: usize| vec![f32::NAN; len];
+    let mut scratch = dirty(conv.scratch_len(threads));
+
+    let (mut packed, mut y) = (dirty(conv.packed_forward_len()), dirty(s.output_len()));
+    conv.pack_forward(&w, &mut packed);
+    conv.forward(&x, &packed, &mut y, &mut scratch);
+    let expected = reference::sums(y.len(), |add| reference::products(&s, |o, i, k| add(o, x[i], w[k])));
+    close("output", &y, &expected)?;
+
+    let (mut packed, mut dx) = (dirty(conv.packed_backward_len()), dirty(s.input_len()));
+    scratch.fill(f32::NAN);
+    conv.pack_backward(&w, &mut packed);
+    conv.backward_input(&dy, &packed, &mut dx, false, &mut scratch);
+    let mut expected = reference::sums(dx.len(), |add| reference::products(&s, |o, i, k| add(i, dy[o], w[k])));
+    close("input gradient", &dx, &expected)?;
+    let mut sum = x.clone();
+    conv.backward_input(&dy, &packed, &mut sum, true, &mut scratch);
+    expected.iter_mut().zip(&x).for_each(|(e, &x)| *e = [e[0] + f64::from(x), e[1] + f64::from(x.abs())]);
+    close("accumulated input gradient", &sum, &expected)?;
+
+    let mut dw = dirty(s.weights_len());
+    scratch.fill(f32::NAN);
+    conv.backward_weights(&x, &dy, &mut dw, &mut scratch);
+    let expected = reference::sums(dw.len(), |add| reference::products(&s, |o, i, k| add(k, x[i], dy[o])));
+    close("weight gradient", &dw, &expected)?;
+    Ok([y, dx, dw])
+}
+
+prop_compose! {
+    fn shapes()(kernel in 1usize..6, stride in 1usize..4)(
+        kernel in Just(kernel), stride in Just(stride), padding in 0..kernel,
+        images in 1usize..4, height in kernel..12, width in kernel..12,
+        inputs in 1usize..20, outputs in 1usize..36,
+    ) -> ConvShape {
+        ConvShape { images, height, width, inputs, outputs, kernel, stride, padding }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+    #[test]
+    fn agrees_with_the_definition_on_every_instruction_set(s in shapes(), seed: u64) {
+        for isa in Isa::supported() {
+            let conv = Conv::on(isa, s).expect("a shape");
+            agrees(&conv, 1, seed)?;
+        }
+    }
+}
+
+fn shape(images: usize, size: usize, [inputs, outputs]: [usize; 2], kernel: usize, stride: usize) -> ConvShape {
+    ConvShape { images, height: size, width: size, inputs, outputs, kernel, stride, padding: kernel / 2 }
+}
+
+/// The layers of ResNet-20 and some of ResNet-18, on few images.
+fn layers() -> Vec<ConvShape> {
+    vec![
+        shape(5, 32, [3, 16], 3, 1),
+        shape(3, 32, [16, 16], 3, 1),
+        shape(3, 32, [16, 32], 3, 2),
+        shape(9, 16, [32, 32], 3, 1),
+        shape(35, 8, [64, 64], 3, 1),
+        shape(1, 32, [64, 64], 3, 1),
+        shape(2, 32, [64, 128], 1, 2),
+        shape(3, 8, [256, 256], 3, 1),
+    ]
+}
+
+#[test]
+fn layers_of_resnets_agree_and_threads_do_not_matter() {
+    for s in layers() {
+        let conv = Conv::new(s).expect("a shape");
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            pool.install(|| agrees(&conv, threads, 7)).unwrap_or_else(|error| panic!("{s:?}: {error}"))
+        };
+        let bits = |results: [Vec<f32>; 3]| results.map(|r| r.into_iter().map(f32::to_bits).collect::<Vec<_>>());
+        let one = bits(run(1));
+        assert!(one == bits(run(2)) && one == bits(run(3)), "{s:?}");
+    }
+}
+
+#[test]
+fn shapes_that_make_no_convolution() {
+    let good = shape(1, 4, [1, 1], 3, 1);
+    let error = |s| Conv::new(s).expect_err("no convolution").to_string();
+    assert_eq!(error(ConvShape { inputs: 0, ..good }), "a convolution with a size of 0");
+    assert_eq!(error(ConvShape { padding: 3, ..good }), "padding 3 with a kernel of 3; expected less");
+    assert_eq!(error(ConvShape { height: 2, padding: 0, ..good }), "a kernel of 3 on an input of 2 × 4 with padding 0");
+    assert_eq!(error(ConvShape { images: usize::MAX, ..good }), "a convolution too large for this machine's memory");
+    assert_eq!(error(ConvShape { height: usize::MAX, ..good }), "a convolution too large for this machine's memory");
+}
+
+#[test]
+#[should_panic(expected = "elements of the input")]
+fn a_wrong_length_is_told() {
+    let conv = Conv::new(shape(1, 4, [1, 1], 3, 1)).expect("a shape");
+    conv.forward(&[0.0; 15], &[0.0; 9 * 16], &mut [0.0; 16], &mut vec![0.0; conv.scratch_len(1)]);
+}
