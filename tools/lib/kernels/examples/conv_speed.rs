@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     pool.install(|| {
         let mut layers =
             LAYERS.iter().map(|&sizes| Layer::new(images, sizes, threads)).collect::<Result<Vec<_>, _>>()?;
-        layers.iter_mut().for_each(|layer| drop(layer.round()));
+        layers.iter_mut().for_each(|layer| _ = layer.round());
         if rounds == "-" {
             for _ in io::stdin().lines() {
                 print(&mut layers, 1);

@@ -2,11 +2,11 @@
 
 use super::{
     chunks::Chunk,
-    fused::dispatch_fused,
     padded::{self, Frame},
     pass::{Pass, Phase},
     tasks,
-    tile::{LANES, Line, add_rows},
+    tile::{put, sum_runs},
+    vector::{LANES, Line, Vector, dispatch_vector},
 };
 use crate::isa::Isa;
 use rayon::prelude::*;
@@ -74,12 +74,13 @@ impl Pass {
     }
 }
 
-dispatch_fused! {
+dispatch_vector! {
     fn run_chunk(pass: &Pass, chunk: Chunk, padded: &[f32], packed: &[Line], target: &mut [f32], accumulate: bool) => chunk_kernel
 }
 
 #[inline(always)]
-fn chunk_kernel<const FUSED: bool, const M: usize>(
+fn chunk_kernel<V: Vector, const M: usize>(
+    zero: V,
     pass: &Pass,
     chunk: Chunk,
     padded: &[f32],
@@ -102,35 +103,10 @@ fn chunk_kernel<const FUSED: bool, const M: usize>(
                 for (start, pixel) in starts.iter_mut().zip(pixels) {
                     *start = pixel[0];
                 }
-                let mut sums = [[0.0; LANES]; M];
-                for run in 0..phase.runs {
-                    let panel = &lines[run * phase.depth..][..phase.depth];
-                    add_rows::<FUSED, M>(&mut sums, padded, &starts, panel);
-                    for start in &mut starts {
-                        *start += row;
-                    }
-                }
+                let sums = sum_runs(zero, padded, &starts, row, lines, phase.depth.max(1));
                 for (sums, pixel) in sums.iter().zip(pixels) {
-                    store(sums, &mut target[pixel[1] + first..][..lanes], accumulate);
+                    put(*sums, &mut target[pixel[1] + first..][..lanes], accumulate);
                 }
-            }
-        }
-    }
-}
-
-/// Writes or adds the first sums; all of them in the usual case, in which the compiler knows how many.
-#[inline(always)]
-fn store(sums: &Line, target: &mut [f32], accumulate: bool) {
-    match (target.first_chunk_mut::<LANES>(), accumulate) {
-        (Some(target), false) => *target = *sums,
-        (Some(target), true) => {
-            for (target, sum) in target.iter_mut().zip(sums) {
-                *target += sum;
-            }
-        }
-        (None, _) => {
-            for (target, sum) in target.iter_mut().zip(sums) {
-                *target = if accumulate { *target + sum } else { *sum };
             }
         }
     }

@@ -6,12 +6,12 @@
 use super::{
     axis::Axis,
     chunks::{Chunk, Chunks},
-    fused::dispatch_fused,
     padded::{self, Frame},
     pass::{Plane, input, output},
     shape::ConvShape,
     tasks,
-    tile::{LANES, Line, add_columns},
+    tile::add_columns,
+    vector::{LANES, Line, Vector, dispatch_vector},
 };
 use crate::isa::Isa;
 use rayon::prelude::*;
@@ -195,12 +195,13 @@ impl Gradient {
     }
 }
 
-dispatch_fused! {
+dispatch_vector! {
     fn add_panel(plan: &Gradient, chunk: Chunk, padded: &[f32], panel: &[Line], sums: &mut [Line]) => panel_kernel
 }
 
 #[inline(always)]
-fn panel_kernel<const FUSED: bool, const M: usize>(
+fn panel_kernel<V: Vector, const M: usize>(
+    zero: V,
     plan: &Gradient,
     chunk: Chunk,
     padded: &[f32],
@@ -212,16 +213,17 @@ fn panel_kernel<const FUSED: bool, const M: usize>(
     for (y, sums) in sums.chunks_exact_mut(plan.depth()).enumerate() {
         let source = &padded[y * plan.padded_row_len()..];
         let mut at = 0;
-        at = add_tiles::<FUSED, M>(sums, at, source, rows, step, panel, width);
-        at = add_tiles::<FUSED, 4>(sums, at, source, rows, step, panel, width);
-        at = add_tiles::<FUSED, 2>(sums, at, source, rows, step, panel, width);
-        add_tiles::<FUSED, 1>(sums, at, source, rows, step, panel, width);
+        at = add_tiles::<V, M>(zero, sums, at, source, rows, step, panel, width);
+        at = add_tiles::<V, 4>(zero, sums, at, source, rows, step, panel, width);
+        at = add_tiles::<V, 2>(zero, sums, at, source, rows, step, panel, width);
+        add_tiles::<V, 1>(zero, sums, at, source, rows, step, panel, width);
     }
 }
 
 /// Adds to the sums from `at`, M at a time; where it stopped.
 #[inline(always)]
-fn add_tiles<const FUSED: bool, const M: usize>(
+fn add_tiles<V: Vector, const M: usize>(
+    zero: V,
     sums: &mut [Line],
     at: usize,
     source: &[f32],
@@ -232,7 +234,7 @@ fn add_tiles<const FUSED: bool, const M: usize>(
 ) -> usize {
     let mut at = at;
     for tile in sums[at..].as_chunks_mut::<M>().0 {
-        add_columns::<FUSED, M>(tile, &source[at..], rows, step, panel, width);
+        add_columns(zero, tile, &source[at..], rows, step, panel, width);
         at += M;
     }
     at

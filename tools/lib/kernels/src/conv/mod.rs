@@ -7,13 +7,13 @@
 mod axis;
 mod chunks;
 mod direct;
-mod fused;
 mod gradient;
 mod padded;
 mod pass;
 mod shape;
 mod tasks;
 mod tile;
+mod vector;
 
 #[cfg(test)]
 mod reference;

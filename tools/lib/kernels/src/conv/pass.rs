@@ -4,7 +4,7 @@ use super::{
     axis::Axis,
     chunks::{Chunk, Chunks},
     shape::ConvShape,
-    tile::LANES,
+    vector::LANES,
 };
 
 /// Bytes of padded source that a thread works on at once: half of a second-level cache.

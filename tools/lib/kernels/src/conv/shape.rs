@@ -1,6 +1,6 @@
 //! The sizes of a layer.
 
-use super::tile::LANES;
+use super::vector::LANES;
 use std::fmt;
 
 /// The most of any size but the images: sums of sizes do not overflow.

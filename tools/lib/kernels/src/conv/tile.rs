@@ -1,48 +1,41 @@
 //! The innermost loops: a tile of sums kept in registers.
 //!
-//! A tile is M × [`LANES`] sums. M is 6 with AVX2: twelve of its sixteen registers hold sums, two a row
-//! of the panel and one a factor. The loops are plain; the compiler turns them into a broadcast and
-//! fused multiplications.
+//! A tile is M vectors of [`LANES`] sums. With AVX2 M is 6: twelve of its sixteen registers hold sums,
+//! two a row of the panel and one a factor.
 
-/// Columns of a tile: target channels that are computed together.
-pub(super) const LANES: usize = 16;
+use super::vector::{LANES, Line, Vector};
 
-/// One row of a tile or of a panel.
-pub(super) type Line = [f32; LANES];
-
-/// a · b + c, in one rounding where the instruction set has an instruction for it.
+/// `Σᵣ Σₖ source[r · row + starts[m] + k] · panel[r · depth + k]` over runs r of `depth` elements k.
 #[inline(always)]
-pub(super) fn fma<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FUSED { a.mul_add(b, c) } else { a * b + c }
-}
-
-/// `sums[m] += Σₖ source[starts[m] + k] · panel[k]`
-#[inline(always)]
-pub(super) fn add_rows<const FUSED: bool, const M: usize>(
-    sums: &mut [Line; M],
+pub(super) fn sum_runs<V: Vector, const M: usize>(
+    zero: V,
     source: &[f32],
     starts: &[usize; M],
+    row: usize,
     panel: &[Line],
-) {
-    // A local copy: sums behind a reference would be stored in each iteration.
-    let mut tile = *sums;
-    let mut rows = [source; M];
-    for (row, &start) in rows.iter_mut().zip(starts) {
-        *row = &source[start..start + panel.len()];
-    }
-    for (k, line) in panel.iter().enumerate() {
-        for (sums, row) in tile.iter_mut().zip(&rows) {
-            for (sum, &w) in sums.iter_mut().zip(line) {
-                *sum = fma::<FUSED>(row[k], w, *sum);
+    depth: usize,
+) -> [V; M] {
+    let mut tile = [zero; M];
+    for (run, panel) in panel.chunks_exact(depth).enumerate() {
+        let source = &source[run * row..];
+        let mut rows = [source; M];
+        for m in 0..M {
+            rows[m] = &source[starts[m]..][..depth];
+        }
+        for (k, line) in panel.iter().enumerate() {
+            let line = zero.load(line);
+            for m in 0..M {
+                tile[m] = zero.splat(rows[m][k]).mul_add(line, tile[m]);
             }
         }
     }
-    *sums = tile;
+    tile
 }
 
 /// `sums[m] += Σᵣ Σₖ source[starts[r] + k · step + m] · panel[r · width + k]`, over `width` pixels of each row r.
 #[inline(always)]
-pub(super) fn add_columns<const FUSED: bool, const M: usize>(
+pub(super) fn add_columns<V: Vector, const M: usize>(
+    zero: V,
     sums: &mut [Line; M],
     source: &[f32],
     starts: &[usize],
@@ -50,17 +43,36 @@ pub(super) fn add_columns<const FUSED: bool, const M: usize>(
     panel: &[Line],
     width: usize,
 ) {
-    let mut tile = *sums;
+    let mut tile = [zero; M];
+    for m in 0..M {
+        tile[m] = zero.load(&sums[m]);
+    }
     for (&start, panel) in starts.iter().zip(panel.chunks_exact(width)) {
         let row = &source[start..start + (width - 1) * step + M];
         for (k, line) in panel.iter().enumerate() {
-            let column = &row[k * step..k * step + M];
-            for (sums, &x) in tile.iter_mut().zip(column) {
-                for (sum, &w) in sums.iter_mut().zip(line) {
-                    *sum = fma::<FUSED>(x, w, *sum);
-                }
+            let line = zero.load(line);
+            let Some(column) = row[k * step..].first_chunk::<M>() else { break };
+            for m in 0..M {
+                tile[m] = zero.splat(column[m]).mul_add(line, tile[m]);
             }
         }
     }
-    *sums = tile;
+    for m in 0..M {
+        tile[m].store(&mut sums[m]);
+    }
+}
+
+/// Writes a vector's first numbers to `target`, or adds them; all of them in the usual case.
+#[inline(always)]
+pub(super) fn put<V: Vector>(sums: V, target: &mut [f32], accumulate: bool) {
+    if let Some(target) = target.first_chunk_mut::<LANES>() {
+        let sums = if accumulate { sums.add(sums.load(target)) } else { sums };
+        sums.store(target);
+        return;
+    }
+    let mut line = [0.0; LANES];
+    sums.store(&mut line);
+    for (target, sum) in target.iter_mut().zip(line) {
+        *target = if accumulate { *target + sum } else { sum };
+    }
 }

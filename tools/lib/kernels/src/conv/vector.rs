@@ -1,0 +1,271 @@
+//! Sixteen numbers in vector registers, and run-time dispatch for kernels that compute with them.
+//!
+//! Elsewhere kernels are plain loops that the compiler vectorises. The tiles here are nests of loops over
+//! arrays that must stay in registers, and whether the compiler sees that changes with their surroundings,
+//! by a factor of 30. So they name their instructions.
+
+#![allow(unsafe_code, reason = "the instructions of an instruction set that was checked")]
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps,
+    _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    _mm512_sub_ps,
+};
+
+/// Numbers of a vector.
+pub(super) const LANES: usize = 16;
+
+/// The numbers of a vector, in memory.
+pub(super) type Line = [f32; LANES];
+
+/// Sixteen numbers, in the registers of one instruction set.
+///
+/// A value proves that the processor has it: the first one comes from [`dispatch_vector`], which has
+/// asked, others from it.
+pub(super) trait Vector: Copy {
+    /// Sixteen times `x`.
+    fn splat(self, x: f32) -> Self;
+    /// The numbers of `line`.
+    fn load(self, line: &Line) -> Self;
+    /// Writes the numbers to `line`.
+    fn store(self, line: &mut Line);
+    /// self + other
+    fn add(self, other: Self) -> Self;
+    /// self - other
+    fn sub(self, other: Self) -> Self;
+    /// self · other
+    fn mul(self, other: Self) -> Self;
+    /// self · factor + term, in one rounding where there is an instruction for it.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
+}
+
+/// For every processor: loops that the compiler may vectorise.
+#[derive(Clone, Copy)]
+pub(super) struct Plain(Line);
+
+impl Plain {
+    /// Zeros.
+    pub fn zero() -> Self {
+        Self([0.0; LANES])
+    }
+
+    #[inline(always)]
+    fn zip(mut self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        for (a, b) in self.0.iter_mut().zip(other.0) {
+            *a = f(*a, b);
+        }
+        self
+    }
+}
+
+impl Vector for Plain {
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self {
+        Self([x; LANES])
+    }
+
+    #[inline(always)]
+    fn load(self, line: &Line) -> Self {
+        Self(*line)
+    }
+
+    #[inline(always)]
+    fn store(self, line: &mut Line) {
+        *line = self.0;
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        self.mul(factor).add(term)
+    }
+}
+
+/// AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx2([__m256; 2]);
+
+#[cfg(target_arch = "x86_64")]
+impl Avx2 {
+    /// Zeros.
+    ///
+    /// # Safety
+    /// The processor has AVX2 and FMA.
+    #[inline(always)]
+    pub unsafe fn zero() -> Self {
+        // SAFETY: promised by the caller.
+        unsafe { Self([_mm256_set1_ps(0.0); 2]) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Vector for Avx2 {
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self {
+        // SAFETY: `self` proves AVX2, here and below.
+        unsafe { Self([_mm256_set1_ps(x); 2]) }
+    }
+
+    #[inline(always)]
+    fn load(self, line: &Line) -> Self {
+        // SAFETY: the eight numbers from 0 and from 8 lie in a line of sixteen.
+        unsafe { Self([_mm256_loadu_ps(line.as_ptr()), _mm256_loadu_ps(line.as_ptr().add(8))]) }
+    }
+
+    #[inline(always)]
+    fn store(self, line: &mut Line) {
+        // SAFETY: the eight numbers from 0 and from 8 lie in a line of sixteen.
+        unsafe {
+            _mm256_storeu_ps(line.as_mut_ptr(), self.0[0]);
+            _mm256_storeu_ps(line.as_mut_ptr().add(8), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        unsafe { Self([_mm256_add_ps(self.0[0], other.0[0]), _mm256_add_ps(self.0[1], other.0[1])]) }
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        unsafe { Self([_mm256_sub_ps(self.0[0], other.0[0]), _mm256_sub_ps(self.0[1], other.0[1])]) }
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        unsafe { Self([_mm256_mul_ps(self.0[0], other.0[0]), _mm256_mul_ps(self.0[1], other.0[1])]) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        let ([a, b], [x, y], [s, t]) = (self.0, factor.0, term.0);
+        // SAFETY: as in `splat`; FMA as well.
+        unsafe { Self([_mm256_fmadd_ps(a, x, s), _mm256_fmadd_ps(b, y, t)]) }
+    }
+}
+
+/// AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(__m512);
+
+#[cfg(target_arch = "x86_64")]
+impl Avx512 {
+    /// Zeros.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 F.
+    #[inline(always)]
+    pub unsafe fn zero() -> Self {
+        // SAFETY: promised by the caller.
+        unsafe { Self(_mm512_set1_ps(0.0)) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Vector for Avx512 {
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self {
+        // SAFETY: `self` proves AVX-512, here and below.
+        unsafe { Self(_mm512_set1_ps(x)) }
+    }
+
+    #[inline(always)]
+    fn load(self, line: &Line) -> Self {
+        // SAFETY: a line has sixteen numbers.
+        unsafe { Self(_mm512_loadu_ps(line.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn store(self, line: &mut Line) {
+        // SAFETY: a line has sixteen numbers.
+        unsafe { _mm512_storeu_ps(line.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        // SAFETY: as in `splat`.
+        unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        // SAFETY: as in `splat`.
+        unsafe { Self(_mm512_fmadd_ps(self.0, factor.0, term.0)) }
+    }
+}
+
+/// Defines `$name(isa, arguments)`, which runs `$kernel::<V, M>(zero, arguments)` compiled for `isa`, where
+/// `zero` is a vector V of zeros and M the rows of a tile that its registers hold.
+///
+/// `$kernel` and what it calls must be `#[inline(always)]`. AVX2 without FMA, which hardly exists, runs as
+/// the baseline, and so does an instruction set that the processor lacks.
+macro_rules! dispatch_vector {
+    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) => $kernel:ident) => {
+        $(#[$doc])*
+        #[allow(unsafe_code, reason = "calling a function compiled for an instruction set that was checked")]
+        #[allow(clippy::too_many_arguments, reason = "those of the kernel, and the instruction set")]
+        fn $name(isa: $crate::isa::Isa, $($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            #[allow(clippy::too_many_arguments, reason = "those of the kernel")]
+            fn avx2($($arg: $type),*) {
+                // SAFETY: this function is compiled for AVX2 and FMA, so its caller has checked them.
+                let zero = unsafe { $crate::conv::vector::Avx2::zero() };
+                $kernel::<_, 6>(zero, $($arg),*);
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+            #[allow(clippy::too_many_arguments, reason = "those of the kernel")]
+            fn avx512($($arg: $type),*) {
+                // SAFETY: this function is compiled for AVX-512, so its caller has checked it.
+                let zero = unsafe { $crate::conv::vector::Avx512::zero() };
+                $kernel::<_, 12>(zero, $($arg),*);
+            }
+            match isa {
+                // SAFETY: the processor has AVX2 and FMA: the guard has just asked.
+                #[cfg(target_arch = "x86_64")]
+                $crate::isa::Isa::Avx2 if isa.is_supported() && std::arch::is_x86_feature_detected!("fma") => unsafe {
+                    avx2($($arg),*)
+                },
+                // SAFETY: the processor has AVX-512 F, DQ and VL: the guard has just asked.
+                #[cfg(target_arch = "x86_64")]
+                $crate::isa::Isa::Avx512 if isa.is_supported() => unsafe { avx512($($arg),*) },
+                _ => $kernel::<_, 2>($crate::conv::vector::Plain::zero(), $($arg),*),
+            }
+        }
+    };
+}
+
+pub(super) use dispatch_vector;
