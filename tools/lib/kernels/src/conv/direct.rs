@@ -105,7 +105,7 @@ fn chunk_kernel<V: Vector, const M: usize>(
                 }
                 let sums = sum_runs(zero, padded, &starts, row, lines, phase.depth.max(1));
                 for (sums, pixel) in sums.iter().zip(pixels) {
-                    put(*sums, &mut target[pixel[1] + first..][..lanes], accumulate);
+                    put(sums, &mut target[pixel[1] + first..][..lanes], accumulate);
                 }
             }
         }

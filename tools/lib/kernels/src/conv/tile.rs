@@ -14,7 +14,7 @@ pub(super) fn sum_runs<V: Vector, const M: usize>(
     row: usize,
     panel: &[Line],
     depth: usize,
-) -> [V; M] {
+) -> [Line; M] {
     let mut tile = [zero; M];
     for (run, panel) in panel.chunks_exact(depth).enumerate() {
         let source = &source[run * row..];
@@ -29,7 +29,12 @@ pub(super) fn sum_runs<V: Vector, const M: usize>(
             }
         }
     }
-    tile
+    // By numbers, not by a variable: a tile that is indexed by one would be kept in memory throughout.
+    let mut sums = [[0.0; LANES]; M];
+    for m in 0..M {
+        tile[m].store(&mut sums[m]);
+    }
+    sums
 }
 
 /// `sums[m] += Σᵣ Σₖ source[starts[r] + k · step + m] · panel[r · width + k]`, over `width` pixels of each row r.
@@ -62,17 +67,20 @@ pub(super) fn add_columns<V: Vector, const M: usize>(
     }
 }
 
-/// Writes a vector's first numbers to `target`, or adds them; all of them in the usual case.
+/// Writes the first sums, or adds them; all of them in the usual case.
 #[inline(always)]
-pub(super) fn put<V: Vector>(sums: V, target: &mut [f32], accumulate: bool) {
-    if let Some(target) = target.first_chunk_mut::<LANES>() {
-        let sums = if accumulate { sums.add(sums.load(target)) } else { sums };
-        sums.store(target);
-        return;
-    }
-    let mut line = [0.0; LANES];
-    sums.store(&mut line);
-    for (target, sum) in target.iter_mut().zip(line) {
-        *target = if accumulate { *target + sum } else { sum };
+pub(super) fn put(sums: &Line, target: &mut [f32], accumulate: bool) {
+    match (target.first_chunk_mut::<LANES>(), accumulate) {
+        (Some(target), false) => *target = *sums,
+        (Some(target), true) => {
+            for (target, sum) in target.iter_mut().zip(sums) {
+                *target += sum;
+            }
+        }
+        (None, _) => {
+            for (target, sum) in target.iter_mut().zip(sums) {
+                *target = if accumulate { *target + sum } else { *sum };
+            }
+        }
     }
 }
