@@ -8,7 +8,7 @@ use super::{
     tile::{put, sum_runs},
     vector::{LANES, Line, Vector, dispatch_vector},
 };
-use crate::isa::Isa;
+use crate::{isa::Isa, norm::moments};
 use rayon::prelude::*;
 
 impl Pass {
@@ -42,7 +42,8 @@ impl Pass {
         }
     }
 
-    /// Computes the target, or adds to it.
+    /// Computes the target, or adds to it, and takes the moments of each piece unless there is no room.
+    #[allow(clippy::too_many_arguments, reason = "the operands of one product")]
     pub fn run(
         &self,
         isa: Isa,
@@ -50,15 +51,23 @@ impl Pass {
         packed: &[f32],
         target: &mut [f32],
         accumulate: bool,
+        moments: &mut [f32],
         scratch: &mut [f32],
     ) {
         let row_len = self.y.target_step * self.target.row_len();
-        let pieces = self.chunks.cut(target, self.target.image_len(), row_len).enumerate();
-        tasks::share(self.chunks.len(), pieces, scratch, self.scratch_len(), |(i, target), padded| {
+        let pieces = self.chunks.cut(target, self.target.image_len(), row_len);
+        let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
+        tasks::share(self.chunks.len(), pieces, scratch, self.scratch_len(), |(i, (piece, record)), padded| {
             let chunk = self.chunks.get(i);
             self.copy(source, chunk, padded);
-            run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, target, accumulate);
+            run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, piece, accumulate);
+            moments::take(isa, piece, self.target.channels, record);
         });
+    }
+
+    /// Pieces of the target.
+    pub fn pieces(&self) -> usize {
+        self.chunks.len()
     }
 
     fn copy(&self, source: &[f32], chunk: Chunk, padded: &mut [f32]) {

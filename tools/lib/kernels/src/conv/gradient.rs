@@ -10,7 +10,7 @@ use super::{
     pass::{Plane, input, output},
     shape::ConvShape,
     tasks,
-    tile::add_columns,
+    tile::{Columns, add_columns},
     vector::{LANES, Line, Vector, dispatch_vector},
 };
 use crate::isa::Isa;
@@ -208,34 +208,10 @@ fn panel_kernel<V: Vector, const M: usize>(
     panel: &[Line],
     sums: &mut [Line],
 ) {
-    let rows = &plan.row_starts[..chunk.images * chunk.rows];
+    let starts = &plan.row_starts[..chunk.images * chunk.rows];
     let (step, width) = (plan.stride * plan.source.channels, plan.target.width);
     for (y, sums) in sums.chunks_exact_mut(plan.depth()).enumerate() {
         let source = &padded[y * plan.padded_row_len()..];
-        let mut at = 0;
-        at = add_tiles::<V, M>(zero, sums, at, source, rows, step, panel, width);
-        at = add_tiles::<V, 4>(zero, sums, at, source, rows, step, panel, width);
-        at = add_tiles::<V, 2>(zero, sums, at, source, rows, step, panel, width);
-        add_tiles::<V, 1>(zero, sums, at, source, rows, step, panel, width);
+        add_columns::<V, M>(zero, sums, Columns { source, starts, step, width }, panel);
     }
-}
-
-/// Adds to the sums from `at`, M at a time; where it stopped.
-#[inline(always)]
-fn add_tiles<V: Vector, const M: usize>(
-    zero: V,
-    sums: &mut [Line],
-    at: usize,
-    source: &[f32],
-    rows: &[usize],
-    step: usize,
-    panel: &[Line],
-    width: usize,
-) -> usize {
-    let mut at = at;
-    for tile in sums[at..].as_chunks_mut::<M>().0 {
-        add_columns(zero, tile, &source[at..], rows, step, panel, width);
-        at += M;
-    }
-    at
 }

@@ -14,44 +14,80 @@ mod shape;
 mod tasks;
 mod tile;
 mod vector;
+mod winograd;
 
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod tests;
 
-use crate::isa::Isa;
+use crate::{isa::Isa, norm::moments};
 use gradient::Gradient;
 use pass::Pass;
 pub use shape::{ConvShape, ConvShapeError};
+
+/// How a layer is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// By its definition.
+    Direct,
+    /// By Winograd's F(4×4, 3×3), with a quarter of the multiplications.
+    Winograd,
+}
 
 /// A plan of one layer.
 #[derive(Debug)]
 pub struct Conv {
     shape: ConvShape,
     isa: Isa,
-    forward: Pass,
-    backward: Pass,
-    gradient: Gradient,
+    plan: Plan,
+}
+
+#[derive(Debug)]
+enum Plan {
+    Direct { forward: Pass, backward: Pass, gradient: Gradient },
+    Winograd { forward: winograd::Pass, backward: winograd::Pass, gradient: winograd::Gradient },
 }
 
 impl Conv {
-    /// Plans a layer for the instruction set that kernels run on.
+    /// Plans a layer for the instruction set that kernels run on, by the method that is faster.
     ///
     /// # Errors
     /// When the shape makes no convolution.
     pub fn new(shape: ConvShape) -> Result<Self, ConvShapeError> {
-        Self::on(Isa::chosen(), shape)
+        shape.check()?;
+        let method = if winograd::pays(&shape) { Method::Winograd } else { Method::Direct };
+        Self::with(Isa::chosen(), method, shape)
     }
 
-    /// As [`Self::new`], with the instructions of `isa`: for tests and measurements.
+    /// As [`Self::new`], with the instructions of `isa` and by `method`: for tests and measurements.
     ///
     /// # Errors
-    /// When the shape makes no convolution.
-    pub fn on(isa: Isa, shape: ConvShape) -> Result<Self, ConvShapeError> {
+    /// When the shape makes no convolution, or none that the method computes.
+    pub fn with(isa: Isa, method: Method, shape: ConvShape) -> Result<Self, ConvShapeError> {
         shape.check()?;
-        let (forward, backward, gradient) = (Pass::forward(&shape), Pass::backward(&shape), Gradient::new(&shape));
-        Ok(Self { shape, isa, forward, backward, gradient })
+        let plan = match method {
+            Method::Direct => Plan::Direct {
+                forward: Pass::forward(&shape),
+                backward: Pass::backward(&shape),
+                gradient: Gradient::new(&shape),
+            },
+            Method::Winograd if winograd::fits(&shape) => Plan::Winograd {
+                forward: winograd::Pass::forward(&shape),
+                backward: winograd::Pass::backward(&shape),
+                gradient: winograd::Gradient::new(&shape),
+            },
+            Method::Winograd => return Err(ConvShapeError::Winograd(shape)),
+        };
+        Ok(Self { shape, isa, plan })
+    }
+
+    /// The method of the plan.
+    pub fn method(&self) -> Method {
+        match self.plan {
+            Plan::Direct { .. } => Method::Direct,
+            Plan::Winograd { .. } => Method::Winograd,
+        }
     }
 
     /// The sizes of the layer.
@@ -61,20 +97,42 @@ impl Conv {
 
     /// Elements of the weights as [`Self::forward`] wants them.
     pub fn packed_forward_len(&self) -> usize {
-        self.forward.packed_len()
+        match &self.plan {
+            Plan::Direct { forward, .. } => forward.packed_len(),
+            Plan::Winograd { forward, .. } => forward.packed_len(),
+        }
     }
 
     /// Elements of the weights as [`Self::backward_input`] wants them.
     pub fn packed_backward_len(&self) -> usize {
-        self.backward.packed_len()
+        match &self.plan {
+            Plan::Direct { backward, .. } => backward.packed_len(),
+            Plan::Winograd { backward, .. } => backward.packed_len(),
+        }
     }
 
     /// Elements of scratch memory with which any of the three directions runs on `threads` threads.
     /// With less they run on fewer, but they want what one thread needs.
     pub fn scratch_len(&self, threads: usize) -> usize {
-        let [shared, each] = self.gradient.scratch_len();
+        let (forward, backward, [shared, each]) = match &self.plan {
+            Plan::Direct { forward, backward, gradient } => {
+                (forward.scratch_len(), backward.scratch_len(), gradient.scratch_len())
+            }
+            Plan::Winograd { forward, backward, gradient } => {
+                (forward.scratch_len(), backward.scratch_len(), gradient.scratch_len())
+            }
+        };
         let threads = threads.max(1);
-        (threads * self.forward.scratch_len()).max(threads * self.backward.scratch_len()).max(shared + threads * each)
+        (threads * forward.max(backward)).max(shared + threads * each)
+    }
+
+    /// Elements of the moments of [`Self::forward_measured`].
+    pub fn moments_len(&self) -> usize {
+        let pieces = match &self.plan {
+            Plan::Direct { forward, .. } => forward.pieces(),
+            Plan::Winograd { forward, .. } => forward.pieces(),
+        };
+        pieces * moments::record_len(self.shape.outputs)
     }
 
     /// Packs `weights` (OIHW) for [`Self::forward`].
@@ -84,7 +142,10 @@ impl Conv {
     pub fn pack_forward(&self, weights: &[f32], packed: &mut [f32]) {
         check("weights", weights.len(), self.shape.weights_len());
         check("packed weights", packed.len(), self.packed_forward_len());
-        self.forward.pack(weights, packed);
+        match &self.plan {
+            Plan::Direct { forward, .. } => forward.pack(weights, packed),
+            Plan::Winograd { forward, .. } => forward.pack(self.isa, weights, packed),
+        }
     }
 
     /// Packs `weights` (OIHW) for [`Self::backward_input`].
@@ -94,7 +155,10 @@ impl Conv {
     pub fn pack_backward(&self, weights: &[f32], packed: &mut [f32]) {
         check("weights", weights.len(), self.shape.weights_len());
         check("packed weights", packed.len(), self.packed_backward_len());
-        self.backward.pack(weights, packed);
+        match &self.plan {
+            Plan::Direct { backward, .. } => backward.pack(weights, packed),
+            Plan::Winograd { backward, .. } => backward.pack(self.isa, weights, packed),
+        }
     }
 
     /// `output` from `input`, both NHWC, with the weights that [`Self::pack_forward`] packed.
@@ -102,10 +166,42 @@ impl Conv {
     /// # Panics
     /// When a length is not that of the plan.
     pub fn forward(&self, input: &[f32], packed: &[f32], output: &mut [f32], scratch: &mut [f32]) {
+        self.run_forward(input, packed, output, None, scratch);
+    }
+
+    /// As [`Self::forward`], and takes what [`crate::norm::BatchNorm::measured`] wants to know of the output
+    /// while it is in a cache.
+    ///
+    /// # Panics
+    /// When a length is not that of the plan.
+    pub fn forward_measured(
+        &self,
+        input: &[f32],
+        packed: &[f32],
+        output: &mut [f32],
+        moments: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        check("moments", moments.len(), self.moments_len());
+        self.run_forward(input, packed, output, Some(moments), scratch);
+    }
+
+    fn run_forward(
+        &self,
+        input: &[f32],
+        packed: &[f32],
+        output: &mut [f32],
+        moments: Option<&mut [f32]>,
+        scratch: &mut [f32],
+    ) {
         check("input", input.len(), self.shape.input_len());
         check("packed weights", packed.len(), self.packed_forward_len());
         check("output", output.len(), self.shape.output_len());
-        self.forward.run(self.isa, input, packed, output, false, scratch);
+        let moments = moments.unwrap_or_default();
+        match &self.plan {
+            Plan::Direct { forward, .. } => forward.run(self.isa, input, packed, output, false, moments, scratch),
+            Plan::Winograd { forward, .. } => forward.run(self.isa, input, packed, output, false, moments, scratch),
+        }
     }
 
     /// The gradient of the input, `input`, from that of the output, `output`, with the weights that
@@ -125,7 +221,11 @@ impl Conv {
         check("gradient of the output", output.len(), self.shape.output_len());
         check("packed weights", packed.len(), self.packed_backward_len());
         check("gradient of the input", input.len(), self.shape.input_len());
-        self.backward.run(self.isa, output, packed, input, accumulate, scratch);
+        let (isa, none) = (self.isa, &mut []);
+        match &self.plan {
+            Plan::Direct { backward, .. } => backward.run(isa, output, packed, input, accumulate, none, scratch),
+            Plan::Winograd { backward, .. } => backward.run(isa, output, packed, input, accumulate, none, scratch),
+        }
     }
 
     /// The gradient of the weights (OIHW) from the input and the gradient of the output, in place of
@@ -137,7 +237,10 @@ impl Conv {
         check("input", input.len(), self.shape.input_len());
         check("gradient of the output", output.len(), self.shape.output_len());
         check("gradient of the weights", weights.len(), self.shape.weights_len());
-        self.gradient.run(self.isa, input, output, weights, scratch);
+        match &self.plan {
+            Plan::Direct { gradient, .. } => gradient.run(self.isa, input, output, weights, scratch),
+            Plan::Winograd { gradient, .. } => gradient.run(self.isa, input, output, weights, scratch),
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub enum ConvShapeError {
     Padding(ConvShape),
     /// The padded input is smaller than the kernel.
     Kernel(ConvShape),
+    /// Winograd's method needs a 3 × 3 kernel, stride 1 and channels by sixteens.
+    Winograd(ConvShape),
     /// A buffer would have more elements than memory has addresses.
     TooLarge,
 }
@@ -53,6 +55,14 @@ impl fmt::Display for ConvShapeError {
                     f,
                     "a kernel of {} on an input of {} × {} with padding {}",
                     s.kernel, s.height, s.width, s.padding
+                )
+            }
+            Self::Winograd(s) => {
+                let ConvShape { inputs, outputs, kernel, stride, .. } = s;
+                write!(
+                    f,
+                    "Winograd's method for a kernel of {kernel}, stride {stride}, {inputs} → {outputs} channels; \
+                           expected 3, 1 and multiples of {LANES}"
                 )
             }
             Self::TooLarge => f.write_str("a convolution too large for this machine's memory"),

@@ -9,20 +9,26 @@ fn draw(seed: u64, stream: u64, len: usize) -> Vec<f32> {
     (0..len).map(|_| random.normal() as f32).collect()
 }
 
-/// Errors stay within this share of the magnitudes that are summed.
-const TOLERANCE: f64 = 2e-6;
+/// Errors stay within this share of the magnitudes that are summed. Winograd's method adds and subtracts
+/// neighbours too, so there it is a share of the largest such sum.
+const TOLERANCE: [f64; 2] = [2e-6, 1e-5];
 
-fn close(what: &str, ours: &[f32], expected: &[[f64; 2]]) -> Result<(), TestCaseError> {
+fn close(method: Method, what: &str, ours: &[f32], expected: &[[f64; 2]]) -> Result<(), TestCaseError> {
     prop_assert_eq!(ours.len(), expected.len());
+    let largest = expected.iter().map(|e| e[1]).fold(0.0, f64::max);
     for (i, (&ours, &[expected, scale])) in ours.iter().zip(expected).enumerate() {
+        let tolerance = match method {
+            Method::Direct => TOLERANCE[0] * scale,
+            Method::Winograd => TOLERANCE[1] * largest,
+        };
         let error = (f64::from(ours) - expected).abs();
-        prop_assert!(error <= TOLERANCE * scale + 1e-30, "{what}[{i}]: {ours}, expected {expected} ± {scale}e-6");
+        prop_assert!(error <= tolerance, "{what}[{i}]: {ours}, expected {expected} ± {tolerance}");
     }
     Ok(())
 }
 
 fn agrees(conv: &Conv, threads: usize, seed: u64) -> Result<[Vec<f32>; 3], TestCaseError> {
-    let s = *conv.shape();
+    let (s, method) = (*conv.shape(), conv.method());
     let (x, w, dy) = (draw(seed, 0, s.input_len()), draw(seed, 1, s.weights_len()), draw(seed, 2, s.output_len()));
     // What buffers hold before must not matter, nor must scratch memory.
     let dirty = |len: usize| vec![f32::NAN; len];
@@ -32,24 +38,24 @@ fn agrees(conv: &Conv, threads: usize, seed: u64) -> Result<[Vec<f32>; 3], TestC
     conv.pack_forward(&w, &mut packed);
     conv.forward(&x, &packed, &mut y, &mut scratch);
     let expected = reference::sums(y.len(), |add| reference::products(&s, |o, i, k| add(o, x[i], w[k])));
-    close("output", &y, &expected)?;
+    close(method, "output", &y, &expected)?;
 
     let (mut packed, mut dx) = (dirty(conv.packed_backward_len()), dirty(s.input_len()));
     scratch.fill(f32::NAN);
     conv.pack_backward(&w, &mut packed);
     conv.backward_input(&dy, &packed, &mut dx, false, &mut scratch);
     let mut expected = reference::sums(dx.len(), |add| reference::products(&s, |o, i, k| add(i, dy[o], w[k])));
-    close("input gradient", &dx, &expected)?;
+    close(method, "input gradient", &dx, &expected)?;
     let mut sum = x.clone();
     conv.backward_input(&dy, &packed, &mut sum, true, &mut scratch);
     expected.iter_mut().zip(&x).for_each(|(e, &x)| *e = [e[0] + f64::from(x), e[1] + f64::from(x.abs())]);
-    close("accumulated input gradient", &sum, &expected)?;
+    close(method, "accumulated input gradient", &sum, &expected)?;
 
     let mut dw = dirty(s.weights_len());
     scratch.fill(f32::NAN);
     conv.backward_weights(&x, &dy, &mut dw, &mut scratch);
     let expected = reference::sums(dw.len(), |add| reference::products(&s, |o, i, k| add(k, x[i], dy[o])));
-    close("weight gradient", &dw, &expected)?;
+    close(method, "weight gradient", &dw, &expected)?;
     Ok([y, dx, dw])
 }
 
@@ -63,12 +69,28 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn winograd_shapes()(
+        padding in 0usize..3, images in 1usize..8, height in 3usize..14, width in 3usize..14, inputs in 1usize..3, outputs in 1usize..4,
+    ) -> ConvShape {
+        ConvShape { images, height, width, inputs: 16 * inputs, outputs: 16 * outputs, kernel: 3, stride: 1, padding }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn winograd_agrees_with_the_definition_on_every_instruction_set(s in winograd_shapes(), seed: u64) {
+        for isa in Isa::supported() {
+            let conv = Conv::with(isa, Method::Winograd, s).expect("a shape");
+            agrees(&conv, 1, seed)?;
+        }
+    }
+
     #[test]
     fn agrees_with_the_definition_on_every_instruction_set(s in shapes(), seed: u64) {
         for isa in Isa::supported() {
-            let conv = Conv::on(isa, s).expect("a shape");
+            let conv = Conv::with(isa, Method::Direct, s).expect("a shape");
             agrees(&conv, 1, seed)?;
         }
     }
@@ -96,6 +118,7 @@ fn layers() -> Vec<ConvShape> {
 fn layers_of_resnets_agree_and_threads_do_not_matter() {
     for s in layers() {
         let conv = Conv::new(s).expect("a shape");
+        assert_eq!(conv.method() == Method::Winograd, s.inputs > 3 && s.kernel == 3 && s.stride == 1, "{s:?}");
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
             pool.install(|| agrees(&conv, threads, 7)).unwrap_or_else(|error| panic!("{s:?}: {error}"))
@@ -115,6 +138,28 @@ fn shapes_that_make_no_convolution() {
     assert_eq!(error(ConvShape { height: 2, padding: 0, ..good }), "a kernel of 3 on an input of 2 × 4 with padding 0");
     assert_eq!(error(ConvShape { images: usize::MAX, ..good }), "a convolution too large for this machine's memory");
     assert_eq!(error(ConvShape { height: usize::MAX, ..good }), "a convolution too large for this machine's memory");
+}
+
+#[test]
+fn the_moments_of_an_output_are_its_statistics() {
+    for s in layers() {
+        let conv = Conv::new(s).expect("a shape");
+        let (x, w) = (draw(1, 0, s.input_len()), draw(1, 1, s.weights_len()));
+        let (mut packed, mut y) = (vec![0.0; conv.packed_forward_len()], vec![0.0; s.output_len()]);
+        let (mut moments, mut scratch) = (vec![f32::NAN; conv.moments_len()], vec![0.0; conv.scratch_len(2)]);
+        conv.pack_forward(&w, &mut packed);
+        conv.forward_measured(&x, &packed, &mut y, &mut moments, &mut scratch);
+        let (mut mean, mut variance) = (vec![0.0; s.outputs], vec![0.0; s.outputs]);
+        let count = crate::norm::moments::combine(&moments, s.outputs, &mut mean, &mut variance);
+        assert_eq!(count as usize, s.output_len() / s.outputs, "{s:?}");
+        for c in 0..s.outputs {
+            let values = || y.iter().skip(c).step_by(s.outputs).map(|&y| f64::from(y));
+            let expected = values().sum::<f64>() / count;
+            let expected_variance = values().map(|y| (y - expected).powi(2)).sum::<f64>() / count;
+            assert!((f64::from(mean[c]) - expected).abs() <= 1e-6 * expected_variance.sqrt(), "{s:?}");
+            assert!((f64::from(variance[c]) / expected_variance - 1.0).abs() <= 1e-5, "{s:?}");
+        }
+    }
 }
 
 #[test]

@@ -37,17 +37,46 @@ pub(super) fn sum_runs<V: Vector, const M: usize>(
     sums
 }
 
-/// `sums[m] += Σᵣ Σₖ source[starts[r] + k · step + m] · panel[r · width + k]`, over `width` pixels of each row r.
+/// Where [`add_columns`] reads: `source[starts[r] + k · step + m]` for `width` pixels k of each row r.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a> {
+    pub source: &'a [f32],
+    pub starts: &'a [usize],
+    pub step: usize,
+    pub width: usize,
+}
+
+/// `sums[m] += Σᵣ Σₖ source[starts[r] + k · step + m] · panel[r · width + k]` for all m, M at a time.
 #[inline(always)]
-pub(super) fn add_columns<V: Vector, const M: usize>(
+pub(super) fn add_columns<V: Vector, const M: usize>(zero: V, sums: &mut [Line], columns: Columns<'_>, panel: &[Line]) {
+    let mut at = 0;
+    at = add_tiles::<V, M>(zero, sums, at, columns, panel);
+    at = add_tiles::<V, 4>(zero, sums, at, columns, panel);
+    at = add_tiles::<V, 2>(zero, sums, at, columns, panel);
+    add_tiles::<V, 1>(zero, sums, at, columns, panel);
+}
+
+/// Adds to the sums from `at`, as many tiles as there are; where it stopped.
+#[inline(always)]
+fn add_tiles<V: Vector, const M: usize>(
     zero: V,
-    sums: &mut [Line; M],
-    source: &[f32],
-    starts: &[usize],
-    step: usize,
+    sums: &mut [Line],
+    at: usize,
+    columns: Columns<'_>,
     panel: &[Line],
-    width: usize,
-) {
+) -> usize {
+    let mut at = at;
+    for sums in sums[at..].as_chunks_mut::<M>().0 {
+        let source = &columns.source[at..];
+        add_tile(zero, sums, Columns { source, ..columns }, panel);
+        at += M;
+    }
+    at
+}
+
+#[inline(always)]
+fn add_tile<V: Vector, const M: usize>(zero: V, sums: &mut [Line; M], columns: Columns<'_>, panel: &[Line]) {
+    let Columns { source, starts, step, width } = columns;
     let mut tile = [zero; M];
     for m in 0..M {
         tile[m] = zero.load(&sums[m]);

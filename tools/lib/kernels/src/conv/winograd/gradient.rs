@@ -1,0 +1,214 @@
+//! The gradient of the weights.
+//!
+//! At each point it is a product over all tiles, so tiles are transformed by pieces, as many at a time as
+//! a third-level cache holds; then every point and panel sums over those tiles. No two threads add to
+//! the same sums, so their number does not matter.
+
+use super::{
+    grid::{Grid, POINTS, TILE, WINDOW, spaced, window},
+    pass::{load, read_tile, store},
+    transform,
+};
+use crate::{
+    conv::{
+        chunks::Chunk,
+        pass::{Plane, input, output},
+        shape::ConvShape,
+        tasks,
+        tile::{Columns, add_columns},
+        vector::{LANES, Line, Vector, dispatch_vector},
+    },
+    isa::Isa,
+};
+use rayon::prelude::*;
+
+/// Tiles of a piece.
+const TILES: usize = 32;
+/// Bytes of transformed tiles at a time: a share of a third-level cache.
+const STAGE_BYTES: usize = 8 << 20;
+
+/// A plan of the weights' gradient.
+#[derive(Debug)]
+pub(in crate::conv) struct Gradient {
+    source: Plane,
+    target: Plane,
+    padding: usize,
+    grid: Grid,
+    /// Pieces that are transformed at a time.
+    stage: usize,
+}
+
+impl Gradient {
+    pub fn new(s: &ConvShape) -> Self {
+        let grid = Grid::new(s.images, s.out_height(), s.out_width(), TILES, s.images);
+        let mut plan = Self { source: input(s), target: output(s), padding: s.padding, grid, stage: 1 };
+        let most = STAGE_BYTES / (plan.piece_len() * size_of::<f32>());
+        plan.stage = most.clamp(1, plan.grid.chunks.len());
+        plan
+    }
+
+    /// Elements of scratch memory for all threads together, and for each of them.
+    pub fn scratch_len(&self) -> [usize; 2] {
+        let sums = POINTS * self.source.channels * self.target.channels;
+        [sums + self.stage * self.piece_len(), POINTS * self.source.channels.max(self.target.channels)]
+    }
+
+    /// Elements of a transformed piece: the source, then its target's gradient.
+    fn piece_len(&self) -> usize {
+        let [source, target] = self.spacing();
+        POINTS * (source + target)
+    }
+
+    /// Elements from one point to the next.
+    fn spacing(&self) -> [usize; 2] {
+        let tiles = self.tiles();
+        [spaced(tiles * self.source.channels), spaced(tiles * self.target.channels)]
+    }
+
+    /// Tiles of the largest piece.
+    fn tiles(&self) -> usize {
+        self.grid.count(self.grid.chunks.largest())
+    }
+
+    /// Replaces `gradient` (OIHW).
+    pub fn run(&self, isa: Isa, source: &[f32], delta: &[f32], gradient: &mut [f32], scratch: &mut [f32]) {
+        let [_, each] = self.scratch_len();
+        let (sums, scratch) = scratch.split_at_mut(POINTS * self.source.channels * self.target.channels);
+        let (pieces, scratch) = scratch.split_at_mut(self.stage * self.piece_len());
+        sums.fill(0.0);
+        let count = self.grid.chunks.len();
+        for first in (0..count).step_by(self.stage) {
+            let staged = self.stage.min(count - first);
+            let tasks = pieces.chunks_exact_mut(self.piece_len()).take(staged).enumerate();
+            tasks::share(staged, tasks, scratch, each, |(i, piece), patch| {
+                transform_piece(isa, self, self.grid.chunks.get(first + i), source, delta, piece, patch);
+            });
+            let len = self.source.channels * LANES;
+            let (tasks, pieces) = (sums.chunks_exact_mut(len).enumerate(), &*pieces);
+            tasks::share(POINTS * self.target.channels / LANES, tasks, &mut [], 0, |(i, sums), _| {
+                let sums = sums.as_chunks_mut::<LANES>().0;
+                add_point(isa, self, first..first + staged, i % POINTS, i / POINTS, pieces, sums);
+            });
+        }
+        let outputs = gradient.par_chunks_exact_mut(LANES * self.source.channels * 9);
+        let panels = sums.par_chunks_exact(POINTS * self.source.channels * LANES);
+        outputs.zip(panels).for_each(|(gradient, sums)| {
+            collect_panel(isa, self.source.channels, sums.as_chunks::<LANES>().0, gradient);
+        });
+    }
+}
+
+dispatch_vector! {
+    fn transform_piece(plan: &Gradient, chunk: Chunk, source: &[f32], delta: &[f32], piece: &mut [f32], patch: &mut [f32]) => transform_kernel
+}
+dispatch_vector! {
+    /// Adds the products of the staged pieces at one point, of one panel of output channels.
+    fn add_point(plan: &Gradient, staged: std::ops::Range<usize>, point: usize, panel: usize, pieces: &[f32], sums: &mut [Line]) => point_kernel
+}
+dispatch_vector! {
+    /// Transforms the sums of a panel to the gradients of its weights.
+    fn collect_panel(sources: usize, sums: &[Line], gradient: &mut [f32]) => collect_kernel
+}
+
+#[inline(always)]
+fn transform_kernel<V: Vector, const M: usize>(
+    zero: V,
+    plan: &Gradient,
+    chunk: Chunk,
+    source: &[f32],
+    delta: &[f32],
+    piece: &mut [f32],
+    patch: &mut [f32],
+) {
+    let (sources, targets) = (plan.source.channels, plan.target.channels);
+    let [source_spacing, target_spacing] = plan.spacing();
+    let (tiles, gradients) = piece.split_at_mut(POINTS * source_spacing);
+    for i in 0..plan.grid.count(chunk) {
+        let [image, y, x] = plan.grid.place(chunk, i);
+        let place = [y * TILE, x * TILE];
+        let at = (chunk.image + image) * plan.source.image_len();
+        let image_source = &source[at..][..plan.source.image_len()];
+        let (pixels, pitch) = window::<WINDOW>(image_source, plan.source, place, plan.padding, patch);
+        read_tile(zero, pixels, pitch, sources, &mut tiles[i * sources..], source_spacing);
+        let at = (chunk.image + image) * plan.target.image_len();
+        let (pixels, pitch) = window::<TILE>(&delta[at..][..plan.target.image_len()], plan.target, place, 0, patch);
+        for c in (0..targets).step_by(LANES) {
+            let panel = &mut gradients[c * plan.tiles() + i * LANES..];
+            read_gradient(zero, &pixels[c..], pitch, targets, panel, target_spacing);
+        }
+    }
+}
+
+/// Transforms the pixels of a tile's gradient: a line at each point, `spacing` elements apart.
+#[inline(always)]
+fn read_gradient<V: Vector>(zero: V, pixels: &[f32], pitch: usize, channels: usize, tile: &mut [f32], spacing: usize) {
+    let mut columns = [[zero; TILE]; WINDOW];
+    for x in 0..TILE {
+        let mut column = [zero; TILE];
+        for y in 0..TILE {
+            column[y] = load(zero, pixels, y * pitch + x * channels);
+        }
+        let column = transform::target_gradient(column);
+        for y in 0..WINDOW {
+            columns[y][x] = column[y];
+        }
+    }
+    for y in 0..WINDOW {
+        let row = transform::target_gradient(columns[y]);
+        for x in 0..WINDOW {
+            store(row[x], tile, (y * WINDOW + x) * spacing);
+        }
+    }
+}
+
+#[inline(always)]
+fn point_kernel<V: Vector, const M: usize>(
+    zero: V,
+    plan: &Gradient,
+    staged: std::ops::Range<usize>,
+    point: usize,
+    panel: usize,
+    pieces: &[f32],
+    sums: &mut [Line],
+) {
+    let [source_spacing, target_spacing] = plan.spacing();
+    for (piece, i) in pieces.chunks_exact(plan.piece_len()).zip(staged) {
+        let count = plan.grid.count(plan.grid.chunks.get(i));
+        let (tiles, gradients) = piece.split_at(POINTS * source_spacing);
+        let tiles = &tiles[point * source_spacing..];
+        let lines = &gradients[point * target_spacing + panel * plan.tiles() * LANES..][..count * LANES];
+        let lines = lines.as_chunks::<LANES>().0;
+        let columns = Columns { source: tiles, starts: &[0], step: plan.source.channels, width: count };
+        add_columns::<V, M>(zero, sums, columns, lines);
+    }
+}
+
+#[inline(always)]
+fn collect_kernel<V: Vector, const M: usize>(zero: V, sources: usize, sums: &[Line], gradient: &mut [f32]) {
+    for c in 0..sources {
+        let mut columns = [[zero; WINDOW]; 3];
+        for x in 0..WINDOW {
+            let mut column = [zero; WINDOW];
+            for y in 0..WINDOW {
+                column[y] = zero.load(&sums[(y * WINDOW + x) * sources + c]);
+            }
+            let column = transform::weights_gradient(column);
+            for y in 0..3 {
+                columns[y][x] = column[y];
+            }
+        }
+        let mut taps = [[0.0; LANES]; 9];
+        for y in 0..3 {
+            let row = transform::weights_gradient(columns[y]);
+            for x in 0..3 {
+                row[x].store(&mut taps[y * 3 + x]);
+            }
+        }
+        for lane in 0..LANES {
+            let weights = &mut gradient[(lane * sources + c) * 9..][..9];
+            for (weight, tap) in weights.iter_mut().zip(&taps) {
+                *weight = tap[lane];
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Winograd's minimal filtering F(4×4, 3×3): tiles of 4 × 4 pixels for a quarter of the products.
+//!
+//! A tile's window of 6 × 6 source pixels is transformed to 36 points, where it is multiplied with the
+//! transformed weights, and back. Rounding errors are some ten times those of the direct method.
+
+mod gradient;
+mod grid;
+mod pass;
+mod transform;
+
+use super::{shape::ConvShape, vector::LANES};
+pub(super) use gradient::Gradient;
+pub(super) use pass::Pass;
+
+/// Target pixels that a tile has on average, at least, for it to be worth its transforms.
+const LEAST_PIXELS: usize = 6;
+
+/// Whether the method computes such a layer.
+pub(super) fn fits(s: &ConvShape) -> bool {
+    s.kernel == 3 && s.stride == 1 && s.inputs.is_multiple_of(LANES) && s.outputs.is_multiple_of(LANES)
+}
+
+/// Whether it is faster than the direct method in doing so.
+pub(super) fn pays(s: &ConvShape) -> bool {
+    let tiles = s.out_height().div_ceil(grid::TILE) * s.out_width().div_ceil(grid::TILE);
+    fits(s) && s.out_height() * s.out_width() >= LEAST_PIXELS * tiles
+}

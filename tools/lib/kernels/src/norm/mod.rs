@@ -1,0 +1,242 @@
+//! Batch normalisation of NHWC activations with the ReLU and the residual that follow it.
+//!
+//! With y the input `[pixels, channels]`: `z = relu((y - mean) / sqrt(variance + eps) · weight + bias +
+//! residual)`. Every processor gives the same bits, and so does every number of threads: sums are taken
+//! over blocks of a fixed size, in their order.
+
+mod kernels;
+pub(crate) mod moments;
+mod wide;
+
+#[cfg(test)]
+mod tests;
+
+use crate::isa::Isa;
+use rayon::prelude::*;
+
+/// The two numbers of PyTorch's `BatchNorm2d`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchNormOptions {
+    /// Added to the variance.
+    pub eps: f32,
+    /// The weight of the newest batch in the running statistics.
+    pub momentum: f32,
+}
+
+/// What inference normalises with, which training follows.
+#[derive(Debug)]
+pub struct Running<'a> {
+    /// `[channels]`
+    pub mean: &'a mut [f32],
+    /// Unbiased, `[channels]`.
+    pub variance: &'a mut [f32],
+}
+
+/// What follows the normalisation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Then<'a> {
+    /// Added before the ReLU: as many elements as the input.
+    pub residual: Option<&'a [f32]>,
+    /// Whether negative results become 0.
+    pub relu: bool,
+}
+
+/// A plan of one layer, with what its backward pass needs to know of the forward pass.
+#[derive(Debug)]
+pub struct BatchNorm {
+    isa: Isa,
+    pixels: usize,
+    channels: usize,
+    options: BatchNormOptions,
+    mean: Vec<f32>,
+    variance: Vec<f32>,
+    /// Rows of factors: three for the passes over pixels.
+    rows: [Vec<f32>; 3],
+    /// Of each block a record of [`moments`]; in the backward pass its two rows are sums.
+    partials: Vec<f32>,
+}
+
+impl BatchNorm {
+    /// Plans a layer of `channels` for a batch of `pixels`.
+    pub fn new(pixels: usize, channels: usize, options: BatchNormOptions) -> Self {
+        Self::on(Isa::chosen(), pixels, channels, options)
+    }
+
+    /// As [`Self::new`], with the instructions of `isa`: for tests and measurements.
+    ///
+    /// # Panics
+    /// When a size is 0.
+    pub fn on(isa: Isa, pixels: usize, channels: usize, options: BatchNormOptions) -> Self {
+        assert!(pixels > 0 && channels > 0, "{pixels} pixels of {channels} channels");
+        let blocks = (pixels * channels).div_ceil(wide::block(channels));
+        let row = || vec![0.0; wide::width(channels)];
+        Self {
+            isa,
+            pixels,
+            channels,
+            options,
+            mean: vec![0.0; channels],
+            variance: vec![0.0; channels],
+            rows: [row(), row(), row()],
+            partials: vec![0.0; blocks * moments::record_len(channels)],
+        }
+    }
+
+    /// Takes the statistics of a batch `y`, and moves the running ones towards them.
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn measure(&mut self, y: &[f32], running: Running<'_>) {
+        let (isa, channels) = (self.isa, self.channels);
+        self.check(y.len());
+        let record = moments::record_len(channels);
+        let blocks = y.par_chunks(wide::block(channels)).zip(self.partials.par_chunks_exact_mut(record));
+        blocks.for_each(|(y, record)| moments::moments(isa, y, channels, record));
+        let count = moments::combine(&self.partials, channels, &mut self.mean, &mut self.variance);
+        self.follow(count, running);
+    }
+
+    /// As [`Self::measure`], from what [`crate::conv::Conv::forward_measured`] wrote.
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn measured(&mut self, moments: &[f32], running: Running<'_>) {
+        assert_eq!(moments.len() % moments::record_len(self.channels), 0, "records of {} channels", self.channels);
+        let count = moments::combine(moments, self.channels, &mut self.mean, &mut self.variance);
+        self.follow(count, running);
+    }
+
+    fn follow(&self, count: f64, running: Running<'_>) {
+        assert_eq!([running.mean.len(), running.variance.len()], [self.channels; 2], "channels");
+        // Of one pixel there is no unbiased variance; PyTorch refuses such a batch.
+        let unbiased = (count / (count - 1.0).max(1.0)) as f32;
+        let momentum = self.options.momentum;
+        let follow = |old: &mut f32, new: f32| *old = (1.0 - momentum) * *old + momentum * new;
+        running.mean.iter_mut().zip(&self.mean).for_each(|(old, &new)| follow(old, new));
+        running.variance.iter_mut().zip(&self.variance).for_each(|(old, &new)| follow(old, new * unbiased));
+    }
+
+    /// Lets the layer normalise with given statistics, as in inference.
+    ///
+    /// # Panics
+    /// When there are not as many as channels.
+    pub fn assume(&mut self, mean: &[f32], variance: &[f32]) {
+        self.mean.copy_from_slice(mean);
+        self.variance.copy_from_slice(variance);
+    }
+
+    /// `z` from `y`, with the statistics of [`Self::measure`] or [`Self::assume`].
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn forward(&mut self, y: &[f32], weight: &[f32], bias: &[f32], then: Then<'_>, z: &mut [f32]) {
+        self.check(y.len());
+        assert_eq!(z.len(), y.len(), "elements of the output");
+        let residual = then.residual.unwrap_or_default();
+        assert!(then.residual.is_none() || residual.len() == y.len(), "elements of the residual");
+        let [scale, shift, _] = &mut self.rows;
+        for (c, (&weight, &bias)) in weight.iter().zip(bias).enumerate() {
+            scale[c] = weight * inverse(self.variance[c], self.options.eps);
+            shift[c] = bias - self.mean[c] * scale[c];
+        }
+        wide::spread(scale, self.channels);
+        wide::spread(shift, self.channels);
+        let (isa, block, scale, shift) = (self.isa, wide::block(self.channels), &*scale, &*shift);
+        let blocks = y.par_chunks(block).zip(z.par_chunks_mut(block)).enumerate();
+        blocks.for_each(|(i, (y, z))| {
+            let residual = if residual.is_empty() { residual } else { &residual[i * block..][..y.len()] };
+            kernels::normalize(isa, y, scale, shift, residual, then.relu, z);
+        });
+    }
+
+    /// The gradients of the weight and the bias, in place of what they held, and of y, from the gradient
+    /// `delta` of z. Statistics are those of the batch, as [`Self::measure`] took them.
+    ///
+    /// With the output `z` of a ReLU, `delta` is first set to 0 where z is not positive: what is left in it
+    /// is also the gradient of the residual. The gradient of y goes to `out`, or else replaces `delta`.
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn backward(&mut self, batch: Batch<'_>, delta: &mut [f32], out: Option<&mut [f32]>) {
+        let Batch { y, z, weight, weight_gradient, bias_gradient } = batch;
+        self.check(y.len());
+        assert_eq!(delta.len(), y.len(), "elements of the gradient");
+        assert!(z.is_none_or(|z| z.len() == y.len()), "elements of the output");
+        self.sum(y, z, delta);
+        let (count, channels) = ((y.len() / self.channels) as f32, self.channels);
+        let width = wide::width(channels);
+        let [a, b, c] = &mut self.rows;
+        for i in 0..channels {
+            let partials = self.partials.chunks_exact(moments::record_len(channels));
+            let sum = |row: usize| partials.clone().map(|p| f64::from(p[1 + row * width + i])).sum::<f64>() as f32;
+            let inverse = inverse(self.variance[i], self.options.eps);
+            bias_gradient[i] = sum(0);
+            weight_gradient[i] = sum(1) * inverse;
+            a[i] = weight[i] * inverse;
+            b[i] = -a[i] * inverse * weight_gradient[i] / count;
+            c[i] = -a[i] * bias_gradient[i] / count - self.mean[i] * b[i];
+        }
+        for row in [&mut *a, b, c] {
+            wide::spread(row, channels);
+        }
+        let (isa, block, [a, b, c]) = (self.isa, wide::block(channels), &self.rows);
+        match out {
+            Some(out) => {
+                assert_eq!(out.len(), y.len(), "elements of the gradient");
+                let blocks = y.par_chunks(block).zip(delta.par_chunks(block)).zip(out.par_chunks_mut(block));
+                blocks.for_each(|((y, delta), out)| kernels::propagate(isa, y, delta, a, b, c, out));
+            }
+            None => {
+                let blocks = y.par_chunks(block).zip(delta.par_chunks_mut(block));
+                blocks.for_each(|(y, delta)| kernels::propagate_in_place(isa, y, delta, a, b, c));
+            }
+        }
+    }
+
+    /// Masks the gradient and adds it up, block by block: two rows of sums each, folded.
+    fn sum(&mut self, y: &[f32], z: Option<&[f32]>, delta: &mut [f32]) {
+        let (isa, channels) = (self.isa, self.channels);
+        let (width, block) = (wide::width(channels), wide::block(channels));
+        let mean = &mut self.rows[0];
+        mean[..channels].copy_from_slice(&self.mean);
+        wide::spread(mean, channels);
+        let mean = &*mean;
+        let blocks = y.par_chunks(block).zip(delta.par_chunks_mut(block)).enumerate();
+        blocks.zip(self.partials.par_chunks_exact_mut(moments::record_len(channels))).for_each(
+            |((i, (y, delta)), partial)| {
+                if let Some(z) = z {
+                    kernels::mask(isa, &z[i * block..][..y.len()], delta);
+                }
+                partial.fill(0.0);
+                let (sums, products) = partial[1..].split_at_mut(width);
+                kernels::add_gradients(isa, y, delta, mean, sums, products);
+                wide::fold(sums, channels);
+                wide::fold(products, channels);
+            },
+        );
+    }
+
+    fn check(&self, len: usize) {
+        assert_eq!(len, self.pixels * self.channels, "elements of the input");
+    }
+}
+
+/// What the backward pass reads of a batch, and where the gradients of the parameters go.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The input of the forward pass.
+    pub y: &'a [f32],
+    /// Its output, where a ReLU made it.
+    pub z: Option<&'a [f32]>,
+    /// `[channels]`
+    pub weight: &'a [f32],
+    /// `[channels]`
+    pub weight_gradient: &'a mut [f32],
+    /// `[channels]`
+    pub bias_gradient: &'a mut [f32],
+}
+
+/// 1 / √(variance + eps), in f64 on the way, as it decides every element.
+fn inverse(variance: f32, eps: f32) -> f32 {
+    (1.0 / (f64::from(variance) + f64::from(eps)).sqrt()) as f32
+}
