@@ -58,7 +58,7 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-mlp-step bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-mlp-step bench-conv bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
@@ -77,6 +77,11 @@ bench-completion: $(dev_python) build
 bench-mlp-step: $(bench_python)
 	$(CARGO) build --release -p nets --example step_speed -p kernels --example fma_peak $(LOCKED)
 	.tools/bench/bin/python scripts/bench/mlp_step/run.py $(BENCH_ARGS)
+
+.PHONY: bench-conv
+bench-conv: $(bench_python)
+	$(CARGO) build --release -p kernels --example conv_speed $(LOCKED)
+	.tools/bench/bin/python scripts/bench/conv/run.py $(BENCH_ARGS)
 
 .PHONY: bench-compose
 bench-compose: $(dev_python) build

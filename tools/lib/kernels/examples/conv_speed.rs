@@ -4,7 +4,7 @@
 //!
 //! Prints one line a layer and direction: height, inputs, outputs, kernel, stride, direction, and the
 //! milliseconds of each round. With `-` for ROUNDS, each line read from stdin runs one round of all
-//! layers and prints it: so that `scripts/bench/conv/run.py` can take turns with a peer.
+//! layers, which an empty line ends: so that `scripts/bench/conv/run.py` can take turns with a peer.
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]
 
 use kernels::{
@@ -47,6 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         if rounds == "-" {
             for _ in io::stdin().lines() {
                 print(&mut layers, 1);
+                println!();
             }
         } else {
             print(&mut layers, rounds.parse()?);

@@ -37,6 +37,31 @@ pub(super) fn sum_runs<V: Vector, const M: usize>(
     sums
 }
 
+/// `products[m · step] = Σₖ rows[m · K + k] · panel[k]` for K lines of the panel.
+#[inline(always)]
+pub(super) fn multiply_rows<V: Vector, const M: usize>(
+    zero: V,
+    rows: &[f32],
+    panel: &[Line],
+    products: &mut [Line],
+    step: usize,
+) {
+    let mut sources = [rows; M];
+    for m in 0..M {
+        sources[m] = &rows[m * panel.len()..][..panel.len()];
+    }
+    let mut tile = [zero; M];
+    for (k, line) in panel.iter().enumerate() {
+        let line = zero.load(line);
+        for m in 0..M {
+            tile[m] = zero.splat(sources[m][k]).mul_add(line, tile[m]);
+        }
+    }
+    for m in 0..M {
+        tile[m].store(&mut products[m * step]);
+    }
+}
+
 /// Where [`add_columns`] reads: `source[starts[r] + k · step + m]` for `width` pixels k of each row r.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<'a> {
@@ -52,6 +77,7 @@ pub(super) fn add_columns<V: Vector, const M: usize>(zero: V, sums: &mut [Line],
     let mut at = 0;
     at = add_tiles::<V, M>(zero, sums, at, columns, panel);
     at = add_tiles::<V, 4>(zero, sums, at, columns, panel);
+    at = add_tiles::<V, 3>(zero, sums, at, columns, panel);
     at = add_tiles::<V, 2>(zero, sums, at, columns, panel);
     add_tiles::<V, 1>(zero, sums, at, columns, panel);
 }

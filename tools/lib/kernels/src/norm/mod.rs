@@ -132,6 +132,7 @@ impl BatchNorm {
     pub fn forward(&mut self, y: &[f32], weight: &[f32], bias: &[f32], then: Then<'_>, z: &mut [f32]) {
         self.check(y.len());
         assert_eq!(z.len(), y.len(), "elements of the output");
+        assert_eq!([weight.len(), bias.len()], [self.channels; 2], "channels");
         let residual = then.residual.unwrap_or_default();
         assert!(then.residual.is_none() || residual.len() == y.len(), "elements of the residual");
         let [scale, shift, _] = &mut self.rows;
@@ -160,6 +161,8 @@ impl BatchNorm {
     pub fn backward(&mut self, batch: Batch<'_>, delta: &mut [f32], out: Option<&mut [f32]>) {
         let Batch { y, z, weight, weight_gradient, bias_gradient } = batch;
         self.check(y.len());
+        let parameters = [weight.len(), weight_gradient.len(), bias_gradient.len()];
+        assert_eq!(parameters, [self.channels; 3], "channels");
         assert_eq!(delta.len(), y.len(), "elements of the gradient");
         assert!(z.is_none_or(|z| z.len() == y.len()), "elements of the output");
         self.sum(y, z, delta);

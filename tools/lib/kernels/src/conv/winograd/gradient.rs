@@ -6,7 +6,7 @@
 
 use super::{
     grid::{Grid, POINTS, TILE, WINDOW, spaced, window},
-    pass::{load, read_tile, store},
+    pass::read_tile,
     transform,
 };
 use crate::{
@@ -22,10 +22,12 @@ use crate::{
 };
 use rayon::prelude::*;
 
-/// Tiles of a piece.
-const TILES: usize = 32;
+/// Bytes of the transformed tiles of a piece: what a second-level cache holds.
+const PIECE_BYTES: usize = 512 << 10;
+/// Tiles of a piece, at least: so many are added before the sums go back to memory.
+const LEAST_TILES: usize = 32;
 /// Bytes of transformed tiles at a time: a share of a third-level cache.
-const STAGE_BYTES: usize = 8 << 20;
+const STAGE_BYTES: usize = 4 << 20;
 
 /// A plan of the weights' gradient.
 #[derive(Debug)]
@@ -40,7 +42,9 @@ pub(in crate::conv) struct Gradient {
 
 impl Gradient {
     pub fn new(s: &ConvShape) -> Self {
-        let grid = Grid::new(s.images, s.out_height(), s.out_width(), TILES, s.images);
+        let tile_bytes = POINTS * (s.inputs + s.outputs) * size_of::<f32>();
+        let most = (PIECE_BYTES / tile_bytes).max(LEAST_TILES);
+        let grid = Grid::new(s.images, s.out_height(), s.out_width(), most, s.images);
         let mut plan = Self { source: input(s), target: output(s), padding: s.padding, grid, stage: 1 };
         let most = STAGE_BYTES / (plan.piece_len() * size_of::<f32>());
         plan.stage = most.clamp(1, plan.grid.chunks.len());
@@ -56,13 +60,12 @@ impl Gradient {
     /// Elements of a transformed piece: the source, then its target's gradient.
     fn piece_len(&self) -> usize {
         let [source, target] = self.spacing();
-        POINTS * (source + target)
+        POINTS * (source + target) * LANES
     }
 
-    /// Elements from one point to the next.
+    /// Lines from one point to the next.
     fn spacing(&self) -> [usize; 2] {
-        let tiles = self.tiles();
-        [spaced(tiles * self.source.channels), spaced(tiles * self.target.channels)]
+        [self.source, self.target].map(|plane| spaced(self.tiles() * plane.channels / LANES))
     }
 
     /// Tiles of the largest piece.
@@ -120,33 +123,33 @@ fn transform_kernel<V: Vector, const M: usize>(
     piece: &mut [f32],
     patch: &mut [f32],
 ) {
-    let (sources, targets) = (plan.source.channels, plan.target.channels);
     let [source_spacing, target_spacing] = plan.spacing();
-    let (tiles, gradients) = piece.split_at_mut(POINTS * source_spacing);
+    let [source_pixel, target_pixel] = [plan.source, plan.target].map(|plane| plane.channels / LANES);
+    let (tiles, gradients) = piece.as_chunks_mut().0.split_at_mut(POINTS * source_spacing);
     for i in 0..plan.grid.count(chunk) {
         let [image, y, x] = plan.grid.place(chunk, i);
         let place = [y * TILE, x * TILE];
         let at = (chunk.image + image) * plan.source.image_len();
         let image_source = &source[at..][..plan.source.image_len()];
         let (pixels, pitch) = window::<WINDOW>(image_source, plan.source, place, plan.padding, patch);
-        read_tile(zero, pixels, pitch, sources, &mut tiles[i * sources..], source_spacing);
+        read_tile(zero, pixels, pitch, source_pixel, &mut tiles[i * source_pixel..], source_spacing);
         let at = (chunk.image + image) * plan.target.image_len();
         let (pixels, pitch) = window::<TILE>(&delta[at..][..plan.target.image_len()], plan.target, place, 0, patch);
-        for c in (0..targets).step_by(LANES) {
-            let panel = &mut gradients[c * plan.tiles() + i * LANES..];
-            read_gradient(zero, &pixels[c..], pitch, targets, panel, target_spacing);
+        for panel in 0..target_pixel {
+            let tile = &mut gradients[panel * plan.tiles() + i..];
+            read_gradient(zero, &pixels[panel..], pitch, target_pixel, tile, target_spacing);
         }
     }
 }
 
-/// Transforms the pixels of a tile's gradient: a line at each point, `spacing` elements apart.
+/// Transforms one line of each pixel of a tile's gradient: a line at each point, `spacing` lines apart.
 #[inline(always)]
-fn read_gradient<V: Vector>(zero: V, pixels: &[f32], pitch: usize, channels: usize, tile: &mut [f32], spacing: usize) {
+fn read_gradient<V: Vector>(zero: V, pixels: &[Line], pitch: usize, pixel: usize, tile: &mut [Line], spacing: usize) {
     let mut columns = [[zero; TILE]; WINDOW];
     for x in 0..TILE {
         let mut column = [zero; TILE];
         for y in 0..TILE {
-            column[y] = load(zero, pixels, y * pitch + x * channels);
+            column[y] = zero.load(&pixels[y * pitch + x * pixel]);
         }
         let column = transform::target_gradient(column);
         for y in 0..WINDOW {
@@ -156,7 +159,7 @@ fn read_gradient<V: Vector>(zero: V, pixels: &[f32], pitch: usize, channels: usi
     for y in 0..WINDOW {
         let row = transform::target_gradient(columns[y]);
         for x in 0..WINDOW {
-            store(row[x], tile, (y * WINDOW + x) * spacing);
+            row[x].store(&mut tile[(y * WINDOW + x) * spacing]);
         }
     }
 }
@@ -174,10 +177,9 @@ fn point_kernel<V: Vector, const M: usize>(
     let [source_spacing, target_spacing] = plan.spacing();
     for (piece, i) in pieces.chunks_exact(plan.piece_len()).zip(staged) {
         let count = plan.grid.count(plan.grid.chunks.get(i));
-        let (tiles, gradients) = piece.split_at(POINTS * source_spacing);
-        let tiles = &tiles[point * source_spacing..];
-        let lines = &gradients[point * target_spacing + panel * plan.tiles() * LANES..][..count * LANES];
-        let lines = lines.as_chunks::<LANES>().0;
+        let (tiles, gradients) = piece.as_chunks::<LANES>().0.split_at(POINTS * source_spacing);
+        let tiles = tiles[point * source_spacing..][..source_spacing].as_flattened();
+        let lines = &gradients[point * target_spacing + panel * plan.tiles()..][..count];
         let columns = Columns { source: tiles, starts: &[0], step: plan.source.channels, width: count };
         add_columns::<V, M>(zero, sums, columns, lines);
     }

@@ -3,7 +3,7 @@
 use crate::conv::{
     chunks::{Chunk, Chunks},
     pass::Plane,
-    vector::LANES,
+    vector::{LANES, Line},
 };
 
 /// Target pixels of a tile, along each axis.
@@ -43,14 +43,14 @@ impl Grid {
     }
 }
 
-/// Elements from one point to the next, where each has `len`: a line more, so that points do not all fall
-/// into the same sets of a cache.
+/// Lines from one point to the next, where each has `len`: one more, so that points do not all fall into the
+/// same sets of a cache.
 pub(super) fn spaced(len: usize) -> usize {
-    len + LANES
+    len + 1
 }
 
 /// The N × N pixels of `image` from row `y` and column `x`, which count from `padding` before the image:
-/// in place where they lie inside, otherwise copied to `patch` with zeros. Also the elements of a row.
+/// in place where they lie inside, otherwise copied to `patch` with zeros. Also the lines of a row.
 #[inline(always)]
 pub(super) fn window<'a, const N: usize>(
     image: &'a [f32],
@@ -58,10 +58,11 @@ pub(super) fn window<'a, const N: usize>(
     [y, x]: [usize; 2],
     padding: usize,
     patch: &'a mut [f32],
-) -> (&'a [f32], usize) {
+) -> (&'a [Line], usize) {
     let c = plane.channels;
     if y >= padding && x >= padding && y - padding + N <= plane.height && x - padding + N <= plane.width {
-        return (&image[((y - padding) * plane.width + x - padding) * c..], plane.row_len());
+        let inside = &image[((y - padding) * plane.width + x - padding) * c..];
+        return (inside.as_chunks().0, plane.row_len() / LANES);
     }
     let patch = &mut patch[..N * N * c];
     patch.fill(0.0);
@@ -72,5 +73,5 @@ pub(super) fn window<'a, const N: usize>(
         let start = (row * plane.width + x + first - padding) * c;
         patch[first * c..][..columns * c].copy_from_slice(&image[start..][..columns * c]);
     }
-    (patch, N * c)
+    (patch.as_chunks().0, N * c / LANES)
 }

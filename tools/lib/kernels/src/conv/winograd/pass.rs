@@ -10,7 +10,7 @@ use crate::{
         pass::{Plane, input, output},
         shape::ConvShape,
         tasks,
-        tile::{put, sum_runs},
+        tile::multiply_rows,
         vector::{LANES, Line, Vector, dispatch_vector},
     },
     isa::Isa,
@@ -22,6 +22,8 @@ use rayon::prelude::*;
 const TILES_BYTES: usize = 512 << 10;
 /// Tiles that a thread works on at once, at least: the weights are read anew for each such group.
 const LEAST_TILES: usize = 48;
+/// Tiles that are multiplied together, or a multiple of them: M of `dispatch_vector` divides it.
+const GROUP: usize = 12;
 /// A batch has at least this many pieces where it has as many images, for the sake of threads.
 const PIECES: usize = 32;
 
@@ -47,19 +49,21 @@ impl Pass {
     fn new(images: usize, source: Plane, target: Plane, padding: usize, backward: bool) -> Self {
         let tile_bytes = POINTS * (source.channels + target.channels) * size_of::<f32>();
         let most = (TILES_BYTES / tile_bytes).max(LEAST_TILES);
-        let grid = Grid::new(images, target.height, target.width, most, images.div_ceil(PIECES));
+        let per_image = target.height.div_ceil(TILE) * target.width.div_ceil(TILE);
+        let images_most = images.div_ceil(PIECES).max(LEAST_TILES.div_ceil(per_image));
+        let grid = Grid::new(images, target.height, target.width, most, images_most);
         Self { source, target, padding, grid, backward }
     }
 
-    /// Elements of the packed weights, `[panels, POINTS, source channels, LANES]`.
+    /// Elements of the packed weights: of each panel and point `[source channels + 1, LANES]`.
     pub fn packed_len(&self) -> usize {
-        POINTS * self.source.channels * self.target.channels
+        self.target.channels * POINTS * spaced(self.source.channels)
     }
 
     /// Elements of a thread's scratch memory: tiles before and after the products, and a window.
     pub fn scratch_len(&self) -> usize {
         let [before, after] = self.spacing();
-        POINTS * (before + after) + POINTS * self.source.channels
+        POINTS * (before + after) * LANES + POINTS * self.source.channels
     }
 
     /// Pieces of the target.
@@ -67,15 +71,16 @@ impl Pass {
         self.grid.chunks.len()
     }
 
-    /// Elements from one point to the next, before and after the products.
+    /// Lines from one point to the next, before and after the products.
     fn spacing(&self) -> [usize; 2] {
-        let tiles = self.grid.count(self.grid.chunks.largest());
-        [spaced(tiles * self.source.channels), spaced(tiles * self.target.channels)]
+        // Whole groups of tiles for every instruction set: what lies beyond the last tile is never read back.
+        let tiles = self.grid.count(self.grid.chunks.largest()).next_multiple_of(GROUP);
+        [self.source, self.target].map(|plane| spaced(tiles * plane.channels / LANES))
     }
 
     /// Transforms weights (OIHW).
     pub fn pack(&self, isa: Isa, weights: &[f32], packed: &mut [f32]) {
-        let panel_len = POINTS * self.source.channels * LANES;
+        let panel_len = POINTS * spaced(self.source.channels) * LANES;
         packed.par_chunks_exact_mut(panel_len).enumerate().for_each(|(panel, packed)| {
             pack_panel(isa, self, panel * LANES, weights, packed.as_chunks_mut::<LANES>().0);
         });
@@ -114,25 +119,31 @@ dispatch_vector! {
 #[inline(always)]
 fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, weights: &[f32], packed: &mut [Line]) {
     let (sources, targets) = (pass.source.channels, pass.target.channels);
-    for k in 0..sources {
-        let mut taps = [[0.0; LANES]; 9];
+    // By sixteen source channels: a line of memory is used up before it leaves the cache.
+    for from in (0..sources).step_by(LANES) {
+        let mut taps = [[[0.0; LANES]; 9]; LANES];
         for lane in 0..LANES {
-            let at = if pass.backward { k * targets + first + lane } else { (first + lane) * sources + k };
-            for (tap, &w) in weights[at * 9..][..9].iter().enumerate() {
-                taps[if pass.backward { 8 - tap } else { tap }][lane] = w;
+            for (k, taps) in taps.iter_mut().enumerate() {
+                let (source, target) = (from + k, first + lane);
+                let at = if pass.backward { source * targets + target } else { target * sources + source };
+                for (tap, &w) in weights[at * 9..][..9].iter().enumerate() {
+                    taps[if pass.backward { 8 - tap } else { tap }][lane] = w;
+                }
             }
         }
-        let mut columns = [[zero; 3]; WINDOW];
-        for x in 0..3 {
-            let column = transform::weights([0, 1, 2].map(|y| zero.load(&taps[y * 3 + x])));
+        for (k, taps) in taps.iter().enumerate() {
+            let mut columns = [[zero; 3]; WINDOW];
+            for x in 0..3 {
+                let column = transform::weights([0, 1, 2].map(|y| zero.load(&taps[y * 3 + x])));
+                for y in 0..WINDOW {
+                    columns[y][x] = column[y];
+                }
+            }
             for y in 0..WINDOW {
-                columns[y][x] = column[y];
-            }
-        }
-        for y in 0..WINDOW {
-            let row = transform::weights(columns[y]);
-            for x in 0..WINDOW {
-                row[x].store(&mut packed[(y * WINDOW + x) * sources + k]);
+                let row = transform::weights(columns[y]);
+                for x in 0..WINDOW {
+                    row[x].store(&mut packed[(y * WINDOW + x) * spaced(sources) + from + k]);
+                }
             }
         }
     }
@@ -151,42 +162,44 @@ fn piece_kernel<V: Vector, const M: usize>(
     scratch: &mut [f32],
 ) {
     let [before, after] = pass.spacing();
-    let (tiles, rest) = scratch.split_at_mut(POINTS * before);
-    let (products, patch) = rest.split_at_mut(POINTS * after);
+    let (lines, patch) = scratch.split_at_mut(POINTS * (before + after) * LANES);
+    let (tiles, products) = lines.as_chunks_mut().0.split_at_mut(POINTS * before);
     let count = pass.grid.count(chunk);
-    let image_len = pass.source.image_len();
+    let (image_len, pixel) = (pass.source.image_len(), pass.source.channels / LANES);
     for i in 0..count {
         let [image, y, x] = pass.grid.place(chunk, i);
         let image = &source[(chunk.image + image) * image_len..][..image_len];
         let (window, pitch) = window::<WINDOW>(image, pass.source, [y * TILE, x * TILE], pass.padding, patch);
-        read_tile(zero, window, pitch, pass.source.channels, &mut tiles[i * pass.source.channels..], before);
+        read_tile(zero, window, pitch, pixel, &mut tiles[i * pixel..], before);
     }
-    multiply::<V, M>(zero, pass, count, tiles, packed, products);
+    multiply::<V, M>(zero, pass, count, tiles.as_flattened(), packed, products);
+    let pixel = pass.target.channels / LANES;
     for i in 0..count {
         let [image, y, x] = pass.grid.place(chunk, i);
         let row = image * pass.target.height + (y - chunk.row) * TILE;
         let size = [pass.target.height - y * TILE, pass.target.width - x * TILE];
-        let target = &mut target[(row * pass.target.width + x * TILE) * pass.target.channels..];
-        write_tile(zero, &products[i * pass.target.channels..], after, target, pass.target, size, accumulate);
+        let target = &mut target.as_chunks_mut().0[(row * pass.target.width + x * TILE) * pixel..];
+        write_tile(zero, &products[i * pixel..], after, target, pass.target.width * pixel, pixel, size, accumulate);
     }
 }
 
-/// Transforms the window of a tile: the channels at each point, `spacing` elements apart.
+/// Transforms the window of a tile, whose pixels have `pixel` lines and rows `pitch`: as many at each point,
+/// `spacing` lines apart.
 #[inline(always)]
 pub(super) fn read_tile<V: Vector>(
     zero: V,
-    window: &[f32],
+    window: &[Line],
     pitch: usize,
-    channels: usize,
-    tile: &mut [f32],
+    pixel: usize,
+    tile: &mut [Line],
     spacing: usize,
 ) {
-    for c in (0..channels).step_by(LANES) {
+    for c in 0..pixel {
         let mut columns = [[zero; WINDOW]; WINDOW];
         for x in 0..WINDOW {
             let mut column = [zero; WINDOW];
             for y in 0..WINDOW {
-                column[y] = load(zero, window, y * pitch + x * channels + c);
+                column[y] = zero.load(&window[y * pitch + x * pixel + c]);
             }
             let column = transform::source(column);
             for y in 0..WINDOW {
@@ -196,7 +209,7 @@ pub(super) fn read_tile<V: Vector>(
         for y in 0..WINDOW {
             let row = transform::source(columns[y]);
             for x in 0..WINDOW {
-                store(row[x], tile, (y * WINDOW + x) * spacing + c);
+                row[x].store(&mut tile[(y * WINDOW + x) * spacing + c]);
             }
         }
     }
@@ -210,24 +223,17 @@ fn multiply<V: Vector, const M: usize>(
     count: usize,
     tiles: &[f32],
     packed: &[Line],
-    products: &mut [f32],
+    products: &mut [Line],
 ) {
     let [before, after] = pass.spacing();
-    let (sources, targets) = (pass.source.channels, pass.target.channels);
+    let (sources, panels) = (pass.source.channels, pass.target.channels / LANES);
     for point in 0..POINTS {
-        let (tiles, products) = (&tiles[point * before..], &mut products[point * after..]);
-        for panel in 0..targets / LANES {
-            let lines = &packed[(panel * POINTS + point) * sources..][..sources];
-            for first in (0..count).step_by(M) {
-                // The last group repeats its last tile: what it computes too much is not stored.
-                let mut starts = [0; M];
-                for (m, start) in starts.iter_mut().enumerate() {
-                    *start = (first + m).min(count - 1) * sources;
-                }
-                let sums = sum_runs(zero, tiles, &starts, 0, lines, sources);
-                for (i, sums) in (first..count).zip(&sums) {
-                    put(sums, &mut products[i * targets + panel * LANES..][..LANES], false);
-                }
+        let (tiles, products) = (&tiles[point * before * LANES..], &mut products[point * after..]);
+        for panel in 0..panels {
+            let lines = &packed[(panel * POINTS + point) * spaced(sources)..][..sources];
+            let groups = tiles.chunks_exact(M * sources).zip(products.chunks_exact_mut(M * panels));
+            for (tiles, products) in groups.take(count.div_ceil(M)) {
+                multiply_rows::<V, M>(zero, tiles, lines, &mut products[panel..], panels);
             }
         }
     }
@@ -235,21 +241,23 @@ fn multiply<V: Vector, const M: usize>(
 
 /// Transforms the products of a tile back, and writes those of its pixels that lie within `size`.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "two operands, and where they lie")]
 fn write_tile<V: Vector>(
     zero: V,
-    products: &[f32],
+    products: &[Line],
     spacing: usize,
-    target: &mut [f32],
-    plane: Plane,
+    target: &mut [Line],
+    pitch: usize,
+    pixel: usize,
     size: [usize; 2],
     accumulate: bool,
 ) {
-    for c in (0..plane.channels).step_by(LANES) {
+    for c in 0..pixel {
         let mut columns = [[zero; WINDOW]; TILE];
         for x in 0..WINDOW {
             let mut column = [zero; WINDOW];
             for y in 0..WINDOW {
-                column[y] = load(zero, products, (y * WINDOW + x) * spacing + c);
+                column[y] = zero.load(&products[(y * WINDOW + x) * spacing + c]);
             }
             let column = transform::target(column);
             for y in 0..TILE {
@@ -260,33 +268,11 @@ fn write_tile<V: Vector>(
             let row = transform::target(columns[y]);
             for x in 0..TILE {
                 if x < size[1] {
-                    let at = y * plane.row_len() + x * plane.channels + c;
-                    let sum = if accumulate { row[x].add(load(zero, target, at)) } else { row[x] };
-                    store(sum, target, at);
+                    let target = &mut target[y * pitch + x * pixel + c];
+                    let sum = if accumulate { row[x].add(zero.load(target)) } else { row[x] };
+                    sum.store(target);
                 }
             }
         }
     }
-}
-
-/// The line from element `at`.
-#[inline(always)]
-pub(super) fn load<V: Vector>(zero: V, data: &[f32], at: usize) -> V {
-    zero.load(line(data, at))
-}
-
-/// Writes the line from element `at`.
-#[inline(always)]
-pub(super) fn store<V: Vector>(value: V, data: &mut [f32], at: usize) {
-    value.store(line_mut(data, at));
-}
-
-#[inline(always)]
-fn line(data: &[f32], at: usize) -> &Line {
-    data[at..].first_chunk().expect("channels are whole lines")
-}
-
-#[inline(always)]
-fn line_mut(data: &mut [f32], at: usize) -> &mut Line {
-    data[at..].first_chunk_mut().expect("channels are whole lines")
 }
