@@ -1,0 +1,134 @@
+//! What was downloaded, kept under its SHA-256, and what is on its way there.
+
+use super::{Sum, digest::Digest};
+use anyhow::Context;
+use reqwest::Url;
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Seek, Write},
+    path::{Path, PathBuf},
+};
+
+/// A folder of files under their SHA-256.
+pub struct Cache {
+    folder: PathBuf,
+}
+
+/// A file's place in the cache, which no other process touches meanwhile.
+pub struct Entry<'a> {
+    cache: &'a Cache,
+    part: PathBuf,
+    /// Locked until it is closed. It stays: whoever removed it might remove one that another has just locked.
+    _lock: File,
+}
+
+/// The beginning of a file, which an interrupted download goes on from.
+pub struct Part {
+    path: PathBuf,
+    file: File,
+    digest: Digest,
+}
+
+impl Cache {
+    /// The cache in `folder`, or in the user's cache folder.
+    pub fn open(folder: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = match folder {
+            Some(folder) => folder.to_owned(),
+            None => dirs::cache_dir().context("no cache folder: give download.cache, or set HOME")?.join("pipegrad"),
+        };
+        let folder = folder.join("sha256");
+        fs::create_dir_all(&folder).with_context(|| format!("download.cache: {}", folder.display()))?;
+        Ok(Self { folder })
+    }
+
+    /// The place of the file with this hash, or, where that is not known, from this URL. Calls `waiting` when
+    /// another process has it.
+    pub fn entry(&self, url: &Url, sha256: Option<&str>, waiting: impl Fn()) -> anyhow::Result<Entry<'_>> {
+        let name = match sha256 {
+            Some(sha256) => sha256.to_owned(),
+            None => {
+                let mut digest = Digest::default();
+                digest.update(url.as_str().as_bytes());
+                format!("url-{}", digest.sum().sha256)
+            }
+        };
+        let path = self.folder.join(format!("{name}.lock"));
+        let lock = File::create(&path).with_context(|| path.display().to_string())?;
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            waiting();
+            lock.lock().with_context(|| path.display().to_string())?;
+        }
+        // Any other error is that of a file system without locks, where there is nobody to wait for.
+        Ok(Entry { cache: self, part: self.folder.join(format!("{name}.part")), _lock: lock })
+    }
+}
+
+impl Entry<'_> {
+    /// The file with this hash, if it is here. A damaged one is removed.
+    pub fn find(&self, sha256: &str) -> anyhow::Result<Option<(PathBuf, Sum)>> {
+        let path = self.cache.folder.join(sha256);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+        };
+        let sum = Digest::of(file).with_context(|| path.display().to_string())?.sum();
+        if sum.sha256 == sha256 {
+            return Ok(Some((path, sum)));
+        }
+        fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        Ok(None)
+    }
+
+    /// What is there of the file.
+    pub fn part(&self) -> anyhow::Result<Part> {
+        let open = || {
+            let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&self.part)?;
+            let digest = Digest::of(&file)?;
+            file.seek(io::SeekFrom::End(0))?;
+            Ok::<_, io::Error>(Part { path: self.part.clone(), file, digest })
+        };
+        open().with_context(|| self.part.display().to_string())
+    }
+
+    /// Takes a whole file into the cache.
+    pub fn keep(&self, part: Part) -> anyhow::Result<(PathBuf, Sum)> {
+        let sum = part.digest.sum();
+        let path = self.cache.folder.join(&sum.sha256);
+        let keep = || {
+            part.file.sync_all()?;
+            fs::rename(&part.path, &path)
+        };
+        keep().with_context(|| path.display().to_string())?;
+        Ok((path, sum))
+    }
+}
+
+impl Part {
+    pub fn bytes(&self) -> u64 {
+        self.digest.bytes()
+    }
+
+    pub fn sum(&self) -> Sum {
+        self.digest.sum()
+    }
+
+    pub fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.file.write_all(bytes).with_context(|| self.path.display().to_string())?;
+        self.digest.update(bytes);
+        Ok(())
+    }
+
+    /// Starts over.
+    pub fn clear(&mut self) -> anyhow::Result<()> {
+        let cleared = self.file.set_len(0).and_then(|()| self.file.rewind());
+        cleared.with_context(|| self.path.display().to_string())?;
+        self.digest = Digest::default();
+        Ok(())
+    }
+
+    /// Leaves nothing behind.
+    pub fn discard(self) -> anyhow::Result<()> {
+        fs::remove_file(&self.path).with_context(|| self.path.display().to_string())
+    }
+}

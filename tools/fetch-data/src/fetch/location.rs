@@ -1,0 +1,58 @@
+//! Where a file is.
+
+use anyhow::{Context, bail};
+use reqwest::Url;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// A place that a file can be read from.
+pub enum Location {
+    Local(PathBuf),
+    Remote(Url),
+}
+
+impl Location {
+    /// An `http:`, `https:` or `file:` URL, or a path.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let Some((scheme, _)) = text.split_once("://") else {
+            anyhow::ensure!(!text.is_empty(), "an empty URL");
+            return Ok(Self::Local(Path::new(text).to_owned()));
+        };
+        let url = Url::parse(text).with_context(|| text.to_owned())?;
+        match url.scheme() {
+            "http" | "https" => Ok(Self::Remote(url)),
+            "file" => match url.to_file_path() {
+                Ok(path) => Ok(Self::Local(path)),
+                Err(()) => bail!("{text}: names no file of this machine; write file:///path"),
+            },
+            _ => bail!("{text}: no way to fetch {scheme}:; expected http:, https:, file: or a path"),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(path) => path.display().fmt(f),
+            Self::Remote(url) => public(url).fmt(f),
+        }
+    }
+}
+
+/// The URL without a password, which is for no log.
+pub fn public(url: &Url) -> Url {
+    let mut url = url.clone();
+    if url.password().is_some() {
+        // Only URLs without a host refuse, and those have no password.
+        let _ = url.set_password(Some("***"));
+    }
+    url
+}
+
+/// The last part of a URL's path that is not empty, or the host.
+pub fn file_name(url: &Url) -> String {
+    let last = url.path_segments().and_then(|parts| parts.rev().find(|part| !part.is_empty()));
+    last.or(url.host_str()).unwrap_or("file").to_owned()
+}

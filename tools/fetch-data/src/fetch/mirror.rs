@@ -1,0 +1,97 @@
+//! A file from one mirror: going on after interruptions, until it is whole and right.
+
+use super::{
+    Sum,
+    cache::{Entry, Part},
+    http::{Failure, Remote},
+    location,
+};
+use crate::{
+    report::Report,
+    settings::{Download, Source},
+};
+use reqwest::Url;
+use std::{path::PathBuf, thread, time::Duration};
+
+/// Downloads the file into the cache. The inner error is about this mirror alone; what came of the file is then
+/// kept, if it may be the beginning of the right one.
+pub fn download(
+    settings: &Download,
+    report: &Report,
+    url: &Url,
+    source: &Source,
+    entry: &Entry<'_>,
+) -> anyhow::Result<Result<(PathBuf, Sum), String>> {
+    let mirror = Mirror { settings, report, source, remote: Remote::new(settings, report, url, source.bytes)? };
+    let mut part = entry.part()?;
+    let resumed = part.bytes() > 0;
+    let mut outcome = mirror.complete(&mut part)?;
+    if resumed && matches!(outcome, Err(Problem::Wrong(_))) {
+        // Perhaps it was the beginning that was wrong, and not this mirror's.
+        part.clear()?;
+        outcome = mirror.complete(&mut part)?;
+    }
+    match outcome {
+        Ok(()) => Ok(Ok(entry.keep(part)?)),
+        Err(Problem::Unfinished(problem)) if part.bytes() > 0 => Ok(Err(problem)),
+        Err(Problem::Wrong(problem) | Problem::Unfinished(problem)) => {
+            part.discard()?;
+            Ok(Err(problem))
+        }
+    }
+}
+
+struct Mirror<'a> {
+    settings: &'a Download,
+    report: &'a Report,
+    source: &'a Source,
+    remote: Remote<'a>,
+}
+
+enum Problem {
+    /// What came is another file.
+    Wrong(String),
+    /// It did not come.
+    Unfinished(String),
+}
+
+impl Mirror<'_> {
+    /// Transfers what is missing, and checks the whole.
+    fn complete(&self, part: &mut Part) -> anyhow::Result<Result<(), Problem>> {
+        let missing = self.source.bytes.is_none_or(|bytes| part.bytes() < bytes);
+        if missing && let Err(problem) = self.transfer(part)? {
+            return Ok(Err(problem));
+        }
+        Ok(part.sum().check(self.source).map_err(Problem::Wrong))
+    }
+
+    /// Tries until the transfer ends, or as often as is allowed without getting further.
+    fn transfer(&self, part: &mut Part) -> anyhow::Result<Result<(), Problem>> {
+        let (mut failures, mut furthest) = (0, part.bytes());
+        loop {
+            let (problem, wait) = match self.remote.transfer(part) {
+                Ok(()) => return Ok(Ok(())),
+                Err(Failure::Refused(problem)) => return Ok(Err(Problem::Unfinished(problem))),
+                Err(Failure::Wrong(problem)) => return Ok(Err(Problem::Wrong(problem))),
+                Err(Failure::Local(error)) => return Err(error),
+                Err(Failure::Passing { problem, wait }) => (problem, wait),
+            };
+            if part.bytes() > furthest {
+                (failures, furthest) = (0, part.bytes());
+            }
+            if failures == self.settings.retries {
+                return Ok(Err(Problem::Unfinished(problem)));
+            }
+            let wait = wait.unwrap_or_else(|| self.backoff(failures)).min(self.settings.max_backoff);
+            failures += 1;
+            let (name, pause) = (location::file_name(self.remote.url), humantime::format_duration(wait));
+            self.report.say(&format!("{name}: {problem}; trying again in {pause}"));
+            thread::sleep(wait);
+        }
+    }
+
+    /// Twice as long each time.
+    fn backoff(&self, failures: u32) -> Duration {
+        self.settings.backoff.saturating_mul(2u32.saturating_pow(failures))
+    }
+}

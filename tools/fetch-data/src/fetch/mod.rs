@@ -1,0 +1,133 @@
+//! A file from the first of several places that has it, checked.
+
+mod cache;
+mod digest;
+mod http;
+mod location;
+mod mirror;
+
+use crate::{
+    report::Report,
+    settings::{Download, Source},
+};
+use anyhow::{Context, bail, ensure};
+use cache::Cache;
+use digest::Digest;
+use location::Location;
+use reqwest::Url;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+/// Fetches files.
+pub struct Fetcher<'a> {
+    settings: &'a Download,
+    report: &'a Report,
+}
+
+/// A file, or a folder, that is here.
+pub struct Fetched {
+    pub path: PathBuf,
+    /// The last part of the URL or path, for messages.
+    pub name: String,
+    /// None for a folder.
+    pub sum: Option<Sum>,
+}
+
+/// What a file is known by.
+pub struct Sum {
+    pub sha256: String,
+    pub bytes: u64,
+}
+
+impl<'a> Fetcher<'a> {
+    pub fn new(settings: &'a Download, report: &'a Report) -> Self {
+        Self { settings, report }
+    }
+
+    /// The file that `source`, the setting `dataset.files.<key>`, describes.
+    ///
+    /// # Errors
+    /// When no URL gives it: what was wrong with each. A file whose checksum is wrong is not kept.
+    pub fn fetch(&self, key: &str, source: &Source) -> anyhow::Result<Fetched> {
+        let setting = format!("dataset.files.{key}");
+        ensure!(!source.urls.is_empty(), "{setting}.urls: empty; name at least one URL or path");
+        let locations = source.urls.iter().map(|url| Location::parse(url)).collect::<anyhow::Result<Vec<_>>>();
+        let mut problems: Vec<String> = Vec::new();
+        for location in locations.with_context(|| format!("{setting}.urls"))? {
+            if let Some(problem) = problems.last() {
+                self.report.say(&format!("{problem}; trying {location}"));
+            }
+            let attempt = match &location {
+                Location::Local(path) => local(path, source)?,
+                Location::Remote(url) => self.remote(url, source, &setting)?,
+            };
+            match attempt {
+                Ok(fetched) => return Ok(fetched),
+                Err(problem) => problems.push(format!("{location}: {problem}")),
+            }
+        }
+        bail!("{}", problems.join("; "))
+    }
+
+    /// From the cache, or over the network into it. The inner error is about this mirror alone.
+    fn remote(&self, url: &Url, source: &Source, setting: &str) -> anyhow::Result<Result<Fetched, String>> {
+        let name = location::file_name(url);
+        let cache = Cache::open(self.settings.cache.as_deref())?;
+        // The lock first: another process may be about to put the file there.
+        let entry = cache.entry(url, source.sha256.as_deref(), || {
+            self.report.say(&format!("{name}: waiting for another fetch-data, which is downloading it"));
+        })?;
+        let found = source.sha256.as_deref().map(|sha256| entry.find(sha256)).transpose()?.flatten();
+        let (path, sum) = match found {
+            Some(found) => {
+                self.report.say(&format!("{name}: in the cache"));
+                found
+            }
+            None => match mirror::download(self.settings, self.report, url, source, &entry)? {
+                Ok(found) => found,
+                Err(problem) => return Ok(Err(problem)),
+            },
+        };
+        // What came over a network is whatever its sender wanted, until somebody vouches for it.
+        ensure!(
+            source.sha256.is_some(),
+            "{setting}.sha256: null, so that nothing says whether {url} is the right file; if it is, give \
+             {setting}.sha256={} (the download is kept)",
+            sum.sha256
+        );
+        Ok(Ok(Fetched { path, name, sum: Some(sum) }))
+    }
+}
+
+/// A file where it is, or a folder. The inner error is about this place alone.
+fn local(path: &Path, source: &Source) -> anyhow::Result<Result<Fetched, String>> {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let meta = match fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    if meta.is_dir() {
+        if source.sha256.is_some() {
+            return Ok(Err("a folder has no sha256 to check; set it to null".into()));
+        }
+        return Ok(Ok(Fetched { path: path.to_owned(), name, sum: None }));
+    }
+    let file = File::open(path).with_context(|| path.display().to_string())?;
+    let sum = Digest::of(file).with_context(|| path.display().to_string())?.sum();
+    Ok(sum.check(source).map(|()| Fetched { path: path.to_owned(), name, sum: Some(sum) }))
+}
+
+impl Sum {
+    /// Whether this is the file that `source` describes, as far as it says.
+    fn check(&self, source: &Source) -> Result<(), String> {
+        match (source.bytes, source.sha256.as_deref()) {
+            (Some(bytes), _) if bytes != self.bytes => Err(format!("{} bytes, expected {bytes}", self.bytes)),
+            (_, Some(sha256)) if sha256 != self.sha256 => {
+                Err(format!("its sha256 is {}, expected {sha256}", self.sha256))
+            }
+            _ => Ok(()),
+        }
+    }
+}

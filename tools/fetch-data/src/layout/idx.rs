@@ -1,0 +1,155 @@
+//! IDX, the format of MNIST: a header of big-endian numbers, then bytes, plain or gzipped
+//! (<https://yann.lecun.com/exdb/mnist/>).
+
+use super::{Dataset, LABEL, Rows, check_names, chunk_rows, schema, sums};
+use crate::{
+    archive::GZIP,
+    fetch::{Fetched, Fetcher},
+    settings::Idx,
+};
+use anyhow::{Context, ensure};
+use flate2::bufread::MultiGzDecoder;
+use indexmap::IndexMap;
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+};
+
+/// The first four bytes: two zeros, the type (unsigned byte) and the number of dimensions.
+const IMAGES: [u8; 4] = [0, 0, 8, 3];
+const LABELS: [u8; 4] = [0, 0, 8, 1];
+
+/// Fetches and opens the four files.
+pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyhow::Result<Dataset> {
+    check_names("dataset.classes", &settings.classes)?;
+    let files = &settings.files;
+    let sources = [
+        ("train_images", &files.train_images),
+        ("train_labels", &files.train_labels),
+        ("test_images", &files.test_images),
+        ("test_labels", &files.test_labels),
+    ];
+    let mut fetched = IndexMap::new();
+    for (key, source) in sources {
+        fetched.insert(key, fetcher.fetch(key, source)?);
+    }
+    let part = |split: &str| {
+        let [images, labels] = ["images", "labels"].map(|what| &fetched[format!("{split}_{what}").as_str()]);
+        Part::open(images, labels, unpacked_bytes, settings.classes.len())
+    };
+    let (mut train, mut test) = (part("train")?, part("test")?);
+    let classes = IndexMap::from([(LABEL.to_owned(), settings.classes.clone())]);
+    let [height, width] = train.size;
+    let schema = schema([1, height, width], &classes)?;
+    ensure!(
+        test.size == train.size,
+        "{}: images of {}x{} pixels, but {} has {height}x{width}",
+        test.images.name,
+        test.size[0],
+        test.size[1],
+        train.images.name
+    );
+    (train.chunk_rows, test.chunk_rows) = (chunk_rows(&schema) as u64, chunk_rows(&schema) as u64);
+    Ok(Dataset { schema, classes, train: Box::new(train), test: Some(Box::new(test)), files: sums(fetched) })
+}
+
+/// The rows of an images file and its labels file.
+struct Part {
+    images: IdxFile,
+    labels: IdxFile,
+    /// Height and width.
+    size: [usize; 2],
+    rows: u64,
+    classes: usize,
+    next: u64,
+    chunk_rows: u64,
+}
+
+impl Part {
+    fn open(images: &Fetched, labels: &Fetched, unpacked_bytes: u64, classes: usize) -> anyhow::Result<Self> {
+        let (mut images, mut labels) = (IdxFile::open(images, unpacked_bytes)?, IdxFile::open(labels, unpacked_bytes)?);
+        let [rows, height, width] = images.header(IMAGES)?;
+        let [label_rows] = labels.header(LABELS)?;
+        ensure!(rows == label_rows, "{}: {label_rows} labels, but {} has {rows} images", labels.name, images.name);
+        ensure!(rows > 0, "{}: no images", images.name);
+        let size = [height as usize, width as usize];
+        Ok(Self { images, labels, size, rows: u64::from(rows), classes, next: 0, chunk_rows: 1 })
+    }
+}
+
+impl Rows for Part {
+    fn count(&self) -> u64 {
+        self.rows
+    }
+
+    fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        let count = self.chunk_rows.min(self.rows - self.next) as usize;
+        if count == 0 {
+            self.images.ensure_end()?;
+            self.labels.ensure_end()?;
+            return Ok(None);
+        }
+        let pixels = self.size[0] * self.size[1];
+        let (mut images, mut labels) = (vec![0; count * pixels], vec![0; count]);
+        self.images.fill(&mut images)?;
+        self.labels.fill(&mut labels)?;
+        let mut packed = Vec::with_capacity(images.len() + labels.len());
+        for (row, (image, &label)) in (self.next..).zip(images.chunks_exact(pixels).zip(&labels)) {
+            let (place, classes) = (&self.labels.name, self.classes);
+            ensure!(usize::from(label) < classes, "{place}: row {row}: label {label}, but there are {classes} classes");
+            packed.extend_from_slice(image);
+            packed.push(label);
+        }
+        self.next += count as u64;
+        Ok(Some(packed))
+    }
+}
+
+/// A file as it is read.
+struct IdxFile {
+    name: String,
+    /// One byte more than is allowed tells that the limit is passed.
+    bytes: io::Take<Box<dyn Read>>,
+    unpacked_bytes: u64,
+}
+
+impl IdxFile {
+    fn open(fetched: &Fetched, unpacked_bytes: u64) -> anyhow::Result<Self> {
+        let name = fetched.name.clone();
+        let mut file = BufReader::new(File::open(&fetched.path).with_context(|| name.clone())?);
+        let zipped = file.fill_buf().with_context(|| name.clone())?.starts_with(GZIP);
+        let bytes: Box<dyn Read> = if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        Ok(Self { name, bytes: bytes.take(unpacked_bytes.saturating_add(1)), unpacked_bytes })
+    }
+
+    /// The sizes of the dimensions, behind the `magic` number.
+    fn header<const DIMENSIONS: usize>(&mut self, magic: [u8; 4]) -> anyhow::Result<[u32; DIMENSIONS]> {
+        let mut number = [0; 4];
+        self.fill(&mut number)?;
+        ensure!(number == magic, "{}: no IDX file of {} dimensions and unsigned bytes", self.name, magic[3]);
+        let mut sizes = [0; DIMENSIONS];
+        for size in &mut sizes {
+            self.fill(&mut number)?;
+            *size = u32::from_be_bytes(number);
+        }
+        Ok(sizes)
+    }
+
+    fn fill(&mut self, buffer: &mut [u8]) -> anyhow::Result<()> {
+        let filled = self.bytes.read_exact(buffer).with_context(|| format!("{}: damaged or cut", self.name));
+        ensure!(
+            self.bytes.limit() > 0,
+            "{}: unpacks to more than dataset.unpacked_bytes, {}",
+            self.name,
+            self.unpacked_bytes
+        );
+        filled
+    }
+
+    /// That nothing follows; this also checks gzip's own checksum.
+    fn ensure_end(&mut self) -> anyhow::Result<()> {
+        let more = self.bytes.read(&mut [0]).with_context(|| format!("{}: damaged or cut", self.name))?;
+        ensure!(more == 0, "{}: bytes behind the last row", self.name);
+        Ok(())
+    }
+}

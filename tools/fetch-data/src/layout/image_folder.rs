@@ -1,0 +1,156 @@
+//! `<split>/<class>/<image>`, in a folder or an archive.
+
+use super::{
+    Dataset, LABEL, Rows, check_names, chunk_rows,
+    decode::{self, Target},
+    schema, sums,
+};
+use crate::{archive::Members, fetch::Fetched, settings::ImageFolder};
+use anyhow::{Context, bail, ensure};
+use indexmap::IndexMap;
+use rayon::prelude::*;
+use std::{collections::BTreeSet, path::Path, rc::Rc};
+
+/// Endings of the files that are images, in small letters.
+const ENDINGS: [&str; 3] = [".jpg", ".jpeg", ".png"];
+/// What macOS adds to archives.
+const MAC_FOLDER: &str = "__MACOSX";
+
+/// Opens a fetched folder or archive.
+pub fn open(settings: &ImageFolder, archive: Fetched, unpacked_bytes: u64, scratch: &Path) -> anyhow::Result<Dataset> {
+    let prefixes: Vec<String> =
+        [Some(&settings.train), settings.test.as_ref()].into_iter().flatten().map(prefix).collect();
+    let members = Members::open(&archive, unpacked_bytes, scratch, |path| {
+        prefixes.iter().any(|prefix| path.starts_with(prefix.as_str())) && !is_hidden(path)
+    })?;
+    let members = Rc::new(members);
+    let train = images(&members, &settings.train)?;
+    let test = settings.test.as_ref().map(|folder| images(&members, folder)).transpose()?;
+    let names = match &settings.classes {
+        Some(names) => names.clone(),
+        None => train.iter().map(|image| image.class.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
+    };
+    check_names("dataset.classes", &names)?;
+    let target = target(settings, &members, &train)?;
+    let classes = IndexMap::from([(LABEL.to_owned(), names)]);
+    let schema = schema([target.channels as usize, target.size[0], target.size[1]], &classes)?;
+    let part = |images: Vec<Image>| Part::new(&members, images, &classes[LABEL], target, chunk_rows(&schema));
+    let (train, test) = (part(train)?, test.map(part).transpose()?);
+    let test = test.map(|test| Box::new(test) as Box<dyn Rows>);
+    Ok(Dataset { schema, classes, train: Box::new(train), test, files: sums([("archive", archive)]) })
+}
+
+/// What every image becomes; the first one of the training set says its size where the settings do not.
+fn target(settings: &ImageFolder, members: &Members, train: &[Image]) -> anyhow::Result<Target> {
+    let size = match (settings.size, train.first()) {
+        (Some(size), _) => size,
+        (None, Some(first)) => {
+            decode::size(&members.read(&first.path)?).with_context(|| members.describe(&first.path))?
+        }
+        (None, None) => bail!("{}: no images", members.name()),
+    };
+    let ImageFolder { channels, resize, image_pixels, .. } = *settings;
+    Ok(Target { channels, size, resize, image_pixels })
+}
+
+struct Image {
+    path: String,
+    class: String,
+}
+
+/// The images below a folder, sorted by class, then by path.
+fn images(members: &Members, folder: &str) -> anyhow::Result<Vec<Image>> {
+    let prefix = prefix(folder);
+    let mut images = Vec::new();
+    for path in members.paths().filter(|path| path.starts_with(&prefix)) {
+        // A file beside the class folders, say a README, is none of theirs.
+        let Some((class, file)) = path[prefix.len()..].split_once('/') else { continue };
+        let lower = file.to_ascii_lowercase();
+        if !ENDINGS.iter().any(|ending| lower.ends_with(ending)) {
+            bail!("{}: no image: its name does not end in {}", members.describe(path), ENDINGS.join(", "));
+        }
+        images.push(Image { path: path.to_owned(), class: class.to_owned() });
+    }
+    ensure!(
+        !images.is_empty(),
+        "{}: no images like {prefix}<class>/<image>.jpg; name the folders by dataset.train and dataset.test",
+        members.name()
+    );
+    images.sort_by(|a, b| (&a.class, &a.path).cmp(&(&b.class, &b.path)));
+    Ok(images)
+}
+
+/// What paths in a folder begin with.
+fn prefix(folder: impl AsRef<str>) -> String {
+    let parts: Vec<&str> = folder.as_ref().split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.is_empty() { String::new() } else { parts.join("/") + "/" }
+}
+
+fn is_hidden(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with('.') || part == MAC_FOLDER)
+}
+
+/// Images that are decoded as they are asked for.
+struct Part {
+    members: Rc<Members>,
+    /// Path and label.
+    images: Vec<(String, i32)>,
+    /// Bytes of a label.
+    label_bytes: usize,
+    target: Target,
+    next: usize,
+    chunk_rows: usize,
+}
+
+impl Part {
+    fn new(
+        members: &Rc<Members>,
+        images: Vec<Image>,
+        classes: &[String],
+        target: Target,
+        chunk_rows: usize,
+    ) -> anyhow::Result<Self> {
+        let labels: IndexMap<&String, usize> = classes.iter().enumerate().map(|(label, name)| (name, label)).collect();
+        let label = |image: Image| match labels.get(&image.class) {
+            Some(label) => Ok((image.path, i32::try_from(*label)?)),
+            None => {
+                bail!("{}: class {:?} is none of {}", members.describe(&image.path), image.class, classes.join(", "))
+            }
+        };
+        let images = images.into_iter().map(label).collect::<anyhow::Result<_>>()?;
+        let label_bytes = if classes.len() <= 1 << u8::BITS { 1 } else { size_of::<i32>() };
+        Ok(Self { members: members.clone(), images, label_bytes, target, next: 0, chunk_rows })
+    }
+}
+
+impl Rows for Part {
+    fn count(&self) -> u64 {
+        self.images.len() as u64
+    }
+
+    fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        let images = &self.images[self.next..self.images.len().min(self.next + self.chunk_rows)];
+        if images.is_empty() {
+            return Ok(None);
+        }
+        let files = images.iter().map(|(path, _)| self.members.read(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let (target, label_bytes) = (self.target, self.label_bytes);
+        let rows: Vec<anyhow::Result<Vec<u8>>> = files
+            .into_par_iter()
+            .zip(images)
+            .map(|(file, (_, label))| {
+                let mut row = Vec::new();
+                decode::planes(&file, &target, &mut row)?;
+                row.extend_from_slice(&label.to_le_bytes()[..label_bytes]);
+                Ok(row)
+            })
+            .collect();
+        let mut packed = Vec::new();
+        // In order, so that of several damaged images the same one is named every time.
+        for (row, (path, _)) in rows.into_iter().zip(images) {
+            packed.extend(row.with_context(|| self.members.describe(path))?);
+        }
+        self.next += images.len();
+        Ok(Some(packed))
+    }
+}

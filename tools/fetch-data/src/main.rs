@@ -1,0 +1,58 @@
+//! `fetch-data`: a public dataset, downloaded, checked, unpacked and converted to records.
+
+mod archive;
+mod fetch;
+mod layout;
+mod report;
+mod settings;
+mod write;
+
+use anyhow::{Context, ensure};
+use cli::{Common, Outcome};
+use fetch::Fetcher;
+use report::Report;
+use settings::Settings;
+use std::{path::PathBuf, process::ExitCode};
+
+cli::arguments! {
+    groups: ["dataset", "download"],
+    input: None,
+    /// Fetches a dataset of images and writes it as records: train.npy, test.npy and dataset.json.
+    #[argh(
+        example = "{command_name} --cfg dataset=mnist",
+        example = "{command_name} dataset=image_folder 'dataset.files.archive.urls=[photos]' -o data/photos",
+        note = "The settings are those of config groups dataset and download; choose a dataset with \
+                dataset=cifar10, cifar100, mnist, fashion_mnist, cifar10_images or image_folder. What is \
+                downloaded is checked against its SHA-256 and kept in a cache, and an interrupted download goes \
+                on where it ended. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honored."
+    )]
+    struct Args {
+        /// folder for the result, made where it is missing
+        #[argh(option, short = 'o', arg_name = "folder")]
+        out: Option<PathBuf>,
+        /// number of threads that decode images (default: all cores)
+        #[argh(option)]
+        threads: Option<usize>,
+        /// say nothing but errors
+        #[argh(switch)]
+        quiet: bool,
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run("fetch-data", work)
+}
+
+fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+    cli::use_threads(args.threads)?;
+    let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
+    let settings = Settings::read(&document)?;
+    let out = args.out.context("name the folder for the result, for instance -o data/cifar10")?;
+    ensure!(cli::not_dash(Some(out.clone())).is_some(), "-o -: the result is a folder, not a stream");
+    let folder = write::Folder::open(&out)?;
+    let report = Report::new(args.quiet);
+    let fetcher = Fetcher::new(&settings.download, &report);
+    let dataset = layout::open(&settings, &fetcher, folder.path())?;
+    write::write(&folder, &settings.name, dataset, &report)?;
+    Ok(Outcome::Done)
+}
