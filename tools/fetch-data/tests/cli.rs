@@ -1,0 +1,379 @@
+//! The real binary on files of this machine: what comes out, and what is refused.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Folder, JPEG, PIXELS, cifar, gzip, png, sha256, source, tar, zip};
+use serde_json::json;
+use std::fs;
+
+/// As strings that a command takes.
+fn args<'a>(settings: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
+    settings.iter().map(String::as_str).chain(more.iter().copied()).collect()
+}
+
+const FOLDER: &str = "dataset=image_folder";
+
+#[test]
+fn cifar_becomes_rows_in_the_order_of_its_batches() {
+    let (folder, data) = (Folder::new(), cifar(7));
+    let archive = folder.write("data/my cifar.tar.gz", &data.archive);
+    let url = format!("'file://{}'", archive.display().to_string().replace(' ', "%20"));
+    let said = folder.works(&args(&source(&[&url], &data.archive), &["dataset=cifar10"]));
+    assert_eq!(said, "out: 35 rows for training, 7 for testing\n");
+    assert!(folder.rows("train") == data.train && folder.rows("test") == data.test);
+    let description = folder.description();
+    assert_eq!(description["fields"]["image"], json!({"dtype": "u1", "shape": [3, 32, 32]}));
+    assert_eq!(description["fields"]["label"], json!({"dtype": "u1", "shape": []}));
+    assert_eq!(description["classes"]["label"][9], "truck");
+    assert_eq!(description["train"]["rows"], 35);
+    assert_eq!(description["test"], json!({"rows": 7}));
+    assert_eq!(description["files"]["archive"], json!({"sha256": sha256(&data.archive), "bytes": data.archive.len()}));
+    assert_eq!(fs::read_dir(folder.path("out")).unwrap().count(), 3, "nothing else is left");
+    assert_eq!(folder.cached(), [""; 0], "what is here is not copied");
+}
+
+#[test]
+fn cifar_100_has_two_labels() {
+    let folder = Folder::new();
+    let row = |coarse, fine, level| [vec![coarse, fine], vec![level; PIXELS]].concat();
+    let archive = tar(&[
+        ("cifar-100-binary/coarse_label_names.txt", b"fish\ntrees\n"),
+        ("cifar-100-binary/fine_label_names.txt", b"bass\noak\npine\n"),
+        ("cifar-100-binary/test.bin", &row(0, 0, 9)),
+        ("cifar-100-binary/train.bin", &[row(1, 2, 50), row(1, 1, 60)].concat()),
+    ]);
+    folder.write("c.tar", &archive);
+    folder.works(&args(&source(&["c.tar"], &archive), &["dataset=cifar100"]));
+    let expected = [vec![50; PIXELS], vec![1, 2], vec![60; PIXELS], vec![1, 1]].concat();
+    assert!(folder.rows("train") == expected);
+    let description = folder.description();
+    assert_eq!(description["classes"], json!({"coarse_label": ["fish", "trees"], "label": ["bass", "oak", "pine"]}));
+    // 50 and 60 of 255, in equal parts.
+    for channel in 0..3 {
+        let close =
+            |key: &str, expected: f64| (description["train"][key][channel].as_f64().unwrap() - expected).abs() < 1e-12;
+        assert!(close("mean", 55.0 / 255.0) && close("std", 5.0 / 255.0), "{description}");
+    }
+}
+
+#[test]
+fn a_damaged_cifar_is_refused() {
+    let folder = Folder::new();
+    let meta: (&str, &[u8]) = ("cifar-10-batches-bin/batches.meta.txt", b"cat\ndog\n");
+    let batch = |label: u8, cut: usize| [vec![label], vec![0; PIXELS - cut]].concat();
+    let archive = |label, cut| tar(&[meta, ("train", &batch(0, 0)), ("test", &batch(label, cut))]);
+    let refused = |archive: &[u8]| {
+        folder.write("c.tar", archive);
+        folder.fails(&args(&source(&["c.tar"], archive), &["dataset.train=[train]", "dataset.test=[test]"]))
+    };
+    let message = refused(&archive(2, 0));
+    assert!(message.contains("c.tar: test: row 0: label 2, but there are 2 classes"), "{message}");
+    let message = refused(&archive(0, 1));
+    assert!(message.contains("c.tar: test: 3072 bytes, not a number of rows of 3073"), "{message}");
+    let message = refused(&tar(&[meta, ("train", &batch(0, 0))]));
+    assert!(message.contains("c.tar: no file \"test\" in it"), "{message}");
+    let message = refused(&tar(&[("train", &batch(0, 0)), ("test", &batch(0, 0))]));
+    assert!(message.contains("no file \"cifar-10-batches-bin/batches.meta.txt\""), "{message}");
+}
+
+/// A header of big-endian numbers, then bytes.
+fn idx(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
+    let header = [vec![0, 0, 8, sizes.len() as u8], sizes.iter().flat_map(|size| size.to_be_bytes()).collect()];
+    [header.concat(), bytes.to_vec()].concat()
+}
+
+#[test]
+fn idx_files_come_plain_or_zipped() {
+    let folder = Folder::new();
+    let write = |key: &str, bytes: Vec<u8>| {
+        folder.write(key, &bytes);
+        [
+            format!("dataset.files.{key}.urls=[{key}]"),
+            format!("dataset.files.{key}.sha256=null"),
+            format!("dataset.files.{key}.bytes=null"),
+        ]
+    };
+    let settings = |test_labels: Vec<u8>| {
+        [
+            write("train_images", gzip(&idx(&[3, 2, 2], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]))),
+            write("train_labels", idx(&[3], &[2, 0, 9])),
+            write("test_images", idx(&[1, 2, 2], &[5, 6, 7, 8])),
+            write("test_labels", test_labels),
+        ]
+        .concat()
+    };
+    let mut good = settings(gzip(&idx(&[1], &[4])));
+    good.push("dataset=mnist".into());
+    folder.works(&args(&good, &[]));
+    assert_eq!(folder.rows("train"), [1, 2, 3, 4, 2, 5, 6, 7, 8, 0, 9, 10, 11, 12, 9]);
+    assert_eq!(folder.rows("test"), [5, 6, 7, 8, 4]);
+    assert_eq!(folder.description()["fields"]["image"]["shape"], json!([1, 2, 2]));
+    fs::remove_dir_all(folder.path("out")).unwrap();
+
+    let zipped = gzip(&idx(&[1], &[4]));
+    let cases: &[(Vec<u8>, &str)] = &[
+        (idx(&[1], &[10]), "test_labels: row 0: label 10, but there are 10 classes"),
+        (idx(&[2], &[4, 4]), "test_labels: 2 labels, but test_images has 1 images"),
+        (idx(&[1], &[4, 4]), "test_labels: bytes behind the last row"),
+        (idx(&[1], &[]), "test_labels: damaged or cut"),
+        (zipped[..zipped.len() - 3].to_vec(), "test_labels: damaged or cut"),
+        (idx(&[1, 1], &[4]), "test_labels: no IDX file of 1 dimensions"),
+        (Vec::new(), "test_labels: damaged or cut"),
+    ];
+    for (labels, expected) in cases {
+        let mut bad = settings(labels.clone());
+        bad.push("dataset=mnist".into());
+        let message = folder.fails(&args(&bad, &[]));
+        assert!(message.contains(expected), "{message}\n{expected}");
+    }
+    settings(zipped);
+    let message = folder.fails(&args(&good, &["dataset.unpacked_bytes=20"]));
+    assert!(message.contains("unpacks to more than dataset.unpacked_bytes, 20"), "{message}");
+}
+
+/// Two classes; the images of a class and the classes come sorted, whatever the order in the archive.
+fn images() -> (Vec<(&'static str, Vec<u8>)>, Vec<u8>, Vec<u8>) {
+    let [(a, a_planes), (b, b_planes), (c, c_planes)] = [png(1, 2, 3), png(40, 50, 60), png(255, 0, 7)];
+    let members = vec![
+        ("train/dog/1.png", c.clone()),
+        ("train/README", b"not an image".to_vec()),
+        ("train/cat/2.PNG", b),
+        ("./train/cat/10.png", a.clone()),
+        ("train/cat/._10.png", b"what a Mac adds".to_vec()),
+        ("__MACOSX/train/cat/10.png", b"and here".to_vec()),
+        ("test/dog/deeper/3.png", a),
+    ];
+    let train = [a_planes.clone(), vec![0], b_planes, vec![0], c_planes, vec![1]].concat();
+    (members, train, [a_planes, vec![1]].concat())
+}
+
+#[test]
+fn a_folder_a_tar_a_tar_gz_and_a_zip_of_images_give_the_same_rows() {
+    let (members, train, test) = images();
+    let members: Vec<(&str, &[u8])> = members.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
+    let folder = Folder::new();
+    for (path, bytes) in &members {
+        folder.write(&format!("images/{path}"), bytes);
+    }
+    let tar = tar(&members);
+    folder.write("images.tar", &tar);
+    folder.write("images.tgz", &gzip(&tar));
+    folder.write("images.zip", &zip(&members));
+    for (from, threads) in [("images", "1"), ("images.tar", "2"), ("images.tgz", "3"), ("images.zip", "4")] {
+        let url = format!("dataset.files.archive.urls=[{from}]");
+        folder.works(&[FOLDER, &url, "--threads", threads]);
+        assert!(folder.rows("train") == train && folder.rows("test") == test, "{from}");
+        let description = folder.description();
+        assert_eq!(description["classes"], json!({"label": ["cat", "dog"]}), "{from}");
+        assert_eq!(description["fields"]["image"]["shape"], json!([3, 2, 3]), "{from}");
+    }
+}
+
+#[test]
+fn named_classes_fix_the_labels() {
+    let (members, ..) = images();
+    let members: Vec<(&str, &[u8])> = members.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
+    let folder = Folder::new();
+    folder.write("i.zip", &zip(&members));
+    let url = "dataset.files.archive.urls=[i.zip]";
+    folder.works(&[FOLDER, url, "dataset.classes=[dog,bird,cat]", "dataset.test=null"]);
+    let labels: Vec<u8> = folder.rows("train").chunks_exact(19).map(|row| row[18]).collect();
+    assert_eq!(labels, [2, 2, 0]);
+    assert!(!folder.path("out/test.npy").exists());
+    fs::remove_dir_all(folder.path("out")).unwrap();
+    let message = folder.fails(&[FOLDER, url, "dataset.classes=[cat,bird]"]);
+    assert!(message.contains("i.zip: train/dog/1.png: class \"dog\" is none of cat, bird"), "{message}");
+}
+
+#[test]
+fn images_of_another_size_are_refused_or_scaled() {
+    let folder = Folder::new();
+    folder.write("i/train/a/1.png", &png(9, 9, 9).0);
+    folder.write("i/train/a/2.jpg", JPEG);
+    let options = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null"];
+    let run = |more: &[&'static str]| folder.fails(&[&options, more].concat());
+    let message = run(&[]);
+    assert!(message.contains("i: train/a/2.jpg: 8x8 pixels, expected 2x3 (dataset.resize=true scales)"), "{message}");
+    let message = run(&["dataset.resize=true"]);
+    assert!(message.contains("dataset.resize: needs dataset.size"), "{message}");
+    let message = run(&["dataset.resize=true", "dataset.size=[4,4]", "dataset.image_pixels=63"]);
+    assert!(message.contains("2.jpg: 8x8 pixels, more than dataset.image_pixels, 63"), "{message}");
+    let message = run(&["dataset.channels=2"]);
+    assert!(message.contains("expected 1 (grey) or 3"), "{message}");
+    folder.works(&[&options[..], &["dataset.resize=true", "dataset.size=[4,4]", "dataset.channels=1"]].concat());
+    let rows = folder.rows("train");
+    assert_eq!(rows.len(), 2 * 17);
+    assert_eq!(rows[..17], [vec![9; 16], vec![0]].concat(), "one color stays one color");
+}
+
+#[test]
+fn a_damaged_image_is_named() {
+    let (good, _) = png(1, 2, 3);
+    // One byte of the pixels: PNG has a checksum.
+    let mut flipped = good.clone();
+    let data = flipped.windows(4).position(|bytes| bytes == b"IDAT").unwrap() + 6;
+    flipped[data] ^= 1;
+    let cases: [(&str, &[u8], &str); 7] = [
+        ("b.jpg", &JPEG[..JPEG.len() - 10], ""),
+        ("b.jpg", &JPEG[..JPEG.len() / 2], ""),
+        ("b.jpg", b"", "neither a JPEG nor a PNG"),
+        ("b.jpg", b"<html>404</html>", "neither a JPEG nor a PNG"),
+        ("b.png", &good[..good.len() / 2], ""),
+        ("b.png", &flipped, ""),
+        ("b.webp", b"RIFF", "no image: its name does not end in .jpg, .jpeg, .png"),
+    ];
+    for (name, bytes, expected) in cases {
+        let folder = Folder::new();
+        folder.write("i/train/x/a.jpg", JPEG);
+        folder.write("i/train/x/a.png", &good);
+        folder.write(&format!("i/train/x/{name}"), bytes);
+        let size = if name == "b.jpg" { "dataset.size=[8,8]" } else { "dataset.size=[2,3]" };
+        fs::remove_file(folder.path(if name == "b.jpg" { "i/train/x/a.png" } else { "i/train/x/a.jpg" })).unwrap();
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", size]);
+        assert!(message.contains(&format!("i: train/x/{name}: ")) && message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn an_archive_that_would_escape_is_refused() {
+    let (image, _) = png(1, 2, 3);
+    let good: (&str, &[u8]) = ("train/a/1.png", &image);
+    let link = |kind: tar::EntryType, path: &str, target: &str| {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(0);
+        builder.append_link(&mut header, path, target).unwrap();
+        builder.into_inner().unwrap()
+    };
+    let mut zip_link = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip_link.add_symlink("train/a/2.png", "/etc/passwd", zip::write::SimpleFileOptions::default()).unwrap();
+    let cases: [(Vec<u8>, &str); 9] = [
+        (tar(&[good, ("../evil.png", &image)]), "member \"../evil.png\": its path leads out of the archive"),
+        (tar(&[good, ("train/a/../../../evil.png", &image)]), "leads out of the archive"),
+        (tar(&[good, ("/tmp/evil.png", &image)]), "leads out of the archive"),
+        (gzip(&tar(&[good, ("..\\evil.png", &image)])), "leads out of the archive"),
+        (zip(&[good, ("../evil.png", &image)]), "member \"../evil.png\": its path leads out of the archive"),
+        (link(tar::EntryType::Symlink, "train/a/2.png", "/etc/passwd"), "\"train/a/2.png\" is a link"),
+        (link(tar::EntryType::Link, "train/a/2.png", "train/a/1.png"), "\"train/a/2.png\" is a link"),
+        (zip_link.finish().unwrap().into_inner(), "\"train/a/2.png\" is a link"),
+        (tar(&[good, good]), "member \"train/a/1.png\" comes twice"),
+    ];
+    for (archive, expected) in cases {
+        let folder = Folder::new();
+        folder.write("inner/i.archive", &archive);
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[inner/i.archive]"]);
+        assert!(message.starts_with("fetch-data: i.archive: ") && message.contains(expected), "{message}");
+        assert!(!folder.path("evil.png").exists() && !folder.path("inner/evil.png").exists());
+    }
+}
+
+#[test]
+fn an_archive_that_unpacks_to_too_much_is_refused() {
+    // 20 MB of zeros, in 20 kB.
+    let bomb = vec![0; 20_000_000];
+    let members: [(&str, &[u8]); 1] = [("train/a/1.png", &bomb)];
+    let unwanted: [(&str, &[u8]); 1] = [("elsewhere", &bomb)];
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    writer.start_file("train/a/1.png", zip::write::SimpleFileOptions::default()).unwrap();
+    std::io::Write::write_all(&mut writer, &bomb).unwrap();
+    for archive in [gzip(&tar(&members)), gzip(&tar(&unwanted)), writer.finish().unwrap().into_inner()] {
+        let folder = Folder::new();
+        folder.write("bomb", &archive);
+        let limit = "dataset.unpacked_bytes=10000000";
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[bomb]", limit]);
+        assert!(message.contains("bomb: ") && message.contains("unpacks to more than"), "{message}");
+        assert!(message.contains("dataset.unpacked_bytes, 10000000"), "{message}");
+    }
+}
+
+#[test]
+fn a_damaged_archive_is_refused() {
+    let (members, ..) = images();
+    let members: Vec<(&str, &[u8])> = members.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
+    let (tar, zip) = (tar(&members), zip(&members));
+    let tgz = gzip(&tar);
+    let mut wrong_sum = tgz.clone();
+    let end = wrong_sum.len();
+    // gzip's checksum, which stands behind the last member.
+    wrong_sum[end - 6] ^= 1;
+    for archive in [&tar[..700], &tgz[..end / 2], &tgz[..end - 4], &wrong_sum, &zip[..zip.len() / 2], b"text", b""] {
+        let folder = Folder::new();
+        folder.write("broken", archive);
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[broken]"]);
+        assert!(message.starts_with("fetch-data: broken: "), "{message}");
+    }
+}
+
+#[test]
+fn a_file_of_another_size_or_content_is_refused() {
+    let (folder, data) = (Folder::new(), cifar(1));
+    let [_, sha256_setting, bytes] = source(&[], &data.archive);
+    let mut other = data.archive.clone();
+    other[100] ^= 1;
+    folder.write("other", &other);
+    folder.write("short", &data.archive[1..]);
+    let url = "dataset.files.archive.urls=[missing,other,short]";
+    let output = folder.run(&[url, &sha256_setting, &bytes]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let last = stderr.lines().last().unwrap();
+    let expected = format!("other: its sha256 is {}, expected {}", sha256(&other), sha256(&data.archive));
+    assert!(last.contains("missing: No such file") && last.contains(&expected), "{last}");
+    let expected = format!("short: {} bytes, expected {}", data.archive.len() - 1, data.archive.len());
+    assert!(last.contains(&expected), "{last}");
+    assert!(!folder.path("out").exists());
+}
+
+#[test]
+fn an_error_leaves_an_older_result_as_it_was() {
+    let (folder, data) = (Folder::new(), cifar(2));
+    folder.write("c", &data.archive);
+    folder.works(&args(&source(&["c"], &data.archive), &[]));
+    folder.write("out/mine.txt", b"kept");
+    let before = (folder.rows("train"), folder.description());
+    folder.write("c", &tar(&[("x", b"")]));
+    let bad = folder.run(&["dataset.files.archive={urls: [c], sha256: null, bytes: null}"]);
+    assert_eq!(bad.status.code(), Some(2));
+    assert_eq!((folder.rows("train"), folder.description()), before);
+    assert_eq!(fs::read_dir(folder.path("out")).unwrap().count(), 4, "no temporary files");
+    folder.write("c", &cifar(3).archive);
+    folder.works(&["dataset.files.archive={urls: [c], sha256: null, bytes: null}", "--quiet"]);
+    assert_eq!(folder.description()["train"]["rows"], 15);
+    assert_eq!(fs::read(folder.path("out/mine.txt")).unwrap(), b"kept");
+}
+
+#[test]
+fn bad_usage_is_one_line_and_status_2() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["dataset=cifar11"], "cifar11"),
+        (&["dataset.layuot=idx"], "layout"),
+        (&["dataset.layout=parquet"], "parquet"),
+        (&["dataset.files.archive.sha256=abc"], "expected 64 hexadecimal digits"),
+        (&["dataset.files.archive.urls=[]"], "dataset.files.archive.urls: empty"),
+        (&["dataset.files.archive.urls=['ftp://x/y']"], "ftp://x/y: no way to fetch ftp:"),
+        (&["dataset.files.archive.urls=['file://elsewhere/y']"], "names no file of this machine"),
+        (&["dataset.files.archive.urls=['']"], "an empty URL"),
+        (&["dataset.files.archive.urls=['http://']"], "http://"),
+        (&["dataset.train=[]"], "dataset.train: empty"),
+        (&["~dataset.labels.label"], "dataset.labels: empty"),
+        (&["dataset=mnist", "dataset.classes=[]"], "dataset.classes: empty"),
+        (&["dataset=image_folder"], "dataset.files.archive.urls"),
+        (&["download.backoff=soon"], "download.backoff"),
+        (&["download.retries=-1"], "download.retries"),
+        (&["rows=3"], "rows"),
+        (&["--threads", "0"], "at least one thread"),
+        (&["input.tar"], "this tool reads no input"),
+    ];
+    for (args, expected) in cases {
+        let folder = Folder::new();
+        let message = folder.fails(args);
+        assert!(message.contains(expected), "{args:?}: {message}");
+    }
+    let mut command = assert_cmd::cargo::cargo_bin_cmd!("fetch-data");
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && stderr.contains("name the folder"), "{stderr}");
+}
