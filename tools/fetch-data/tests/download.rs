@@ -194,7 +194,7 @@ fn a_server_without_ranges_that_always_cuts_is_given_up() {
     // Each answer begins anew, so that only the first brings anything.
     let server = case.server(&[Answer::CutNoRange(9000); 30]);
     let message = case.fails(&[&server], &["download.retries=3"]);
-    assert!(server.requests().len() == 5 && message.contains("end of file"), "{message}");
+    assert!(server.requests().len() == 4 && message.contains("end of file"), "{message}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub struct Target {
 /// An image of which the header was read.
 enum Header<'a> {
     Jpeg(JpegDecoder<&'a [u8]>),
-    Png(PngDecoder<Cursor<&'a [u8]>>),
+    Png(Box<PngDecoder<Cursor<&'a [u8]>>>),
 }
 
 /// How files of the two formats begin (ITU-T T.81, SOI and the next marker; W3C PNG, the signature).
@@ -69,7 +69,7 @@ impl<'a> Header<'a> {
         } else if bytes.starts_with(PNG) {
             let decoder = PngDecoder::with_limits(Cursor::new(bytes), Limits::default())?;
             let (width, height) = decoder.dimensions();
-            Ok(([height as usize, width as usize], Self::Png(decoder)))
+            Ok(([height as usize, width as usize], Self::Png(Box::new(decoder))))
         } else {
             bail!("neither a JPEG nor a PNG");
         }
@@ -78,7 +78,7 @@ impl<'a> Header<'a> {
     /// The whole image; one that is cut off is an error.
     fn decode(self) -> anyhow::Result<DynamicImage> {
         let mut decoder = match self {
-            Self::Png(decoder) => return Ok(DynamicImage::from_decoder(decoder)?),
+            Self::Png(decoder) => return Ok(DynamicImage::from_decoder(*decoder)?),
             Self::Jpeg(decoder) => decoder,
         };
         let pixels = decoder.decode()?;
