@@ -133,8 +133,21 @@ fn idx_files_come_plain_or_zipped() {
     assert!(message.contains("unpacks to more than dataset.unpacked_bytes, 20"), "{message}");
 }
 
+struct Images {
+    members: Vec<(&'static str, Vec<u8>)>,
+    /// The rows that they are.
+    train: Vec<u8>,
+    test: Vec<u8>,
+}
+
+impl Images {
+    fn members(&self) -> Vec<(&str, &[u8])> {
+        self.members.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect()
+    }
+}
+
 /// Two classes; the images of a class and the classes come sorted, whatever the order in the archive.
-fn images() -> (Vec<(&'static str, Vec<u8>)>, Vec<u8>, Vec<u8>) {
+fn images() -> Images {
     let [(a, a_planes), (b, b_planes), (c, c_planes)] = [png(1, 2, 3), png(40, 50, 60), png(255, 0, 7)];
     let members = vec![
         ("train/dog/1.png", c.clone()),
@@ -146,13 +159,13 @@ fn images() -> (Vec<(&'static str, Vec<u8>)>, Vec<u8>, Vec<u8>) {
         ("test/dog/deeper/3.png", a),
     ];
     let train = [a_planes.clone(), vec![0], b_planes, vec![0], c_planes, vec![1]].concat();
-    (members, train, [a_planes, vec![1]].concat())
+    Images { members, train, test: [a_planes, vec![1]].concat() }
 }
 
 #[test]
 fn a_folder_a_tar_a_tar_gz_and_a_zip_of_images_give_the_same_rows() {
-    let (members, train, test) = images();
-    let members: Vec<(&str, &[u8])> = members.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
+    let images = images();
+    let members = images.members();
     let folder = Folder::new();
     for (path, bytes) in &members {
         folder.write(&format!("images/{path}"), bytes);
@@ -164,7 +177,7 @@ fn a_folder_a_tar_a_tar_gz_and_a_zip_of_images_give_the_same_rows() {
     for (from, threads) in [("images", "1"), ("images.tar", "2"), ("images.tgz", "3"), ("images.zip", "4")] {
         let url = format!("dataset.files.archive.urls=[{from}]");
         folder.works(&[FOLDER, &url, "--threads", threads]);
-        assert!(folder.rows("train") == train && folder.rows("test") == test, "{from}");
+        assert!(folder.rows("train") == images.train && folder.rows("test") == images.test, "{from}");
         let description = folder.description();
         assert_eq!(description["classes"], json!({"label": ["cat", "dog"]}), "{from}");
         assert_eq!(description["fields"]["image"]["shape"], json!([3, 2, 3]), "{from}");
@@ -173,8 +186,8 @@ fn a_folder_a_tar_a_tar_gz_and_a_zip_of_images_give_the_same_rows() {
 
 #[test]
 fn named_classes_fix_the_labels() {
-    let (members, ..) = images();
-    let members: Vec<(&str, &[u8])> = members.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
+    let images = images();
+    let members = images.members();
     let folder = Folder::new();
     folder.write("i.zip", &zip(&members));
     let url = "dataset.files.archive.urls=[i.zip]";
@@ -291,8 +304,8 @@ fn an_archive_that_unpacks_to_too_much_is_refused() {
 
 #[test]
 fn a_damaged_archive_is_refused() {
-    let (members, ..) = images();
-    let members: Vec<(&str, &[u8])> = members.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
+    let images = images();
+    let members = images.members();
     let (tar, zip) = (tar(&members), zip(&members));
     let tgz = gzip(&tar);
     let mut wrong_sum = tgz.clone();

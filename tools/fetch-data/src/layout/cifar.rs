@@ -1,7 +1,7 @@
 //! The binary version of CIFAR: rows of label bytes and 3 × 32 × 32 bytes of pixels, red plane first, row by row
 //! (<https://www.cs.toronto.edu/~kriz/cifar.html>).
 
-use super::{Dataset, Rows, check_names, chunk_rows, lines, schema, sums};
+use super::{BYTE_CLASSES, Dataset, Rows, check_names, chunk_rows, lines, schema, sums};
 use crate::{archive::Members, fetch::Fetched, settings::Cifar};
 use anyhow::ensure;
 use indexmap::IndexMap;
@@ -18,12 +18,12 @@ pub fn open(settings: &Cifar, archive: Fetched, unpacked_bytes: u64, scratch: &P
     for (field, path) in &settings.labels {
         let names = lines(&members.describe(path), members.read(path)?)?;
         check_names(&members.describe(path), &names)?;
-        ensure!(names.len() <= 1 << u8::BITS, "{}: {} classes in a byte", members.describe(path), names.len());
+        ensure!(names.len() <= BYTE_CLASSES, "{}: {} classes, in a byte", members.describe(path), names.len());
         classes.insert(field.clone(), names);
     }
     let schema = schema(SHAPE, &classes)?;
     let (members, limits) = (Rc::new(members), Rc::new(classes.clone()));
-    let part = |paths: &[String]| Part::new(&members, &limits, paths, chunk_rows(&schema));
+    let part = |paths: &[String]| Part::new(&members, &limits, paths);
     let (train, test) = (Box::new(part(&settings.train)?), Box::new(part(&settings.test)?));
     Ok(Dataset { schema, classes, train, test: Some(test), files: sums([("archive", archive)]) })
 }
@@ -36,7 +36,6 @@ struct Part {
     files: Vec<(String, u64)>,
     /// The member that is being read, and its next row.
     at: (usize, u64),
-    chunk_rows: u64,
 }
 
 impl Part {
@@ -44,7 +43,6 @@ impl Part {
         members: &Rc<Members>,
         classes: &Rc<IndexMap<String, Vec<String>>>,
         paths: &[String],
-        chunk_rows: usize,
     ) -> anyhow::Result<Self> {
         let mut files = Vec::new();
         for path in paths {
@@ -54,7 +52,7 @@ impl Part {
             files.push((path.clone(), bytes / row));
         }
         let (members, classes) = (members.clone(), classes.clone());
-        Ok(Self { members, classes, files, at: (0, 0), chunk_rows: chunk_rows as u64 })
+        Ok(Self { members, classes, files, at: (0, 0) })
     }
 
     /// The rows as they are packed: the image first, then its labels.
@@ -84,9 +82,10 @@ impl Rows for Part {
     fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         let (file, first) = self.at;
         let Some((path, rows)) = self.files.get(file) else { return Ok(None) };
-        let (count, width) = (self.chunk_rows.min(rows - first), (self.classes.len() + PIXELS) as u64);
-        let mut raw = vec![0; (count * width) as usize];
-        self.members.read_at(path, first * width, &mut raw)?;
+        let width = self.classes.len() + PIXELS;
+        let count = (chunk_rows(width) as u64).min(rows - first);
+        let mut raw = vec![0; count as usize * width];
+        self.members.read_at(path, first * width as u64, &mut raw)?;
         let packed = self.pack(&raw, path, first)?;
         self.at = if first + count == *rows { (file + 1, 0) } else { (file, first + count) };
         Ok(Some(packed))

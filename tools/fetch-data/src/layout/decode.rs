@@ -20,7 +20,7 @@ pub struct Target {
 
 /// An image of which the header was read.
 enum Header<'a> {
-    Jpeg(JpegDecoder<&'a [u8]>),
+    Jpeg(Box<JpegDecoder<&'a [u8]>>),
     Png(Box<PngDecoder<Cursor<&'a [u8]>>>),
 }
 
@@ -65,7 +65,7 @@ impl<'a> Header<'a> {
             let mut decoder = JpegDecoder::new(bytes);
             decoder.read_info()?;
             let info = decoder.info().context("a JPEG without a header")?;
-            Ok(([info.height.into(), info.width.into()], Self::Jpeg(decoder)))
+            Ok(([info.height.into(), info.width.into()], Self::Jpeg(Box::new(decoder))))
         } else if bytes.starts_with(PNG) {
             let decoder = PngDecoder::with_limits(Cursor::new(bytes), Limits::default())?;
             let (width, height) = decoder.dimensions();

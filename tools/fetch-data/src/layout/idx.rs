@@ -1,7 +1,7 @@
 //! IDX, the format of MNIST: a header of big-endian numbers, then bytes, plain or gzipped
 //! (<https://yann.lecun.com/exdb/mnist/>).
 
-use super::{Dataset, LABEL, Rows, check_names, chunk_rows, schema, sums};
+use super::{BYTE_CLASSES, Dataset, LABEL, Rows, check_names, chunk_rows, schema, sums};
 use crate::{
     archive::GZIP,
     fetch::{Fetched, Fetcher},
@@ -22,6 +22,8 @@ const LABELS: [u8; 4] = [0, 0, 8, 1];
 /// Fetches and opens the four files.
 pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyhow::Result<Dataset> {
     check_names("dataset.classes", &settings.classes)?;
+    let classes = settings.classes.len();
+    ensure!(classes <= BYTE_CLASSES, "dataset.classes: {classes} classes, in a byte");
     let files = &settings.files;
     let sources = [
         ("train_images", &files.train_images),
@@ -35,9 +37,9 @@ pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyho
     }
     let part = |split: &str| {
         let [images, labels] = ["images", "labels"].map(|what| &fetched[format!("{split}_{what}").as_str()]);
-        Part::open(images, labels, unpacked_bytes, settings.classes.len())
+        Part::open(images, labels, unpacked_bytes, classes)
     };
-    let (mut train, mut test) = (part("train")?, part("test")?);
+    let (train, test) = (part("train")?, part("test")?);
     let classes = IndexMap::from([(LABEL.to_owned(), settings.classes.clone())]);
     let [height, width] = train.size;
     let schema = schema([1, height, width], &classes)?;
@@ -49,7 +51,6 @@ pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyho
         test.size[1],
         train.images.name
     );
-    (train.chunk_rows, test.chunk_rows) = (chunk_rows(&schema) as u64, chunk_rows(&schema) as u64);
     Ok(Dataset { schema, classes, train: Box::new(train), test: Some(Box::new(test)), files: sums(fetched) })
 }
 
@@ -62,7 +63,6 @@ struct Part {
     rows: u64,
     classes: usize,
     next: u64,
-    chunk_rows: u64,
 }
 
 impl Part {
@@ -73,7 +73,7 @@ impl Part {
         ensure!(rows == label_rows, "{}: {label_rows} labels, but {} has {rows} images", labels.name, images.name);
         ensure!(rows > 0, "{}: no images", images.name);
         let size = [height as usize, width as usize];
-        Ok(Self { images, labels, size, rows: u64::from(rows), classes, next: 0, chunk_rows: 1 })
+        Ok(Self { images, labels, size, rows: u64::from(rows), classes, next: 0 })
     }
 }
 
@@ -83,13 +83,13 @@ impl Rows for Part {
     }
 
     fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
-        let count = self.chunk_rows.min(self.rows - self.next) as usize;
+        let pixels = self.size[0] * self.size[1];
+        let count = (chunk_rows(pixels + 1) as u64).min(self.rows - self.next) as usize;
         if count == 0 {
             self.images.ensure_end()?;
             self.labels.ensure_end()?;
             return Ok(None);
         }
-        let pixels = self.size[0] * self.size[1];
         let (mut images, mut labels) = (vec![0; count * pixels], vec![0; count]);
         self.images.fill(&mut images)?;
         self.labels.fill(&mut labels)?;

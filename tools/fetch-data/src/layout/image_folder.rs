@@ -1,7 +1,7 @@
 //! `<split>/<class>/<image>`, in a folder or an archive.
 
 use super::{
-    Dataset, LABEL, Rows, check_names, chunk_rows,
+    BYTE_CLASSES, Dataset, LABEL, Rows, check_names, chunk_rows,
     decode::{self, Target},
     schema, sums,
 };
@@ -34,7 +34,7 @@ pub fn open(settings: &ImageFolder, archive: Fetched, unpacked_bytes: u64, scrat
     let target = target(settings, &members, &train)?;
     let classes = IndexMap::from([(LABEL.to_owned(), names)]);
     let schema = schema([target.channels as usize, target.size[0], target.size[1]], &classes)?;
-    let part = |images: Vec<Image>| Part::new(&members, images, &classes[LABEL], target, chunk_rows(&schema));
+    let part = |images: Vec<Image>| Part::new(&members, images, &classes[LABEL], target);
     let (train, test) = (part(train)?, test.map(part).transpose()?);
     let test = test.map(|test| Box::new(test) as Box<dyn Rows>);
     Ok(Dataset { schema, classes, train: Box::new(train), test, files: sums([("archive", archive)]) })
@@ -99,17 +99,10 @@ struct Part {
     label_bytes: usize,
     target: Target,
     next: usize,
-    chunk_rows: usize,
 }
 
 impl Part {
-    fn new(
-        members: &Rc<Members>,
-        images: Vec<Image>,
-        classes: &[String],
-        target: Target,
-        chunk_rows: usize,
-    ) -> anyhow::Result<Self> {
+    fn new(members: &Rc<Members>, images: Vec<Image>, classes: &[String], target: Target) -> anyhow::Result<Self> {
         let labels: IndexMap<&String, usize> = classes.iter().enumerate().map(|(label, name)| (name, label)).collect();
         let label = |image: Image| match labels.get(&image.class) {
             Some(label) => Ok((image.path, i32::try_from(*label)?)),
@@ -118,8 +111,8 @@ impl Part {
             }
         };
         let images = images.into_iter().map(label).collect::<anyhow::Result<_>>()?;
-        let label_bytes = if classes.len() <= 1 << u8::BITS { 1 } else { size_of::<i32>() };
-        Ok(Self { members: members.clone(), images, label_bytes, target, next: 0, chunk_rows })
+        let label_bytes = if classes.len() <= BYTE_CLASSES { 1 } else { size_of::<i32>() };
+        Ok(Self { members: members.clone(), images, label_bytes, target, next: 0 })
     }
 }
 
@@ -129,7 +122,8 @@ impl Rows for Part {
     }
 
     fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
-        let images = &self.images[self.next..self.images.len().min(self.next + self.chunk_rows)];
+        let row_bytes = self.target.channels as usize * self.target.size[0] * self.target.size[1] + self.label_bytes;
+        let images = &self.images[self.next..self.images.len().min(self.next + chunk_rows(row_bytes))];
         if images.is_empty() {
             return Ok(None);
         }

@@ -18,6 +18,9 @@ use std::{path::Path, sync::Arc};
 pub const IMAGE: &str = "image";
 const LABEL: &str = "label";
 
+/// As many classes as a byte can tell apart.
+const BYTE_CLASSES: usize = 1 << u8::BITS;
+
 /// Bytes of rows made at a time: enough for every thread, and little memory.
 const CHUNK_BYTES: usize = 8 << 20;
 
@@ -60,15 +63,15 @@ pub fn open(settings: &Settings, fetcher: &Fetcher<'_>, scratch: &Path) -> anyho
 fn schema(shape: [usize; 3], classes: &IndexMap<String, Vec<String>>) -> anyhow::Result<Arc<Schema>> {
     let mut fields = vec![Field::new(IMAGE, DType::U1, &shape)];
     for (name, names) in classes {
-        let dtype = if names.len() <= 1 << u8::BITS { DType::U1 } else { DType::I4 };
+        let dtype = if names.len() <= BYTE_CLASSES { DType::U1 } else { DType::I4 };
         fields.push(Field::new(name, dtype, &[]));
     }
     Ok(Arc::new(Schema::new(fields).map_err(|e| anyhow::anyhow!("the images: {e}"))?))
 }
 
-/// Rows in a chunk.
-fn chunk_rows(schema: &Schema) -> usize {
-    (CHUNK_BYTES / schema.row_bytes()).max(1)
+/// Rows in a chunk, of rows with so many bytes.
+fn chunk_rows(row_bytes: usize) -> usize {
+    (CHUNK_BYTES / row_bytes).max(1)
 }
 
 /// Names of classes: each there, and once.
