@@ -14,10 +14,11 @@ use std::{
 };
 
 /// The tools, and what each turns into what.
-const TOOLS: [(&str, &str); 11] = [
+const TOOLS: [(&str, &str); 12] = [
     ("compose", "settings -> one resolved YAML document"),
     ("sweep", "settings of several values -> one job a line"),
     ("gen-data", "nothing -> records of random data"),
+    ("fetch-data", "nothing -> records of a dataset of images"),
     ("entropy", "records -> records with the entropy of a field"),
     ("relu", "records -> records with max(0, x) of a field"),
     ("train", "records -> run events, and a run folder"),
@@ -73,7 +74,7 @@ fn usage() -> ExitCode {
     let mut text =
         String::from("Usage: pipegrad <tool> [<arguments>]\n\nNeural nets from small Unix tools.\n\nTools:\n");
     for (tool, does) in TOOLS {
-        text.push_str(&format!("  {tool:<10}{does}\n"));
+        text.push_str(&format!("  {tool:<12}{does}\n"));
     }
     text.push_str(
         "\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each.\n\

@@ -1,0 +1,88 @@
+"""Fetched data under the real DVC: the repository's own stage, with a stand-in for the archive."""
+
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
+PIPELINE = "pipelines/cifar10/dvc.yaml"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A DVC project with a remote, the pipeline, and configs that name a small archive; a shell in it."""
+    folder = tmp_path / "project"
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    (folder / PIPELINE).parent.mkdir(parents=True)
+    shutil.copy(ROOT / PIPELINE, folder / PIPELINE)
+    env = os.environ | {"PATH": f"{BIN}:{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+
+    def shell(command):
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    shell("git init -q && dvc init -q && dvc remote add -q -d store ../store")
+    shell.folder = folder
+    name_archive(folder, tmp_path / "cifar.tar.gz", level=1)
+    return shell
+
+
+def name_archive(folder, path, level):
+    """Writes an archive whose pixels are all of one level, and the config that names it."""
+    row = bytes([3]) + bytes([level]) * 3072
+    with tarfile.open(path, "w:gz") as tar:
+        names = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin", "batches.meta.txt"]
+        for name in names:
+            data = row * 2 if name.endswith("bin") else b"".join(b"class%d\n" % i for i in range(10))
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    config = folder / "configs" / "dataset" / "cifar10.yaml"
+    settings = yaml.safe_load(config.read_text())
+    data = path.read_bytes()
+    settings["files"]["archive"] = {"urls": [str(path)], "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    config.write_text(yaml.safe_dump(settings))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_stage_is_tracked_pushed_and_pulled(project, tmp_path):
+    data = project.folder / "data/cifar10"
+    project(f"dvc repro {PIPELINE}")
+    first = contents(data)
+    assert sorted(first) == ["dataset.json", "test.npy", "train.npy"]
+    assert "up to date" in project("dvc status")
+    assert "didn't change" in project(f"dvc repro {PIPELINE}")
+    assert "data/cifar10" not in project("git status --porcelain --untracked-files=all"), "no data in git"
+
+    project("dvc push -q && rm -r data/cifar10 .dvc/cache && dvc pull -q")
+    assert contents(data) == first, "without the archive"
+
+    name_archive(project.folder, tmp_path / "cifar.tar.gz", level=2)
+    assert "changed deps" in project("dvc status")
+    project(f"dvc repro -q {PIPELINE}")
+    assert contents(data)["train.npy"] != first["train.npy"]
+
+
+def test_a_result_is_added_and_an_archive_imported(project, tmp_path):
+    project("fetch-data dataset=cifar10 -o data/mine && dvc add -q data/mine")
+    assert "up to date" in project("dvc status data/mine.dvc")
+    before = contents(project.folder / "data/mine")
+    project("dvc push -q data/mine.dvc && rm -r data/mine .dvc/cache && dvc pull -q data/mine.dvc")
+    assert contents(project.folder / "data/mine") == before
+
+    project(f"dvc import-url -q {tmp_path}/cifar.tar.gz data/archive.tar.gz")
+    project("fetch-data dataset=cifar10 'dataset.files.archive.urls=[data/archive.tar.gz]' -o data/imported")
+    assert contents(project.folder / "data/imported") == before
