@@ -5,9 +5,10 @@ mod fetch;
 mod layout;
 mod report;
 mod settings;
+mod statistics;
 mod write;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use cli::{Common, Outcome};
 use fetch::Fetcher;
 use report::Report;
@@ -47,8 +48,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
     let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
-    let out = args.out.context("name the folder for the result, for instance -o data/cifar10")?;
-    ensure!(cli::not_dash(Some(out.clone())).is_some(), "-o -: the result is a folder, not a stream");
+    let out = cli::not_dash(args.out).context("name a folder for the result, for instance -o data/cifar10")?;
     let folder = write::Folder::open(&out)?;
     let report = Report::new(args.quiet);
     let fetcher = Fetcher::new(&settings.download, &report);

@@ -128,7 +128,7 @@ pub struct IdxFiles {
 #[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(try_from = "u64")]
 pub enum Channels {
-    Grey = 1,
+    Gray = 1,
     Rgb = 3,
 }
 
@@ -137,9 +137,9 @@ impl TryFrom<u64> for Channels {
 
     fn try_from(channels: u64) -> Result<Self, String> {
         match channels {
-            1 => Ok(Self::Grey),
+            1 => Ok(Self::Gray),
             3 => Ok(Self::Rgb),
-            _ => Err(format!("{channels}; expected 1 (grey) or 3 (red, green and blue)")),
+            _ => Err(format!("{channels}; expected 1 (gray) or 3 (red, green and blue)")),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The files that a dataset becomes: `train.npy`, `test.npy`, and last `dataset.json`, which says what they are.
 
 use crate::{
-    layout::{Dataset, IMAGE, Rows},
+    fetch::Sum,
+    layout::{Dataset, Rows},
     report::Report,
+    statistics::Statistics,
 };
-use anyhow::{Context, ensure};
-use records::{Batch, Encoding, Output, Schema, Writer, write_file};
-use serde_json::{Map, json};
+use anyhow::Context;
+use records::{Batch, Encoding, Field, Output, Schema, Writer, write_file};
+use serde_json::{Map, Value, json};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -45,29 +47,16 @@ impl Drop for Folder {
 }
 
 /// Converts the rows and writes the files. Until all is converted, what was in the folder stays as it is.
-pub fn write(folder: &Folder, name: &str, dataset: Dataset, report: &Report) -> anyhow::Result<()> {
+pub fn write(folder: &Folder, name: &str, mut dataset: Dataset, report: &Report) -> anyhow::Result<()> {
     let path = |file: &str| folder.path.join(file);
-    let Dataset { schema, classes, mut train, test, files } = dataset;
-    let mut statistics = Statistics::new(&schema)?;
-    let train_writer = convert(&mut *train, &schema, &path(TRAIN), report, |rows| statistics.add(rows))?;
-    let mut test = test;
-    let test_writer = match &mut test {
-        Some(test) => Some(convert(&mut **test, &schema, &path(TEST), report, |_| {})?),
+    let mut statistics = Statistics::new(&dataset.schema)?;
+    let train_writer =
+        convert(&mut *dataset.train, &dataset.schema, &path(TRAIN), report, |rows| statistics.add(rows))?;
+    let test_writer = match &mut dataset.test {
+        Some(test) => Some(convert(&mut **test, &dataset.schema, &path(TEST), report, |_| {})?),
         None => None,
     };
-    let mut description = json!({
-        "name": name,
-        "fields": schema.fields().iter().map(|field| {
-            (field.name.clone(), json!({ "dtype": field.dtype.name(), "shape": field.shape }))
-        }).collect::<Map<_, _>>(),
-        "classes": classes,
-        "train": { "rows": train.count(), "mean": statistics.mean(), "std": statistics.std() },
-    });
-    if let Some(test) = &test {
-        description["test"] = json!({ "rows": test.count() });
-    }
-    description["files"] =
-        files.iter().map(|(key, sum)| (key.clone(), json!({ "sha256": sum.sha256, "bytes": sum.bytes }))).collect();
+    let description = format!("{:#}\n", describe(name, &dataset, &statistics));
     // The description goes first and comes last: it is there only with the rows that it describes.
     remove(&path(DESCRIPTION))?;
     train_writer.finish()?;
@@ -75,10 +64,27 @@ pub fn write(folder: &Folder, name: &str, dataset: Dataset, report: &Report) -> 
         Some(writer) => writer.finish()?,
         None => remove(&path(TEST))?,
     }
-    write_file(&path(DESCRIPTION), format!("{description:#}\n").as_bytes())?;
-    let tests = test.map_or(String::new(), |test| format!(", {} for testing", test.count()));
-    report.say(&format!("{}: {} rows for training{tests}", folder.path.display(), train.count()));
+    write_file(&path(DESCRIPTION), description.as_bytes())?;
+    let tests = dataset.test.map_or(String::new(), |test| format!(", {} for testing", test.count()));
+    report.say(&format!("{}: {} rows for training{tests}", folder.path.display(), dataset.train.count()));
     Ok(())
+}
+
+/// What the rows are, and what they were made from.
+fn describe(name: &str, dataset: &Dataset, statistics: &Statistics) -> Value {
+    let field = |field: &Field| (field.name.clone(), json!({ "dtype": field.dtype.name(), "shape": field.shape }));
+    let file = |(key, sum): (&String, &Sum)| (key.clone(), json!({ "sha256": sum.sha256, "bytes": sum.bytes }));
+    let mut description = json!({
+        "name": name,
+        "fields": dataset.schema.fields().iter().map(field).collect::<Map<_, _>>(),
+        "classes": dataset.classes,
+        "train": { "rows": dataset.train.count(), "mean": statistics.mean(), "std": statistics.std() },
+    });
+    if let Some(test) = &dataset.test {
+        description["test"] = json!({ "rows": test.count() });
+    }
+    description["files"] = dataset.files.iter().map(file).collect();
+    description
 }
 
 /// Writes rows to a file that has no name yet.
@@ -108,53 +114,3 @@ fn remove(path: &Path) -> anyhow::Result<()> {
         _ => Ok(()),
     }
 }
-
-/// Mean and standard deviation of each channel's pixels, as shares of 255. Whole numbers are summed up, so that no
-/// order of summation changes a bit.
-struct Statistics {
-    row_bytes: usize,
-    /// Pixels of one channel of one image.
-    plane: usize,
-    /// For each channel: the sum of its pixels, and of their squares.
-    sums: Vec<(u64, u128)>,
-    rows: u64,
-}
-
-impl Statistics {
-    fn new(schema: &Schema) -> anyhow::Result<Self> {
-        let image = schema.fields().first().filter(|field| field.name == IMAGE);
-        let shape = image.context("rows begin with an image")?.shape.clone();
-        ensure!(shape.len() == 3, "an image has channels, height and width");
-        Ok(Self { row_bytes: schema.row_bytes(), plane: shape[1] * shape[2], sums: vec![(0, 0); shape[0]], rows: 0 })
-    }
-
-    fn add(&mut self, packed: &[u8]) {
-        for row in packed.chunks_exact(self.row_bytes) {
-            for (plane, (sum, squares)) in row.chunks_exact(self.plane).zip(&mut self.sums) {
-                *sum += plane.iter().map(|&pixel| u64::from(pixel)).sum::<u64>();
-                *squares += u128::from(plane.iter().map(|&pixel| u64::from(pixel) * u64::from(pixel)).sum::<u64>());
-            }
-            self.rows += 1;
-        }
-    }
-
-    fn mean(&self) -> Vec<f64> {
-        self.sums.iter().map(|(sum, _)| *sum as f64 / self.count() / WHITE).collect()
-    }
-
-    fn std(&self) -> Vec<f64> {
-        let variance = |&(sum, squares): &(u64, u128)| {
-            // n Σx² - (Σx)², exact as long as the sums are.
-            let count = u128::from(self.rows) * self.plane as u128;
-            (count * squares - u128::from(sum) * u128::from(sum)) as f64 / (self.count() * self.count())
-        };
-        self.sums.iter().map(|sums| variance(sums).sqrt() / WHITE).collect()
-    }
-
-    fn count(&self) -> f64 {
-        self.rows as f64 * self.plane as f64
-    }
-}
-
-/// The largest value of a pixel.
-const WHITE: f64 = 255.0;

@@ -196,6 +196,18 @@ fn named_classes_fix_the_labels() {
     assert_eq!(labels, [2, 2, 0]);
     assert!(!folder.path("out/test.npy").exists());
     fs::remove_dir_all(folder.path("out")).unwrap();
+    // The whole as one set, in which the README would be an image.
+    let message = folder.fails(&[FOLDER, url, "dataset.train=.", "dataset.test=null"]);
+    assert!(message.contains("i.zip: train/README: no image"), "{message}");
+    let without: Vec<_> = members.into_iter().filter(|(path, _)| !path.ends_with("README")).collect();
+    folder.write("i.zip", &zip(&without));
+    let message = folder.fails(&[FOLDER, url, "dataset.test=."]);
+    assert!(message.contains("class \"test\" is none of cat, dog"), "{message}");
+    folder.works(&[FOLDER, url, "dataset.train=.", "dataset.test=null"]);
+    assert_eq!(folder.description()["classes"]["label"], json!(["test", "train"]));
+    fs::remove_dir_all(folder.path("out")).unwrap();
+    let message = folder.fails(&[FOLDER, url, "dataset.train=trian"]);
+    assert!(message.contains("i.zip: no images like trian/<class>/<image>.jpg"), "{message}");
     let message = folder.fails(&[FOLDER, url, "dataset.classes=[cat,bird]"]);
     assert!(message.contains("i.zip: train/dog/1.png: class \"dog\" is none of cat, bird"), "{message}");
 }
@@ -214,7 +226,7 @@ fn images_of_another_size_are_refused_or_scaled() {
     let message = run(&["dataset.resize=true", "dataset.size=[4,4]", "dataset.image_pixels=63"]);
     assert!(message.contains("2.jpg: 8x8 pixels, more than dataset.image_pixels, 63"), "{message}");
     let message = run(&["dataset.channels=2"]);
-    assert!(message.contains("expected 1 (grey) or 3"), "{message}");
+    assert!(message.contains("expected 1 (gray) or 3"), "{message}");
     folder.works(&[&options[..], &["dataset.resize=true", "dataset.size=[4,4]", "dataset.channels=1"]].concat());
     let rows = folder.rows("train");
     assert_eq!(rows.len(), 2 * 17);
@@ -388,5 +400,5 @@ fn bad_usage_is_one_line_and_status_2() {
     let mut command = assert_cmd::cargo::cargo_bin_cmd!("fetch-data");
     let output = command.output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(2) && stderr.contains("name the folder"), "{stderr}");
+    assert!(output.status.code() == Some(2) && stderr.contains("name a folder"), "{stderr}");
 }

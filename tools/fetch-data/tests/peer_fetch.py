@@ -112,7 +112,7 @@ def planes(picture, mode="RGB"):
 PNG = {
     "rgb": lambda picture: picture,
     "palette": lambda picture: picture.convert("P", palette=Image.Palette.ADAPTIVE),
-    "grey": lambda picture: picture.convert("L"),
+    "gray": lambda picture: picture.convert("L"),
     "bilevel": lambda picture: picture.convert("1"),
     "alpha": lambda picture: picture.convert("RGBA"),
 }
@@ -173,8 +173,8 @@ def test_scaling_is_that_of_pillow(fetch, tmp_path):
         picture = Image.open(tmp_path / "images" / "train" / "a" / f"{i}.png")
         expected = planes(picture.resize((16, 16), Image.Resampling.BILINEAR))
         assert np.abs(image.astype(int) - expected).max() <= 1
-    grey, _, description = fetch("dataset=image_folder", *options, "dataset.channels=1")
-    assert grey["image"].shape == (3, 1, 16, 16) and len(description["train"]["mean"]) == 1
+    gray, _, description = fetch("dataset=image_folder", *options, "dataset.channels=1")
+    assert gray["image"].shape == (3, 1, 16, 16) and len(description["train"]["mean"]) == 1
 
 
 def test_cifar_10_as_images(fetch, tmp_path):

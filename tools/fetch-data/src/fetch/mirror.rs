@@ -1,7 +1,7 @@
 //! A file from one mirror: going on after interruptions, until it is whole and right.
 
 use super::{
-    Sum,
+    Attempt, Sum,
     cache::{Entry, Part},
     http::{Failure, Remote},
     location,
@@ -13,18 +13,20 @@ use crate::{
 use reqwest::Url;
 use std::{path::PathBuf, thread, time::Duration};
 
-/// Downloads the file into the cache. The inner error is about this mirror alone; what came of the file is then
-/// kept, if it may be the beginning of the right one.
+/// Downloads the file into the cache. What came of it is kept also where that fails, if it may be the beginning of the
+/// right one.
 pub fn download(
     settings: &Download,
     report: &Report,
     url: &Url,
     source: &Source,
     entry: &Entry<'_>,
-) -> anyhow::Result<Result<(PathBuf, Sum), String>> {
+) -> Attempt<(PathBuf, Sum)> {
     let mirror = Mirror { settings, report, source, remote: Remote::new(settings, report, url, source.bytes)? };
     let mut part = entry.part()?;
     let resumed = part.bytes() > 0;
+    let going_on = if resumed { format!(", going on at byte {}", part.bytes()) } else { String::new() };
+    report.say(&format!("{}: downloading{going_on}", location::file_name(url)));
     let mut outcome = mirror.complete(&mut part)?;
     if resumed && matches!(outcome, Err(Problem::Wrong(_))) {
         // Perhaps it was the beginning that was wrong, and not this mirror's.
@@ -57,7 +59,7 @@ enum Problem {
 
 impl Mirror<'_> {
     /// Transfers what is missing, and checks the whole.
-    fn complete(&self, part: &mut Part) -> anyhow::Result<Result<(), Problem>> {
+    fn complete(&self, part: &mut Part) -> Attempt<(), Problem> {
         let missing = self.source.bytes.is_none_or(|bytes| part.bytes() < bytes);
         if missing && let Err(problem) = self.transfer(part)? {
             return Ok(Err(problem));
@@ -66,7 +68,7 @@ impl Mirror<'_> {
     }
 
     /// Tries until the transfer ends, or as often as is allowed without getting further.
-    fn transfer(&self, part: &mut Part) -> anyhow::Result<Result<(), Problem>> {
+    fn transfer(&self, part: &mut Part) -> Attempt<(), Problem> {
         let (mut failures, mut furthest) = (0, part.bytes());
         loop {
             let (problem, wait) = match self.remote.transfer(part) {

@@ -41,6 +41,10 @@ pub struct Sum {
     pub bytes: u64,
 }
 
+/// What a place gives: the file, or what is wrong with that place alone. The outer error is trouble that no other
+/// place mends.
+type Attempt<T, E = String> = anyhow::Result<Result<T, E>>;
+
 impl<'a> Fetcher<'a> {
     pub fn new(settings: &'a Download, report: &'a Report) -> Self {
         Self { settings, report }
@@ -71,8 +75,8 @@ impl<'a> Fetcher<'a> {
         bail!("{}", problems.join("; "))
     }
 
-    /// From the cache, or over the network into it. The inner error is about this mirror alone.
-    fn remote(&self, url: &Url, source: &Source, setting: &str) -> anyhow::Result<Result<Fetched, String>> {
+    /// From the cache, or over the network into it.
+    fn remote(&self, url: &Url, source: &Source, setting: &str) -> Attempt<Fetched> {
         let name = location::file_name(url);
         let cache = Cache::open(self.settings.cache.as_deref())?;
         // The lock first: another process may be about to put the file there.
@@ -93,16 +97,17 @@ impl<'a> Fetcher<'a> {
         // What came over a network is whatever its sender wanted, until somebody vouches for it.
         ensure!(
             source.sha256.is_some(),
-            "{setting}.sha256: null, so that nothing says whether {url} is the right file; if it is, give \
+            "{setting}.sha256: null, so that nothing says whether {} is the right file; if it is, give \
              {setting}.sha256={} (the download is kept)",
+            location::public(url),
             sum.sha256
         );
         Ok(Ok(Fetched { path, name, sum: Some(sum) }))
     }
 }
 
-/// A file where it is, or a folder. The inner error is about this place alone.
-fn local(path: &Path, source: &Source) -> anyhow::Result<Result<Fetched, String>> {
+/// A file where it is, or a folder.
+fn local(path: &Path, source: &Source) -> Attempt<Fetched> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,

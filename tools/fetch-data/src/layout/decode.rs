@@ -48,7 +48,7 @@ pub fn planes(bytes: &[u8], target: &Target, pixels: &mut Vec<u8>) -> anyhow::Re
         image = image.resize_exact(u32::try_from(target_width)?, u32::try_from(target_height)?, FilterType::Triangle);
     }
     let interleaved = match target.channels {
-        Channels::Grey => image.into_luma8().into_raw(),
+        Channels::Gray => image.into_luma8().into_raw(),
         Channels::Rgb => image.into_rgb8().into_raw(),
     };
     let channels = target.channels as usize;

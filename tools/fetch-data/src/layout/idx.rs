@@ -22,8 +22,8 @@ const LABELS: [u8; 4] = [0, 0, 8, 1];
 /// Fetches and opens the four files.
 pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyhow::Result<Dataset> {
     check_names("dataset.classes", &settings.classes)?;
-    let classes = settings.classes.len();
-    ensure!(classes <= BYTE_CLASSES, "dataset.classes: {classes} classes, in a byte");
+    let count = settings.classes.len();
+    ensure!(count <= BYTE_CLASSES, "dataset.classes: {count} classes, in a byte");
     let files = &settings.files;
     let sources = [
         ("train_images", &files.train_images),
@@ -37,7 +37,7 @@ pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyho
     }
     let part = |split: &str| {
         let [images, labels] = ["images", "labels"].map(|what| &fetched[format!("{split}_{what}").as_str()]);
-        Part::open(images, labels, unpacked_bytes, classes)
+        Part::open(images, labels, unpacked_bytes, count)
     };
     let (train, test) = (part("train")?, part("test")?);
     let classes = IndexMap::from([(LABEL.to_owned(), settings.classes.clone())]);

@@ -13,6 +13,10 @@ use std::{collections::BTreeSet, path::Path, rc::Rc};
 
 /// Endings of the files that are images, in small letters.
 const ENDINGS: [&str; 3] = [".jpg", ".jpeg", ".png"];
+/// Bytes of files read at a time: photographs are larger than the rows that they become.
+const FILE_BYTES: usize = 64 << 20;
+/// Classes that a message names at most.
+const NAMED_CLASSES: usize = 10;
 /// What macOS adds to archives.
 const MAC_FOLDER: &str = "__MACOSX";
 
@@ -107,12 +111,29 @@ impl Part {
         let label = |image: Image| match labels.get(&image.class) {
             Some(label) => Ok((image.path, i32::try_from(*label)?)),
             None => {
-                bail!("{}: class {:?} is none of {}", members.describe(&image.path), image.class, classes.join(", "))
+                let known = classes.iter().take(NAMED_CLASSES).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = if classes.len() > NAMED_CLASSES { ", ..." } else { "" };
+                bail!("{}: class {:?} is none of {known}{more}", members.describe(&image.path), image.class)
             }
         };
         let images = images.into_iter().map(label).collect::<anyhow::Result<_>>()?;
         let label_bytes = if classes.len() <= BYTE_CLASSES { 1 } else { size_of::<i32>() };
         Ok(Self { members: members.clone(), images, label_bytes, target, next: 0 })
+    }
+
+    /// The files of the next images: as many as make a chunk of rows, or less where they are large.
+    fn read_chunk(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        let row_bytes = self.target.channels as usize * self.target.size[0] * self.target.size[1] + self.label_bytes;
+        let (mut files, mut bytes) = (Vec::new(), 0);
+        for (path, _) in self.images[self.next..].iter().take(chunk_rows(row_bytes)) {
+            let file = self.members.read(path)?;
+            bytes += file.len();
+            files.push(file);
+            if bytes >= FILE_BYTES {
+                break;
+            }
+        }
+        Ok(files)
     }
 }
 
@@ -122,12 +143,11 @@ impl Rows for Part {
     }
 
     fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
-        let row_bytes = self.target.channels as usize * self.target.size[0] * self.target.size[1] + self.label_bytes;
-        let images = &self.images[self.next..self.images.len().min(self.next + chunk_rows(row_bytes))];
+        let files = self.read_chunk()?;
+        let images = &self.images[self.next..self.next + files.len()];
         if images.is_empty() {
             return Ok(None);
         }
-        let files = images.iter().map(|(path, _)| self.members.read(path)).collect::<anyhow::Result<Vec<_>>>()?;
         let (target, label_bytes) = (self.target, self.label_bytes);
         let rows: Vec<anyhow::Result<Vec<u8>>> = files
             .into_par_iter()

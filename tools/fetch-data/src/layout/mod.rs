@@ -12,7 +12,7 @@ use crate::{
 use anyhow::{Context, ensure};
 use indexmap::IndexMap;
 use records::{DType, Field, Schema};
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 /// The field with the pixels, `[channels, height, width]`, and the one with the class.
 pub const IMAGE: &str = "image";
@@ -76,8 +76,9 @@ fn chunk_rows(row_bytes: usize) -> usize {
 
 /// Names of classes: each there, and once.
 fn check_names(place: &str, names: &[String]) -> anyhow::Result<()> {
-    for (index, name) in names.iter().enumerate() {
-        ensure!(!names[..index].contains(name), "{place}: class {name:?} comes twice");
+    let mut seen = HashSet::new();
+    for name in names {
+        ensure!(seen.insert(name), "{place}: class {name:?} comes twice");
     }
     ensure!(!names.is_empty(), "{place}: no classes");
     Ok(())
