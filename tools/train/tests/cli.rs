@@ -193,7 +193,7 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (&["trainer.target_field=probs"], &good, "is also the input field"),
         (&["optimizer.learning_rate=0"], &good, "optimizer.learning_rate: 0; expected a positive number"),
         (&["model.hidden=[0]"], &good, "model.hidden: [0]; expected widths from 1"),
-        (&["model.hidden=[1000000,1000000]"], &good, "over a billion parameters"),
+        (&["model.hidden=[1000000,1000000]"], &good, "over a billion numbers"),
         (&["model.activation=relux"], &good, "relux"),
         (&["trainer.run_dir=/dev/null/run"], &good, "/dev/null/run"),
     ];
