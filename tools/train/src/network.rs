@@ -5,7 +5,7 @@ use crate::{
     settings::{EngineName, InputScaling, Settings},
 };
 use anyhow::ensure;
-use nets::{Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Scaling, Task};
+use nets::{Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Planned, Scaling, Task};
 
 /// More is a slip of the keyboard.
 const MAX_PARAMETERS: usize = 1 << 30;
@@ -52,13 +52,13 @@ impl Network {
     /// What computes its gradients.
     pub fn engine(&self, settings: &Settings) -> Box<dyn Engine> {
         let loss = settings.trainer.loss();
-        let fused = match settings.trainer.engine {
-            EngineName::Fused => FusedMlp::new(&self.graph, loss),
-            EngineName::Autograd => None,
-        };
-        match fused {
-            Some(fused) => Box::new(fused),
-            None => Box::new(Autograd::new(&self.graph, loss)),
+        let autograd = || Box::new(Autograd::new(&self.graph, loss)) as Box<dyn Engine>;
+        match settings.trainer.engine {
+            EngineName::Autograd => autograd(),
+            EngineName::Fused => match FusedMlp::new(&self.graph, loss) {
+                Some(fused) => Box::new(fused),
+                None => Planned::new(&self.graph, loss).map_or_else(autograd, |planned| Box::new(planned)),
+            },
         }
     }
 

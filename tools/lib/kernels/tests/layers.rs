@@ -31,8 +31,7 @@ fn agrees(name: &str, ours: &[f32]) {
 
 #[test]
 fn convolutions_are_those_of_pytorch() {
-    let direct =
-        ConvShape { images: 2, height: 7, width: 6, inputs: 3, outputs: 5, kernel: 3, stride: 2, padding: 1 };
+    let direct = ConvShape { images: 2, height: 7, width: 6, inputs: 3, outputs: 5, kernel: 3, stride: 2, padding: 1 };
     let pointwise =
         ConvShape { images: 2, height: 5, width: 6, inputs: 4, outputs: 6, kernel: 1, stride: 2, padding: 0 };
     let winograd =
