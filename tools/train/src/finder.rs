@@ -9,7 +9,6 @@ use crate::{
     step::{Learner, Source},
 };
 use kernels::random::Random;
-use nets::Parameters;
 
 /// Weight of the past in the smoothed loss.
 const SMOOTHING: f64 = 0.98;
@@ -29,8 +28,7 @@ impl Curve {
     pub fn measure(settings: &Settings, table: &Table, split: &Split) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
         let network = Network::new(settings, table, split)?;
-        let start = Parameters::random(&network.graph, &mut Random::new(trainer.seed, stream::PARAMETERS));
-        let mut learner = Learner::new(settings, &network, start)?;
+        let mut learner = Learner::new(settings, &network, network.start(trainer.seed, split))?;
         let inputs = network.scaled(&split.train);
         let source = Source {
             inputs: &inputs,

@@ -1,10 +1,11 @@
 //! The network that settings and data ask for.
 
 use crate::{
-    data::{Rows, Split, Table},
+    data::{Rows, Split, Table, gather, stream},
     settings::{EngineName, InputScaling, Settings},
 };
 use anyhow::ensure;
+use kernels::random::Random;
 use nets::{Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Planned, Scaling, Task};
 
 /// More is a slip of the keyboard.
@@ -47,6 +48,24 @@ impl Network {
         let scaling = (settings.model.input_scaling == InputScaling::Standard)
             .then(|| Scaling::standard(&split.train.inputs, &table.input_shape));
         Ok(Self { graph, task, scaling })
+    }
+
+    /// The numbers that training starts from.
+    pub fn start(&self, seed: u64, split: &Split) -> Parameters {
+        let mut start = Parameters::random(&self.graph, &mut Random::new(seed, stream::PARAMETERS));
+        if let Some((whiten, _)) = self.graph.whitening() {
+            start.whiten(&self.graph, &self.scaled(&self.sample(&split.train, split.counts[0], whiten.images)));
+        }
+        start
+    }
+
+    /// Inputs of at most `most` of `count` rows, evenly spread: rows may stand in the order of their classes.
+    fn sample(&self, rows: &Rows, count: usize, most: usize) -> Rows {
+        let taken = most.min(count);
+        let chosen: Vec<usize> = (0..taken).map(|i| i * count / taken).collect();
+        let mut sample = Rows::default();
+        gather(&rows.inputs, self.graph.architecture.inputs(), &chosen, &mut sample.inputs);
+        sample
     }
 
     /// What computes its gradients.

@@ -8,7 +8,6 @@ use crate::{
     summary,
 };
 use kernels::random::Random;
-use nets::Parameters;
 use std::time::{Duration, Instant};
 
 /// Batch sizes that are tried, as powers of two.
@@ -20,7 +19,7 @@ const TIME: Duration = Duration::from_millis(200);
 pub fn table(settings: &Settings, table: &Table, split: &Split) -> anyhow::Result<String> {
     let network = Network::new(settings, table, split)?;
     let seed = settings.trainer.seed;
-    let start = Parameters::random(&network.graph, &mut Random::new(seed, stream::PARAMETERS));
+    let start = network.start(seed, split);
     let inputs = network.scaled(&split.train);
     let source = Source {
         inputs: &inputs,

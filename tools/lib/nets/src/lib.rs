@@ -11,6 +11,7 @@ mod architecture;
 mod autograd;
 mod candle_model;
 mod checkpoint;
+mod eigen;
 mod engine;
 mod fused;
 pub mod gradients;
@@ -22,6 +23,7 @@ mod parameters;
 mod planned;
 mod scaling;
 mod schedule;
+mod whitening;
 
 pub use architecture::{Activation, Architecture, OutputActivation, Perceptron};
 pub use autograd::Autograd;
