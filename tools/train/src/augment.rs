@@ -28,7 +28,9 @@ pub struct Augmentation {
 #[derive(Clone, Copy)]
 pub struct Epoch {
     seed: u64,
-    number: usize,
+    /// Of the coins that the first epoch tosses where epochs take turns.
+    first_flip: u64,
+    even: bool,
 }
 
 /// What happens to one image.
@@ -67,30 +69,45 @@ impl Augmentation {
 
     /// Draws what the images of an epoch, counted from 1, have in common.
     pub fn epoch(&self, number: usize) -> Epoch {
-        Epoch { seed: Random::new(self.seed, stream::AUGMENTATION + number as u64).bits(), number }
+        let seed = |stream| Random::new(self.seed, stream).bits();
+        Epoch {
+            seed: seed(stream::AUGMENTATION + number as u64),
+            first_flip: seed(stream::FIRST_FLIP),
+            even: number.is_multiple_of(2),
+        }
     }
 
     /// Writes the image at place `row` of its file as it is seen in `epoch`: both are `[channels, height, width]`.
     pub fn apply<T: Copy + Into<f32>>(&self, image: &[T], row: usize, epoch: Epoch, out: &mut [f32]) {
-        let draw = self.draw(row, epoch);
         let Self { height, width, .. } = *self;
-        let mut columns: Vec<usize> = (0..width).map(|x| self.source(x + draw.crop[1], width)).collect();
-        if draw.mirrored {
-            columns.reverse();
-        }
+        let draw = self.draw(row, epoch);
         let planes = image.chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
         for (channel, (plane, out)) in planes.enumerate() {
             for (y, out) in out.chunks_exact_mut(width).enumerate() {
-                // What lies outside, rows and columns alike, is not found, and is 0.
-                let row = plane.chunks_exact(width).nth(self.source(y + draw.crop[0], height)).unwrap_or_default();
-                for (out, &column) in out.iter_mut().zip(&columns) {
-                    *out = row.get(column).map_or(0.0, |&pixel| pixel.into());
+                match self.source(y + draw.crop[0], height) {
+                    Some(y) => self.crop(&plane[y * width..][..width], draw.crop[1], out),
+                    None => out.fill(0.0),
+                }
+                if draw.mirrored {
+                    out.reverse();
                 }
             }
             let [rows, columns] = &draw.cut;
             for y in rows.clone() {
                 out[y * width..][columns.clone()].fill(self.fill[channel]);
             }
+        }
+    }
+
+    /// Writes the part of a padded row that begins at `left`.
+    fn crop<T: Copy + Into<f32>>(&self, row: &[T], left: usize, out: &mut [f32]) {
+        let width = row.len();
+        // What is not padding stands side by side.
+        let (begin, end) = (self.pad.saturating_sub(left), (self.pad + width - left).min(width));
+        let inside = &row[begin + left - self.pad..end + left - self.pad];
+        out[begin..end].iter_mut().zip(inside).for_each(|(out, &pixel)| *out = pixel.into());
+        for x in (0..begin).chain(end..width) {
+            out[x] = self.source(x + left, width).map_or(0.0, |x| row[x].into());
         }
     }
 
@@ -105,7 +122,7 @@ impl Augmentation {
             mirrored: match self.flip {
                 None => false,
                 Some(Flip::Random) => coin,
-                Some(Flip::Alternating) => self.mirrored_first(row) ^ epoch.number.is_multiple_of(2),
+                Some(Flip::Alternating) => (Random::new(epoch.first_flip, row as u64).index(2) == 1) ^ epoch.even,
             },
             cut: [(centre[0], self.height), (centre[1], self.width)].map(|(centre, size)| {
                 let end = centre + self.cutout.div_ceil(2);
@@ -114,19 +131,13 @@ impl Augmentation {
         }
     }
 
-    /// Whether the first epoch mirrors an image; the next does not, and so on.
-    fn mirrored_first(&self, row: usize) -> bool {
-        let seed = Random::new(self.seed, stream::FIRST_FLIP).bits();
-        Random::new(seed, row as u64).index(2) == 1
-    }
-
-    /// The pixel of a side of `size` that stands at `at` of the padded one; `size` where there is none.
-    fn source(&self, at: usize, size: usize) -> usize {
+    /// The pixel of a side of `size` that stands at `at` of the padded one; none where that is 0.
+    fn source(&self, at: usize, size: usize) -> Option<usize> {
         match (at.checked_sub(self.pad), self.pad_mode) {
-            (Some(inside), _) if inside < size => inside,
-            (_, PadMode::Zero) => size,
-            (None, PadMode::Reflect) => self.pad - at,
-            (Some(beyond), PadMode::Reflect) => 2 * (size - 1) - beyond,
+            (Some(inside), _) if inside < size => Some(inside),
+            (_, PadMode::Zero) => None,
+            (None, PadMode::Reflect) => Some(self.pad - at),
+            (Some(beyond), PadMode::Reflect) => Some(2 * (size - 1) - beyond),
         }
     }
 }
