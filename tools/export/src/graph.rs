@@ -1,21 +1,24 @@
 //! The model as an ONNX graph.
 
 use nets::{
-    Activation, Graph, Model, OutputActivation, Scaling,
+    Activation, Graph, InputDtype, Model, OutputActivation, Scaling,
     graph::{Node, Op, Value},
 };
 use onnx::{Attribute, GraphBuilder, ModelInfo};
 use std::f32::consts::FRAC_1_SQRT_2;
 
-/// The bytes of an `.onnx` file: input `[batch, input shape…]`, output `prediction`
-/// `[batch, target shape…]`, both float32.
+/// The bytes of an `.onnx` file: input `[batch, input shape…]`, float32 or bytes, as the records were; output
+/// `prediction` `[batch, target shape…]`, float32.
 pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     let task = &model.task;
     let mut graph =
         GraphBuilder::new(if model.graph.architecture.as_perceptron().is_some() { "mlp" } else { "layers" });
     let input_doc =
         format!("field {:?} of a row, raw: the graph scales it where the model asks for that", task.input_field);
-    let input = graph.input(&task.input_field, &task.input_shape, &input_doc);
+    let input = match task.input_dtype {
+        InputDtype::F4 => graph.input(&task.input_field, &task.input_shape, &input_doc),
+        InputDtype::U1 => graph.byte_input(&task.input_field, &task.input_shape, &input_doc),
+    };
     let shape = &model.graph.architecture.input_shape;
     let mut x = reshaped(&mut graph, input, "input", &task.input_shape, shape);
     if let Some(scaling) = &model.scaling {
@@ -151,9 +154,13 @@ fn info(model: &Model, opset: i64) -> anyhow::Result<ModelInfo> {
         None => format!("Network of {} layers", model.graph.architecture.layers.len()),
     };
     let description = format!(
-        "{kind}. Takes {} {}, gives prediction {} of {}; float32.",
+        "{kind}. Takes {} {}, {}; gives prediction {} of {}, float32.",
         task.input_field,
         batched(&task.input_shape),
+        match task.input_dtype {
+            InputDtype::F4 => "float32",
+            InputDtype::U1 => "uint8",
+        },
         batched(&task.target_shape),
         task.target_field,
     );
