@@ -3,15 +3,16 @@
 use crate::Settings;
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
-use nets::{CandleModel, Model};
+use nets::{CandleModel, InputDtype, Model};
 use records::{Batch, Input, ReadOptions, Reader};
-use runtime::{Options, Session};
+use runtime::{Inputs, Options, Session};
 use std::path::Path;
 
 /// Stream of the seed 0 from which rows are drawn where the run folder has none.
 const DRAWN_ROWS: u64 = 0;
 
-/// Rows to compare on, `[count, inputs]`: held-out rows of the run, or normal ones where it kept none.
+/// Rows to compare on, `[count, inputs]`: held-out rows of the run, or random ones where it kept none. Numbers of a
+/// model that takes bytes are whole, from 0 to 255.
 pub fn rows(model: &Model, folder: &Path, count: usize) -> anyhow::Result<Vec<f32>> {
     let width = model.graph.architecture.inputs();
     let held_out = folder.join("test.npy");
@@ -26,7 +27,11 @@ pub fn rows(model: &Model, folder: &Path, count: usize) -> anyhow::Result<Vec<f3
         rows.truncate(count * width);
     } else {
         let mut random = Random::new(0, DRAWN_ROWS);
-        rows.extend((0..count * width).map(|_| random.normal() as f32));
+        let draw = |_| match model.task.input_dtype {
+            InputDtype::F4 => random.normal() as f32,
+            InputDtype::U1 => random.index(256) as f32,
+        };
+        rows.extend((0..count * width).map(draw));
     }
     Ok(rows)
 }
@@ -43,7 +48,15 @@ pub fn largest_difference(model: &Model, onnx: &[u8], rows: &[f32], settings: &S
     let mut outputs = Vec::new();
     for batch in [1, 7.min(count), count] {
         let rows = &rows[..batch * width];
-        session.run(batch, &model.task.input_shape, rows, &mut outputs)?;
+        let bytes: Vec<u8>;
+        let inputs = match model.task.input_dtype {
+            InputDtype::F4 => Inputs::F32(rows),
+            InputDtype::U1 => {
+                bytes = rows.iter().map(|&x| x as u8).collect();
+                Inputs::U8(&bytes)
+            }
+        };
+        session.run(batch, &model.task.input_shape, inputs, &mut outputs)?;
         let shape = std::iter::once(batch).chain(model.graph.architecture.input_shape.iter().copied());
         let tensor = Tensor::from_slice(rows, shape.collect::<Vec<_>>(), &Device::Cpu)?; // [batch, input shape…]
         let expected: Vec<f32> = candle.forward(&tensor)?.flatten_all()?.to_vec1()?;

@@ -1,26 +1,30 @@
 //! The model as an ONNX graph.
 
 use nets::{
-    Activation, Graph, Model, OutputActivation, Scaling,
+    Activation, Graph, InputDtype, Model, OutputActivation, Scaling,
     graph::{Node, Op, Value},
 };
 use onnx::{Attribute, GraphBuilder, ModelInfo};
+use std::f32::consts::FRAC_1_SQRT_2;
 
-/// The bytes of an `.onnx` file: input `[batch, input shape…]`, output `prediction`
-/// `[batch, target shape…]`, both float32.
+/// The bytes of an `.onnx` file: input `[batch, input shape…]`, float32 or bytes, as the records were; output
+/// `prediction` `[batch, target shape…]`, float32.
 pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     let task = &model.task;
     let mut graph =
         GraphBuilder::new(if model.graph.architecture.as_perceptron().is_some() { "mlp" } else { "layers" });
     let input_doc =
         format!("field {:?} of a row, raw: the graph scales it where the model asks for that", task.input_field);
-    let input = graph.input(&task.input_field, &task.input_shape, &input_doc);
+    let input = match task.input_dtype {
+        InputDtype::F4 => graph.input(&task.input_field, &task.input_shape, &input_doc),
+        InputDtype::U1 => graph.byte_input(&task.input_field, &task.input_shape, &input_doc),
+    };
     let shape = &model.graph.architecture.input_shape;
     let mut x = reshaped(&mut graph, input, "input", &task.input_shape, shape);
     if let Some(scaling) = &model.scaling {
         x = scaled(&mut graph, &x, scaling, shape);
     }
-    x = nodes(&mut graph, model, x);
+    x = nodes(&mut graph, model, opset, x);
     x = match task.output_activation {
         OutputActivation::Identity => x,
         OutputActivation::Softmax => graph.node("Softmax", &[&x], "probabilities", &[("axis", Attribute::Int(1))]),
@@ -49,7 +53,7 @@ fn scaled(graph: &mut GraphBuilder, x: &str, scaling: &Scaling, shape: &[usize])
 }
 
 /// The network's operations; returns the name of the last one's result.
-fn nodes(graph: &mut GraphBuilder, model: &Model, input: String) -> String {
+fn nodes(graph: &mut GraphBuilder, model: &Model, opset: i64, input: String) -> String {
     let layout = &model.parameters.layout;
     let mut results: Vec<String> = Vec::new();
     for node in &model.graph.nodes {
@@ -61,6 +65,13 @@ fn nodes(graph: &mut GraphBuilder, model: &Model, input: String) -> String {
                 Value::Node(i) => results[*i].clone(),
             })
             .collect();
+        if let (Op::Activation(Activation::Gelu), true) = (&node.op, opset < GELU_OPSET) {
+            results.push(gelu(graph, &inputs[0], &node.name));
+            continue;
+        }
+        if let Op::Scale { factor } = node.op {
+            inputs.push(graph.weights(&format!("{}.factor", node.name), &[], &[factor]));
+        }
         let (operator, tensors, attributes) = operation(&model.graph, node);
         for index in tensors {
             let tensor = &layout.tensors()[index];
@@ -93,7 +104,26 @@ fn operation(graph: &Graph, node: &Node) -> (&'static str, Vec<usize>, Vec<(&'st
         // x · weightᵀ + bias: [batch, outputs of the layer]
         Op::Linear { weight, bias } => ("Gemm", vec![weight, bias], vec![("transB", Attribute::Int(1))]),
         Op::Add => ("Add", vec![], vec![]),
+        Op::Scale { .. } => ("Mul", vec![], vec![]),
     }
+}
+
+/// The first version of the operators that has a GELU.
+const GELU_OPSET: i64 = 20;
+
+/// `x · (1 + erf(x / √2)) / 2` in older operators.
+fn gelu(graph: &mut GraphBuilder, x: &str, name: &str) -> String {
+    let mut step = |operator, y: &str, constant: Option<f32>, part: &str| {
+        let output = format!("{name}.{part}");
+        let constant = constant.map(|value| graph.weights(&format!("{output}.constant"), &[], &[value]));
+        let inputs: Vec<&str> = std::iter::once(y).chain(constant.as_deref()).collect();
+        graph.node(operator, &inputs, &output, &[])
+    };
+    let scaled = step("Mul", x, Some(FRAC_1_SQRT_2), "scaled");
+    let erf = step("Erf", &scaled, None, "erf");
+    let share = step("Add", &erf, Some(1.0), "share");
+    let half = step("Mul", &share, Some(0.5), "half");
+    graph.node("Mul", &[x, &half], name, &[])
 }
 
 /// Changes the shape of a row, if it changes.
@@ -111,6 +141,7 @@ fn operator(activation: Activation) -> &'static str {
         Activation::Relu => "Relu",
         Activation::Tanh => "Tanh",
         Activation::Sigmoid => "Sigmoid",
+        Activation::Gelu => "Gelu",
     }
 }
 
@@ -123,9 +154,13 @@ fn info(model: &Model, opset: i64) -> anyhow::Result<ModelInfo> {
         None => format!("Network of {} layers", model.graph.architecture.layers.len()),
     };
     let description = format!(
-        "{kind}. Takes {} {}, gives prediction {} of {}; float32.",
+        "{kind}. Takes {} {}, {}; gives prediction {} of {}, float32.",
         task.input_field,
         batched(&task.input_shape),
+        match task.input_dtype {
+            InputDtype::F4 => "float32",
+            InputDtype::U1 => "uint8",
+        },
         batched(&task.target_shape),
         task.target_field,
     );

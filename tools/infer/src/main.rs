@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
 use records::Batch;
-use runtime::{Options, Session};
+use runtime::{DType, Inputs, Options, Session};
 use serde::Deserialize;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -72,7 +72,8 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
 /// Kept from batch to batch, so that memory is taken once.
 #[derive(Default)]
 struct Buffers {
-    inputs: Vec<f32>,
+    reals: Vec<f32>,
+    bytes: Vec<u8>,
     outputs: Vec<f32>,
     predictions: Vec<f32>,
 }
@@ -90,13 +91,41 @@ fn predict(
         let expected = format!("[{}] by the model", expected.collect::<Vec<_>>().join(","));
         return Err(batch.wrong_shape(batch.field(field)?, &expected).into());
     }
-    batch.column_f32(field, &mut buffers.inputs)?;
+    let dtype = session.input().dtype;
+    match dtype {
+        DType::F32 => batch.column_f32(field, &mut buffers.reals)?,
+        DType::U8 => bytes(batch, field, &mut buffers.bytes)?,
+    }
     buffers.predictions.clear();
     let width: usize = shape.iter().product();
     let mut row_shape = Vec::new();
-    for inputs in buffers.inputs.chunks(settings.batch_size * width) {
-        row_shape = session.run(inputs.len() / width, &shape, inputs, &mut buffers.outputs)?;
+    for begin in (0..batch.rows()).step_by(settings.batch_size) {
+        let rows = settings.batch_size.min(batch.rows() - begin);
+        let place = begin * width..(begin + rows) * width;
+        let inputs = match dtype {
+            DType::F32 => Inputs::F32(&buffers.reals[place]),
+            DType::U8 => Inputs::U8(&buffers.bytes[place]),
+        };
+        row_shape = session.run(rows, &shape, inputs, &mut buffers.outputs)?;
         buffers.predictions.extend_from_slice(&buffers.outputs);
     }
     Ok(batch.set_column(&settings.out_field, &row_shape, &buffers.predictions)?)
+}
+
+/// A field as bytes: from numbers of other types too, where all of them are some.
+fn bytes(batch: &Batch, field: &str, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
+    if batch.field(field)?.dtype == records::DType::U1 {
+        return Ok(batch.column(field, bytes)?);
+    }
+    let mut reals = Vec::new();
+    batch.column_f64(field, &mut reals)?;
+    // A cast saturates: what does not come back the same was no byte.
+    if let Some(bad) = reals.iter().position(|&x| f64::from(x as u8) != x) {
+        let row = bad / (reals.len() / batch.rows());
+        let problem = format!("field {field:?} has {}; the model takes whole numbers from 0 to 255", reals[bad]);
+        return Err(batch.place(row).error(problem).into());
+    }
+    bytes.clear();
+    bytes.extend(reals.iter().map(|&x| x as u8));
+    Ok(())
 }

@@ -1,59 +1,45 @@
 //! Measuring a network on rows that it does not learn from.
 
-use crate::network::Network;
+use crate::{augment, feed::Feed, network::Network, settings::TrainerSettings};
 use events::Metrics;
 use kernels::metrics::Regression;
 use nets::{Engine, Loss, Parameters};
 
-/// Rows that go through the network at a time.
+/// Rows that go through the network at a time. Images, which are large, go by the batch.
 const ROWS: usize = 1024;
-
-/// Scaled rows to measure on.
-pub struct Rows {
-    /// `[rows, inputs]`
-    pub inputs: Vec<f32>,
-    /// `[rows, outputs]`, or `[rows]` classes.
-    pub targets: Vec<f32>,
-    pub count: usize,
-}
-
-impl Rows {
-    /// At most `count` rows, from the first.
-    pub fn new(mut inputs: Vec<f32>, mut targets: Vec<f32>, input_width: usize, count: usize) -> Self {
-        let all = inputs.len() / input_width;
-        let count = count.min(all);
-        if count < all {
-            inputs.truncate(count * input_width);
-            targets.truncate(count * (targets.len() / all));
-        }
-        Self { inputs, targets, count }
-    }
-}
 
 /// The loss, and the metrics that go with it; none where there are no rows.
 pub fn evaluate(
     engine: &mut dyn Engine,
     network: &Network,
-    loss: Loss,
+    trainer: &TrainerSettings,
     parameters: &Parameters,
-    rows: &Rows,
+    rows: &Feed<'_>,
 ) -> anyhow::Result<Option<Metrics>> {
     if rows.count == 0 {
         return Ok(None);
     }
-    let (inputs, outputs) = (network.graph.architecture.inputs(), network.graph.architecture.outputs);
-    let target_width = rows.targets.len() / rows.count;
+    let (loss, target_width) = (trainer.loss(), rows.target_width);
+    let outputs = network.graph.architecture.outputs;
     let (mut total, mut regression, mut hits) = (0.0, Regression::default(), 0);
-    let (mut predictions, mut delta) = (Vec::new(), Vec::new());
-    for (inputs, targets) in rows.inputs.chunks(ROWS * inputs).zip(rows.targets.chunks(ROWS * target_width)) {
-        engine.predict(parameters, inputs, &mut predictions)?;
-        total += loss.add(&predictions, targets, outputs, rows.count, &mut delta);
+    let (mut inputs, mut targets, mut delta) = (Vec::new(), Vec::new(), Vec::new());
+    let mut predictor = Predictor { engine, parameters, flip: None, outputs: Vec::new(), mirrored: Vec::new() };
+    let mut at_a_time = ROWS;
+    if let [_, _, width] = *network.task.input_shape {
+        at_a_time = trainer.batch_size;
+        predictor.flip = trainer.test_flip.then_some(width);
+    }
+    let places: Vec<usize> = (0..rows.count).collect();
+    for places in places.chunks(at_a_time) {
+        rows.batch(places, 1, &mut inputs, &mut targets);
+        let predictions = predictor.predict(&mut inputs)?;
+        total += loss.add(predictions, &targets, outputs, rows.count, &mut delta);
         match loss {
-            Loss::Mse | Loss::Mae | Loss::Huber { .. } => regression.add_all(targets, &predictions),
-            Loss::CrossEntropy { .. } => hits += right_classes(&predictions, targets, outputs, target_width),
+            Loss::Mse | Loss::Mae | Loss::Huber { .. } => regression.add_all(&targets, predictions),
+            Loss::CrossEntropy { .. } => hits += right_classes(predictions, &targets, outputs, target_width),
             Loss::BinaryCrossEntropy => {
                 let right =
-                    predictions.iter().zip(targets).filter(|(logit, target)| (**logit > 0.0) == (**target > 0.5));
+                    predictions.iter().zip(&targets).filter(|(logit, target)| (**logit > 0.0) == (**target > 0.5));
                 hits += right.count();
             }
         }
@@ -66,9 +52,35 @@ pub fn evaluate(
             regression.r2().into_iter().for_each(|r2| metrics.insert("r2", r2));
         }
         Loss::CrossEntropy { .. } => metrics.insert("accuracy", hits as f64 / rows.count as f64),
-        Loss::BinaryCrossEntropy => metrics.insert("accuracy", hits as f64 / rows.targets.len() as f64),
+        Loss::BinaryCrossEntropy => metrics.insert("accuracy", hits as f64 / (rows.count * target_width) as f64),
     }
     Ok(Some(metrics))
+}
+
+/// The network's outputs, perhaps over an image and its mirror image.
+struct Predictor<'a> {
+    engine: &'a mut dyn Engine,
+    parameters: &'a Parameters,
+    /// Width of the images that are mirrored.
+    flip: Option<usize>,
+    outputs: Vec<f32>,
+    mirrored: Vec<f32>,
+}
+
+impl Predictor<'_> {
+    /// Outputs for `inputs`, which are left mirrored where that is asked for.
+    fn predict(&mut self, inputs: &mut [f32]) -> anyhow::Result<&[f32]> {
+        self.engine.predict(self.parameters, inputs, &mut self.outputs)?;
+        if let Some(width) = self.flip {
+            augment::mirror(inputs, width);
+            self.engine.predict(self.parameters, inputs, &mut self.mirrored)?;
+            self.outputs
+                .iter_mut()
+                .zip(&self.mirrored)
+                .for_each(|(output, mirrored)| *output = (*output + mirrored) / 2.0);
+        }
+        Ok(&self.outputs)
+    }
 }
 
 /// Metrics under names that say what they were measured on: `val_loss`.

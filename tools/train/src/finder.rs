@@ -3,13 +3,13 @@
 //! smoothed loss falls most steeply.
 
 use crate::{
-    data::{Split, Table, stream},
+    data::{Data, stream},
+    feed::Feed,
     network::Network,
     settings::Settings,
-    step::{Learner, Source},
+    step::Learner,
 };
 use kernels::random::Random;
-use nets::Parameters;
 
 /// Weight of the past in the smoothed loss.
 const SMOOTHING: f64 = 0.98;
@@ -26,19 +26,12 @@ pub struct Curve {
 
 impl Curve {
     /// Tries the learning rates that the settings name.
-    pub fn measure(settings: &Settings, table: &Table, split: &Split) -> anyhow::Result<Self> {
+    pub fn measure(settings: &Settings, data: &Data) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
-        let network = Network::new(settings, table, split)?;
-        let start = Parameters::random(&network.graph, &mut Random::new(trainer.seed, stream::PARAMETERS));
-        let mut learner = Learner::new(settings, &network, start)?;
-        let inputs = network.scaled(&split.train);
-        let source = Source {
-            inputs: &inputs,
-            targets: &split.train.targets,
-            input_width: table.input_width(),
-            target_width: table.target_width(),
-        };
-        let order = Random::new(trainer.seed, stream::ORDER).permutation(split.counts[0]);
+        let network = Network::new(settings, data)?;
+        let mut learner = Learner::new(settings, &network, network.start(trainer.seed, data))?;
+        let feed = Feed::new(data.train(), &network, network.augmentation(settings, data)?);
+        let order = Random::new(trainer.seed, stream::ORDER).permutation(feed.count);
         let mut batches = order.chunks(trainer.batch_size).cycle();
         let finder = trainer.finder;
         let (mut points, mut average, mut lowest) = (Vec::new(), 0.0, f64::INFINITY);
@@ -46,7 +39,7 @@ impl Curve {
             let share = step as f64 / (finder.steps - 1) as f64;
             let learning_rate = finder.min * (finder.max / finder.min).powf(share);
             let Some(batch) = batches.next() else { break };
-            let stepped = learner.step(settings, source, &[batch], learning_rate)?;
+            let stepped = learner.step(settings, &feed, 1, &[batch], learning_rate)?;
             if !stepped.finite {
                 break;
             }

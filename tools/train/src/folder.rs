@@ -1,7 +1,7 @@
 //! What a finished run leaves in its folder, each file whole or not at all, `metrics.json` last.
 
 use crate::{
-    data::{Rows, Table},
+    data::{Inputs, Part, Table, gather},
     progress::Row,
     settings::Settings,
 };
@@ -17,6 +17,8 @@ const METRICS: &str = "metrics.json";
 const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.csv";
 const TEST: &str = "test.npy";
+/// Rows that are written at a time.
+const ROWS: usize = 1024;
 
 /// Makes the folder ready for a run: what another left goes first, the sign that it finished before all, so that
 /// a run that is cut off does not leave its settings beside another's model.
@@ -47,17 +49,11 @@ pub struct Outcome {
 }
 
 /// Writes the files of a finished run.
-pub fn write(
-    folder: &Path,
-    settings: &Settings,
-    table: &Table,
-    test_rows: &Rows,
-    outcome: &Outcome,
-) -> anyhow::Result<()> {
+pub fn write(folder: &Path, settings: &Settings, test_rows: Part<'_>, outcome: &Outcome) -> anyhow::Result<()> {
     write_file(&folder.join(MODEL), &outcome.model.to_safetensors()?)?;
     write_file(&folder.join(HISTORY), history(&outcome.history).as_bytes())?;
     if outcome.test.is_some() {
-        write_rows(&folder.join(TEST), settings, table, test_rows)?;
+        write_rows(&folder.join(TEST), settings, test_rows)?;
     }
     write_file(&folder.join(METRICS), metrics(outcome)?.as_bytes())?;
     Ok(())
@@ -102,13 +98,34 @@ fn object(metrics: &Metrics) -> Map<String, Value> {
 }
 
 /// Rows as records, raw: what the exported model takes.
-fn write_rows(path: &Path, settings: &Settings, table: &Table, rows: &Rows) -> anyhow::Result<()> {
-    let inputs = Field::new(&settings.trainer.input_field, DType::F4, &table.input_shape);
-    let schema = Schema::new(vec![inputs]).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
-    let packed = bytemuck::cast_slice(&rows.inputs).to_vec();
-    let mut batch = Batch::from_packed("test rows", &Arc::new(schema), 0, packed)?;
-    batch.set_column(&settings.trainer.target_field, &table.target_shape, &rows.targets)?;
-    let mut writer = Writer::new(Output::create(Some(path))?, Encoding::Npy, Some(batch.rows() as u64));
-    writer.write(&batch)?;
+fn write_rows(path: &Path, settings: &Settings, part: Part<'_>) -> anyhow::Result<()> {
+    let (trainer, table) = (&settings.trainer, part.table);
+    let dtype = match table.inputs {
+        Inputs::Bytes(_) => DType::U1,
+        Inputs::Real(_) => DType::F4,
+    };
+    let schema = Schema::new(vec![Field::new(&trainer.input_field, dtype, &table.input.shape)]);
+    let schema = Arc::new(schema.map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?);
+    let mut writer = Writer::new(Output::create(Some(path))?, Encoding::Npy, Some(part.rows.len() as u64));
+    let mut targets = Vec::new();
+    for rows in part.rows.chunks(ROWS) {
+        let mut batch = Batch::from_packed("test rows", &schema, 0, packed(table, rows))?;
+        gather(&table.targets, table.target_width(), rows, &mut targets);
+        batch.set_column(&trainer.target_field, &table.target.shape, &targets)?;
+        writer.write(&batch)?;
+    }
     Ok(writer.finish()?)
+}
+
+/// The inputs of some rows, as records pack them.
+fn packed(table: &Table, rows: &[usize]) -> Vec<u8> {
+    let width = table.input_width();
+    match &table.inputs {
+        Inputs::Bytes(bytes) => rows.iter().flat_map(|row| &bytes[row * width..(row + 1) * width]).copied().collect(),
+        Inputs::Real(values) => {
+            let mut inputs = Vec::new();
+            gather(values, width, rows, &mut inputs);
+            bytemuck::cast_slice(&inputs).to_vec()
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! `train`: records in, run events out, and a run folder with the trained model.
 
+mod augment;
 mod checkpoints;
 mod data;
 mod evaluate;
+mod feed;
 mod finder;
 mod folder;
 mod git;
@@ -20,7 +22,7 @@ mod trainer;
 
 use anyhow::Context;
 use cli::{Common, Outcome};
-use data::{Split, Table};
+use data::Data;
 use network::Network;
 use records::ReadOptions;
 use report::Report;
@@ -29,13 +31,13 @@ use std::{path::Path, process::ExitCode};
 use trainer::{Ended, Trainer};
 
 cli::arguments! {
-    groups: ["model", "optimizer", "scheduler", "callbacks", "trainer", "data"],
+    groups: ["model", "optimizer", "scheduler", "callbacks", "augmentation", "trainer", "data"],
     input: File,
     /// Trains a model on records and writes a run folder; run events go to standard output.
     #[argh(
         example = "gen-data rows=10000 | entropy | {command_name} trainer.max_epochs=3",
-        note = "The settings are those of config groups model, optimizer, scheduler, callbacks and trainer. The \
-                run folder (trainer.run_dir) then holds model.safetensors, config.yaml, metrics.json, history.csv, \
+        note = "The settings are those of config groups model, optimizer, scheduler, callbacks, augmentation and trainer. \
+                The run folder (trainer.run_dir) then holds model.safetensors, config.yaml, metrics.json, history.csv, \
                 test.npy (the rows held out), events.ndjson and checkpoints/. The same rows, settings and seed \
                 give the same model, byte for byte. SIGINT and SIGTERM end a run in good order; \
                 trainer.resume=last goes on. Exit status 1 means that training diverged."
@@ -78,15 +80,15 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let trainer = &settings.trainer;
     let mut options = ReadOptions::floats(&[&trainer.input_field, &trainer.target_field]);
     options.expect_rows = args.expect_rows;
-    let table = data::read(input, &options, trainer)?;
-    let split = data::split(&table, trainer)?;
-    if let Some(text) = report(&args, &settings, &table, &split)? {
+    let data = Data::read(input, &options, &settings)?;
+    if let Some(text) = report(&args, &settings, &data)? {
         cli::print(&text)?;
         return Ok(Outcome::Done);
     }
     let report = Report::new(args.quiet);
     settings.warnings().iter().for_each(|warning| report.say(&format!("train: {warning}")));
-    Ok(match Trainer::new(&settings, &table, &split, report)?.run()? {
+    let network = Network::new(&settings, &data)?;
+    Ok(match Trainer::new(&settings, &data, &network, report)?.run()? {
         Ended::Finished => Outcome::Done,
         Ended::Diverged(why) => Outcome::No(why),
         Ended::Signal(signal) => Outcome::Signal(signal.exit_status),
@@ -94,16 +96,16 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
 }
 
 /// What is asked for in place of training.
-fn report(args: &Args, settings: &Settings, table: &Table, split: &Split) -> anyhow::Result<Option<String>> {
+fn report(args: &Args, settings: &Settings, data: &Data) -> anyhow::Result<Option<String>> {
     if args.summary {
-        let network = Network::new(settings, table, split)?;
+        let network = Network::new(settings, data)?;
         return Ok(Some(summary::table(&network)));
     }
     if args.throughput {
-        return throughput::table(settings, table, split).map(Some);
+        return throughput::table(settings, data).map(Some);
     }
     if args.find_learning_rate {
-        let curve = finder::Curve::measure(settings, table, split)?;
+        let curve = finder::Curve::measure(settings, data)?;
         let folder = Path::new(&settings.trainer.run_dir);
         std::fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
         records::write_file(&folder.join("finder.csv"), curve.to_csv().as_bytes())?;

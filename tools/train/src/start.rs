@@ -1,16 +1,17 @@
 //! What a run is: the first event of its log.
 
-use crate::{
-    data::{Split, Table},
-    git,
-    settings::Settings,
-    step::Learner,
-};
+use crate::{data::Data, git, settings::Settings, step::Learner};
 use events::{Event, Resumed, RowCounts, Start};
 use std::path::Path;
 
-pub fn event(settings: &Settings, table: &Table, split: &Split, learner: &Learner, resumed: Option<Resumed>) -> Event {
-    let [train, val, test] = split.counts;
+pub fn event(
+    settings: &Settings,
+    data: &Data,
+    data_sha256: &str,
+    learner: &Learner,
+    resumed: Option<Resumed>,
+) -> Event {
+    let [train, val, test] = data.counts();
     Event::Start(Box::new(Start {
         name: run_name(&settings.trainer.run_dir),
         run_dir: settings.trainer.run_dir.clone(),
@@ -19,7 +20,7 @@ pub fn event(settings: &Settings, table: &Table, split: &Split, learner: &Learne
         device: "cpu".into(),
         threads: rayon::current_num_threads(),
         rows: RowCounts { train, val, test },
-        data_sha256: table.sha256(),
+        data_sha256: data_sha256.to_owned(),
         parameters: learner.parameters.values.len(),
         git: git::state(),
         resumed,

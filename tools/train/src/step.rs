@@ -1,6 +1,6 @@
 //! One optimizer step: batches, gradients, clipping, the optimizer, the average.
 
-use crate::{data::gather, network::Network, settings::Settings};
+use crate::{feed::Feed, network::Network, settings::Settings};
 use nets::{Batch, Engine, Optimizer, Parameters, gradients};
 
 /// What learns: parameters, and all that moves them.
@@ -34,17 +34,6 @@ impl Stepped {
     }
 }
 
-/// Where the rows of a step come from.
-#[derive(Clone, Copy)]
-pub struct Source<'a> {
-    /// `[_, input_width]`, scaled.
-    pub inputs: &'a [f32],
-    /// `[_, target_width]`
-    pub targets: &'a [f32],
-    pub input_width: usize,
-    pub target_width: usize,
-}
-
 impl Learner {
     pub fn new(settings: &Settings, network: &Network, parameters: Parameters) -> anyhow::Result<Self> {
         let isa = kernels::isa().map_err(|e| anyhow::anyhow!("{}: {e}", kernels::ISA_VARIABLE))?;
@@ -68,15 +57,16 @@ impl Learner {
         self.average.as_ref().unwrap_or(&self.parameters)
     }
 
-    /// One step over `batches`, the rows of each.
+    /// One step over `batches`, the rows of each, as they are seen in `epoch`.
     pub fn step(
         &mut self,
         settings: &Settings,
-        source: Source<'_>,
+        feed: &Feed<'_>,
+        epoch: usize,
         batches: &[&[usize]],
         learning_rate: f64,
     ) -> anyhow::Result<Stepped> {
-        let stepped = self.sum_gradients(source, batches)?;
+        let stepped = self.sum_gradients(feed, epoch, batches)?;
         if !stepped.finite {
             return Ok(stepped);
         }
@@ -89,7 +79,9 @@ impl Learner {
         }
         self.optimizer.step(learning_rate, &mut self.parameters.values, &self.gradients);
         if let (Some(average), Some(decay)) = (&mut self.average, trainer.ema_decay) {
-            kernels::update::average(self.isa, decay as f32, &mut average.values, &self.parameters.values);
+            let changing = ..self.parameters.layout.changing();
+            let values = &self.parameters.values[changing];
+            kernels::update::average(self.isa, decay as f32, &mut average.values[changing], values);
         }
         Ok(stepped)
     }
@@ -100,11 +92,10 @@ impl Learner {
     }
 
     /// Leaves the mean of the batches' gradients in `gradients`.
-    fn sum_gradients(&mut self, source: Source<'_>, batches: &[&[usize]]) -> anyhow::Result<Stepped> {
+    fn sum_gradients(&mut self, feed: &Feed<'_>, epoch: usize, batches: &[&[usize]]) -> anyhow::Result<Stepped> {
         let mut stepped = Stepped { loss_sum: 0.0, rows: 0, finite: true };
         for (i, rows) in batches.iter().enumerate() {
-            gather(source.inputs, source.input_width, rows, &mut self.inputs); // [batch, input width]
-            gather(source.targets, source.target_width, rows, &mut self.targets); // [batch, target width]
+            feed.batch(rows, epoch, &mut self.inputs, &mut self.targets);
             let batch = Batch { inputs: &self.inputs, targets: &self.targets };
             let loss = if i == 0 {
                 self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?

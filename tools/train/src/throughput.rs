@@ -1,14 +1,14 @@
 //! How fast a network learns here, by batch size.
 
 use crate::{
-    data::{Split, Table, stream},
+    data::{Data, stream},
+    feed::Feed,
     network::Network,
     settings::Settings,
-    step::{Learner, Source},
+    step::Learner,
     summary,
 };
 use kernels::random::Random;
-use nets::Parameters;
 use std::time::{Duration, Instant};
 
 /// Batch sizes that are tried, as powers of two.
@@ -17,18 +17,12 @@ const EXPONENTS: std::ops::RangeInclusive<u32> = 4..=13;
 const TIME: Duration = Duration::from_millis(200);
 
 /// A table of steps and rows a second for several batch sizes.
-pub fn table(settings: &Settings, table: &Table, split: &Split) -> anyhow::Result<String> {
-    let network = Network::new(settings, table, split)?;
+pub fn table(settings: &Settings, data: &Data) -> anyhow::Result<String> {
+    let network = Network::new(settings, data)?;
     let seed = settings.trainer.seed;
-    let start = Parameters::random(&network.graph, &mut Random::new(seed, stream::PARAMETERS));
-    let inputs = network.scaled(&split.train);
-    let source = Source {
-        inputs: &inputs,
-        targets: &split.train.targets,
-        input_width: table.input_width(),
-        target_width: table.target_width(),
-    };
-    let order = Random::new(seed, stream::ORDER).permutation(split.counts[0]);
+    let start = network.start(seed, data);
+    let feed = Feed::new(data.train(), &network, network.augmentation(settings, data)?);
+    let order = Random::new(seed, stream::ORDER).permutation(feed.count);
     let header = ["batch_size", "steps/s", "rows/s", "ms a step", "GFLOP/s"];
     let mut rows = vec![header.map(str::to_owned)];
     for batch_size in EXPONENTS.map(|exponent| 1usize << exponent).take_while(|&size| size <= order.len()) {
@@ -38,7 +32,7 @@ pub fn table(settings: &Settings, table: &Table, split: &Split) -> anyhow::Resul
             let (began, mut steps) = (Instant::now(), 0);
             while began.elapsed() < time {
                 let Some(batch) = batches.next() else { break };
-                learner.step(settings, source, &[batch], settings.optimizer.learning_rate)?;
+                learner.step(settings, &feed, 1, &[batch], settings.optimizer.learning_rate)?;
                 steps += 1;
             }
             Ok(f64::from(steps) / began.elapsed().as_secs_f64())

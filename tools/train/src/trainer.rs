@@ -2,8 +2,9 @@
 
 use crate::{
     checkpoints::{self, Checkpoints},
-    data::{Split, Table, stream},
-    evaluate::{self, evaluate, named},
+    data::{Data, stream},
+    evaluate::{evaluate, named},
+    feed::Feed,
     folder,
     log::Log,
     network::Network,
@@ -12,13 +13,13 @@ use crate::{
     report::Report,
     settings::{FinalModel, Limit, Settings},
     start,
-    step::{Learner, Source, Stepped, all_finite},
+    step::{Learner, Stepped, all_finite},
     summary,
 };
 use cli::{Signal, Signals};
 use events::{Checkpoint as CheckpointEvent, Epoch, Event, Metrics, Resumed, Status, Step, Test, Validation};
 use kernels::random::Random;
-use nets::{Checkpoint, Loss, Mode, Parameters};
+use nets::{Checkpoint, Mode};
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -44,10 +45,9 @@ enum Stop {
 
 pub struct Trainer<'a> {
     settings: &'a Settings,
-    table: &'a Table,
-    split: &'a Split,
-    network: Network,
-    loss: Loss,
+    data: &'a Data,
+    data_sha256: String,
+    network: &'a Network,
     learner: Learner,
     rate: LearningRate,
     /// That of the last step.
@@ -60,9 +60,9 @@ pub struct Trainer<'a> {
     /// None in a run that leaves no files.
     checkpoints: Option<Checkpoints>,
     resumed: Option<PathBuf>,
-    train_inputs: Vec<f32>,
-    val: evaluate::Rows,
-    test: evaluate::Rows,
+    train: Feed<'a>,
+    val: Feed<'a>,
+    test: Feed<'a>,
     /// Batches of an epoch.
     batches: usize,
     max_epochs: Option<u64>,
@@ -74,45 +74,42 @@ pub struct Trainer<'a> {
 
 impl<'a> Trainer<'a> {
     /// Everything that a run needs, at its start or where a checkpoint left off.
-    pub fn new(settings: &'a Settings, table: &'a Table, split: &'a Split, report: Report) -> anyhow::Result<Self> {
+    pub fn new(settings: &'a Settings, data: &'a Data, network: &'a Network, report: Report) -> anyhow::Result<Self> {
         let began = Instant::now();
         let trainer = &settings.trainer;
-        let network = Network::new(settings, table, split)?;
-        let start = Parameters::random(&network.graph, &mut Random::new(trainer.seed, stream::PARAMETERS));
+        let [train_rows, val_rows, test_rows] = data.counts();
+        let start = network.start(trainer.seed, data);
         let dry = trainer.fast_dev_run;
-        let all = split.counts[0].div_ceil(trainer.batch_size);
+        let all = train_rows.div_ceil(trainer.batch_size);
         let batches = match trainer.overfit_batches {
             0 if dry => 1,
             0 => Limit::of(trainer.limit_train_batches, all),
             most => most.min(all),
         };
-        let val = if trainer.overfit_batches > 0 { &split.train } else { &split.val };
         let limit = |limit, rows: usize| match dry {
             true => trainer.batch_size,
             false => Limit::of(limit, rows.div_ceil(trainer.batch_size)).saturating_mul(trainer.batch_size),
         };
-        let val_rows = match trainer.overfit_batches {
-            0 => limit(trainer.limit_val_batches, split.counts[1]),
-            _ => batches * trainer.batch_size,
+        let val = match trainer.overfit_batches {
+            0 => Feed::plain(data.val(), network).limited(limit(trainer.limit_val_batches, val_rows)),
+            _ => Feed::plain(data.train(), network).limited(batches.saturating_mul(trainer.batch_size)),
         };
-        let width = table.input_width();
-        let rows = |rows, count| evaluate::Rows::new(network.scaled(rows), rows.targets.clone(), width, count);
+        let data_sha256 = data.sha256();
         Ok(Self {
             settings,
-            table,
-            split,
-            loss: trainer.loss(),
-            learner: Learner::new(settings, &network, start)?,
+            data,
+            learner: Learner::new(settings, network, start)?,
             rate: LearningRate::new(settings, batches.div_ceil(trainer.accumulate_batches as usize))?,
             learning_rate: settings.optimizer.learning_rate,
-            progress: Progress::new(settings, &table.sha256()),
+            progress: Progress::new(settings, &data_sha256),
+            data_sha256,
             checkpoints: (!dry).then(|| Checkpoints::new(Path::new(&trainer.run_dir), &settings.callbacks.checkpoint)),
             unfinished: None,
             saved: None,
             resumed: None,
-            train_inputs: network.scaled(&split.train),
-            val: rows(val, val_rows),
-            test: rows(&split.test, limit(trainer.limit_test_batches, split.counts[2])),
+            train: Feed::new(data.train(), network, network.augmentation(settings, data)?),
+            val,
+            test: Feed::plain(data.test(), network).limited(limit(trainer.limit_test_batches, test_rows)),
             batches,
             max_epochs: if dry { Some(1) } else { trainer.max_epochs },
             max_time: trainer.max_time(),
@@ -132,8 +129,8 @@ impl<'a> Trainer<'a> {
             checkpoints.clear(&self.progress.best, self.resumed.as_deref())?;
         }
         let mut log = Log::open(folder, resumed.is_some())?;
-        log.add(&start::event(self.settings, self.table, self.split, &self.learner, resumed))?;
-        self.report.introduce(&summary::table(&self.network));
+        log.add(&start::event(self.settings, self.data, &self.data_sha256, &self.learner, resumed))?;
+        self.report.introduce(&summary::table(self.network));
         self.rate.warning().iter().for_each(|warning| self.report.say(&format!("train: {warning}")));
         let ended = match self.train(&mut log) {
             Ok(Stop::Limit(reason)) => self.finish(folder, &reason, &mut log).map(|()| Ended::Finished),
@@ -167,7 +164,7 @@ impl<'a> Trainer<'a> {
         let name = path.display();
         let progress: Progress = serde_json::from_value(progress)
             .map_err(|problem| anyhow::anyhow!("{name}: no state of a training run: {problem}"))?;
-        progress.check(self.settings, &self.table.sha256())?;
+        progress.check(self.settings, &self.data_sha256)?;
         anyhow::ensure!(model.graph == self.network.graph, "{name}: another architecture");
         let find = |wanted: &str| buffers.iter().find(|(name, _)| name == wanted).map(|(_, values)| values.clone());
         let steps = progress.steps as u64;
@@ -229,7 +226,7 @@ impl<'a> Trainer<'a> {
 
     /// The order in which the rows of an epoch come.
     fn order(&self, epoch: usize) -> Vec<usize> {
-        let rows = self.split.counts[0];
+        let rows = self.train.count;
         if self.settings.trainer.overfit_batches > 0 {
             return (0..rows).collect();
         }
@@ -239,13 +236,7 @@ impl<'a> Trainer<'a> {
     fn step(&mut self, epoch: usize, batches: &[&[usize]], log: &mut Log) -> anyhow::Result<Stepped> {
         let learning_rate = self.rate.now(&self.progress);
         self.learning_rate = learning_rate;
-        let source = Source {
-            inputs: &self.train_inputs,
-            targets: &self.split.train.targets,
-            input_width: self.table.input_width(),
-            target_width: self.table.target_width(),
-        };
-        let stepped = self.learner.step(self.settings, source, batches, learning_rate)?;
+        let stepped = self.learner.step(self.settings, &self.train, epoch, batches, learning_rate)?;
         if !stepped.finite {
             return Ok(stepped);
         }
@@ -329,7 +320,7 @@ impl<'a> Trainer<'a> {
     fn validate(&mut self, epoch: usize, log: &mut Log) -> anyhow::Result<Metrics> {
         let Learner { engine, average, parameters, .. } = &mut self.learner;
         let parameters = average.as_ref().unwrap_or(parameters);
-        let measured = evaluate(engine.as_mut(), &self.network, self.loss, parameters, &self.val)?;
+        let measured = evaluate(engine.as_mut(), self.network, &self.settings.trainer, parameters, &self.val)?;
         let Some(measured) = measured else { return Ok(Metrics::default()) };
         let metrics = named("val", &measured);
         let step = self.progress.steps;
@@ -480,7 +471,7 @@ impl<'a> Trainer<'a> {
         }
         let (epoch, step, parameters) = kept;
         let engine = self.learner.engine.as_mut();
-        let mut measure = |rows| evaluate(engine, &self.network, self.loss, &parameters, rows);
+        let mut measure = |rows| evaluate(engine, self.network, &self.settings.trainer, &parameters, rows);
         let (val, test) = (measure(&self.val)?, measure(&self.test)?);
         if let Some(test) = &test {
             let metrics = named("test", test);
@@ -490,7 +481,7 @@ impl<'a> Trainer<'a> {
         let history = self.progress.history.iter().chain(&self.unfinished).cloned().collect();
         let outcome = folder::Outcome { model, epoch, step, history, val, test };
         if let Some(folder) = folder {
-            folder::write(folder, self.settings, self.table, &self.split.test, &outcome)?;
+            folder::write(folder, self.settings, self.data.test(), &outcome)?;
         }
         log.end(Status::Finished, reason)
     }

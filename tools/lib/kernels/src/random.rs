@@ -24,6 +24,11 @@ impl Random {
         Self { bits, spare_normal: None }
     }
 
+    /// 64 random bits, for instance the seed of another source.
+    pub fn bits(&mut self) -> u64 {
+        self.bits.next_u64()
+    }
+
     /// Uniform on (0, 1], in steps of 2⁻⁵³: never 0, so that it has a logarithm.
     pub fn uniform(&mut self) -> f64 {
         const STEP: f64 = 1.0 / (1u64 << 53) as f64;

@@ -106,6 +106,7 @@ fn compute(
         Op::Flatten => x.flatten_from(1),
         Op::Linear { weight, bias } => x.matmul(&tensors[weight].t()?)?.broadcast_add(&tensors[bias]),
         Op::Add => x.add(y.unwrap_or(x)),
+        Op::Scale { factor } => x.affine(f64::from(factor), 0.0),
     }
 }
 
@@ -147,5 +148,6 @@ fn activate(activation: Activation, x: &Tensor) -> candle_core::Result<Tensor> {
         Activation::Relu => x.relu(),
         Activation::Tanh => x.tanh(),
         Activation::Sigmoid => candle_nn::ops::sigmoid(x),
+        Activation::Gelu => x.gelu_erf(),
     }
 }

@@ -12,6 +12,9 @@ pub struct Task {
     pub input_field: String,
     /// Shape of its value in one row.
     pub input_shape: Vec<usize>,
+    /// The type of its numbers.
+    #[serde(default)]
+    pub input_dtype: InputDtype,
     /// The field that the model learned to predict.
     pub target_field: String,
     /// Shape of a prediction of it in one row.
@@ -19,6 +22,17 @@ pub struct Task {
     /// What makes a prediction of the network's outputs.
     #[serde(default)]
     pub output_activation: OutputActivation,
+}
+
+/// The type of the numbers that go in, named as records name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputDtype {
+    /// Real numbers, as f32.
+    #[default]
+    F4,
+    /// Bytes, as images have them. The network sees them as 0 to 255.
+    U1,
 }
 
 /// A network with its numbers and what they are for.

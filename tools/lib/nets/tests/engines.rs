@@ -5,8 +5,8 @@
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
 use nets::{
-    Activation, Autograd, Batch, CandleModel, Checkpoint, Engine, FusedMlp, Graph, Loss, Model, OutputActivation,
-    Parameters, Perceptron, Scaling, Task,
+    Activation, Autograd, Batch, CandleModel, Checkpoint, Engine, FusedMlp, Graph, InputDtype, Loss, Model,
+    OutputActivation, Parameters, Perceptron, Scaling, Task,
 };
 
 fn perceptron(inputs: usize, hidden: &[usize], outputs: usize, activation: Activation) -> Graph {
@@ -81,6 +81,12 @@ fn gradients_and_losses_agree_with_autograd() {
 }
 
 #[test]
+fn a_perceptron_with_gelu_is_left_to_autograd() {
+    let graph = perceptron(3, &[4], 1, Activation::Gelu);
+    assert!(FusedMlp::new(&graph, Loss::Mse).is_none());
+}
+
+#[test]
 fn soft_targets_are_probabilities_of_classes() {
     let graph = perceptron(3, &[4], 5, Activation::Tanh);
     let mut random = Random::new(5, 0);
@@ -148,11 +154,15 @@ fn a_model_survives_its_file_and_candle_computes_the_same() {
             task: Task {
                 input_field: "probs".into(),
                 input_shape: vec![graph.architecture.inputs()],
+                input_dtype: InputDtype::F4,
                 target_field: "entropy".into(),
                 target_shape: vec![graph.architecture.outputs],
                 output_activation: OutputActivation::Identity,
             },
-            scaling: Some(Scaling::standard(&rows, &graph.architecture.input_shape)),
+            scaling: Some(Scaling::standard(
+                rows.chunks_exact(graph.architecture.inputs()),
+                &graph.architecture.input_shape,
+            )),
             parameters: Parameters::random(&graph, &mut random),
             graph,
         };
@@ -177,6 +187,7 @@ fn damaged_model_files_are_refused_in_one_line() {
     let task = Task {
         input_field: "x".into(),
         input_shape: vec![2],
+        input_dtype: InputDtype::F4,
         target_field: "y".into(),
         target_shape: vec![],
         output_activation: OutputActivation::Softmax,
@@ -196,6 +207,7 @@ fn a_checkpoint_is_a_model_with_the_state_of_its_training() {
     let task = Task {
         input_field: "x".into(),
         input_shape: vec![2],
+        input_dtype: InputDtype::F4,
         target_field: "y".into(),
         target_shape: vec![],
         output_activation: OutputActivation::Identity,

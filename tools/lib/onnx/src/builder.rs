@@ -65,13 +65,20 @@ impl GraphBuilder {
 
     /// A float32 input `[batch, shape…]` whose first dimension is free; returns its name.
     pub fn input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
-        self.graph.input.push(batched(name, shape, doc));
+        self.graph.input.push(batched(name, DataType::Float, shape, doc));
         name.into()
+    }
+
+    /// An input of bytes, likewise; returns the name of the same numbers as float32.
+    pub fn byte_input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
+        self.graph.input.push(batched(name, DataType::Uint8, shape, doc));
+        let to = Attribute::Int(i32::from(DataType::Float).into());
+        self.node("Cast", &[name], &format!("{name}.float"), &[("to", to)])
     }
 
     /// Declares `name` as a float32 output `[batch, shape…]`.
     pub fn output(&mut self, name: &str, shape: &[usize], doc: &str) {
-        self.graph.output.push(batched(name, shape, doc));
+        self.graph.output.push(batched(name, DataType::Float, shape, doc));
     }
 
     /// A float32 constant; returns its name.
@@ -148,15 +155,13 @@ fn ir_version(opset: i64) -> i64 {
     }
 }
 
-fn batched(name: &str, shape: &[usize], doc: &str) -> ValueInfoProto {
+fn batched(name: &str, dtype: DataType, shape: &[usize], doc: &str) -> ValueInfoProto {
     use tensor_shape_proto::{Dimension, dimension::Value};
     let dimension = |value| Dimension { value: Some(value), ..Dimension::default() };
     let batch = dimension(Value::DimParam("batch".into()));
     let dims = std::iter::once(batch).chain(shape.iter().map(|&dim| dimension(Value::DimValue(dim as i64))));
-    let tensor = type_proto::Tensor {
-        elem_type: Some(DataType::Float.into()),
-        shape: Some(TensorShapeProto { dim: dims.collect() }),
-    };
+    let tensor =
+        type_proto::Tensor { elem_type: Some(dtype.into()), shape: Some(TensorShapeProto { dim: dims.collect() }) };
     ValueInfoProto {
         name: Some(name.into()),
         doc_string: Some(doc.into()),

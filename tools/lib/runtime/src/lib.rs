@@ -40,11 +40,31 @@ pub struct Options<'a> {
     pub threads: usize,
 }
 
-/// A float32 input or output of a model.
+/// The type of a tensor's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DType {
+    /// float32
+    F32,
+    /// uint8
+    U8,
+}
+
+/// Rows that go into a model, `[rows, row shape…]`.
+#[derive(Debug, Clone, Copy)]
+pub enum Inputs<'a> {
+    /// Of a model that takes float32.
+    F32(&'a [f32]),
+    /// Of a model that takes uint8.
+    U8(&'a [u8]),
+}
+
+/// An input or output of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
     /// Its name in the graph.
     pub name: String,
+    /// The type of its numbers.
+    pub dtype: DType,
     /// Its shape without the batch axis; none where the graph leaves a dimension open.
     pub row_shape: Vec<Option<usize>>,
 }
@@ -57,7 +77,7 @@ impl TensorSpec {
     }
 }
 
-/// A loaded model with one float32 input and one float32 output, both with a batch axis first.
+/// A loaded model with one input, of float32 or uint8, and one float32 output, both with a batch axis first.
 pub struct Session {
     path: String,
     session: OrtSession,
@@ -86,8 +106,8 @@ impl Session {
         let environment = library::load(options.library)?;
         let model = |problem: String| Error::Model { path: name.into(), problem };
         let session = commit(&environment, bytes, options).map_err(|e| model(one_line(&e)))?;
-        let input = only(session.inputs(), "input").map_err(model)?;
-        let output = only(session.outputs(), "output").map_err(model)?;
+        let input = only(session.inputs(), "input", &[DType::F32, DType::U8]).map_err(model)?;
+        let output = only(session.outputs(), "output", &[DType::F32]).map_err(model)?;
         Ok(Self { path: name.into(), session, input, output, _environment: environment })
     }
 
@@ -105,17 +125,21 @@ impl Session {
     /// `[rows, output shape…]` and the shape of one output row.
     ///
     /// # Errors
-    /// When the model refuses, or returns another number of rows.
+    /// When the model refuses, for instance numbers of another type, or returns another number of rows.
     pub fn run(
         &mut self,
         rows: usize,
         row_shape: &[usize],
-        inputs: &[f32],
+        inputs: Inputs<'_>,
         outputs: &mut Vec<f32>,
     ) -> Result<Vec<usize>> {
         let shape: Vec<usize> = std::iter::once(rows).chain(row_shape.iter().copied()).collect();
         let failed = |problem: String| Error::Model { path: self.path.clone(), problem };
-        let tensor = TensorRef::from_array_view((shape, inputs)).map_err(|e| failed(one_line(&e)))?;
+        let tensor = match inputs {
+            Inputs::F32(values) => TensorRef::from_array_view((shape, values)).map(|tensor| tensor.into_dyn()),
+            Inputs::U8(values) => TensorRef::from_array_view((shape, values)).map(|tensor| tensor.into_dyn()),
+        };
+        let tensor = tensor.map_err(|e| failed(one_line(&e)))?;
         let results = self.session.run(ort::inputs![tensor]).map_err(|e| failed(one_line(&e)))?;
         let (shape, values) = results[0].try_extract_tensor::<f32>().map_err(|e| failed(one_line(&e)))?;
         let shape: Vec<usize> = shape.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect();
@@ -141,17 +165,43 @@ fn commit(environment: &Environment, bytes: &[u8], options: &Options<'_>) -> ort
     builder.commit_from_memory(bytes)
 }
 
-/// The one float32 tensor of `outlets`.
-fn only(outlets: &[Outlet], kind: &str) -> std::result::Result<TensorSpec, String> {
+/// The one tensor of `outlets`, of a type that is `accepted`.
+fn only(outlets: &[Outlet], kind: &str, accepted: &[DType]) -> std::result::Result<TensorSpec, String> {
     let [outlet] = outlets else {
         return Err(format!("the model has {} {kind}s, expected 1", outlets.len()));
     };
-    match outlet.dtype() {
-        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } if !shape.is_empty() => Ok(TensorSpec {
+    let found = match outlet.dtype() {
+        ValueType::Tensor { ty, shape, .. } if !shape.is_empty() => DType::of(*ty).map(|dtype| (dtype, shape)),
+        _ => None,
+    };
+    match found {
+        Some((dtype, shape)) if accepted.contains(&dtype) => Ok(TensorSpec {
             name: outlet.name().into(),
+            dtype,
             row_shape: shape.iter().skip(1).map(|&dim| usize::try_from(dim).ok()).collect(),
         }),
-        other => Err(format!("{kind} {:?} is {other}, expected a float32 tensor with a batch axis", outlet.name())),
+        _ => {
+            let accepted: Vec<_> = accepted.iter().map(|dtype| dtype.name()).collect();
+            let (name, found, accepted) = (outlet.name(), outlet.dtype(), accepted.join(" or "));
+            Err(format!("{kind} {name:?} is {found}, expected a {accepted} tensor with a batch axis"))
+        }
+    }
+}
+
+impl DType {
+    fn of(dtype: TensorElementType) -> Option<Self> {
+        match dtype {
+            TensorElementType::Float32 => Some(Self::F32),
+            TensorElementType::Uint8 => Some(Self::U8),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::U8 => "uint8",
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! Config groups `model`, `optimizer`, `scheduler`, `callbacks` and `trainer`, read and checked.
+//! Config groups `model`, `optimizer`, `scheduler`, `callbacks`, `augmentation` and `trainer`, read and checked.
 
+mod augmentation;
 mod callbacks;
 mod check;
 mod idle;
@@ -11,6 +12,7 @@ mod scheduler;
 mod time;
 mod trainer;
 
+pub use augmentation::{AugmentationSettings, Flip, PadMode};
 pub use callbacks::{CallbackSettings, CheckpointSettings, FinalModel};
 pub use limit::Limit;
 pub use model::{InputScaling, ModelSettings};
@@ -28,6 +30,7 @@ pub struct Settings {
     pub optimizer: OptimizerSettings,
     pub scheduler: SchedulerSettings,
     pub callbacks: CallbackSettings,
+    pub augmentation: AugmentationSettings,
     pub trainer: TrainerSettings,
     /// Whether a missing input is fetched with `dvc pull`.
     pub pull: bool,
@@ -55,6 +58,11 @@ impl Settings {
             optimizer: document.section("optimizer")?,
             scheduler: document.section("scheduler")?,
             callbacks: document.section("callbacks")?,
+            // A job from before there was such a group has none.
+            augmentation: match document.get("augmentation") {
+                Some(_) => document.section("augmentation")?,
+                None => AugmentationSettings::default(),
+            },
             trainer: document.section("trainer")?,
             pull,
             yaml: own.to_yaml(),

@@ -11,6 +11,9 @@ use std::time::Duration;
 pub struct TrainerSettings {
     pub input_field: String,
     pub target_field: String,
+    /// Files of rows that take the place of shares of the input.
+    pub val_input: Option<String>,
+    pub test_input: Option<String>,
     loss: LossName,
     huber_delta: f64,
     pub label_smoothing: f64,
@@ -34,6 +37,8 @@ pub struct TrainerSettings {
     pub seed: u64,
     /// Shares of the rows for training, validation and test.
     pub split: [f64; 3],
+    /// Whether measurements are over images and their mirror images.
+    pub test_flip: bool,
     pub engine: EngineName,
     pub run_dir: String,
     pub resume: Option<String>,
@@ -82,7 +87,7 @@ impl TrainerSettings {
     /// Whether rows are meant to be validated on.
     pub fn validates(&self) -> bool {
         let [_, held_out, _] = self.split;
-        held_out > 0.0 || self.overfit_batches > 0
+        held_out > 0.0 || self.val_input.is_some() || self.overfit_batches > 0
     }
 
     /// Labels are below this.

@@ -10,6 +10,7 @@ use std::ops::Range;
 pub(super) struct ConvStep {
     conv: Conv,
     weight: Range<usize>,
+    learned: bool,
     bias: Option<Range<usize>>,
     /// Where the norm after it looks for the moments of its result.
     moments: Option<usize>,
@@ -23,6 +24,7 @@ impl ConvStep {
         Ok(Self {
             conv: Conv::new(shape)?,
             weight: step.tensors[0].clone(),
+            learned: step.learned,
             bias: step.tensors.get(1).cloned(),
             moments: step.partner.map(|_| index),
         })
@@ -57,7 +59,9 @@ impl Operation for ConvStep {
         let Backward { inputs: [x, _], delta, values, gradients, .. } = pass;
         let Workspace { packed, scratch, .. } = workspace;
         let scratch = self.scratch(scratch);
-        self.conv.backward_weights(x, delta, &mut gradients[self.weight.clone()], scratch);
+        if self.learned {
+            self.conv.backward_weights(x, delta, &mut gradients[self.weight.clone()], scratch);
+        }
         if let Some(bias) = &self.bias {
             sum_pixels(delta, &mut gradients[bias.clone()]);
         }

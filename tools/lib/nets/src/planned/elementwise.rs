@@ -21,10 +21,25 @@ impl Operation for ActivationStep {
     }
 
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
-        let Backward { output, delta, .. } = pass;
-        let blocks = output.par_chunks(BLOCK).zip(delta.par_chunks_mut(BLOCK));
-        blocks.for_each(|(y, delta)| self.0.backward(y, delta));
+        let Backward { inputs: [x, _], output, delta, .. } = pass;
+        let blocks = x.par_chunks(BLOCK).zip(output.par_chunks(BLOCK)).zip(delta.par_chunks_mut(BLOCK));
+        blocks.for_each(|((x, y), delta)| self.0.backward(x, y, delta));
         hand_on(delta, target);
+    }
+}
+
+pub(super) struct ScaleStep(pub f32);
+
+impl Operation for ScaleStep {
+    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+        x.par_chunks(BLOCK).zip(y.par_chunks_mut(BLOCK)).for_each(|(x, y)| {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = self.0 * x);
+        });
+    }
+
+    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
+        pass.delta.par_chunks_mut(BLOCK).for_each(|delta| delta.iter_mut().for_each(|d| *d *= self.0));
+        hand_on(pass.delta, target);
     }
 }
 

@@ -63,7 +63,7 @@ impl Step {
     fn keeps_gradient(&self, input: usize) -> bool {
         match self.op {
             Op::Norm { .. } => input + 1 == self.inputs.len(),
-            Op::Activation(_) => true,
+            Op::Activation(_) | Op::Scale { .. } => true,
             Op::Add => input == 1,
             Op::Conv { .. } | Op::Linear { .. } | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten => false,
         }

@@ -92,11 +92,12 @@ impl Engine for Planned {
         let Some(plan) = plans.last_mut() else { return Ok(0.0) };
         let outputs = plan.result(buffers);
         let loss = self.loss.add(outputs, batch.targets, self.outputs, plan.rows, delta);
-        gradients[parameters.layout.trainable()..].fill(0.0);
         plan.begin_backward(buffers, delta);
         for i in (0..plan.operations.len()).rev() {
             plan.backward(i, buffers, &parameters.values, gradients, workspace);
         }
+        // A norm gives its factor a gradient, also where that is fixed.
+        gradients[parameters.layout.trainable()..].fill(0.0);
         Ok(loss)
     }
 

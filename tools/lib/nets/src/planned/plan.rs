@@ -2,7 +2,7 @@
 
 use super::{
     conv::ConvStep,
-    elementwise::{ActivationStep, AddStep, FlattenStep},
+    elementwise::{ActivationStep, AddStep, FlattenStep, ScaleStep},
     flow::Route,
     linear::LinearStep,
     norm::NormStep,
@@ -161,6 +161,7 @@ fn operation(step: &Step, index: usize, rows: usize) -> Result<Box<dyn Operation
         Op::Flatten => Box::new(FlattenStep(Order::of(&step.shapes[0]).ok_or_else(|| Error::Plan("no image".into()))?)),
         Op::Linear { .. } => Box::new(LinearStep::new(step)),
         Op::Add => Box::new(AddStep),
+        Op::Scale { factor } => Box::new(ScaleStep(factor)),
     })
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Step {
     pub shapes: [Vec<usize>; 2],
     /// Where its parameters stand, in the order of the operation's fields.
     pub tensors: Vec<Range<usize>>,
+    /// Whether the first of them is learned.
+    pub learned: bool,
     /// Height and width of a convolution's kernel.
     pub kernel: usize,
 }
@@ -75,6 +77,7 @@ impl Step {
             relu,
             partner: None,
             shapes: [graph.input_shape(node).to_vec(), node.shape.clone()],
+            learned: indices.first().is_some_and(|&i| tensors[i].kind.is_learned()),
             tensors: indices.into_iter().map(|i| tensors[i].range.clone()).collect(),
             kernel,
         }
@@ -91,7 +94,9 @@ fn tensors_of(op: &Op) -> Vec<usize> {
         Op::Conv { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
         Op::Linear { weight, bias } => vec![weight, bias],
         Op::Norm { scale, shift, mean, variance, .. } => vec![scale, shift, mean, variance],
-        Op::Activation(_) | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten | Op::Add => vec![],
+        Op::Activation(_) | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten | Op::Add | Op::Scale { .. } => {
+            vec![]
+        }
     }
 }
 
