@@ -1,6 +1,7 @@
 """What the tests against Python peers share: running the real binaries."""
 
 import io
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -40,3 +41,22 @@ def run(tmp_path):
 def run_npy(run):
     """As `run`, for a tool that writes NPY."""
     return lambda *args, **kwargs: load_stream(run(*args, **kwargs))
+
+
+@pytest.fixture
+def tensors():
+    """Reads the tensors of a safetensors file, by hand from the format's description."""
+
+    def tensors(path):
+        data = path.read_bytes()
+        begin = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:begin])
+        header.pop("__metadata__")
+        values = {}
+        for name, entry in header.items():
+            assert entry["dtype"] == "F32"
+            first, last = entry["data_offsets"]
+            values[name] = np.frombuffer(data[begin + first : begin + last], "<f4").reshape(entry["shape"])
+        return values
+
+    return tensors

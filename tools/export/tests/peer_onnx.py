@@ -41,8 +41,9 @@ def forward(tensors, x, activation):
     x = x.astype(np.float64)
     if "input.mean" in tensors:
         x = (x - tensors["input.mean"]) * tensors["input.scale"]
-    last = sum(name.endswith("weight") for name in tensors) - 1
-    for i in range(last + 1):
+    # Activations stand between the matrices in the list of layers.
+    last = 2 * sum(name.endswith("weight") for name in tensors) - 2
+    for i in range(0, last + 1, 2):
         x = x @ tensors[f"layers.{i}.weight"].T.astype(np.float64) + tensors[f"layers.{i}.bias"]
         if i < last:
             x = ACTIVATIONS[activation](x)
@@ -92,7 +93,8 @@ def test_names_and_shapes_are_documented_in_the_model(model, tmp_path):
     proto = onnx.load(tmp_path / "m.onnx")
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     assert metadata["pipegrad.input_field"] == "probs" and metadata["pipegrad.target_field"] == "entropy"
-    assert json.loads(metadata["pipegrad.architecture"])["hidden"] == [64, 64]
+    hidden = [{"linear": {"outputs": 64}}, {"activation": "relu"}] * 2
+    assert json.loads(metadata["pipegrad.architecture"])["layers"] == [*hidden, {"linear": {}}]
     assert "probs [batch, 8]" in proto.doc_string and "prediction [batch]" in proto.doc_string
     graph = shape_inference.infer_shapes(proto, strict_mode=True).graph
     dims = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in [graph.input[0], graph.output[0]]]
@@ -236,3 +238,61 @@ def test_a_classifier_gives_probabilities(run, tmp_path, loss, activation):
         score = json.loads(run("score", "score=classification", stdin=predicted))
         assert score["accuracy"] == pytest.approx(right)
         assert score["cross_entropy"] == pytest.approx(metrics["loss"], rel=1e-4)
+
+
+LAYERS = "[{conv: {channels: 4}}, {norm: {}}, {activation: relu}, {max_pool: {size: 2}}, {average_pool: {}}, {linear: {}}]"
+
+
+def convolved(tensors, images):
+    """A convolution, batch normalisation, ReLU, pooling and a matrix, in NumPy, in f64: probabilities."""
+    x = (images - tensors["input.mean"][:, None, None].astype(float)) * tensors["input.scale"][:, None, None]
+    padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
+    x = np.einsum("nihwkl,oikl->nohw", windows, tensors["layers.0.weight"].astype(float))
+    weight, bias, mean, var = (
+        tensors[f"layers.1.{name}"][:, None, None].astype(float) for name in ("weight", "bias", "running_mean", "running_var")
+    )
+    x = np.maximum((x - mean) / np.sqrt(var + 1e-5) * weight + bias, 0)
+    n, c, h, w = x.shape
+    x = x.reshape(n, c, h // 2, 2, w // 2, 2).max((3, 5)).mean((2, 3))
+    logits = x @ tensors["layers.5.weight"].T.astype(float) + tensors["layers.5.bias"]
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_images_go_in_as_bytes(run, run_npy, tmp_path, held_out):
+    random = np.random.default_rng(0)
+    rows = np.zeros(400, [("image", "u1", (3, 8, 8)), ("label", "u1")])
+    rows["label"] = random.integers(0, 3, 400)
+    rows["image"] = random.integers(0, 128, rows["image"].shape) + 60 * rows["label"][:, None, None, None]
+    np.save(tmp_path / "rows.npy", rows)
+    settings = ["trainer.input_field=image", "trainer.target_field=label", "trainer.loss=cross_entropy"]
+    model = ["model.name=layers", "~model.hidden", "~model.activation", f"+model.layers={LAYERS}".replace(" ", "")]
+    # Without rows that were held out, the check draws bytes.
+    split = [] if held_out else ["trainer.split=[1,0,0]"]
+    learning = ["trainer.max_epochs=3", "optimizer.learning_rate=0.05", "model.input_scaling=standard"]
+    run("train", "rows.npy", "-o", "run", *settings, *model, *split, *learning)
+    run("export", "run")
+    proto = onnx.load(tmp_path / "run/model.onnx")
+    checker.check_model(proto, full_check=True)
+    assert "image [batch, 3, 8, 8], uint8" in proto.doc_string
+    expected = convolved(read_safetensors(tmp_path / "run/model.safetensors"), rows["image"])
+    session = onnxruntime.InferenceSession(tmp_path / "run/model.onnx")
+    (entry,) = session.get_inputs()
+    assert (entry.type, entry.shape) == ("tensor(uint8)", ["batch", 3, 8, 8])
+    (theirs,) = session.run(None, {"image": rows["image"]})
+    np.testing.assert_allclose(theirs, expected, atol=1e-5)
+    ours = run_npy("infer", "-m", "run/model.onnx", "rows.npy")
+    np.testing.assert_allclose(ours["prediction"], expected, atol=1e-5)
+    # The same rows as text, whose numbers have no type, and as f4.
+    text = run("infer", "-m", "run/model.onnx", "rows.npy", "--to", "ndjson").splitlines()[:5]
+    lines = [json.loads(line) for line in text]
+    bare = "".join(json.dumps({"image": line["image"]}) + "\n" for line in lines).encode()
+    again = [json.loads(line)["prediction"] for line in run("infer", "-m", "run/model.onnx", stdin=bare).splitlines()]
+    assert again == [line["prediction"] for line in lines]
+    for bad, message in [(0.5, "has 0.5; the model takes whole numbers"), (256, "has 256;"), (-1, "has -1;")]:
+        lines[1]["image"][0][0][0] = bad
+        text = "".join(json.dumps({"image": line["image"]}) + "\n" for line in lines).encode()
+        error = run("infer", "-m", "run/model.onnx", stdin=text, fails=2)
+        assert message in error and "stdin:2" in error and error.count("\n") == 1, error

@@ -22,7 +22,7 @@ GROUPS = {
     "gen-data": ["data"],
     "entropy": ["entropy"],
     "relu": ["relu"],
-    "train": ["model", "optimizer", "scheduler", "callbacks", "trainer", "data"],
+    "train": ["model", "optimizer", "scheduler", "callbacks", "augmentation", "trainer", "data"],
     "export": ["export"],
     "infer": ["infer", "data"],
     "score": ["score"],

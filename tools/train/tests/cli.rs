@@ -83,7 +83,8 @@ fn the_network_learns_and_the_log_tells_how() {
     assert_eq!(log, out);
     let config = fs::read_to_string(folder.path().join("run/config.yaml")).unwrap();
     let groups: Vec<_> = config.lines().filter(|line| !line.starts_with([' ', '-'])).collect();
-    assert_eq!(groups, ["model:", "optimizer:", "scheduler:", "callbacks:", "trainer:"], "{config}");
+    let expected = ["model:", "optimizer:", "scheduler:", "callbacks:", "augmentation:", "trainer:"];
+    assert_eq!(groups, expected, "{config}");
     let history = fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
     let columns = "epoch,step,train_loss,learning_rate,val_loss,val_mse,val_mae,val_r2";
     assert_eq!((history.lines().next(), history.lines().count()), (Some(columns), 11));

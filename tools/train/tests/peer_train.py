@@ -11,19 +11,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def tensors(path):
-    """The tensors of a safetensors file, read by hand from the format's description."""
-    data = path.read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    header.pop("__metadata__")
-    begin = 8 + length
-    return {
-        name: np.frombuffer(data[begin + e["data_offsets"][0] : begin + e["data_offsets"][1]], "<f4").reshape(e["shape"])
-        for name, e in header.items()
-    }
-
-
 @pytest.fixture
 def rows(tmp_path):
     random = np.random.default_rng(0)
@@ -34,7 +21,7 @@ def rows(tmp_path):
     return table
 
 
-def test_epochs_of_one_batch_are_gradient_descent(run, tmp_path, rows):
+def test_epochs_of_one_batch_are_gradient_descent(run, tensors, tmp_path, rows):
     """Full batches of linear regression: momentum, clipping, weight decay on the weight alone, a schedule, an average."""
     settings = """model.hidden=[] optimizer=sgd optimizer.learning_rate=0.1 optimizer.momentum=0.9 optimizer.weight_decay=0.05
         scheduler=step scheduler.step_size=2 scheduler.gamma=0.5 scheduler.warmup=1 trainer.split=[1,0,0] trainer.batch_size=64
@@ -74,7 +61,7 @@ def test_epochs_of_one_batch_are_gradient_descent(run, tmp_path, rows):
         np.testing.assert_allclose(history["train_loss"][epoch], (error**2).mean(), rtol=1e-5)
 
 
-def test_accumulated_batches_are_one_large_batch(run, tmp_path, rows):
+def test_accumulated_batches_are_one_large_batch(run, tensors, tmp_path, rows):
     common = "trainer.split=[1,0,0] trainer.max_epochs=3 optimizer=sgd callbacks.checkpoint.model=last".split()
     run("train", "rows.npy", "-o", "large", *common, "trainer.batch_size=64")
     run("train", "rows.npy", "-o", "small", *common, "trainer.batch_size=16", "trainer.accumulate_batches=4")

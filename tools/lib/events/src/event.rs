@@ -33,7 +33,7 @@ pub struct Start {
     pub run_dir: String,
     /// Every setting, resolved.
     pub config: serde_json::Value,
-    /// Seed of split, start and order.
+    /// Seed of split, start, order and augmentation.
     pub seed: u64,
     /// What it is computed on: `cpu`.
     pub device: String,
@@ -41,7 +41,8 @@ pub struct Start {
     pub threads: usize,
     /// Rows of each part of the split.
     pub rows: RowCounts,
-    /// SHA-256 of the data, in hexadecimal: all inputs, then all targets, as little-endian f32, rows in the order they came.
+    /// SHA-256 of the data, in hexadecimal: all inputs, as bytes or little-endian f32, then all targets, as little-endian
+    /// f32, rows in the order they came; then `val` and `test` with those of their files, where they have some.
     pub data_sha256: String,
     /// Number of parameters of the model.
     pub parameters: usize,
