@@ -296,6 +296,58 @@ fn an_archive_that_would_escape_is_refused() {
 }
 
 #[test]
+fn members_of_a_zip_that_are_odd_are_refused() {
+    let (image, _) = png(1, 2, 3);
+    let good: (&str, &[u8]) = ("train/a/1.png", &image);
+    // The writer refuses a name that is there, so that the name is changed where it stands.
+    let mut twice = zip(&[good, ("train/a/2.png", &image)]);
+    for at in 0..twice.len() - 5 {
+        if twice[at..].starts_with(b"2.png") {
+            twice[at] = b'1';
+        }
+    }
+    let mut pipe = zip(&[good]);
+    let entry = pipe.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+    pipe[entry + 5] = 3; // made on Unix,
+    pipe[entry + 38..entry + 42].copy_from_slice(&(0o010_644_u32 << 16).to_le_bytes()); // a named pipe
+    for (archive, expected) in [(twice, "a member comes twice"), (pipe, "\"train/a/1.png\" is neither a file nor")] {
+        let folder = Folder::new();
+        folder.write("i.zip", &archive);
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i.zip]", "dataset.test=null"]);
+        assert!(message.starts_with("fetch-data: i.zip: ") && message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn a_name_without_end_is_refused_before_it_fills_the_memory() {
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink, tar::EntryType::XHeader] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1 << 33);
+        header.set_cksum();
+        // More than may come, and far less than the header says.
+        let archive = [header.as_bytes().as_slice(), &vec![b'a'; 2 << 20]].concat();
+        let folder = Folder::new();
+        folder.write("i.tar.gz", &gzip(&archive));
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i.tar.gz]"]);
+        assert!(message.contains("a name or attribute without end"), "{message}");
+    }
+    // A long name is no reason, nor is much of a member that is not wanted.
+    let (image, planes) = png(1, 2, 3);
+    let long = format!("train/a/{}/1.png", "x/".repeat(2000));
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, bytes) in [("elsewhere", vec![0; 3 << 20]), (long.as_str(), image)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, path, bytes.as_slice()).unwrap();
+    }
+    let folder = Folder::new();
+    folder.write("i.tar", &builder.into_inner().unwrap());
+    folder.works(&[FOLDER, "dataset.files.archive.urls=[i.tar]", "dataset.test=null"]);
+    assert!(folder.rows("train") == [planes, vec![0]].concat());
+}
+
+#[test]
 fn an_archive_that_unpacks_to_too_much_is_refused() {
     // 20 MB of zeros, in 20 kB.
     let bomb = vec![0; 20_000_000];
@@ -324,7 +376,18 @@ fn a_damaged_archive_is_refused() {
     let end = wrong_sum.len();
     // gzip's checksum, which stands behind the last member.
     wrong_sum[end - 6] ^= 1;
-    for archive in [&tar[..700], &tgz[..end / 2], &tgz[..end - 4], &wrong_sum, &zip[..zip.len() / 2], b"text", b""] {
+    // All members are there, but perhaps there were more.
+    let between = tar.len() - 1024;
+    for archive in [
+        &tar[..700],
+        &tar[..between],
+        &tgz[..end / 2],
+        &tgz[..end - 4],
+        &wrong_sum,
+        &zip[..zip.len() / 2],
+        b"text",
+        b"",
+    ] {
         let folder = Folder::new();
         folder.write("broken", archive);
         let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[broken]"]);
