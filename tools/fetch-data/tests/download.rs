@@ -210,6 +210,46 @@ fn a_wrong_beginning_is_thrown_away() {
 }
 
 #[test]
+fn a_server_may_give_less_than_it_was_asked_for() {
+    for more in [&[][..], &["dataset.files.archive.bytes=null"]] {
+        let case = Case::new();
+        let server = case.server(&[Answer::Half("\"a\""), Answer::Half("\"a\"")]);
+        case.works(&[&server], more);
+        assert_eq!(server.requests().len(), 3);
+    }
+}
+
+#[test]
+fn a_file_that_changes_meanwhile_is_downloaded_anew() {
+    let case = Case::new();
+    let server = case.server(&[Answer::CutOfOld(3000)]);
+    case.works(&[&server], &[]);
+    assert_eq!(server.requests(), ["", "bytes=3000-", ""]);
+}
+
+#[test]
+fn without_a_checksum_only_one_version_is_put_together() {
+    let settings = ["dataset.files.archive.sha256=null", "dataset.files.archive.bytes=null"];
+    let old = [Answer::CutOfOld(3000), Answer::Half("\"new\"")];
+    let weak = [Answer::Half("\"new\""), Answer::Half("W/\"new\"")];
+    let unnamed = [Answer::Cut(3000)];
+    for script in [&old[..], &weak, &unnamed] {
+        let case = Case::new();
+        let server = case.server(script);
+        let message = case.fails(&[&server], &settings);
+        assert!(message.contains(&sha256(case.file())), "{script:?}: {message}");
+        assert_eq!(server.requests().last().unwrap(), "", "a whole new download");
+    }
+    let case = Case::new();
+    let server = case.server(&[Answer::Cut(3000), Answer::Cut(2000)]);
+    case.fails(&[&server], &[settings[0], settings[1], "download.retries=0"]);
+    case.fails(&[&server], &[settings[0], settings[1], "download.retries=0"]);
+    let message = case.fails(&[&server], &settings);
+    assert!(message.contains(&sha256(case.file())), "{message}");
+    assert_eq!(server.requests(), ["", "", ""], "nor with what an earlier run left");
+}
+
+#[test]
 fn what_nothing_vouches_for_is_not_used() {
     let case = Case::new();
     let server = case.server(&[]);

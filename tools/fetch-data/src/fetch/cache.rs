@@ -27,6 +27,10 @@ pub struct Part {
     path: PathBuf,
     file: File,
     digest: Digest,
+    /// What the server called the version of the file that it began with (ETag).
+    pub version: Option<String>,
+    /// Whether more than one answer brought it: then it may be of two versions.
+    pub joined: bool,
 }
 
 impl Cache {
@@ -86,7 +90,8 @@ impl Entry<'_> {
             let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&self.part)?;
             let digest = Digest::of(&file)?;
             file.seek(io::SeekFrom::End(0))?;
-            Ok::<_, io::Error>(Part { path: self.part.clone(), file, digest })
+            let joined = digest.bytes() > 0;
+            Ok::<_, io::Error>(Part { path: self.part.clone(), file, digest, version: None, joined })
         };
         open().with_context(|| self.part.display().to_string())
     }
@@ -123,7 +128,7 @@ impl Part {
     pub fn clear(&mut self) -> anyhow::Result<()> {
         let cleared = self.file.set_len(0).and_then(|()| self.file.rewind());
         cleared.with_context(|| self.path.display().to_string())?;
-        self.digest = Digest::default();
+        (self.digest, self.version, self.joined) = (Digest::default(), None, false);
         Ok(())
     }
 
