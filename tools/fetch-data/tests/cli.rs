@@ -433,6 +433,68 @@ fn an_error_leaves_an_older_result_as_it_was() {
     assert_eq!(fs::read(folder.path("out/mine.txt")).unwrap(), b"kept");
 }
 
+/// How a run ends to which a signal comes after its first rows, long before its last: the images are large.
+#[cfg(unix)]
+fn interrupted(folder: &Folder, signal: &str) -> std::process::ExitStatus {
+    let image = folder.write("i/train/a/0.png", b"");
+    image::RgbImage::new(2000, 2000).save(&image).unwrap();
+    for copy in 1..100 {
+        fs::copy(&image, folder.path(format!("i/train/a/{copy}.png"))).unwrap();
+    }
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fetch-data"))
+        .current_dir(folder.path(""))
+        .args(["-o", "out", "--quiet", FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null"])
+        .args(["dataset.size=[1000,1000]", "dataset.resize=true"])
+        .spawn()
+        .unwrap();
+    let begun = || unfinished(folder).iter().any(|file| fs::metadata(file).is_ok_and(|meta| meta.len() > 0));
+    while !begun() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    child.wait().unwrap()
+}
+
+#[cfg(unix)]
+fn unfinished(folder: &Folder) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = fs::read_dir(folder.path("out")) else { return Vec::new() };
+    let files = entries.map(|entry| entry.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|it| it == "tmp")).collect()
+}
+
+#[test]
+#[cfg(unix)]
+fn what_a_killed_run_left_is_removed_by_the_next() {
+    use std::os::unix::process::ExitStatusExt;
+    let folder = Folder::new();
+    assert_eq!(interrupted(&folder, "-KILL").signal(), Some(9));
+    assert_eq!(unfinished(&folder).len(), 1);
+    folder.write("out/.train.npy.tmp", b"another's");
+    let data = cifar(2);
+    folder.write("c", &data.archive);
+    folder.works(&args(&source(&["c"], &data.archive), &[]));
+    assert_eq!(unfinished(&folder), [folder.path("out/.train.npy.tmp")]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_leaves_nothing_behind() {
+    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+        let folder = Folder::new();
+        assert_eq!(interrupted(&folder, signal).code(), Some(status));
+        assert!(!folder.path("out").exists());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_no_file() {
+    let folder = Folder::new();
+    std::process::Command::new("mkfifo").arg(folder.path("pipe")).status().unwrap();
+    let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[pipe]"]);
+    assert!(message.contains("pipe: neither a file nor a folder"), "{message}");
+}
+
 #[test]
 fn bad_usage_is_one_line_and_status_2() {
     let cases: &[(&[&str], &str)] = &[
@@ -460,8 +522,10 @@ fn bad_usage_is_one_line_and_status_2() {
         let message = folder.fails(args);
         assert!(message.contains(expected), "{args:?}: {message}");
     }
-    let mut command = assert_cmd::cargo::cargo_bin_cmd!("fetch-data");
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(2) && stderr.contains("name a folder"), "{stderr}");
+    for args in [&[][..], &["-o", ""], &["-o", "-"]] {
+        let mut command = assert_cmd::cargo::cargo_bin_cmd!("fetch-data");
+        let output = command.args(args).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && stderr.contains("name a folder"), "{stderr}");
+    }
 }

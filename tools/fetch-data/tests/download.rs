@@ -298,6 +298,51 @@ fn two_at_once_download_once() {
 }
 
 #[test]
+fn two_into_one_folder_take_turns() {
+    let case = Case::new();
+    let server = case.server(&[Answer::Stall(5000)]);
+    let settings = case.settings(&[&server], &["download.cache=cache", "download.read_timeout=500ms"]);
+    let start = |settings: &[String]| {
+        std::process::Command::new(assert_cmd::cargo::cargo_bin!("fetch-data"))
+            .current_dir(case.folder.path(""))
+            .args(["-o", "out"])
+            .args(settings)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let first = start(&settings);
+    while server.requests().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // This one would be done long before the first.
+    let small = cifar(1);
+    case.folder.write("c", &small.archive);
+    let output = start(&source(&["c"], &small.archive)).wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("out: waiting for another fetch-data"), "{said}");
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert!(case.folder.rows("train") == small.train && case.folder.rows("test") == small.test);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_cache_that_cannot_be_written_is_still_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let case = Case::new();
+    let server = case.server(&[]);
+    case.works(&[&server], &[]);
+    let set = |mode| fs::set_permissions(case.folder.path("cache/sha256"), fs::Permissions::from_mode(mode)).unwrap();
+    // Not even root may make a file under a name that is taken by a folder.
+    fs::remove_file(case.folder.path(format!("cache/sha256/{}.lock", sha256(case.file())))).unwrap();
+    fs::create_dir(case.folder.path(format!("cache/sha256/{}.lock", sha256(case.file())))).unwrap();
+    set(0o555);
+    case.works(&[&server], &[]);
+    set(0o755);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
 fn a_password_stays_out_of_messages() {
     let case = Case::new();
     let url = "'http://me:secret@127.0.0.1:1/data.tar.gz'";

@@ -4,7 +4,7 @@ use super::{Sum, digest::Digest};
 use anyhow::Context;
 use reqwest::Url;
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Seek, Write},
     path::{Path, PathBuf},
 };
@@ -45,9 +45,24 @@ impl Cache {
         Ok(Self { folder })
     }
 
+    /// The file with this hash, if it is known and here. A damaged one counts as missing; a download replaces it.
+    ///
+    /// This needs no lock, since a file comes here whole, and so no right to write either.
+    pub fn find(&self, sha256: Option<&str>) -> anyhow::Result<Option<(PathBuf, Sum)>> {
+        let Some(sha256) = sha256 else { return Ok(None) };
+        let path = self.folder.join(sha256);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+        };
+        let sum = Digest::of(file).with_context(|| path.display().to_string())?.sum();
+        Ok((sum.sha256 == sha256).then_some((path, sum)))
+    }
+
     /// The place of the file with this hash, or, where that is not known, from this URL. Calls `waiting` when
     /// another process has it.
-    pub fn entry(&self, url: &Url, sha256: Option<&str>, waiting: impl Fn()) -> anyhow::Result<Entry<'_>> {
+    pub fn entry(&self, url: &Url, sha256: Option<&str>, waiting: impl FnOnce()) -> anyhow::Result<Entry<'_>> {
         let name = match sha256 {
             Some(sha256) => sha256.to_owned(),
             None => {
@@ -58,32 +73,12 @@ impl Cache {
         };
         let path = self.folder.join(format!("{name}.lock"));
         let lock = File::create(&path).with_context(|| path.display().to_string())?;
-        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            waiting();
-            lock.lock().with_context(|| path.display().to_string())?;
-        }
-        // Any other error is that of a file system without locks, where there is nobody to wait for.
+        crate::lock::lock(&lock, waiting).with_context(|| path.display().to_string())?;
         Ok(Entry { cache: self, part: self.folder.join(format!("{name}.part")), _lock: lock })
     }
 }
 
 impl Entry<'_> {
-    /// The file with this hash, if it is here. A damaged one is removed.
-    pub fn find(&self, sha256: &str) -> anyhow::Result<Option<(PathBuf, Sum)>> {
-        let path = self.cache.folder.join(sha256);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-        };
-        let sum = Digest::of(file).with_context(|| path.display().to_string())?.sum();
-        if sum.sha256 == sha256 {
-            return Ok(Some((path, sum)));
-        }
-        fs::remove_file(&path).with_context(|| path.display().to_string())?;
-        Ok(None)
-    }
-
     /// What is there of the file.
     pub fn part(&self) -> anyhow::Result<Part> {
         let open = || {
