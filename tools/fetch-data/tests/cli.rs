@@ -262,6 +262,26 @@ fn a_damaged_image_is_named() {
 }
 
 #[test]
+fn a_file_too_large_for_an_image_is_not_read() {
+    let folder = Folder::new();
+    let file = folder.write("i/train/x/a.png", &png(1, 2, 3).0);
+    // A hole, which takes no room on the disk, but would in memory.
+    fs::File::options().write(true).open(file).unwrap().set_len(1 << 40).unwrap();
+    for size in ["dataset.size=null", "dataset.size=[2,3]"] {
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", size]);
+        assert!(message.contains("i: train/x/a.png: 1099511627776 bytes, too many for an image"), "{message}");
+    }
+}
+
+#[test]
+fn a_name_cannot_speak_to_the_terminal() {
+    let folder = Folder::new();
+    folder.write("i.tar", &tar(&[("train/x/\u{1b}[2J\u{9b}31m\r.gif", b"")]));
+    let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i.tar]", "dataset.test=null"]);
+    assert!(message.contains("train/x/\u{fffd}[2J\u{fffd}31m\u{fffd}.gif: no image"), "{message:?}");
+}
+
+#[test]
 fn an_archive_that_would_escape_is_refused() {
     let (image, _) = png(1, 2, 3);
     let good: (&str, &[u8]) = ("train/a/1.png", &image);
