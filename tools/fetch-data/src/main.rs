@@ -3,6 +3,7 @@
 mod archive;
 mod fetch;
 mod layout;
+mod lock;
 mod report;
 mod settings;
 mod statistics;
@@ -48,11 +49,11 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
     let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
-    let out = cli::not_dash(args.out).context("name a folder for the result, for instance -o data/cifar10")?;
-    let folder = write::Folder::open(&out)?;
+    let named = cli::not_dash(args.out).filter(|out| !out.as_os_str().is_empty());
+    let out = named.context("name a folder for the result, for instance -o data/cifar10")?;
     let report = Report::new(args.quiet);
+    let folder = write::Folder::open(&out, &report)?;
     let fetcher = Fetcher::new(&settings.download, &report);
     let dataset = layout::open(&settings, &fetcher, folder.path())?;
-    write::write(&folder, &settings.name, dataset, &report)?;
-    Ok(Outcome::Done)
+    write::write(&folder, &settings.name, dataset, &report)
 }

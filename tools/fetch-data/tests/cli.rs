@@ -262,6 +262,26 @@ fn a_damaged_image_is_named() {
 }
 
 #[test]
+fn a_file_too_large_for_an_image_is_not_read() {
+    let folder = Folder::new();
+    let file = folder.write("i/train/x/a.png", &png(1, 2, 3).0);
+    // A hole, which takes no room on the disk, but would in memory.
+    fs::File::options().write(true).open(file).unwrap().set_len(1 << 40).unwrap();
+    for size in ["dataset.size=null", "dataset.size=[2,3]"] {
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", size]);
+        assert!(message.contains("i: train/x/a.png: 1099511627776 bytes, too many for an image"), "{message}");
+    }
+}
+
+#[test]
+fn a_name_cannot_speak_to_the_terminal() {
+    let folder = Folder::new();
+    folder.write("i.tar", &tar(&[("train/x/\u{1b}[2J\u{9b}31m\r.gif", b"")]));
+    let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i.tar]", "dataset.test=null"]);
+    assert!(message.contains("train/x/\u{fffd}[2J\u{fffd}31m\u{fffd}.gif: no image"), "{message:?}");
+}
+
+#[test]
 fn an_archive_that_would_escape_is_refused() {
     let (image, _) = png(1, 2, 3);
     let good: (&str, &[u8]) = ("train/a/1.png", &image);
@@ -296,6 +316,58 @@ fn an_archive_that_would_escape_is_refused() {
 }
 
 #[test]
+fn members_of_a_zip_that_are_odd_are_refused() {
+    let (image, _) = png(1, 2, 3);
+    let good: (&str, &[u8]) = ("train/a/1.png", &image);
+    // The writer refuses a name that is there, so that the name is changed where it stands.
+    let mut twice = zip(&[good, ("train/a/2.png", &image)]);
+    for at in 0..twice.len() - 5 {
+        if twice[at..].starts_with(b"2.png") {
+            twice[at] = b'1';
+        }
+    }
+    let mut pipe = zip(&[good]);
+    let entry = pipe.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+    pipe[entry + 5] = 3; // made on Unix,
+    pipe[entry + 38..entry + 42].copy_from_slice(&(0o010_644_u32 << 16).to_le_bytes()); // a named pipe
+    for (archive, expected) in [(twice, "a member comes twice"), (pipe, "\"train/a/1.png\" is neither a file nor")] {
+        let folder = Folder::new();
+        folder.write("i.zip", &archive);
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i.zip]", "dataset.test=null"]);
+        assert!(message.starts_with("fetch-data: i.zip: ") && message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn a_name_without_end_is_refused_before_it_fills_the_memory() {
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink, tar::EntryType::XHeader] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1 << 33);
+        header.set_cksum();
+        // More than may come, and far less than the header says.
+        let archive = [header.as_bytes().as_slice(), &vec![b'a'; 2 << 20]].concat();
+        let folder = Folder::new();
+        folder.write("i.tar.gz", &gzip(&archive));
+        let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i.tar.gz]"]);
+        assert!(message.contains("a name or attribute without end"), "{message}");
+    }
+    // A long name is no reason, nor is much of a member that is not wanted.
+    let (image, planes) = png(1, 2, 3);
+    let long = format!("train/a/{}/1.png", "x/".repeat(2000));
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, bytes) in [("elsewhere", vec![0; 3 << 20]), (long.as_str(), image)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, path, bytes.as_slice()).unwrap();
+    }
+    let folder = Folder::new();
+    folder.write("i.tar", &builder.into_inner().unwrap());
+    folder.works(&[FOLDER, "dataset.files.archive.urls=[i.tar]", "dataset.test=null"]);
+    assert!(folder.rows("train") == [planes, vec![0]].concat());
+}
+
+#[test]
 fn an_archive_that_unpacks_to_too_much_is_refused() {
     // 20 MB of zeros, in 20 kB.
     let bomb = vec![0; 20_000_000];
@@ -324,7 +396,18 @@ fn a_damaged_archive_is_refused() {
     let end = wrong_sum.len();
     // gzip's checksum, which stands behind the last member.
     wrong_sum[end - 6] ^= 1;
-    for archive in [&tar[..700], &tgz[..end / 2], &tgz[..end - 4], &wrong_sum, &zip[..zip.len() / 2], b"text", b""] {
+    // All members are there, but perhaps there were more.
+    let between = tar.len() - 1024;
+    for archive in [
+        &tar[..700],
+        &tar[..between],
+        &tgz[..end / 2],
+        &tgz[..end - 4],
+        &wrong_sum,
+        &zip[..zip.len() / 2],
+        b"text",
+        b"",
+    ] {
         let folder = Folder::new();
         folder.write("broken", archive);
         let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[broken]"]);
@@ -370,6 +453,68 @@ fn an_error_leaves_an_older_result_as_it_was() {
     assert_eq!(fs::read(folder.path("out/mine.txt")).unwrap(), b"kept");
 }
 
+/// How a run ends to which a signal comes after its first rows, long before its last: the images are large.
+#[cfg(unix)]
+fn interrupted(folder: &Folder, signal: &str) -> std::process::ExitStatus {
+    let image = folder.write("i/train/a/0.png", b"");
+    image::RgbImage::new(2000, 2000).save(&image).unwrap();
+    for copy in 1..100 {
+        fs::copy(&image, folder.path(format!("i/train/a/{copy}.png"))).unwrap();
+    }
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fetch-data"))
+        .current_dir(folder.path(""))
+        .args(["-o", "out", "--quiet", FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null"])
+        .args(["dataset.size=[1000,1000]", "dataset.resize=true"])
+        .spawn()
+        .unwrap();
+    let begun = || unfinished(folder).iter().any(|file| fs::metadata(file).is_ok_and(|meta| meta.len() > 0));
+    while !begun() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    child.wait().unwrap()
+}
+
+#[cfg(unix)]
+fn unfinished(folder: &Folder) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = fs::read_dir(folder.path("out")) else { return Vec::new() };
+    let files = entries.map(|entry| entry.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|it| it == "tmp")).collect()
+}
+
+#[test]
+#[cfg(unix)]
+fn what_a_killed_run_left_is_removed_by_the_next() {
+    use std::os::unix::process::ExitStatusExt;
+    let folder = Folder::new();
+    assert_eq!(interrupted(&folder, "-KILL").signal(), Some(9));
+    assert_eq!(unfinished(&folder).len(), 1);
+    folder.write("out/.train.npy.tmp", b"another's");
+    let data = cifar(2);
+    folder.write("c", &data.archive);
+    folder.works(&args(&source(&["c"], &data.archive), &[]));
+    assert_eq!(unfinished(&folder), [folder.path("out/.train.npy.tmp")]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_leaves_nothing_behind() {
+    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+        let folder = Folder::new();
+        assert_eq!(interrupted(&folder, signal).code(), Some(status));
+        assert!(!folder.path("out").exists());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_no_file() {
+    let folder = Folder::new();
+    std::process::Command::new("mkfifo").arg(folder.path("pipe")).status().unwrap();
+    let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[pipe]"]);
+    assert!(message.contains("pipe: neither a file nor a folder"), "{message}");
+}
+
 #[test]
 fn bad_usage_is_one_line_and_status_2() {
     let cases: &[(&[&str], &str)] = &[
@@ -397,8 +542,10 @@ fn bad_usage_is_one_line_and_status_2() {
         let message = folder.fails(args);
         assert!(message.contains(expected), "{args:?}: {message}");
     }
-    let mut command = assert_cmd::cargo::cargo_bin_cmd!("fetch-data");
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(2) && stderr.contains("name a folder"), "{stderr}");
+    for args in [&[][..], &["-o", ""], &["-o", "-"]] {
+        let mut command = assert_cmd::cargo::cargo_bin_cmd!("fetch-data");
+        let output = command.args(args).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && stderr.contains("name a folder"), "{stderr}");
+    }
 }

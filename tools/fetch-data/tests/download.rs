@@ -210,6 +210,46 @@ fn a_wrong_beginning_is_thrown_away() {
 }
 
 #[test]
+fn a_server_may_give_less_than_it_was_asked_for() {
+    for more in [&[][..], &["dataset.files.archive.bytes=null"]] {
+        let case = Case::new();
+        let server = case.server(&[Answer::Half("\"a\""), Answer::Half("\"a\"")]);
+        case.works(&[&server], more);
+        assert_eq!(server.requests().len(), 3);
+    }
+}
+
+#[test]
+fn a_file_that_changes_meanwhile_is_downloaded_anew() {
+    let case = Case::new();
+    let server = case.server(&[Answer::CutOfOld(3000)]);
+    case.works(&[&server], &[]);
+    assert_eq!(server.requests(), ["", "bytes=3000-", ""]);
+}
+
+#[test]
+fn without_a_checksum_only_one_version_is_put_together() {
+    let settings = ["dataset.files.archive.sha256=null", "dataset.files.archive.bytes=null"];
+    let old = [Answer::CutOfOld(3000), Answer::Half("\"new\"")];
+    let weak = [Answer::Half("\"new\""), Answer::Half("W/\"new\"")];
+    let unnamed = [Answer::Cut(3000)];
+    for script in [&old[..], &weak, &unnamed] {
+        let case = Case::new();
+        let server = case.server(script);
+        let message = case.fails(&[&server], &settings);
+        assert!(message.contains(&sha256(case.file())), "{script:?}: {message}");
+        assert_eq!(server.requests().last().unwrap(), "", "a whole new download");
+    }
+    let case = Case::new();
+    let server = case.server(&[Answer::Cut(3000), Answer::Cut(2000)]);
+    case.fails(&[&server], &[settings[0], settings[1], "download.retries=0"]);
+    case.fails(&[&server], &[settings[0], settings[1], "download.retries=0"]);
+    let message = case.fails(&[&server], &settings);
+    assert!(message.contains(&sha256(case.file())), "{message}");
+    assert_eq!(server.requests(), ["", "", ""], "nor with what an earlier run left");
+}
+
+#[test]
 fn what_nothing_vouches_for_is_not_used() {
     let case = Case::new();
     let server = case.server(&[]);
@@ -255,6 +295,51 @@ fn two_at_once_download_once() {
     }
     assert_eq!(server.requests().len(), 1);
     assert!(fs::read(case.folder.path("a/train.npy")).unwrap() == fs::read(case.folder.path("c/train.npy")).unwrap());
+}
+
+#[test]
+fn two_into_one_folder_take_turns() {
+    let case = Case::new();
+    let server = case.server(&[Answer::Stall(5000)]);
+    let settings = case.settings(&[&server], &["download.cache=cache", "download.read_timeout=500ms"]);
+    let start = |settings: &[String]| {
+        std::process::Command::new(assert_cmd::cargo::cargo_bin!("fetch-data"))
+            .current_dir(case.folder.path(""))
+            .args(["-o", "out"])
+            .args(settings)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let first = start(&settings);
+    while server.requests().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // This one would be done long before the first.
+    let small = cifar(1);
+    case.folder.write("c", &small.archive);
+    let output = start(&source(&["c"], &small.archive)).wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("out: waiting for another fetch-data"), "{said}");
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert!(case.folder.rows("train") == small.train && case.folder.rows("test") == small.test);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_cache_that_cannot_be_written_is_still_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let case = Case::new();
+    let server = case.server(&[]);
+    case.works(&[&server], &[]);
+    let set = |mode| fs::set_permissions(case.folder.path("cache/sha256"), fs::Permissions::from_mode(mode)).unwrap();
+    // Not even root may make a file under a name that is taken by a folder.
+    fs::remove_file(case.folder.path(format!("cache/sha256/{}.lock", sha256(case.file())))).unwrap();
+    fs::create_dir(case.folder.path(format!("cache/sha256/{}.lock", sha256(case.file())))).unwrap();
+    set(0o555);
+    case.works(&[&server], &[]);
+    set(0o755);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Sum, digest::Digest};
 use anyhow::Context;
 use reqwest::Url;
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Seek, Write},
     path::{Path, PathBuf},
 };
@@ -27,6 +27,10 @@ pub struct Part {
     path: PathBuf,
     file: File,
     digest: Digest,
+    /// What the server called the version of the file that it began with (ETag).
+    pub version: Option<String>,
+    /// Whether more than one answer brought it: then it may be of two versions.
+    pub joined: bool,
 }
 
 impl Cache {
@@ -41,9 +45,24 @@ impl Cache {
         Ok(Self { folder })
     }
 
+    /// The file with this hash, if it is known and here. A damaged one counts as missing; a download replaces it.
+    ///
+    /// This needs no lock, since a file comes here whole, and so no right to write either.
+    pub fn find(&self, sha256: Option<&str>) -> anyhow::Result<Option<(PathBuf, Sum)>> {
+        let Some(sha256) = sha256 else { return Ok(None) };
+        let path = self.folder.join(sha256);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+        };
+        let sum = Digest::of(file).with_context(|| path.display().to_string())?.sum();
+        Ok((sum.sha256 == sha256).then_some((path, sum)))
+    }
+
     /// The place of the file with this hash, or, where that is not known, from this URL. Calls `waiting` when
     /// another process has it.
-    pub fn entry(&self, url: &Url, sha256: Option<&str>, waiting: impl Fn()) -> anyhow::Result<Entry<'_>> {
+    pub fn entry(&self, url: &Url, sha256: Option<&str>, waiting: impl FnOnce()) -> anyhow::Result<Entry<'_>> {
         let name = match sha256 {
             Some(sha256) => sha256.to_owned(),
             None => {
@@ -54,39 +73,20 @@ impl Cache {
         };
         let path = self.folder.join(format!("{name}.lock"));
         let lock = File::create(&path).with_context(|| path.display().to_string())?;
-        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            waiting();
-            lock.lock().with_context(|| path.display().to_string())?;
-        }
-        // Any other error is that of a file system without locks, where there is nobody to wait for.
+        crate::lock::lock(&lock, waiting).with_context(|| path.display().to_string())?;
         Ok(Entry { cache: self, part: self.folder.join(format!("{name}.part")), _lock: lock })
     }
 }
 
 impl Entry<'_> {
-    /// The file with this hash, if it is here. A damaged one is removed.
-    pub fn find(&self, sha256: &str) -> anyhow::Result<Option<(PathBuf, Sum)>> {
-        let path = self.cache.folder.join(sha256);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-        };
-        let sum = Digest::of(file).with_context(|| path.display().to_string())?.sum();
-        if sum.sha256 == sha256 {
-            return Ok(Some((path, sum)));
-        }
-        fs::remove_file(&path).with_context(|| path.display().to_string())?;
-        Ok(None)
-    }
-
     /// What is there of the file.
     pub fn part(&self) -> anyhow::Result<Part> {
         let open = || {
             let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&self.part)?;
             let digest = Digest::of(&file)?;
             file.seek(io::SeekFrom::End(0))?;
-            Ok::<_, io::Error>(Part { path: self.part.clone(), file, digest })
+            let joined = digest.bytes() > 0;
+            Ok::<_, io::Error>(Part { path: self.part.clone(), file, digest, version: None, joined })
         };
         open().with_context(|| self.part.display().to_string())
     }
@@ -123,7 +123,7 @@ impl Part {
     pub fn clear(&mut self) -> anyhow::Result<()> {
         let cleared = self.file.set_len(0).and_then(|()| self.file.rewind());
         cleared.with_context(|| self.path.display().to_string())?;
-        self.digest = Digest::default();
+        (self.digest, self.version, self.joined) = (Digest::default(), None, false);
         Ok(())
     }
 

@@ -22,14 +22,17 @@ pub fn download(
     source: &Source,
     entry: &Entry<'_>,
 ) -> Attempt<(PathBuf, Sum)> {
-    let mirror = Mirror { settings, report, source, remote: Remote::new(settings, report, url, source.bytes)? };
+    let mirror = Mirror { settings, report, source, remote: Remote::new(settings, report, url, source)? };
     let mut part = entry.part()?;
-    let resumed = part.bytes() > 0;
-    let going_on = if resumed { format!(", going on at byte {}", part.bytes()) } else { String::new() };
+    if source.sha256.is_none() {
+        // Nothing would tell that it is the beginning of another version.
+        part.clear()?;
+    }
+    let going_on = if part.bytes() > 0 { format!(", going on at byte {}", part.bytes()) } else { String::new() };
     report.say(&format!("{}: downloading{going_on}", location::file_name(url)));
     let mut outcome = mirror.complete(&mut part)?;
-    if resumed && matches!(outcome, Err(Problem::Wrong(_))) {
-        // Perhaps it was the beginning that was wrong, and not this mirror's.
+    if part.joined && matches!(outcome, Err(Problem::Wrong(_))) {
+        // Perhaps it was the beginning that was wrong: of an older version, or another mirror's.
         part.clear()?;
         outcome = mirror.complete(&mut part)?;
     }

@@ -79,17 +79,12 @@ impl<'a> Fetcher<'a> {
     fn remote(&self, url: &Url, source: &Source, setting: &str) -> Attempt<Fetched> {
         let name = location::file_name(url);
         let cache = Cache::open(self.settings.cache.as_deref())?;
-        // The lock first: another process may be about to put the file there.
-        let entry = cache.entry(url, source.sha256.as_deref(), || {
-            self.report.say(&format!("{name}: waiting for another fetch-data, which is downloading it"));
-        })?;
-        let found = source.sha256.as_deref().map(|sha256| entry.find(sha256)).transpose()?.flatten();
-        let (path, sum) = match found {
+        let (path, sum) = match cache.find(source.sha256.as_deref())? {
             Some(found) => {
                 self.report.say(&format!("{name}: in the cache"));
                 found
             }
-            None => match mirror::download(self.settings, self.report, url, source, &entry)? {
+            None => match self.download(&cache, url, source)? {
                 Ok(found) => found,
                 Err(problem) => return Ok(Err(problem)),
             },
@@ -103,6 +98,20 @@ impl<'a> Fetcher<'a> {
             sum.sha256
         );
         Ok(Ok(Fetched { path, name, sum: Some(sum) }))
+    }
+
+    /// Over the network into the cache, by one process at a time.
+    fn download(&self, cache: &Cache, url: &Url, source: &Source) -> Attempt<(PathBuf, Sum)> {
+        let sha256 = source.sha256.as_deref();
+        let entry = cache.entry(url, sha256, || {
+            let name = location::file_name(url);
+            self.report.say(&format!("{name}: waiting for another fetch-data, which is downloading it"));
+        })?;
+        // Whoever had the lock may have put it there.
+        match cache.find(sha256)? {
+            Some(found) => Ok(Ok(found)),
+            None => mirror::download(self.settings, self.report, url, source, &entry),
+        }
     }
 }
 
@@ -118,6 +127,10 @@ fn local(path: &Path, source: &Source) -> Attempt<Fetched> {
             return Ok(Err("a folder has no sha256 to check; set it to null".into()));
         }
         return Ok(Ok(Fetched { path: path.to_owned(), name, sum: None }));
+    }
+    if !meta.is_file() {
+        // It is read twice, for its checksum and for what it holds; a pipe gives its bytes once, a device without end.
+        return Ok(Err("neither a file nor a folder".into()));
     }
     let file = File::open(path).with_context(|| path.display().to_string())?;
     let sum = Digest::of(file).with_context(|| path.display().to_string())?.sum();

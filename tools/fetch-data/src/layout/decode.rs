@@ -2,7 +2,9 @@
 
 use crate::settings::Channels;
 use anyhow::{Context, bail, ensure};
-use image::{DynamicImage, GrayImage, ImageDecoder, Limits, RgbImage, codecs::png::PngDecoder, imageops::FilterType};
+use image::{
+    DynamicImage, GrayImage, ImageDecoder, Limits, Rgb, RgbImage, codecs::png::PngDecoder, imageops::FilterType,
+};
 use jpeg_decoder::{Decoder as JpegDecoder, PixelFormat};
 use std::io::Cursor;
 
@@ -47,15 +49,19 @@ pub fn planes(bytes: &[u8], target: &Target, pixels: &mut Vec<u8>) -> anyhow::Re
     if [height, width] != target.size {
         image = image.resize_exact(u32::try_from(target_width)?, u32::try_from(target_height)?, FilterType::Triangle);
     }
-    let interleaved = match target.channels {
-        Channels::Gray => image.into_luma8().into_raw(),
-        Channels::Rgb => image.into_rgb8().into_raw(),
-    };
-    let channels = target.channels as usize;
-    for channel in 0..channels {
-        pixels.extend(interleaved.iter().skip(channel).step_by(channels));
+    let image = image.into_rgb8();
+    match target.channels {
+        Channels::Gray => pixels.extend(image.pixels().map(luma)),
+        Channels::Rgb => (0..3).for_each(|channel| pixels.extend(image.pixels().map(|pixel| pixel[channel]))),
     }
     Ok(())
+}
+
+/// Brightness by ITU-R BT.601, as JPEG and Pillow have it, not by BT.709, as `image` does; in 16-bit fixed point.
+fn luma(&Rgb([red, green, blue]): &Rgb<u8>) -> u8 {
+    const WEIGHTS: [u32; 3] = [19595, 38470, 7471]; // 0.299, 0.587 and 0.114; their sum is 1
+    let sum = WEIGHTS[0] * u32::from(red) + WEIGHTS[1] * u32::from(green) + WEIGHTS[2] * u32::from(blue);
+    ((sum + (1 << 15)) >> 16) as u8
 }
 
 impl<'a> Header<'a> {
@@ -63,11 +69,12 @@ impl<'a> Header<'a> {
     fn read(bytes: &'a [u8]) -> anyhow::Result<([usize; 2], Self)> {
         if bytes.starts_with(JPEG) {
             let mut decoder = JpegDecoder::new(bytes);
-            decoder.read_info()?;
+            decoder.read_info().context("damaged or cut off")?;
             let info = decoder.info().context("a JPEG without a header")?;
             Ok(([info.height.into(), info.width.into()], Self::Jpeg(Box::new(decoder))))
         } else if bytes.starts_with(PNG) {
-            let decoder = PngDecoder::with_limits(Cursor::new(bytes), Limits::default())?;
+            let decoder =
+                PngDecoder::with_limits(Cursor::new(bytes), Limits::default()).context("damaged or cut off")?;
             let (width, height) = decoder.dimensions();
             Ok(([height as usize, width as usize], Self::Png(Box::new(decoder))))
         } else {
@@ -78,10 +85,10 @@ impl<'a> Header<'a> {
     /// The whole image; one that is cut off is an error.
     fn decode(self) -> anyhow::Result<DynamicImage> {
         let mut decoder = match self {
-            Self::Png(decoder) => return Ok(DynamicImage::from_decoder(*decoder)?),
+            Self::Png(decoder) => return DynamicImage::from_decoder(*decoder).context("damaged or cut off"),
             Self::Jpeg(decoder) => decoder,
         };
-        let pixels = decoder.decode()?;
+        let pixels = decoder.decode().context("damaged or cut off")?;
         let info = decoder.info().context("a JPEG without a header")?;
         let (width, height) = (info.width.into(), info.height.into());
         let image = match info.pixel_format {

@@ -15,6 +15,10 @@ use std::{collections::BTreeSet, path::Path, rc::Rc};
 const ENDINGS: [&str; 3] = [".jpg", ".jpeg", ".png"];
 /// Bytes of files read at a time: photographs are larger than the rows that they become.
 const FILE_BYTES: usize = 64 << 20;
+/// Most bytes of a pixel in a file (PNG: four channels of 16 bits), and of what else it holds: profiles, thumbnails.
+/// A file is in memory as a whole, so that one that is no image must not be of any size.
+const PIXEL_BYTES: u64 = 8;
+const EXTRA_BYTES: u64 = 64 << 20;
 /// Classes that a message names at most.
 const NAMED_CLASSES: usize = 10;
 /// What macOS adds to archives.
@@ -49,7 +53,8 @@ fn target(settings: &ImageFolder, members: &Members, train: &[Image]) -> anyhow:
     let size = match (settings.size, train.first()) {
         (Some(size), _) => size,
         (None, Some(first)) => {
-            decode::size(&members.read(&first.path)?).with_context(|| members.describe(&first.path))?
+            let file = read(members, &first.path, settings.image_pixels)?;
+            decode::size(&file).with_context(|| members.describe(&first.path))?
         }
         (None, None) => bail!("{}: no images", members.name()),
     };
@@ -82,6 +87,14 @@ fn images(members: &Members, folder: &str) -> anyhow::Result<Vec<Image>> {
     );
     images.sort_by(|a, b| (&a.class, &a.path).cmp(&(&b.class, &b.path)));
     Ok(images)
+}
+
+/// The file of an image that has at most so many pixels.
+fn read(members: &Members, path: &str, image_pixels: u64) -> anyhow::Result<Vec<u8>> {
+    let (bytes, most) = (members.bytes(path)?, image_pixels.saturating_mul(PIXEL_BYTES).saturating_add(EXTRA_BYTES));
+    let place = members.describe(path);
+    ensure!(bytes <= most, "{place}: {bytes} bytes, too many for an image of dataset.image_pixels, {image_pixels}");
+    members.read(path)
 }
 
 /// What paths in a folder begin with.
@@ -126,7 +139,7 @@ impl Part {
         let row_bytes = self.target.channels as usize * self.target.size[0] * self.target.size[1] + self.label_bytes;
         let (mut files, mut bytes) = (Vec::new(), 0);
         for (path, _) in self.images[self.next..].iter().take(chunk_rows(row_bytes)) {
-            let file = self.members.read(path)?;
+            let file = read(&self.members, path, self.target.image_pixels)?;
             bytes += file.len();
             files.push(file);
             if bytes >= FILE_BYTES {

@@ -24,6 +24,10 @@ pub enum Answer {
     /// The whole file, whatever was asked for; or the beginning of it, and then the connection is cut.
     NoRange,
     CutNoRange(usize),
+    /// Half of what was asked for, as a partial answer, of a version with this ETag.
+    Half(&'static str),
+    /// The beginning of another file of the same length, of the version `"old"`; then the connection is cut.
+    CutOfOld(usize),
     /// A part of the file, but from its second byte on.
     OtherRange,
     /// This status, with this header line.
@@ -86,13 +90,15 @@ fn request(stream: &TcpStream) -> String {
 fn respond(mut stream: TcpStream, file: &[u8], range: &str, answer: Answer) -> std::io::Result<()> {
     let asked = range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')?.parse::<usize>().ok());
     let start = match answer {
-        Answer::NoRange | Answer::CutNoRange(_) | Answer::Garbage | Answer::TooMuch => None,
+        Answer::NoRange | Answer::CutNoRange(_) | Answer::CutOfOld(_) | Answer::Garbage | Answer::TooMuch => None,
+        Answer::Half(_) => asked.or(Some(0)),
         Answer::OtherRange => Some(1),
         _ => asked,
     };
     let garbage: Vec<u8> = file.iter().map(|byte| !byte).chain([0]).collect();
     let body = match answer {
-        Answer::Garbage => &garbage[..file.len()],
+        Answer::Garbage | Answer::CutOfOld(_) => &garbage[..file.len()],
+        Answer::Half(_) => &file[asked.unwrap_or(0)..file.len() - (file.len() - asked.unwrap_or(0)) / 2],
         Answer::TooMuch => &garbage,
         _ => &file[start.unwrap_or(0).min(file.len())..],
     };
@@ -104,17 +110,22 @@ fn respond(mut stream: TcpStream, file: &[u8], range: &str, answer: Answer) -> s
             return write!(stream, "HTTP/1.1 416 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         }
         Some(start) => {
-            let (last, total) = (file.len() - 1, file.len());
+            let (last, total) = ((start + body.len()).max(1) - 1, file.len());
             write!(stream, "HTTP/1.1 206 x\r\nContent-Range: bytes {start}-{last}/{total}\r\n")?;
         }
         None => write!(stream, "HTTP/1.1 200 OK\r\n")?,
+    }
+    match answer {
+        Answer::Half(tag) => write!(stream, "ETag: {tag}\r\n")?,
+        Answer::CutOfOld(_) => write!(stream, "ETag: \"old\"\r\n")?,
+        _ => {}
     }
     if !matches!(answer, Answer::CutWithoutLength(_) | Answer::TooMuch) {
         write!(stream, "Content-Length: {}\r\n", body.len())?;
     }
     write!(stream, "Connection: close\r\n\r\n")?;
     match answer {
-        Answer::Cut(count) | Answer::CutWithoutLength(count) | Answer::CutNoRange(count) => {
+        Answer::Cut(count) | Answer::CutWithoutLength(count) | Answer::CutNoRange(count) | Answer::CutOfOld(count) => {
             stream.write_all(&body[..count.min(body.len())])
         }
         Answer::Stall(count) => {

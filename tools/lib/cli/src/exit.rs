@@ -56,6 +56,8 @@ fn describe(error: &anyhow::Error) -> String {
 /// One line on standard error; where that is closed there is nobody left to tell.
 pub fn complain(tool: &str, problem: &str) {
     let line = problem.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    // A name out of a file may hold what a terminal obeys.
+    let line = line.replace(|character: char| character.is_control() && character != '\t', "\u{fffd}");
     let _ = writeln!(io::stderr(), "{tool}: {line}");
 }
 

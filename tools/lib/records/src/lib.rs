@@ -31,7 +31,7 @@ pub use batch::Batch;
 pub use dtype::{DType, Element};
 pub use error::{Error, Place, Result};
 pub use input::Input;
-pub use output::{Output, replace_file, write_file};
+pub use output::{Output, remove_unfinished, replace_file, write_file};
 pub use reader::{ReadOptions, Reader};
 pub use schema::{Field, Schema};
 pub use stdout::hand_on_stdout;

@@ -2,6 +2,7 @@
 
 use crate::{Error, Result, input::widen_pipe, stdout};
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -114,10 +115,9 @@ impl Target {
             }
             _ => {}
         }
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
+        let prefix = unfinished_prefix(path).ok_or(io::ErrorKind::IsADirectory)?;
         let mut builder = tempfile::Builder::new();
-        builder.prefix(&name).suffix(".tmp");
+        builder.prefix(&prefix).suffix(UNFINISHED_SUFFIX).rand_bytes(UNFINISHED_LETTERS);
         // As for any new file, the user's umask decides, not the private mode of temporary files.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -133,6 +133,44 @@ fn refused(folder: &Path, error: &io::Error) -> io::Error {
         io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("there is no folder {}", folder.display())),
         kind => kind.into(),
     }
+}
+
+/// Removes what was left beside `path` by writers that were killed before [`Output::finish`].
+///
+/// Only for a caller who knows that no other process is writing the file now.
+///
+/// # Errors
+/// When the folder cannot be read or a file in it not be removed.
+pub fn remove_unfinished(path: &Path) -> Result<()> {
+    let Some(prefix) = unfinished_prefix(path) else { return Ok(()) };
+    let removed = fs::read_dir(folder(path)).and_then(|entries| {
+        for entry in entries {
+            let entry = entry?;
+            if is_unfinished(&entry.file_name(), &prefix) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    });
+    removed.map_err(|e| Error::io(path.display().to_string(), e))
+}
+
+/// An unfinished file is called `.NAMExxxxxx.tmp`, with letters and digits drawn at random.
+const UNFINISHED_SUFFIX: &str = ".tmp";
+const UNFINISHED_LETTERS: usize = 6;
+
+fn unfinished_prefix(path: &Path) -> Option<OsString> {
+    let mut prefix = OsString::from(".");
+    prefix.push(path.file_name()?);
+    Some(prefix)
+}
+
+fn is_unfinished(name: &OsStr, prefix: &OsStr) -> bool {
+    let letters = name
+        .as_encoded_bytes()
+        .strip_prefix(prefix.as_encoded_bytes())
+        .and_then(|rest| rest.strip_suffix(UNFINISHED_SUFFIX.as_bytes()));
+    letters.is_some_and(|it| it.len() == UNFINISHED_LETTERS && it.iter().all(u8::is_ascii_alphanumeric))
 }
 
 /// Writes a whole small file: by a temporary file beside it, fsync and rename.
