@@ -64,7 +64,7 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-mlp-step bench-conv bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-mlp-step bench-conv bench-residual-step bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
@@ -88,6 +88,11 @@ bench-mlp-step: $(bench_python)
 bench-conv: $(bench_python)
 	$(CARGO) build --release -p kernels --example conv_speed $(LOCKED)
 	.tools/bench/bin/python scripts/bench/conv/run.py $(BENCH_ARGS)
+
+.PHONY: bench-residual-step
+bench-residual-step: $(bench_python)
+	$(CARGO) build --release -p nets --example residual_speed -p kernels --example fma_peak $(LOCKED)
+	EXAMPLES='$(RELEASE)/examples' .tools/bench/bin/python scripts/bench/residual_step/run.py $(BENCH_ARGS)
 
 .PHONY: bench-compose
 bench-compose: $(dev_python) build
