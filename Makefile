@@ -26,7 +26,7 @@ machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: repro
 repro: $(run_python) build ## Run the main job, from seed to scored model, with DVC
@@ -36,6 +36,12 @@ repro: $(run_python) build ## Run the main job, from seed to scored model, with 
 .PHONY: exp
 exp: $(run_python) build ## Run a DVC experiment: make exp SET="data=softmax optimizer.learning_rate=0.01"
 	. ./env.sh && dvc exp run --downstream gen-data $(foreach override,$(SET),-S '$(override)')
+
+# As for exp: with overrides, params.yaml is composed here, and the compose stage left out.
+.PHONY: cifar10
+cifar10: $(run_python) build ## Train on CIFAR-10 and score it, with DVC: make cifar10 SET="model=speednet trainer.max_epochs=5"
+	. ./env.sh && $(if $(SET),pipegrad compose --config-name cifar10 --resolve $(foreach override,$(SET),'$(override)') \
+	  -o pipelines/cifar10/params.yaml && dvc repro --downstream pipelines/cifar10/dvc.yaml:fetch-data,dvc repro pipelines/cifar10/dvc.yaml)
 
 .PHONY: build
 build: ## Build every tool into target/release

@@ -5,6 +5,7 @@ use nets::{
     graph::{Node, Op, Value},
 };
 use onnx::{Attribute, GraphBuilder, ModelInfo};
+use std::f32::consts::FRAC_1_SQRT_2;
 
 /// The bytes of an `.onnx` file: input `[batch, input shape…]`, float32 or bytes, as the records were; output
 /// `prediction` `[batch, target shape…]`, float32.
@@ -23,7 +24,7 @@ pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     if let Some(scaling) = &model.scaling {
         x = scaled(&mut graph, &x, scaling, shape);
     }
-    x = nodes(&mut graph, model, x);
+    x = nodes(&mut graph, model, opset, x);
     x = match task.output_activation {
         OutputActivation::Identity => x,
         OutputActivation::Softmax => graph.node("Softmax", &[&x], "probabilities", &[("axis", Attribute::Int(1))]),
@@ -52,7 +53,7 @@ fn scaled(graph: &mut GraphBuilder, x: &str, scaling: &Scaling, shape: &[usize])
 }
 
 /// The network's operations; returns the name of the last one's result.
-fn nodes(graph: &mut GraphBuilder, model: &Model, input: String) -> String {
+fn nodes(graph: &mut GraphBuilder, model: &Model, opset: i64, input: String) -> String {
     let layout = &model.parameters.layout;
     let mut results: Vec<String> = Vec::new();
     for node in &model.graph.nodes {
@@ -64,6 +65,13 @@ fn nodes(graph: &mut GraphBuilder, model: &Model, input: String) -> String {
                 Value::Node(i) => results[*i].clone(),
             })
             .collect();
+        if let (Op::Activation(Activation::Gelu), true) = (&node.op, opset < GELU_OPSET) {
+            results.push(gelu(graph, &inputs[0], &node.name));
+            continue;
+        }
+        if let Op::Scale { factor } = node.op {
+            inputs.push(graph.weights(&format!("{}.factor", node.name), &[], &[factor]));
+        }
         let (operator, tensors, attributes) = operation(&model.graph, node);
         for index in tensors {
             let tensor = &layout.tensors()[index];
@@ -96,7 +104,26 @@ fn operation(graph: &Graph, node: &Node) -> (&'static str, Vec<usize>, Vec<(&'st
         // x · weightᵀ + bias: [batch, outputs of the layer]
         Op::Linear { weight, bias } => ("Gemm", vec![weight, bias], vec![("transB", Attribute::Int(1))]),
         Op::Add => ("Add", vec![], vec![]),
+        Op::Scale { .. } => ("Mul", vec![], vec![]),
     }
+}
+
+/// The first version of the operators that has a GELU.
+const GELU_OPSET: i64 = 20;
+
+/// `x · (1 + erf(x / √2)) / 2` in older operators.
+fn gelu(graph: &mut GraphBuilder, x: &str, name: &str) -> String {
+    let mut step = |operator, y: &str, constant: Option<f32>, part: &str| {
+        let output = format!("{name}.{part}");
+        let constant = constant.map(|value| graph.weights(&format!("{output}.constant"), &[], &[value]));
+        let inputs: Vec<&str> = std::iter::once(y).chain(constant.as_deref()).collect();
+        graph.node(operator, &inputs, &output, &[])
+    };
+    let scaled = step("Mul", x, Some(FRAC_1_SQRT_2), "scaled");
+    let erf = step("Erf", &scaled, None, "erf");
+    let share = step("Add", &erf, Some(1.0), "share");
+    let half = step("Mul", &share, Some(0.5), "half");
+    graph.node("Mul", &[x, &half], name, &[])
 }
 
 /// Changes the shape of a row, if it changes.
@@ -114,6 +141,7 @@ fn operator(activation: Activation) -> &'static str {
         Activation::Relu => "Relu",
         Activation::Tanh => "Tanh",
         Activation::Sigmoid => "Sigmoid",
+        Activation::Gelu => "Gelu",
     }
 }
 

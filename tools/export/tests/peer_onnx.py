@@ -1,6 +1,7 @@
 """The exported graph against the ONNX checker, Python's ONNX Runtime, and NumPy."""
 
 import json
+import math
 import os
 
 import numpy as np
@@ -107,6 +108,35 @@ def test_older_and_newer_operator_sets(model, run, tmp_path, opset):
     proto = onnx.load(tmp_path / "other.onnx")
     checker.check_model(proto, full_check=True)
     assert proto.opset_import[0].version == opset
+
+
+@pytest.mark.parametrize("opset, operator", [(13, "Erf"), (19, "Erf"), (20, "Gelu")])
+def test_a_quick_network_of_images(run, tmp_path, opset, operator):
+    """Whitening, GELU and the scale, in versions of the operators with a GELU and without."""
+    rows = np.zeros(40, [("image", "<f4", (3, 6, 6)), ("label", "u1")])
+    rows["image"] = np.random.default_rng(0).normal(size=rows["image"].shape)
+    rows["label"] = np.arange(40) % 3
+    np.save(tmp_path / "rows.npy", rows)
+    layers = "[{whiten: {}}, {activation: gelu}, {conv: {channels: 4}}, {norm: {scale: false}}, {average_pool: {}}, {linear: {}}, {scale: 5.0}]"
+    fields = ["trainer.input_field=image", "trainer.target_field=label", "trainer.loss=cross_entropy"]
+    run("train", "rows.npy", "-o", "run", "model=speednet", f"model.layers={layers}", *fields, "trainer.max_epochs=1")
+    run("export", "run", "-o", "m.onnx", f"opset={opset}")
+    proto = onnx.load(tmp_path / "m.onnx")
+    checker.check_model(proto, full_check=True)
+    assert operator in [node.op_type for node in proto.graph.node]
+    tensors, images = read_safetensors(tmp_path / "run" / "model.safetensors"), np.load(tmp_path / "run" / "test.npy")["image"]
+    x = (images - tensors["input.mean"].reshape(3, 1, 1)) * tensors["input.scale"].reshape(3, 1, 1)
+    patches = np.lib.stride_tricks.sliding_window_view(x, (2, 2), axis=(2, 3))  # [rows, 3, 5, 5, 2, 2]
+    x = np.einsum("ncyxij,ocij->noyx", patches, tensors["layers.0.weight"]) + tensors["layers.0.bias"].reshape(-1, 1, 1)
+    x = x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+    patches = np.lib.stride_tricks.sliding_window_view(np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)]), (3, 3), axis=(2, 3))
+    x = np.einsum("ncyxij,ocij->noyx", patches, tensors["layers.2.weight"])
+    mean, variance, shift = (tensors[f"layers.3.{part}"].reshape(-1, 1, 1) for part in ["running_mean", "running_var", "bias"])
+    x = ((x - mean) / np.sqrt(variance + 1e-5) + shift).mean((2, 3))
+    logits = 5 * (x @ tensors["layers.5.weight"].T + tensors["layers.5.bias"])
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    (ours,) = onnxruntime.InferenceSession(tmp_path / "m.onnx").run(None, {"image": images})
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
 def test_tensors_of_any_shape_go_in_and_out(run, run_npy, tmp_path):

@@ -15,6 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 PIPELINE = "pipelines/cifar10/dvc.yaml"
+STAGE = f"{PIPELINE}:fetch-data"
 
 
 @pytest.fixture
@@ -60,19 +61,19 @@ def contents(folder):
 
 def test_the_stage_is_tracked_pushed_and_pulled(project, tmp_path):
     data = project.folder / "data/cifar10"
-    project(f"dvc repro {PIPELINE}")
+    project(f"dvc repro {STAGE}")
     first = contents(data)
     assert sorted(first) == ["dataset.json", "test.npy", "train.npy"]
-    assert "up to date" in project("dvc status")
-    assert "didn't change" in project(f"dvc repro {PIPELINE}")
+    assert "up to date" in project(f"dvc status --with-deps {STAGE}")
+    assert "didn't change" in project(f"dvc repro {STAGE}")
     assert "data/cifar10" not in project("git status --porcelain --untracked-files=all"), "no data in git"
 
-    project("dvc push -q && rm -r data/cifar10 .dvc/cache && dvc pull -q")
+    project(f"dvc push -q {STAGE} && rm -r data/cifar10 .dvc/cache && dvc pull -q {STAGE}")
     assert contents(data) == first, "without the archive"
 
     name_archive(project.folder, tmp_path / "cifar.tar.gz", level=2)
-    assert "changed deps" in project("dvc status")
-    project(f"dvc repro -q {PIPELINE}")
+    assert "changed deps" in project(f"dvc status --with-deps {STAGE}")
+    project(f"dvc repro -q {STAGE}")
     assert contents(data)["train.npy"] != first["train.npy"]
 
 

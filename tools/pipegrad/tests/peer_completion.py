@@ -196,7 +196,7 @@ TYPED = [
     ("train --out=ru\tm\t", ["--out=runs/my run"]),
     ("infer infer.onnx\t./so\t", ["infer.onnxruntime=./some rows.npy"]),
     ("pipegrad export run\tmy\t opse\t9", ["export", "runs/my run", "opset=9"]),
-    ("pipegrad tra\t '~mod\t'", ["train", "~model"]),
+    ("pipegrad trai\t '~mod\t'", ["train", "~model"]),
     ("true | A=b train model=m\t", ["model=mlp"]),
 ]
 

@@ -1,6 +1,9 @@
 //! How often, and how surely, the right class was predicted.
 
-use crate::{Metrics, Settings};
+use crate::{
+    Metrics, Settings, classes,
+    per_class::{ClassScore, Table, macro_means},
+};
 use anyhow::{Context, ensure};
 use records::{Batch, Output};
 use serde::Deserialize;
@@ -15,7 +18,17 @@ pub enum Prediction {
     Logits,
 }
 
-/// Accuracy, cross-entropy and the confusion matrix.
+/// What is asked for beside the metrics.
+pub struct Extras {
+    /// The names of the classes, label 0 on.
+    pub names: Option<Vec<String>>,
+    /// The CSV file for the classes of each row.
+    pub pairs: Option<PathBuf>,
+    /// The file for the scores of each class.
+    pub table: Option<Table>,
+}
+
+/// Accuracy, cross-entropy, and what the confusion matrix tells.
 pub struct Hits {
     target_field: String,
     prediction_field: String,
@@ -25,12 +38,14 @@ pub struct Hits {
     cross_entropy: f64,
     /// `confusion[actual][predicted]`, rows.
     confusion: Vec<Vec<u64>>,
+    names: Option<Vec<String>>,
     pairs: Option<Output>,
+    table: Option<Table>,
 }
 
 impl Hits {
-    /// With `pairs`, the classes of each row go to that CSV file.
-    pub fn new(settings: &Settings, pairs: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub fn new(settings: &Settings, extras: Extras) -> anyhow::Result<Self> {
+        let Extras { names, pairs, table } = extras;
         let prediction = settings.prediction.context("score.prediction: missing; expected probabilities or logits")?;
         let mut pairs = pairs.map(|path| Output::create(Some(&path))).transpose()?;
         if let Some(pairs) = &mut pairs {
@@ -44,7 +59,9 @@ impl Hits {
             hits: 0,
             cross_entropy: 0.0,
             confusion: Vec::new(),
+            names,
             pairs,
+            table,
         })
     }
 
@@ -88,11 +105,22 @@ impl Metrics for Hits {
         if prediction.elements() < 2 {
             return Err(batch.wrong_shape(prediction, "a number for each of at least two classes").into());
         }
+        if let Some(names) = &self.names {
+            let (names, classes) = (names.len(), prediction.elements());
+            let field = &self.target_field;
+            ensure!(
+                names == classes,
+                "--classes: {names} names of field {field:?}, but the predictions are of {classes} classes"
+            );
+        }
         let mut csv = String::new();
         for (row, (&target, scores)) in targets.iter().zip(predictions.chunks_exact(prediction.elements())).enumerate()
         {
             let (actual, predicted) = self.add_row(target, scores).map_err(|e| batch.place(row).error(e))?;
-            csv.push_str(&format!("{actual},{predicted}\n"));
+            if self.pairs.is_some() {
+                let cell = |class| classes::cell(&classes::name(self.names.as_deref(), class));
+                csv.push_str(&format!("{},{}\n", cell(actual), cell(predicted)));
+            }
         }
         if let Some(pairs) = &mut self.pairs {
             pairs.write_all(csv.as_bytes())?;
@@ -104,12 +132,24 @@ impl Metrics for Hits {
         ensure!(self.rows > 0, "no rows");
         self.pairs.map(Output::finish).transpose()?;
         let rows = self.rows as f64;
-        let metrics = json!({
+        let scores = ClassScore::all(&self.confusion);
+        let [macro_precision, macro_recall, macro_f1] = macro_means(&scores);
+        let mut metrics = json!({
             "rows": self.rows,
             "accuracy": self.hits as f64 / rows,
             "cross_entropy": self.cross_entropy / rows,
+            "macro_precision": macro_precision,
+            "macro_recall": macro_recall,
+            "macro_f1": macro_f1,
             "confusion_matrix": self.confusion,
         });
+        if let Some(names) = &self.names {
+            metrics["labels"] = json!(names);
+        }
+        if let Some(table) = &self.table {
+            let text = table.text(&scores, self.names.as_deref())?;
+            records::write_file(&table.path, text.as_bytes()).context("--per-class")?;
+        }
         Ok(metrics.as_object().cloned().unwrap_or_default())
     }
 }

@@ -1,21 +1,28 @@
 //! `score`: records with target and prediction in, metrics out.
 
+mod classes;
 mod classification;
 mod gate;
+mod per_class;
 mod regression;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use classification::Extras;
 use cli::{Common, Outcome};
 use gate::Gate;
+use per_class::Table;
 use records::{Batch, Input, ReadOptions, Reader};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 cli::arguments! {
     groups: ["score"],
     input: File,
-    /// Scores predictions: MSE, MAE and R2, or accuracy and cross-entropy, as one JSON object.
+    /// Scores predictions: MSE, MAE and R2, or accuracy, cross-entropy and more, as one JSON object.
     #[argh(
         example = "echo '{{\"entropy\":1.0,\"prediction\":0.9}}' | {command_name} --fail-if 'mse>0.1'",
         note = "The settings are those of config group score; score=classification expects a class \
@@ -32,6 +39,13 @@ cli::arguments! {
         /// also write the columns actual,predicted to this CSV file, for DVC's confusion plot
         #[argh(option, arg_name = "file")]
         confusion: Option<PathBuf>,
+        /// also write class, precision, recall, f1 and support of each class to this .tsv or .csv file, for DVC's plots,
+        /// or .json file, for its metrics
+        #[argh(option, arg_name = "file")]
+        per_class: Option<Table>,
+        /// take the names of the classes from this dataset.json of fetch-data
+        #[argh(option, arg_name = "file")]
+        classes: Option<PathBuf>,
         /// the number of rows that must come
         #[argh(option)]
         expect_rows: Option<u64>,
@@ -71,16 +85,10 @@ fn main() -> ExitCode {
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
     let settings: Settings = document.section("score")?;
+    let mut metrics = metrics(&settings, args.classes.as_deref(), args.confusion, args.per_class)?;
     let fields = [settings.target_field.as_str(), settings.prediction_field.as_str()];
     let options = ReadOptions { expect_rows: args.expect_rows, ..ReadOptions::floats(&fields) };
     let mut reader = Reader::open(Input::open(common.input.as_deref())?, &options)?;
-    let mut metrics: Box<dyn Metrics> = match settings.task {
-        Task::Regression => {
-            anyhow::ensure!(args.confusion.is_none(), "--confusion: only classification has a confusion matrix");
-            Box::new(regression::Errors::new(&settings))
-        }
-        Task::Classification => Box::new(classification::Hits::new(&settings, args.confusion)?),
-    };
     let (mut batch, mut targets, mut predictions) = (Batch::new(), Vec::new(), Vec::new());
     while reader.read(&mut batch)? {
         batch.column_f64(&settings.target_field, &mut targets)?;
@@ -96,4 +104,25 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
         None => cli::print(&text)?,
     }
     Ok(if failed.is_empty() { Outcome::Done } else { Outcome::No(failed.join("; ")) })
+}
+
+/// What measures the task.
+fn metrics(
+    settings: &Settings,
+    classes: Option<&Path>,
+    pairs: Option<PathBuf>,
+    table: Option<Table>,
+) -> anyhow::Result<Box<dyn Metrics>> {
+    Ok(match settings.task {
+        Task::Regression => {
+            ensure!(pairs.is_none(), "--confusion: only classification has a confusion matrix");
+            ensure!(table.is_none(), "--per-class: only classification has classes");
+            ensure!(classes.is_none(), "--classes: only classification has classes");
+            Box::new(regression::Errors::new(settings))
+        }
+        Task::Classification => {
+            let names = classes.map(|path| classes::read(path, &settings.target_field)).transpose()?;
+            Box::new(classification::Hits::new(settings, Extras { names, pairs, table })?)
+        }
+    })
 }

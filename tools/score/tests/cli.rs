@@ -52,6 +52,23 @@ fn pairs_of_classes_go_to_a_file_for_the_confusion_plot() {
 }
 
 #[test]
+fn each_class_has_a_score_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("classes.tsv");
+    let args = ["score=classification", "prediction=logits", "--per-class", path.to_str().unwrap()];
+    let (status, out, error) = score(&args, LOGITS);
+    assert_eq!(status, 0, "{error}");
+    // Both rows are taken for class 1, and one of them is; class 2 does not occur.
+    let table = "class\tprecision\trecall\tf1\tsupport\n0\t\t0\t0\t1\n1\t0.5\t1\t0.6666666666666666\t1\n2\t\t\t\t0\n";
+    assert_eq!(std::fs::read_to_string(path).unwrap(), table);
+    let metrics: Value = serde_json::from_str(&out).unwrap();
+    let means = ["macro_precision", "macro_recall", "macro_f1"].map(|name| metrics[name].as_f64().unwrap());
+    assert_eq!(means, [0.25, 0.5, 2.0 / 3.0 / 2.0]);
+    let (status, _, _) = score(&["score=classification", "prediction=logits", "--fail-if", "macro_f1<0.4"], LOGITS);
+    assert_eq!(status, 1);
+}
+
+#[test]
 fn a_gate_that_is_missed_exits_with_1_and_still_gives_the_metrics() {
     let (status, out, error) = score(&["--fail-if", "mse>0.5", "--fail-if", "mae >= 0.5"], REGRESSION);
     assert_eq!((status, error.as_str()), (1, "score: mae = 0.5 >= 0.5\n"));

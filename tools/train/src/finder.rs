@@ -10,7 +10,6 @@ use crate::{
     step::Learner,
 };
 use kernels::random::Random;
-use nets::Parameters;
 
 /// Weight of the past in the smoothed loss.
 const SMOOTHING: f64 = 0.98;
@@ -30,8 +29,7 @@ impl Curve {
     pub fn measure(settings: &Settings, data: &Data) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
         let network = Network::new(settings, data)?;
-        let start = Parameters::random(&network.graph, &mut Random::new(trainer.seed, stream::PARAMETERS));
-        let mut learner = Learner::new(settings, &network, start)?;
+        let mut learner = Learner::new(settings, &network, network.start(trainer.seed, data))?;
         let feed = Feed::new(data.train(), &network, network.augmentation(settings, data)?);
         let order = Random::new(trainer.seed, stream::ORDER).permutation(feed.count);
         let mut batches = order.chunks(trainer.batch_size).cycle();

@@ -2,11 +2,13 @@
 
 use crate::{
     augment::{self, Augmentation},
-    data::{Data, Inputs, Part},
+    data::{Data, Inputs, Part, stream},
+    feed::Feed,
     settings::{EngineName, InputScaling, Settings},
 };
 use anyhow::ensure;
-use nets::{Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Scaling, Task};
+use kernels::random::Random;
+use nets::{Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Planned, Scaling, Task};
 
 /// More is a slip of the keyboard.
 const MAX_PARAMETERS: usize = 1 << 30;
@@ -55,16 +57,35 @@ impl Network {
         Ok(Self { graph, task, scaling })
     }
 
+    /// The numbers that training starts from.
+    pub fn start(&self, seed: u64, data: &Data) -> Parameters {
+        let mut start = Parameters::random(&self.graph, &mut Random::new(seed, stream::PARAMETERS));
+        if let Some((whiten, _)) = self.graph.whitening() {
+            start.whiten(&self.graph, &self.sample(data.train(), whiten.images));
+        }
+        start
+    }
+
+    /// Scaled inputs of at most `most` rows, evenly spread: rows may stand in the order of their classes.
+    fn sample(&self, Part { table, rows }: Part<'_>, most: usize) -> Vec<f32> {
+        let taken = most.min(rows.len());
+        let chosen: Vec<usize> = (0..taken).map(|i| rows[i * rows.len() / taken]).collect();
+        let places: Vec<usize> = (0..taken).collect();
+        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+        Feed::plain(Part { table, rows: &chosen }, self).batch(&places, 0, &mut inputs, &mut targets);
+        inputs
+    }
+
     /// What computes its gradients.
     pub fn engine(&self, settings: &Settings) -> Box<dyn Engine> {
         let loss = settings.trainer.loss();
-        let fused = match settings.trainer.engine {
-            EngineName::Fused => FusedMlp::new(&self.graph, loss),
-            EngineName::Autograd => None,
-        };
-        match fused {
-            Some(fused) => Box::new(fused),
-            None => Box::new(Autograd::new(&self.graph, loss)),
+        let autograd = || Box::new(Autograd::new(&self.graph, loss)) as Box<dyn Engine>;
+        match settings.trainer.engine {
+            EngineName::Autograd => autograd(),
+            EngineName::Fused => match FusedMlp::new(&self.graph, loss) {
+                Some(fused) => Box::new(fused),
+                None => Planned::new(&self.graph, loss).map_or_else(autograd, |planned| Box::new(planned)),
+            },
         }
     }
 

@@ -79,7 +79,9 @@ impl Learner {
         }
         self.optimizer.step(learning_rate, &mut self.parameters.values, &self.gradients);
         if let (Some(average), Some(decay)) = (&mut self.average, trainer.ema_decay) {
-            kernels::update::average(self.isa, decay as f32, &mut average.values, &self.parameters.values);
+            let changing = ..self.parameters.layout.changing();
+            let values = &self.parameters.values[changing];
+            kernels::update::average(self.isa, decay as f32, &mut average.values[changing], values);
         }
         Ok(stepped)
     }

@@ -9,10 +9,11 @@ pub fn flops_a_row(network: &Network) -> u64 {
 }
 
 /// Those of a training step: forward, and twice as much backward, where the first layer needs no
-/// gradient of its input.
+/// gradient of its input, nor of a weight that is fixed.
 pub fn training_flops_a_row(network: &Network) -> u64 {
     let graph = &network.graph;
     let has_weights = |op: &Op| matches!(op, Op::Conv { .. } | Op::Linear { .. });
+    let needless = if graph.whitening().is_some() { 2 } else { 1 };
     let first = graph.nodes.iter().find(|node| has_weights(&node.op)).map_or(0, |node| {
         let biases: usize = if matches!(node.op, Op::Linear { .. } | Op::Conv { bias: Some(_), .. }) {
             node.shape.iter().product()
@@ -21,7 +22,7 @@ pub fn training_flops_a_row(network: &Network) -> u64 {
         };
         graph.flops(node) - biases as u64
     });
-    3 * flops_a_row(network) - first
+    3 * flops_a_row(network) - needless * first
 }
 
 /// A table with a line a layer, and the totals.
@@ -43,7 +44,9 @@ pub fn table(network: &Network) -> String {
         ]);
     }
     for node in &graph.nodes {
-        let parameters: usize = tensors(&node.op).iter().map(|&i| graph.layout.tensors()[i].range.len()).sum();
+        let tensors = tensors(&node.op).into_iter().map(|i| &graph.layout.tensors()[i]);
+        let parameters: usize =
+            tensors.filter(|tensor| tensor.kind.is_learned()).map(|tensor| tensor.range.len()).sum();
         let flops = graph.flops(node);
         let named = if parameters > 0 || node.op == Op::Add { node.name.clone() } else { String::new() };
         let flops = if flops == 0 { String::new() } else { flops.to_string() };
@@ -62,13 +65,15 @@ pub fn table(network: &Network) -> String {
     format!("input: {input}\n{}{totals}\n", aligned(&rows))
 }
 
-/// What a node learns.
+/// What a node may learn.
 fn tensors(op: &Op) -> Vec<usize> {
     match *op {
         Op::Conv { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
         Op::Linear { weight, bias } => vec![weight, bias],
         Op::Norm { scale, shift, .. } => vec![scale, shift],
-        Op::Activation(_) | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten | Op::Add => vec![],
+        Op::Activation(_) | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten | Op::Add | Op::Scale { .. } => {
+            vec![]
+        }
     }
 }
 
@@ -82,6 +87,7 @@ fn kind(op: &Op) -> &'static str {
         Op::Flatten => "flatten",
         Op::Linear { .. } => "linear",
         Op::Add => "add",
+        Op::Scale { .. } => "scale",
     }
 }
 
@@ -90,6 +96,7 @@ fn activation(activation: Activation) -> &'static str {
         Activation::Relu => "relu",
         Activation::Tanh => "tanh",
         Activation::Sigmoid => "sigmoid",
+        Activation::Gelu => "gelu",
     }
 }
 

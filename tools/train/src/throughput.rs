@@ -9,7 +9,6 @@ use crate::{
     summary,
 };
 use kernels::random::Random;
-use nets::Parameters;
 use std::time::{Duration, Instant};
 
 /// Batch sizes that are tried, as powers of two.
@@ -21,7 +20,7 @@ const TIME: Duration = Duration::from_millis(200);
 pub fn table(settings: &Settings, data: &Data) -> anyhow::Result<String> {
     let network = Network::new(settings, data)?;
     let seed = settings.trainer.seed;
-    let start = Parameters::random(&network.graph, &mut Random::new(seed, stream::PARAMETERS));
+    let start = network.start(seed, data);
     let feed = Feed::new(data.train(), &network, network.augmentation(settings, data)?);
     let order = Random::new(seed, stream::ORDER).permutation(feed.count);
     let header = ["batch_size", "steps/s", "rows/s", "ms a step", "GFLOP/s"];

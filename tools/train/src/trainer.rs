@@ -19,7 +19,7 @@ use crate::{
 use cli::{Signal, Signals};
 use events::{Checkpoint as CheckpointEvent, Epoch, Event, Metrics, Resumed, Status, Step, Test, Validation};
 use kernels::random::Random;
-use nets::{Checkpoint, Mode, Parameters};
+use nets::{Checkpoint, Mode};
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -78,7 +78,7 @@ impl<'a> Trainer<'a> {
         let began = Instant::now();
         let trainer = &settings.trainer;
         let [train_rows, val_rows, test_rows] = data.counts();
-        let start = Parameters::random(&network.graph, &mut Random::new(trainer.seed, stream::PARAMETERS));
+        let start = network.start(trainer.seed, data);
         let dry = trainer.fast_dev_run;
         let all = train_rows.div_ceil(trainer.batch_size);
         let batches = match trainer.overfit_batches {

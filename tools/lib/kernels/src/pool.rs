@@ -2,133 +2,202 @@
 //!
 //! Each image is computed alone: threads do not matter.
 
+use crate::isa::{Isa, dispatch};
 use rayon::prelude::*;
 
-/// The mean of each channel of each image: from `[images, pixels, channels]` to `[images, channels]`.
-///
-/// # Panics
-/// When the lengths do not fit.
-pub fn average(input: &[f32], channels: usize, output: &mut [f32]) {
-    let images = images(output.len(), channels);
-    let image_len = image_len(input.len(), images, channels);
-    let scale = 1.0 / (image_len / channels) as f32;
-    input.par_chunks_exact(image_len).zip(output.par_chunks_exact_mut(channels)).for_each(|(image, means)| {
-        means.fill(0.0);
-        for pixel in image.chunks_exact(channels) {
-            means.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
-        }
-        means.iter_mut().for_each(|mean| *mean *= scale);
-    });
-}
+/// Channels that are compared together.
+const LANES: usize = 16;
 
-/// The gradient of the input of [`average`] from that of its output.
+/// A plan of one layer: squares beside each other, without the rows and columns that make no whole square.
 ///
-/// # Panics
-/// When the lengths do not fit.
-pub fn average_backward(output: &[f32], channels: usize, input: &mut [f32]) {
-    let images = images(output.len(), channels);
-    let image_len = image_len(input.len(), images, channels);
-    let scale = 1.0 / (image_len / channels) as f32;
-    input.par_chunks_exact_mut(image_len).zip(output.par_chunks_exact(channels)).for_each(|(image, means)| {
-        for pixel in image.chunks_exact_mut(channels) {
-            pixel.iter_mut().zip(means).for_each(|(x, mean)| *x = mean * scale);
-        }
-    });
-}
-
-/// The sizes of what is pooled: `[images, height, width, channels]`.
+/// Activations are `[images, height, width, channels]`, and `[images, height / size, width / size, channels]`.
 #[derive(Debug, Clone, Copy)]
-pub struct Plane {
-    /// Rows of an image; at least 2.
-    pub height: usize,
-    /// Pixels of a row; at least 2.
-    pub width: usize,
-    /// Channels of a pixel.
-    pub channels: usize,
+pub struct Pool {
+    isa: Isa,
+    height: usize,
+    width: usize,
+    channels: usize,
+    size: usize,
 }
 
-/// The maximum of each 2 × 2 pixels: to `[images, height / 2, width / 2, channels]`, without the last row
-/// or column of an odd size. NaN counts as the largest, as in PyTorch.
-///
-/// # Panics
-/// When the lengths do not fit.
-pub fn max(input: &[f32], plane: Plane, output: &mut [f32]) {
-    let (image_len, out_len) = plane.check(input.len(), output.len());
-    input.par_chunks_exact(image_len).zip(output.par_chunks_exact_mut(out_len)).for_each(|(image, out)| {
-        for (i, out) in out.chunks_exact_mut(plane.channels).enumerate() {
-            let [a, b, c, d] = plane.window(i).map(|start| &image[start..][..plane.channels]);
-            for ((((out, &a), &b), &c), &d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                *out = larger(larger(a, b), larger(c, d));
+impl Pool {
+    /// Plans a layer of squares of `size × size` pixels.
+    ///
+    /// # Panics
+    /// When a size is 0, or the square larger than the image.
+    pub fn new(height: usize, width: usize, channels: usize, size: usize) -> Self {
+        Self::on(Isa::chosen(), height, width, channels, size)
+    }
+
+    /// As [`Self::new`], with the instructions of `isa`: for tests and measurements.
+    ///
+    /// # Panics
+    /// When a size is 0, or the square larger than the image.
+    pub fn on(isa: Isa, height: usize, width: usize, channels: usize, size: usize) -> Self {
+        let fits = size > 0 && channels > 0 && size <= height.min(width);
+        assert!(fits, "squares of {size} in images of {height} × {width} × {channels}");
+        Self { isa, height, width, channels, size }
+    }
+
+    /// The greatest of each square. NaN counts as the greatest, as in PyTorch.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn max(&self, input: &[f32], output: &mut [f32]) {
+        self.each_image(input, output, |image, out| max_image(self.isa, self, image, out));
+    }
+
+    /// The gradient of the input of [`Self::max`] from that of its output: to the first of the greatest, by
+    /// rows. With `accumulate` it is added to what `gradient` holds; otherwise it replaces it.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn max_backward(&self, input: &[f32], output: &[f32], gradient: &mut [f32], accumulate: bool) {
+        assert_eq!(gradient.len(), input.len(), "elements of the gradient");
+        let (image_len, out_len) = self.check(input.len(), output.len());
+        let images = input.par_chunks_exact(image_len).zip(output.par_chunks_exact(out_len));
+        images.zip(gradient.par_chunks_exact_mut(image_len)).for_each(|((image, out), gradient)| {
+            if !accumulate {
+                gradient.fill(0.0);
             }
-        }
-    });
-}
+            max_image_backward(self.isa, self, image, out, gradient);
+        });
+    }
 
-/// The gradient of the input of [`max`] from that of its output: to the first of the largest, by rows.
-///
-/// # Panics
-/// When the lengths do not fit.
-pub fn max_backward(input: &[f32], plane: Plane, output: &[f32], gradient: &mut [f32]) {
-    let (image_len, out_len) = plane.check(input.len(), output.len());
-    assert_eq!(gradient.len(), input.len(), "elements of the gradient");
-    let images = input.par_chunks_exact(image_len).zip(output.par_chunks_exact(out_len));
-    images.zip(gradient.par_chunks_exact_mut(image_len)).for_each(|((image, out), gradient)| {
-        gradient.fill(0.0);
-        for (i, out) in out.chunks_exact(plane.channels).enumerate() {
-            let window = plane.window(i);
-            for (c, &delta) in out.iter().enumerate() {
-                let mut largest = window[0] + c;
-                for start in &window[1..] {
-                    if above(image[start + c], image[largest]) {
-                        largest = start + c;
-                    }
-                }
-                gradient[largest] = delta;
+    /// The mean of each square.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn average(&self, input: &[f32], output: &mut [f32]) {
+        self.each_image(input, output, |image, out| average_image(self.isa, self, image, out));
+    }
+
+    /// The gradient of the input of [`Self::average`] from that of its output. With `accumulate` it is added to
+    /// what `gradient` holds; otherwise it replaces it.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn average_backward(&self, output: &[f32], gradient: &mut [f32], accumulate: bool) {
+        let (image_len, out_len) = self.check(gradient.len(), output.len());
+        let images = gradient.par_chunks_exact_mut(image_len).zip(output.par_chunks_exact(out_len));
+        images.for_each(|(gradient, out)| {
+            if !accumulate {
+                gradient.fill(0.0);
             }
-        }
-    });
-}
+            average_image_backward(self.isa, self, out, gradient);
+        });
+    }
 
-/// Whether `b` replaces the maximum `a`.
-fn above(b: f32, a: f32) -> bool {
-    b > a || b.is_nan() && !a.is_nan()
-}
-
-fn larger(a: f32, b: f32) -> f32 {
-    if above(b, a) { b } else { a }
-}
-
-impl Plane {
-    /// Where the four pixels of an output pixel start in an image.
-    fn window(self, i: usize) -> [usize; 4] {
-        let (y, x) = (i / (self.width / 2), i % (self.width / 2));
-        let row = self.width * self.channels;
-        let first = 2 * y * row + 2 * x * self.channels;
-        [first, first + self.channels, first + row, first + row + self.channels]
+    fn each_image(&self, input: &[f32], output: &mut [f32], work: impl Fn(&[f32], &mut [f32]) + Sync) {
+        let (image_len, out_len) = self.check(input.len(), output.len());
+        let images = input.par_chunks_exact(image_len).zip(output.par_chunks_exact_mut(out_len));
+        images.for_each(|(image, out)| work(image, out));
     }
 
     /// Elements of an image, before and after.
-    fn check(self, input: usize, output: usize) -> (usize, usize) {
+    fn check(&self, input: usize, output: usize) -> (usize, usize) {
         let image_len = self.height * self.width * self.channels;
-        let out_len = self.height / 2 * (self.width / 2) * self.channels;
-        assert!(out_len > 0, "images of {} × {} × {}", self.height, self.width, self.channels);
+        let out_len = (self.height / self.size) * (self.width / self.size) * self.channels;
         let images = input / image_len;
         assert_eq!([input, output], [images * image_len, images * out_len], "elements of the input and the output");
         (image_len, out_len)
     }
+
+    /// Where the pixels of a square start in an image, by rows.
+    #[inline(always)]
+    fn square(&self, i: usize) -> impl Iterator<Item = usize> + use<> {
+        let Self { width, channels, size, .. } = *self;
+        let (y, x) = (i / (width / size), i % (width / size));
+        let first = (y * width + x) * size;
+        (0..size).flat_map(move |row| (0..size).map(move |column| (first + row * width + column) * channels))
+    }
 }
 
-fn images(len: usize, channels: usize) -> usize {
-    assert!(len > 0 && len.is_multiple_of(channels), "{len} elements of {channels} channels");
-    len / channels
+dispatch! {
+    fn max_image(pool: &Pool, image: &[f32], out: &mut [f32]) => max_kernel
+}
+dispatch! {
+    fn max_image_backward(pool: &Pool, image: &[f32], out: &[f32], gradient: &mut [f32]) => max_backward_kernel
+}
+dispatch! {
+    fn average_image(pool: &Pool, image: &[f32], out: &mut [f32]) => average_kernel
+}
+dispatch! {
+    fn average_image_backward(pool: &Pool, out: &[f32], gradient: &mut [f32]) => average_backward_kernel
 }
 
-fn image_len(len: usize, images: usize, channels: usize) -> usize {
-    assert!(
-        len > 0 && len.is_multiple_of(images * channels),
-        "{len} elements of {images} images with {channels} channels"
-    );
-    len / images
+#[inline(always)]
+fn max_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
+    for (i, out) in out.chunks_exact_mut(pool.channels).enumerate() {
+        for (k, start) in pool.square(i).enumerate() {
+            let pixel = &image[start..][..out.len()];
+            if k == 0 {
+                out.copy_from_slice(pixel);
+            } else {
+                for (out, &x) in out.iter_mut().zip(pixel) {
+                    *out = if above(x, *out) { x } else { *out };
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn max_backward_kernel(pool: &Pool, image: &[f32], out: &[f32], gradient: &mut [f32]) {
+    for (i, out) in out.chunks_exact(pool.channels).enumerate() {
+        for (lane, out) in out.chunks(LANES).enumerate() {
+            let first = lane * LANES;
+            let (mut greatest, mut place) = ([0.0f32; LANES], [0u32; LANES]);
+            for (k, start) in pool.square(i).enumerate() {
+                let pixel = &image[start + first..][..out.len()];
+                for ((greatest, place), &x) in greatest.iter_mut().zip(&mut place).zip(pixel) {
+                    let replaces = k == 0 || above(x, *greatest);
+                    *greatest = if replaces { x } else { *greatest };
+                    *place = if replaces { k as u32 } else { *place };
+                }
+            }
+            for (k, start) in pool.square(i).enumerate() {
+                let pixel = &mut gradient[start + first..][..out.len()];
+                for ((gradient, &place), &delta) in pixel.iter_mut().zip(&place).zip(out) {
+                    *gradient += if place == k as u32 { delta } else { 0.0 };
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn average_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
+    let scale = 1.0 / (pool.size * pool.size) as f32;
+    for (i, out) in out.chunks_exact_mut(pool.channels).enumerate() {
+        out.fill(0.0);
+        for start in pool.square(i) {
+            for (sum, x) in out.iter_mut().zip(&image[start..]) {
+                *sum += x;
+            }
+        }
+        for mean in out {
+            *mean *= scale;
+        }
+    }
+}
+
+#[inline(always)]
+fn average_backward_kernel(pool: &Pool, out: &[f32], gradient: &mut [f32]) {
+    let scale = 1.0 / (pool.size * pool.size) as f32;
+    for (i, out) in out.chunks_exact(pool.channels).enumerate() {
+        for start in pool.square(i) {
+            for (gradient, delta) in gradient[start..].iter_mut().zip(out) {
+                *gradient += delta * scale;
+            }
+        }
+    }
+}
+
+/// Whether `b` replaces the maximum `a`.
+#[inline(always)]
+fn above(b: f32, a: f32) -> bool {
+    b > a || b.is_nan() && !a.is_nan()
 }
 
 #[cfg(test)]
@@ -143,52 +212,79 @@ mod tests {
         (0..len).map(|_| random.index(5) as f32).collect()
     }
 
+    /// The places of the input that each element of the output sees, in the order of rows.
+    fn squares(images: usize, [height, width, channels, size]: [usize; 4]) -> Vec<Vec<usize>> {
+        let (oh, ow) = (height / size, width / size);
+        let place = |i: usize| {
+            let (n, y, x, c) = (i / (oh * ow * channels), i / (ow * channels) % oh, i / channels % ow, i % channels);
+            let at = |dy: usize, dx: usize| ((n * height + size * y + dy) * width + size * x + dx) * channels + c;
+            (0..size * size).map(|k| at(k / size, k % size)).collect()
+        };
+        (0..images * oh * ow * channels).map(place).collect()
+    }
+
     proptest! {
         #[test]
-        fn averages_agree_with_the_definition(images in 1usize..4, pixels in 1usize..20, channels in 1usize..20, seed: u64) {
-            let input = draw(seed, images * pixels * channels);
-            let mut means = vec![f32::NAN; images * channels];
-            average(&input, channels, &mut means);
-            for (i, mean) in means.iter().enumerate() {
-                let image = &input[i / channels * pixels * channels..][..pixels * channels];
-                let sum: f64 = image.iter().skip(i % channels).step_by(channels).map(|&x| f64::from(x)).sum();
-                prop_assert!((f64::from(*mean) - sum / pixels as f64).abs() < 1e-6);
+        fn averages_agree_with_the_definition(
+            images in 1usize..4, size in 1usize..5, height in 4usize..9, width in 4usize..9, channels in 1usize..40, seed: u64,
+        ) {
+            let squares = squares(images, [height, width, channels, size]);
+            let input = draw(seed, images * height * width * channels);
+            let delta = draw(seed + 1, squares.len());
+            let mean = |square: &Vec<usize>| square.iter().map(|&i| f64::from(input[i])).sum::<f64>() / square.len() as f64;
+            let mut expected = vec![1.0; input.len()];
+            for (square, delta) in squares.iter().zip(&delta) {
+                square.iter().for_each(|&i| expected[i] += f64::from(*delta) / square.len() as f64);
             }
-            let mut gradient = vec![f32::NAN; input.len()];
-            average_backward(&means, channels, &mut gradient);
-            for (i, gradient) in gradient.iter().enumerate() {
-                let mean = means[i / (pixels * channels) * channels + i % channels];
-                prop_assert!((gradient - mean / pixels as f32).abs() < 1e-6);
+            for isa in Isa::supported() {
+                let pool = Pool::on(isa, height, width, channels, size);
+                let (mut means, mut gradient) = (vec![f32::NAN; squares.len()], vec![1.0; input.len()]);
+                pool.average(&input, &mut means);
+                for (ours, square) in means.iter().zip(&squares) {
+                    prop_assert!((f64::from(*ours) - mean(square)).abs() < 1e-6);
+                }
+                pool.average_backward(&delta, &mut gradient, true);
+                for (ours, expected) in gradient.iter().zip(&expected) {
+                    prop_assert!((f64::from(*ours) - expected).abs() < 1e-6);
+                }
+                pool.average_backward(&delta, &mut gradient, false);
+                for (ours, expected) in gradient.iter().zip(&expected) {
+                    prop_assert!((f64::from(*ours) - expected + 1.0).abs() < 1e-6);
+                }
             }
         }
 
         #[test]
-        fn maxima_agree_with_the_definition(images in 1usize..4, height in 2usize..8, width in 2usize..8, channels in 1usize..6, seed: u64) {
-            let plane = Plane { height, width, channels };
+        fn maxima_agree_with_the_definition(
+            images in 1usize..4, size in 1usize..5, height in 4usize..9, width in 4usize..9, channels in 1usize..40, seed: u64,
+        ) {
+            let squares = squares(images, [height, width, channels, size]);
             let input = draw(seed, images * height * width * channels);
-            let (oh, ow) = (height / 2, width / 2);
-            let mut output = vec![f32::NAN; images * oh * ow * channels];
-            max(&input, plane, &mut output);
-            let delta: Vec<f32> = (1..=output.len()).map(|i| i as f32).collect();
-            let (mut gradient, mut expected) = (vec![f32::NAN; input.len()], vec![0.0; input.len()]);
-            max_backward(&input, plane, &delta, &mut gradient);
-            for (i, out) in output.iter().enumerate() {
-                let (n, y, x, c) = (i / (oh * ow * channels), i / (ow * channels) % oh, i / channels % ow, i % channels);
-                let at = |dy: usize, dx: usize| ((n * height + 2 * y + dy) * width + 2 * x + dx) * channels + c;
-                let window = [at(0, 0), at(0, 1), at(1, 0), at(1, 1)];
-                prop_assert_eq!(*out, window.map(|i| input[i]).into_iter().fold(f32::MIN, f32::max));
-                expected[*window.iter().find(|&&i| input[i] == *out).expect("the maximum is one of them")] = delta[i];
+            let greatest: Vec<f32> = squares.iter().map(|s| s.iter().map(|&i| input[i]).fold(f32::MIN, f32::max)).collect();
+            let delta: Vec<f32> = (1..=squares.len()).map(|i| i as f32).collect();
+            let mut expected = vec![0.0; input.len()];
+            for ((square, greatest), delta) in squares.iter().zip(&greatest).zip(&delta) {
+                expected[*square.iter().find(|&&i| input[i] == *greatest).expect("the maximum is one of them")] = *delta;
             }
-            prop_assert_eq!(gradient, expected);
+            for isa in Isa::supported() {
+                let pool = Pool::on(isa, height, width, channels, size);
+                let (mut output, mut gradient) = (vec![f32::NAN; squares.len()], vec![f32::NAN; input.len()]);
+                pool.max(&input, &mut output);
+                assert!(output == greatest);
+                pool.max_backward(&input, &delta, &mut gradient, false);
+                assert!(gradient == expected);
+                pool.max_backward(&input, &delta, &mut gradient, true);
+                assert!(gradient.iter().zip(&expected).all(|(twice, once)| *twice == 2.0 * once));
+            }
         }
     }
 
     #[test]
-    fn nan_is_the_largest() {
-        let plane = Plane { height: 2, width: 2, channels: 1 };
+    fn nan_is_the_greatest() {
+        let pool = Pool::new(2, 2, 1, 2);
         let (input, mut output, mut gradient) = ([1.0, f32::NAN, f32::NAN, 3.0], [0.0], [0.0; 4]);
-        max(&input, plane, &mut output);
-        max_backward(&input, plane, &[7.0], &mut gradient);
+        pool.max(&input, &mut output);
+        pool.max_backward(&input, &[7.0], &mut gradient, false);
         assert!(output[0].is_nan());
         assert_eq!(gradient, [0.0, 7.0, 0.0, 0.0]);
     }
@@ -196,6 +292,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "elements of the input and the output")]
     fn a_wrong_length_is_told() {
-        max(&[0.0; 9], Plane { height: 2, width: 2, channels: 1 }, &mut [0.0; 2]);
+        Pool::new(2, 2, 1, 2).max(&[0.0; 9], &mut [0.0; 2]);
     }
 }

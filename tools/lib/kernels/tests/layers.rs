@@ -5,7 +5,7 @@ use kernels::{
     Isa,
     conv::{Conv, ConvShape, Method},
     norm::{Batch, BatchNorm, BatchNormOptions, Running, Then},
-    pool,
+    pool::Pool,
 };
 
 /// Errors are below this share of a tensor's largest element.
@@ -31,8 +31,7 @@ fn agrees(name: &str, ours: &[f32]) {
 
 #[test]
 fn convolutions_are_those_of_pytorch() {
-    let direct =
-        ConvShape { images: 2, height: 7, width: 6, inputs: 3, outputs: 5, kernel: 3, stride: 2, padding: 1 };
+    let direct = ConvShape { images: 2, height: 7, width: 6, inputs: 3, outputs: 5, kernel: 3, stride: 2, padding: 1 };
     let pointwise =
         ConvShape { images: 2, height: 5, width: 6, inputs: 4, outputs: 6, kernel: 1, stride: 2, padding: 0 };
     let winograd =
@@ -94,16 +93,17 @@ fn batch_normalization_is_that_of_pytorch() {
 
 #[test]
 fn pooling_is_that_of_pytorch() {
-    let plane = pool::Plane { height: 5, width: 4, channels: 3 };
     let x = values(11, 2 * 5 * 4 * 3);
-    let (mut y, mut dx) = (vec![0.0; 2 * 2 * 2 * 3], vec![0.0; x.len()]);
-    pool::max(&x, plane, &mut y);
-    agrees("pool.max", &y);
-    pool::max_backward(&x, plane, &values(12, y.len()), &mut dx);
-    agrees("pool.max_input", &dx);
-    let mut mean = vec![0.0; 2 * 3];
-    pool::average(&x, 3, &mut mean);
-    agrees("pool.mean", &mean);
-    pool::average_backward(&values(13, 2 * 3), 3, &mut dx);
-    agrees("pool.mean_input", &dx);
+    for isa in Isa::supported() {
+        let pool = Pool::on(isa, 5, 4, 3, 2);
+        let (mut y, mut dx) = (vec![0.0; 2 * 2 * 2 * 3], vec![0.0; x.len()]);
+        pool.max(&x, &mut y);
+        agrees("pool.max", &y);
+        pool.max_backward(&x, &values(12, y.len()), &mut dx, false);
+        agrees("pool.max_input", &dx);
+        pool.average(&x, &mut y);
+        agrees("pool.mean", &y);
+        pool.average_backward(&values(13, y.len()), &mut dx, false);
+        agrees("pool.mean_input", &dx);
+    }
 }

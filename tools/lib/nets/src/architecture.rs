@@ -2,6 +2,7 @@
 
 use crate::layer::{Layer, Linear};
 use serde::{Deserialize, Serialize};
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 /// What goes in, the layers, and what comes out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub enum Activation {
     Tanh,
     /// 1 / (1 + exp(-x))
     Sigmoid,
+    /// x · Φ(x), Φ the normal distribution's: Hendrycks and Gimpel, "Gaussian error linear units", 2016. Exact, not
+    /// the approximation by tanh.
+    Gelu,
 }
 
 /// What makes predictions of a network's outputs.
@@ -59,14 +63,14 @@ impl Architecture {
         self.input_shape.iter().product()
     }
 
-    /// The widths, if this is a multilayer perceptron.
+    /// The widths, if this is a multilayer perceptron, with an activation whose derivative follows from what came out.
     pub fn as_perceptron(&self) -> Option<Perceptron> {
         let [hidden @ .., Layer::Linear(last)] = self.layers.as_slice() else { return None };
         let mut widths = Vec::new();
         let mut between = None;
         for pair in hidden.chunks(2) {
             let [Layer::Linear(linear), Layer::Activation(activation)] = pair else { return None };
-            if *between.get_or_insert(*activation) != *activation {
+            if *between.get_or_insert(*activation) != *activation || *activation == Activation::Gelu {
                 return None;
             }
             widths.push(linear.outputs.unwrap_or(self.outputs));
@@ -102,16 +106,30 @@ impl Activation {
             // libm's functions, in plain Rust: the system's differ in the last bit from one to another.
             Self::Tanh => values.iter_mut().for_each(|x| *x = libm::tanhf(*x)),
             Self::Sigmoid => values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + libm::expf(-*x))),
+            Self::Gelu => values.iter_mut().for_each(|x| *x *= normal_share(*x)),
         }
     }
 
-    /// Multiplies gradients by the function's derivative, given what the function returned.
-    pub fn backward(self, outputs: &[f32], gradients: &mut [f32]) {
+    /// Multiplies gradients by the function's derivative, given what went in, which only GELU looks at, and what came
+    /// out.
+    pub fn backward(self, inputs: &[f32], outputs: &[f32], gradients: &mut [f32]) {
         let pairs = gradients.iter_mut().zip(outputs);
         match self {
             Self::Relu => pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g } else { 0.0 }),
             Self::Tanh => pairs.for_each(|(g, &y)| *g *= 1.0 - y * y),
             Self::Sigmoid => pairs.for_each(|(g, &y)| *g *= y * (1.0 - y)),
+            Self::Gelu => gradients.iter_mut().zip(inputs).for_each(|(g, &x)| *g *= gelu_slope(x)),
         }
     }
+}
+
+/// The share of the normal distribution below `x`.
+fn normal_share(x: f32) -> f32 {
+    0.5 * (1.0 + libm::erff(x * FRAC_1_SQRT_2))
+}
+
+/// Of `x · normal_share(x)`.
+fn gelu_slope(x: f32) -> f32 {
+    let density = 0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI * libm::expf(-0.5 * x * x);
+    normal_share(x) + x * density
 }

@@ -1,7 +1,7 @@
 //! Gradients by candle's autograd: the reference for faster engines, and the way for new layers.
 
 use crate::{
-    Batch, Engine, Graph, Loss, ParameterKind, Parameters, Result,
+    Batch, Engine, Graph, Loss, Parameters, Result,
     candle_model::{Seen, forward},
 };
 use candle_core::{D, Device, Tensor, Var};
@@ -89,7 +89,7 @@ impl Engine for Autograd {
         let store = loss.backward()?;
         for (var, tensor) in variables.iter().zip(parameters.layout.tensors()) {
             let gradient = &mut gradients[tensor.range.clone()];
-            if tensor.kind == ParameterKind::Statistic {
+            if !tensor.kind.is_learned() {
                 gradient.fill(0.0);
                 continue;
             }

@@ -101,20 +101,22 @@ fn compute(
         }
         Op::Norm { .. } => norm(&node.op, tensors, x, seen),
         Op::Activation(activation) => activate(activation, x),
-        Op::MaxPool { size } => max_pool(x, size),
-        Op::AveragePool { size } => x.avg_pool2d(size),
+        Op::MaxPool { size } => squares(x, size)?.max(5)?.max(3),
+        Op::AveragePool { size } => squares(x, size)?.mean((3, 5)),
         Op::Flatten => x.flatten_from(1),
         Op::Linear { weight, bias } => x.matmul(&tensors[weight].t()?)?.broadcast_add(&tensors[bias]),
         Op::Add => x.add(y.unwrap_or(x)),
+        Op::Scale { factor } => x.affine(f64::from(factor), 0.0),
     }
 }
 
-/// The greatest of each square. candle's own `max_pool2d` has a gradient that is too small by `size²`.
-fn max_pool(x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
+/// The squares of an image, as `[rows, channels, height / size, size, width / size, size]`. candle's own pools have
+/// wrong gradients: `max_pool2d` by a factor, `avg_pool2d` where a rest of the image makes no square.
+fn squares(x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
     let (rows, channels, height, width) = x.dims4()?;
     let (h, w) = (height / size, width / size);
-    let squares = x.narrow(2, 0, h * size)?.narrow(3, 0, w * size)?.contiguous()?;
-    squares.reshape((rows * channels * h, size, w, size))?.max(3)?.max(1)?.reshape((rows, channels, h, w))
+    let whole = x.narrow(2, 0, h * size)?.narrow(3, 0, w * size)?.contiguous()?;
+    whole.reshape(&[rows, channels, h, size, w, size])
 }
 
 fn norm(op: &Op, tensors: &[Tensor], x: &Tensor, seen: &mut Option<Vec<Seen>>) -> candle_core::Result<Tensor> {
@@ -146,5 +148,6 @@ fn activate(activation: Activation, x: &Tensor) -> candle_core::Result<Tensor> {
         Activation::Relu => x.relu(),
         Activation::Tanh => x.tanh(),
         Activation::Sigmoid => candle_nn::ops::sigmoid(x),
+        Activation::Gelu => x.gelu_erf(),
     }
 }

@@ -14,7 +14,7 @@ pub struct Batch<'a> {
 /// One way of computing a network, its loss and its gradients. The parameters are the caller's.
 pub trait Engine {
     /// Overwrites `gradients`, laid out as the parameters are, with those of the batch's mean loss,
-    /// and returns that loss. Statistics have none: they are brought up to date.
+    /// and returns that loss. What is not learned has none; statistics are brought up to date.
     ///
     /// # Errors
     /// When the backend refuses.

@@ -128,7 +128,8 @@ impl Part {
                 let weight = Matrix::new(&parameters.values[layer.weight.clone()], layer.outputs, layer.inputs);
                 self.delta_input.resize(rows * layer.inputs, 0.0);
                 matmul(delta, weight, &mut self.delta_input, false);
-                activation.backward(input, &mut self.delta_input);
+                // Only a GELU looks at what went in, and no perceptron has one.
+                activation.backward(&[], input, &mut self.delta_input);
                 std::mem::swap(&mut self.delta, &mut self.delta_input);
             }
         }

@@ -2,8 +2,9 @@
 
 use crate::{
     Activation, Architecture, Layout, ParameterKind,
-    layer::{Conv, Layer, Norm, Order, Pool, Residual},
+    layer::{Conv, Layer, Norm, Order, Pool, Residual, Whiten},
     parameters::LayoutBuilder,
+    whitening,
 };
 
 /// The operations of a network, each after those that it takes its inputs from.
@@ -91,6 +92,11 @@ pub enum Op {
     },
     /// The sum of two.
     Add,
+    /// `x · factor`
+    Scale {
+        /// A constant.
+        factor: f32,
+    },
 }
 
 impl Graph {
@@ -119,6 +125,14 @@ impl Graph {
         }
     }
 
+    /// The whitening in front of the network, and which tensor of the layout is its weight.
+    pub fn whitening(&self) -> Option<(&Whiten, usize)> {
+        match (self.architecture.layers.first()?, &self.nodes.first()?.op) {
+            (Layer::Whiten(whiten), Op::Conv { weight, .. }) => Some((whiten, *weight)),
+            _ => None,
+        }
+    }
+
     /// Floating-point operations of a node's forward pass for one row: two for each product that is added,
     /// one for each number of a bias, a norm's two, a sum.
     pub fn flops(&self, node: &Node) -> u64 {
@@ -129,7 +143,7 @@ impl Graph {
             Op::Conv { weight, bias, .. } => outputs * (2 * inner(weight) + u64::from(bias.is_some())),
             Op::Linear { weight, .. } => outputs * (2 * inner(weight) + 1),
             Op::Norm { .. } => 2 * outputs,
-            Op::Add => outputs,
+            Op::Add | Op::Scale { .. } => outputs,
             Op::AveragePool { size } => outputs * (size * size) as u64,
             Op::Activation(_) | Op::MaxPool { .. } | Op::Flatten => 0,
         }
@@ -155,6 +169,7 @@ impl Builder {
     fn layer(&mut self, name: &str, layer: &Layer, outputs: usize) -> Result<(), String> {
         let explained = |problem: String| format!("{name}: {problem}");
         match layer {
+            Layer::Whiten(whiten) => self.whiten(name, whiten).map_err(explained),
             Layer::Conv(conv) => self.conv(name, conv).map_err(explained),
             Layer::Norm(norm) => {
                 self.norm(name, norm);
@@ -168,6 +183,11 @@ impl Builder {
             Layer::AveragePool(pool) => self.pool(name, pool, |size| Op::AveragePool { size }).map_err(explained),
             Layer::Linear(linear) => self.linear(name, linear.outputs.unwrap_or(outputs)).map_err(explained),
             Layer::Residual(residual) => self.residual(name, residual).map_err(explained),
+            Layer::Scale(factor) if factor.is_finite() => {
+                self.push(name, Op::Scale { factor: *factor }, self.shape.clone());
+                Ok(())
+            }
+            Layer::Scale(factor) => Err(explained(format!("a factor of {factor}; expected a number"))),
         }
     }
 
@@ -185,6 +205,31 @@ impl Builder {
     }
 
     fn conv(&mut self, name: &str, conv: &Conv) -> Result<(), String> {
+        self.conv_of(name, conv, ParameterKind::Weight)
+    }
+
+    fn whiten(&mut self, name: &str, whiten: &Whiten) -> Result<(), String> {
+        if self.value != Value::Input {
+            return Err("whitens the network's input, and is its first layer".into());
+        }
+        let Whiten { kernel, eps, images } = *whiten;
+        let patch = kernel.checked_mul(kernel).and_then(|size| size.checked_mul(self.image().ok()?[0]));
+        match patch {
+            _ if !(eps >= 0.0 && eps.is_finite()) => Err(format!("eps is {eps}; expected a number of at least 0")),
+            _ if images == 0 => Err("images: 0; at least 1 is needed".into()),
+            Some(patch) if patch <= whitening::MAX_PATCH => {
+                let conv = Conv { channels: 2 * patch, kernel, stride: 1, padding: Some(0), bias: true };
+                self.conv_of(name, &conv, ParameterKind::Fixed)
+            }
+            _ => {
+                self.image()?;
+                Err(format!("patches of {kernel} × {kernel} have over {} numbers", whitening::MAX_PATCH))
+            }
+        }
+    }
+
+    /// A convolution whose weight is of this kind.
+    fn conv_of(&mut self, name: &str, conv: &Conv, kind: ParameterKind) -> Result<(), String> {
         let [inputs, height, width] = self.image()?;
         let Conv { channels, kernel, stride, .. } = *conv;
         let padding = conv.padding.unwrap_or(kernel / 2);
@@ -195,7 +240,7 @@ impl Builder {
         let (Some(h), Some(w)) = (extent(height), extent(width)) else {
             return Err(format!("a kernel of {kernel} is larger than the image, {height} × {width}"));
         };
-        let weight = self.tensor(name, "weight", ParameterKind::Weight, &[channels, inputs, kernel, kernel])?;
+        let weight = self.tensor(name, "weight", kind, &[channels, inputs, kernel, kernel])?;
         let bias = if conv.bias { Some(self.tensor(name, "bias", ParameterKind::Bias, &[channels])?) } else { None };
         bounded(&[channels, h, w])?;
         self.push(name, Op::Conv { weight, bias, stride, padding }, vec![channels, h, w]);
@@ -206,7 +251,7 @@ impl Builder {
         let channels = self.shape.first().copied().unwrap_or(1);
         let mut tensor = |part: &str, kind| self.layout.add(format!("{name}.{part}"), kind, &[channels]);
         let op = Op::Norm {
-            scale: tensor("weight", ParameterKind::Norm),
+            scale: tensor("weight", if norm.scale { ParameterKind::Norm } else { ParameterKind::Fixed }),
             shift: tensor("bias", ParameterKind::Norm),
             mean: tensor("running_mean", ParameterKind::Statistic),
             variance: tensor("running_var", ParameterKind::Statistic),

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
+    /// A first convolution whose weight is measured on the training images, and not learned.
+    Whiten(Whiten),
     /// A convolution over an image.
     Conv(Conv),
     /// Batch normalisation of channels or features.
@@ -21,6 +23,25 @@ pub enum Layer {
     Linear(Linear),
     /// Residual blocks.
     Residual(Residual),
+    /// Every number times this one.
+    Scale(f32),
+}
+
+/// A convolution that turns the patches of an image into uncorrelated features of variance 1, and their
+/// negatives, each with a bias that is learned: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024,
+/// section 3.1. Its weight is fixed: eigenvectors of the covariance of the training images' patches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Whiten {
+    /// Height and width of a patch.
+    #[serde(default = "two")]
+    pub kernel: usize,
+    /// Is added to each variance: keeps what hardly varies from being blown up.
+    #[serde(default = "whiten_eps")]
+    pub eps: f64,
+    /// Training images that are measured.
+    #[serde(default = "whiten_images")]
+    pub images: usize,
 }
 
 /// A convolution with a square kernel.
@@ -54,6 +75,9 @@ pub struct Norm {
     /// Keeps the denominator from 0.
     #[serde(default = "norm_eps")]
     pub eps: f32,
+    /// Whether a factor is learned beside the shift.
+    #[serde(default = "yes")]
+    pub scale: bool,
 }
 
 /// Pooling over squares beside each other.
@@ -112,12 +136,20 @@ pub enum Order {
 
 impl Default for Norm {
     fn default() -> Self {
-        Self { momentum: norm_momentum(), eps: norm_eps() }
+        Self { momentum: norm_momentum(), eps: norm_eps(), scale: true }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> usize {
     1
+}
+
+fn two() -> usize {
+    2
 }
 
 fn three() -> usize {
@@ -136,4 +168,14 @@ fn norm_momentum() -> f32 {
 /// PyTorch's.
 fn norm_eps() -> f32 {
     1e-5
+}
+
+/// Jordan's.
+fn whiten_eps() -> f64 {
+    5e-4
+}
+
+/// Jordan's.
+fn whiten_images() -> usize {
+    5000
 }

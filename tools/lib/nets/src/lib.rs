@@ -3,14 +3,15 @@
 //! An [`Architecture`] is a list of layers as a configuration writes it; its [`Graph`] is the list of
 //! operations that they come to. A [`Model`] is a graph with [`Parameters`]: plain data that is saved, loaded
 //! and exported. [`CandleModel`] is the same model as a candle module, which evaluates it with candle. An
-//! [`Engine`] computes the gradients of a [`Loss`]: [`FusedMlp`] is the fast one for perceptrons,
-//! [`Autograd`] has candle derive them and is the reference that faster ones are tested against. An
+//! [`Engine`] computes the gradients of a [`Loss`]: [`FusedMlp`] is the fast one for perceptrons, [`Planned`]
+//! for networks of layers; [`Autograd`] has candle derive them and is the reference that faster ones are tested against. An
 //! [`Optimizer`] then moves the parameters, at the learning rate of a [`Schedule`].
 
 mod architecture;
 mod autograd;
 mod candle_model;
 mod checkpoint;
+mod eigen;
 mod engine;
 mod fused;
 pub mod gradients;
@@ -19,8 +20,10 @@ pub mod layer;
 mod loss;
 mod optimizer;
 mod parameters;
+mod planned;
 mod scaling;
 mod schedule;
+mod whitening;
 
 pub use architecture::{Activation, Architecture, OutputActivation, Perceptron};
 pub use autograd::Autograd;
@@ -32,6 +35,7 @@ pub use graph::Graph;
 pub use loss::Loss;
 pub use optimizer::{Optimizer, Rule};
 pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
+pub use planned::Planned;
 pub use scaling::Scaling;
 pub use schedule::{Mode, Plateau, PlateauOptions, Schedule};
 
@@ -41,6 +45,9 @@ pub enum Error {
     /// candle refused.
     #[error("candle: {0}")]
     Candle(#[from] candle_core::Error),
+    /// An operation that the kernels cannot compute.
+    #[error("{0}")]
+    Plan(String),
     /// The model file could not be read.
     #[error("{path}: {source}")]
     Io {

@@ -76,7 +76,7 @@ impl Optimizer {
     /// An optimizer that has not made a step. Parameters of the kinds in `no_decay` do not decay.
     pub fn new(rule: Rule, layout: &Layout, weight_decay: f64, no_decay: &[ParameterKind], isa: Isa) -> Self {
         let mut groups: Vec<Group> = Vec::new();
-        for tensor in layout.tensors().iter().filter(|tensor| tensor.kind != ParameterKind::Statistic) {
+        for tensor in layout.tensors().iter().filter(|tensor| tensor.kind.is_learned()) {
             let weight_decay = if no_decay.contains(&tensor.kind) { 0.0 } else { weight_decay };
             match groups.last_mut() {
                 Some(group) if group.weight_decay == weight_decay => group.range.end = tensor.range.end,

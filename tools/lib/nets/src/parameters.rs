@@ -3,17 +3,20 @@
 use crate::{
     Activation, Graph,
     graph::{Op, Value},
+    whitening,
 };
 use kernels::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Where each tensor stands within the flat buffer: those that are learned first, then statistics.
+/// Where each tensor stands within the flat buffer: those that are learned first, then statistics, then what is
+/// fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Layout {
     tensors: Vec<TensorLayout>,
     layers: Vec<LayerLayout>,
     trainable: usize,
+    changing: usize,
     length: usize,
 }
 
@@ -29,6 +32,18 @@ pub enum ParameterKind {
     Norm,
     /// What a normalisation has seen. It is measured, not learned: no optimizer moves it.
     Statistic,
+    /// What is given before training, and stays as it is.
+    Fixed,
+}
+
+impl ParameterKind {
+    /// Whether an optimizer moves it.
+    pub fn is_learned(self) -> bool {
+        match self {
+            Self::Weight | Self::Bias | Self::Norm => true,
+            Self::Statistic | Self::Fixed => false,
+        }
+    }
 }
 
 /// A tensor of parameters.
@@ -79,12 +94,14 @@ impl LayoutBuilder {
             tensor.range = start..end;
             end
         };
-        let (learned, statistics): (Vec<_>, Vec<_>) =
-            tensors.iter_mut().partition(|tensor| tensor.kind != ParameterKind::Statistic);
+        let (learned, others): (Vec<_>, Vec<_>) = tensors.iter_mut().partition(|tensor| tensor.kind.is_learned());
+        let (statistics, fixed): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|tensor| tensor.kind == ParameterKind::Statistic);
         let trainable = learned.into_iter().map(&mut place).last().unwrap_or(0);
-        let length = statistics.into_iter().map(&mut place).last().unwrap_or(trainable);
+        let changing = statistics.into_iter().map(&mut place).last().unwrap_or(trainable);
+        let length = fixed.into_iter().map(&mut place).last().unwrap_or(changing);
         let layers = tensors.windows(2).filter_map(linear).collect();
-        Layout { tensors, layers, trainable, length }
+        Layout { tensors, layers, trainable, changing, length }
     }
 }
 
@@ -115,6 +132,11 @@ impl Layout {
         self.trainable
     }
 
+    /// Number of parameters that training changes, statistics included: they stand in front of the fixed.
+    pub fn changing(&self) -> usize {
+        self.changing
+    }
+
     /// Number of all parameters.
     pub fn len(&self) -> usize {
         self.length
@@ -137,14 +159,16 @@ pub struct Parameters {
 
 impl Parameters {
     /// Random weights, uniform with the variance that keeps activations in scale: 2 / inputs in
-    /// front of a ReLU (He et al., "Delving deep into rectifiers", 2015), 1 / inputs elsewhere.
-    /// Biases are 0; norms begin as the identity.
+    /// front of a ReLU (He et al., "Delving deep into rectifiers", 2015) or a GELU, 1 / inputs elsewhere.
+    /// Biases are 0; norms begin as the identity; a whitening is 0 until [`Parameters::whiten`].
     pub fn random(graph: &Graph, random: &mut Random) -> Self {
         let layout = graph.layout.clone();
         let mut values = vec![0.0; layout.len()];
         for (i, node) in graph.nodes.iter().enumerate() {
             match node.op {
-                Op::Conv { weight, .. } | Op::Linear { weight, .. } => {
+                Op::Conv { weight, .. } | Op::Linear { weight, .. }
+                    if layout.tensors()[weight].kind == ParameterKind::Weight =>
+                {
                     let tensor = &layout.tensors()[weight];
                     let fan_in = tensor.shape[1..].iter().product::<usize>();
                     let bound = (3.0 * gain(graph, i) / fan_in as f64).sqrt();
@@ -161,6 +185,18 @@ impl Parameters {
             }
         }
         Self { layout, values }
+    }
+
+    /// Measures scaled training `images` `[_, channels, height, width]` for the whitening in front of the network,
+    /// if it has one.
+    pub fn whiten(&mut self, graph: &Graph, images: &[f32]) {
+        let (Some((whiten, weight)), &[channels, height, width]) =
+            (graph.whitening(), graph.architecture.input_shape.as_slice())
+        else {
+            return;
+        };
+        let weights = whitening::weights(images, [channels, height, width], whiten);
+        self.values[self.layout.tensors()[weight].range.clone()].copy_from_slice(&weights);
     }
 
     /// For each linear layer, its weight `[outputs, inputs]` and bias `[outputs]`.
@@ -181,7 +217,7 @@ impl Parameters {
 fn gain(graph: &Graph, node: usize) -> f64 {
     let next = graph.nodes.iter().find(|next| next.inputs.contains(&Value::Node(node)));
     match next.map(|node| &node.op) {
-        Some(Op::Activation(Activation::Relu)) => 2.0,
+        Some(Op::Activation(Activation::Relu | Activation::Gelu)) => 2.0,
         // A norm undoes any scale but zero.
         Some(Op::Norm { .. }) => 2.0,
         _ => 1.0,

@@ -81,6 +81,12 @@ fn gradients_and_losses_agree_with_autograd() {
 }
 
 #[test]
+fn a_perceptron_with_gelu_is_left_to_autograd() {
+    let graph = perceptron(3, &[4], 1, Activation::Gelu);
+    assert!(FusedMlp::new(&graph, Loss::Mse).is_none());
+}
+
+#[test]
 fn soft_targets_are_probabilities_of_classes() {
     let graph = perceptron(3, &[4], 5, Activation::Tanh);
     let mut random = Random::new(5, 0);

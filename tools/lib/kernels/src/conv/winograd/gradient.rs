@@ -5,7 +5,7 @@
 //! the same sums, so their number does not matter.
 
 use super::{
-    grid::{Grid, POINTS, TILE, WINDOW, spaced, window},
+    grid::{Grid, POINTS, TILE, WINDOW, Window, spaced},
     pass::read_tile,
     transform,
 };
@@ -51,10 +51,9 @@ impl Gradient {
         plan
     }
 
-    /// Elements of scratch memory for all threads together, and for each of them.
-    pub fn scratch_len(&self) -> [usize; 2] {
-        let sums = POINTS * self.source.channels * self.target.channels;
-        [sums + self.stage * self.piece_len(), POINTS * self.source.channels.max(self.target.channels)]
+    /// Elements of scratch memory for all threads together.
+    pub fn scratch_len(&self) -> usize {
+        POINTS * self.source.channels * self.target.channels + self.stage * self.piece_len()
     }
 
     /// Elements of a transformed piece: the source, then its target's gradient.
@@ -75,16 +74,14 @@ impl Gradient {
 
     /// Replaces `gradient` (OIHW).
     pub fn run(&self, isa: Isa, source: &[f32], delta: &[f32], gradient: &mut [f32], scratch: &mut [f32]) {
-        let [_, each] = self.scratch_len();
-        let (sums, scratch) = scratch.split_at_mut(POINTS * self.source.channels * self.target.channels);
-        let (pieces, scratch) = scratch.split_at_mut(self.stage * self.piece_len());
+        let (sums, pieces) = scratch.split_at_mut(POINTS * self.source.channels * self.target.channels);
         sums.fill(0.0);
         let count = self.grid.chunks.len();
         for first in (0..count).step_by(self.stage) {
             let staged = self.stage.min(count - first);
             let tasks = pieces.chunks_exact_mut(self.piece_len()).take(staged).enumerate();
-            tasks::share(staged, tasks, scratch, each, |(i, piece), patch| {
-                transform_piece(isa, self, self.grid.chunks.get(first + i), source, delta, piece, patch);
+            tasks::share(staged, tasks, &mut [], 0, |(i, piece), _| {
+                transform_piece(isa, self, self.grid.chunks.get(first + i), source, delta, piece);
             });
             let len = self.source.channels * LANES;
             let (tasks, pieces) = (sums.chunks_exact_mut(len).enumerate(), &*pieces);
@@ -102,7 +99,7 @@ impl Gradient {
 }
 
 dispatch_vector! {
-    fn transform_piece(plan: &Gradient, chunk: Chunk, source: &[f32], delta: &[f32], piece: &mut [f32], patch: &mut [f32]) => transform_kernel
+    fn transform_piece(plan: &Gradient, chunk: Chunk, source: &[f32], delta: &[f32], piece: &mut [f32]) => transform_kernel
 }
 dispatch_vector! {
     /// Adds the products of the staged pieces at one point, of one panel of output channels.
@@ -121,7 +118,6 @@ fn transform_kernel<V: Vector, const M: usize>(
     source: &[f32],
     delta: &[f32],
     piece: &mut [f32],
-    patch: &mut [f32],
 ) {
     let [source_spacing, target_spacing] = plan.spacing();
     let [source_pixel, target_pixel] = [plan.source, plan.target].map(|plane| plane.channels / LANES);
@@ -131,33 +127,35 @@ fn transform_kernel<V: Vector, const M: usize>(
         let place = [y * TILE, x * TILE];
         let at = (chunk.image + image) * plan.source.image_len();
         let image_source = &source[at..][..plan.source.image_len()];
-        let (pixels, pitch) = window::<WINDOW>(image_source, plan.source, place, plan.padding, patch);
-        read_tile(zero, pixels, pitch, source_pixel, &mut tiles[i * source_pixel..], source_spacing);
+        let window = Window::new(image_source, plan.source, place, plan.padding, WINDOW);
+        read_tile(zero, window, source_pixel, &mut tiles[i * source_pixel..], source_spacing);
         let at = (chunk.image + image) * plan.target.image_len();
-        let (pixels, pitch) = window::<TILE>(&delta[at..][..plan.target.image_len()], plan.target, place, 0, patch);
+        let window = Window::new(&delta[at..][..plan.target.image_len()], plan.target, place, 0, TILE);
         for panel in 0..target_pixel {
             let tile = &mut gradients[panel * plan.tiles() + i..];
-            read_gradient(zero, &pixels[panel..], pitch, target_pixel, tile, target_spacing);
+            if window.is_whole(TILE) {
+                read_gradient::<V, true>(zero, window, panel, tile, target_spacing);
+            } else {
+                read_gradient::<V, false>(zero, window, panel, tile, target_spacing);
+            }
         }
     }
 }
 
-/// Transforms one line of each pixel of a tile's gradient: a line at each point, `spacing` lines apart.
+/// Transforms line `panel` of each pixel of a tile's gradient: a line at each point, `spacing` lines apart.
 #[inline(always)]
-fn read_gradient<V: Vector>(zero: V, pixels: &[Line], pitch: usize, pixel: usize, tile: &mut [Line], spacing: usize) {
-    let mut columns = [[zero; TILE]; WINDOW];
-    for x in 0..TILE {
-        let mut column = [zero; TILE];
-        for y in 0..TILE {
-            column[y] = zero.load(&pixels[y * pitch + x * pixel]);
-        }
-        let column = transform::target_gradient(column);
-        for y in 0..WINDOW {
-            columns[y][x] = column[y];
-        }
-    }
+fn read_gradient<V: Vector, const WHOLE: bool>(
+    zero: V,
+    window: Window<'_>,
+    panel: usize,
+    tile: &mut [Line],
+    spacing: usize,
+) {
+    let columns = each!(4, x => {
+        transform::target_gradient(each!(4, y => window.load::<V, WHOLE>(zero, y, x, panel)))
+    });
     for y in 0..WINDOW {
-        let row = transform::target_gradient(columns[y]);
+        let row = transform::target_gradient(each!(4, x => columns[x][y]));
         for x in 0..WINDOW {
             row[x].store(&mut tile[(y * WINDOW + x) * spacing]);
         }
@@ -188,20 +186,12 @@ fn point_kernel<V: Vector, const M: usize>(
 #[inline(always)]
 fn collect_kernel<V: Vector, const M: usize>(zero: V, sources: usize, sums: &[Line], gradient: &mut [f32]) {
     for c in 0..sources {
-        let mut columns = [[zero; WINDOW]; 3];
-        for x in 0..WINDOW {
-            let mut column = [zero; WINDOW];
-            for y in 0..WINDOW {
-                column[y] = zero.load(&sums[(y * WINDOW + x) * sources + c]);
-            }
-            let column = transform::weights_gradient(column);
-            for y in 0..3 {
-                columns[y][x] = column[y];
-            }
-        }
+        let columns = each!(6, x => {
+            transform::weights_gradient(each!(6, y => zero.load(&sums[(y * WINDOW + x) * sources + c])))
+        });
         let mut taps = [[0.0; LANES]; 9];
         for y in 0..3 {
-            let row = transform::weights_gradient(columns[y]);
+            let row = transform::weights_gradient(each!(6, x => columns[x][y]));
             for x in 0..3 {
                 row[x].store(&mut taps[y * 3 + x]);
             }

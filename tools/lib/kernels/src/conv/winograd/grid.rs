@@ -1,9 +1,9 @@
-//! How an image is cut into tiles, and how a tile's window is read.
+//! How an image is cut into tiles, and what a tile sees of it.
 
 use crate::conv::{
     chunks::{Chunk, Chunks},
     pass::Plane,
-    vector::{LANES, Line},
+    vector::{LANES, Line, Vector},
 };
 
 /// Target pixels of a tile, along each axis.
@@ -49,29 +49,50 @@ pub(super) fn spaced(len: usize) -> usize {
     len + 1
 }
 
-/// The N × N pixels of `image` from row `y` and column `x`, which count from `padding` before the image:
-/// in place where they lie inside, otherwise copied to `patch` with zeros. Also the lines of a row.
-#[inline(always)]
-pub(super) fn window<'a, const N: usize>(
-    image: &'a [f32],
-    plane: Plane,
-    [y, x]: [usize; 2],
-    padding: usize,
-    patch: &'a mut [f32],
-) -> (&'a [Line], usize) {
-    let c = plane.channels;
-    if y >= padding && x >= padding && y - padding + N <= plane.height && x - padding + N <= plane.width {
-        let inside = &image[((y - padding) * plane.width + x - padding) * c..];
-        return (inside.as_chunks().0, plane.row_len() / LANES);
+/// Pixels of an image that a tile sees. Those outside the image are zeros.
+#[derive(Clone, Copy)]
+pub(super) struct Window<'a> {
+    /// From the first pixel that lies inside.
+    lines: &'a [Line],
+    /// Lines of a row of the image, and of a pixel.
+    pitch: usize,
+    pixel: usize,
+    /// Rows and columns of the window that lie inside.
+    rows: (usize, usize),
+    columns: (usize, usize),
+}
+
+impl<'a> Window<'a> {
+    /// The `size × size` pixels of `image` from row `y` and column `x`, which count from `padding` before the image.
+    #[inline(always)]
+    pub fn new(image: &'a [f32], plane: Plane, [y, x]: [usize; 2], padding: usize, size: usize) -> Self {
+        let inside = |from: usize, length: usize| {
+            let first = padding.saturating_sub(from).min(size);
+            (first, (length + padding).saturating_sub(from).clamp(first, size))
+        };
+        let (rows, columns) = (inside(y, plane.height), inside(x, plane.width));
+        let first = (y + rows.0).saturating_sub(padding) * plane.width + (x + columns.0).saturating_sub(padding);
+        let image = image.as_chunks().0;
+        let [pitch, pixel] = [plane.row_len(), plane.channels].map(|len| len / LANES);
+        Self { lines: image.get(first * pixel..).unwrap_or_default(), pitch, pixel, rows, columns }
     }
-    let patch = &mut patch[..N * N * c];
-    patch.fill(0.0);
-    let first = padding.saturating_sub(x);
-    let columns = N.min((plane.width + padding).saturating_sub(x)).saturating_sub(first);
-    for (row, patch) in (y..).zip(patch.chunks_exact_mut(N * c)) {
-        let Some(row) = row.checked_sub(padding).filter(|&row| row < plane.height) else { continue };
-        let start = (row * plane.width + x + first - padding) * c;
-        patch[first * c..][..columns * c].copy_from_slice(&image[start..][..columns * c]);
+
+    /// Whether all of its `size × size` pixels lie inside.
+    #[inline(always)]
+    pub fn is_whole(&self, size: usize) -> bool {
+        [self.rows, self.columns] == [(0, size); 2]
     }
-    (patch.as_chunks().0, N * c / LANES)
+
+    /// Line `c` of a pixel; with WHOLE no pixel is outside.
+    #[inline(always)]
+    pub fn load<V: Vector, const WHOLE: bool>(&self, zero: V, y: usize, x: usize, c: usize) -> V {
+        if WHOLE {
+            return zero.load(&self.lines[y * self.pitch + x * self.pixel + c]);
+        }
+        let (rows, columns) = (self.rows, self.columns);
+        if y < rows.0 || y >= rows.1 || x < columns.0 || x >= columns.1 {
+            return zero;
+        }
+        zero.load(&self.lines[(y - rows.0) * self.pitch + (x - columns.0) * self.pixel + c])
+    }
 }

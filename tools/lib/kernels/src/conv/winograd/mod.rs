@@ -3,6 +3,15 @@
 //! A tile's window of 6 × 6 source pixels is transformed to 36 points, where it is multiplied with the
 //! transformed weights, and back. Rounding errors are some ten times those of the direct method.
 
+/// An array of an expression for each of the first indices. `[zero; 6]` that is then filled would be filled with
+/// zeros first, in memory; a closure could stay a function that is compiled for the baseline.
+macro_rules! each {
+    (3, $i:ident => $value:expr) => { each!([0 1 2] $i => $value) };
+    (4, $i:ident => $value:expr) => { each!([0 1 2 3] $i => $value) };
+    (6, $i:ident => $value:expr) => { each!([0 1 2 3 4 5] $i => $value) };
+    ([$($index:literal)*] $i:ident => $value:expr) => { [$({ let $i = $index; $value }),*] };
+}
+
 mod gradient;
 mod grid;
 mod pass;

@@ -1,7 +1,7 @@
 //! The forward pass and the gradient of the input, which is a forward pass with turned weights.
 
 use super::{
-    grid::{Grid, POINTS, TILE, WINDOW, spaced, window},
+    grid::{Grid, POINTS, TILE, WINDOW, Window, spaced},
     transform,
 };
 use crate::{
@@ -60,10 +60,10 @@ impl Pass {
         self.target.channels * POINTS * spaced(self.source.channels)
     }
 
-    /// Elements of a thread's scratch memory: tiles before and after the products, and a window.
+    /// Elements of a thread's scratch memory: tiles before and after the products.
     pub fn scratch_len(&self) -> usize {
         let [before, after] = self.spacing();
-        POINTS * (before + after) * LANES + POINTS * self.source.channels
+        POINTS * (before + after) * LANES
     }
 
     /// Pieces of the target.
@@ -132,15 +132,9 @@ fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, we
             }
         }
         for (k, taps) in taps.iter().enumerate() {
-            let mut columns = [[zero; 3]; WINDOW];
-            for x in 0..3 {
-                let column = transform::weights([0, 1, 2].map(|y| zero.load(&taps[y * 3 + x])));
-                for y in 0..WINDOW {
-                    columns[y][x] = column[y];
-                }
-            }
+            let columns = each!(3, x => transform::weights(each!(3, y => zero.load(&taps[y * 3 + x]))));
             for y in 0..WINDOW {
-                let row = transform::weights(columns[y]);
+                let row = transform::weights(each!(3, x => columns[x][y]));
                 for x in 0..WINDOW {
                     row[x].store(&mut packed[(y * WINDOW + x) * spaced(sources) + from + k]);
                 }
@@ -162,15 +156,14 @@ fn piece_kernel<V: Vector, const M: usize>(
     scratch: &mut [f32],
 ) {
     let [before, after] = pass.spacing();
-    let (lines, patch) = scratch.split_at_mut(POINTS * (before + after) * LANES);
-    let (tiles, products) = lines.as_chunks_mut().0.split_at_mut(POINTS * before);
+    let (tiles, products) = scratch.as_chunks_mut().0.split_at_mut(POINTS * before);
     let count = pass.grid.count(chunk);
     let (image_len, pixel) = (pass.source.image_len(), pass.source.channels / LANES);
     for i in 0..count {
         let [image, y, x] = pass.grid.place(chunk, i);
         let image = &source[(chunk.image + image) * image_len..][..image_len];
-        let (window, pitch) = window::<WINDOW>(image, pass.source, [y * TILE, x * TILE], pass.padding, patch);
-        read_tile(zero, window, pitch, pixel, &mut tiles[i * pixel..], before);
+        let window = Window::new(image, pass.source, [y * TILE, x * TILE], pass.padding, WINDOW);
+        read_tile(zero, window, pixel, &mut tiles[i * pixel..], before);
     }
     multiply::<V, M>(zero, pass, count, tiles.as_flattened(), packed, products);
     let pixel = pass.target.channels / LANES;
@@ -183,31 +176,28 @@ fn piece_kernel<V: Vector, const M: usize>(
     }
 }
 
-/// Transforms the window of a tile, whose pixels have `pixel` lines and rows `pitch`: as many at each point,
-/// `spacing` lines apart.
+/// Transforms the window of a tile, whose pixels have `pixel` lines: as many at each point, `spacing` lines apart.
 #[inline(always)]
-pub(super) fn read_tile<V: Vector>(
+pub(super) fn read_tile<V: Vector>(zero: V, window: Window<'_>, pixel: usize, tile: &mut [Line], spacing: usize) {
+    if window.is_whole(WINDOW) {
+        transform_tile::<V, true>(zero, window, pixel, tile, spacing);
+    } else {
+        transform_tile::<V, false>(zero, window, pixel, tile, spacing);
+    }
+}
+
+#[inline(always)]
+fn transform_tile<V: Vector, const WHOLE: bool>(
     zero: V,
-    window: &[Line],
-    pitch: usize,
+    window: Window<'_>,
     pixel: usize,
     tile: &mut [Line],
     spacing: usize,
 ) {
     for c in 0..pixel {
-        let mut columns = [[zero; WINDOW]; WINDOW];
-        for x in 0..WINDOW {
-            let mut column = [zero; WINDOW];
-            for y in 0..WINDOW {
-                column[y] = zero.load(&window[y * pitch + x * pixel + c]);
-            }
-            let column = transform::source(column);
-            for y in 0..WINDOW {
-                columns[y][x] = column[y];
-            }
-        }
+        let columns = each!(6, x => transform::source(each!(6, y => window.load::<V, WHOLE>(zero, y, x, c))));
         for y in 0..WINDOW {
-            let row = transform::source(columns[y]);
+            let row = transform::source(each!(6, x => columns[x][y]));
             for x in 0..WINDOW {
                 row[x].store(&mut tile[(y * WINDOW + x) * spacing + c]);
             }
@@ -253,19 +243,10 @@ fn write_tile<V: Vector>(
     accumulate: bool,
 ) {
     for c in 0..pixel {
-        let mut columns = [[zero; WINDOW]; TILE];
-        for x in 0..WINDOW {
-            let mut column = [zero; WINDOW];
-            for y in 0..WINDOW {
-                column[y] = zero.load(&products[(y * WINDOW + x) * spacing + c]);
-            }
-            let column = transform::target(column);
-            for y in 0..TILE {
-                columns[y][x] = column[y];
-            }
-        }
+        let product = |y: usize, x: usize| &products[(y * WINDOW + x) * spacing + c];
+        let columns = each!(6, x => transform::target(each!(6, y => zero.load(product(y, x)))));
         for y in 0..TILE.min(size[0]) {
-            let row = transform::target(columns[y]);
+            let row = transform::target(each!(6, x => columns[x][y]));
             for x in 0..TILE {
                 if x < size[1] {
                     let target = &mut target[y * pitch + x * pixel + c];

@@ -1,0 +1,95 @@
+//! Times training steps of residual networks on 32 × 32 images, SGD with momentum included.
+//!
+//!     cargo run --release -p nets --example residual_speed -- <resnet20|resnet18> <images> <threads> [steps]
+//!
+//! Prints the seconds of each step. With no number of steps, each line read from stdin runs one, so that
+//! `scripts/bench/residual_step/run.py` can take turns with a peer.
+
+use kernels::random::Random;
+use nets::{Architecture, Batch, Engine, Graph, Loss, Optimizer, Parameters, Planned, Rule};
+use std::{
+    io::{self, Write},
+    time::Instant,
+};
+
+/// Stages of blocks: channels, stride of the first, number.
+const RESNET20: [[usize; 3]; 3] = [[16, 1, 3], [32, 2, 3], [64, 2, 3]];
+const RESNET18: [[usize; 3]; 4] = [[64, 1, 2], [128, 2, 2], [256, 2, 2], [512, 2, 2]];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [name, images, threads, steps @ ..] = arguments.as_slice() else {
+        return Err("usage: residual_speed <resnet20|resnet18> <images> <threads> [steps]".into());
+    };
+    rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
+    let mut step = Step::new(name, images.parse()?)?;
+    step.run()?;
+    let mut out = io::stdout().lock();
+    match steps {
+        [steps, ..] => {
+            for _ in 0..steps.parse::<usize>()? {
+                writeln!(out, "{:.6}", step.run()?)?;
+            }
+        }
+        [] => {
+            for _ in io::stdin().lines() {
+                writeln!(out, "{:.6}", step.run()?)?;
+                out.flush()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Step {
+    parameters: Parameters,
+    optimizer: Optimizer,
+    engine: Planned,
+    gradients: Vec<f32>,
+    inputs: Vec<f32>,
+    targets: Vec<f32>,
+}
+
+impl Step {
+    fn new(name: &str, images: usize) -> Result<Self, Box<dyn std::error::Error>> {
+        let stages = match name {
+            "resnet20" => RESNET20.as_slice(),
+            "resnet18" => RESNET18.as_slice(),
+            _ => return Err("expected resnet20 or resnet18".into()),
+        };
+        let stem = stages[0][0];
+        let blocks: Vec<_> = stages
+            .iter()
+            .map(|[channels, stride, repeat]| {
+                format!(r#"{{"residual": {{"channels": {channels}, "stride": {stride}, "repeat": {repeat}}}}}"#)
+            })
+            .collect();
+        let layers = format!(
+            r#"[{{"conv": {{"channels": {stem}}}}}, {{"norm": {{}}}}, {{"activation": "relu"}}, {},
+                {{"average_pool": {{}}}}, {{"linear": {{}}}}]"#,
+            blocks.join(",")
+        );
+        let layers = serde_json::from_str(&layers)?;
+        let graph = Graph::new(Architecture { input_shape: vec![3, 32, 32], layers, outputs: 10 })?;
+        let mut random = Random::new(0, 0);
+        let parameters = Parameters::random(&graph, &mut random);
+        let rule = Rule::Sgd { momentum: 0.9, nesterov: true };
+        Ok(Self {
+            optimizer: Optimizer::new(rule, &parameters.layout, 5e-4, &[], kernels::isa()?),
+            engine: Planned::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 }).ok_or("no plan")?,
+            gradients: vec![0.0; parameters.values.len()],
+            inputs: (0..images * 3 * 32 * 32).map(|_| random.normal() as f32).collect(),
+            targets: (0..images).map(|_| random.index(10) as f32).collect(),
+            parameters,
+        })
+    }
+
+    /// Seconds of a step.
+    fn run(&mut self) -> nets::Result<f64> {
+        let began = Instant::now();
+        let batch = Batch { inputs: &self.inputs, targets: &self.targets };
+        self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?;
+        self.optimizer.step(0.01, &mut self.parameters.values, &self.gradients);
+        Ok(began.elapsed().as_secs_f64())
+    }
+}

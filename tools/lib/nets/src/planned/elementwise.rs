@@ -1,0 +1,95 @@
+//! Operations that see one number at a time.
+
+use super::{
+    operation::{Backward, Operation, Target, Values, Workspace, room},
+    order::Order,
+};
+use crate::Activation;
+use rayon::prelude::*;
+
+/// Numbers that a thread takes at a time.
+const BLOCK: usize = 1 << 14;
+
+pub(super) struct ActivationStep(pub Activation);
+
+impl Operation for ActivationStep {
+    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+        x.par_chunks(BLOCK).zip(y.par_chunks_mut(BLOCK)).for_each(|(x, y)| {
+            y.copy_from_slice(x);
+            self.0.apply(y);
+        });
+    }
+
+    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
+        let Backward { inputs: [x, _], output, delta, .. } = pass;
+        let blocks = x.par_chunks(BLOCK).zip(output.par_chunks(BLOCK)).zip(delta.par_chunks_mut(BLOCK));
+        blocks.for_each(|((x, y), delta)| self.0.backward(x, y, delta));
+        hand_on(delta, target);
+    }
+}
+
+pub(super) struct ScaleStep(pub f32);
+
+impl Operation for ScaleStep {
+    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+        x.par_chunks(BLOCK).zip(y.par_chunks_mut(BLOCK)).for_each(|(x, y)| {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = self.0 * x);
+        });
+    }
+
+    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
+        pass.delta.par_chunks_mut(BLOCK).for_each(|delta| delta.iter_mut().for_each(|d| *d *= self.0));
+        hand_on(pass.delta, target);
+    }
+}
+
+pub(super) struct AddStep;
+
+impl Operation for AddStep {
+    fn forward(&mut self, [a, b]: [&[f32]; 2], sum: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+        let blocks = a.par_chunks(BLOCK).zip(b.par_chunks(BLOCK)).zip(sum.par_chunks_mut(BLOCK));
+        blocks.for_each(|((a, b), sum)| sum.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum = a + b));
+    }
+
+    fn backward(&mut self, pass: Backward<'_>, targets: [Target<'_>; 2], _: &mut Workspace) {
+        targets.into_iter().for_each(|target| hand_on(pass.delta, target));
+    }
+}
+
+/// An image as a row of features, channel by channel.
+pub(super) struct FlattenStep(pub Order);
+
+impl Operation for FlattenStep {
+    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+        self.0.to_nchw(x, y);
+    }
+
+    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
+        let Target::To { gradient, accumulate } = target else { return };
+        if accumulate {
+            let own = room(&mut workspace.scratch, gradient.len());
+            self.0.to_nhwc(pass.delta, own);
+            add(gradient, own, true);
+        } else {
+            self.0.to_nhwc(pass.delta, gradient);
+        }
+    }
+}
+
+/// Gives the gradient of a result to an input, as it is.
+fn hand_on(delta: &[f32], target: Target<'_>) {
+    if let Target::To { gradient, accumulate } = target {
+        add(gradient, delta, accumulate);
+    }
+}
+
+/// Adds to what `to` holds, or replaces it.
+pub(super) fn add(to: &mut [f32], from: &[f32], accumulate: bool) {
+    to.par_chunks_mut(BLOCK).zip(from.par_chunks(BLOCK)).for_each(|(to, from)| {
+        if accumulate {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        } else {
+            to.copy_from_slice(from);
+        }
+    });
+}

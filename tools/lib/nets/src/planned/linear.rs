@@ -1,0 +1,65 @@
+//! Linear layers.
+
+use super::{
+    conv::sum_pixels,
+    operation::{Backward, Operation, Target, Values, Workspace, room},
+    topology::Step,
+};
+use kernels::matmul::{Matrix, matmul};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows of a matrix that a thread takes at a time.
+const ROWS: usize = 64;
+
+pub(super) struct LinearStep {
+    inputs: usize,
+    outputs: usize,
+    weight: Range<usize>,
+    bias: Range<usize>,
+}
+
+impl LinearStep {
+    pub fn new(step: &Step) -> Self {
+        let [weight, bias] = [step.tensors[0].clone(), step.tensors[1].clone()];
+        Self { inputs: step.shapes[0][0], outputs: step.shapes[1][0], weight, bias }
+    }
+}
+
+impl Operation for LinearStep {
+    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], values: &mut Values<'_>, _: &mut Workspace) {
+        let (weight, bias) = (&values.get()[self.weight.clone()], &values.get()[self.bias.clone()]);
+        let weight = Matrix::new(weight, self.outputs, self.inputs);
+        let blocks = x.par_chunks(ROWS * self.inputs).zip(y.par_chunks_mut(ROWS * self.outputs));
+        blocks.for_each(|(x, y)| {
+            y.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
+            let x = Matrix::new(x, x.len() / self.inputs, self.inputs);
+            matmul(x, weight.transposed(), y, true);
+        });
+    }
+
+    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
+        let Backward { inputs: [x, _], delta, values, gradients, .. } = pass;
+        let (delta, rows) = (&*delta, delta.len() / self.outputs);
+        sum_pixels(delta, &mut gradients[self.bias.clone()]);
+        // [outputs, inputs]: deltaᵀ · x, by rows of outputs.
+        let by_output = room(&mut workspace.scratch, delta.len());
+        for (output, by_output) in by_output.chunks_exact_mut(rows).enumerate() {
+            let column = delta[output..].iter().step_by(self.outputs);
+            by_output.iter_mut().zip(column).for_each(|(to, from)| *to = *from);
+        }
+        let x = Matrix::new(x, rows, self.inputs);
+        let blocks = by_output.par_chunks(ROWS * rows);
+        blocks.zip(gradients[self.weight.clone()].par_chunks_mut(ROWS * self.inputs)).for_each(|(delta, gradient)| {
+            matmul(Matrix::new(delta, delta.len() / rows, rows), x, gradient, false);
+        });
+        if let Target::To { gradient, accumulate } = target {
+            let weight = Matrix::new(&values[self.weight.clone()], self.outputs, self.inputs);
+            let blocks = delta.par_chunks(ROWS * self.outputs).zip(gradient.par_chunks_mut(ROWS * self.inputs));
+            blocks.for_each(|(delta, gradient)| {
+                let delta = Matrix::new(delta, delta.len() / self.outputs, self.outputs);
+                matmul(delta, weight, gradient, accumulate);
+            });
+        }
+    }
+}

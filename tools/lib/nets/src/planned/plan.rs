@@ -1,0 +1,170 @@
+//! A network planned for a number of rows, and the buffers that it runs in.
+
+use super::{
+    conv::ConvStep,
+    elementwise::{ActivationStep, AddStep, FlattenStep, ScaleStep},
+    flow::Route,
+    linear::LinearStep,
+    norm::NormStep,
+    operation::{Backward, Operation, Target, Values, Workspace, room},
+    order::Order,
+    pool::PoolStep,
+    topology::{Source, Step, Topology},
+};
+use crate::{Error, Result, graph::Op};
+use kernels::{norm::BatchNormOptions, pool::Pool};
+use std::mem::take;
+
+/// The operations for batches of `rows`.
+pub(super) struct Plan {
+    pub rows: usize,
+    pub operations: Vec<Planned>,
+}
+
+/// A step, ready to run.
+pub(super) struct Planned {
+    operation: Box<dyn Operation>,
+    inputs: Vec<Source>,
+    /// Numbers of a row of its result.
+    width: usize,
+    /// The buffer with the gradient of its result, and what becomes of its inputs'.
+    gradient: usize,
+    routes: [Route; 2],
+}
+
+/// What a network runs in; large enough for the largest batch so far.
+#[derive(Default)]
+pub(super) struct Buffers {
+    /// `[rows, height, width, channels]`
+    pub input: Vec<f32>,
+    /// The results of the steps.
+    results: Vec<Vec<f32>>,
+    gradients: Vec<Vec<f32>>,
+}
+
+impl Plan {
+    /// # Errors
+    /// When a convolution cannot be planned.
+    pub fn new(topology: &Topology, rows: usize) -> Result<Self> {
+        let steps = topology.steps.iter().enumerate();
+        let operations = steps.map(|(i, step)| {
+            Ok(Planned {
+                operation: operation(step, i, rows)?,
+                inputs: step.inputs.clone(),
+                width: step.width(),
+                gradient: topology.flow.buffer[i],
+                routes: topology.flow.routes[i],
+            })
+        });
+        Ok(Self { rows, operations: operations.collect::<Result<_>>()? })
+    }
+
+    /// Runs a step forward.
+    pub fn forward(&mut self, i: usize, buffers: &mut Buffers, values: &mut Values<'_>, workspace: &mut Workspace) {
+        let mut result = take(&mut buffers.results[i]);
+        let inputs = self.inputs(i, buffers);
+        let step = &mut self.operations[i];
+        workspace.moments.resize_with(workspace.moments.len().max(i + 1), Vec::new);
+        step.operation.forward(inputs, &mut result[..self.rows * step.width], values, workspace);
+        buffers.results[i] = result;
+    }
+
+    /// Runs a step backward.
+    pub fn backward(
+        &mut self,
+        i: usize,
+        buffers: &mut Buffers,
+        values: &[f32],
+        gradients: &mut [f32],
+        workspace: &mut Workspace,
+    ) {
+        let (own, routes) = (self.operations[i].gradient, self.operations[i].routes);
+        let mut delta = take(&mut buffers.gradients[own]);
+        let mut held = routes.map(|route| match route {
+            Route::To { buffer, .. } => take(&mut buffers.gradients[buffer]),
+            Route::Nowhere | Route::InPlace => Vec::new(),
+        });
+        let inputs = self.inputs(i, buffers);
+        let len = self.rows * self.operations[i].width;
+        let mut lens = inputs.iter().map(|input| input.len());
+        let mut places = held.iter_mut();
+        let targets = routes.map(|route| match (route, places.next(), lens.next()) {
+            (Route::To { accumulate, .. }, Some(held), Some(len)) => {
+                Target::To { gradient: &mut held[..len], accumulate }
+            }
+            (Route::InPlace, ..) => Target::InPlace,
+            _ => Target::Nowhere,
+        });
+        let output = &buffers.results[i][..len];
+        let pass = Backward { inputs, output, delta: &mut delta[..len], values, gradients };
+        self.operations[i].operation.backward(pass, targets, workspace);
+        buffers.gradients[own] = delta;
+        for (route, held) in routes.into_iter().zip(held) {
+            if let Route::To { buffer, .. } = route {
+                buffers.gradients[buffer] = held;
+            }
+        }
+    }
+
+    /// What the network gave: `[rows, outputs]`
+    pub fn result<'a>(&self, buffers: &'a Buffers) -> &'a [f32] {
+        let last = self.operations.len() - 1;
+        &buffers.results[last][..self.rows * self.operations[last].width]
+    }
+
+    /// Puts the gradient of the network's result where the last step looks for it.
+    pub fn begin_backward(&self, buffers: &mut Buffers, delta: &[f32]) {
+        let last = &self.operations[self.operations.len() - 1];
+        buffers.gradients[last.gradient][..delta.len()].copy_from_slice(delta);
+    }
+
+    fn inputs<'a>(&self, i: usize, buffers: &'a Buffers) -> [&'a [f32]; 2] {
+        let mut inputs: [&[f32]; 2] = [&[]; 2];
+        for (input, source) in inputs.iter_mut().zip(&self.operations[i].inputs) {
+            *input = match *source {
+                Source::Input => &buffers.input,
+                Source::Step(before) => &buffers.results[before][..self.rows * self.operations[before].width],
+            };
+        }
+        inputs
+    }
+}
+
+impl Buffers {
+    /// Makes room for a batch of `rows`.
+    pub fn fit(&mut self, topology: &Topology, rows: usize, input_width: usize) {
+        self.input.resize(rows * input_width, 0.0);
+        self.results.resize_with(topology.steps.len(), Vec::new);
+        self.gradients.resize_with(topology.flow.widths.len(), Vec::new);
+        for (result, step) in self.results.iter_mut().zip(&topology.steps) {
+            room(result, rows * step.width());
+        }
+        for (gradient, width) in self.gradients.iter_mut().zip(&topology.flow.widths) {
+            room(gradient, rows * width);
+        }
+    }
+}
+
+fn operation(step: &Step, index: usize, rows: usize) -> Result<Box<dyn Operation>> {
+    let pool = |size| {
+        let [channels, height, width] = image(step)?;
+        Ok::<_, Error>(Pool::new(height, width, channels, size))
+    };
+    Ok(match step.op {
+        Op::Conv { stride, padding, .. } => {
+            Box::new(ConvStep::new(step, index, rows, stride, padding).map_err(|error| Error::Plan(error.to_string()))?)
+        }
+        Op::Norm { momentum, eps, .. } => Box::new(NormStep::new(step, rows, BatchNormOptions { eps, momentum })),
+        Op::Activation(activation) => Box::new(ActivationStep(activation)),
+        Op::MaxPool { size } => Box::new(PoolStep::Max(pool(size)?)),
+        Op::AveragePool { size } => Box::new(PoolStep::Average(pool(size)?)),
+        Op::Flatten => Box::new(FlattenStep(Order::of(&step.shapes[0]).ok_or_else(|| Error::Plan("no image".into()))?)),
+        Op::Linear { .. } => Box::new(LinearStep::new(step)),
+        Op::Add => Box::new(AddStep),
+        Op::Scale { factor } => Box::new(ScaleStep(factor)),
+    })
+}
+
+fn image(step: &Step) -> Result<[usize; 3]> {
+    <[usize; 3]>::try_from(step.shapes[0].as_slice()).map_err(|_| Error::Plan("no image".into()))
+}

@@ -1,0 +1,99 @@
+"""The pipeline of CIFAR-10 under the real DVC, on a few images drawn here: from an archive to the score of each class."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[3]
+BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
+PIPELINE = "pipelines/cifar10/dvc.yaml"
+CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+# A class is a color of its own, which a small network sees at once.
+COLORS = np.random.default_rng(0).uniform(40, 215, (10, 3))
+
+
+def draw(folder, count, seed):
+    random = np.random.default_rng(seed)
+    for name, color in zip(CLASSES, COLORS):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = (color + random.normal(0, 10, (32, 32, 3))).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """A project in which the pipeline was run once; returns a shell in it."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    shutil.copytree(ROOT / "pipelines" / "cifar10", folder / "pipelines" / "cifar10")
+    for name in ["data", "models", "runs"]:
+        (folder / name).mkdir()
+    draw(folder / "images" / "train", 16, 1)
+    draw(folder / "images" / "test", 4, 2)
+    primary = folder / "configs" / "cifar10.yaml"
+    config = yaml.safe_load(primary.read_text())
+    chosen = {"dataset": "cifar10_images", "model": "small_cnn"}
+    groups = [entry for entry in config["defaults"] if entry != "_self_"]
+    config["defaults"] = [{group: chosen.get(group, option)} for entry in groups for group, option in entry.items()] + ["_self_"]
+    config["dataset"] = {"files": {"archive": {"urls": ["images"], "sha256": None, "bytes": None}}}
+    config["optimizer"]["learning_rate"] = 0.02  # the network has no norms
+    config["trainer"] |= {"max_epochs": 12, "batch_size": 16}
+    primary.write_text(yaml.safe_dump(config, sort_keys=False))
+
+    library = min((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*"))
+    path = f"{BIN}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = os.environ | {"PATH": path, "ORT_DYLIB_PATH": str(library), "DVC_NO_ANALYTICS": "1"}
+
+    def shell(command):
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    shell(f"git init -q && dvc init -q && dvc repro {PIPELINE}")
+    shell.folder = folder
+    return shell
+
+
+def test_the_score_is_that_of_the_run_and_of_numpy(job):
+    score = json.loads((job.folder / "pipelines/cifar10/metrics.json").read_text())
+    own = json.loads((job.folder / "runs/cifar10/metrics.json").read_text())
+    assert (score["rows"], score["labels"]) == (40, CLASSES)
+    assert score["accuracy"] == own["val"]["accuracy"] > 0.9
+    rows = np.load(job.folder / "data/cifar10-predictions.npy")
+    actual, predicted = rows["label"], rows["prediction"].argmax(1)
+    assert score["accuracy"] == (actual == predicted).mean()
+    with open(job.folder / "pipelines/cifar10/classes.tsv", newline="") as file:
+        table = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["class"] for row in table] == CLASSES
+    assert [float(row["recall"]) for row in table] == [(predicted[actual == k] == k).mean() for k in range(10)]
+
+
+def test_a_second_run_does_nothing_and_a_setting_runs_what_reads_it(job):
+    assert "Running stage" not in job(f"dvc repro {PIPELINE}")
+    settings = job.folder / "configs" / "infer" / "default.yaml"
+    settings.write_text(settings.read_text().replace("batch_size: 1024", "batch_size: 16"))
+    out = job(f"dvc repro {PIPELINE}")
+    assert [stage for stage in ["compose", "fetch-data", "train", "infer"] if f"Running stage '{PIPELINE}:{stage}'" in out] == [
+        "compose",
+        "infer",
+    ]
+
+
+def test_dvc_draws_the_run(job):
+    job("dvc plots show --out drawn")
+    page = (job.folder / "drawn" / "index.html").read_text()
+    for title in ["Loss by epoch", "Accuracy by epoch", "F1 by class", "Test images by class"]:
+        assert title in page, title
+    shown = json.loads(job("dvc metrics show --json"))[""]["data"]
+    assert set(shown) == {"pipelines/cifar10/metrics.json", "runs/cifar10/metrics.json"}

@@ -1,0 +1,61 @@
+//! The networks of `configs/model` against PyTorch: `fixtures/presets.py`. And that a whitened one learns.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use serde_json::Value;
+use std::{fs, path::Path};
+
+/// Images of 3 × `size` × `size` numbers, as many of each class: bright above where the label is odd.
+fn images(rows: usize, size: usize, classes: usize) -> String {
+    let row = |row: usize| {
+        let pixel = |i: usize| {
+            let noise = ((row * 7919 + i) as f64 * 0.618_034).fract();
+            let above = i % (size * size) < size * size / 2;
+            noise + f64::from(u8::from(above && row % 2 == 1))
+        };
+        let plane = |c: usize| -> Vec<Vec<f64>> {
+            (0..size).map(|y| (0..size).map(|x| pixel((c * size + y) * size + x)).collect()).collect()
+        };
+        serde_json::json!({"image": [plane(0), plane(1), plane(2)], "label": row % classes}).to_string() + "\n"
+    };
+    (0..rows).map(row).collect()
+}
+
+fn train(folder: &Path, args: &[&str], stdin: &str) -> String {
+    let fields = ["trainer.input_field=image", "trainer.target_field=label", "trainer.loss=cross_entropy"];
+    let mut command = cargo_bin_cmd!("train");
+    let output = command.current_dir(folder).args(fields).args(args).write_stdin(stdin).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn presets_learn_as_many_numbers_as_pytorchs() {
+    let golden: Value = serde_json::from_str(include_str!("fixtures/presets.json")).unwrap();
+    let (folder, rows) = (tempfile::tempdir().unwrap(), images(10, 32, 10));
+    for (name, count) in golden.as_object().unwrap() {
+        let summary = train(folder.path(), &["--summary", &format!("model={name}")], &rows);
+        let total = summary.lines().last().unwrap();
+        assert!(total.starts_with(&format!("{count} parameters, ")), "{name}: {total}");
+    }
+}
+
+#[test]
+fn a_whitened_network_learns_and_goes_on_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (folder, rows) = (folder.path(), images(64, 8, 2));
+    let model = "model.layers=[{whiten: {images: 20}}, {activation: gelu}, {conv: {channels: 4}}, \
+                 {norm: {scale: false}}, {activation: gelu}, {average_pool: {}}, {linear: {}}, {scale: 0.5}]";
+    let run = |out: &str, extra: &[&str]| {
+        let args = ["-o", out, "--quiet", "model=small_cnn", model, "trainer.batch_size=16", "trainer.ema_decay=0.5"];
+        train(folder, &[&args, extra].concat(), &rows)
+    };
+    run("whole", &["trainer.max_epochs=8", "optimizer.learning_rate=0.05"]);
+    run("cut", &["trainer.max_epochs=8", "optimizer.learning_rate=0.05", "trainer.max_steps=7"]);
+    run("cut", &["trainer.max_epochs=8", "optimizer.learning_rate=0.05", "trainer.resume=last"]);
+    let read = |run: &str| fs::read(folder.join(run).join("model.safetensors")).unwrap();
+    assert!(read("whole") == read("cut"));
+    let metrics: Value = serde_json::from_slice(&fs::read(folder.join("whole/metrics.json")).unwrap()).unwrap();
+    assert_eq!(metrics["test"]["accuracy"], 1.0, "{metrics}");
+}
