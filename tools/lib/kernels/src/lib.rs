@@ -12,12 +12,14 @@ pub mod random;
 pub mod update;
 
 mod entropy;
+mod gelu;
 mod isa;
 mod real;
 mod relu;
 mod sum;
 
 pub use entropy::{Base, EntropyOptions, Problem, RowError, entropy_reference, entropy_rows, entropy_rows_on};
+pub use gelu::{gelu, gelu_backward};
 pub use isa::{ISA_VARIABLE, Isa, IsaError, isa};
 pub use real::Real;
 pub use relu::{leaky_relu, leaky_relu_on};

@@ -2,7 +2,6 @@
 
 use crate::layer::{Layer, Linear};
 use serde::{Deserialize, Serialize};
-use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 /// What goes in, the layers, and what comes out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,7 +105,7 @@ impl Activation {
             // libm's functions, in plain Rust: the system's differ in the last bit from one to another.
             Self::Tanh => values.iter_mut().for_each(|x| *x = libm::tanhf(*x)),
             Self::Sigmoid => values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + libm::expf(-*x))),
-            Self::Gelu => values.iter_mut().for_each(|x| *x *= normal_share(*x)),
+            Self::Gelu => kernels::gelu(values),
         }
     }
 
@@ -118,18 +117,7 @@ impl Activation {
             Self::Relu => pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g } else { 0.0 }),
             Self::Tanh => pairs.for_each(|(g, &y)| *g *= 1.0 - y * y),
             Self::Sigmoid => pairs.for_each(|(g, &y)| *g *= y * (1.0 - y)),
-            Self::Gelu => gradients.iter_mut().zip(inputs).for_each(|(g, &x)| *g *= gelu_slope(x)),
+            Self::Gelu => kernels::gelu_backward(inputs, gradients),
         }
     }
-}
-
-/// The share of the normal distribution below `x`.
-fn normal_share(x: f32) -> f32 {
-    0.5 * (1.0 + libm::erff(x * FRAC_1_SQRT_2))
-}
-
-/// Of `x · normal_share(x)`.
-fn gelu_slope(x: f32) -> f32 {
-    let density = 0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI * libm::expf(-0.5 * x * x);
-    normal_share(x) + x * density
 }
