@@ -94,6 +94,10 @@ bench-residual-step: $(bench_python)
 	$(CARGO) build --release -p nets --example residual_speed -p kernels --example fma_peak $(LOCKED)
 	EXAMPLES='$(RELEASE)/examples' .tools/bench/bin/python scripts/bench/residual_step/run.py $(BENCH_ARGS)
 
+.PHONY: bench-cifar10
+bench-cifar10: $(bench_python) build ## Train ResNet-20 beside PyTorch, for hours: make bench-cifar10 DATA=data/cifar10
+	PIPEGRAD_BIN='$(RELEASE)' .tools/bench/bin/python scripts/bench/cifar10/run.py $(DATA) $(BENCH_ARGS)
+
 .PHONY: bench-compose
 bench-compose: $(dev_python) build
 	$(venv)/bin/python scripts/bench/compose/run.py $(BENCH_ARGS)
