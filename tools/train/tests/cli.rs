@@ -357,10 +357,12 @@ fn settings_of_no_effect_are_told_unless_all_is_to_be_quiet() {
         (&["scheduler=cosine", "scheduler.warmup=5", "trainer.max_steps=5"], "5 steps; the run has 5"),
         (&["callbacks.checkpoint.every_n_steps=3", "callbacks.checkpoint.save_last=false"], "of no effect with"),
         (&["trainer.classes=2"], "trainer.classes: of no effect"),
+        (&["trainer.val_input=rows.ndjson", "trainer.overfit_batches=1"], "trainer.val_input: of no effect with"),
         (&["trainer.label_smoothing=0.1"], "trainer.label_smoothing: of no effect"),
     ];
     for (args, expected) in cases {
         let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("rows.ndjson"), rows(10)).unwrap();
         let run = |more: &[&str]| {
             let args = [&["-o", "run", "trainer.max_epochs=3", "trainer.batch_size=50"], *args, more].concat();
             let (status, _, error) = train(folder.path(), &args, &rows(120));

@@ -153,7 +153,7 @@ fn what_does_not_fit_is_one_line_and_leaves_nothing() {
     let folder = folder.path();
     images(&folder.join("rows.npy"), 100, 0, SIZE);
     images(&folder.join("small.npy"), 10, 0, [3, 8, 8]);
-    let row = |label: &str| format!("{{\"image\":[{}],\"label\":{label}}}\n", vec!["0.5"; 4].join(","));
+    let row = |label: &str| format!("{{\"image\":[{}],\"label\":{label}}}\n", ["0.5"; 4].join(","));
     fs::write(folder.join("vectors.ndjson"), row("0") + &row("1")).unwrap();
     let image =
         vec![vec![vec!["1"; 16].join(","); 16].iter().map(|r| format!("[{r}]")).collect::<Vec<_>>().join(","); 3];

@@ -17,6 +17,10 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
             "callbacks.checkpoint.every_n_steps: of no effect with callbacks.checkpoint.save_last=false".to_owned(),
         ),
         (
+            trainer.val_input.is_some() && trainer.overfit_batches > 0,
+            "trainer.val_input: of no effect with trainer.overfit_batches".to_owned(),
+        ),
+        (
             trainer.classes.is_some() && !classifies,
             "trainer.classes: of no effect without trainer.loss=cross_entropy".to_owned(),
         ),
