@@ -44,6 +44,7 @@ pub struct Conv {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a layer, made once")]
 enum Plan {
     Direct { forward: Pass, backward: Pass, gradient: Gradient },
     Winograd { forward: winograd::Pass, backward: winograd::Pass, gradient: winograd::Gradient },
