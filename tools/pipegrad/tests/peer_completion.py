@@ -182,7 +182,7 @@ def folder(tmp_path):
 # What is typed, with tabs, and the words that the command then gets.
 TYPED = [
     ("train mod\t=m\t", ["model=mlp"]),
-    ("train model=\t", ["model=mlp"]),
+    ("train trainer=\t", ["trainer=default"]),
     ("train model=m\t optim\t.learn\t1e-3", ["model=mlp", "optimizer.learning_rate=1e-3"]),
     ("gen-data data=line no\t0.5", ["data=line", "noise=0.5"]),
     ("gen-data ro\t3 --to=np\t", ["rows=3", "--to=npy"]),
@@ -245,10 +245,10 @@ def test_what_is_typed_is_completed(shell, folder):
     "line, candidates",
     [
         ("train mod", ["model=", "model."]),
-        ("train model=", ["model=mlp"]),
+        ("train trainer=", ["trainer=default"]),
         ("gen-data data=line no", ["noise="]),
         ("gen-data --to=n", ["--to=npy", "--to=ndjson"]),
-        ("train --config-dir more model=", ["model=mlp", "model=deep"]),
+        ("train --config-dir more model=d", ["model=deep"]),
         ("train --config-dir more model=deep model.a", ["model.act."]),
         ('train "model=m', ["model=mlp"]),
         ("train so", ["some rows.npy"]),

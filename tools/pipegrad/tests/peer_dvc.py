@@ -87,8 +87,8 @@ def test_an_experiment_takes_overrides(job):
 def test_outputs_go_to_the_remote_and_come_back(job):
     assert "pushed" in job("dvc push")
     job("rm -rf .dvc/cache data/*.npy models/*.onnx")
-    assert "fetched" in job("dvc pull")
-    assert "up to date" in job("dvc status")
+    assert "fetched" in job("dvc pull dvc.yaml")
+    assert "up to date" in job("dvc status dvc.yaml")
 
 
 def test_a_missing_tracked_input_is_pulled(job):
@@ -97,6 +97,6 @@ def test_a_missing_tracked_input_is_pulled(job):
     assert missing == "train: data/entropy.npy: No such file or directory (os error 2)\n"
     job("train data/entropy.npy data.pull=true trainer.max_epochs=1 -o out | tail -n 1 && test -f data/entropy.npy")
     job("infer -m models/entropy.onnx runs/entropy/test.npy data.pull=true | score --expect-rows 10000")
-    job("rm -r out && dvc checkout")
+    job("rm -r out && dvc checkout dvc.yaml")
     error = job("train data/unknown.npy data.pull=true 2>&1 || true")
     assert error.startswith("train: data/unknown.npy: missing, and not pulled: ERROR") and error.count("\n") == 1
