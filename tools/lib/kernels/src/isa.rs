@@ -3,7 +3,8 @@
 //! Kernels are written once, in plain Rust that the compiler turns into vector instructions, and
 //! compiled once for each [`Isa`]. No version fuses a multiplication with an addition, so every one
 //! of them gives the same bits. Fused ones would be a little faster, but a processor without them
-//! would need a software `fma` of over 100 ns each.
+//! would need a software `fma` of over 100 ns each. Convolutions ([`crate::conv`]), which would be half
+//! as fast, fuse them where the processor can.
 //!
 //! AVX-512 and NEON share the source of the others. Tests run what their machine has, and no more:
 //! development so far had AVX2, so AVX-512 has been compiled but not run, and AArch64 not compiled.
@@ -39,7 +40,7 @@ impl Isa {
 
     /// What kernels run on: [`isa`], or [`Isa::detect`] where the variable is wrong.
     ///
-    /// Results do not depend on it. A program that wants to say that the variable is wrong asks
+    /// But for convolutions, results do not depend on it. A program that wants to say that the variable is wrong asks
     /// [`isa`] once, when it starts.
     pub(crate) fn chosen() -> Self {
         isa().unwrap_or_else(|_| Self::detect())

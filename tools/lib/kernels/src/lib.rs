@@ -1,7 +1,8 @@
 //! The numeric inner loops, and nothing else: no files, no configuration, no tensors of a framework.
 //!
 //! Every fast loop has a plain version beside it in its tests. Loops are compiled for several
-//! instruction sets and chosen at run time ([`Isa`]); the same input gives the same bits on all.
+//! instruction sets and chosen at run time ([`Isa`]); the same input gives the same bits on all, but for
+//! products of matrices and convolutions, which fuse multiplications with additions where they can.
 
 pub mod conv;
 pub mod matmul;
