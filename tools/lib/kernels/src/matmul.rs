@@ -74,6 +74,14 @@ pub fn matmul(left: Matrix<'_>, right: Matrix<'_>, out: &mut [f32], accumulate: 
     }
 }
 
+/// The sum over the rows of `matrix` `[_, sums.len()]`.
+pub fn sum_rows(matrix: &[f32], sums: &mut [f32]) {
+    sums.fill(0.0);
+    for row in matrix.chunks_exact(sums.len()) {
+        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

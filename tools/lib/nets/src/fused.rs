@@ -1,7 +1,7 @@
 //! The fast way to an MLP's gradients: preallocated buffers, no graph.
 
 use crate::{Activation, Batch, Engine, Graph, Loss, Parameters, Perceptron, Result};
-use kernels::matmul::{Matrix, matmul};
+use kernels::matmul::{Matrix, matmul, sum_rows};
 use rayon::prelude::*;
 
 /// Rows that one thread takes at least: below, waking another costs more than it saves.
@@ -139,12 +139,4 @@ impl Part {
 /// What the last forward pass gave: `[rows, outputs]`.
 fn outputs(activations: &[Vec<f32>]) -> &[f32] {
     activations.last().map_or(&[], Vec::as_slice)
-}
-
-/// The sum over rows of `matrix` `[rows, sums.len()]`.
-fn sum_rows(matrix: &[f32], sums: &mut [f32]) {
-    sums.fill(0.0);
-    for row in matrix.chunks_exact(sums.len()) {
-        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-    }
 }

@@ -112,7 +112,7 @@ impl Graph {
         let Builder { nodes, layout, shape, .. } = builder;
         if shape != [architecture.outputs] {
             let outputs = architecture.outputs;
-            return Err(format!("the last layer gives {shape:?} a row, and the target asks for [{outputs}]"));
+            return Err(format!("layers: the last gives {shape:?} a row, and the target asks for [{outputs}]"));
         }
         Ok(Self { architecture, nodes, layout: layout.finish() })
     }
@@ -171,10 +171,7 @@ impl Builder {
         match layer {
             Layer::Whiten(whiten) => self.whiten(name, whiten).map_err(explained),
             Layer::Conv(conv) => self.conv(name, conv).map_err(explained),
-            Layer::Norm(norm) => {
-                self.norm(name, norm);
-                Ok(())
-            }
+            Layer::Norm(norm) => self.norm(name, norm).map_err(explained),
             Layer::Activation(activation) => {
                 self.push(name, Op::Activation(*activation), self.shape.clone());
                 Ok(())
@@ -236,6 +233,9 @@ impl Builder {
         if channels == 0 || kernel == 0 || stride == 0 {
             return Err("channels, kernel and stride are at least 1".into());
         }
+        if padding >= kernel {
+            return Err(format!("padding is {padding}; expected less than the kernel, {kernel}"));
+        }
         let extent = |size: usize| Some((size.checked_add(padding.checked_mul(2)?)?.checked_sub(kernel)?) / stride + 1);
         let (Some(h), Some(w)) = (extent(height), extent(width)) else {
             return Err(format!("a kernel of {kernel} is larger than the image, {height} × {width}"));
@@ -247,7 +247,14 @@ impl Builder {
         Ok(())
     }
 
-    fn norm(&mut self, name: &str, norm: &Norm) {
+    fn norm(&mut self, name: &str, norm: &Norm) -> Result<(), String> {
+        let Norm { momentum, eps, .. } = *norm;
+        if !(0.0..=1.0).contains(&momentum) {
+            return Err(format!("momentum is {momentum}; expected a share from 0 to 1"));
+        }
+        if !(eps > 0.0 && eps.is_finite()) {
+            return Err(format!("eps is {eps}; expected a number above 0"));
+        }
         let channels = self.shape.first().copied().unwrap_or(1);
         let mut tensor = |part: &str, kind| self.layout.add(format!("{name}.{part}"), kind, &[channels]);
         let op = Op::Norm {
@@ -255,10 +262,11 @@ impl Builder {
             shift: tensor("bias", ParameterKind::Norm),
             mean: tensor("running_mean", ParameterKind::Statistic),
             variance: tensor("running_var", ParameterKind::Statistic),
-            momentum: norm.momentum,
-            eps: norm.eps,
+            momentum,
+            eps,
         };
         self.push(name, op, self.shape.clone());
+        Ok(())
     }
 
     fn pool(&mut self, name: &str, pool: &Pool, op: impl Fn(usize) -> Op) -> Result<(), String> {
@@ -295,6 +303,9 @@ impl Builder {
     }
 
     fn residual(&mut self, name: &str, residual: &Residual) -> Result<(), String> {
+        if residual.repeat == 0 {
+            return Err("repeat is at least 1".into());
+        }
         for i in 0..residual.repeat {
             let stride = if i == 0 { residual.stride } else { 1 };
             self.block(&format!("{name}.{i}"), residual, stride)?;
@@ -311,19 +322,19 @@ impl Builder {
         match residual.order {
             Order::Post => {
                 self.conv(&named("conv1"), &conv(3, stride))?;
-                self.norm(&named("norm1"), &residual.norm);
+                self.norm(&named("norm1"), &residual.norm)?;
                 self.push(&named("activation1"), activation.clone(), self.shape.clone());
                 self.conv(&named("conv2"), &conv(3, 1))?;
-                self.norm(&named("norm2"), &residual.norm);
+                self.norm(&named("norm2"), &residual.norm)?;
             }
             Order::Pre => {
-                self.norm(&named("norm1"), &residual.norm);
+                self.norm(&named("norm1"), &residual.norm)?;
                 self.push(&named("activation1"), activation.clone(), self.shape.clone());
                 if changes {
                     shortcut = (self.value, self.shape.clone());
                 }
                 self.conv(&named("conv1"), &conv(3, stride))?;
-                self.norm(&named("norm2"), &residual.norm);
+                self.norm(&named("norm2"), &residual.norm)?;
                 self.push(&named("activation2"), activation.clone(), self.shape.clone());
                 self.conv(&named("conv2"), &conv(3, 1))?;
             }
@@ -333,7 +344,7 @@ impl Builder {
             (self.value, self.shape) = shortcut;
             self.conv(&named("shortcut.conv"), &conv(1, stride))?;
             if residual.order == Order::Post {
-                self.norm(&named("shortcut.norm"), &residual.norm);
+                self.norm(&named("shortcut.norm"), &residual.norm)?;
             }
         } else {
             self.value = shortcut.0;

@@ -4,7 +4,10 @@ use super::{
     operation::{Backward, Operation, Target, Values, Workspace, room},
     topology::Step,
 };
-use kernels::conv::{Conv, ConvShape, ConvShapeError};
+use kernels::{
+    conv::{Conv, ConvShape, ConvShapeError},
+    matmul::sum_rows,
+};
 use std::ops::Range;
 
 pub(super) struct ConvStep {
@@ -63,20 +66,12 @@ impl Operation for ConvStep {
             self.conv.backward_weights(x, delta, &mut gradients[self.weight.clone()], scratch);
         }
         if let Some(bias) = &self.bias {
-            sum_pixels(delta, &mut gradients[bias.clone()]);
+            sum_rows(delta, &mut gradients[bias.clone()]);
         }
         if let Target::To { gradient, accumulate } = target {
             let packed = room(packed, self.conv.packed_backward_len());
             self.conv.pack_backward(&values[self.weight.clone()], packed);
             self.conv.backward_input(delta, packed, gradient, accumulate, scratch);
         }
-    }
-}
-
-/// The sum over rows or pixels of `matrix` `[_, sums.len()]`.
-pub(super) fn sum_pixels(matrix: &[f32], sums: &mut [f32]) {
-    sums.fill(0.0);
-    for row in matrix.chunks_exact(sums.len()) {
-        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
     }
 }

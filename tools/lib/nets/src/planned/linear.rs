@@ -1,11 +1,10 @@
 //! Linear layers.
 
 use super::{
-    conv::sum_pixels,
     operation::{Backward, Operation, Target, Values, Workspace, room},
     topology::Step,
 };
-use kernels::matmul::{Matrix, matmul};
+use kernels::matmul::{Matrix, matmul, sum_rows};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -41,7 +40,7 @@ impl Operation for LinearStep {
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
         let Backward { inputs: [x, _], delta, values, gradients, .. } = pass;
         let (delta, rows) = (&*delta, delta.len() / self.outputs);
-        sum_pixels(delta, &mut gradients[self.bias.clone()]);
+        sum_rows(delta, &mut gradients[self.bias.clone()]);
         // [outputs, inputs]: deltaᵀ · x, by rows of outputs.
         let by_output = room(&mut workspace.scratch, delta.len());
         for (output, by_output) in by_output.chunks_exact_mut(rows).enumerate() {
