@@ -38,10 +38,9 @@ impl Learner {
     pub fn new(settings: &Settings, network: &Network, parameters: Parameters) -> anyhow::Result<Self> {
         let isa = kernels::isa().map_err(|e| anyhow::anyhow!("{}: {e}", kernels::ISA_VARIABLE))?;
         let optimizer = &settings.optimizer;
-        let (rule, decay) = (optimizer.rule, optimizer.weight_decay);
         Ok(Self {
             engine: network.engine(settings),
-            optimizer: Optimizer::new(rule, &parameters.layout, decay, &optimizer.no_decay, isa),
+            optimizer: Optimizer::new(optimizer.rule, &parameters.layout, &optimizer.groups, isa),
             average: settings.trainer.ema_decay.map(|_| parameters.clone()),
             isa,
             gradients: vec![0.0; parameters.values.len()],

@@ -22,8 +22,10 @@ def rows(tmp_path):
 
 
 def test_epochs_of_one_batch_are_gradient_descent(run, tensors, tmp_path, rows):
-    """Full batches of linear regression: momentum, clipping, weight decay on the weight alone, a schedule, an average."""
+    """Full batches of linear regression: momentum, clipping, weight decay on the weight alone, a schedule, an
+    average, and four times the learning rate for the bias."""
     settings = """model.hidden=[] optimizer=sgd optimizer.learning_rate=0.1 optimizer.momentum=0.9 optimizer.weight_decay=0.05
+        optimizer.learning_rate_factors.bias=4
         scheduler=step scheduler.step_size=2 scheduler.gamma=0.5 scheduler.warmup=1 trainer.split=[1,0,0] trainer.batch_size=64
         trainer.max_epochs=6 trainer.clip_norm=1 trainer.ema_decay=0.8 callbacks.checkpoint.save_top_k=-1
         callbacks.checkpoint.filename='{epoch}'""".split()
@@ -46,7 +48,7 @@ def test_epochs_of_one_batch_are_gradient_descent(run, tensors, tmp_path, rows):
         gradient[1:] += 0.05 * weight
         # The file has the weight first.
         velocity = before["state.velocity"].astype(float)[[3, 0, 1, 2]] * 0.9 + gradient
-        parameters = flat(before) - rates[epoch] * velocity
+        parameters = flat(before) - rates[epoch] * np.array([4, 1, 1, 1]) * velocity
         np.testing.assert_allclose(flat(after), parameters, rtol=2e-5, atol=1e-6)
         average = 0.8 * before["state.average"][[3, 0, 1, 2]] + 0.2 * parameters
         np.testing.assert_allclose(after["state.average"][[3, 0, 1, 2]], average, rtol=2e-5, atol=1e-6)

@@ -6,7 +6,7 @@
 //! `scripts/bench/residual_step/run.py` can take turns with a peer.
 
 use kernels::random::Random;
-use nets::{Architecture, Batch, Engine, Graph, Loss, Optimizer, Parameters, Planned, Rule};
+use nets::{Architecture, Batch, Engine, Graph, Groups, Loss, Optimizer, Parameters, Planned, Rule};
 use std::{
     io::{self, Write},
     time::Instant,
@@ -74,8 +74,9 @@ impl Step {
         let mut random = Random::new(0, 0);
         let parameters = Parameters::random(&graph, &mut random);
         let rule = Rule::Sgd { momentum: 0.9, nesterov: true };
+        let groups = Groups { weight_decay: 5e-4, ..Groups::default() };
         Ok(Self {
-            optimizer: Optimizer::new(rule, &parameters.layout, 5e-4, &[], kernels::isa()?),
+            optimizer: Optimizer::new(rule, &parameters.layout, &groups, kernels::isa()?),
             engine: Planned::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 }).ok_or("no plan")?,
             gradients: vec![0.0; parameters.values.len()],
             inputs: (0..images * 3 * 32 * 32).map(|_| random.normal() as f32).collect(),

@@ -33,7 +33,7 @@ pub use engine::{Batch, Engine};
 pub use fused::FusedMlp;
 pub use graph::Graph;
 pub use loss::Loss;
-pub use optimizer::{Optimizer, Rule};
+pub use optimizer::{Groups, LearningRateFactors, Optimizer, Rule};
 pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
 pub use planned::Planned;
 pub use scaling::Scaling;

@@ -54,6 +54,47 @@ impl Rule {
     }
 }
 
+/// In what the kinds of parameters differ: what PyTorch calls parameter groups, one for each kind.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Groups {
+    /// Weight decay of those that decay.
+    pub weight_decay: f64,
+    /// Kinds that do not.
+    pub no_decay: Vec<ParameterKind>,
+    /// By how much a kind's learning rate is greater than the optimizer's.
+    pub learning_rate_factors: LearningRateFactors,
+}
+
+/// A factor of the learning rate for each kind of parameters that is learned.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearningRateFactors {
+    /// Of weights.
+    pub weight: f64,
+    /// Of biases.
+    pub bias: f64,
+    /// Of norms' scales and shifts.
+    pub norm: f64,
+}
+
+impl Default for LearningRateFactors {
+    fn default() -> Self {
+        Self { weight: 1.0, bias: 1.0, norm: 1.0 }
+    }
+}
+
+impl LearningRateFactors {
+    fn of(self, kind: ParameterKind) -> f64 {
+        match kind {
+            ParameterKind::Weight => self.weight,
+            ParameterKind::Bias => self.bias,
+            ParameterKind::Norm => self.norm,
+            // No optimizer moves them.
+            ParameterKind::Statistic | ParameterKind::Fixed => 0.0,
+        }
+    }
+}
+
 /// An optimizer for a flat buffer of parameters, with what it remembers.
 #[derive(Debug, Clone)]
 pub struct Optimizer {
@@ -65,26 +106,33 @@ pub struct Optimizer {
     isa: Isa,
 }
 
-/// Parameters that decay alike.
+/// Parameters beside each other that are moved alike.
 #[derive(Debug, Clone)]
 struct Group {
     range: Range<usize>,
     weight_decay: f64,
+    learning_rate_factor: f64,
 }
 
 impl Optimizer {
-    /// An optimizer that has not made a step. Parameters of the kinds in `no_decay` do not decay.
-    pub fn new(rule: Rule, layout: &Layout, weight_decay: f64, no_decay: &[ParameterKind], isa: Isa) -> Self {
-        let mut groups: Vec<Group> = Vec::new();
+    /// An optimizer that has not made a step.
+    pub fn new(rule: Rule, layout: &Layout, groups: &Groups, isa: Isa) -> Self {
+        let mut merged: Vec<Group> = Vec::new();
         for tensor in layout.tensors().iter().filter(|tensor| tensor.kind.is_learned()) {
-            let weight_decay = if no_decay.contains(&tensor.kind) { 0.0 } else { weight_decay };
-            match groups.last_mut() {
-                Some(group) if group.weight_decay == weight_decay => group.range.end = tensor.range.end,
-                _ => groups.push(Group { range: tensor.range.clone(), weight_decay }),
+            let decay = if groups.no_decay.contains(&tensor.kind) { 0.0 } else { groups.weight_decay };
+            let factor = groups.learning_rate_factors.of(tensor.kind);
+            match merged.last_mut() {
+                Some(last) if (last.weight_decay, last.learning_rate_factor) == (decay, factor) => {
+                    last.range.end = tensor.range.end;
+                }
+                _ => {
+                    let range = tensor.range.clone();
+                    merged.push(Group { range, weight_decay: decay, learning_rate_factor: factor });
+                }
             }
         }
         let memory = rule.memory().iter().map(|_| vec![0.0; layout.len()]).collect();
-        Self { rule, groups, memory, steps: 0, isa }
+        Self { rule, groups: merged, memory, steps: 0, isa }
     }
 
     /// Steps so far.
@@ -113,7 +161,8 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Moves `parameters` against `gradients`, both laid out as promised.
+    /// Moves `parameters` against `gradients`, both laid out as promised. Groups have the learning rate times their
+    /// factor.
     pub fn step(&mut self, learning_rate: f64, parameters: &mut [f32], gradients: &[f32]) {
         self.steps += 1;
         for group in &self.groups {
@@ -121,6 +170,7 @@ impl Optimizer {
             let mut memory = self.memory.iter_mut().map(|memory| &mut memory[group.range.clone()]);
             let mut next = || memory.next().unwrap_or_default();
             let weight_decay = group.weight_decay as f32;
+            let learning_rate = learning_rate * group.learning_rate_factor;
             match self.rule {
                 Rule::Sgd { momentum, nesterov } => {
                     let momentum = momentum as f32;

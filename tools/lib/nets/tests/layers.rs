@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use kernels::random::Random;
-use nets::{Architecture, Autograd, Batch, Engine, Graph, Loss, Optimizer, ParameterKind, Parameters, Planned, Rule};
+use nets::{
+    Architecture, Autograd, Batch, Engine, Graph, Groups, Loss, Optimizer, ParameterKind, Parameters, Planned, Rule,
+};
 use serde_json::{Value, json};
 
 fn floats(value: &Value) -> Vec<f32> {
@@ -223,7 +225,8 @@ fn no_optimizer_and_no_average_moves_what_is_fixed() {
     }
     assert_eq!(layout.changing() - layout.trainable(), 3 * 2 * 4); // statistics of three norms of 4 channels
     let rule = Rule::Adam { betas: [0.9, 0.999], eps: 1e-8 };
-    let mut optimizer = Optimizer::new(rule, layout, 0.1, &[], kernels::isa().unwrap());
+    let groups = Groups { weight_decay: 0.1, ..Groups::default() };
+    let mut optimizer = Optimizer::new(rule, layout, &groups, kernels::isa().unwrap());
     let mut values = vec![1.0; layout.len()];
     optimizer.step(0.1, &mut values, &vec![1.0; layout.len()]);
     assert!(values[..layout.trainable()].iter().all(|&x| x < 1.0));

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nets::{
-    Activation, Graph, Loss, Mode, Optimizer, ParameterKind, Perceptron, Plateau, PlateauOptions, Rule, Schedule,
-    gradients,
+    Activation, Graph, Groups, LearningRateFactors, Loss, Mode, Optimizer, ParameterKind, Perceptron, Plateau,
+    PlateauOptions, Rule, Schedule, gradients,
 };
 use serde_json::Value;
 
@@ -44,9 +44,14 @@ fn optimizers_go_pytorchs_way() {
         ("rmsprop", Rule::RmsProp { alpha: 0.99, eps, momentum: 0.0 }),
         ("rmsprop_momentum", Rule::RmsProp { alpha: 0.9, eps, momentum: 0.9 }),
     ];
-    for (name, rule) in rules {
+    let no_decay = Groups { weight_decay: 0.1, no_decay: vec![ParameterKind::Bias], ..Groups::default() };
+    let learning_rate_factors = LearningRateFactors { weight: 0.5, bias: 2.0, norm: f64::NAN };
+    let learning_rates = Groups { weight_decay: 0.1, no_decay: vec![], learning_rate_factors };
+    // Rounding grows with the learning rate.
+    let cases = [("no_decay", no_decay, 5e-6), ("learning_rates", learning_rates, 1e-5)];
+    for ((case, groups, tolerance), (name, rule)) in cases.iter().flat_map(|case| rules.map(|rule| (case, rule))) {
         let isa = kernels::isa().unwrap();
-        let mut optimizer = Optimizer::new(rule, &layout, 0.1, &[ParameterKind::Bias], isa);
+        let mut optimizer = Optimizer::new(rule, &layout, groups, isa);
         let mut parameters = start.clone();
         for (step, gradients) in all.chunks(4).enumerate() {
             optimizer.step(0.05, &mut parameters, gradients);
@@ -54,13 +59,13 @@ fn optimizers_go_pytorchs_way() {
                 // Half-way, another optimizer takes over from what this one remembers.
                 let memory: Vec<_> = optimizer.memory().map(|(name, m)| (name, m.to_vec())).collect();
                 let find = |wanted: &str| memory.iter().find(|(name, _)| *name == wanted).map(|(_, m)| m.clone());
-                let mut next = Optimizer::new(rule, &layout, 0.1, &[ParameterKind::Bias], isa);
+                let mut next = Optimizer::new(rule, &layout, groups, isa);
                 next.restore(optimizer.steps(), find).unwrap();
                 optimizer = next;
             }
         }
         let ours: Vec<f64> = parameters.iter().map(|&x| f64::from(x)).collect();
-        assert_close(&ours, &numbers(&golden["ends"][name]), 5e-6, name);
+        assert_close(&ours, &numbers(&golden[*case][name]), *tolerance, &format!("{name}, {case}"));
     }
 }
 

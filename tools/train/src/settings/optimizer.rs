@@ -1,7 +1,7 @@
 //! Config group `optimizer`.
 
 use super::Check;
-use nets::{ParameterKind, Rule};
+use nets::{Groups, LearningRateFactors, ParameterKind, Rule};
 use serde::Deserialize;
 
 /// The optimizer's numbers, by its name.
@@ -14,6 +14,7 @@ enum Named {
         learning_rate: f64,
         weight_decay: f64,
         no_decay: Vec<ParameterKind>,
+        learning_rate_factors: LearningRateFactors,
     },
     Adam {
         betas: [f64; 2],
@@ -21,6 +22,7 @@ enum Named {
         learning_rate: f64,
         weight_decay: f64,
         no_decay: Vec<ParameterKind>,
+        learning_rate_factors: LearningRateFactors,
     },
     #[serde(rename = "adamw")]
     AdamW {
@@ -29,6 +31,7 @@ enum Named {
         learning_rate: f64,
         weight_decay: f64,
         no_decay: Vec<ParameterKind>,
+        learning_rate_factors: LearningRateFactors,
     },
     #[serde(rename = "rmsprop")]
     RmsProp {
@@ -38,6 +41,7 @@ enum Named {
         learning_rate: f64,
         weight_decay: f64,
         no_decay: Vec<ParameterKind>,
+        learning_rate_factors: LearningRateFactors,
     },
 }
 
@@ -46,34 +50,37 @@ enum Named {
 pub struct OptimizerSettings {
     pub rule: Rule,
     pub learning_rate: f64,
-    pub weight_decay: f64,
-    /// Kinds of parameters that do not decay.
-    pub no_decay: Vec<ParameterKind>,
+    pub groups: Groups,
 }
 
 impl From<Named> for OptimizerSettings {
     fn from(named: Named) -> Self {
-        match named {
-            Named::Sgd { momentum, nesterov, learning_rate, weight_decay, no_decay } => {
-                Self { rule: Rule::Sgd { momentum, nesterov }, learning_rate, weight_decay, no_decay }
+        let (rule, learning_rate, weight_decay, no_decay, learning_rate_factors) = match named {
+            Named::Sgd { momentum, nesterov, learning_rate, weight_decay, no_decay, learning_rate_factors } => {
+                (Rule::Sgd { momentum, nesterov }, learning_rate, weight_decay, no_decay, learning_rate_factors)
             }
-            Named::Adam { betas, eps, learning_rate, weight_decay, no_decay } => {
-                Self { rule: Rule::Adam { betas, eps }, learning_rate, weight_decay, no_decay }
+            Named::Adam { betas, eps, learning_rate, weight_decay, no_decay, learning_rate_factors } => {
+                (Rule::Adam { betas, eps }, learning_rate, weight_decay, no_decay, learning_rate_factors)
             }
-            Named::AdamW { betas, eps, learning_rate, weight_decay, no_decay } => {
-                Self { rule: Rule::AdamW { betas, eps }, learning_rate, weight_decay, no_decay }
+            Named::AdamW { betas, eps, learning_rate, weight_decay, no_decay, learning_rate_factors } => {
+                (Rule::AdamW { betas, eps }, learning_rate, weight_decay, no_decay, learning_rate_factors)
             }
-            Named::RmsProp { alpha, eps, momentum, learning_rate, weight_decay, no_decay } => {
-                Self { rule: Rule::RmsProp { alpha, eps, momentum }, learning_rate, weight_decay, no_decay }
+            Named::RmsProp { alpha, eps, momentum, learning_rate, weight_decay, no_decay, learning_rate_factors } => {
+                (Rule::RmsProp { alpha, eps, momentum }, learning_rate, weight_decay, no_decay, learning_rate_factors)
             }
-        }
+        };
+        Self { rule, learning_rate, groups: Groups { weight_decay, no_decay, learning_rate_factors } }
     }
 }
 
 impl OptimizerSettings {
     pub fn check(&self, check: &Check) -> anyhow::Result<()> {
         check.positive("learning_rate", self.learning_rate)?;
-        check.not_negative("weight_decay", self.weight_decay)?;
+        check.not_negative("weight_decay", self.groups.weight_decay)?;
+        let LearningRateFactors { weight, bias, norm } = self.groups.learning_rate_factors;
+        check.not_negative("learning_rate_factors.weight", weight)?;
+        check.not_negative("learning_rate_factors.bias", bias)?;
+        check.not_negative("learning_rate_factors.norm", norm)?;
         match self.rule {
             Rule::Sgd { momentum, nesterov } => {
                 check.below_one("momentum", momentum)?;
