@@ -37,7 +37,7 @@ pub use optimizer::{Groups, LearningRateFactors, Optimizer, Rule};
 pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
 pub use planned::Planned;
 pub use scaling::Scaling;
-pub use schedule::{Mode, Plateau, PlateauOptions, Schedule};
+pub use schedule::{Anneal, Mode, Plateau, PlateauOptions, Schedule};
 
 /// What can go wrong with a model. Displays as one line.
 #[derive(Debug, thiserror::Error)]

@@ -43,9 +43,31 @@ pub enum Schedule {
         div_factor: f64,
         /// The start divided by the end.
         final_div_factor: f64,
+        /// The way up and down.
+        anneal: Anneal,
     },
     /// Times a factor when a measure has stopped getting better; see [`Plateau`].
     ReduceOnPlateau,
+}
+
+/// How a learning rate goes from one value to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anneal {
+    /// Along half a cosine.
+    Cosine,
+    /// In a straight line.
+    Linear,
+}
+
+impl Anneal {
+    /// From `start` at 0 to `end` at 1.
+    fn between(self, start: f64, end: f64, share: f64) -> f64 {
+        match self {
+            Self::Cosine => end + (start - end) * (1.0 + libm::cos(PI * share)) / 2.0,
+            Self::Linear => start + (end - start) * share,
+        }
+    }
 }
 
 impl Schedule {
@@ -68,9 +90,9 @@ impl Schedule {
                     at -= length;
                     length = length.saturating_mul(*period_factor);
                 }
-                cosine(base, *min_learning_rate, at as f64 / length as f64)
+                Anneal::Cosine.between(base, *min_learning_rate, at as f64 / length as f64)
             }
-            Self::OneCycle { total, rise, div_factor, final_div_factor } => {
+            Self::OneCycle { total, rise, div_factor, final_div_factor, anneal } => {
                 let start = base / div_factor;
                 let end = start / final_div_factor;
                 // PyTorch's phases end at these times, not at whole ones.
@@ -79,18 +101,13 @@ impl Schedule {
                 let at = (time as f64).min(last);
                 if at <= peak {
                     // A rise of no length is at its end.
-                    cosine(start, base, if peak > 0.0 { at / peak } else { 1.0 })
+                    anneal.between(start, base, if peak > 0.0 { at / peak } else { 1.0 })
                 } else {
-                    cosine(base, end, (at - peak) / (last - peak))
+                    anneal.between(base, end, (at - peak) / (last - peak))
                 }
             }
         }
     }
-}
-
-/// From `start` at 0 to `end` at 1 along half a cosine.
-fn cosine(start: f64, end: f64, share: f64) -> f64 {
-    end + (start - end) * (1.0 + libm::cos(PI * share)) / 2.0
 }
 
 fn power(base: f64, exponent: u64) -> f64 {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nets::{
-    Activation, Graph, Groups, LearningRateFactors, Loss, Mode, Optimizer, ParameterKind, Perceptron, Plateau,
+    Activation, Anneal, Graph, Groups, LearningRateFactors, Loss, Mode, Optimizer, ParameterKind, Perceptron, Plateau,
     PlateauOptions, Rule, Schedule, gradients,
 };
 use serde_json::Value;
@@ -78,7 +78,26 @@ fn schedules_are_pytorchs() {
         ("multi_step", Schedule::MultiStep { milestones: vec![2, 5, 6], gamma: 0.1 }),
         ("cosine", Schedule::Cosine { period: 4, period_factor: 1, min_learning_rate: 0.01 }),
         ("cosine_doubling", Schedule::Cosine { period: 3, period_factor: 2, min_learning_rate: 0.0 }),
-        ("one_cycle", Schedule::OneCycle { total: 20, rise: 0.3, div_factor: 25.0, final_div_factor: 1e4 }),
+        (
+            "one_cycle",
+            Schedule::OneCycle {
+                total: 20,
+                rise: 0.3,
+                div_factor: 25.0,
+                final_div_factor: 1e4,
+                anneal: Anneal::Cosine,
+            },
+        ),
+        (
+            "one_cycle_linear",
+            Schedule::OneCycle {
+                total: 20,
+                rise: 0.23,
+                div_factor: 5.0,
+                final_div_factor: 20.0 / 7.0,
+                anneal: Anneal::Linear,
+            },
+        ),
     ];
     for (name, schedule) in schedules {
         let theirs = numbers(&golden[name]);

@@ -1,7 +1,7 @@
 //! Config group `scheduler`.
 
 use super::Check;
-use nets::{Mode, PlateauOptions, Schedule};
+use nets::{Anneal, Mode, PlateauOptions, Schedule};
 use serde::Deserialize;
 
 /// What time is counted in.
@@ -47,6 +47,7 @@ pub enum SchedulerSettings {
         rise: f64,
         div_factor: f64,
         final_div_factor: f64,
+        anneal: Anneal,
         interval: Interval,
         warmup: u64,
         warmup_start: f64,
@@ -100,11 +101,12 @@ impl SchedulerSettings {
                 period_factor: *period_factor,
                 min_learning_rate: *min_learning_rate,
             },
-            Self::OneCycle { rise, div_factor, final_div_factor, .. } => Schedule::OneCycle {
+            Self::OneCycle { rise, div_factor, final_div_factor, anneal, .. } => Schedule::OneCycle {
                 total: rest()?,
                 rise: *rise,
                 div_factor: *div_factor,
                 final_div_factor: *final_div_factor,
+                anneal: *anneal,
             },
             Self::ReduceOnPlateau { .. } => Schedule::ReduceOnPlateau,
         })
