@@ -88,7 +88,7 @@ fn operation(graph: &Graph, node: &Node) -> (&'static str, Vec<usize>, Vec<(&'st
     let square = |size: usize| Attribute::Ints(vec![size as i64; 2]);
     let pool = |size| vec![("kernel_shape", square(size)), ("strides", square(size))];
     match node.op {
-        Op::Conv { weight, bias, stride, padding } => {
+        Op::Conv { weight, bias, stride, padding, .. } => {
             let kernel = graph.layout.tensors()[weight].shape[2];
             let pads = Attribute::Ints(vec![padding as i64; 4]);
             let attributes = vec![("kernel_shape", square(kernel)), ("strides", square(stride)), ("pads", pads)];

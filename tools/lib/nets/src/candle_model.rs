@@ -92,7 +92,7 @@ fn compute(
     seen: &mut Option<Vec<Seen>>,
 ) -> candle_core::Result<Tensor> {
     match node.op {
-        Op::Conv { weight, bias, stride, padding } => {
+        Op::Conv { weight, bias, stride, padding, .. } => {
             let out = x.conv2d(&tensors[weight], padding, stride, 1, 1)?; // [rows, channels, height, width]
             match bias {
                 Some(bias) => out.broadcast_add(&tensors[bias].reshape((1, (), 1, 1))?),

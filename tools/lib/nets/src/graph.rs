@@ -2,7 +2,7 @@
 
 use crate::{
     Activation, Architecture, Layout, ParameterKind,
-    layer::{Conv, Layer, Norm, Order, Pool, Residual, Whiten},
+    layer::{Conv, Init, Layer, Norm, Order, Pool, Residual, Whiten},
     parameters::LayoutBuilder,
     whitening,
 };
@@ -53,6 +53,8 @@ pub enum Op {
         stride: usize,
         /// Zeros on each side.
         padding: usize,
+        /// How the kernel begins.
+        init: Init,
     },
     /// `(x - mean) / √(variance + eps) · scale + shift` for each channel; all `[channels]`.
     Norm {
@@ -215,7 +217,8 @@ impl Builder {
             _ if !(eps >= 0.0 && eps.is_finite()) => Err(format!("eps is {eps}; expected a number of at least 0")),
             _ if images == 0 => Err("images: 0; at least 1 is needed".into()),
             Some(patch) if patch <= whitening::MAX_PATCH => {
-                let conv = Conv { channels: 2 * patch, kernel, stride: 1, padding: Some(0), bias: true };
+                let channels = 2 * patch;
+                let conv = Conv { channels, kernel, stride: 1, padding: Some(0), bias: true, init: Init::default() };
                 self.conv_of(name, &conv, ParameterKind::Fixed)
             }
             _ => {
@@ -228,7 +231,7 @@ impl Builder {
     /// A convolution whose weight is of this kind.
     fn conv_of(&mut self, name: &str, conv: &Conv, kind: ParameterKind) -> Result<(), String> {
         let [inputs, height, width] = self.image()?;
-        let Conv { channels, kernel, stride, .. } = *conv;
+        let Conv { channels, kernel, stride, init, .. } = *conv;
         let padding = conv.padding.unwrap_or(kernel / 2);
         if channels == 0 || kernel == 0 || stride == 0 {
             return Err("channels, kernel and stride are at least 1".into());
@@ -243,7 +246,7 @@ impl Builder {
         let weight = self.tensor(name, "weight", kind, &[channels, inputs, kernel, kernel])?;
         let bias = if conv.bias { Some(self.tensor(name, "bias", ParameterKind::Bias, &[channels])?) } else { None };
         bounded(&[channels, h, w])?;
-        self.push(name, Op::Conv { weight, bias, stride, padding }, vec![channels, h, w]);
+        self.push(name, Op::Conv { weight, bias, stride, padding, init }, vec![channels, h, w]);
         Ok(())
     }
 
@@ -315,7 +318,8 @@ impl Builder {
 
     fn block(&mut self, name: &str, residual: &Residual, stride: usize) -> Result<(), String> {
         let named = |part: &str| format!("{name}.{part}");
-        let conv = |kernel, stride| Conv { channels: residual.channels, kernel, stride, padding: None, bias: false };
+        let (channels, init) = (residual.channels, Init::default());
+        let conv = |kernel, stride| Conv { channels, kernel, stride, padding: None, bias: false, init };
         let changes = self.image()?[0] != residual.channels || stride != 1;
         let activation = Op::Activation(residual.activation);
         let mut shortcut = (self.value, self.shape.clone());

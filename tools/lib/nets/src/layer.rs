@@ -62,6 +62,28 @@ pub struct Conv {
     /// Whether each channel adds a number of its own. In front of a norm it has no effect.
     #[serde(default)]
     pub bias: bool,
+    /// How the weight begins.
+    #[serde(default, skip_serializing_if = "Init::is_default")]
+    pub init: Init,
+}
+
+/// How the weight of a convolution begins. The names are PyTorch's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// Random, in scale: He et al., "Delving deep into rectifiers", 2015.
+    #[default]
+    Kaiming,
+    /// As many filters as there are input channels pass these on as they are; the others are random. Zagoruyko and
+    /// Komodakis, "DiracNets", 2017.
+    Dirac,
+}
+
+impl Init {
+    /// What is not written out: files of networks from before there was a choice stay as they are.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Ioffe and Szegedy, "Batch normalization", 2015: in training by the batch's statistics, afterwards by

@@ -3,6 +3,7 @@
 use crate::{
     Activation, Graph,
     graph::{Op, Value},
+    layer::Init,
     whitening,
 };
 use kernels::random::Random;
@@ -159,7 +160,8 @@ pub struct Parameters {
 
 impl Parameters {
     /// Random weights, uniform with the variance that keeps activations in scale: 2 / inputs in
-    /// front of a ReLU (He et al., "Delving deep into rectifiers", 2015) or a GELU, 1 / inputs elsewhere.
+    /// front of a ReLU (He et al., "Delving deep into rectifiers", 2015) or a GELU, 1 / inputs elsewhere; or the
+    /// identity, where a convolution asks for it.
     /// Biases are 0; norms begin as the identity; a whitening is 0 until [`Parameters::whiten`].
     pub fn random(graph: &Graph, random: &mut Random) -> Self {
         let layout = graph.layout.clone();
@@ -174,6 +176,9 @@ impl Parameters {
                     let bound = (3.0 * gain(graph, i) / fan_in as f64).sqrt();
                     for weight in &mut values[tensor.range.clone()] {
                         *weight = (bound * (2.0 * random.uniform() - 1.0)) as f32;
+                    }
+                    if let Op::Conv { init: Init::Dirac, .. } = node.op {
+                        dirac(&tensor.shape, &mut values[tensor.range.clone()]);
                     }
                 }
                 Op::Norm { scale, variance, .. } => {
@@ -210,6 +215,17 @@ impl Parameters {
     /// The numbers of a tensor, by its index in the layout.
     pub fn tensor(&self, index: usize) -> &[f32] {
         &self.values[self.layout.tensors()[index].range.clone()]
+    }
+}
+
+/// Lets the first filters of a `weight` `[outputs, inputs, kernel, kernel]` pass on an input channel each, as far as
+/// there are filters and channels: PyTorch's `dirac_` on `weight[:inputs]`.
+fn dirac(shape: &[usize], weight: &mut [f32]) {
+    let &[_, inputs, kernel, _] = shape else { return };
+    let centre = (kernel / 2) * kernel + kernel / 2;
+    for (channel, filter) in weight.chunks_exact_mut(inputs * kernel * kernel).take(inputs).enumerate() {
+        filter.fill(0.0);
+        filter[channel * kernel * kernel + centre] = 1.0;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Networks of layers against PyTorch: `fixtures/layers.py`, `fixtures/speednet.py`.
+//! Networks of layers against PyTorch: `fixtures/layers.py`, `fixtures/speednet.py`, `fixtures/dirac.py`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -212,6 +212,44 @@ fn a_whitening_is_measured_on_images() {
     let mut parameters = Parameters::random(&graph, &mut Random::new(0, 0));
     parameters.whiten(&graph, &[3.0; 32]);
     assert!(parameters.values.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn a_partial_identity_is_pytorchs() {
+    let golden: Vec<Value> = serde_json::from_str(include_str!("fixtures/dirac.json")).unwrap();
+    for case in golden {
+        let shape: [usize; 4] = serde_json::from_value(case["shape"].clone()).unwrap();
+        let ones: Vec<usize> = serde_json::from_value(case["ones"].clone()).unwrap();
+        let [outputs, inputs, kernel, _] = shape;
+        let weights = ["dirac", "kaiming"].map(|init| {
+            let conv = json!({"conv": {"channels": outputs, "kernel": kernel, "init": init}});
+            let graph = graph(&[inputs, 9, 9], json!([conv, {"average_pool": {}}]), outputs).unwrap();
+            Parameters::random(&graph, &mut Random::new(3, 0)).values
+        });
+        let identity = outputs.min(inputs) * inputs * kernel * kernel;
+        for (i, (&dirac, &kaiming)) in weights[0].iter().zip(&weights[1]).enumerate() {
+            let expected = if i < identity { f32::from(u8::from(ones.contains(&i))) } else { kaiming };
+            assert_eq!(dirac, expected, "{shape:?}: {i}");
+            assert!(kaiming != 0.0);
+        }
+    }
+}
+
+#[test]
+fn a_partial_identity_passes_channels_on() {
+    let layers = json!([{"conv": {"channels": 5, "init": "dirac"}}, {"conv": {"channels": 7, "init": "dirac"}},
+        {"max_pool": {}}]);
+    let graph = graph(&[2, 6, 6], layers, 7).unwrap();
+    let mut random = Random::new(5, 0);
+    let parameters = Parameters::random(&graph, &mut random);
+    let image: Vec<f32> = (0..2 * 36).map(|_| random.normal() as f32).collect();
+    let greatest: Vec<f32> = image.chunks(36).map(|channel| channel.iter().copied().fold(f32::MIN, f32::max)).collect();
+    for (name, mut engine) in engines(&graph, Loss::Mse) {
+        let mut outputs = Vec::new();
+        engine.predict(&parameters, &image, &mut outputs).unwrap();
+        assert_close(&outputs[..2], &greatest, name);
+        assert!((2..7).all(|i| !greatest.contains(&outputs[i])), "{name}: {outputs:?}");
+    }
 }
 
 #[test]
