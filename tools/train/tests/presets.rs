@@ -42,14 +42,24 @@ fn presets_learn_as_many_numbers_as_pytorchs() {
 }
 
 #[test]
+fn an_experiment_trains_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["-o", "run", "--quiet", "--config-name", "cifar10", "+experiment=speednet", "trainer.max_epochs=2"];
+    let own = ["trainer.val_input=null", "trainer.split=[0.5,0.5,0]", "callbacks.checkpoint.save_last=false"];
+    train(folder.path(), &[&args[..], &own].concat(), &images(20, 32, 10));
+    let history = fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
+    assert_eq!(history.lines().count(), 3, "{history}");
+}
+
+#[test]
 fn a_whitened_network_learns_and_goes_on_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let (folder, rows) = (folder.path(), images(64, 8, 2));
-    let model = "model.layers=[{whiten: {images: 20}}, {activation: gelu}, {conv: {channels: 4}}, \
+    let model = "model.layers=[{whiten: {images: 20}}, {activation: gelu}, {conv: {channels: 4, init: dirac}}, \
                  {norm: {scale: false}}, {activation: gelu}, {average_pool: {}}, {linear: {}}, {scale: 0.5}]";
     let run = |out: &str, extra: &[&str]| {
         let args = ["-o", out, "--quiet", "model=small_cnn", model, "trainer.batch_size=16", "trainer.ema_decay=0.5"];
-        train(folder, &[&args, extra].concat(), &rows)
+        train(folder, &[&args, extra, &["optimizer.learning_rate_factors.norm=2"]].concat(), &rows)
     };
     run("whole", &["trainer.max_epochs=8", "optimizer.learning_rate=0.05"]);
     run("cut", &["trainer.max_epochs=8", "optimizer.learning_rate=0.05", "trainer.max_steps=7"]);
