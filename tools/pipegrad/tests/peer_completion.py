@@ -183,7 +183,7 @@ def folder(tmp_path):
 TYPED = [
     ("train mod\t=m\t", ["model=mlp"]),
     ("train trainer=\t", ["trainer=default"]),
-    ("train model=m\t optim\t.learn\t1e-3", ["model=mlp", "optimizer.learning_rate=1e-3"]),
+    ("train model=m\t optim\t.weight\t1e-3", ["model=mlp", "optimizer.weight_decay=1e-3"]),
     ("gen-data data=line no\t0.5", ["data=line", "noise=0.5"]),
     ("gen-data ro\t3 --to=np\t", ["rows=3", "--to=npy"]),
     ("gen-data --to nd\t pul\tt\t", ["--to", "ndjson", "pull=true"]),
