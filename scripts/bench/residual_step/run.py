@@ -1,10 +1,11 @@
 """A training step of ResNet-20 and ResNet-18 on 32 × 32 images, the planned engine against PyTorch.
 
 Wall time of a step (forward, backward, SGD with momentum), start-up left out, on one thread and on two. The contestants live
-at the same time and take turns, step by step; PyTorch runs eager, eager with channels_last, and compiled with channels_last,
-and each round counts the fastest of the three. The share is that of the best that a core can do on registers alone, with the
-operations of the definition: Winograd's method needs fewer. Run by `make bench-residual-step`; the Python is that of the
-environment that the target makes.
+at the same time and take turns. A turn begins with a pause, as threads of the one before may still spin, and a step that does
+not count, as the caches are another's; then come the steps whose mean counts. PyTorch runs eager, eager with channels_last,
+and compiled with channels_last; the ratio is that of its fastest mode, round by round. The share is that of the best that a
+core can do on registers alone, with the operations of the definition: Winograd's method needs fewer. Run by
+`make bench-residual-step`; the Python is that of the environment that the target makes.
 """
 
 import argparse
@@ -13,11 +14,14 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = Path(os.environ.get("EXAMPLES", HERE.parents[2] / "target/release/examples"))
 MODES = ["eager", "channels_last", "compile"]
+PAUSE = 0.5  # seconds
+STEPS = 3  # of a turn that count
 # Multiplications of a forward pass for one image: convolutions and the last layer.
 MULTIPLICATIONS = {"resnet20": 40_813_184, "resnet18": 555_422_720}
 # Those of the first convolution: the gradient of the images themselves is not computed.
@@ -30,8 +34,13 @@ class Contestant:
     def __init__(self, command):
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
+    def turn(self):
+        """Seconds of a step."""
+        time.sleep(PAUSE)
+        self.step()
+        return statistics.mean(self.step() for _ in range(STEPS))
+
     def step(self):
-        """Seconds."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -52,11 +61,9 @@ def measure(network, images, threads, rounds):
     for mode in MODES:
         contestants[mode] = Contestant([sys.executable, HERE / "peer_torch.py", network, images, threads, mode])
     times = {name: [] for name in contestants}
-    for contestant in contestants.values():
-        contestant.step()
     for _ in range(rounds):
         for name, contestant in contestants.items():
-            times[name].append(contestant.step())
+            times[name].append(contestant.turn())
     return times, {name: contestant.close() for name, contestant in contestants.items()}
 
 
@@ -64,18 +71,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--images", type=int, default=128)
+    parser.add_argument("--networks", nargs="+", choices=MULTIPLICATIONS, default=list(MULTIPLICATIONS))
     args = parser.parse_args()
     peak = float(subprocess.run([EXAMPLES / "fma_peak", "1"], capture_output=True, text=True, check=True).stdout)
     print(f"{platform.platform()}, {os.cpu_count()} cores of {peak:.0f} GFLOP/s, n = {args.runs}, {args.images} images\n")
     print("| network | threads | pipegrad, ms | PyTorch, ms: eager / channels_last / compiled | PyTorch's best / ours | share of peak | memory, MB |")
     print("|---|---|---|---|---|---|---|")
-    for network, multiplications in MULTIPLICATIONS.items():
+    for network in args.networks:
         for threads in (1, 2):
             times, memory = measure(network, args.images, threads, args.runs)
             median = {name: statistics.median(times[name]) for name in times}
-            best = [min(round) for round in zip(*(times[mode] for mode in MODES))]
-            ratios = [theirs / ours for ours, theirs in zip(times["pipegrad"], best)]
-            flops = 2 * args.images * (3 * multiplications - FIRST[network])
+            best = min(MODES, key=median.get)
+            ratios = [theirs / ours for ours, theirs in zip(times["pipegrad"], times[best])]
+            flops = 2 * args.images * (3 * MULTIPLICATIONS[network] - FIRST[network])
             cells = [network, str(threads), f"{1e3 * median['pipegrad']:.0f}"]
             cells.append(" / ".join(f"{1e3 * median[mode]:.0f}" for mode in MODES))
             cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})")

@@ -1,76 +1,192 @@
 //! The exported graph against candle.
 
 use crate::Settings;
+use anyhow::ensure;
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
-use nets::{CandleModel, InputDtype, Model};
+use nets::{CandleModel, InputDtype, Model, OutputActivation};
 use records::{Batch, Input, ReadOptions, Reader};
 use runtime::{Inputs, Options, Session};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Stream of the seed 0 from which rows are drawn where the run folder has none.
 const DRAWN_ROWS: u64 = 0;
+/// Rows that the two compute at a time, at most; before them one row and a few, which tries the free batch axis.
+const BATCH_SIZE: usize = 256;
+const FEW: usize = 7;
 
-/// Rows to compare on, `[count, inputs]`: held-out rows of the run, or random ones where it kept none. Numbers of a
-/// model that takes bytes are whole, from 0 to 255.
-pub fn rows(model: &Model, folder: &Path, count: usize) -> anyhow::Result<Vec<f32>> {
-    let width = model.graph.architecture.inputs();
+/// Computes rows by ONNX Runtime and by candle. Gives what they disagree about, if they do.
+pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settings) -> anyhow::Result<Option<String>> {
+    let mut pair = Pair::new(model, onnx, settings)?;
+    let width = pair.width();
     let held_out = folder.join("test.npy");
-    let mut rows = Vec::new();
-    if held_out.exists() {
-        let field = model.task.input_field.as_str();
-        let mut reader = Reader::open(Input::open(Some(&held_out))?, &ReadOptions::floats(&[field]))?;
-        let mut batch = Batch::new();
-        reader.read(&mut batch)?;
-        batch.column_f32(field, &mut rows)?;
-        anyhow::ensure!(rows.len() == batch.rows() * width, "{}: rows of another model", held_out.display());
-        rows.truncate(count * width);
-    } else {
-        let mut random = Random::new(0, DRAWN_ROWS);
-        let draw = |_| match model.task.input_dtype {
-            InputDtype::F4 => random.normal() as f32,
-            InputDtype::U1 => random.index(256) as f32,
-        };
-        rows.extend((0..count * width).map(draw));
+    let file = settings.check_input.clone().or_else(|| held_out.exists().then_some(held_out));
+    match file {
+        Some(file) => {
+            let mut left = settings.check_rows.unwrap_or(usize::MAX);
+            each_batch(&file, model, |rows| {
+                let count = left.min(rows.len() / width);
+                pair.compare(&rows[..count * width])?;
+                left -= count;
+                Ok(left > 0)
+            })?;
+        }
+        None => pair.compare(&drawn(model, settings.check_rows.unwrap_or(BATCH_SIZE)))?,
     }
-    Ok(rows)
+    Ok(pair.verdict(settings.tolerance))
 }
 
-/// The largest difference between ONNX Runtime's output and candle's, relative to the larger of 1
-/// and candle's; for one row, for a few, and for all, which also tries the dynamic batch axis.
-pub fn largest_difference(model: &Model, onnx: &[u8], rows: &[f32], settings: &Settings) -> anyhow::Result<f64> {
-    let candle = CandleModel::new(model, &Device::Cpu)?;
-    let options = Options { library: settings.onnxruntime.as_deref(), threads: 1 };
-    let mut session = Session::from_bytes("the exported model", onnx, &options)?;
-    let width = model.graph.architecture.inputs();
-    let count = rows.len() / width;
-    let mut worst = 0f64;
-    let mut outputs = Vec::new();
-    for batch in [1, 7.min(count), count] {
-        let rows = &rows[..batch * width];
+/// Hands on the rows of a file, `[rows, inputs]` at a time, until there are no more or none are wanted.
+fn each_batch(
+    file: &PathBuf,
+    model: &Model,
+    mut take: impl FnMut(&[f32]) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let field = model.task.input_field.as_str();
+    let mut reader = Reader::open(Input::open(Some(file))?, &ReadOptions::floats(&[field]))?;
+    let (mut batch, mut rows) = (Batch::new(), Vec::new());
+    while reader.read(&mut batch)? {
+        batch.column_f32(field, &mut rows)?;
+        let expected = batch.rows() * model.graph.architecture.inputs();
+        ensure!(rows.len() == expected, "{}: rows of another model", file.display());
+        if !take(&rows)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Random rows, `[count, inputs]`. Those of a model that takes bytes are whole numbers from 0 to 255.
+fn drawn(model: &Model, count: usize) -> Vec<f32> {
+    let mut random = Random::new(0, DRAWN_ROWS);
+    let draw = |_| match model.task.input_dtype {
+        InputDtype::F4 => random.normal() as f32,
+        InputDtype::U1 => random.index(256) as f32,
+    };
+    (0..count * model.graph.architecture.inputs()).map(draw).collect()
+}
+
+/// The two, and how they have compared so far.
+struct Pair<'a> {
+    model: &'a Model,
+    candle: CandleModel,
+    session: Session,
+    rows: usize,
+    /// The largest difference, relative to the larger of 1 and candle's number.
+    worst: f64,
+    /// Of classes, the rows that the two see in different ones: the first, and how many.
+    differing: Option<(usize, usize)>,
+}
+
+impl<'a> Pair<'a> {
+    fn new(model: &'a Model, onnx: &[u8], settings: &Settings) -> anyhow::Result<Self> {
+        let options = Options { library: settings.onnxruntime.as_deref(), threads: 0 };
+        Ok(Self {
+            model,
+            candle: CandleModel::new(model, &Device::Cpu)?,
+            session: Session::from_bytes("the exported model", onnx, &options)?,
+            rows: 0,
+            worst: 0.0,
+            differing: None,
+        })
+    }
+
+    /// Numbers of a row of the input.
+    fn width(&self) -> usize {
+        self.model.graph.architecture.inputs()
+    }
+
+    /// Compares on further rows, `[rows, inputs]`.
+    fn compare(&mut self, rows: &[f32]) -> anyhow::Result<()> {
+        let width = self.width();
+        if self.rows == 0 {
+            for few in [1, FEW] {
+                let (onnx, candle) = self.outputs(&rows[..rows.len().min(few * width)])?;
+                self.widen(&onnx, &candle);
+            }
+        }
+        for rows in rows.chunks(BATCH_SIZE * width) {
+            let (onnx, candle) = self.outputs(rows)?;
+            self.widen(&onnx, &candle);
+            if self.model.task.output_activation == OutputActivation::Softmax {
+                self.classify(&onnx, &candle);
+            }
+            self.rows += rows.len() / width;
+        }
+        Ok(())
+    }
+
+    /// ONNX Runtime's `[rows, outputs]`, and candle's.
+    fn outputs(&mut self, rows: &[f32]) -> anyhow::Result<(Vec<f32>, Vec<f32>)> {
+        let (task, count) = (&self.model.task, rows.len() / self.width());
         let bytes: Vec<u8>;
-        let inputs = match model.task.input_dtype {
+        let inputs = match task.input_dtype {
             InputDtype::F4 => Inputs::F32(rows),
             InputDtype::U1 => {
                 bytes = rows.iter().map(|&x| x as u8).collect();
                 Inputs::U8(&bytes)
             }
         };
-        session.run(batch, &model.task.input_shape, inputs, &mut outputs)?;
-        let shape = std::iter::once(batch).chain(model.graph.architecture.input_shape.iter().copied());
+        let mut onnx = Vec::new();
+        self.session.run(count, &task.input_shape, inputs, &mut onnx)?;
+        let shape = std::iter::once(count).chain(self.model.graph.architecture.input_shape.iter().copied());
         let tensor = Tensor::from_slice(rows, shape.collect::<Vec<_>>(), &Device::Cpu)?; // [batch, input shape…]
-        let expected: Vec<f32> = candle.forward(&tensor)?.flatten_all()?.to_vec1()?;
-        anyhow::ensure!(
-            outputs.len() == expected.len(),
-            "ONNX gives {} numbers, candle {}",
-            outputs.len(),
-            expected.len()
-        );
-        for (&ours, &theirs) in outputs.iter().zip(&expected) {
-            let difference = f64::from((ours - theirs).abs()) / f64::from(theirs.abs().max(1.0));
+        let candle: Vec<f32> = self.candle.forward(&tensor)?.flatten_all()?.to_vec1()?;
+        ensure!(onnx.len() == candle.len(), "ONNX gives {} numbers, candle {}", onnx.len(), candle.len());
+        Ok((onnx, candle))
+    }
+
+    fn widen(&mut self, onnx: &[f32], candle: &[f32]) {
+        for (&onnx, &candle) in onnx.iter().zip(candle) {
+            let difference = f64::from((onnx - candle).abs()) / f64::from(candle.abs().max(1.0));
             // NaN compares with nothing; it is the worst there is.
-            worst = if difference.is_nan() { f64::INFINITY } else { worst.max(difference) };
+            self.worst = if difference.is_nan() { f64::INFINITY } else { self.worst.max(difference) };
         }
     }
-    Ok(worst)
+
+    /// Counts the rows that the two see in different classes.
+    fn classify(&mut self, onnx: &[f32], candle: &[f32]) {
+        let classes = self.model.graph.architecture.outputs;
+        for (i, (onnx, candle)) in onnx.chunks(classes).zip(candle.chunks(classes)).enumerate() {
+            if differ(onnx, candle) {
+                let (first, count) = self.differing.unwrap_or((self.rows + i, 0));
+                self.differing = Some((first, count + 1));
+            }
+        }
+    }
+
+    fn verdict(&self, tolerance: f64) -> Option<String> {
+        if self.worst > tolerance {
+            let worst = self.worst;
+            return Some(format!("ONNX and candle differ by {worst:e}, more than export.tolerance = {tolerance:e}"));
+        }
+        let (first, count) = self.differing?;
+        let rows = self.rows;
+        Some(format!("ONNX and candle see {count} of {rows} rows in different classes; the first is row {first}"))
+    }
+}
+
+/// Whether the most probable class is another one. Where two are exactly as probable, either will do.
+fn differ(onnx: &[f32], candle: &[f32]) -> bool {
+    let (ours, theirs) = (greatest(onnx), greatest(candle));
+    onnx[ours] != onnx[theirs] && candle[ours] != candle[theirs]
+}
+
+/// The place of the first of the greatest numbers.
+fn greatest(numbers: &[f32]) -> usize {
+    (1..numbers.len()).fold(0, |best, i| if numbers[i] > numbers[best] { i } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::differ;
+
+    #[test]
+    fn classes_differ_unless_they_tie() {
+        assert!(!differ(&[0.1, 0.6, 0.3], &[0.2, 0.5, 0.3]));
+        assert!(differ(&[0.4, 0.6], &[0.6, 0.4]));
+        assert!(differ(&[0.3, 0.5, 0.2], &[0.3, 0.2, 0.5]));
+        assert!(!differ(&[0.5, 0.5], &[0.4, 0.6]), "a tie of ONNX Runtime's");
+        assert!(!differ(&[0.4, 0.6], &[0.5, 0.5]), "a tie of candle's");
+    }
 }

@@ -18,7 +18,7 @@ cli::arguments! {
         note = "The input is the run folder that train wrote. The settings are those of config group \
                 export. The batch axis is dynamic; input scaling, if the model has it, is part of the \
                 graph; names and shapes are in the model's metadata. Exit status 1 means that the two \
-                disagree by more than export.tolerance; the file is then not written. In a shell, where \
+                disagree by more than export.tolerance, or about a class; the file is then not written. In a shell, where \
                 export is a builtin, call it as pipegrad export."
     )]
     struct Args {
@@ -36,8 +36,10 @@ pub struct Settings {
     pub opset: i64,
     /// Largest difference from candle, relative to the larger of 1 and the value.
     pub tolerance: f64,
-    /// Rows that are compared.
-    pub check_rows: usize,
+    /// Rows that are compared; none is all of the file.
+    pub check_rows: Option<usize>,
+    /// File of those rows; none is the run's held-out rows, or random ones.
+    pub check_input: Option<PathBuf>,
     /// ONNX Runtime's library; none searches for it.
     pub onnxruntime: Option<PathBuf>,
 }
@@ -54,17 +56,12 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let settings: Settings = document.section("export")?;
     ensure!(OPSETS.contains(&settings.opset), "export.opset: {}; expected 13 to 27", settings.opset);
     ensure!(settings.tolerance >= 0.0, "export.tolerance: {}; expected at least 0", settings.tolerance);
-    ensure!(settings.check_rows > 0, "export.check_rows: 0; at least 1 is needed");
+    ensure!(settings.check_rows != Some(0), "export.check_rows: 0; at least 1 is needed");
     let folder = common.input.context("name the run folder, for instance runs/entropy")?;
     let model = Model::read(&folder.join("model.safetensors"))?;
     let bytes = graph::build(&model, settings.opset)?;
-    let rows = check::rows(&model, &folder, settings.check_rows)?;
-    let worst = check::largest_difference(&model, &bytes, &rows, &settings)?;
-    if worst > settings.tolerance {
-        let tolerance = settings.tolerance;
-        return Ok(Outcome::No(format!(
-            "ONNX and candle differ by {worst:e}, more than export.tolerance = {tolerance:e}"
-        )));
+    if let Some(disagreement) = check::disagreement(&model, &bytes, &folder, &settings)? {
+        return Ok(Outcome::No(disagreement));
     }
     let path = cli::not_dash(args.out).unwrap_or_else(|| folder.join("model.onnx"));
     records::write_file(&path, &bytes)?;

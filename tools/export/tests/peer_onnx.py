@@ -1,5 +1,6 @@
 """The exported graph against the ONNX checker, Python's ONNX Runtime, and NumPy."""
 
+import io
 import json
 import math
 import os
@@ -170,6 +171,20 @@ def test_a_difference_beyond_the_tolerance_exits_with_1_and_writes_nothing(model
     assert not (tmp_path / "strict.onnx").exists()
 
 
+def test_the_rows_to_check_are_those_of_the_file_that_is_named(model, run, tmp_path):
+    model()
+    rows = np.load(io.BytesIO(run("gen-data", "rows=400", "--to", "npy")))
+    rows["probs"][300, 0] = np.nan  # no number is near this one
+    np.save(tmp_path / "check.npy", rows)
+    check = ["check_input=check.npy", "-o", "checked.onnx"]
+    run("export", "run", *check, "check_rows=300")
+    (tmp_path / "checked.onnx").unlink()
+    for count in ("301", "null"):
+        error = run("export", "run", *check, f"check_rows={count}", fails=1)
+        assert "ONNX and candle differ by inf" in error and error.count("\n") == 1
+        assert not (tmp_path / "checked.onnx").exists()
+
+
 def test_bad_input_is_refused_in_one_line(model, run, tmp_path):
     model()
     (tmp_path / "empty").mkdir()
@@ -178,11 +193,15 @@ def test_bad_input_is_refused_in_one_line(model, run, tmp_path):
     whole = (tmp_path / "run" / "model.safetensors").read_bytes()
     (tmp_path / "damaged" / "model.safetensors").write_bytes(whole[:-1])
     rows = run("gen-data", "rows=2")
+    np.save(tmp_path / "wide.npy", np.ones(2, [("probs", "f4", 9)]))
     cases = [
         (["export"], b"", "name the run folder"),
         (["export", "empty"], b"", "empty/model.safetensors: No such file"),
         (["export", "damaged"], b"", "damaged/model.safetensors: no safetensors file"),
         (["export", "run", "opset=3"], b"", "export.opset: 3; expected 13 to 27"),
+        (["export", "run", "check_rows=0"], b"", "export.check_rows: 0"),
+        (["export", "run", "check_input=none.npy"], b"", "none.npy: No such file"),
+        (["export", "run", "check_input=wide.npy"], b"", "wide.npy: rows of another model"),
         (["export", "run", "onnxruntime=/nowhere.so"], b"", "/nowhere.so"),
         (["infer", "-m", "garbage.onnx"], rows, "garbage.onnx: "),
         (["infer", "-m", "nope.onnx"], rows, "nope.onnx: No such file"),

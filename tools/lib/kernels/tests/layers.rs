@@ -4,7 +4,7 @@
 use kernels::{
     Isa,
     conv::{Conv, ConvShape, Method},
-    norm::{Batch, BatchNorm, BatchNormOptions, Running, Then},
+    norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then},
     pool::Pool,
 };
 
@@ -81,8 +81,12 @@ fn batch_normalization_is_that_of_pytorch() {
         agrees("norm.output", &z);
         let (mut delta, mut dy) = (values(10, y.len()), vec![0.0; y.len()]);
         let (mut dweight, mut dbias) = (vec![0.0; channels], vec![0.0; channels]);
-        let batch =
-            Batch { y: &y, z: Some(&z), weight: &weight, weight_gradient: &mut dweight, bias_gradient: &mut dbias };
+        let batch = Batch {
+            y: &y,
+            after: After::ResidualRelu { z: &z },
+            weight_gradient: &mut dweight,
+            bias_gradient: &mut dbias,
+        };
         layer.backward(batch, &mut delta, Some(&mut dy));
         agrees("norm.input", &dy);
         agrees("norm.residual", &delta);

@@ -120,7 +120,7 @@ impl Conv {
                 (forward.scratch_len(), backward.scratch_len(), gradient.scratch_len())
             }
             Plan::Winograd { forward, backward, gradient } => {
-                (forward.scratch_len(), backward.scratch_len(), [gradient.scratch_len(), 0])
+                (forward.scratch_len(), backward.scratch_len(), gradient.scratch_len())
             }
         };
         let threads = threads.max(1);

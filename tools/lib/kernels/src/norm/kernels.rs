@@ -11,16 +11,26 @@ dispatch! {
     fn mask(z: &[f32], delta: &mut [f32]) => mask_kernel
 }
 dispatch! {
-    /// Adds up the gradient, and its products with the distances from the mean.
-    fn add_gradients(y: &[f32], delta: &[f32], mean: &[f32], sums: &mut [f32], products: &mut [f32]) => sums_kernel
+    /// Adds up the gradient, and its products with the distances from the mean; with the factors of [`normalize`]
+    /// only where a ReLU let the result through.
+    fn add_gradients(y: &[f32], delta: &[f32], mean: &[f32], relu: Option<[&[f32]; 2]>, sums: &mut [f32], products: &mut [f32]) => sums_kernel
 }
 dispatch! {
-    /// `out = delta · a + y · b + c`
-    fn propagate(y: &[f32], delta: &[f32], a: &[f32], b: &[f32], c: &[f32], out: &mut [f32]) => propagate_kernel
+    /// `out = delta · scale + y · b + c`, with `relu` of the delta where a ReLU let the result through.
+    fn propagate(y: &[f32], delta: &[f32], factors: Factors<'_>, relu: bool, out: &mut [f32]) => propagate_kernel
 }
 dispatch! {
-    /// `delta = delta · a + y · b + c`
-    fn propagate_in_place(y: &[f32], delta: &mut [f32], a: &[f32], b: &[f32], c: &[f32]) => in_place_kernel
+    /// As [`propagate`], in place of `delta`.
+    fn propagate_in_place(y: &[f32], delta: &mut [f32], factors: Factors<'_>, relu: bool) => in_place_kernel
+}
+
+/// What the backward pass multiplies by: the factors of [`normalize`], and two of its own.
+#[derive(Clone, Copy)]
+pub(super) struct Factors<'a> {
+    pub scale: &'a [f32],
+    pub shift: &'a [f32],
+    pub b: &'a [f32],
+    pub c: &'a [f32],
 }
 
 #[inline(always)]
@@ -50,33 +60,62 @@ fn mask_kernel(z: &[f32], delta: &mut [f32]) {
     }
 }
 
+/// What a ReLU let through of the gradient: the sum is that of [`normalize`], to the bit.
 #[inline(always)]
-fn sums_kernel(y: &[f32], delta: &[f32], mean: &[f32], sums: &mut [f32], products: &mut [f32]) {
+fn through(y: f32, scale: f32, shift: f32, delta: f32) -> f32 {
+    if y * scale + shift > 0.0 { delta } else { 0.0 }
+}
+
+#[inline(always)]
+fn sums_kernel(
+    y: &[f32],
+    delta: &[f32],
+    mean: &[f32],
+    relu: Option<[&[f32]; 2]>,
+    sums: &mut [f32],
+    products: &mut [f32],
+) {
     let width = mean.len();
     for (y, delta) in y.chunks(width).zip(delta.chunks(width)) {
-        for ((((y, delta), mean), sum), product) in y.iter().zip(delta).zip(mean).zip(&mut *sums).zip(&mut *products) {
-            *sum += delta;
-            *product += delta * (y - mean);
+        let sums = sums.iter_mut().zip(&mut *products);
+        let elements = y.iter().zip(delta).zip(mean).zip(sums);
+        if let Some([scale, shift]) = relu {
+            for ((((y, delta), mean), (sum, product)), (&scale, &shift)) in elements.zip(scale.iter().zip(shift)) {
+                let delta = through(*y, scale, shift, *delta);
+                *sum += delta;
+                *product += delta * (y - mean);
+            }
+        } else {
+            for (((y, delta), mean), (sum, product)) in elements {
+                *sum += delta;
+                *product += delta * (y - mean);
+            }
         }
     }
 }
 
 #[inline(always)]
-fn propagate_kernel(y: &[f32], delta: &[f32], a: &[f32], b: &[f32], c: &[f32], out: &mut [f32]) {
-    let width = a.len();
+fn propagate_kernel(y: &[f32], delta: &[f32], factors: Factors<'_>, relu: bool, out: &mut [f32]) {
+    let Factors { scale, shift, b, c } = factors;
+    let width = scale.len();
     for ((y, delta), out) in y.chunks(width).zip(delta.chunks(width)).zip(out.chunks_mut(width)) {
-        for (((((y, delta), out), a), b), c) in y.iter().zip(delta).zip(out).zip(a).zip(b).zip(c) {
-            *out = delta * a + (y * b + c);
+        let factors = scale.iter().zip(shift).zip(b).zip(c);
+        for (((&y, &delta), out), (((&scale, &shift), b), c)) in y.iter().zip(delta).zip(out).zip(factors) {
+            let delta = if relu { through(y, scale, shift, delta) } else { delta };
+            *out = delta * scale + (y * b + c);
         }
     }
 }
 
 #[inline(always)]
-fn in_place_kernel(y: &[f32], delta: &mut [f32], a: &[f32], b: &[f32], c: &[f32]) {
-    let width = a.len();
+fn in_place_kernel(y: &[f32], delta: &mut [f32], factors: Factors<'_>, relu: bool) {
+    let Factors { scale, shift, b, c } = factors;
+    let width = scale.len();
     for (y, delta) in y.chunks(width).zip(delta.chunks_mut(width)) {
-        for ((((y, delta), a), b), c) in y.iter().zip(delta).zip(a).zip(b).zip(c) {
-            *delta = *delta * a + (y * b + c);
+        let factors = scale.iter().zip(shift).zip(b).zip(c);
+        for ((&y, delta), (((&scale, &shift), b), c)) in y.iter().zip(delta).zip(factors) {
+            let own = if relu { through(y, scale, shift, *delta) } else { *delta };
+            *delta = own * scale + (y * b + c);
         }
     }
 }

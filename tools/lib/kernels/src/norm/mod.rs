@@ -12,6 +12,7 @@ mod wide;
 mod tests;
 
 use crate::isa::Isa;
+use kernels::Factors;
 use rayon::prelude::*;
 
 /// The two numbers of PyTorch's `BatchNorm2d`.
@@ -50,8 +51,8 @@ pub struct BatchNorm {
     options: BatchNormOptions,
     mean: Vec<f32>,
     variance: Vec<f32>,
-    /// Rows of factors: three for the passes over pixels.
-    rows: [Vec<f32>; 3],
+    /// Rows of factors. The first two are the scale and the shift of the forward pass, which the backward pass reads.
+    rows: [Vec<f32>; 4],
     /// Of each block a record of [`moments`]; in the backward pass its two rows are sums.
     partials: Vec<f32>,
 }
@@ -77,7 +78,7 @@ impl BatchNorm {
             options,
             mean: vec![0.0; channels],
             variance: vec![0.0; channels],
-            rows: [row(), row(), row()],
+            rows: [row(), row(), row(), row()],
             partials: vec![0.0; blocks * moments::record_len(channels)],
         }
     }
@@ -135,7 +136,7 @@ impl BatchNorm {
         assert_eq!([weight.len(), bias.len()], [self.channels; 2], "channels");
         let residual = then.residual.unwrap_or_default();
         assert!(then.residual.is_none() || residual.len() == y.len(), "elements of the residual");
-        let [scale, shift, _] = &mut self.rows;
+        let [scale, shift, ..] = &mut self.rows;
         for (c, (&weight, &bias)) in weight.iter().zip(bias).enumerate() {
             scale[c] = weight * inverse(self.variance[c], self.options.eps);
             shift[c] = bias - self.mean[c] * scale[c];
@@ -151,68 +152,63 @@ impl BatchNorm {
     }
 
     /// The gradients of the weight and the bias, in place of what they held, and of y, from the gradient
-    /// `delta` of z. Statistics are those of the batch, as [`Self::measure`] took them.
-    ///
-    /// With the output `z` of a ReLU, `delta` is first set to 0 where z is not positive: what is left in it
-    /// is also the gradient of the residual. The gradient of y goes to `out`, or else replaces `delta`.
+    /// `delta` of z, after [`Self::measure`] and [`Self::forward`]. The gradient of y goes to `out`, or else
+    /// replaces `delta`.
     ///
     /// # Panics
     /// When a length does not fit the plan.
     pub fn backward(&mut self, batch: Batch<'_>, delta: &mut [f32], out: Option<&mut [f32]>) {
-        let Batch { y, z, weight, weight_gradient, bias_gradient } = batch;
+        let Batch { y, after, weight_gradient, bias_gradient } = batch;
         self.check(y.len());
-        let parameters = [weight.len(), weight_gradient.len(), bias_gradient.len()];
-        assert_eq!(parameters, [self.channels; 3], "channels");
+        assert_eq!([weight_gradient.len(), bias_gradient.len()], [self.channels; 2], "channels");
         assert_eq!(delta.len(), y.len(), "elements of the gradient");
-        assert!(z.is_none_or(|z| z.len() == y.len()), "elements of the output");
-        self.sum(y, z, delta);
+        self.sum(y, after, delta);
         let (count, channels) = ((y.len() / self.channels) as f32, self.channels);
         let width = wide::width(channels);
-        let [a, b, c] = &mut self.rows;
+        let [scale, shift, b, c] = &mut self.rows;
         for i in 0..channels {
             let partials = self.partials.chunks_exact(moments::record_len(channels));
             let sum = |row: usize| partials.clone().map(|p| f64::from(p[1 + row * width + i])).sum::<f64>() as f32;
             let inverse = inverse(self.variance[i], self.options.eps);
             bias_gradient[i] = sum(0);
             weight_gradient[i] = sum(1) * inverse;
-            a[i] = weight[i] * inverse;
-            b[i] = -a[i] * inverse * weight_gradient[i] / count;
-            c[i] = -a[i] * bias_gradient[i] / count - self.mean[i] * b[i];
+            b[i] = -scale[i] * inverse * weight_gradient[i] / count;
+            c[i] = -scale[i] * bias_gradient[i] / count - self.mean[i] * b[i];
         }
-        for row in [&mut *a, b, c] {
-            wide::spread(row, channels);
-        }
-        let (isa, block, [a, b, c]) = (self.isa, wide::block(channels), &self.rows);
+        wide::spread(b, channels);
+        wide::spread(c, channels);
+        let (isa, block, factors) = (self.isa, wide::block(channels), Factors { scale, shift, b, c });
+        let relu = matches!(after, After::Relu);
         match out {
             Some(out) => {
                 assert_eq!(out.len(), y.len(), "elements of the gradient");
                 let blocks = y.par_chunks(block).zip(delta.par_chunks(block)).zip(out.par_chunks_mut(block));
-                blocks.for_each(|((y, delta), out)| kernels::propagate(isa, y, delta, a, b, c, out));
+                blocks.for_each(|((y, delta), out)| kernels::propagate(isa, y, delta, factors, relu, out));
             }
             None => {
                 let blocks = y.par_chunks(block).zip(delta.par_chunks_mut(block));
-                blocks.for_each(|(y, delta)| kernels::propagate_in_place(isa, y, delta, a, b, c));
+                blocks.for_each(|(y, delta)| kernels::propagate_in_place(isa, y, delta, factors, relu));
             }
         }
     }
 
-    /// Masks the gradient and adds it up, block by block: two rows of sums each, folded.
-    fn sum(&mut self, y: &[f32], z: Option<&[f32]>, delta: &mut [f32]) {
+    /// Adds up the gradient, block by block: two rows of sums each, folded.
+    fn sum(&mut self, y: &[f32], after: After<'_>, delta: &mut [f32]) {
         let (isa, channels) = (self.isa, self.channels);
         let (width, block) = (wide::width(channels), wide::block(channels));
-        let mean = &mut self.rows[0];
+        let [scale, shift, mean, _] = &mut self.rows;
         mean[..channels].copy_from_slice(&self.mean);
         wide::spread(mean, channels);
-        let mean = &*mean;
+        let (mean, relu) = (&*mean, matches!(after, After::Relu).then_some([&**scale, &**shift]));
         let blocks = y.par_chunks(block).zip(delta.par_chunks_mut(block)).enumerate();
         blocks.zip(self.partials.par_chunks_exact_mut(moments::record_len(channels))).for_each(
             |((i, (y, delta)), partial)| {
-                if let Some(z) = z {
+                if let After::ResidualRelu { z } = after {
                     kernels::mask(isa, &z[i * block..][..y.len()], delta);
                 }
                 partial.fill(0.0);
                 let (sums, products) = partial[1..].split_at_mut(width);
-                kernels::add_gradients(isa, y, delta, mean, sums, products);
+                kernels::add_gradients(isa, y, delta, mean, relu, sums, products);
                 wide::fold(sums, channels);
                 wide::fold(products, channels);
             },
@@ -229,14 +225,27 @@ impl BatchNorm {
 pub struct Batch<'a> {
     /// The input of the forward pass.
     pub y: &'a [f32],
-    /// Its output, where a ReLU made it.
-    pub z: Option<&'a [f32]>,
-    /// `[channels]`
-    pub weight: &'a [f32],
+    /// What followed in the forward pass.
+    pub after: After<'a>,
     /// `[channels]`
     pub weight_gradient: &'a mut [f32],
     /// `[channels]`
     pub bias_gradient: &'a mut [f32],
+}
+
+/// What followed the normalisation, as the backward pass wants to know it.
+#[derive(Debug, Clone, Copy)]
+pub enum After<'a> {
+    /// No ReLU.
+    Linear,
+    /// A ReLU on the normalised input alone: what it let through is computed again, from y, which is read anyway.
+    Relu,
+    /// A residual and a ReLU, which made the output `z`. `delta` becomes 0 where z is not positive: what is left
+    /// in it is also the gradient of the residual.
+    ResidualRelu {
+        /// As many elements as the input.
+        z: &'a [f32],
+    },
 }
 
 /// 1 / √(variance + eps), in f64 on the way, as it decides every element.

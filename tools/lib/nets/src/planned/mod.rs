@@ -85,8 +85,8 @@ impl Planned {
     }
 }
 
-impl Engine for Planned {
-    fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
+impl Planned {
+    fn step(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
         self.forward(batch.inputs, Values::Learning(&mut parameters.values))?;
         let Self { plans, buffers, workspace, delta, .. } = self;
         let Some(plan) = plans.last_mut() else { return Ok(0.0) };
@@ -100,9 +100,17 @@ impl Engine for Planned {
         gradients[parameters.layout.trainable()..].fill(0.0);
         Ok(loss)
     }
+}
+
+// A step runs on one of rayon's threads: from any other, each of its hundreds of parallel loops would hand over to
+// one and wait to be woken.
+impl Engine for Planned {
+    fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
+        rayon::scope(|_| self.step(parameters, batch, gradients))
+    }
 
     fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()> {
-        self.forward(inputs, Values::Fixed(&parameters.values))?;
+        rayon::scope(|_| self.forward(inputs, Values::Fixed(&parameters.values)))?;
         outputs.clear();
         outputs.extend(self.plans.last().iter().flat_map(|plan| plan.result(&self.buffers)));
         Ok(())

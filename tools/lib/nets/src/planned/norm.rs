@@ -5,7 +5,7 @@ use super::{
     operation::{Backward, Operation, Target, Values, Workspace, room},
     topology::Step,
 };
-use kernels::norm::{Batch, BatchNorm, BatchNormOptions, Running, Then};
+use kernels::norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then};
 use std::ops::Range;
 
 pub(super) struct NormStep {
@@ -66,10 +66,14 @@ impl Operation for NormStep {
     }
 
     fn backward(&mut self, pass: Backward<'_>, [target, residual]: [Target<'_>; 2], workspace: &mut Workspace) {
-        let Backward { inputs: [y, _], output, delta, values, gradients } = pass;
+        let Backward { inputs: [y, summand], output, delta, gradients, .. } = pass;
         let [weight_gradient, bias_gradient] = both(gradients, &self.scale, &self.shift);
-        let z = self.relu.then_some(output);
-        let batch = Batch { y, z, weight: &values[self.scale.clone()], weight_gradient, bias_gradient };
+        let after = match (self.relu, summand.is_empty()) {
+            (false, _) => After::Linear,
+            (true, true) => After::Relu,
+            (true, false) => After::ResidualRelu { z: output },
+        };
+        let batch = Batch { y, after, weight_gradient, bias_gradient };
         match target {
             Target::To { gradient, accumulate: false } => self.norm.backward(batch, delta, Some(gradient)),
             Target::To { gradient, accumulate: true } => {

@@ -1,8 +1,9 @@
 //! The gradient of the weights.
 //!
-//! At each point it is a product over all tiles, so tiles are transformed by pieces, as many at a time as
-//! a third-level cache holds; then every point and panel sums over those tiles. No two threads add to
-//! the same sums, so their number does not matter.
+//! At each point it is a product over all tiles. Few channels have small sums: then a group of pieces has sums of
+//! its own, and a thread transforms a piece and adds it to them while it is in its cache. Otherwise tiles are
+//! transformed by pieces, as many at a time as a third-level cache holds; then every point and panel sums over
+//! those tiles. No two threads add to the same sums, so their number does not matter.
 
 use super::{
     grid::{Grid, POINTS, TILE, WINDOW, Window, spaced},
@@ -21,6 +22,7 @@ use crate::{
     isa::Isa,
 };
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Bytes of the transformed tiles of a piece: what a second-level cache holds.
 const PIECE_BYTES: usize = 512 << 10;
@@ -28,6 +30,10 @@ const PIECE_BYTES: usize = 512 << 10;
 const LEAST_TILES: usize = 32;
 /// Bytes of transformed tiles at a time: a share of a third-level cache.
 const STAGE_BYTES: usize = 4 << 20;
+/// Bytes of sums, at most, that go well with a piece in a second-level cache.
+const OWN_SUMS_BYTES: usize = 64 << 10;
+/// Groups of pieces with sums of their own: several for each of some threads.
+const GROUPS: usize = 32;
 
 /// A plan of the weights' gradient.
 #[derive(Debug)]
@@ -36,8 +42,16 @@ pub(in crate::conv) struct Gradient {
     target: Plane,
     padding: usize,
     grid: Grid,
-    /// Pieces that are transformed at a time.
-    stage: usize,
+    order: Order,
+}
+
+/// What is done at a time.
+#[derive(Debug)]
+enum Order {
+    /// So many groups have sums of their own.
+    Grouped(usize),
+    /// So many pieces are transformed, then added to the only sums.
+    Staged(usize),
 }
 
 impl Gradient {
@@ -45,15 +59,27 @@ impl Gradient {
         let tile_bytes = POINTS * (s.inputs + s.outputs) * size_of::<f32>();
         let most = (PIECE_BYTES / tile_bytes).max(LEAST_TILES);
         let grid = Grid::new(s.images, s.out_height(), s.out_width(), most, s.images);
-        let mut plan = Self { source: input(s), target: output(s), padding: s.padding, grid, stage: 1 };
-        let most = STAGE_BYTES / (plan.piece_len() * size_of::<f32>());
-        plan.stage = most.clamp(1, plan.grid.chunks.len());
+        let pieces = grid.chunks.len();
+        let order = Order::Grouped(GROUPS.min(pieces));
+        let mut plan = Self { source: input(s), target: output(s), padding: s.padding, grid, order };
+        if plan.sums_len() * size_of::<f32>() > OWN_SUMS_BYTES {
+            let most = STAGE_BYTES / (plan.piece_len() * size_of::<f32>());
+            plan.order = Order::Staged(most.clamp(1, pieces));
+        }
         plan
     }
 
-    /// Elements of scratch memory for all threads together.
-    pub fn scratch_len(&self) -> usize {
-        POINTS * self.source.channels * self.target.channels + self.stage * self.piece_len()
+    /// Elements of scratch memory: for all threads together, and for each.
+    pub fn scratch_len(&self) -> [usize; 2] {
+        match self.order {
+            Order::Grouped(groups) => [groups * self.sums_len(), self.piece_len()],
+            Order::Staged(stage) => [self.sums_len() + stage * self.piece_len(), 0],
+        }
+    }
+
+    /// Elements of sums: at each point, of each panel `[source channels, LANES]`.
+    fn sums_len(&self) -> usize {
+        POINTS * self.source.channels * self.target.channels
     }
 
     /// Elements of a transformed piece: the source, then its target's gradient.
@@ -74,27 +100,59 @@ impl Gradient {
 
     /// Replaces `gradient` (OIHW).
     pub fn run(&self, isa: Isa, source: &[f32], delta: &[f32], gradient: &mut [f32], scratch: &mut [f32]) {
-        let (sums, pieces) = scratch.split_at_mut(POINTS * self.source.channels * self.target.channels);
+        match self.order {
+            Order::Grouped(groups) => self.add_groups(isa, groups, source, delta, scratch),
+            Order::Staged(stage) => self.add_stages(isa, stage, source, delta, scratch),
+        }
+        let outputs = gradient.par_chunks_exact_mut(LANES * self.source.channels * 9);
+        let panels = scratch.par_chunks_exact(POINTS * self.source.channels * LANES);
+        outputs.zip(panels).for_each(|(gradient, sums)| {
+            collect_panel(isa, self.source.channels, sums.as_chunks::<LANES>().0, gradient);
+        });
+    }
+
+    /// Adds up all pieces, group by group, to the first sums of `scratch`.
+    fn add_groups(&self, isa: Isa, groups: usize, source: &[f32], delta: &[f32], scratch: &mut [f32]) {
+        let (sums, pieces) = scratch.split_at_mut(groups * self.sums_len());
+        let count = self.grid.chunks.len();
+        let tasks = sums.chunks_exact_mut(self.sums_len()).enumerate();
+        tasks::share(groups, tasks, pieces, self.piece_len(), |(group, sums), piece| {
+            sums.fill(0.0);
+            for i in group * count / groups..(group + 1) * count / groups {
+                transform_piece(isa, self, self.grid.chunks.get(i), source, delta, piece);
+                for (task, sums) in sums.chunks_exact_mut(self.source.channels * LANES).enumerate() {
+                    self.add(isa, i..i + 1, task, piece, sums);
+                }
+            }
+        });
+        let (first, others) = sums.split_at_mut(self.sums_len());
+        for sums in others.chunks_exact(self.sums_len()) {
+            first.iter_mut().zip(sums).for_each(|(sum, other)| *sum += other);
+        }
+    }
+
+    /// Adds up all pieces, stage by stage, to the first sums of `scratch`.
+    fn add_stages(&self, isa: Isa, stage: usize, source: &[f32], delta: &[f32], scratch: &mut [f32]) {
+        let (sums, pieces) = scratch.split_at_mut(self.sums_len());
         sums.fill(0.0);
         let count = self.grid.chunks.len();
-        for first in (0..count).step_by(self.stage) {
-            let staged = self.stage.min(count - first);
+        for first in (0..count).step_by(stage) {
+            let staged = stage.min(count - first);
             let tasks = pieces.chunks_exact_mut(self.piece_len()).take(staged).enumerate();
             tasks::share(staged, tasks, &mut [], 0, |(i, piece), _| {
                 transform_piece(isa, self, self.grid.chunks.get(first + i), source, delta, piece);
             });
-            let len = self.source.channels * LANES;
-            let (tasks, pieces) = (sums.chunks_exact_mut(len).enumerate(), &*pieces);
-            tasks::share(POINTS * self.target.channels / LANES, tasks, &mut [], 0, |(i, sums), _| {
-                let sums = sums.as_chunks_mut::<LANES>().0;
-                add_point(isa, self, first..first + staged, i % POINTS, i / POINTS, pieces, sums);
+            let (tasks, pieces) = (sums.chunks_exact_mut(self.source.channels * LANES).enumerate(), &*pieces);
+            tasks::share(POINTS * self.target.channels / LANES, tasks, &mut [], 0, |(task, sums), _| {
+                self.add(isa, first..first + staged, task, pieces, sums);
             });
         }
-        let outputs = gradient.par_chunks_exact_mut(LANES * self.source.channels * 9);
-        let panels = sums.par_chunks_exact(POINTS * self.source.channels * LANES);
-        outputs.zip(panels).for_each(|(gradient, sums)| {
-            collect_panel(isa, self.source.channels, sums.as_chunks::<LANES>().0, gradient);
-        });
+    }
+
+    /// Adds pieces to the sums of one point and one panel: a task each.
+    fn add(&self, isa: Isa, staged: Range<usize>, task: usize, pieces: &[f32], sums: &mut [f32]) {
+        let sums = sums.as_chunks_mut::<LANES>().0;
+        add_point(isa, self, staged, task % POINTS, task / POINTS, pieces, sums);
     }
 }
 
@@ -103,7 +161,7 @@ dispatch_vector! {
 }
 dispatch_vector! {
     /// Adds the products of the staged pieces at one point, of one panel of output channels.
-    fn add_point(plan: &Gradient, staged: std::ops::Range<usize>, point: usize, panel: usize, pieces: &[f32], sums: &mut [Line]) => point_kernel
+    fn add_point(plan: &Gradient, staged: Range<usize>, point: usize, panel: usize, pieces: &[f32], sums: &mut [Line]) => point_kernel
 }
 dispatch_vector! {
     /// Transforms the sums of a panel to the gradients of its weights.
@@ -166,7 +224,7 @@ fn read_gradient<V: Vector, const WHOLE: bool>(
 fn point_kernel<V: Vector, const M: usize>(
     zero: V,
     plan: &Gradient,
-    staged: std::ops::Range<usize>,
+    staged: Range<usize>,
     point: usize,
     panel: usize,
     pieces: &[f32],
