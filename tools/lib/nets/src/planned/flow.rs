@@ -31,10 +31,17 @@ impl Flow {
         let mut buffers = Buffers::default();
         for i in (0..steps.len()).rev() {
             let step = &steps[i];
+            let wanted = buffer[i].is_some() || i + 1 == steps.len();
+            if !wanted {
+                continue;
+            }
             // The last step's gradient comes from the loss.
             let own = *buffer[i].get_or_insert_with(|| buffers.take(step.width()));
             for (k, source) in step.inputs.iter().enumerate() {
                 let Source::Step(before) = *source else { continue };
+                if !steps[before].learns {
+                    continue;
+                }
                 routes[i][k] = match buffer[before] {
                     Some(buffer) => Route::To { buffer, accumulate: true },
                     None if step.keeps_gradient(k) => {

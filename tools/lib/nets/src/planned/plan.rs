@@ -27,6 +27,7 @@ pub(super) struct Planned {
     inputs: Vec<Source>,
     /// Numbers of a row of its result.
     width: usize,
+    learns: bool,
     /// The buffer with the gradient of its result, and what becomes of its inputs'.
     gradient: usize,
     routes: [Route; 2],
@@ -52,6 +53,7 @@ impl Plan {
                 operation: operation(step, i, rows)?,
                 inputs: step.inputs.clone(),
                 width: step.width(),
+                learns: step.learns,
                 gradient: topology.flow.buffer[i],
                 routes: topology.flow.routes[i],
             })
@@ -69,7 +71,7 @@ impl Plan {
         buffers.results[i] = result;
     }
 
-    /// Runs a step backward.
+    /// Runs a step backward, unless there is nothing to learn from that.
     pub fn backward(
         &mut self,
         i: usize,
@@ -78,6 +80,9 @@ impl Plan {
         gradients: &mut [f32],
         workspace: &mut Workspace,
     ) {
+        if !self.operations[i].learns {
+            return;
+        }
         let (own, routes) = (self.operations[i].gradient, self.operations[i].routes);
         let mut delta = take(&mut buffers.gradients[own]);
         let mut held = routes.map(|route| match route {

@@ -28,6 +28,8 @@ pub(super) struct Step {
     pub tensors: Vec<Range<usize>>,
     /// Whether the first of them is learned.
     pub learned: bool,
+    /// Whether a parameter of it, or of what it takes, is learned: otherwise nothing wants the gradient of its result.
+    pub learns: bool,
     /// Height and width of a convolution's kernel.
     pub kernel: usize,
 }
@@ -54,7 +56,9 @@ impl Topology {
                 Value::Input => Source::Input,
                 Value::Node(i) => Source::Step(step_of[i]),
             });
-            steps.push(Step::new(graph, node, sources.collect(), group.relu.is_some()));
+            let mut step = Step::new(graph, node, sources.collect(), group.relu.is_some());
+            step.learns |= step.inputs.iter().any(|source| matches!(*source, Source::Step(i) if steps[i].learns));
+            steps.push(step);
             step_of[group.last()] = steps.len() - 1;
         }
         let known = steps.iter().flat_map(|step| &step.shapes).all(|shape| matches!(shape.len(), 1 | 3));
@@ -78,6 +82,7 @@ impl Step {
             partner: None,
             shapes: [graph.input_shape(node).to_vec(), node.shape.clone()],
             learned: indices.first().is_some_and(|&i| tensors[i].kind.is_learned()),
+            learns: indices.iter().any(|&i| tensors[i].kind.is_learned()),
             tensors: indices.into_iter().map(|i| tensors[i].range.clone()).collect(),
             kernel,
         }

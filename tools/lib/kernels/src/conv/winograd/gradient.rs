@@ -28,8 +28,9 @@ use std::ops::Range;
 const PIECE_BYTES: usize = 512 << 10;
 /// Tiles of a piece, at least: so many are added before the sums go back to memory.
 const LEAST_TILES: usize = 32;
-/// Bytes of transformed tiles at a time: a share of a third-level cache.
-const STAGE_BYTES: usize = 4 << 20;
+/// Bytes of transformed tiles at a time, at least and at most: a share of a third-level cache. In between they are as
+/// many as the sums have, which are read and written for each stage.
+const STAGE_BYTES: [usize; 2] = [4 << 20, 16 << 20];
 /// Bytes of sums, at most, that go well with a piece in a second-level cache.
 const OWN_SUMS_BYTES: usize = 64 << 10;
 /// Groups of pieces with sums of their own: several for each of some threads.
@@ -63,7 +64,9 @@ impl Gradient {
         let order = Order::Grouped(GROUPS.min(pieces));
         let mut plan = Self { source: input(s), target: output(s), padding: s.padding, grid, order };
         if plan.sums_len() * size_of::<f32>() > OWN_SUMS_BYTES {
-            let most = STAGE_BYTES / (plan.piece_len() * size_of::<f32>());
+            let [least, most] = STAGE_BYTES;
+            let bytes = (plan.sums_len() * size_of::<f32>()).clamp(least, most);
+            let most = bytes / (plan.piece_len() * size_of::<f32>());
             plan.order = Order::Staged(most.clamp(1, pieces));
         }
         plan
