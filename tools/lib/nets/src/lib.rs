@@ -19,6 +19,7 @@ pub mod graph;
 pub mod layer;
 mod loss;
 mod optimizer;
+mod order;
 mod parameters;
 mod planned;
 mod scaling;

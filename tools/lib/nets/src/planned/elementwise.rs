@@ -1,10 +1,7 @@
 //! Operations that see one number at a time.
 
-use super::{
-    operation::{Backward, Operation, Target, Values, Workspace, room},
-    order::Order,
-};
-use crate::Activation;
+use super::operation::{Backward, Operation, Target, Values, Workspace, room};
+use crate::{Activation, order::Order};
 use rayon::prelude::*;
 
 /// Numbers that a thread takes at a time.

@@ -9,14 +9,12 @@ mod flow;
 mod linear;
 mod norm;
 mod operation;
-mod order;
 mod plan;
 mod pool;
 mod topology;
 
-use crate::{Batch, Engine, Graph, Loss, Parameters, Result};
+use crate::{Batch, Engine, Graph, Loss, Parameters, Result, order::Order};
 use operation::{Values, Workspace};
-use order::Order;
 use plan::{Buffers, Plan};
 use topology::Topology;
 

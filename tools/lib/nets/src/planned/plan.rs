@@ -7,11 +7,10 @@ use super::{
     linear::LinearStep,
     norm::NormStep,
     operation::{Backward, Operation, Target, Values, Workspace, room},
-    order::Order,
     pool::PoolStep,
     topology::{Source, Step, Topology},
 };
-use crate::{Error, Result, graph::Op};
+use crate::{Error, Result, graph::Op, order::Order};
 use kernels::{norm::BatchNormOptions, pool::Pool};
 use std::mem::take;
 

@@ -4,17 +4,22 @@ use rayon::prelude::*;
 
 /// Channels and pixels of an image; features are channels of one pixel.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Order {
+pub(crate) struct Order {
     channels: usize,
     pixels: usize,
 }
 
 impl Order {
+    /// Of images of `channels` with `pixels` each.
+    pub fn new(channels: usize, pixels: usize) -> Self {
+        Self { channels, pixels }
+    }
+
     /// None where a row of this shape is neither an image nor features.
     pub fn of(shape: &[usize]) -> Option<Self> {
         match *shape {
-            [channels] => Some(Self { channels, pixels: 1 }),
-            [channels, height, width] => Some(Self { channels, pixels: height * width }),
+            [channels] => Some(Self::new(channels, 1)),
+            [channels, height, width] => Some(Self::new(channels, height * width)),
             _ => None,
         }
     }
