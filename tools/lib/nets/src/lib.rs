@@ -10,6 +10,7 @@
 mod architecture;
 mod autograd;
 mod candle_model;
+pub mod candle_ops;
 mod checkpoint;
 mod eigen;
 mod engine;

@@ -1,0 +1,41 @@
+//! The GELU.
+
+use super::values::{cpu, row_major, takes};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+/// Numbers that a thread takes at a time.
+const BLOCK: usize = 1 << 14;
+
+/// As [`Tensor::gelu_erf`], x · Φ(x), to about 3e-7 of max(1, |x|), for tensors of any shape.
+///
+/// What is not f32 on the CPU goes to candle.
+///
+/// # Errors
+/// When candle refuses.
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    if takes(&[x]) { x.apply_op1(Gelu) } else { x.gelu_erf() }
+}
+
+struct Gelu;
+
+impl CustomOp1 for Gelu {
+    fn name(&self) -> &'static str {
+        "kernels-gelu"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut y = row_major(x, layout)?.into_owned();
+        y.par_chunks_mut(BLOCK).for_each(kernels::gelu);
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, delta: &Tensor) -> Result<Option<Tensor>> {
+        let mut found = delta.flatten_all()?.to_vec1::<f32>()?;
+        let (storage, layout) = x.storage_and_layout();
+        let inputs = row_major(cpu(&storage)?, layout)?;
+        let blocks = inputs.par_chunks(BLOCK).zip(found.par_chunks_mut(BLOCK));
+        blocks.for_each(|(inputs, found)| kernels::gelu_backward(inputs, found));
+        Tensor::from_vec(found, x.dims(), &Device::Cpu).map(Some)
+    }
+}

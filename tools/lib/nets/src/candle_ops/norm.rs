@@ -1,0 +1,131 @@
+//! Batch normalisation by the statistics of the batch.
+
+use super::values::{channels_last, check, cpu, gradient, output, row_major, tensor_channels_last};
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
+use kernels::norm::{self, BatchNormOptions, Running, Then};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A batch that has been normalised, and by what.
+#[derive(Debug, Clone)]
+pub struct Normalized {
+    /// As the input: `[rows, channels, …]`
+    pub output: Tensor,
+    /// `[channels]`; a constant to `backward`.
+    pub mean: Tensor,
+    /// `[channels]`, unbiased (of a single value: 0), as running statistics follow it; a constant to `backward`.
+    pub variance: Tensor,
+}
+
+/// `(x - mean) / sqrt(variance + eps) · weight + bias` of each channel of `x` `[rows, channels, …]`, with the batch's
+/// mean and biased variance; `weight` and `bias` `[channels]`.
+///
+/// # Errors
+/// When the shapes do not fit, `eps` is negative or no number, or a tensor is not f32 on the CPU.
+pub fn batch_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Normalized> {
+    normalize("batch_norm", x, [weight, bias], eps, false)
+}
+
+/// As [`batch_norm`], with a ReLU behind it: one pass over the activations for both, in each direction. The gradient
+/// at 0 is 0.
+///
+/// # Errors
+/// As those of [`batch_norm`].
+pub fn batch_norm_relu(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Normalized> {
+    normalize("batch_norm_relu", x, [weight, bias], eps, true)
+}
+
+fn normalize(name: &'static str, x: &Tensor, [weight, bias]: [&Tensor; 2], eps: f64, relu: bool) -> Result<Normalized> {
+    check(name, &[x, weight, bias])?;
+    let channels = match *x.dims() {
+        [_, channels, ..] if x.elem_count() > 0 => channels,
+        _ => bail!("{name}: an input of {:?}; expected [rows, channels, …]", x.dims()),
+    };
+    if weight.dims() != [channels] || bias.dims() != [channels] {
+        bail!("{name}: weight {:?} and bias {:?}; expected [{channels}] for {:?}", weight.dims(), bias.dims(), x.dims())
+    }
+    if eps.is_nan() || eps < 0.0 {
+        bail!("{name}: eps is {eps}; expected a number of at least 0")
+    }
+    // All of the newest batch: what the kernel leaves as running statistics are those of this one.
+    let options = BatchNormOptions { eps: eps as f32, momentum: 1.0 };
+    let plan = Arc::new(Mutex::new(Plan {
+        norm: norm::BatchNorm::new(x.elem_count() / channels, channels, options),
+        mean: vec![0.0; channels],
+        variance: vec![0.0; channels],
+    }));
+    let output = x.apply_op3(weight, bias, Normalization { name, relu, plan: plan.clone() })?;
+    let plan = lock(&plan);
+    let statistic = |values: &[f32]| Tensor::from_slice(values, channels, &Device::Cpu);
+    Ok(Normalized { output, mean: statistic(&plan.mean)?, variance: statistic(&plan.variance)? })
+}
+
+/// The layer, which the way back asks for the statistics of the way forth.
+struct Plan {
+    norm: norm::BatchNorm,
+    mean: Vec<f32>,
+    variance: Vec<f32>,
+}
+
+struct Normalization {
+    name: &'static str,
+    relu: bool,
+    plan: Arc<Mutex<Plan>>,
+}
+
+/// Poison would come from a panic of the kernels, which has its own message.
+fn lock(plan: &Mutex<Plan>) -> MutexGuard<'_, Plan> {
+    plan.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl CustomOp3 for Normalization {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let x = channels_last(x, x_layout)?;
+        let (weight, bias) = (row_major(weight, weight_layout)?, row_major(bias, bias_layout)?);
+        let mut z = vec![0.0; x.len()];
+        let Plan { norm, mean, variance } = &mut *lock(&self.plan);
+        norm.measure(&x, Running { mean, variance });
+        norm.forward(&x, &weight, &bias, Then { residual: None, relu: self.relu }, &mut z);
+        Ok(output(z, x_layout.dims()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _bias: &Tensor,
+        z: &Tensor,
+        delta: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let mut delta = tensor_channels_last(delta)?;
+        let z = if self.relu { Some(tensor_channels_last(z)?) } else { None };
+        let weight = weight.to_vec1::<f32>()?;
+        let channels = weight.len();
+        let (mut of_weight, mut of_bias) = (vec![0.0; channels], vec![0.0; channels]);
+        {
+            let (storage, layout) = x.storage_and_layout();
+            let y = channels_last(cpu(&storage)?, layout)?;
+            let batch = norm::Batch {
+                y: &y,
+                z: z.as_deref(),
+                weight: &weight,
+                weight_gradient: &mut of_weight,
+                bias_gradient: &mut of_bias,
+            };
+            lock(&self.plan).norm.backward(batch, &mut delta, None);
+        }
+        let parameter = |values| Tensor::from_vec(values, channels, &Device::Cpu).map(Some);
+        Ok((gradient(delta, x)?, parameter(of_weight)?, parameter(of_bias)?))
+    }
+}

@@ -1,0 +1,75 @@
+//! Pooling.
+
+use super::values::{channels_last, check, gradient, output, tensor_channels_last};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use kernels::pool::Pool;
+
+/// The greatest of each square of `size` × `size` pixels of `x` `[rows, channels, height, width]`; what is left at the
+/// edge is dropped. The gradient goes to the first of the greatest, by rows, as in PyTorch; that of candle 0.11's
+/// [`Tensor::max_pool2d`] is too small by a factor.
+///
+/// # Errors
+/// When the squares do not fit the image, or `x` is not f32 on the CPU.
+pub fn max_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
+    pool2d("max_pool2d", x, size, Kind::Max)
+}
+
+/// The mean of each square of `size` × `size` pixels of `x` `[rows, channels, height, width]`; what is left at the edge
+/// is dropped, and has gradient 0. candle 0.11's [`Tensor::avg_pool2d`] has no right gradient for such images.
+///
+/// # Errors
+/// When the squares do not fit the image, or `x` is not f32 on the CPU.
+pub fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
+    pool2d("avg_pool2d", x, size, Kind::Average)
+}
+
+fn pool2d(name: &'static str, x: &Tensor, size: usize, kind: Kind) -> Result<Tensor> {
+    check(name, &[x])?;
+    let (rows, channels, height, width) = x.dims4()?;
+    if x.elem_count() == 0 || size == 0 || size > height.min(width) {
+        bail!("{name}: squares of {size} do not fit the input, {:?}", x.dims())
+    }
+    let pool = Pool::new(height, width, channels, size);
+    x.apply_op1(Pooling { name, kind, pool, dims: [rows, channels, height / size, width / size] })
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Max,
+    Average,
+}
+
+/// A planned layer.
+struct Pooling {
+    name: &'static str,
+    kind: Kind,
+    pool: Pool,
+    /// Of the output.
+    dims: [usize; 4],
+}
+
+impl CustomOp1 for Pooling {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = channels_last(x, layout)?;
+        let mut y = vec![0.0; self.dims.iter().product()];
+        match self.kind {
+            Kind::Max => self.pool.max(&x, &mut y),
+            Kind::Average => self.pool.average(&x, &mut y),
+        }
+        Ok(output(y, &self.dims))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, delta: &Tensor) -> Result<Option<Tensor>> {
+        let delta = tensor_channels_last(delta)?;
+        let mut found = vec![0.0; x.elem_count()];
+        match self.kind {
+            Kind::Max => self.pool.max_backward(&tensor_channels_last(x)?, &delta, &mut found, false),
+            Kind::Average => self.pool.average_backward(&delta, &mut found, false),
+        }
+        gradient(found, x)
+    }
+}
