@@ -64,7 +64,7 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-mlp-step bench-conv bench-residual-step bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-mlp-step bench-conv bench-candle-ops bench-residual-step bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
@@ -88,6 +88,11 @@ bench-mlp-step: $(bench_python)
 bench-conv: $(bench_python)
 	$(CARGO) build --release -p kernels --example conv_speed $(LOCKED)
 	.tools/bench/bin/python scripts/bench/conv/run.py $(BENCH_ARGS)
+
+.PHONY: bench-candle-ops
+bench-candle-ops: $(dev_python)
+	$(CARGO) build --release -p nets --example candle_ops_speed $(LOCKED)
+	EXAMPLES='$(RELEASE)/examples' $(venv)/bin/python scripts/bench/candle_ops/run.py $(BENCH_ARGS)
 
 .PHONY: bench-residual-step
 bench-residual-step: $(bench_python)
