@@ -94,7 +94,7 @@ fn predict(
     let dtype = session.input().dtype;
     match dtype {
         DType::F32 => batch.column_f32(field, &mut buffers.reals)?,
-        DType::U8 => bytes(batch, field, &mut buffers.bytes)?,
+        DType::U8 => batch.column_u8(field, &mut buffers.bytes)?,
     }
     buffers.predictions.clear();
     let width: usize = shape.iter().product();
@@ -110,22 +110,4 @@ fn predict(
         buffers.predictions.extend_from_slice(&buffers.outputs);
     }
     Ok(batch.set_column(&settings.out_field, &row_shape, &buffers.predictions)?)
-}
-
-/// A field as bytes: from numbers of other types too, where all of them are some.
-fn bytes(batch: &Batch, field: &str, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
-    if batch.field(field)?.dtype == records::DType::U1 {
-        return Ok(batch.column(field, bytes)?);
-    }
-    let mut reals = Vec::new();
-    batch.column_f64(field, &mut reals)?;
-    // A cast saturates: what does not come back the same was no byte.
-    if let Some(bad) = reals.iter().position(|&x| f64::from(x as u8) != x) {
-        let row = bad / (reals.len() / batch.rows());
-        let problem = format!("field {field:?} has {}; the model takes whole numbers from 0 to 255", reals[bad]);
-        return Err(batch.place(row).error(problem).into());
-    }
-    bytes.clear();
-    bytes.extend(reals.iter().map(|&x| x as u8));
-    Ok(())
 }

@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,8 @@ def job(tmp_path_factory):
         (folder / name).mkdir()
     draw(folder / "images" / "train", 16, 1)
     draw(folder / "images" / "test", 4, 2)
+    test = folder / "images" / "test"
+    shutil.copy(test / "cat" / "0.png", test / "dog" / "0.png")  # one to be wrong of
     primary = folder / "configs" / "cifar10.yaml"
     config = yaml.safe_load(primary.read_text())
     chosen = {"dataset": "cifar10_images", "model": "small_cnn"}
@@ -90,10 +94,21 @@ def test_a_second_run_does_nothing_and_a_setting_runs_what_reads_it(job):
     ]
 
 
+def test_the_gallery_shows_what_is_misclassified(job):
+    rows = np.load(job.folder / "data/cifar10-predictions.npy")
+    wrong = np.flatnonzero(rows["prediction"].argmax(1) != rows["label"])
+    svg = ET.parse(job.folder / "pipelines/cifar10/gallery/misclassified.svg").getroot()
+    tiles = [tile.get("data-name") for tile in svg.iter("{http://www.w3.org/2000/svg}image")]
+    assert sorted(tiles) == sorted(f"row {row}" for row in wrong)
+    assert "dog → cat" in [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
+
+
 def test_dvc_draws_the_run(job):
     job("dvc plots show --out drawn")
     page = (job.folder / "drawn" / "index.html").read_text()
     for title in ["Loss by epoch", "Accuracy by epoch", "F1 by class", "Test images by class"]:
         assert title in page, title
+    pictures = [name for name in re.findall(r'<img src="([^"]+)"', page) if "misclassified" in name]
+    assert len(pictures) == 1 and (job.folder / "drawn" / pictures[0]).exists()
     shown = json.loads(job("dvc metrics show --json"))[""]["data"]
     assert set(shown) == {"pipelines/cifar10/metrics.json", "runs/cifar10/metrics.json"}

@@ -28,7 +28,7 @@ impl Confusion {
     /// When there is none, or it is not square, or has other numbers than counts.
     pub fn from_json(name: &str, text: &str) -> anyhow::Result<Self> {
         let json: Json = serde_json::from_str(text)
-            .with_context(|| format!("{name}: neither run events nor a JSON object with a confusion matrix"))?;
+            .with_context(|| format!("{name}: neither run events nor records of images, nor a JSON object with a confusion matrix"))?;
         let classes = json.confusion_matrix.len();
         ensure!(classes > 0, "{name}: the confusion matrix is empty");
         for (row, counts) in json.confusion_matrix.iter().enumerate() {
@@ -49,6 +49,21 @@ impl Confusion {
     pub fn with_labels(mut self, labels: &[String]) -> anyhow::Result<Self> {
         self.labels = labels.to_vec();
         self.checked("plot.labels")
+    }
+
+    /// With names in place of the indexes of classes; labels that are such names already stay.
+    ///
+    /// # Errors
+    /// When a label is neither a name nor the index of one.
+    pub fn with_names(mut self, names: &[String]) -> anyhow::Result<Self> {
+        if !self.labels.iter().all(|label| names.contains(label)) {
+            let count = names.len();
+            for label in &mut self.labels {
+                let name = label.parse().ok().and_then(|class: usize| names.get(class));
+                *label = name.with_context(|| format!("--classes: {count} names, and none for class {label}"))?.clone();
+            }
+        }
+        Ok(self)
     }
 
     fn checked(self, name: &str) -> anyhow::Result<Self> {

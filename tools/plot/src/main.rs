@@ -1,4 +1,4 @@
-//! `plot`: run events, tables of metrics and confusion matrices in, charts out.
+//! `plot`: run events, tables of metrics, confusion matrices and classified images in, charts out.
 //!
 //! A chart is laid out here as a scene of a few kinds of shapes, which is written as SVG, or drawn by tiny-skia with an
 //! embedded font. The ready-made crates were weighed against that: plotters draws its legend over the curves and wants a
@@ -10,6 +10,8 @@ mod chart;
 mod confusion;
 mod curve;
 mod font;
+mod gallery;
+mod gallery_picture;
 mod line_picture;
 mod log;
 mod matrix_picture;
@@ -25,7 +27,7 @@ mod svg;
 mod table;
 mod terminal;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
 use settings::Settings;
 use std::{
@@ -37,11 +39,12 @@ use std::{
 cli::arguments! {
     groups: ["plot"],
     input: Many,
-    /// Draws charts of runs: loss, metrics, learning rate, confusion matrix.
+    /// Draws charts of runs: loss, metrics, learning rate, confusion matrix; and the images that a classifier gets wrong.
     #[argh(
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 | {command_name} -o plots",
         note = "The settings are those of config group plot. Inputs are run events, run folders, CSV or TSV files with a \
-                column step or epoch, and what score says of a classification; several are drawn together, to compare. \
+                column step or epoch, what score says of a classification, and records of images with predictions; \
+                several runs are drawn together, to compare. \
                 The paths of the pictures go to standard output."
     )]
     struct Args {
@@ -51,6 +54,9 @@ cli::arguments! {
         /// svg, png or both (the setting plot.format)
         #[argh(option, arg_name = "svg|png|both")]
         format: Option<String>,
+        /// take the names of the classes from this dataset.json of fetch-data
+        #[argh(option, arg_name = "file")]
+        classes: Option<PathBuf>,
         /// draw in the terminal instead: the loss, or the charts that plot.charts names
         #[argh(switch)]
         terminal: bool,
@@ -71,7 +77,8 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let flags: Vec<String> = flags.into_iter().flatten().collect();
     let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
-    let mut inputs = source::Inputs::default();
+    let classes = args.classes.map(|path| records::classes::names(&path, &settings.target_field)).transpose();
+    let mut inputs = source::Inputs::new(&settings, classes.context("--classes")?);
     let mut screen = terminal::Screen::new(&settings);
     let live = args.terminal && common.inputs.len() == 1;
     for path in &common.inputs {

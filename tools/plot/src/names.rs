@@ -18,7 +18,7 @@ pub fn distinguishing(paths: &[&[String]]) -> Vec<String> {
 
 /// A file's name without the extension of a kind that is read here.
 fn stem(name: &str) -> &str {
-    let known = [".csv", ".tsv", ".ndjson", ".jsonl", ".json"];
+    let known = [".csv", ".tsv", ".ndjson", ".jsonl", ".json", ".npy"];
     known.iter().find_map(|kind| name.strip_suffix(kind)).filter(|stem| !stem.is_empty()).unwrap_or(name)
 }
 

@@ -1,7 +1,7 @@
 //! Charts as files.
 
 use crate::{
-    chart, line_picture, matrix_picture, names, png,
+    chart, gallery_picture, line_picture, matrix_picture, names, png,
     scene::Scene,
     settings::{Format, Settings},
     source::Inputs,
@@ -30,7 +30,7 @@ pub fn write(inputs: &Inputs, settings: &Settings) -> anyhow::Result<()> {
             Ok(())
         };
         if settings.format != Format::Png {
-            save("svg", svg::to_svg(scene).as_bytes())?;
+            save("svg", svg::to_svg(scene)?.as_bytes())?;
         }
         if settings.format != Format::Svg {
             save("png", &png::to_png(scene)?)?;
@@ -42,9 +42,10 @@ pub fn write(inputs: &Inputs, settings: &Settings) -> anyhow::Result<()> {
 fn to_stdout(scenes: &[(String, Scene)], settings: &Settings) -> anyhow::Result<()> {
     let one = settings.charts.as_ref().is_none_or(|charts| charts.len() == 1);
     ensure!(one, "plot.out: standard output takes one chart; plot.charts names several");
-    let (_, scene) = scenes.first().context("nothing to draw")?;
+    // A classifier that makes no mistakes leaves nothing to draw.
+    let Some((_, scene)) = scenes.first() else { return Ok(()) };
     let bytes = match settings.format {
-        Format::Svg => svg::to_svg(scene).into_bytes(),
+        Format::Svg => svg::to_svg(scene)?.into_bytes(),
         Format::Png => png::to_png(scene)?,
         Format::Both => anyhow::bail!("plot.format: standard output takes svg or png, not both"),
     };
@@ -61,9 +62,13 @@ fn scenes(inputs: &Inputs, settings: &Settings) -> anyhow::Result<Vec<(String, S
             scenes.push((file_name(&chart.name), line_picture::scene(&chart, settings)));
         }
     }
-    for (name, confusion) in inputs.named_confusions(settings)? {
+    for (name, confusion) in inputs.named_confusions()? {
         let file = if inputs.confusions.len() == 1 { "confusion".into() } else { format!("confusion_{name}") };
         scenes.push((file_name(&file), matrix_picture::scene(&confusion, &name, settings)));
+    }
+    for (name, gallery) in inputs.named_galleries().filter(|(_, gallery)| gallery.wrong > 0) {
+        let file = if inputs.galleries.len() == 1 { "misclassified".into() } else { format!("misclassified_{name}") };
+        scenes.push((file_name(&file), gallery_picture::scene(gallery, &name, settings)?));
     }
     let (files, scenes): (Vec<_>, Vec<_>) = scenes.into_iter().unzip();
     Ok(names::numbered(files).into_iter().zip(scenes).collect())

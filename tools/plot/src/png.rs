@@ -3,11 +3,12 @@
 use crate::{
     curve::Point,
     font,
-    scene::{Anchor, Color, Scene, Shape, Stroke},
+    scene::{Anchor, Color, Pixels, Scene, Shape, Stroke},
 };
 use anyhow::Context;
 use tiny_skia::{
-    FillRule, LineJoin, Paint, Path, PathBuilder, Pixmap, Rect, Stroke as SkiaStroke, StrokeDash, Transform,
+    FillRule, FilterQuality, LineJoin, Paint, Path, PathBuilder, Pixmap, PixmapPaint, Rect, Stroke as SkiaStroke,
+    StrokeDash, Transform,
 };
 
 /// The scene as a file, a pixel a pixel. The same scene gives the same bytes.
@@ -18,12 +19,29 @@ pub fn to_png(scene: &Scene) -> anyhow::Result<Vec<u8>> {
     let mut pixels = Pixmap::new(scene.width, scene.height).context("no memory for the picture")?;
     pixels.fill(tiny_skia::Color::WHITE);
     for mark in &scene.marks {
-        draw(&mut pixels, &mark.shape);
+        draw(&mut pixels, &mark.shape)?;
     }
     Ok(pixels.encode_png()?)
 }
 
-fn draw(pixels: &mut Pixmap, shape: &Shape) {
+/// Pixels as a file of their own.
+///
+/// # Errors
+/// As [`to_png`].
+pub fn encode(pixels: &Pixels) -> anyhow::Result<Vec<u8>> {
+    Ok(pixmap(pixels)?.encode_png()?)
+}
+
+fn pixmap(pixels: &Pixels) -> anyhow::Result<Pixmap> {
+    let mut pixmap = Pixmap::new(pixels.width, pixels.height).context("no memory for an image")?;
+    for (rgba, rgb) in pixmap.data_mut().chunks_exact_mut(4).zip(pixels.rgb.chunks_exact(3)) {
+        rgba[..3].copy_from_slice(rgb);
+        rgba[3] = u8::MAX;
+    }
+    Ok(pixmap)
+}
+
+fn draw(pixels: &mut Pixmap, shape: &Shape) -> anyhow::Result<()> {
     match shape {
         Shape::Line { points, stroke } => {
             if let Some(path) = polyline(points) {
@@ -41,6 +59,14 @@ fn draw(pixels: &mut Pixmap, shape: &Shape) {
                 fill(pixels, &path, *color);
             }
         }
+        Shape::Image { x, y, width, height, pixels: image } => {
+            let (across, down) = (width / f64::from(image.width), height / f64::from(image.height));
+            let place = Transform::from_row(across as f32, 0.0, 0.0, down as f32, *x as f32, *y as f32);
+            // An enlarged pixel stays a square; of a smaller image, neighbours are mixed.
+            let quality = if across < 1.0 { FilterQuality::Bilinear } else { FilterQuality::Nearest };
+            let paint = PixmapPaint { quality, ..PixmapPaint::default() };
+            pixels.draw_pixmap(0, 0, pixmap(image)?.as_ref(), &paint, place, None);
+        }
         Shape::Text { at, text, size, anchor, color, upward } => {
             let shift = match anchor {
                 Anchor::Start => 0.0,
@@ -52,6 +78,7 @@ fn draw(pixels: &mut Pixmap, shape: &Shape) {
             }
         }
     }
+    Ok(())
 }
 
 fn paint(color: Color, opacity: f64) -> Paint<'static> {

@@ -28,7 +28,16 @@ pub enum Shape {
     Line { points: Vec<Point>, stroke: Stroke },
     Rect { x: f64, y: f64, width: f64, height: f64, color: Color },
     Dot { center: Point, radius: f64, color: Color },
+    Image { x: f64, y: f64, width: f64, height: f64, pixels: Pixels },
     Text { at: Point, text: String, size: f64, anchor: Anchor, color: Color, upward: bool },
+}
+
+/// A picture in the picture: sRGB, `[height × width × 3]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pixels {
+    pub width: u32,
+    pub height: u32,
+    pub rgb: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -19,11 +19,20 @@ pub struct Settings {
     pub smoothing: f64,
     pub charts: Option<Vec<String>>,
     pub labels: Option<Vec<String>>,
+    pub image_field: String,
+    pub target_field: String,
+    pub prediction_field: String,
+    pub gallery_rows: usize,
+    pub gallery_columns: usize,
+    pub gallery_tile: u32,
     pub colors: Vec<Color>,
     pub terminal_width: usize,
     pub terminal_height: usize,
     pub refresh: f64,
 }
+
+/// Of a picture, in pixels: beyond, a PNG takes gigabytes.
+pub const LONGEST_SIDE: u32 = 10_000;
 
 /// What pictures are written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -70,7 +79,7 @@ impl Settings {
     /// Reads the group and checks what its types do not.
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         let settings: Self = document.section("plot")?;
-        let side = 100..=10_000; // below, nothing is readable; above, a PNG takes gigabytes
+        let side = 100..=LONGEST_SIDE; // below, nothing is readable
         for (key, pixels) in [("width", settings.width), ("height", settings.height)] {
             ensure!(side.contains(&pixels), "plot.{key}: {pixels}; expected {} to {}", side.start(), side.end());
         }
@@ -90,6 +99,11 @@ impl Settings {
             "plot.refresh: {}; expected 0 to 60 seconds",
             settings.refresh
         );
+        for (key, tiles) in [("rows", settings.gallery_rows), ("columns", settings.gallery_columns)] {
+            ensure!((1..=100).contains(&tiles), "plot.gallery_{key}: {tiles}; expected 1 to 100");
+        }
+        let tile = settings.gallery_tile;
+        ensure!((8..=1000).contains(&tile), "plot.gallery_tile: {tile}; expected 8 to 1000");
         ensure!(!settings.colors.is_empty(), "plot.colors: expected at least one, for instance [\"#0072B2\"]");
         Ok(settings)
     }

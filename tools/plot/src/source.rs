@@ -1,12 +1,21 @@
 //! Inputs: what a path or standard input holds, by its first bytes.
 
-use crate::{confusion::Confusion, log::Log, names, run::Run, settings::Settings, table};
+use crate::{
+    confusion::Confusion,
+    gallery::{Gallery, Names},
+    log::Log,
+    names,
+    run::Run,
+    settings::Settings,
+    table,
+};
 use anyhow::{Context, bail, ensure};
 use events::Event;
 use records::Error;
 use std::{
+    collections::HashMap,
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Cursor, Read},
     path::{Component, Path},
 };
 
@@ -15,6 +24,7 @@ pub enum Content {
     Run(Run),
     Runs(Vec<Run>),
     Confusion(Confusion),
+    Gallery(Gallery),
 }
 
 /// Sees a log as it grows.
@@ -23,46 +33,64 @@ pub type Watch<'a> = &'a mut dyn FnMut(&Log) -> anyhow::Result<()>;
 /// The files of a run folder that hold metrics, the better one first.
 const RUN_FILES: [&str; 2] = ["events.ndjson", "history.csv"];
 
+/// With which an NPY file begins.
+const NPY_MAGIC: &[u8] = b"\x93NUMPY";
+
 /// Everything that all inputs held.
-#[derive(Default)]
-pub struct Inputs {
+pub struct Inputs<'a> {
+    settings: &'a Settings,
+    /// The names of the classes, of `--classes`.
+    classes: Option<Vec<String>>,
     pub runs: Vec<Run>,
     pub confusions: Vec<Confusion>,
+    pub galleries: Vec<Gallery>,
     /// What a person should know of them, a line each.
     pub notes: Vec<String>,
 }
 
-impl Inputs {
+impl<'a> Inputs<'a> {
+    pub fn new(settings: &'a Settings, classes: Option<Vec<String>>) -> Self {
+        let (runs, confusions, galleries, notes) = Default::default();
+        Self { settings, classes, runs, confusions, galleries, notes }
+    }
+
     /// Reads an input; None is standard input.
     ///
     /// # Errors
     /// One line: where, what.
     pub fn read(&mut self, path: Option<&Path>, watch: Watch) -> anyhow::Result<()> {
         let Some(path) = path else {
-            let content = content("stdin", BufReader::new(io::stdin()), watch, &mut self.notes)?;
+            let content = self.content("stdin", BufReader::new(io::stdin()), watch)?;
             self.add(None, content);
             return Ok(());
         };
         let file = if path.is_dir() { run_file(path)? } else { path.to_owned() };
         let name = file.display().to_string();
         let open = File::open(&file).map_err(|e| Error::io(&name, e))?;
-        let content = content(&name, BufReader::new(open), watch, &mut self.notes)?;
+        let content = self.content(&name, BufReader::new(open), watch)?;
         self.add(Some(&file), content);
         Ok(())
     }
 
-    /// The confusion matrices with their names, and with the labels of the settings.
+    /// The confusion matrices with their names, and with the labels of the settings or of `--classes`.
     ///
     /// # Errors
     /// When there are more or fewer labels than classes.
-    pub fn named_confusions(&self, settings: &Settings) -> anyhow::Result<Vec<(String, Confusion)>> {
+    pub fn named_confusions(&self) -> anyhow::Result<Vec<(String, Confusion)>> {
         let paths: Vec<&[String]> = self.confusions.iter().map(|confusion| confusion.path.as_slice()).collect();
         let named = names::distinguishing(&paths).into_iter().zip(self.confusions.iter().cloned());
-        let labelled = |(name, confusion): (String, Confusion)| match &settings.labels {
-            Some(labels) => Ok((name, confusion.with_labels(labels)?)),
-            None => Ok((name, confusion)),
+        let labelled = |(name, confusion): (String, Confusion)| match (&self.settings.labels, &self.classes) {
+            (Some(labels), _) => Ok((name, confusion.with_labels(labels)?)),
+            (None, Some(classes)) => Ok((name, confusion.with_names(classes)?)),
+            (None, None) => Ok((name, confusion)),
         };
         named.map(labelled).collect()
+    }
+
+    /// The galleries with their names.
+    pub fn named_galleries(&self) -> impl Iterator<Item = (String, &Gallery)> {
+        let paths: Vec<&[String]> = self.galleries.iter().map(|gallery| gallery.path.as_slice()).collect();
+        names::distinguishing(&paths).into_iter().zip(&self.galleries)
     }
 
     fn add(&mut self, file: Option<&Path>, content: Content) {
@@ -71,6 +99,7 @@ impl Inputs {
             Content::Confusion(confusion) => {
                 self.confusions.push(Confusion { path: path.unwrap_or_default(), ..confusion });
             }
+            Content::Gallery(gallery) => self.galleries.push(Gallery { path: path.unwrap_or_default(), ..gallery }),
             // DVCLive writes a file for each metric: the files of a folder are one run.
             Content::Run(run) if file.and_then(Path::extension).is_some_and(|kind| kind == "tsv") => {
                 let folder = path.and_then(|path| Some(path.split_last()?.1.to_vec())).unwrap_or_default();
@@ -88,6 +117,66 @@ impl Inputs {
                 self.runs.append(&mut runs);
             }
         }
+    }
+
+    /// Tells by its first line what an input is, and reads it.
+    fn content(
+        &mut self,
+        name: &str,
+        mut bytes: impl BufRead + Send + 'static,
+        watch: Watch,
+    ) -> anyhow::Result<Content> {
+        let mut line = Vec::new();
+        let mut number = 0;
+        while line.trim_ascii().is_empty() {
+            line.clear();
+            number += 1;
+            let read = bytes.read_until(b'\n', &mut line).map_err(|e| Error::io(name, e))?;
+            ensure!(
+                read > 0,
+                "{name}: empty; expected run events, a table with a column step or epoch, a confusion matrix, or \
+                 records of images"
+            );
+        }
+        if line.starts_with(NPY_MAGIC) || self.is_record(&line) {
+            // The lines that were passed over count in the place of an error.
+            let head = [vec![b'\n'; number as usize - 1], line].concat();
+            return self.gallery(name, Cursor::new(head).chain(bytes)).map(Content::Gallery);
+        }
+        let first = std::str::from_utf8(&line).with_context(|| format!("{name}:{number}: not text"))?;
+        if !first.trim_start().starts_with('{') {
+            return table::read(name, first, line.as_slice().chain(bytes));
+        }
+        match Event::from_line(first) {
+            // An object without `event`, or one that goes on in the next line.
+            Err(events::Error::NotAnEvent(_)) => {
+                let mut text = first.to_owned();
+                bytes.read_to_string(&mut text).map_err(|e| Error::io(name, e))?;
+                Confusion::from_json(name, &text).map(Content::Confusion)
+            }
+            Err(error) => bail!("{name}:{number}: {error}"),
+            Ok(event) => log(name, event, number, bytes, watch, &mut self.notes).map(Content::Runs),
+        }
+    }
+
+    /// Whether a line is a record of what a classifier saw or said.
+    fn is_record(&self, line: &[u8]) -> bool {
+        let fields = [&self.settings.image_field, &self.settings.prediction_field];
+        let object = serde_json::from_slice::<HashMap<String, serde::de::IgnoredAny>>(line);
+        object.is_ok_and(|object| fields.iter().any(|field| object.contains_key(*field)))
+    }
+
+    fn gallery(&mut self, name: &str, bytes: impl Read + Send + 'static) -> anyhow::Result<Gallery> {
+        let names = match (&self.settings.labels, &self.classes) {
+            (Some(names), _) => Some(Names { names, from: "plot.labels" }),
+            (None, Some(names)) => Some(Names { names, from: "--classes" }),
+            (None, None) => None,
+        };
+        let gallery = Gallery::read(records::Input::new(name, bytes), self.settings, names)?;
+        if gallery.wrong == 0 {
+            self.notes.push(format!("{name}: none of {} rows is misclassified: no picture of them", gallery.rows));
+        }
+        Ok(gallery)
     }
 }
 
@@ -107,35 +196,6 @@ fn distinctive(file: &Path) -> Vec<String> {
         parts.pop();
     }
     parts
-}
-
-/// Tells by its first line what an input is, and reads it.
-fn content(name: &str, mut bytes: impl BufRead, watch: Watch, notes: &mut Vec<String>) -> anyhow::Result<Content> {
-    let mut line = Vec::new();
-    let mut number = 0;
-    while line.trim_ascii().is_empty() {
-        line.clear();
-        number += 1;
-        let read = bytes.read_until(b'\n', &mut line).map_err(|e| Error::io(name, e))?;
-        ensure!(
-            read > 0,
-            "{name}: empty; expected run events, a table with a column step or epoch, or a confusion matrix"
-        );
-    }
-    let first = std::str::from_utf8(&line).with_context(|| format!("{name}:{number}: not text"))?;
-    if !first.trim_start().starts_with('{') {
-        return table::read(name, first, line.as_slice().chain(bytes));
-    }
-    match Event::from_line(first) {
-        // An object without `event`, or one that goes on in the next line.
-        Err(events::Error::NotAnEvent(_)) => {
-            let mut text = first.to_owned();
-            bytes.read_to_string(&mut text).map_err(|e| Error::io(name, e))?;
-            Confusion::from_json(name, &text).map(Content::Confusion)
-        }
-        Err(error) => bail!("{name}:{number}: {error}"),
-        Ok(event) => log(name, event, number, bytes, watch, notes).map(Content::Runs),
-    }
 }
 
 /// Reads a log to its end, or to its first damaged line.

@@ -1,13 +1,17 @@
-//! Scenes as SVG 1.1.
+//! Scenes as SVG 1.1, but for the plain `href` and the crisp pixels of images, which are of SVG 2.
 
 use crate::{
-    font,
+    font, png,
     scene::{Anchor, Mark, Scene, Shape, Stroke},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use std::fmt::Write;
 
 /// The scene as a document. The same scene gives the same bytes.
-pub fn to_svg(scene: &Scene) -> String {
+///
+/// # Errors
+/// When there is no memory for an image.
+pub fn to_svg(scene: &Scene) -> anyhow::Result<String> {
     let (width, height) = (scene.width, scene.height);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -18,16 +22,16 @@ pub fn to_svg(scene: &Scene) -> String {
     );
     for mark in &scene.marks {
         // Writing to a String does not fail.
-        let _ = writeln!(svg, "{}", element(mark));
+        let _ = writeln!(svg, "{}", element(mark)?);
     }
     svg.push_str("</svg>\n");
-    svg
+    Ok(svg)
 }
 
-fn element(Mark { class, name, shape }: &Mark) -> String {
+fn element(Mark { class, name, shape }: &Mark) -> anyhow::Result<String> {
     let name = name.as_ref().map_or(String::new(), |name| format!(" data-name=\"{}\"", escaped(name)));
     let class = format!("class=\"{class}\"{name}");
-    match shape {
+    Ok(match shape {
         Shape::Line { points, stroke } => {
             let points: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
             format!("<polyline {class} points=\"{}\" fill=\"none\" {}/>", points.join(" "), stroke_attributes(stroke))
@@ -45,6 +49,16 @@ fn element(Mark { class, name, shape }: &Mark) -> String {
             number(center.1),
             number(*radius)
         ),
+        Shape::Image { x, y, width, height, pixels } => format!(
+            "<image {class} x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\"{} \
+             href=\"data:image/png;base64,{}\"/>",
+            number(*x),
+            number(*y),
+            number(*width),
+            number(*height),
+            if *width < f64::from(pixels.width) { "" } else { " style=\"image-rendering:pixelated\"" },
+            BASE64_STANDARD.encode(png::encode(pixels)?)
+        ),
         Shape::Text { at, text, size, anchor, color, upward } => {
             let (x, y) = (number(at.0), number(at.1));
             let turn = if *upward { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
@@ -59,7 +73,7 @@ fn element(Mark { class, name, shape }: &Mark) -> String {
                 escaped(text)
             )
         }
-    }
+    })
 }
 
 fn stroke_attributes(Stroke { color, width, opacity, dash }: &Stroke) -> String {

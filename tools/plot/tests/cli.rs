@@ -252,6 +252,7 @@ fn bad_input_is_one_line_and_status_2() {
         ("ragged.csv", "step,loss\n1,2\n3\n"),
         ("text.csv", "step,loss\n1,2\n2,high\n"),
         ("binary", "\u{0}\u{1}\n"),
+        ("two.json", "{\"classes\":{\"label\":[\"a\",\"b\"]}}"),
     ]);
     fs::write(folder.path().join("latin"), b"\xff\xfe\n").unwrap();
     let good = log("a");
@@ -264,7 +265,7 @@ fn bad_input_is_one_line_and_status_2() {
             "stdin:1: no run events, and no column step or epoch, nor actual and predicted; there is a, b",
         ),
         (&[], "step\n1\n", "stdin: no column with numbers beside step and epoch"),
-        (&[], "{\"mse\":1}", "stdin: neither run events nor a JSON object with a confusion matrix"),
+        (&[], "{\"mse\":1}", "stdin: neither run events nor records of images, nor a JSON object with a confusion matrix"),
         (&[], "{\"event\":\"end\"}\n", "stdin:1: event \"end\": missing field"),
         (&[], &start("a", "null"), "a: nothing was measured yet"),
         (&["none"], "", "none: No such file"),
@@ -291,12 +292,104 @@ fn bad_input_is_one_line_and_status_2() {
             "takes 11 columns and there are 10",
         ),
         (&["labels=[a]"], "{\"matrix\":[[1,0],[0,1]]}", "plot.labels: 1 labels for 2 classes"),
+        (&["--classes", "two.json"], "{\"matrix\":[[1,0,0],[0,1,0],[0,0,1]]}", "--classes: 2 names, and none for class 2"),
+        (&["--classes", "none.json"], &good, "--classes: none.json: No such file"),
+        (&["--classes", "a.csv"], &good, "--classes: a.csv: expected the dataset.json that fetch-data writes"),
+        (&["gallery_columns=0"], &good, "plot.gallery_columns: 0; expected 1 to 100"),
+        (&["gallery_tile=5000"], &good, "plot.gallery_tile: 5000; expected 8 to 1000"),
     ];
     for (args, stdin, expected) in cases {
         let done = plot(folder.path(), args, stdin);
         let error = done.error.lines().find(|line| line.contains(expected));
         assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}: {}", done.error);
         assert!(error.is_some_and(|error| error.starts_with("plot: ")), "{args:?}: {}", done.error);
+        assert!(!folder.path().join("plots").exists(), "{args:?}");
+    }
+}
+
+/// A record of a gray image of two pixels.
+fn record(label: &str, prediction: &str) -> String {
+    format!("{{\"id\":\"x\",\"image\":[[[0,255]]],\"label\":{label},\"prediction\":{prediction}}}\n")
+}
+
+/// The rows whose images an SVG shows.
+fn shown(svg: &str) -> Vec<String> {
+    let images = svg.split("<image class=\"tile\" data-name=\"").skip(1);
+    images.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn misclassified_images_are_shown_the_surest_first_and_of_equals_the_earlier() {
+    let rows = record("0", "[0.4,0.6]") // wrong
+        + &record("1", "[0.5,0.5]") // wrong: the first of equals counts
+        + &record("1", "[0.1,0.9]")
+        + &record("1", "[0.7,0.3]") // wrong
+        + &record("0", "[0.4,0.6]"); // wrong, as the first
+    let folder = folder_with(&[("data/cats.ndjson", &rows), ("data/dogs.ndjson", &rows)]);
+    let done = plot(folder.path(), &["data/cats.ndjson", "labels=[cat,<dog>]"], "");
+    assert_eq!((done.status, done.out.as_str(), done.error.as_str()), (0, "plots/misclassified.svg\n", ""));
+    let svg = fs::read_to_string(folder.path().join("plots/misclassified.svg")).unwrap();
+    assert_eq!(shown(&svg), ["row 3", "row 0", "row 4", "row 1"]);
+    for text in [">misclassified in cats: 4 of 5 rows, all shown<", ">&lt;dog&gt; → cat<", ">cat → &lt;dog&gt;<", ">0.700<"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    let two = plot(folder.path(), &["-o", "-", "gallery_rows=1", "gallery_columns=2"], &rows).out;
+    assert_eq!(shown(&two), ["row 3", "row 0"]);
+    assert!(two.contains(">misclassified: 4 of 5 rows, the 2 most confident shown<") && two.contains(">0 → 1<"), "{two}");
+    let done = plot(folder.path(), &["data/cats.ndjson", "data/dogs.ndjson", "--format", "both"], "");
+    assert_eq!(done.out.lines().count(), 4, "{}", done.error);
+    assert!(done.out.starts_with("plots/misclassified_cats.svg\nplots/misclassified_cats.png\n"), "{}", done.out);
+    for name in ["cats", "dogs"] {
+        let bytes = |extension| fs::read(folder.path().join(format!("plots/misclassified_{name}.{extension}"))).unwrap();
+        let again = |format| plot(folder.path(), &["-o", "-", "--format", format, &format!("data/{name}.ndjson")], "");
+        assert_eq!(String::from_utf8(bytes("svg")).unwrap(), again("svg").out);
+        assert!(bytes("png").starts_with(b"\x89PNG"));
+    }
+}
+
+#[test]
+fn a_classifier_without_mistakes_leaves_no_picture() {
+    let folder = folder_with(&[]);
+    let rows = record("0", "[0.9,0.1]") + &record("1", "[0.1,0.9]");
+    for args in [&["-o", "-"] as &[&str], &[]] {
+        let done = plot(folder.path(), args, &rows);
+        let note = "plot: stdin: none of 2 rows is misclassified: no picture of them\n";
+        assert_eq!((done.status, done.out.as_str(), done.error.as_str()), (0, "", note));
+    }
+    // The folder is there: a stage of DVC wants its outputs.
+    assert_eq!(fs::read_dir(folder.path().join("plots")).unwrap().count(), 0);
+}
+
+#[test]
+fn records_that_cannot_be_shown_are_refused_with_their_place() {
+    let folder = folder_with(&[("names.json", "{\"classes\":{\"label\":[\"a\",\"b\",\"c\"]}}")]);
+    let good = record("0", "[0.4,0.6]");
+    let fields = |text: &str| format!("{text}\n");
+    let cases: &[(&[&str], String, &str)] = &[
+        (&[], fields("{\"label\":0,\"prediction\":[0.4,0.6]}"), "stdin:1: no field \"image\""),
+        (&[], fields("{\"image\":[[[1]]],\"prediction\":[0.4,0.6]}"), "no field \"label\""),
+        (&[], fields("{\"image\":[[[1]]],\"label\":0}"), "no field \"prediction\""),
+        (&["target_field=class"], good.clone(), "no field \"class\""),
+        (&["labels=[a]"], good.clone(), "a probability for each of the 1 classes of plot.labels"),
+        (&["--classes", "names.json"], good.clone(), "stdin: field prediction f8[2] has the wrong shape"),
+        (&[], good.clone() + &record("2", "[0.4,0.6]"), "stdin:2: target 2 is no class from 0 to 1"),
+        (&[], good.clone() + "\n" + &record("0", "[-1,2]"), "stdin:3: class 0 has probability -1; expected 0 to 1"),
+        (&[], good.clone() + &record("0", "[0.5,1.5]"), "stdin:2: class 1 has probability 1.5"),
+        (&[], "\n".to_owned() + &good + &record("0", "[0.5,NaN]"), "stdin:3: "),
+        (&[], good.replace("255", "256"), "stdin:1: field \"image\" has 256; expected whole numbers from 0 to 255"),
+        (&[], good.replace("255", "0.5"), "stdin:1: field \"image\" has 0.5"),
+        (&[], good.replace("[[[0,255]]]", "[0,255]"), "expected [channels,height,width] with 1 or 3 channels"),
+        (&[], good.replace("[[[0,255]]]", "[[[0]],[[1]]]"), "field image f8[2,1,1] has the wrong shape"),
+        (&[], record("[0,1]", "[0.4,0.6]"), "expected one class index"),
+        (&[], record("0", "[1.0]"), "at least two classes"),
+        (&["--terminal"], good.clone(), "--terminal shows no images"),
+        (&["gallery_tile=1000", "font_size=100", "labels=[aaaaaaaaaaaa,b]"], good.repeat(40), "at most 10000 are drawn"),
+    ];
+    for (args, stdin, expected) in cases {
+        let done = plot(folder.path(), args, stdin);
+        assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}: {}", done.error);
+        assert!(done.error.starts_with("plot: ") && done.error.contains(expected), "{args:?}: {}", done.error);
+        assert_eq!(done.error.lines().count(), 1, "{}", done.error);
         assert!(!folder.path().join("plots").exists(), "{args:?}");
     }
 }

@@ -1,5 +1,7 @@
 """Pictures read back by other programs: SVG by an XML parser, PNG by zlib, the live chart through a pseudo-terminal."""
 
+import base64
+import io
 import json
 import os
 import pty
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
@@ -127,6 +130,110 @@ def test_the_cells_of_a_confusion_matrix_are_its_counts(run):
     by_place = sorted(texts, key=lambda text: (float(text.get("y")), float(text.get("x"))))
     assert [int(text.text) for text in by_place] == counts[counts > 0].tolist()
     assert f"{np.trace(counts) / counts.sum():.4f}" in svg.find(f"{SVG}title").text
+
+
+def classified(rows, classes, shape, dtype="<f4", seed=3):
+    """Images with labels and probabilities, of which some are equal to others."""
+    random = np.random.default_rng(seed)
+    table = np.zeros(rows, [("image", "u1", shape), ("label", "u1"), ("prediction", dtype, (classes,))])
+    table["image"] = random.integers(0, 256, (rows, *shape))
+    table["label"] = random.integers(0, classes, rows)
+    # Of few different values, so that equal ones are decided by the row.
+    table["prediction"] = random.dirichlet(np.ones(classes), 7)[random.integers(0, 7, rows)]
+    return table
+
+
+def mistakes(table):
+    """Rows that are misclassified, the surest first, of equals the earlier."""
+    predicted = table["prediction"].argmax(1)
+    wrong = np.flatnonzero(predicted != table["label"])
+    sure = table["prediction"].max(1).astype("f8")[wrong]
+    return wrong[np.argsort(-sure, kind="stable")]
+
+
+def npy(table):
+    file = io.BytesIO()
+    np.save(file, table)
+    return file.getvalue()
+
+
+def tiles(svg):
+    """The images of a gallery as [height, width, 3], by row, in order."""
+    for tile in ET.fromstring(svg).iter(f"{SVG}image"):
+        kind, data = tile.get("href").split(",")
+        assert kind == "data:image/png;base64" and "pixelated" in tile.get("style")
+        pixels = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+        yield int(tile.get("data-name").removeprefix("row ")), np.array(pixels), tile
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("encoding", ["npy", "ndjson"])
+def test_the_surest_mistakes_are_shown_with_their_pixels(run, encoding, channels):
+    table = classified(700, 4, (channels, 5, 6), dtype="<f8")
+    ndjson = "".join(json.dumps({name: row[name].tolist() for name in table.dtype.names}) + "\n" for row in table)
+    data = npy(table) if encoding == "npy" else ndjson.encode()
+    svg = run("plot", "-o", "-", "labels=[ant,bee,cow,dog]", "gallery_rows=3", "gallery_columns=5", stdin=data)
+    expected = mistakes(table)
+    shown = list(tiles(svg))
+    assert [row for row, *_ in shown] == expected[:15].tolist()
+    for row, pixels, _ in shown:
+        np.testing.assert_array_equal(pixels, np.broadcast_to(table["image"][row].transpose(1, 2, 0), (5, 6, 3)))
+    root = ET.fromstring(svg)
+    assert root.find(f"{SVG}title").text == f"misclassified: {len(expected)} of 700 rows, the 15 most confident shown"
+    texts = {kind: [text.text for text in root.iter(f"{SVG}text") if text.get("class") == kind] for kind in ["classes", "probability"]}
+    names = np.array(["ant", "bee", "cow", "dog"])
+    actual, predicted = names[table["label"]], names[table["prediction"].argmax(1)]
+    assert texts["classes"] == [f"{actual[row]} → {predicted[row]}" for row in expected[:15]]
+    np.testing.assert_allclose([float(text) for text in texts["probability"]], table["prediction"].max(1)[expected[:15]], atol=6e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 10, 20)])
+def test_a_png_of_the_gallery_has_every_pixel_as_a_square(run, tmp_path, shape):
+    table = classified(300, 10, shape)
+    (tmp_path / "rows.npy").write_bytes(npy(table))
+    names = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    (tmp_path / "dataset.json").write_text(json.dumps({"classes": {"label": names}}))
+    out = run("plot", "rows.npy", "--classes", "dataset.json", "--format", "both", "gallery_tile=70").decode()
+    assert out.split() == ["plots/misclassified.svg", "plots/misclassified.png"]
+    picture = np.array(Image.open(tmp_path / "plots" / "misclassified.png").convert("RGB"))
+    factor = 70 // max(shape)
+    places = [(int(tile.get("x")), int(tile.get("y"))) for *_, tile in tiles((tmp_path / "plots/misclassified.svg").read_bytes())]
+    for row, (x, y) in zip(mistakes(table)[:40], places, strict=True):
+        enlarged = np.broadcast_to(table["image"][row].transpose(1, 2, 0), (*shape[1:], 3)).repeat(factor, 0).repeat(factor, 1)
+        height, width, _ = enlarged.shape
+        np.testing.assert_array_equal(picture[y : y + height, x : x + width], enlarged)
+        margin = picture[y - 1 : y + height + 1, x - 1 : x + width + 1]
+        assert (margin[0] == 255).all() and (margin[:, [0, -1]] == 255).all()
+
+
+def test_captions_of_long_names_do_not_overlap(run, tmp_path):
+    """Between two columns there is a line of pixels without ink, and so there is at the edges of the picture."""
+    (tmp_path / "rows.npy").write_bytes(npy(classified(300, 10, (3, 8, 8))))
+    names = [f"automobile {'of a long name ' if i % 2 else ''}{i}" for i in range(10)]
+    (tmp_path / "dataset.json").write_text(json.dumps({"classes": {"label": names}}))
+    for size, tile in [(13, 16), (20, 64), (8, 96)]:
+        settings = [f"font_size={size}", f"gallery_tile={tile}", "--classes", "dataset.json"]
+        run("plot", "rows.npy", "--format", "both", *settings)
+        picture = np.array(Image.open(tmp_path / "plots" / "misclassified.png").convert("L"))
+        svg = (tmp_path / "plots" / "misclassified.svg").read_bytes()
+        middles = sorted({float(text.get("x")) for text in ET.fromstring(svg).iter(f"{SVG}text") if text.get("class") == "classes"})
+        assert len(middles) == 8
+        top = min(int(image.get("y")) for *_, image in tiles(svg))
+        between = ((np.array(middles[1:]) + middles[:-1]) / 2).astype(int)
+        for column in [0, *between, -1]:
+            assert (picture[top:, column] == 255).all()
+        assert (picture[-1] == 255).all() and (picture[0] == 255).all()
+
+
+def test_names_of_classes_reach_a_confusion_matrix_by_its_indexes(run, tmp_path):
+    (tmp_path / "dataset.json").write_text(json.dumps({"classes": {"label": ["zebra", "ape", "cat"]}}))
+    labels = lambda svg: [text.text for text in ET.fromstring(svg).iter(f"{SVG}text") if text.get("class") == "y-tick"]
+    for matrix, expected in [
+        (b"actual,predicted\n2,2\n0,2\n", ["zebra", "cat"]),
+        (b'{"matrix":[[1,0,0],[0,1,0],[0,0,1]]}', ["zebra", "ape", "cat"]),
+        (b"actual,predicted\nzebra,ape\n", ["ape", "zebra"]),
+    ]:
+        assert labels(run("plot", "-o", "-", "--classes", "dataset.json", stdin=matrix)) == expected
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])

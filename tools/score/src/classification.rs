@@ -1,11 +1,11 @@
 //! How often, and how surely, the right class was predicted.
 
 use crate::{
-    Metrics, Settings, classes,
-    per_class::{ClassScore, Table, macro_means},
+    Metrics, Settings,
+    per_class::{ClassScore, Table, cell, macro_means},
 };
 use anyhow::{Context, ensure};
-use records::{Batch, Output};
+use records::{Batch, Output, classes};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -66,11 +66,7 @@ impl Hits {
     }
 
     fn add_row(&mut self, target: f64, scores: &[f64]) -> Result<(usize, usize), String> {
-        let classes = scores.len();
-        let actual = target as usize;
-        if actual as f64 != target || actual >= classes {
-            return Err(format!("target {target} is no class from 0 to {}", classes - 1));
-        }
+        let actual = classes::of_label(target, scores.len())?;
         if let Some(bad) = scores.iter().position(|score| !score.is_finite()) {
             return Err(format!("the prediction for class {bad} is {}", scores[bad]));
         }
@@ -78,8 +74,7 @@ impl Hits {
         {
             return Err(format!("class {bad} has probability {} (score.prediction=logits?)", scores[bad]));
         }
-        // The first of equals, as NumPy's argmax.
-        let predicted = (1..classes).fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
+        let predicted = classes::predicted(scores);
         self.cross_entropy += match self.prediction {
             Prediction::Probabilities => -scores[actual].max(f64::MIN_POSITIVE).ln(),
             Prediction::Logits => {
@@ -89,7 +84,7 @@ impl Hits {
         };
         self.rows += 1;
         self.hits += u64::from(actual == predicted);
-        self.confusion.resize(classes, vec![0; classes]);
+        self.confusion.resize(scores.len(), vec![0; scores.len()]);
         self.confusion[actual][predicted] += 1;
         Ok((actual, predicted))
     }
@@ -118,8 +113,8 @@ impl Metrics for Hits {
         {
             let (actual, predicted) = self.add_row(target, scores).map_err(|e| batch.place(row).error(e))?;
             if self.pairs.is_some() {
-                let cell = |class| classes::cell(&classes::name(self.names.as_deref(), class));
-                csv.push_str(&format!("{},{}\n", cell(actual), cell(predicted)));
+                let name = |class| cell(&classes::name(self.names.as_deref(), class));
+                csv.push_str(&format!("{},{}\n", name(actual), name(predicted)));
             }
         }
         if let Some(pairs) = &mut self.pairs {

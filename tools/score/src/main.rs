@@ -1,6 +1,5 @@
 //! `score`: records with target and prediction in, metrics out.
 
-mod classes;
 mod classification;
 mod gate;
 mod per_class;
@@ -11,7 +10,7 @@ use classification::Extras;
 use cli::{Common, Outcome};
 use gate::Gate;
 use per_class::Table;
-use records::{Batch, Input, ReadOptions, Reader};
+use records::{Batch, Input, ReadOptions, Reader, classes};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{
@@ -121,7 +120,8 @@ fn metrics(
             Box::new(regression::Errors::new(settings))
         }
         Task::Classification => {
-            let names = classes.map(|path| classes::read(path, &settings.target_field)).transpose()?;
+            let names = classes.map(|path| classes::names(path, &settings.target_field)).transpose();
+            let names = names.context("--classes")?;
             Box::new(classification::Hits::new(settings, Extras { names, pairs, table })?)
         }
     })

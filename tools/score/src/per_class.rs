@@ -1,6 +1,6 @@
 //! What a confusion matrix says of each class.
 
-use crate::classes;
+use records::classes;
 use serde_json::{Map, Value, json};
 use std::{path::PathBuf, str::FromStr};
 
@@ -89,12 +89,18 @@ impl Table {
                 let share = |share: Option<f64>| share.map_or(String::new(), |share| share.to_string());
                 let rows = named().map(|(name, score)| {
                     let [precision, recall, f1] = score.shares().map(share);
-                    line([classes::cell(&name), precision, recall, f1, score.support.to_string()])
+                    line([cell(&name), precision, recall, f1, score.support.to_string()])
                 });
                 Ok(std::iter::once(header).chain(rows).collect())
             }
         }
     }
+}
+
+/// A name as a cell of CSV (RFC 4180) or of TSV.
+pub fn cell(name: &str) -> String {
+    let special = |c: char| c.is_control() || matches!(c, ',' | '"');
+    if name.contains(special) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
 }
 
 fn object(score: &ClassScore) -> Value {

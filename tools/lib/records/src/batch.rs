@@ -171,6 +171,27 @@ impl Batch {
         self.convert(name, values, ToF64)
     }
 
+    /// As [`Batch::column`], from any element type to bytes, where all values are some.
+    ///
+    /// # Errors
+    /// When there is no such field, or a value is no whole number from 0 to 255: its place is named.
+    pub fn column_u8(&self, name: &str, values: &mut Vec<u8>) -> Result<()> {
+        let field = self.field(name)?;
+        if field.dtype == DType::U1 {
+            return self.column(name, values);
+        }
+        let mut reals = Vec::new();
+        self.column_f64(name, &mut reals)?;
+        // A cast saturates: what does not come back the same was no byte.
+        if let Some(bad) = reals.iter().position(|&x| f64::from(x as u8) != x) {
+            let problem = format!("field {name:?} has {}; expected whole numbers from 0 to 255", reals[bad]);
+            return Err(self.place(bad / field.elements()).error(problem));
+        }
+        values.clear();
+        values.extend(reals.iter().map(|&x| x as u8));
+        Ok(())
+    }
+
     fn convert<C: Convert>(&self, name: &str, values: &mut Vec<C::Output>, convert: C) -> Result<()> {
         fn through<T: Element, C: Convert>(
             batch: &Batch,

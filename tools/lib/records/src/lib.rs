@@ -16,6 +16,7 @@
 //! object a line.
 
 mod batch;
+pub mod classes;
 mod dtype;
 mod error;
 mod input;

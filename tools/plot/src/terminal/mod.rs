@@ -12,6 +12,7 @@ use crate::{
     settings::Settings,
     source::Inputs,
 };
+use anyhow::ensure;
 use console::Term;
 use std::{
     io::IsTerminal,
@@ -59,8 +60,9 @@ impl<'a> Screen<'a> {
 
     /// Draws what was read.
     pub fn show(&mut self, inputs: &Inputs) -> anyhow::Result<()> {
+        ensure!(inputs.galleries.is_empty(), "--terminal shows no images; without it, they are drawn into files");
         let mut text = if inputs.runs.is_empty() { String::new() } else { self.charts(&inputs.runs, usize::MAX)? };
-        for (name, confusion) in inputs.named_confusions(self.settings)? {
+        for (name, confusion) in inputs.named_confusions()? {
             let paint = self.colored.then_some(self.settings.colors[0]);
             text.push_str(&matrix_text::draw(&confusion, &name, self.columns, paint)?);
         }

@@ -1,0 +1,86 @@
+//! Rows of a classifier: the names of classes, the class that a label means, the one that is predicted.
+
+use crate::{Error, Place, Result};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+/// The names of the classes of `field`, label 0 on, from the `dataset.json` that `fetch-data` writes.
+///
+/// # Errors
+/// When the file cannot be read or names no classes of that field, or two alike.
+pub fn names(path: &Path, field: &str) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path.display(), e))?;
+    parse(&text, field).map_err(|problem| Place::whole(&path.display().to_string().into()).error(problem))
+}
+
+fn parse(text: &str, field: &str) -> std::result::Result<Vec<String>, String> {
+    let expected = "expected the dataset.json that fetch-data writes";
+    let dataset: Value = serde_json::from_str(text).map_err(|e| format!("{expected}: {e}"))?;
+    let classes = dataset.get("classes").and_then(Value::as_object);
+    let classes = classes.ok_or_else(|| format!("{expected}: no object \"classes\""))?;
+    let names = classes.get(field).ok_or_else(|| {
+        let known: Vec<_> = classes.keys().map(String::as_str).collect();
+        format!("no classes of field {field:?}; there are those of {}", known.join(", "))
+    })?;
+    let name = |name: &Value| name.as_str().map(str::to_owned);
+    let names: Option<Vec<String>> = names.as_array().and_then(|names| names.iter().map(name).collect());
+    let names = names.ok_or_else(|| format!("{expected}: the classes of field {field:?} are no list of names"))?;
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("two classes are called {:?}", pair[0])),
+        None => Ok(names),
+    }
+}
+
+/// The name of a class: its index, where the classes have no names.
+pub fn name(names: Option<&[String]>, class: usize) -> String {
+    names.and_then(|names| names.get(class)).map_or_else(|| class.to_string(), Clone::clone)
+}
+
+/// The class that a label means, of so many.
+///
+/// # Errors
+/// When it is no whole number from 0 to `classes - 1`.
+pub fn of_label(label: f64, classes: usize) -> std::result::Result<usize, String> {
+    let class = label as usize;
+    if class as f64 != label || class >= classes {
+        return Err(format!("target {label} is no class from 0 to {}", classes.saturating_sub(1)));
+    }
+    Ok(class)
+}
+
+/// The class with the greatest score: the first of equals, as NumPy's argmax. No score is NaN.
+pub fn predicted(scores: &[f64]) -> usize {
+    (1..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_or_refused_with_the_reason() {
+        assert_eq!(parse(r#"{"classes":{"label":["cat","dog"]},"x":1}"#, "label"), Ok(vec!["cat".into(), "dog".into()]));
+        for (text, expected) in [
+            ("cat", "expected the dataset.json"),
+            ("[]", "no object \"classes\""),
+            (r#"{"classes":{"coarse":["a"],"fine":["b"]}}"#, "there are those of coarse, fine"),
+            (r#"{"classes":{"label":"cat"}}"#, "no list of names"),
+            (r#"{"classes":{"label":["cat",2]}}"#, "no list of names"),
+            (r#"{"classes":{"label":["cat","dog","cat"]}}"#, "two classes are called \"cat\""),
+        ] {
+            let error = parse(text, "label").expect_err(text);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn labels_are_whole_and_the_first_of_equals_is_predicted() {
+        assert_eq!(of_label(2.0, 3), Ok(2));
+        for label in [3.0, -1.0, 0.5, f64::NAN, f64::INFINITY] {
+            assert!(of_label(label, 3).is_err(), "{label}");
+        }
+        assert_eq!(predicted(&[0.2, 0.4, 0.4]), 1);
+    }
+}
