@@ -27,8 +27,9 @@ impl Confusion {
     /// # Errors
     /// When there is none, or it is not square, or has other numbers than counts.
     pub fn from_json(name: &str, text: &str) -> anyhow::Result<Self> {
-        let json: Json = serde_json::from_str(text)
-            .with_context(|| format!("{name}: neither run events nor records of images, nor a JSON object with a confusion matrix"))?;
+        let json: Json = serde_json::from_str(text).with_context(|| {
+            format!("{name}: neither run events nor records of images, nor a JSON object with a confusion matrix")
+        })?;
         let classes = json.confusion_matrix.len();
         ensure!(classes > 0, "{name}: the confusion matrix is empty");
         for (row, counts) in json.confusion_matrix.iter().enumerate() {

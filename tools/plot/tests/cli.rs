@@ -265,7 +265,11 @@ fn bad_input_is_one_line_and_status_2() {
             "stdin:1: no run events, and no column step or epoch, nor actual and predicted; there is a, b",
         ),
         (&[], "step\n1\n", "stdin: no column with numbers beside step and epoch"),
-        (&[], "{\"mse\":1}", "stdin: neither run events nor records of images, nor a JSON object with a confusion matrix"),
+        (
+            &[],
+            "{\"mse\":1}",
+            "stdin: neither run events nor records of images, nor a JSON object with a confusion matrix",
+        ),
         (&[], "{\"event\":\"end\"}\n", "stdin:1: event \"end\": missing field"),
         (&[], &start("a", "null"), "a: nothing was measured yet"),
         (&["none"], "", "none: No such file"),
@@ -292,7 +296,11 @@ fn bad_input_is_one_line_and_status_2() {
             "takes 11 columns and there are 10",
         ),
         (&["labels=[a]"], "{\"matrix\":[[1,0],[0,1]]}", "plot.labels: 1 labels for 2 classes"),
-        (&["--classes", "two.json"], "{\"matrix\":[[1,0,0],[0,1,0],[0,0,1]]}", "--classes: 2 names, and none for class 2"),
+        (
+            &["--classes", "two.json"],
+            "{\"matrix\":[[1,0,0],[0,1,0],[0,0,1]]}",
+            "--classes: 2 names, and none for class 2",
+        ),
         (&["--classes", "none.json"], &good, "--classes: none.json: No such file"),
         (&["--classes", "a.csv"], &good, "--classes: a.csv: expected the dataset.json that fetch-data writes"),
         (&["gallery_columns=0"], &good, "plot.gallery_columns: 0; expected 1 to 100"),
@@ -330,17 +338,23 @@ fn misclassified_images_are_shown_the_surest_first_and_of_equals_the_earlier() {
     assert_eq!((done.status, done.out.as_str(), done.error.as_str()), (0, "plots/misclassified.svg\n", ""));
     let svg = fs::read_to_string(folder.path().join("plots/misclassified.svg")).unwrap();
     assert_eq!(shown(&svg), ["row 3", "row 0", "row 4", "row 1"]);
-    for text in [">misclassified in cats: 4 of 5 rows, all shown<", ">&lt;dog&gt; → cat<", ">cat → &lt;dog&gt;<", ">0.700<"] {
+    for text in
+        [">misclassified in cats: 4 of 5 rows, all shown<", ">&lt;dog&gt; → cat<", ">cat → &lt;dog&gt;<", ">0.700<"]
+    {
         assert!(svg.contains(text), "{text}");
     }
     let two = plot(folder.path(), &["-o", "-", "gallery_rows=1", "gallery_columns=2"], &rows).out;
     assert_eq!(shown(&two), ["row 3", "row 0"]);
-    assert!(two.contains(">misclassified: 4 of 5 rows, the 2 most confident shown<") && two.contains(">0 → 1<"), "{two}");
+    assert!(
+        two.contains(">misclassified: 4 of 5 rows, the 2 most confident shown<") && two.contains(">0 → 1<"),
+        "{two}"
+    );
     let done = plot(folder.path(), &["data/cats.ndjson", "data/dogs.ndjson", "--format", "both"], "");
     assert_eq!(done.out.lines().count(), 4, "{}", done.error);
     assert!(done.out.starts_with("plots/misclassified_cats.svg\nplots/misclassified_cats.png\n"), "{}", done.out);
     for name in ["cats", "dogs"] {
-        let bytes = |extension| fs::read(folder.path().join(format!("plots/misclassified_{name}.{extension}"))).unwrap();
+        let bytes =
+            |extension| fs::read(folder.path().join(format!("plots/misclassified_{name}.{extension}"))).unwrap();
         let again = |format| plot(folder.path(), &["-o", "-", "--format", format, &format!("data/{name}.ndjson")], "");
         assert_eq!(String::from_utf8(bytes("svg")).unwrap(), again("svg").out);
         assert!(bytes("png").starts_with(b"\x89PNG"));
@@ -383,7 +397,11 @@ fn records_that_cannot_be_shown_are_refused_with_their_place() {
         (&[], record("[0,1]", "[0.4,0.6]"), "expected one class index"),
         (&[], record("0", "[1.0]"), "at least two classes"),
         (&["--terminal"], good.clone(), "--terminal shows no images"),
-        (&["gallery_tile=1000", "font_size=100", "labels=[aaaaaaaaaaaa,b]"], good.repeat(40), "at most 10000 are drawn"),
+        (
+            &["gallery_tile=1000", "font_size=100", "labels=[aaaaaaaaaaaa,b]"],
+            good.repeat(40),
+            "at most 10000 are drawn",
+        ),
     ];
     for (args, stdin, expected) in cases {
         let done = plot(folder.path(), args, stdin);

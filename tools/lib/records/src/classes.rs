@@ -61,7 +61,10 @@ mod tests {
 
     #[test]
     fn names_are_read_or_refused_with_the_reason() {
-        assert_eq!(parse(r#"{"classes":{"label":["cat","dog"]},"x":1}"#, "label"), Ok(vec!["cat".into(), "dog".into()]));
+        assert_eq!(
+            parse(r#"{"classes":{"label":["cat","dog"]},"x":1}"#, "label"),
+            Ok(vec!["cat".into(), "dog".into()])
+        );
         for (text, expected) in [
             ("cat", "expected the dataset.json"),
             ("[]", "no object \"classes\""),
