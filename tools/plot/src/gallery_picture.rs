@@ -3,7 +3,7 @@
 use crate::{
     font,
     gallery::{Gallery, Mistake},
-    scene::{Anchor, Mark, Scene, Shape},
+    scene::{Anchor, Color, Mark, Scene, Shape},
     settings::{LONGEST_SIDE, Settings},
 };
 use anyhow::ensure;
@@ -15,7 +15,10 @@ const GAP: f64 = 1.0;
 const CAPTION: f64 = 0.85;
 const LINE_HEIGHT: f64 = 1.2;
 const LONGEST_NAME: f64 = 8.0;
-const LONGEST_TITLE: f64 = 60.0;
+const LONGEST_SOURCE: f64 = 20.0;
+
+/// In pixels.
+const FRAME: f64 = 1.0;
 
 /// Where tiles stand: cells of one size, as wide as the widest of image and caption.
 struct Grid {
@@ -27,6 +30,13 @@ struct Grid {
     em: f64,
 }
 
+impl Grid {
+    /// How far a tile stands from the left of its cell: captions may be wider than it.
+    fn inset(&self) -> f64 {
+        (self.cell.0 - GAP * self.em - self.tile.0) / 2.0
+    }
+}
+
 /// Lays a gallery out that has mistakes.
 ///
 /// # Errors
@@ -34,8 +44,8 @@ struct Grid {
 pub fn scene(gallery: &Gallery, name: &str, settings: &Settings) -> anyhow::Result<Scene> {
     let em = settings.font_size;
     let captions: Vec<_> = gallery.mistakes.iter().map(|mistake| caption(mistake, em)).collect();
-    let tile = gallery.mistakes.iter().map(|mistake| tile(mistake, settings.gallery_tile));
-    let tile = tile.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))).unwrap_or_default();
+    // The images of a stream are of one size.
+    let tile = gallery.mistakes.first().map(|mistake| tile(mistake, settings.gallery_tile)).unwrap_or_default();
     let widest = captions.iter().flatten().map(|line| font::width(line, CAPTION * em)).fold(tile.0, f64::max);
     let grid = Grid {
         columns: settings.gallery_columns.min(captions.len()),
@@ -46,10 +56,9 @@ pub fn scene(gallery: &Gallery, name: &str, settings: &Settings) -> anyhow::Resu
         em,
     };
 
-    let title = title(gallery, name);
+    let shown = title(gallery, &font::shortened(name, TITLE * em, LONGEST_SOURCE * em));
     let columns = grid.columns as f64 * grid.cell.0 - GAP * em;
-    let title_width = font::width(&title, TITLE * em).min(LONGEST_TITLE * em);
-    let width = columns.max(title_width) + 2.0 * PADDING * em;
+    let width = columns.max(grid.inset() + font::width(&shown, TITLE * em)) + 2.0 * PADDING * em;
     let height = grid.top + captions.len().div_ceil(grid.columns.max(1)) as f64 * grid.cell.1;
     let longest = f64::from(LONGEST_SIDE);
     ensure!(
@@ -57,9 +66,8 @@ pub fn scene(gallery: &Gallery, name: &str, settings: &Settings) -> anyhow::Resu
         "plot.gallery_rows, gallery_columns: the picture would have {width:.0} × {height:.0} pixels, and at most \
          {LONGEST_SIDE} are drawn; a smaller plot.gallery_tile or plot.font_size makes it smaller"
     );
-    let mut scene = Scene::new(width.ceil() as u32, height.ceil() as u32, &title);
-    let shortened = font::shortened(&title, TITLE * em, width - 2.0 * PADDING * em);
-    scene.text("title", (grid.left, (PADDING + TITLE) * em), &shortened, TITLE * em, Anchor::Start);
+    let mut scene = Scene::new(width.ceil() as u32, height.ceil() as u32, &title(gallery, name));
+    scene.text("title", (grid.left + grid.inset(), (PADDING + TITLE) * em), &shown, TITLE * em, Anchor::Start);
     for (i, (mistake, caption)) in gallery.mistakes.iter().zip(&captions).enumerate() {
         draw(&mut scene, &grid, i, mistake, caption);
     }
@@ -96,9 +104,13 @@ fn draw(scene: &mut Scene, grid: &Grid, i: usize, mistake: &Mistake, caption: &[
     let em = grid.em;
     let (column, row) = ((i % grid.columns) as f64, (i / grid.columns) as f64);
     // At whole pixels, so that an image's own stay sharp.
-    let x = (grid.left + column * grid.cell.0 + (grid.cell.0 - GAP * em - grid.tile.0) / 2.0).round();
+    let x = (grid.left + column * grid.cell.0 + grid.inset()).round();
     let y = (grid.top + row * grid.cell.1).round();
     let (width, height) = grid.tile;
+    // An image on white has an edge too.
+    let (left, top) = (x - FRAME, y - FRAME);
+    let (across, down) = (width + 2.0 * FRAME, height + 2.0 * FRAME);
+    scene.add("frame", Shape::Rect { x: left, y: top, width: across, height: down, color: Color::GRID });
     let shape = Shape::Image { x, y, width, height, pixels: mistake.pixels.clone() };
     scene.marks.push(Mark { class: "tile", name: Some(format!("row {}", mistake.row)), shape });
     for (line, text) in caption.iter().enumerate() {

@@ -39,7 +39,7 @@ use std::{
 cli::arguments! {
     groups: ["plot"],
     input: Many,
-    /// Draws charts of runs: loss, metrics, learning rate, confusion matrix; and the images that a classifier gets wrong.
+    /// Draws charts of runs (loss, metrics, learning rate), confusion matrices, and the images that a classifier gets wrong.
     #[argh(
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 | {command_name} -o plots",
         note = "The settings are those of config group plot. Inputs are run events, run folders, CSV or TSV files with a \

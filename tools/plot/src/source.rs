@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::{Context, bail, ensure};
 use events::Event;
-use records::Error;
+use records::{Error, NPY_MAGIC};
 use std::{
     collections::HashMap,
     fs::File,
@@ -32,9 +32,6 @@ pub type Watch<'a> = &'a mut dyn FnMut(&Log) -> anyhow::Result<()>;
 
 /// The files of a run folder that hold metrics, the better one first.
 const RUN_FILES: [&str; 2] = ["events.ndjson", "history.csv"];
-
-/// With which an NPY file begins.
-const NPY_MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Everything that all inputs held.
 pub struct Inputs<'a> {
@@ -75,7 +72,7 @@ impl<'a> Inputs<'a> {
     /// The confusion matrices with their names, and with the labels of the settings or of `--classes`.
     ///
     /// # Errors
-    /// When there are more or fewer labels than classes.
+    /// When the labels do not fit the classes.
     pub fn named_confusions(&self) -> anyhow::Result<Vec<(String, Confusion)>> {
         let paths: Vec<&[String]> = self.confusions.iter().map(|confusion| confusion.path.as_slice()).collect();
         let named = names::distinguishing(&paths).into_iter().zip(self.confusions.iter().cloned());

@@ -32,6 +32,7 @@ pub use batch::Batch;
 pub use dtype::{DType, Element};
 pub use error::{Error, Place, Result};
 pub use input::Input;
+pub use npy::MAGIC as NPY_MAGIC;
 pub use output::{Output, remove_unfinished, replace_file, write_file};
 pub use reader::{ReadOptions, Reader};
 pub use schema::{Field, Schema};

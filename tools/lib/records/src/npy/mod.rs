@@ -7,4 +7,4 @@ pub(crate) use header::Header;
 pub(crate) use read::NpyReader;
 
 /// The first bytes of every `.npy` array.
-pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub const MAGIC: &[u8; 6] = b"\x93NUMPY";
