@@ -39,13 +39,12 @@ use std::{
 cli::arguments! {
     groups: ["plot"],
     input: Many,
-    /// Draws charts of runs (loss, metrics, learning rate), confusion matrices, and the images that a classifier gets wrong.
+    /// Draws charts of runs (loss, metrics, learning rate), confusion matrices, and what a classifier gets wrong.
     #[argh(
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 | {command_name} -o plots",
         note = "The settings are those of config group plot. Inputs are run events, run folders, CSV or TSV files with a \
                 column step or epoch, what score says of a classification, and records of images with predictions; \
-                several runs are drawn together, to compare. \
-                The paths of the pictures go to standard output."
+                several are drawn together, to compare. The paths of the pictures go to standard output."
     )]
     struct Args {
         /// folder for the pictures (the setting plot.out); - writes one chart to standard output

@@ -334,7 +334,7 @@ fn misclassified_images_are_shown_the_surest_first_and_of_equals_the_earlier() {
         + &record("1", "[0.7,0.3]") // wrong
         + &record("0", "[0.4,0.6]"); // wrong, as the first
     let folder = folder_with(&[("data/cats.ndjson", &rows), ("data/dogs.ndjson", &rows)]);
-    let done = plot(folder.path(), &["data/cats.ndjson", "labels=[cat,<dog>]"], "");
+    let done = plot(folder.path(), &["data/cats.ndjson", "labels=[cat,'<dog>']"], "");
     assert_eq!((done.status, done.out.as_str(), done.error.as_str()), (0, "plots/misclassified.svg\n", ""));
     let svg = fs::read_to_string(folder.path().join("plots/misclassified.svg")).unwrap();
     assert_eq!(shown(&svg), ["row 3", "row 0", "row 4", "row 1"]);
@@ -389,7 +389,7 @@ fn records_that_cannot_be_shown_are_refused_with_their_place() {
         (&[], good.clone() + &record("2", "[0.4,0.6]"), "stdin:2: target 2 is no class from 0 to 1"),
         (&[], good.clone() + "\n" + &record("0", "[-1,2]"), "stdin:3: class 0 has probability -1; expected 0 to 1"),
         (&[], good.clone() + &record("0", "[0.5,1.5]"), "stdin:2: class 1 has probability 1.5"),
-        (&[], "\n".to_owned() + &good + &record("0", "[0.5,NaN]"), "stdin:3: "),
+        (&[], good.clone() + "\n" + &record("0", "[0.5,NaN]"), "stdin:3: "),
         (&[], good.replace("255", "256"), "stdin:1: field \"image\" has 256; expected whole numbers from 0 to 255"),
         (&[], good.replace("255", "0.5"), "stdin:1: field \"image\" has 0.5"),
         (&[], good.replace("[[[0,255]]]", "[0,255]"), "expected [channels,height,width] with 1 or 3 channels"),
