@@ -398,7 +398,7 @@ fn records_that_cannot_be_shown_are_refused_with_their_place() {
         (&[], record("0", "[1.0]"), "at least two classes"),
         (&["--terminal"], good.clone(), "--terminal shows no images"),
         (
-            &["gallery_tile=1000", "font_size=100", "labels=[aaaaaaaaaaaa,b]"],
+            &["gallery_tile=1000", "gallery_columns=10", "font_size=100", "labels=[aaaaaaaaaaaa,b]"],
             good.repeat(40),
             "at most 10000 are drawn",
         ),
