@@ -41,8 +41,10 @@ impl ModuleT for Network {
 /// Noise `[IMAGES, 1, SIDE, SIDE]`, brighter on one side, and which side it is.
 fn images() -> Result<(Tensor, Tensor)> {
     let mut random = Random::new(0, 0);
-    let mut pixel =
-        |i: usize| random.normal() as f32 + f32::from(u8::from((i % SIDE < SIDE / 2) == (i / (SIDE * SIDE) % 2 == 0)));
+    let mut pixel = |i: usize| {
+        let (left, wanted) = (i % SIDE < SIDE / 2, (i / (SIDE * SIDE)).is_multiple_of(2));
+        random.normal() as f32 + f32::from(u8::from(left == wanted))
+    };
     let pixels = (0..IMAGES * SIDE * SIDE).map(&mut pixel).collect::<Vec<_>>();
     let sides = Tensor::from_iter((0..IMAGES as u32).map(|i| i % 2), &Device::Cpu)?;
     Ok((Tensor::from_vec(pixels, (IMAGES, 1, SIDE, SIDE), &Device::Cpu)?, sides))

@@ -11,7 +11,7 @@ pub(super) fn takes(tensors: &[&Tensor]) -> bool {
 
 /// An error where they do not.
 pub(super) fn check(name: &str, tensors: &[&Tensor]) -> Result<()> {
-    for tensor in tensors.iter().filter(|tensor| !takes(&[tensor])) {
+    if let Some(tensor) = tensors.iter().find(|tensor| !takes(&[tensor])) {
         bail!("{name}: takes f32 on the CPU, and gets {} on {:?}", tensor.dtype().as_str(), tensor.device().location())
     }
     Ok(())
