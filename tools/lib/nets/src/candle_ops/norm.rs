@@ -2,7 +2,7 @@
 
 use super::values::{channels_last, check, cpu, gradient, output, row_major, tensor_channels_last};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
-use kernels::norm::{self, BatchNormOptions, Running, Then};
+use kernels::norm::{self, After, BatchNormOptions, Running, Then};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A batch that has been normalised, and by what.
@@ -105,24 +105,17 @@ impl CustomOp3 for Normalization {
         x: &Tensor,
         weight: &Tensor,
         _bias: &Tensor,
-        z: &Tensor,
+        _z: &Tensor,
         delta: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let mut delta = tensor_channels_last(delta)?;
-        let z = if self.relu { Some(tensor_channels_last(z)?) } else { None };
-        let weight = weight.to_vec1::<f32>()?;
-        let channels = weight.len();
+        let channels = weight.dims1()?;
         let (mut of_weight, mut of_bias) = (vec![0.0; channels], vec![0.0; channels]);
         {
             let (storage, layout) = x.storage_and_layout();
             let y = channels_last(cpu(&storage)?, layout)?;
-            let batch = norm::Batch {
-                y: &y,
-                z: z.as_deref(),
-                weight: &weight,
-                weight_gradient: &mut of_weight,
-                bias_gradient: &mut of_bias,
-            };
+            let after = if self.relu { After::Relu } else { After::Linear };
+            let batch = norm::Batch { y: &y, after, weight_gradient: &mut of_weight, bias_gradient: &mut of_bias };
             lock(&self.plan).norm.backward(batch, &mut delta, None);
         }
         let parameter = |values| Tensor::from_vec(values, channels, &Device::Cpu).map(Some);
