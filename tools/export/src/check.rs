@@ -7,7 +7,7 @@ use kernels::random::Random;
 use nets::{CandleModel, InputDtype, Model, OutputActivation};
 use records::{Batch, Input, ReadOptions, Reader};
 use runtime::{Inputs, Options, Session};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Stream of the seed 0 from which rows are drawn where the run folder has none.
 const DRAWN_ROWS: u64 = 0;
@@ -37,11 +37,7 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
 }
 
 /// Hands on the rows of a file, `[rows, inputs]` at a time, until there are no more or none are wanted.
-fn each_batch(
-    file: &PathBuf,
-    model: &Model,
-    mut take: impl FnMut(&[f32]) -> anyhow::Result<bool>,
-) -> anyhow::Result<()> {
+fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let field = model.task.input_field.as_str();
     let mut reader = Reader::open(Input::open(Some(file))?, &ReadOptions::floats(&[field]))?;
     let (mut batch, mut rows) = (Batch::new(), Vec::new());

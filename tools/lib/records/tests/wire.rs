@@ -57,6 +57,18 @@ fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn blank_lines_in_front_are_passed_over_and_counted() {
+    for blank in ["\n", "\n\n", " \n\t\n"] {
+        let bytes = format!("{blank}{{\"x\":1.5}}\n\n{{\"x\":2}}\n");
+        let batches = read(bytes.as_bytes(), &["x"], false).unwrap();
+        assert_eq!(f64s(&batches, "x"), [1.5, 2.0], "{blank:?}");
+    }
+    let error = read(b"\n\n{\"y\":1}\n", &["x"], false).err().unwrap();
+    assert!(error.starts_with("stdin:3: "), "{error}");
+    assert!(read(b"\n\n ", &["x"], false).err().unwrap().contains("no rows"));
+}
+
+#[test]
 fn ndjson_passes_what_nobody_asked_for_byte_for_byte() {
     let text = "{\"id\": \"a\\u00e9 \\\"x\\\"\", \"x\":[1,2.50] ,\"deep\":{\"k\":[1,{}]}}\r\n\n  {\"x\":[-0.0,1e3],\"id\":null}\n";
     let mut batches = read(text.as_bytes(), &["x"], false).unwrap();

@@ -46,11 +46,18 @@ impl NdjsonReader {
             lines: 0,
             rows: 0,
         };
-        let block = reader.block()?;
-        let first = lines(&reader.buffer[..block]).find(|(_, start, end)| !blank(&reader.buffer[*start..*end]));
-        if let Some((number, start, end)) = first {
-            let schema = infer::schema(&reader.buffer[start..end], &reader.wanted);
-            reader.schema = Arc::new(schema.map_err(|e| reader.place(number).error(e))?);
+        loop {
+            let block = reader.block()?;
+            let first = lines(&reader.buffer[..block]).find(|(_, start, end)| !blank(&reader.buffer[*start..*end]));
+            if let Some((number, start, end)) = first {
+                let schema = infer::schema(&reader.buffer[start..end], &reader.wanted);
+                reader.schema = Arc::new(schema.map_err(|e| reader.place(number).error(e))?);
+                break;
+            }
+            if block == 0 {
+                break;
+            }
+            reader.skip(block);
         }
         Ok(reader)
     }
@@ -97,6 +104,13 @@ impl NdjsonReader {
             self.filled += read;
             self.ended = read == 0;
         }
+    }
+
+    /// Drops a block of blank lines.
+    fn skip(&mut self, block: usize) {
+        self.lines += lines(&self.buffer[..block]).count() as u64;
+        self.buffer.copy_within(block..self.filled, 0);
+        self.filled -= block;
     }
 
     /// Moves the block into the batch and parses its lines.
