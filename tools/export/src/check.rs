@@ -38,13 +38,23 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
 
 /// Hands on the rows of a file, `[rows, inputs]` at a time, until there are no more or none are wanted.
 fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let field = model.task.input_field.as_str();
-    let mut reader = Reader::open(Input::open(Some(file))?, &ReadOptions::floats(&[field]))?;
-    let (mut batch, mut rows) = (Batch::new(), Vec::new());
+    let task = &model.task;
+    let name = task.input_field.as_str();
+    let mut reader = Reader::open(Input::open(Some(file))?, &ReadOptions::floats(&[name]))?;
+    let (mut batch, mut bytes, mut rows) = (Batch::new(), Vec::new(), Vec::new());
     while reader.read(&mut batch)? {
-        batch.column_f32(field, &mut rows)?;
-        let expected = batch.rows() * model.graph.architecture.inputs();
-        ensure!(rows.len() == expected, "{}: rows of another model", file.display());
+        let field = batch.field(name)?;
+        if field.shape != task.input_shape {
+            return Err(batch.wrong_shape(field, &format!("{:?} by the model", task.input_shape)).into());
+        }
+        match task.input_dtype {
+            InputDtype::F4 => batch.column_f32(name, &mut rows)?,
+            InputDtype::U1 => {
+                batch.column_u8(name, &mut bytes)?;
+                rows.clear();
+                rows.extend(bytes.iter().map(|&byte| f32::from(byte)));
+            }
+        }
         if !take(&rows)? {
             break;
         }

@@ -201,7 +201,7 @@ def test_bad_input_is_refused_in_one_line(model, run, tmp_path):
         (["export", "run", "opset=3"], b"", "export.opset: 3; expected 13 to 27"),
         (["export", "run", "check_rows=0"], b"", "export.check_rows: 0"),
         (["export", "run", "check_input=none.npy"], b"", "none.npy: No such file"),
-        (["export", "run", "check_input=wide.npy"], b"", "wide.npy: rows of another model"),
+        (["export", "run", "check_input=wide.npy"], b"", "wide.npy: field probs f4[9] has the wrong shape, expected [8] by the model"),
         (["export", "run", "onnxruntime=/nowhere.so"], b"", "/nowhere.so"),
         (["infer", "-m", "garbage.onnx"], rows, "garbage.onnx: "),
         (["infer", "-m", "nope.onnx"], rows, "nope.onnx: No such file"),
@@ -314,4 +314,6 @@ def test_images_go_in_as_bytes(run, run_npy, tmp_path, held_out):
         lines[1]["image"][0][0][0] = bad
         text = "".join(json.dumps({"image": line["image"]}) + "\n" for line in lines).encode()
         error = run("infer", "-m", "run/model.onnx", stdin=text, fails=2)
+        (tmp_path / "bad.ndjson").write_bytes(text)
+        assert message in run("export", "run", "check_input=bad.ndjson", fails=2)
         assert message in error and "stdin:2" in error and error.count("\n") == 1, error
