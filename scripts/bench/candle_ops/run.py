@@ -8,44 +8,21 @@ import argparse
 import os
 import platform
 import statistics
-import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from contestant import Contestant  # noqa: E402  shared by the benchmarks
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = Path(os.environ.get("EXAMPLES", ROOT / "target/release/examples"))
 CONTESTANTS = ["kernels", "candle"]
 
 
-class Contestant:
-    """A process that measures all layers once for each line that it reads."""
-
-    def __init__(self, name, threads, images):
-        self.process = subprocess.Popen(
-            [EXAMPLES / "candle_ops_speed", name, str(images)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"RAYON_NUM_THREADS": str(threads)},
-        )
-
-    def round(self):
-        """Milliseconds of each layer and direction."""
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        times = dict(line.rsplit(maxsplit=1) for line in iter(self.process.stdout.readline, "\n") if line)
-        if self.process.poll() is not None:
-            sys.exit(f"{self.process.args}: ended with status {self.process.returncode}")
-        return {layer: float(time) for layer, time in times.items()}
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def measure(threads, images, rounds):
     """Milliseconds: of each layer a pair for each round, after one to warm up."""
-    pair = [Contestant(name, threads, images) for name in CONTESTANTS]
+    program = EXAMPLES / "candle_ops_speed"
+    pair = [Contestant([program, name, images], RAYON_NUM_THREADS=str(threads)) for name in CONTESTANTS]
     times = {}
     for number in range(rounds + 1):
         ours, theirs = (contestant.round() for contestant in pair)

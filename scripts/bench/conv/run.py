@@ -9,9 +9,11 @@ import argparse
 import os
 import platform
 import statistics
-import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from contestant import Contestant  # noqa: E402  shared by the benchmarks
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -21,29 +23,6 @@ CONTESTANTS = {
 }
 
 
-class Contestant:
-    """A process that measures all layers once for each line that it reads."""
-
-    def __init__(self, command, threads, images):
-        self.process = subprocess.Popen(
-            [*command, str(threads), "-", str(images)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def round(self):
-        """Milliseconds of each layer and direction."""
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        lines = iter(self.process.stdout.readline, "\n")
-        times = dict(line.rsplit(maxsplit=1) for line in lines if line)
-        if self.process.poll() is not None:
-            sys.exit(f"{self.process.args}: ended with status {self.process.returncode}")
-        return {layer: float(time) for layer, time in times.items()}
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def flops(layer, images):
     size, inputs, outputs, kernel, stride = map(int, layer.split()[:5])
     return 2 * images * (size // stride) ** 2 * inputs * outputs * kernel**2
@@ -51,7 +30,7 @@ def flops(layer, images):
 
 def measure(threads, images, rounds):
     """Milliseconds: of each layer a pair for each round."""
-    pair = [Contestant(command, threads, images) for command in CONTESTANTS.values()]
+    pair = [Contestant([*command, threads, "-", images]) for command in CONTESTANTS.values()]
     times = {}
     for _ in range(rounds):
         ours, theirs = (contestant.round() for contestant in pair)

@@ -17,6 +17,9 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from contestant import Contestant  # noqa: E402  shared by the benchmarks
+
 HERE = Path(__file__).resolve().parent
 EXAMPLES = Path(os.environ.get("EXAMPLES", HERE.parents[2] / "target/release/examples"))
 MODES = ["eager", "channels_last", "compile"]
@@ -28,31 +31,11 @@ MULTIPLICATIONS = {"resnet20": 40_813_184, "resnet18": 555_422_720}
 FIRST = {"resnet20": 442_368, "resnet18": 1_769_472}
 
 
-class Contestant:
-    """A process that runs one step for each line that it reads."""
-
-    def __init__(self, command):
-        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def turn(self):
-        """Seconds of a step."""
-        time.sleep(PAUSE)
-        self.step()
-        return statistics.mean(self.step() for _ in range(STEPS))
-
-    def step(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{self.process.args}: ended with status {self.process.wait()}")
-        return float(line)
-
-    def close(self):
-        """Ends it; returns its peak memory in MB."""
-        self.process.stdin.close()
-        _, _, usage = os.wait4(self.process.pid, 0)
-        return usage.ru_maxrss / 1e3
+def turn(contestant):
+    """Seconds of a step."""
+    time.sleep(PAUSE)
+    contestant.step()
+    return statistics.mean(contestant.step() for _ in range(STEPS))
 
 
 def measure(network, images, threads, rounds):
@@ -63,7 +46,7 @@ def measure(network, images, threads, rounds):
     times = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, contestant in contestants.items():
-            times[name].append(contestant.turn())
+            times[name].append(turn(contestant))
     return times, {name: contestant.close() for name, contestant in contestants.items()}
 
 

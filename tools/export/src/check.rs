@@ -5,7 +5,7 @@ use anyhow::ensure;
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
 use nets::{CandleModel, InputDtype, Model, OutputActivation};
-use records::{Batch, Input, ReadOptions, Reader};
+use records::{Batch, Input, ReadOptions, Reader, classes};
 use runtime::{Inputs, Options, Session};
 use std::path::Path;
 
@@ -152,8 +152,8 @@ impl<'a> Pair<'a> {
 
     /// Counts the rows that the two see in different classes.
     fn classify(&mut self, onnx: &[f32], candle: &[f32]) {
-        let classes = self.model.graph.architecture.outputs;
-        for (i, (onnx, candle)) in onnx.chunks(classes).zip(candle.chunks(classes)).enumerate() {
+        let width = self.model.graph.architecture.outputs;
+        for (i, (onnx, candle)) in onnx.chunks(width).zip(candle.chunks(width)).enumerate() {
             if differ(onnx, candle) {
                 let (first, count) = self.differing.unwrap_or((self.rows + i, 0));
                 self.differing = Some((first, count + 1));
@@ -174,13 +174,8 @@ impl<'a> Pair<'a> {
 
 /// Whether the most probable class is another one. Where two are exactly as probable, either will do.
 fn differ(onnx: &[f32], candle: &[f32]) -> bool {
-    let (ours, theirs) = (greatest(onnx), greatest(candle));
+    let (ours, theirs) = (classes::predicted(onnx), classes::predicted(candle));
     onnx[ours] != onnx[theirs] && candle[ours] != candle[theirs]
-}
-
-/// The place of the first of the greatest numbers.
-fn greatest(numbers: &[f32]) -> usize {
-    (1..numbers.len()).fold(0, |best, i| if numbers[i] > numbers[best] { i } else { best })
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub fn of_label(label: f64, classes: usize) -> std::result::Result<usize, String
 }
 
 /// The class with the greatest score: the first of equals, as NumPy's argmax. No score is NaN.
-pub fn predicted(scores: &[f64]) -> usize {
+pub fn predicted<T: PartialOrd>(scores: &[T]) -> usize {
     (1..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best })
 }
 
