@@ -3,9 +3,9 @@
 Wall time of a step (forward, backward, SGD with momentum), start-up left out, on one thread and on two. The contestants live
 at the same time and take turns. A turn begins with a pause, as threads of the one before may still spin, and a step that does
 not count, as the caches are another's; then come the steps whose mean counts. PyTorch runs eager, eager with channels_last,
-and compiled with channels_last; the ratio is that of its fastest mode, round by round. The share is that of the best that a
-core can do on registers alone, with the operations of the definition: Winograd's method needs fewer. Run by
-`make bench-residual-step`; the Python is that of the environment that the target makes.
+and compiled with channels_last; the ratio is that of its fastest mode, round by round, and so is that of one thread and two.
+The share is that of the best that a core can do on registers alone, with the operations of the definition: Winograd's method
+needs fewer. Run by `make bench-residual-step`; the Python is that of the environment that the target makes.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from contestant import Contestant  # noqa: E402  shared by the benchmarks
 HERE = Path(__file__).resolve().parent
 EXAMPLES = Path(os.environ.get("EXAMPLES", HERE.parents[2] / "target/release/examples"))
 MODES = ["eager", "channels_last", "compile"]
+THREADS = [1, 2]
 PAUSE = 0.5  # seconds
 STEPS = 3  # of a turn that count
 # Multiplications of a forward pass for one image: convolutions and the last layer.
@@ -38,16 +39,35 @@ def turn(contestant):
     return statistics.mean(contestant.step() for _ in range(STEPS))
 
 
-def measure(network, images, threads, rounds):
-    """Seconds of each round, and MB at the peak, by contestant."""
-    contestants = {"pipegrad": Contestant([EXAMPLES / "residual_speed", network, images, threads])}
-    for mode in MODES:
-        contestants[mode] = Contestant([sys.executable, HERE / "peer_torch.py", network, images, threads, mode])
-    times = {name: [] for name in contestants}
+def measure(network, images, rounds):
+    """Seconds of each round, and MB at the peak, by contestant and number of threads."""
+    ours, theirs = [EXAMPLES / "residual_speed"], [sys.executable, HERE / "peer_torch.py"]
+    contestants = {}
+    for threads in THREADS:
+        contestants["pipegrad", threads] = Contestant([*ours, network, images, threads])
+        for mode in MODES:
+            contestants[mode, threads] = Contestant([*theirs, network, images, threads, mode])
+    times = {key: [] for key in contestants}
     for _ in range(rounds):
-        for name, contestant in contestants.items():
-            times[name].append(turn(contestant))
-    return times, {name: contestant.close() for name, contestant in contestants.items()}
+        for key, contestant in contestants.items():
+            times[key].append(turn(contestant))
+    return times, {key: contestant.close() for key, contestant in contestants.items()}
+
+
+def spread(ratios):
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+
+
+def row(network, threads, times, memory, flops, peak):
+    """A line of the table. `flops` are those of a step; `peak` is of a core, a second."""
+    median = {name: statistics.median(times[name, threads]) for name in ["pipegrad", *MODES]}
+    best = min(MODES, key=median.get)
+    cells = [network, str(threads), f"{1e3 * median['pipegrad']:.0f}"]
+    cells.append(" / ".join(f"{1e3 * median[mode]:.0f}" for mode in MODES))
+    cells.append(spread([theirs / ours for ours, theirs in zip(times["pipegrad", threads], times[best, threads])]))
+    cells.append(f"{flops / median['pipegrad'] / peak / threads:.0%}")
+    cells.append(f"{memory['pipegrad', threads]:.0f}, PyTorch {min(memory[mode, threads] for mode in MODES):.0f}")
+    return f"| {' | '.join(cells)} |"
 
 
 def main():
@@ -60,19 +80,17 @@ def main():
     print(f"{platform.platform()}, {os.cpu_count()} cores of {peak:.0f} GFLOP/s, n = {args.runs}, {args.images} images\n")
     print("| network | threads | pipegrad, ms | PyTorch, ms: eager / channels_last / compiled | PyTorch's best / ours | share of peak | memory, MB |")
     print("|---|---|---|---|---|---|---|")
+    second = []
     for network in args.networks:
-        for threads in (1, 2):
-            times, memory = measure(network, args.images, threads, args.runs)
-            median = {name: statistics.median(times[name]) for name in times}
-            best = min(MODES, key=median.get)
-            ratios = [theirs / ours for ours, theirs in zip(times["pipegrad"], times[best])]
-            flops = 2 * args.images * (3 * MULTIPLICATIONS[network] - FIRST[network])
-            cells = [network, str(threads), f"{1e3 * median['pipegrad']:.0f}"]
-            cells.append(" / ".join(f"{1e3 * median[mode]:.0f}" for mode in MODES))
-            cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})")
-            cells.append(f"{flops / median['pipegrad'] / 1e9 / peak / threads:.0%}")
-            cells.append(f"{memory['pipegrad']:.0f}, PyTorch {min(memory[mode] for mode in MODES):.0f}")
-            print(f"| {' | '.join(cells)} |", flush=True)
+        times, memory = measure(network, args.images, args.runs)
+        flops = 2 * args.images * (3 * MULTIPLICATIONS[network] - FIRST[network])
+        for threads in THREADS:
+            print(row(network, threads, times, memory, flops, 1e9 * peak), flush=True)
+        for name in ["pipegrad", *MODES]:
+            one, two = (times[name, threads] for threads in THREADS)
+            second.append(f"{network}, {name}: {spread([one / two for one, two in zip(one, two)])}")
+    print("\nTime on one thread / on two:\n")
+    print("\n".join(f"- {line}" for line in second))
 
 
 if __name__ == "__main__":

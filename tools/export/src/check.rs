@@ -48,7 +48,13 @@ fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow
             return Err(batch.wrong_shape(field, &format!("{:?} by the model", task.input_shape)).into());
         }
         match task.input_dtype {
-            InputDtype::F4 => batch.column_f32(name, &mut rows)?,
+            InputDtype::F4 => {
+                batch.column_f32(name, &mut rows)?;
+                if let Some(bad) = rows.iter().position(|x| !x.is_finite()) {
+                    let problem = format!("field {name:?} is {}, which tells nothing of the model", rows[bad]);
+                    return Err(batch.place(bad * batch.rows() / rows.len()).error(problem).into());
+                }
+            }
             InputDtype::U1 => {
                 batch.column_u8(name, &mut bytes)?;
                 rows.clear();

@@ -44,8 +44,8 @@ pub struct Settings {
     pub onnxruntime: Option<PathBuf>,
 }
 
-/// Operators as they are used here exist from opset 13 on; the newest that ONNX 1.23 knows is 27.
-const OPSETS: std::ops::RangeInclusive<i64> = 13..=27;
+/// Operators as they are used here exist from opset 13 on; 26 is the newest that ONNX Runtime 1.31 runs.
+const OPSETS: std::ops::RangeInclusive<i64> = 13..=26;
 
 fn main() -> ExitCode {
     cli::run("export", work)
@@ -54,7 +54,13 @@ fn main() -> ExitCode {
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
     let settings: Settings = document.section("export")?;
-    ensure!(OPSETS.contains(&settings.opset), "export.opset: {}; expected 13 to 27", settings.opset);
+    ensure!(
+        OPSETS.contains(&settings.opset),
+        "export.opset: {}; expected {} to {}",
+        settings.opset,
+        OPSETS.start(),
+        OPSETS.end()
+    );
     ensure!(settings.tolerance >= 0.0, "export.tolerance: {}; expected at least 0", settings.tolerance);
     ensure!(settings.check_rows != Some(0), "export.check_rows: 0; at least 1 is needed");
     let folder = common.input.context("name the run folder, for instance runs/entropy")?;

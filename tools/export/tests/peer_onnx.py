@@ -102,7 +102,7 @@ def test_names_and_shapes_are_documented_in_the_model(model, tmp_path):
     assert dims == [["batch", 8], ["batch"]]
 
 
-@pytest.mark.parametrize("opset", [13, 17, 20])
+@pytest.mark.parametrize("opset", [13, 17, 20, 26])
 def test_older_and_newer_operator_sets(model, run, tmp_path, opset):
     model()
     run("export", "run", "-o", "other.onnx", f"opset={opset}")
@@ -194,14 +194,19 @@ def test_bad_input_is_refused_in_one_line(model, run, tmp_path):
     (tmp_path / "damaged" / "model.safetensors").write_bytes(whole[:-1])
     rows = run("gen-data", "rows=2")
     np.save(tmp_path / "wide.npy", np.ones(2, [("probs", "f4", 9)]))
+    nan = np.ones(3, [("probs", "f4", 8)])
+    nan["probs"][1, 7] = np.nan
+    np.save(tmp_path / "nan.npy", nan)
     cases = [
         (["export"], b"", "name the run folder"),
         (["export", "empty"], b"", "empty/model.safetensors: No such file"),
         (["export", "damaged"], b"", "damaged/model.safetensors: no safetensors file"),
-        (["export", "run", "opset=3"], b"", "export.opset: 3; expected 13 to 27"),
+        (["export", "run", "opset=3"], b"", "export.opset: 3; expected 13 to 26"),
+        (["export", "run", "opset=27"], b"", "export.opset: 27; expected 13 to 26"),
         (["export", "run", "check_rows=0"], b"", "export.check_rows: 0"),
         (["export", "run", "check_input=none.npy"], b"", "none.npy: No such file"),
         (["export", "run", "check_input=wide.npy"], b"", "wide.npy: field probs f4[9] has the wrong shape, expected [8] by the model"),
+        (["export", "run", "check_input=nan.npy"], b"", 'nan.npy: row 1: field "probs" is NaN, which tells nothing of the model'),
         (["export", "run", "onnxruntime=/nowhere.so"], b"", "/nowhere.so"),
         (["infer", "-m", "garbage.onnx"], rows, "garbage.onnx: "),
         (["infer", "-m", "nope.onnx"], rows, "nope.onnx: No such file"),

@@ -262,6 +262,20 @@ fn a_damaged_image_is_named() {
 }
 
 #[test]
+fn an_image_without_a_class_is_refused_and_a_readme_is_none() {
+    let folder = Folder::new();
+    for path in ["train/x/a.png", "train/readme.txt"] {
+        folder.write(&format!("i/{path}"), &png(1, 2, 3).0);
+    }
+    let args = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null"];
+    folder.works(&args);
+    fs::remove_dir_all(folder.path("out")).unwrap();
+    folder.write("i/train/b.PNG", &png(1, 2, 3).0);
+    let message = folder.fails(&args);
+    assert!(message.contains("i: train/b.PNG: an image of no class; expected train/<class>/<image>"), "{message}");
+}
+
+#[test]
 fn a_file_too_large_for_an_image_is_not_read() {
     let folder = Folder::new();
     let file = folder.write("i/train/x/a.png", &png(1, 2, 3).0);

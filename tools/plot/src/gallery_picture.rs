@@ -37,7 +37,7 @@ impl Grid {
     }
 }
 
-/// Lays a gallery out that has mistakes.
+/// Lays a gallery out; one without mistakes is a title.
 ///
 /// # Errors
 /// When the picture would be too large.
@@ -78,6 +78,7 @@ pub fn scene(gallery: &Gallery, name: &str, settings: &Settings) -> anyhow::Resu
 fn title(gallery: &Gallery, name: &str) -> String {
     let Gallery { rows, wrong, mistakes, .. } = gallery;
     let shown = match mistakes.len() {
+        0 => "none to show".to_owned(),
         shown if shown as u64 == *wrong => "all shown".to_owned(),
         shown => format!("the {shown} most confident shown"),
     };

@@ -42,7 +42,6 @@ pub fn write(inputs: &Inputs, settings: &Settings) -> anyhow::Result<()> {
 fn to_stdout(scenes: &[(String, Scene)], settings: &Settings) -> anyhow::Result<()> {
     let one = settings.charts.as_ref().is_none_or(|charts| charts.len() == 1);
     ensure!(one, "plot.out: standard output takes one chart; plot.charts names several");
-    // A classifier that makes no mistakes leaves nothing to draw.
     let Some((_, scene)) = scenes.first() else { return Ok(()) };
     let bytes = match settings.format {
         Format::Svg => svg::to_svg(scene)?.into_bytes(),
@@ -66,7 +65,7 @@ fn scenes(inputs: &Inputs, settings: &Settings) -> anyhow::Result<Vec<(String, S
         let file = if inputs.confusions.len() == 1 { "confusion".into() } else { format!("confusion_{name}") };
         scenes.push((file_name(&file), matrix_picture::scene(&confusion, &name, settings)));
     }
-    for (name, gallery) in inputs.named_galleries().filter(|(_, gallery)| gallery.wrong > 0) {
+    for (name, gallery) in inputs.named_galleries() {
         let file = if inputs.galleries.len() == 1 { "misclassified".into() } else { format!("misclassified_{name}") };
         scenes.push((file_name(&file), gallery_picture::scene(gallery, &name, settings)?));
     }

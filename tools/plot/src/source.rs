@@ -169,11 +169,7 @@ impl<'a> Inputs<'a> {
             (None, Some(names)) => Some(Names { names, from: "--classes" }),
             (None, None) => None,
         };
-        let gallery = Gallery::read(records::Input::new(name, bytes), self.settings, names)?;
-        if gallery.wrong == 0 {
-            self.notes.push(format!("{name}: none of {} rows is misclassified: no picture of them", gallery.rows));
-        }
-        Ok(gallery)
+        Gallery::read(records::Input::new(name, bytes), self.settings, names)
     }
 }
 

@@ -362,16 +362,20 @@ fn misclassified_images_are_shown_the_surest_first_and_of_equals_the_earlier() {
 }
 
 #[test]
-fn a_classifier_without_mistakes_leaves_no_picture() {
+fn a_classifier_without_mistakes_has_a_picture_that_says_so() {
     let folder = folder_with(&[]);
-    let rows = record("0", "[0.9,0.1]") + &record("1", "[0.1,0.9]");
-    for args in [&["-o", "-"] as &[&str], &[]] {
-        let done = plot(folder.path(), args, &rows);
-        let note = "plot: stdin: none of 2 rows is misclassified: no picture of them\n";
-        assert_eq!((done.status, done.out.as_str(), done.error.as_str()), (0, "", note));
+    let title = ">misclassified: 0 of 2 rows, none to show<";
+    let wrong = record("0", "[0.1,0.9]") + &record("1", "[0.1,0.9]");
+    let right = record("0", "[0.9,0.1]") + &record("1", "[0.1,0.9]");
+    assert!(plot(folder.path(), &["-o", "-"], &right).out.contains(title));
+    // It takes the place of one with mistakes.
+    for (rows, perfect) in [(wrong, false), (right, true)] {
+        let done = plot(folder.path(), &["--format", "both"], &rows);
+        assert_eq!((done.status, done.error.as_str()), (0, ""));
+        assert_eq!(done.out, "plots/misclassified.svg\nplots/misclassified.png\n");
+        let svg = fs::read_to_string(folder.path().join("plots/misclassified.svg")).unwrap();
+        assert_eq!((svg.contains(title), svg.contains("<image")), (perfect, !perfect));
     }
-    // The folder is there: a stage of DVC wants its outputs.
-    assert_eq!(fs::read_dir(folder.path().join("plots")).unwrap().count(), 0);
 }
 
 #[test]

@@ -17,6 +17,8 @@ const METRICS: &str = "metrics.json";
 const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.csv";
 const TEST: &str = "test.npy";
+/// Where `export` puts the model, if it is not told otherwise.
+const EXPORTED: &str = "model.onnx";
 /// Rows that are written at a time.
 const ROWS: usize = 1024;
 
@@ -24,7 +26,7 @@ const ROWS: usize = 1024;
 /// a run that is cut off does not leave its settings beside another's model.
 pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
-    for name in [METRICS, MODEL, HISTORY, TEST] {
+    for name in [METRICS, MODEL, HISTORY, TEST, EXPORTED] {
         let path = folder.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -178,9 +178,15 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         ),
         (&["trainer.limit_val_batches=0"], &good, "trainer.limit_val_batches: 0; at least 1"),
         (&["trainer.limit_val_batches=1.5"], &good, "trainer.limit_val_batches: 1.5; expected"),
+        (&["trainer.limit_val_batches=1e9"], &good, "1000000000.0; expected a share above 0 and up to 1.0, or a whole"),
         (&["trainer.ema_decay=1"], &good, "trainer.ema_decay: 1; expected"),
         (&["trainer.resume=last"], &good, "last.safetensors: trainer.resume: no such checkpoint"),
         (&["trainer.loss=cross_entropy"], &good, "the loss expects a class"),
+        (
+            &["trainer.loss=cross_entropy", "trainer.classes=2"],
+            "{\"probs\":[0.1,0.9],\"entropy\":5}\n",
+            "stdin:1: field \"entropy\" is 5; the loss expects a class, from 0 to 1 by trainer.classes",
+        ),
         (&["trainer.loss=bce"], &good, "the loss expects a probability"),
         (&["optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"], &good, "optimizer.nesterov"),
         (&["optimizer=adam", "+optimizer.momentum=0"], &good, "unknown key"),
@@ -411,9 +417,11 @@ fn the_best_checkpoints_are_kept_under_their_names() {
     let mut found: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     found.sort();
     assert_eq!(found, expected);
-    // A fresh run in the same folder does not leave another's checkpoints behind.
+    // A fresh run in the same folder does not leave another's checkpoints behind, nor what was made of its model.
+    fs::write(folder.path().join("run/model.onnx"), "another's").unwrap();
     trained(folder.path(), &["-o", "run", "trainer.max_epochs=1", "callbacks.checkpoint.save_top_k=0"], &rows(1000));
     assert_eq!(fs::read_dir(folder.path().join("run/checkpoints")).unwrap().count(), 1);
+    assert!(!folder.path().join("run/model.onnx").exists());
 }
 
 #[test]

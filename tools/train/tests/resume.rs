@@ -166,7 +166,8 @@ fn a_signal_ends_a_run_in_good_order() {
     for (signal, status) in [("INT", 130), ("TERM", 143)] {
         let mut running = until_step(folder, &["-o", signal], 14);
         let id = running.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap();
+        // Twice, as `timeout` sends it: to its child, and to the group of both.
+        let sent = Command::new("kill").args([&format!("-{signal}"), &id, &id]).status().unwrap();
         assert!(sent.success());
         let mut rest = String::new();
         running.events.read_to_string(&mut rest).unwrap();

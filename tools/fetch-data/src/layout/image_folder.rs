@@ -72,13 +72,17 @@ fn images(members: &Members, folder: &str) -> anyhow::Result<Vec<Image>> {
     let prefix = prefix(folder);
     let mut images = Vec::new();
     for path in members.paths().filter(|path| path.starts_with(&prefix)) {
-        // A file beside the class folders, say a README, is none of theirs.
-        let Some((class, file)) = path[prefix.len()..].split_once('/') else { continue };
-        let lower = file.to_ascii_lowercase();
-        if !ENDINGS.iter().any(|ending| lower.ends_with(ending)) {
-            bail!("{}: no image: its name does not end in {}", members.describe(path), ENDINGS.join(", "));
+        let lower = path.to_ascii_lowercase();
+        let is_image = ENDINGS.iter().any(|ending| lower.ends_with(ending));
+        match path[prefix.len()..].split_once('/') {
+            Some((class, _)) if is_image => images.push(Image { path: path.to_owned(), class: class.to_owned() }),
+            Some(_) => bail!("{}: no image: its name does not end in {}", members.describe(path), ENDINGS.join(", ")),
+            None if is_image => {
+                bail!("{}: an image of no class; expected {prefix}<class>/<image>", members.describe(path))
+            }
+            // A file beside the class folders, say a README, is none of theirs.
+            None => {}
         }
-        images.push(Image { path: path.to_owned(), class: class.to_owned() });
     }
     ensure!(
         !images.is_empty(),

@@ -72,10 +72,29 @@ pub trait Arguments: FromArgs + ArgsInfo {
 macro_rules! arguments {
     (@groups all) => { None };
     (@groups [$($group:literal),*]) => { Some(&[$($group),*]) };
+    (groups: $groups:tt, input: None, $($struct:tt)*) => {
+        $crate::arguments! { @struct $groups None "key=value" "key=value settings, in any order" $($struct)* }
+    };
+    (groups: $groups:tt, input: File, $($struct:tt)*) => {
+        $crate::arguments! {
+            @struct $groups File "input | key=value"
+            "an input file (default: standard input) and key=value settings, in any order" $($struct)*
+        }
+    };
+    (groups: $groups:tt, input: Folder, $($struct:tt)*) => {
+        $crate::arguments! {
+            @struct $groups Folder "folder | key=value" "a folder and key=value settings, in any order" $($struct)*
+        }
+    };
+    (groups: $groups:tt, input: Many, $($struct:tt)*) => {
+        $crate::arguments! {
+            @struct $groups Many "input | key=value"
+            "input files or folders (default: standard input) and key=value settings, in any order" $($struct)*
+        }
+    };
     // The fields pass through token by token: argh tells `Option` and `Vec` by their names.
     (
-        groups: $groups:tt,
-        input: $input:ident,
+        @struct $groups:tt $input:ident $rest_name:tt $rest:tt
         $(#[$meta:meta])* struct $name:ident { $($fields:tt)* }
     ) => {
         #[derive(argh::FromArgs, argh::ArgsInfo)]
@@ -97,8 +116,8 @@ macro_rules! arguments {
             /// print the settings, without interpolations, and stop
             #[argh(switch)]
             cfg: bool,
-            /// an input file (default: standard input) and key=value settings, in any order
-            #[argh(positional, arg_name = "input | key=value")]
+            #[doc = $rest]
+            #[argh(positional, arg_name = $rest_name)]
             rest: Vec<String>,
         }
 

@@ -2,14 +2,22 @@
 
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
-    flag,
+    iterator,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
-/// Remembers that SIGINT or SIGTERM came. A second one ends the process at once.
+/// Signals within this time are one: `timeout` sends its own twice, to its child and to the group of both.
+const TOGETHER: Duration = Duration::from_millis(300);
+
+/// Remembers that SIGINT or SIGTERM came. One that comes later ends the process at once.
 #[derive(Debug, Clone)]
 pub struct Signals {
     received: Arc<AtomicUsize>,
@@ -22,13 +30,17 @@ impl Signals {
     /// What the operating system says.
     pub fn listen() -> anyhow::Result<Self> {
         let received = Arc::new(AtomicUsize::new(0));
-        let again = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds `again` unset and sets it.
-            flag::register_conditional_shutdown(signal, exit_status(signal).into(), Arc::clone(&again))?;
-            flag::register(signal, Arc::clone(&again))?;
-            flag::register_usize(signal, Arc::clone(&received), signal as usize)?;
-        }
+        let mut signals = iterator::Signals::new([SIGINT, SIGTERM])?;
+        let listener = Arc::clone(&received);
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            let mut first = None;
+            for signal in signals.forever() {
+                if first.get_or_insert_with(Instant::now).elapsed() >= TOGETHER {
+                    process::exit(exit_status(signal).into());
+                }
+                listener.store(signal as usize, Ordering::Relaxed);
+            }
+        })?;
         Ok(Self { received })
     }
 

@@ -289,19 +289,22 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _variants: &'static [&'static str],
+        variants: &'static [&'static str],
         visitor: V,
     ) -> std::result::Result<V::Value, Failure> {
         let node = self.node;
         let result = match &node.value {
             Value::Str(_) if node.is_missing() => return self.visit(visitor),
-            Value::Str(text) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(text)),
+            Value::Str(text) => visitor.visit_enum(Name(text)),
             Value::Map(entries) => match selector(node) {
                 Some((key, node)) => visitor.visit_enum(Variant { key, node, entries }),
                 None if entries.len() == 1 => {
                     visitor.visit_enum(de::value::MapAccessDeserializer::new(Entries::of(entries)))
                 }
-                None => Err(de::Error::missing_field(SELECTORS[0])),
+                None => match entries.keys().find(|key| variants.contains(&key.as_str())) {
+                    Some(name) => Err(de::Error::custom(beside(name, entries))),
+                    None => Err(de::Error::missing_field(SELECTORS[0])),
+                },
             },
             _ => Err(de::Error::custom(format_args!("expected a name, found {}", node.describe()))),
         };
@@ -310,6 +313,49 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
 
     serde::forward_to_deserialize_any! {
         bool char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
+    }
+}
+
+/// What is wrong with a mapping that should have the name of a variant alone.
+fn beside(name: &str, entries: &Map) -> String {
+    let others: Vec<&str> = entries.keys().map(String::as_str).filter(|key| *key != name).collect();
+    format!("expected {name} with its settings below it, found {} beside it", others.join(", "))
+}
+
+/// A name as a variant without fields.
+struct Name<'de>(&'de str);
+
+impl<'de> de::EnumAccess<'de> for Name<'de> {
+    type Error = Failure;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> std::result::Result<(V::Value, Self), Failure> {
+        let name = de::value::BorrowedStrDeserializer::<Failure>::new(self.0);
+        Ok((seed.deserialize(name)?, self))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Name<'de> {
+    type Error = Failure;
+
+    fn unit_variant(self) -> std::result::Result<(), Failure> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _seed: T) -> std::result::Result<T::Value, Failure> {
+        Err(de::Error::custom(format_args!("found the name alone; expected its settings too, {}: ...", self.0)))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> std::result::Result<V::Value, Failure> {
+        Err(de::Error::invalid_type(Unexpected::UnitVariant, &visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> std::result::Result<V::Value, Failure> {
+        Err(de::Error::invalid_type(Unexpected::UnitVariant, &visitor))
     }
 }
 
@@ -439,6 +485,13 @@ mod tests {
         Line { slope: f64 },
     }
 
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Layer {
+        Norm(BTreeMap<String, f64>),
+        Scale(f64),
+    }
+
     const GOOD: &str = "learning_rate: 1\nbatch_size: 1e3\nsplit: [0.8, 0.1, 0.1]\nactivation: relu\nrun_dir: null\n";
 
     fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
@@ -517,6 +570,20 @@ mod tests {
         assert!(
             super::tests::error(&GOOD.replace("relu", "{name: relu}"))
                 .contains("activation: expected a name, found a mapping")
+        );
+    }
+
+    #[test]
+    fn a_variant_stands_alone_with_its_settings() {
+        let error = |text: &str| read::<Vec<Layer>>(text).expect_err("must be refused").to_string();
+        assert_eq!(read::<Vec<Layer>>("- scale: 2\n").expect("valid"), [Layer::Scale(2.0)]);
+        assert_eq!(
+            error("- scale: 2\n- norm: {}\n  scale: 1\n"),
+            "a.yaml:2: trainer.1: expected norm with its settings below it, found scale beside it"
+        );
+        assert_eq!(
+            error("- norm\n"),
+            "a.yaml:1: trainer.0: found the name alone; expected its settings too, norm: ..."
         );
     }
 

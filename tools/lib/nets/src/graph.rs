@@ -154,6 +154,8 @@ impl Graph {
 
 /// More numbers than this in a row or a tensor are a slip of the keyboard, and products must not overflow.
 const MAX_SIZE: usize = 1 << 30;
+/// Likewise more residual blocks than this in a row: the deepest that were ever published have 200.
+const MAX_BLOCKS: usize = 1000;
 
 struct Builder {
     nodes: Vec<Node>,
@@ -306,10 +308,11 @@ impl Builder {
     }
 
     fn residual(&mut self, name: &str, residual: &Residual) -> Result<(), String> {
-        if residual.repeat == 0 {
-            return Err("repeat is at least 1".into());
+        let repeat = residual.repeat;
+        if !(1..=MAX_BLOCKS).contains(&repeat) {
+            return Err(format!("repeat is {repeat}; expected 1 to {MAX_BLOCKS}"));
         }
-        for i in 0..residual.repeat {
+        for i in 0..repeat {
             let stride = if i == 0 { residual.stride } else { 1 };
             self.block(&format!("{name}.{i}"), residual, stride)?;
         }

@@ -287,7 +287,8 @@ fn what_does_not_fit_is_told_with_its_layer() {
         (json!([{"conv": {"channels": 2, "padding": 3}}]), "layers.0: padding is 3; expected less than the kernel, 3"),
         (json!([{"norm": {"momentum": 1.5}}]), "layers.0: momentum is 1.5; expected a share from 0 to 1"),
         (json!([{"norm": {"eps": 0.0}}]), "layers.0: eps is 0; expected a number above 0"),
-        (json!([{"residual": {"channels": 2, "repeat": 0}}]), "layers.0: repeat is at least 1"),
+        (json!([{"residual": {"channels": 2, "repeat": 0}}]), "layers.0: repeat is 0; expected 1 to"),
+        (json!([{"residual": {"channels": 2, "repeat": 1000000000}}]), "layers.0: repeat is 1000000000; expected 1 to"),
         (
             json!([{"residual": {"channels": 2, "norm": {"eps": -1.0}}}]),
             "layers.0: eps is -1; expected a number above 0",

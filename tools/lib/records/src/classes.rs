@@ -20,7 +20,10 @@ fn parse(text: &str, field: &str) -> std::result::Result<Vec<String>, String> {
     let classes = classes.ok_or_else(|| format!("{expected}: no object \"classes\""))?;
     let names = classes.get(field).ok_or_else(|| {
         let known: Vec<_> = classes.keys().map(String::as_str).collect();
-        format!("no classes of field {field:?}; there are those of {}", known.join(", "))
+        match known.as_slice() {
+            [] => format!("no classes of field {field:?}, nor of any other"),
+            known => format!("no classes of field {field:?}; there are those of {}", known.join(", ")),
+        }
     })?;
     let name = |name: &Value| name.as_str().map(str::to_owned);
     let names: Option<Vec<String>> = names.as_array().and_then(|names| names.iter().map(name).collect());
@@ -69,6 +72,7 @@ mod tests {
             ("cat", "expected the dataset.json"),
             ("[]", "no object \"classes\""),
             (r#"{"classes":{"coarse":["a"],"fine":["b"]}}"#, "there are those of coarse, fine"),
+            (r#"{"classes":{}}"#, "no classes of field \"label\", nor of any other"),
             (r#"{"classes":{"label":"cat"}}"#, "no list of names"),
             (r#"{"classes":{"label":["cat",2]}}"#, "no list of names"),
             (r#"{"classes":{"label":["cat","dog","cat"]}}"#, "two classes are called \"cat\""),

@@ -135,12 +135,16 @@ fn check_finite(batch: &Batch, name: &str, values: &[f32]) -> anyhow::Result<()>
 fn check_targets(batch: &Batch, trainer: &TrainerSettings, targets: &[f32]) -> anyhow::Result<()> {
     let width = targets.len() / batch.rows();
     let is_class = |target: f32| target >= 0.0 && target.fract() == 0.0 && target < trainer.most_classes() as f32;
-    let (bad, expected): (_, &str) = match trainer.loss() {
+    let (bad, expected) = match trainer.loss() {
         Loss::CrossEntropy { .. } if width == 1 => {
-            (targets.iter().position(|&target| !is_class(target)), "a class, from 0 up to the number of classes")
+            let expected = match trainer.classes {
+                Some(classes) => format!("a class, from 0 to {} by trainer.classes", classes - 1),
+                None => "a class: 0, 1, ...".into(),
+            };
+            (targets.iter().position(|&target| !is_class(target)), expected)
         }
         Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => {
-            (targets.iter().position(|target| !(0.0..=1.0).contains(target)), "a probability, from 0 to 1")
+            (targets.iter().position(|target| !(0.0..=1.0).contains(target)), "a probability, from 0 to 1".into())
         }
         Loss::Mse | Loss::Mae | Loss::Huber { .. } => return Ok(()),
     };

@@ -24,9 +24,9 @@ impl Limit {
     pub fn problem(self) -> Option<String> {
         match self {
             Self::Count(0) => Some("0; at least 1 is needed".into()),
-            Self::Share(share) if !(share > 0.0 && share <= 1.0) => {
-                Some(format!("{share}; expected a number of batches, or a share above 0 and up to 1.0"))
-            }
+            Self::Share(share) if !(share > 0.0 && share <= 1.0) => Some(format!(
+                "{share:?}; expected a share above 0 and up to 1.0, or a whole number of batches, without a point"
+            )),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The sizes of a layer.
 
-use super::vector::LANES;
+use super::{vector::LANES, winograd::LEAST_CHANNELS};
 use std::fmt;
 
 /// The most of any size but the images: sums of sizes do not overflow.
@@ -39,7 +39,7 @@ pub enum ConvShapeError {
     Padding(ConvShape),
     /// The padded input is smaller than the kernel.
     Kernel(ConvShape),
-    /// Winograd's method needs a 3 × 3 kernel, stride 1 and channels by sixteens.
+    /// Winograd's method needs a 3 × 3 kernel, stride 1 and channels by eights.
     Winograd(ConvShape),
     /// A buffer would have more elements than memory has addresses.
     TooLarge,
@@ -62,7 +62,7 @@ impl fmt::Display for ConvShapeError {
                 write!(
                     f,
                     "Winograd's method for a kernel of {kernel}, stride {stride}, {inputs} → {outputs} channels; \
-                           expected 3, 1 and multiples of {LANES}"
+                           expected 3, 1 and multiples of {LEAST_CHANNELS}"
                 )
             }
             Self::TooLarge => f.write_str("a convolution too large for this machine's memory"),

@@ -71,9 +71,9 @@ prop_compose! {
 
 prop_compose! {
     fn winograd_shapes()(
-        padding in 0usize..3, images in 1usize..8, height in 3usize..14, width in 3usize..14, inputs in 1usize..3, outputs in 1usize..4,
+        padding in 0usize..3, images in 1usize..8, height in 3usize..14, width in 3usize..14, inputs in 1usize..5, outputs in 1usize..7,
     ) -> ConvShape {
-        ConvShape { images, height, width, inputs: 16 * inputs, outputs: 16 * outputs, kernel: 3, stride: 1, padding }
+        ConvShape { images, height, width, inputs: 8 * inputs, outputs: 8 * outputs, kernel: 3, stride: 1, padding }
     }
 }
 
@@ -111,6 +111,7 @@ fn layers() -> Vec<ConvShape> {
         shape(1, 32, [64, 64], 3, 1),
         shape(2, 32, [64, 128], 1, 2),
         shape(3, 8, [256, 256], 3, 1),
+        shape(2, 31, [24, 64], 3, 1),
     ]
 }
 

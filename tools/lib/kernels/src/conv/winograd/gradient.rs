@@ -6,7 +6,7 @@
 //! those tiles. No two threads add to the same sums, so their number does not matter.
 
 use super::{
-    grid::{Grid, POINTS, TILE, WINDOW, Window, spaced},
+    grid::{Grid, HALF, POINTS, TILE, WINDOW, Window, spaced},
     pass::read_tile,
     transform,
 };
@@ -82,7 +82,12 @@ impl Gradient {
 
     /// Elements of sums: at each point, of each panel `[source channels, LANES]`.
     fn sums_len(&self) -> usize {
-        POINTS * self.source.channels * self.target.channels
+        POINTS * self.source.channels * self.panels() * LANES
+    }
+
+    /// Groups of target channels that are computed together; the last may be a half.
+    fn panels(&self) -> usize {
+        self.target.channels.div_ceil(LANES)
     }
 
     /// Elements of a transformed piece: the source, then its target's gradient.
@@ -93,7 +98,8 @@ impl Gradient {
 
     /// Lines from one point to the next.
     fn spacing(&self) -> [usize; 2] {
-        [self.source, self.target].map(|plane| spaced(self.tiles() * plane.channels / LANES))
+        let tiles = self.tiles();
+        [spaced((tiles * self.source.channels).div_ceil(LANES)), spaced(tiles * self.panels())]
     }
 
     /// Tiles of the largest piece.
@@ -107,7 +113,7 @@ impl Gradient {
             Order::Grouped(groups) => self.add_groups(isa, groups, source, delta, scratch),
             Order::Staged(stage) => self.add_stages(isa, stage, source, delta, scratch),
         }
-        let outputs = gradient.par_chunks_exact_mut(LANES * self.source.channels * 9);
+        let outputs = gradient.par_chunks_mut(LANES * self.source.channels * 9);
         let panels = scratch.par_chunks_exact(POINTS * self.source.channels * LANES);
         outputs.zip(panels).for_each(|(gradient, sums)| {
             collect_panel(isa, self.source.channels, sums.as_chunks::<LANES>().0, gradient);
@@ -146,7 +152,7 @@ impl Gradient {
                 transform_piece(isa, self, self.grid.chunks.get(first + i), source, delta, piece);
             });
             let (tasks, pieces) = (sums.chunks_exact_mut(self.source.channels * LANES).enumerate(), &*pieces);
-            tasks::share(POINTS * self.target.channels / LANES, tasks, &mut [], 0, |(task, sums), _| {
+            tasks::share(POINTS * self.panels(), tasks, &mut [], 0, |(task, sums), _| {
                 self.add(isa, first..first + staged, task, pieces, sums);
             });
         }
@@ -181,39 +187,76 @@ fn transform_kernel<V: Vector, const M: usize>(
     piece: &mut [f32],
 ) {
     let [source_spacing, target_spacing] = plan.spacing();
-    let [source_pixel, target_pixel] = [plan.source, plan.target].map(|plane| plane.channels / LANES);
-    let (tiles, gradients) = piece.as_chunks_mut().0.split_at_mut(POINTS * source_spacing);
+    let (tiles, gradients) = piece.split_at_mut(POINTS * source_spacing * LANES);
+    if plan.source.channels.is_multiple_of(LANES) {
+        read_source::<V, LANES>(zero, plan, chunk, source, tiles, source_spacing);
+    } else {
+        read_source::<V, HALF>(zero, plan, chunk, source, tiles, source_spacing);
+    }
+    let gradients = gradients.as_chunks_mut().0;
+    if plan.target.channels.is_multiple_of(LANES) {
+        read_delta::<V, LANES>(zero, plan, chunk, delta, gradients, target_spacing);
+    } else {
+        read_delta::<V, HALF>(zero, plan, chunk, delta, gradients, target_spacing);
+    }
+}
+
+#[inline(always)]
+fn read_source<V: Vector, const UNIT: usize>(
+    zero: V,
+    plan: &Gradient,
+    chunk: Chunk,
+    source: &[f32],
+    tiles: &mut [f32],
+    spacing: usize,
+) {
+    let (image_len, tiles) = (plan.source.image_len(), tiles.as_chunks_mut().0);
     for i in 0..plan.grid.count(chunk) {
         let [image, y, x] = plan.grid.place(chunk, i);
-        let place = [y * TILE, x * TILE];
-        let at = (chunk.image + image) * plan.source.image_len();
-        let image_source = &source[at..][..plan.source.image_len()];
-        let window = Window::new(image_source, plan.source, place, plan.padding, WINDOW);
-        read_tile(zero, window, source_pixel, &mut tiles[i * source_pixel..], source_spacing);
-        let at = (chunk.image + image) * plan.target.image_len();
-        let window = Window::new(&delta[at..][..plan.target.image_len()], plan.target, place, 0, TILE);
-        for panel in 0..target_pixel {
-            let tile = &mut gradients[panel * plan.tiles() + i..];
-            if window.is_whole(TILE) {
-                read_gradient::<V, true>(zero, window, panel, tile, target_spacing);
+        let image = &source[(chunk.image + image) * image_len..][..image_len];
+        let window = Window::<UNIT>::new(image, plan.source, [y * TILE, x * TILE], plan.padding, WINDOW);
+        read_tile(zero, window, &mut tiles[i * window.pixel..], spacing);
+    }
+}
+
+#[inline(always)]
+fn read_delta<V: Vector, const UNIT: usize>(
+    zero: V,
+    plan: &Gradient,
+    chunk: Chunk,
+    delta: &[f32],
+    gradients: &mut [Line],
+    spacing: usize,
+) {
+    let (image_len, tiles, units) = (plan.target.image_len(), plan.tiles(), LANES / UNIT);
+    for i in 0..plan.grid.count(chunk) {
+        let [image, y, x] = plan.grid.place(chunk, i);
+        let image = &delta[(chunk.image + image) * image_len..][..image_len];
+        let window = Window::<UNIT>::new(image, plan.target, [y * TILE, x * TILE], 0, TILE);
+        for (panel, c) in (0..window.pixel).step_by(units).enumerate() {
+            let tile = &mut gradients[panel * tiles + i..];
+            if c + units > window.pixel {
+                read_gradient::<V, UNIT, false, true>(zero, window, c, tile, spacing);
+            } else if window.is_whole(TILE) {
+                read_gradient::<V, UNIT, true, false>(zero, window, c, tile, spacing);
             } else {
-                read_gradient::<V, false>(zero, window, panel, tile, target_spacing);
+                read_gradient::<V, UNIT, false, false>(zero, window, c, tile, spacing);
             }
         }
     }
 }
 
-/// Transforms line `panel` of each pixel of a tile's gradient: a line at each point, `spacing` lines apart.
+/// Transforms the line from unit `c` of each pixel of a tile's gradient: a line at each point, `spacing` lines apart.
 #[inline(always)]
-fn read_gradient<V: Vector, const WHOLE: bool>(
+fn read_gradient<V: Vector, const UNIT: usize, const WHOLE: bool, const PART: bool>(
     zero: V,
-    window: Window<'_>,
-    panel: usize,
+    window: Window<'_, UNIT>,
+    c: usize,
     tile: &mut [Line],
     spacing: usize,
 ) {
     let columns = each!(4, x => {
-        transform::target_gradient(each!(4, y => window.load::<V, WHOLE>(zero, y, x, panel)))
+        transform::target_gradient(each!(4, y => window.load::<V, WHOLE, PART>(zero, y, x, c)))
     });
     for y in 0..WINDOW {
         let row = transform::target_gradient(each!(4, x => columns[x][y]));
@@ -257,9 +300,8 @@ fn collect_kernel<V: Vector, const M: usize>(zero: V, sources: usize, sums: &[Li
                 row[x].store(&mut taps[y * 3 + x]);
             }
         }
-        for lane in 0..LANES {
-            let weights = &mut gradient[(lane * sources + c) * 9..][..9];
-            for (weight, tap) in weights.iter_mut().zip(&taps) {
+        for (lane, weights) in gradient.chunks_exact_mut(sources * 9).enumerate() {
+            for (weight, tap) in weights[c * 9..][..9].iter_mut().zip(&taps) {
                 *weight = tap[lane];
             }
         }

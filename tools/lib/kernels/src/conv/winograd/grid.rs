@@ -3,7 +3,7 @@
 use crate::conv::{
     chunks::{Chunk, Chunks},
     pass::Plane,
-    vector::{LANES, Line, Vector},
+    vector::{LANES, Vector},
 };
 
 /// Target pixels of a tile, along each axis.
@@ -49,20 +49,52 @@ pub(super) fn spaced(len: usize) -> usize {
     len + 1
 }
 
+/// Elements of half a line. Channels come in lines or, where they are an odd number of halves, in halves: the UNIT of
+/// what follows, which is known when it is compiled.
+pub(super) const HALF: usize = LANES / 2;
+
+/// Loads the line of which unit `i` is the first; with PART that unit and zeros.
+#[inline(always)]
+pub(super) fn load<V: Vector, const UNIT: usize, const PART: bool>(zero: V, units: &[[f32; UNIT]], i: usize) -> V {
+    if UNIT == LANES {
+        return zero.load(&units[i].as_chunks().0[0]);
+    }
+    let mut line = [0.0; LANES];
+    line[..UNIT].copy_from_slice(&units[i]);
+    if !PART {
+        line[UNIT..].copy_from_slice(&units[i + 1]);
+    }
+    zero.load(&line)
+}
+
+/// Stores a line from unit `i` on; with PART, that unit of it.
+#[inline(always)]
+pub(super) fn store<V: Vector, const UNIT: usize, const PART: bool>(vector: V, units: &mut [[f32; UNIT]], i: usize) {
+    if UNIT == LANES {
+        return vector.store(&mut units[i].as_chunks_mut().0[0]);
+    }
+    let mut line = [0.0; LANES];
+    vector.store(&mut line);
+    units[i].copy_from_slice(&line[..UNIT]);
+    if !PART {
+        units[i + 1].copy_from_slice(&line[UNIT..]);
+    }
+}
+
 /// Pixels of an image that a tile sees. Those outside the image are zeros.
 #[derive(Clone, Copy)]
-pub(super) struct Window<'a> {
+pub(super) struct Window<'a, const UNIT: usize> {
     /// From the first pixel that lies inside.
-    lines: &'a [Line],
-    /// Lines of a row of the image, and of a pixel.
+    units: &'a [[f32; UNIT]],
+    /// Units of a row of the image, and of a pixel.
     pitch: usize,
-    pixel: usize,
+    pub pixel: usize,
     /// Rows and columns of the window that lie inside.
     rows: (usize, usize),
     columns: (usize, usize),
 }
 
-impl<'a> Window<'a> {
+impl<'a, const UNIT: usize> Window<'a, UNIT> {
     /// The `size × size` pixels of `image` from row `y` and column `x`, which count from `padding` before the image.
     #[inline(always)]
     pub fn new(image: &'a [f32], plane: Plane, [y, x]: [usize; 2], padding: usize, size: usize) -> Self {
@@ -73,8 +105,8 @@ impl<'a> Window<'a> {
         let (rows, columns) = (inside(y, plane.height), inside(x, plane.width));
         let first = (y + rows.0).saturating_sub(padding) * plane.width + (x + columns.0).saturating_sub(padding);
         let image = image.as_chunks().0;
-        let [pitch, pixel] = [plane.row_len(), plane.channels].map(|len| len / LANES);
-        Self { lines: image.get(first * pixel..).unwrap_or_default(), pitch, pixel, rows, columns }
+        let [pitch, pixel] = [plane.row_len(), plane.channels].map(|len| len / UNIT);
+        Self { units: image.get(first * pixel..).unwrap_or_default(), pitch, pixel, rows, columns }
     }
 
     /// Whether all of its `size × size` pixels lie inside.
@@ -83,16 +115,16 @@ impl<'a> Window<'a> {
         [self.rows, self.columns] == [(0, size); 2]
     }
 
-    /// Line `c` of a pixel; with WHOLE no pixel is outside.
+    /// The line of a pixel from unit `c`; with WHOLE no pixel is outside.
     #[inline(always)]
-    pub fn load<V: Vector, const WHOLE: bool>(&self, zero: V, y: usize, x: usize, c: usize) -> V {
+    pub fn load<V: Vector, const WHOLE: bool, const PART: bool>(&self, zero: V, y: usize, x: usize, c: usize) -> V {
         if WHOLE {
-            return zero.load(&self.lines[y * self.pitch + x * self.pixel + c]);
+            return load::<V, UNIT, PART>(zero, self.units, y * self.pitch + x * self.pixel + c);
         }
         let (rows, columns) = (self.rows, self.columns);
         if y < rows.0 || y >= rows.1 || x < columns.0 || x >= columns.1 {
             return zero;
         }
-        zero.load(&self.lines[(y - rows.0) * self.pitch + (x - columns.0) * self.pixel + c])
+        load::<V, UNIT, PART>(zero, self.units, (y - rows.0) * self.pitch + (x - columns.0) * self.pixel + c)
     }
 }

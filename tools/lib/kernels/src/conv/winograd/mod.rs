@@ -17,16 +17,18 @@ mod grid;
 mod pass;
 mod transform;
 
-use super::{shape::ConvShape, vector::LANES};
+use super::shape::ConvShape;
 pub(super) use gradient::Gradient;
 pub(super) use pass::Pass;
 
+/// Channels come by so many.
+pub(super) const LEAST_CHANNELS: usize = grid::HALF;
 /// Target pixels that a tile has on average, at least, for it to be worth its transforms.
 const LEAST_PIXELS: usize = 6;
 
 /// Whether the method computes such a layer.
 pub(super) fn fits(s: &ConvShape) -> bool {
-    s.kernel == 3 && s.stride == 1 && s.inputs.is_multiple_of(LANES) && s.outputs.is_multiple_of(LANES)
+    s.kernel == 3 && s.stride == 1 && [s.inputs, s.outputs].iter().all(|n| n.is_multiple_of(LEAST_CHANNELS))
 }
 
 /// Whether it is faster than the direct method in doing so.

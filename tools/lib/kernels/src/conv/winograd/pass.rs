@@ -1,7 +1,7 @@
 //! The forward pass and the gradient of the input, which is a forward pass with turned weights.
 
 use super::{
-    grid::{Grid, POINTS, TILE, WINDOW, Window, spaced},
+    grid::{Grid, HALF, POINTS, TILE, WINDOW, Window, load, spaced, store},
     transform,
 };
 use crate::{
@@ -57,7 +57,12 @@ impl Pass {
 
     /// Elements of the packed weights: of each panel and point `[source channels + 1, LANES]`.
     pub fn packed_len(&self) -> usize {
-        self.target.channels * POINTS * spaced(self.source.channels)
+        self.panels() * LANES * POINTS * spaced(self.source.channels)
+    }
+
+    /// Groups of target channels that are computed together; the last may be a half.
+    fn panels(&self) -> usize {
+        self.target.channels.div_ceil(LANES)
     }
 
     /// Elements of a thread's scratch memory: tiles before and after the products.
@@ -75,7 +80,7 @@ impl Pass {
     fn spacing(&self) -> [usize; 2] {
         // Whole groups of tiles for every instruction set: what lies beyond the last tile is never read back.
         let tiles = self.grid.count(self.grid.chunks.largest()).next_multiple_of(GROUP);
-        [self.source, self.target].map(|plane| spaced(tiles * plane.channels / LANES))
+        [spaced((tiles * self.source.channels).div_ceil(LANES)), spaced(tiles * self.panels())]
     }
 
     /// Transforms weights (OIHW).
@@ -119,10 +124,12 @@ dispatch_vector! {
 #[inline(always)]
 fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, weights: &[f32], packed: &mut [Line]) {
     let (sources, targets) = (pass.source.channels, pass.target.channels);
+    let lanes = LANES.min(targets - first);
     // By sixteen source channels: a line of memory is used up before it leaves the cache.
     for from in (0..sources).step_by(LANES) {
         let mut taps = [[[0.0; LANES]; 9]; LANES];
-        for lane in 0..LANES {
+        let taps = &mut taps[..LANES.min(sources - from)];
+        for lane in 0..lanes {
             for (k, taps) in taps.iter_mut().enumerate() {
                 let (source, target) = (from + k, first + lane);
                 let at = if pass.backward { source * targets + target } else { target * sources + source };
@@ -156,51 +163,86 @@ fn piece_kernel<V: Vector, const M: usize>(
     scratch: &mut [f32],
 ) {
     let [before, after] = pass.spacing();
-    let (tiles, products) = scratch.as_chunks_mut().0.split_at_mut(POINTS * before);
-    let count = pass.grid.count(chunk);
-    let (image_len, pixel) = (pass.source.image_len(), pass.source.channels / LANES);
-    for i in 0..count {
-        let [image, y, x] = pass.grid.place(chunk, i);
-        let image = &source[(chunk.image + image) * image_len..][..image_len];
-        let window = Window::new(image, pass.source, [y * TILE, x * TILE], pass.padding, WINDOW);
-        read_tile(zero, window, pixel, &mut tiles[i * pixel..], before);
-    }
-    multiply::<V, M>(zero, pass, count, tiles.as_flattened(), packed, products);
-    let pixel = pass.target.channels / LANES;
-    for i in 0..count {
-        let [image, y, x] = pass.grid.place(chunk, i);
-        let row = image * pass.target.height + (y - chunk.row) * TILE;
-        let size = [pass.target.height - y * TILE, pass.target.width - x * TILE];
-        let target = &mut target.as_chunks_mut().0[(row * pass.target.width + x * TILE) * pixel..];
-        write_tile(zero, &products[i * pixel..], after, target, pass.target.width * pixel, pixel, size, accumulate);
-    }
-}
-
-/// Transforms the window of a tile, whose pixels have `pixel` lines: as many at each point, `spacing` lines apart.
-#[inline(always)]
-pub(super) fn read_tile<V: Vector>(zero: V, window: Window<'_>, pixel: usize, tile: &mut [Line], spacing: usize) {
-    if window.is_whole(WINDOW) {
-        transform_tile::<V, true>(zero, window, pixel, tile, spacing);
+    let (tiles, products) = scratch.split_at_mut(POINTS * before * LANES);
+    let products = products.as_chunks_mut().0;
+    if pass.source.channels.is_multiple_of(LANES) {
+        read_piece::<V, LANES>(zero, pass, chunk, source, tiles, before);
     } else {
-        transform_tile::<V, false>(zero, window, pixel, tile, spacing);
+        read_piece::<V, HALF>(zero, pass, chunk, source, tiles, before);
+    }
+    multiply::<V, M>(zero, pass, pass.grid.count(chunk), tiles, packed, products);
+    if pass.target.channels.is_multiple_of(LANES) {
+        write_piece::<V, LANES>(zero, pass, chunk, products, after, target, accumulate);
+    } else {
+        write_piece::<V, HALF>(zero, pass, chunk, products, after, target, accumulate);
     }
 }
 
 #[inline(always)]
-fn transform_tile<V: Vector, const WHOLE: bool>(
+fn read_piece<V: Vector, const UNIT: usize>(
     zero: V,
-    window: Window<'_>,
-    pixel: usize,
-    tile: &mut [Line],
+    pass: &Pass,
+    chunk: Chunk,
+    source: &[f32],
+    tiles: &mut [f32],
     spacing: usize,
 ) {
-    for c in 0..pixel {
-        let columns = each!(6, x => transform::source(each!(6, y => window.load::<V, WHOLE>(zero, y, x, c))));
-        for y in 0..WINDOW {
-            let row = transform::source(each!(6, x => columns[x][y]));
-            for x in 0..WINDOW {
-                row[x].store(&mut tile[(y * WINDOW + x) * spacing + c]);
-            }
+    let (image_len, tiles) = (pass.source.image_len(), tiles.as_chunks_mut().0);
+    for i in 0..pass.grid.count(chunk) {
+        let [image, y, x] = pass.grid.place(chunk, i);
+        let image = &source[(chunk.image + image) * image_len..][..image_len];
+        let window = Window::<UNIT>::new(image, pass.source, [y * TILE, x * TILE], pass.padding, WINDOW);
+        read_tile(zero, window, &mut tiles[i * window.pixel..], spacing);
+    }
+}
+
+/// Transforms the window of a tile: at each point as many units as a pixel has, `spacing` lines apart.
+#[inline(always)]
+pub(super) fn read_tile<V: Vector, const UNIT: usize>(
+    zero: V,
+    window: Window<'_, UNIT>,
+    tile: &mut [[f32; UNIT]],
+    spacing: usize,
+) {
+    if window.is_whole(WINDOW) {
+        transform_tile::<V, UNIT, true>(zero, window, tile, spacing);
+    } else {
+        transform_tile::<V, UNIT, false>(zero, window, tile, spacing);
+    }
+}
+
+#[inline(always)]
+fn transform_tile<V: Vector, const UNIT: usize, const WHOLE: bool>(
+    zero: V,
+    window: Window<'_, UNIT>,
+    tile: &mut [[f32; UNIT]],
+    spacing: usize,
+) {
+    let units = LANES / UNIT;
+    for c in (0..window.pixel).step_by(units) {
+        if c + units <= window.pixel {
+            transform_line::<V, UNIT, WHOLE, false>(zero, window, c, tile, spacing * units);
+        } else {
+            transform_line::<V, UNIT, WHOLE, true>(zero, window, c, tile, spacing * units);
+        }
+    }
+}
+
+/// Transforms a line of a tile from unit `c`; points are `spacing` units apart.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+fn transform_line<V: Vector, const UNIT: usize, const WHOLE: bool, const PART: bool>(
+    zero: V,
+    window: Window<'_, UNIT>,
+    c: usize,
+    tile: &mut [[f32; UNIT]],
+    spacing: usize,
+) {
+    let columns = each!(6, x => transform::source(each!(6, y => window.load::<V, WHOLE, PART>(zero, y, x, c))));
+    for y in 0..WINDOW {
+        let row = transform::source(each!(6, x => columns[x][y]));
+        for x in 0..WINDOW {
+            store::<V, UNIT, PART>(row[x], tile, (y * WINDOW + x) * spacing + c);
         }
     }
 }
@@ -216,7 +258,7 @@ fn multiply<V: Vector, const M: usize>(
     products: &mut [Line],
 ) {
     let [before, after] = pass.spacing();
-    let (sources, panels) = (pass.source.channels, pass.target.channels / LANES);
+    let (sources, panels) = (pass.source.channels, pass.panels());
     for point in 0..POINTS {
         let (tiles, products) = (&tiles[point * before * LANES..], &mut products[point * after..]);
         for panel in 0..panels {
@@ -229,30 +271,56 @@ fn multiply<V: Vector, const M: usize>(
     }
 }
 
-/// Transforms the products of a tile back, and writes those of its pixels that lie within `size`.
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "two operands, and where they lie")]
-fn write_tile<V: Vector>(
+fn write_piece<V: Vector, const UNIT: usize>(
+    zero: V,
+    pass: &Pass,
+    chunk: Chunk,
+    products: &[Line],
+    spacing: usize,
+    target: &mut [f32],
+    accumulate: bool,
+) {
+    let (plane, target) = (pass.target, target.as_chunks_mut().0);
+    let (steps @ [pitch, pixel], units) = ([plane.row_len(), plane.channels].map(|len| len / UNIT), LANES / UNIT);
+    for i in 0..pass.grid.count(chunk) {
+        let [image, y, x] = pass.grid.place(chunk, i);
+        let row = image * plane.height + (y - chunk.row) * TILE;
+        let size = [plane.height - y * TILE, plane.width - x * TILE];
+        let target = &mut target[row * pitch + x * TILE * pixel..];
+        for (line, c) in (0..pixel).step_by(units).enumerate() {
+            let (line, target) = (&products[i * pass.panels() + line..], &mut target[c..]);
+            if c + units <= pixel {
+                write_line::<V, UNIT, false>(zero, line, spacing, target, steps, size, accumulate);
+            } else {
+                write_line::<V, UNIT, true>(zero, line, spacing, target, steps, size, accumulate);
+            }
+        }
+    }
+}
+
+/// Transforms a line of the products of a tile back, and writes those of its pixels that lie within `size`. Rows and
+/// pixels of the target are so many units apart.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+fn write_line<V: Vector, const UNIT: usize, const PART: bool>(
     zero: V,
     products: &[Line],
     spacing: usize,
-    target: &mut [Line],
-    pitch: usize,
-    pixel: usize,
+    target: &mut [[f32; UNIT]],
+    [pitch, pixel]: [usize; 2],
     size: [usize; 2],
     accumulate: bool,
 ) {
-    for c in 0..pixel {
-        let product = |y: usize, x: usize| &products[(y * WINDOW + x) * spacing + c];
-        let columns = each!(6, x => transform::target(each!(6, y => zero.load(product(y, x)))));
-        for y in 0..TILE.min(size[0]) {
-            let row = transform::target(each!(6, x => columns[x][y]));
-            for x in 0..TILE {
-                if x < size[1] {
-                    let target = &mut target[y * pitch + x * pixel + c];
-                    let sum = if accumulate { row[x].add(zero.load(target)) } else { row[x] };
-                    sum.store(target);
-                }
+    let product = |y: usize, x: usize| &products[(y * WINDOW + x) * spacing];
+    let columns = each!(6, x => transform::target(each!(6, y => zero.load(product(y, x)))));
+    for y in 0..TILE.min(size[0]) {
+        let row = transform::target(each!(6, x => columns[x][y]));
+        for x in 0..TILE {
+            if x < size[1] {
+                let at = y * pitch + x * pixel;
+                let sum = if accumulate { row[x].add(load::<V, UNIT, PART>(zero, target, at)) } else { row[x] };
+                store::<V, UNIT, PART>(sum, target, at);
             }
         }
     }
