@@ -1,7 +1,7 @@
 //! The exported graph against candle.
 
 use crate::Settings;
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
 use nets::{CandleModel, InputDtype, Model, OutputActivation};
@@ -26,7 +26,12 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
             let mut left = settings.check_rows.unwrap_or(usize::MAX);
             each_batch(&file, model, |rows| {
                 let count = left.min(rows.len() / width);
-                pair.compare(&rows[..count * width])?;
+                let rows = &rows[..count * width];
+                if let Some(bad) = rows.iter().position(|x| !x.is_finite()) {
+                    let (file, row, field) = (file.display(), pair.rows + bad / width, &model.task.input_field);
+                    bail!("{file}: row {row}: field {field:?} is {}, which tells nothing of the model", rows[bad]);
+                }
+                pair.compare(rows)?;
                 left -= count;
                 Ok(left > 0)
             })?;
@@ -48,13 +53,7 @@ fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow
             return Err(batch.wrong_shape(field, &format!("{:?} by the model", task.input_shape)).into());
         }
         match task.input_dtype {
-            InputDtype::F4 => {
-                batch.column_f32(name, &mut rows)?;
-                if let Some(bad) = rows.iter().position(|x| !x.is_finite()) {
-                    let problem = format!("field {name:?} is {}, which tells nothing of the model", rows[bad]);
-                    return Err(batch.place(bad * batch.rows() / rows.len()).error(problem).into());
-                }
-            }
+            InputDtype::F4 => batch.column_f32(name, &mut rows)?,
             InputDtype::U1 => {
                 batch.column_u8(name, &mut bytes)?;
                 rows.clear();

@@ -51,7 +51,7 @@ def job(tmp_path_factory):
     groups = [entry for entry in config["defaults"] if entry != "_self_"]
     config["defaults"] = [{group: chosen.get(group, option)} for entry in groups for group, option in entry.items()] + ["_self_"]
     config["dataset"] = {"files": {"archive": {"urls": ["images"], "sha256": None, "bytes": None}}}
-    config["optimizer"]["learning_rate"] = 0.02  # the network has no norms
+    config["optimizer"] = {"learning_rate": 0.02}  # the network has no norms
     config["trainer"] |= {"max_epochs": 12, "batch_size": 16}
     primary.write_text(yaml.safe_dump(config, sort_keys=False))
 
