@@ -87,8 +87,8 @@ def main():
         for threads in THREADS:
             print(row(network, threads, times, memory, flops, 1e9 * peak), flush=True)
         for name in ["pipegrad", *MODES]:
-            one, two = (times[name, threads] for threads in THREADS)
-            second.append(f"{network}, {name}: {spread([one / two for one, two in zip(one, two)])}")
+            rounds = zip(*(times[name, threads] for threads in THREADS))
+            second.append(f"{network}, {name}: {spread([one / two for one, two in rounds])}")
     print("\nTime on one thread / on two:\n")
     print("\n".join(f"- {line}" for line in second))
 

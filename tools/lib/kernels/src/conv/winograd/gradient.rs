@@ -7,7 +7,7 @@
 
 use super::{
     grid::{Grid, HALF, POINTS, TILE, WINDOW, Window, spaced},
-    pass::read_tile,
+    pass::read_piece,
     transform,
 };
 use crate::{
@@ -188,34 +188,12 @@ fn transform_kernel<V: Vector, const M: usize>(
 ) {
     let [source_spacing, target_spacing] = plan.spacing();
     let (tiles, gradients) = piece.split_at_mut(POINTS * source_spacing * LANES);
-    if plan.source.channels.is_multiple_of(LANES) {
-        read_source::<V, LANES>(zero, plan, chunk, source, tiles, source_spacing);
-    } else {
-        read_source::<V, HALF>(zero, plan, chunk, source, tiles, source_spacing);
-    }
+    read_piece(zero, &plan.grid, chunk, source, plan.source, plan.padding, tiles, source_spacing);
     let gradients = gradients.as_chunks_mut().0;
     if plan.target.channels.is_multiple_of(LANES) {
         read_delta::<V, LANES>(zero, plan, chunk, delta, gradients, target_spacing);
     } else {
         read_delta::<V, HALF>(zero, plan, chunk, delta, gradients, target_spacing);
-    }
-}
-
-#[inline(always)]
-fn read_source<V: Vector, const UNIT: usize>(
-    zero: V,
-    plan: &Gradient,
-    chunk: Chunk,
-    source: &[f32],
-    tiles: &mut [f32],
-    spacing: usize,
-) {
-    let (image_len, tiles) = (plan.source.image_len(), tiles.as_chunks_mut().0);
-    for i in 0..plan.grid.count(chunk) {
-        let [image, y, x] = plan.grid.place(chunk, i);
-        let image = &source[(chunk.image + image) * image_len..][..image_len];
-        let window = Window::<UNIT>::new(image, plan.source, [y * TILE, x * TILE], plan.padding, WINDOW);
-        read_tile(zero, window, &mut tiles[i * window.pixel..], spacing);
     }
 }
 

@@ -165,11 +165,7 @@ fn piece_kernel<V: Vector, const M: usize>(
     let [before, after] = pass.spacing();
     let (tiles, products) = scratch.split_at_mut(POINTS * before * LANES);
     let products = products.as_chunks_mut().0;
-    if pass.source.channels.is_multiple_of(LANES) {
-        read_piece::<V, LANES>(zero, pass, chunk, source, tiles, before);
-    } else {
-        read_piece::<V, HALF>(zero, pass, chunk, source, tiles, before);
-    }
+    read_piece(zero, &pass.grid, chunk, source, pass.source, pass.padding, tiles, before);
     multiply::<V, M>(zero, pass, pass.grid.count(chunk), tiles, packed, products);
     if pass.target.channels.is_multiple_of(LANES) {
         write_piece::<V, LANES>(zero, pass, chunk, products, after, target, accumulate);
@@ -178,27 +174,50 @@ fn piece_kernel<V: Vector, const M: usize>(
     }
 }
 
+/// Transforms the windows of a piece's tiles: tile after tile at each point, points `spacing` lines apart.
 #[inline(always)]
-fn read_piece<V: Vector, const UNIT: usize>(
+#[allow(clippy::too_many_arguments, reason = "the operand, and where it lies")]
+pub(super) fn read_piece<V: Vector>(
     zero: V,
-    pass: &Pass,
+    grid: &Grid,
     chunk: Chunk,
     source: &[f32],
+    plane: Plane,
+    padding: usize,
     tiles: &mut [f32],
     spacing: usize,
 ) {
-    let (image_len, tiles) = (pass.source.image_len(), tiles.as_chunks_mut().0);
-    for i in 0..pass.grid.count(chunk) {
-        let [image, y, x] = pass.grid.place(chunk, i);
+    if plane.channels.is_multiple_of(LANES) {
+        read_tiles::<V, LANES>(zero, grid, chunk, source, plane, padding, tiles, spacing);
+    } else {
+        read_tiles::<V, HALF>(zero, grid, chunk, source, plane, padding, tiles, spacing);
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the operand, and where it lies")]
+fn read_tiles<V: Vector, const UNIT: usize>(
+    zero: V,
+    grid: &Grid,
+    chunk: Chunk,
+    source: &[f32],
+    plane: Plane,
+    padding: usize,
+    tiles: &mut [f32],
+    spacing: usize,
+) {
+    let (image_len, tiles) = (plane.image_len(), tiles.as_chunks_mut().0);
+    for i in 0..grid.count(chunk) {
+        let [image, y, x] = grid.place(chunk, i);
         let image = &source[(chunk.image + image) * image_len..][..image_len];
-        let window = Window::<UNIT>::new(image, pass.source, [y * TILE, x * TILE], pass.padding, WINDOW);
+        let window = Window::<UNIT>::new(image, plane, [y * TILE, x * TILE], padding, WINDOW);
         read_tile(zero, window, &mut tiles[i * window.pixel..], spacing);
     }
 }
 
 /// Transforms the window of a tile: at each point as many units as a pixel has, `spacing` lines apart.
 #[inline(always)]
-pub(super) fn read_tile<V: Vector, const UNIT: usize>(
+fn read_tile<V: Vector, const UNIT: usize>(
     zero: V,
     window: Window<'_, UNIT>,
     tile: &mut [[f32; UNIT]],
