@@ -42,11 +42,13 @@ def turn(contestant):
 def measure(network, images, rounds):
     """Seconds of each round, and MB at the peak, by contestant and number of threads."""
     ours, theirs = [EXAMPLES / "residual_speed"], [sys.executable, HERE / "peer_torch.py"]
-    contestants = {}
-    for threads in THREADS:
-        contestants["pipegrad", threads] = Contestant([*ours, network, images, threads])
-        for mode in MODES:
-            contestants[mode, threads] = Contestant([*theirs, network, images, threads, mode])
+    commands = {"pipegrad": [*ours, network, images]} | {mode: [*theirs, network, images] for mode in MODES}
+    # One thread and two follow each other: the machine is the same for both.
+    contestants = {
+        (name, threads): Contestant([*command, threads, *([name] if name in MODES else [])])
+        for name, command in commands.items()
+        for threads in THREADS
+    }
     times = {key: [] for key in contestants}
     for _ in range(rounds):
         for key, contestant in contestants.items():

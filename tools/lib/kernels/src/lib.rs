@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod norm;
 pub mod pool;
 pub mod random;
+pub mod threads;
 pub mod update;
 
 mod entropy;

@@ -2,8 +2,10 @@
 //!
 //! Each image is computed alone: threads do not matter.
 
-use crate::isa::{Isa, dispatch};
-use rayon::prelude::*;
+use crate::{
+    isa::{Isa, dispatch},
+    threads,
+};
 
 /// Channels that are compared together.
 const LANES: usize = 16;
@@ -55,8 +57,8 @@ impl Pool {
     pub fn max_backward(&self, input: &[f32], output: &[f32], gradient: &mut [f32], accumulate: bool) {
         assert_eq!(gradient.len(), input.len(), "elements of the gradient");
         let (image_len, out_len) = self.check(input.len(), output.len());
-        let images = input.par_chunks_exact(image_len).zip(output.par_chunks_exact(out_len));
-        images.zip(gradient.par_chunks_exact_mut(image_len)).for_each(|((image, out), gradient)| {
+        let images = input.chunks_exact(image_len).zip(output.chunks_exact(out_len));
+        threads::share(images.zip(gradient.chunks_exact_mut(image_len)), |((image, out), gradient)| {
             if !accumulate {
                 gradient.fill(0.0);
             }
@@ -79,8 +81,8 @@ impl Pool {
     /// When the lengths do not fit.
     pub fn average_backward(&self, output: &[f32], gradient: &mut [f32], accumulate: bool) {
         let (image_len, out_len) = self.check(gradient.len(), output.len());
-        let images = gradient.par_chunks_exact_mut(image_len).zip(output.par_chunks_exact(out_len));
-        images.for_each(|(gradient, out)| {
+        let images = gradient.chunks_exact_mut(image_len).zip(output.chunks_exact(out_len));
+        threads::share(images, |(gradient, out)| {
             if !accumulate {
                 gradient.fill(0.0);
             }
@@ -90,8 +92,8 @@ impl Pool {
 
     fn each_image(&self, input: &[f32], output: &mut [f32], work: impl Fn(&[f32], &mut [f32]) + Sync) {
         let (image_len, out_len) = self.check(input.len(), output.len());
-        let images = input.par_chunks_exact(image_len).zip(output.par_chunks_exact_mut(out_len));
-        images.for_each(|(image, out)| work(image, out));
+        let images = input.chunks_exact(image_len).zip(output.chunks_exact_mut(out_len));
+        threads::share(images, |(image, out)| work(image, out));
     }
 
     /// Elements of an image, before and after.

@@ -1,6 +1,6 @@
 //! The order of an image's numbers.
 
-use rayon::prelude::*;
+use kernels::threads;
 
 /// Channels and pixels of an image; features are channels of one pixel.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ fn transpose(from: &[f32], to: &mut [f32], rows: usize, columns: usize) {
         return;
     }
     let len = rows * columns;
-    from.par_chunks_exact(len).zip(to.par_chunks_exact_mut(len)).for_each(|(from, to)| {
+    threads::share(from.chunks_exact(len).zip(to.chunks_exact_mut(len)), |(from, to)| {
         for (column, to) in to.chunks_exact_mut(rows).enumerate() {
             to.iter_mut().zip(from[column..].iter().step_by(columns)).for_each(|(to, from)| *to = *from);
         }

@@ -4,12 +4,10 @@ use super::{
     chunks::Chunk,
     padded::{self, Frame},
     pass::{Pass, Phase},
-    tasks,
     tile::{put, sum_runs},
     vector::{LANES, Line, Vector, dispatch_vector},
 };
-use crate::{isa::Isa, norm::moments};
-use rayon::prelude::*;
+use crate::{isa::Isa, norm::moments, threads};
 
 impl Pass {
     /// Packs weights (OIHW) by panels: of each phase and panel `[runs, depth, LANES]`, zeros beyond the
@@ -20,8 +18,8 @@ impl Pass {
             let panel_len = phase.runs * phase.depth * LANES;
             let (panels, after) = rest.split_at_mut(self.panels() * panel_len);
             rest = after;
-            let panels = panels.par_chunks_exact_mut(panel_len).enumerate();
-            panels.for_each(|(panel, lines)| self.pack_panel(phase, panel * LANES, weights, lines));
+            let panels = panels.chunks_exact_mut(panel_len).enumerate();
+            threads::share(panels, |(panel, lines)| self.pack_panel(phase, panel * LANES, weights, lines));
         }
     }
 
@@ -57,7 +55,7 @@ impl Pass {
         let row_len = self.y.target_step * self.target.row_len();
         let pieces = self.chunks.cut(target, self.target.image_len(), row_len);
         let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
-        tasks::share(self.chunks.len(), pieces, scratch, self.scratch_len(), |(i, (piece, record)), padded| {
+        threads::share_with(self.chunks.len(), pieces, scratch, self.scratch_len(), |(i, (piece, record)), padded| {
             let chunk = self.chunks.get(i);
             self.copy(source, chunk, padded);
             run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, piece, accumulate);

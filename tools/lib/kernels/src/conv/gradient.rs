@@ -9,12 +9,10 @@ use super::{
     padded::{self, Frame},
     pass::{Plane, input, output},
     shape::ConvShape,
-    tasks,
     tile::{Columns, add_columns},
     vector::{LANES, Line, Vector, dispatch_vector},
 };
-use crate::isa::Isa;
-use rayon::prelude::*;
+use crate::{isa::Isa, threads};
 
 /// Bytes of a piece, input and output, that the inner loops go over again and again.
 const PIECE_BYTES: usize = 48 << 10;
@@ -86,7 +84,7 @@ impl Gradient {
         let (partial_len, group_len) = (self.partial_len(), self.group * self.panel_len());
         let tasks =
             partials.chunks_exact_mut(partial_len).flat_map(|partial| partial.chunks_mut(group_len)).enumerate();
-        tasks::share(self.parts * groups, tasks, scratch, each, |(i, sums), scratch| {
+        threads::share_with(self.parts * groups, tasks, scratch, each, |(i, sums), scratch| {
             sums.fill(0.0);
             let (part, group) = (i / groups, i % groups);
             let pieces = self.chunks.len();
@@ -152,8 +150,8 @@ impl Gradient {
         let area = self.kernel * self.kernel;
         let output_len = self.source.channels * area;
         let (run_len, panel_len) = (self.depth(), self.panel_len());
-        let panels = gradient.par_chunks_mut(LANES * output_len).enumerate();
-        panels.for_each(|(panel, gradient)| {
+        let panels = gradient.chunks_mut(LANES * output_len).enumerate();
+        threads::share(panels, |(panel, gradient)| {
             for i in 0..panel_len / LANES {
                 let (y, x, c) = (i / run_len, i % run_len / self.source.channels, i % self.source.channels);
                 let mut sums = [0.0; LANES];

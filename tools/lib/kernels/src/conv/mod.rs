@@ -1,8 +1,8 @@
 //! Square convolutions of NHWC activations: forward, and the gradients of input and weights.
 //!
 //! A [`Conv`] is a plan: it holds the geometry, the method for each direction and the sizes of the
-//! buffers, which the caller allocates once. A step then packs the weights and computes, without
-//! allocating. The bytes of a result depend on the sizes and the instruction set, not on threads.
+//! buffers, which the caller allocates once. A step then packs the weights and computes, in those
+//! buffers. The bytes of a result depend on the sizes and the instruction set, not on threads.
 
 mod axis;
 mod chunks;
@@ -11,7 +11,6 @@ mod gradient;
 mod padded;
 mod pass;
 mod shape;
-mod tasks;
 mod tile;
 mod vector;
 mod winograd;

@@ -11,9 +11,8 @@ mod wide;
 #[cfg(test)]
 mod tests;
 
-use crate::isa::Isa;
+use crate::{isa::Isa, threads};
 use kernels::Factors;
-use rayon::prelude::*;
 
 /// The two numbers of PyTorch's `BatchNorm2d`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,8 +90,8 @@ impl BatchNorm {
         let (isa, channels) = (self.isa, self.channels);
         self.check(y.len());
         let record = moments::record_len(channels);
-        let blocks = y.par_chunks(wide::block(channels)).zip(self.partials.par_chunks_exact_mut(record));
-        blocks.for_each(|(y, record)| moments::moments(isa, y, channels, record));
+        let blocks = y.chunks(wide::block(channels)).zip(self.partials.chunks_exact_mut(record));
+        threads::share(blocks, |(y, record)| moments::moments(isa, y, channels, record));
         let count = moments::combine(&self.partials, channels, &mut self.mean, &mut self.variance);
         self.follow(count, running);
     }
@@ -144,8 +143,8 @@ impl BatchNorm {
         wide::spread(scale, self.channels);
         wide::spread(shift, self.channels);
         let (isa, block, scale, shift) = (self.isa, wide::block(self.channels), &*scale, &*shift);
-        let blocks = y.par_chunks(block).zip(z.par_chunks_mut(block)).enumerate();
-        blocks.for_each(|(i, (y, z))| {
+        let blocks = y.chunks(block).zip(z.chunks_mut(block)).enumerate();
+        threads::share(blocks, |(i, (y, z))| {
             let residual = if residual.is_empty() { residual } else { &residual[i * block..][..y.len()] };
             kernels::normalize(isa, y, scale, shift, residual, then.relu, z);
         });
@@ -182,12 +181,12 @@ impl BatchNorm {
         match out {
             Some(out) => {
                 assert_eq!(out.len(), y.len(), "elements of the gradient");
-                let blocks = y.par_chunks(block).zip(delta.par_chunks(block)).zip(out.par_chunks_mut(block));
-                blocks.for_each(|((y, delta), out)| kernels::propagate(isa, y, delta, factors, relu, out));
+                let blocks = y.chunks(block).zip(delta.chunks(block)).zip(out.chunks_mut(block));
+                threads::share(blocks, |((y, delta), out)| kernels::propagate(isa, y, delta, factors, relu, out));
             }
             None => {
-                let blocks = y.par_chunks(block).zip(delta.par_chunks_mut(block));
-                blocks.for_each(|(y, delta)| kernels::propagate_in_place(isa, y, delta, factors, relu));
+                let blocks = y.chunks(block).zip(delta.chunks_mut(block));
+                threads::share(blocks, |(y, delta)| kernels::propagate_in_place(isa, y, delta, factors, relu));
             }
         }
     }
@@ -200,19 +199,21 @@ impl BatchNorm {
         mean[..channels].copy_from_slice(&self.mean);
         wide::spread(mean, channels);
         let (mean, relu) = (&*mean, matches!(after, After::Relu).then_some([&**scale, &**shift]));
-        let blocks = y.par_chunks(block).zip(delta.par_chunks_mut(block)).enumerate();
-        blocks.zip(self.partials.par_chunks_exact_mut(moments::record_len(channels))).for_each(
-            |((i, (y, delta)), partial)| {
-                if let After::ResidualRelu { z } = after {
-                    kernels::mask(isa, &z[i * block..][..y.len()], delta);
-                }
-                partial.fill(0.0);
-                let (sums, products) = partial[1..].split_at_mut(width);
-                kernels::add_gradients(isa, y, delta, mean, relu, sums, products);
-                wide::fold(sums, channels);
-                wide::fold(products, channels);
-            },
-        );
+        let blocks = y
+            .chunks(block)
+            .zip(delta.chunks_mut(block))
+            .enumerate()
+            .zip(self.partials.chunks_exact_mut(moments::record_len(channels)));
+        threads::share(blocks, |((i, (y, delta)), partial)| {
+            if let After::ResidualRelu { z } = after {
+                kernels::mask(isa, &z[i * block..][..y.len()], delta);
+            }
+            partial.fill(0.0);
+            let (sums, products) = partial[1..].split_at_mut(width);
+            kernels::add_gradients(isa, y, delta, mean, relu, sums, products);
+            wide::fold(sums, channels);
+            wide::fold(products, channels);
+        });
     }
 
     fn check(&self, len: usize) {

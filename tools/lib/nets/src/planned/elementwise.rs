@@ -2,7 +2,7 @@
 
 use super::operation::{Backward, Operation, Target, Values, Workspace, room};
 use crate::{Activation, order::Order};
-use rayon::prelude::*;
+use kernels::threads;
 
 /// Numbers that a thread takes at a time.
 const BLOCK: usize = 1 << 14;
@@ -11,7 +11,7 @@ pub(super) struct ActivationStep(pub Activation);
 
 impl Operation for ActivationStep {
     fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
-        x.par_chunks(BLOCK).zip(y.par_chunks_mut(BLOCK)).for_each(|(x, y)| {
+        threads::share(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
             y.copy_from_slice(x);
             self.0.apply(y);
         });
@@ -19,8 +19,8 @@ impl Operation for ActivationStep {
 
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
         let Backward { inputs: [x, _], output, delta, .. } = pass;
-        let blocks = x.par_chunks(BLOCK).zip(output.par_chunks(BLOCK)).zip(delta.par_chunks_mut(BLOCK));
-        blocks.for_each(|((x, y), delta)| self.0.backward(x, y, delta));
+        let blocks = x.chunks(BLOCK).zip(output.chunks(BLOCK)).zip(delta.chunks_mut(BLOCK));
+        threads::share(blocks, |((x, y), delta)| self.0.backward(x, y, delta));
         hand_on(delta, target);
     }
 }
@@ -29,13 +29,13 @@ pub(super) struct ScaleStep(pub f32);
 
 impl Operation for ScaleStep {
     fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
-        x.par_chunks(BLOCK).zip(y.par_chunks_mut(BLOCK)).for_each(|(x, y)| {
+        threads::share(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
             y.iter_mut().zip(x).for_each(|(y, x)| *y = self.0 * x);
         });
     }
 
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
-        pass.delta.par_chunks_mut(BLOCK).for_each(|delta| delta.iter_mut().for_each(|d| *d *= self.0));
+        threads::share(pass.delta.chunks_mut(BLOCK), |delta| delta.iter_mut().for_each(|d| *d *= self.0));
         hand_on(pass.delta, target);
     }
 }
@@ -44,8 +44,8 @@ pub(super) struct AddStep;
 
 impl Operation for AddStep {
     fn forward(&mut self, [a, b]: [&[f32]; 2], sum: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
-        let blocks = a.par_chunks(BLOCK).zip(b.par_chunks(BLOCK)).zip(sum.par_chunks_mut(BLOCK));
-        blocks.for_each(|((a, b), sum)| sum.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum = a + b));
+        let blocks = a.chunks(BLOCK).zip(b.chunks(BLOCK)).zip(sum.chunks_mut(BLOCK));
+        threads::share(blocks, |((a, b), sum)| sum.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum = a + b));
     }
 
     fn backward(&mut self, pass: Backward<'_>, targets: [Target<'_>; 2], _: &mut Workspace) {
@@ -82,7 +82,7 @@ fn hand_on(delta: &[f32], target: Target<'_>) {
 
 /// Adds to what `to` holds, or replaces it.
 pub(super) fn add(to: &mut [f32], from: &[f32], accumulate: bool) {
-    to.par_chunks_mut(BLOCK).zip(from.par_chunks(BLOCK)).for_each(|(to, from)| {
+    threads::share(to.chunks_mut(BLOCK).zip(from.chunks(BLOCK)), |(to, from)| {
         if accumulate {
             to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
         } else {

@@ -4,8 +4,10 @@ use super::{
     operation::{Backward, Operation, Target, Values, Workspace, room},
     topology::Step,
 };
-use kernels::matmul::{Matrix, matmul, sum_rows};
-use rayon::prelude::*;
+use kernels::{
+    matmul::{Matrix, matmul, sum_rows},
+    threads,
+};
 use std::ops::Range;
 
 /// Rows of a matrix that a thread takes at a time.
@@ -29,8 +31,8 @@ impl Operation for LinearStep {
     fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], values: &mut Values<'_>, _: &mut Workspace) {
         let (weight, bias) = (&values.get()[self.weight.clone()], &values.get()[self.bias.clone()]);
         let weight = Matrix::new(weight, self.outputs, self.inputs);
-        let blocks = x.par_chunks(ROWS * self.inputs).zip(y.par_chunks_mut(ROWS * self.outputs));
-        blocks.for_each(|(x, y)| {
+        let blocks = x.chunks(ROWS * self.inputs).zip(y.chunks_mut(ROWS * self.outputs));
+        threads::share(blocks, |(x, y)| {
             y.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
             let x = Matrix::new(x, x.len() / self.inputs, self.inputs);
             matmul(x, weight.transposed(), y, true);
@@ -48,14 +50,15 @@ impl Operation for LinearStep {
             by_output.iter_mut().zip(column).for_each(|(to, from)| *to = *from);
         }
         let x = Matrix::new(x, rows, self.inputs);
-        let blocks = by_output.par_chunks(ROWS * rows);
-        blocks.zip(gradients[self.weight.clone()].par_chunks_mut(ROWS * self.inputs)).for_each(|(delta, gradient)| {
+        let blocks = by_output.chunks(ROWS * rows);
+        let blocks = blocks.zip(gradients[self.weight.clone()].chunks_mut(ROWS * self.inputs));
+        threads::share(blocks, |(delta, gradient)| {
             matmul(Matrix::new(delta, delta.len() / rows, rows), x, gradient, false);
         });
         if let Target::To { gradient, accumulate } = target {
             let weight = Matrix::new(&values[self.weight.clone()], self.outputs, self.inputs);
-            let blocks = delta.par_chunks(ROWS * self.outputs).zip(gradient.par_chunks_mut(ROWS * self.inputs));
-            blocks.for_each(|(delta, gradient)| {
+            let blocks = delta.chunks(ROWS * self.outputs).zip(gradient.chunks_mut(ROWS * self.inputs));
+            threads::share(blocks, |(delta, gradient)| {
                 let delta = Matrix::new(delta, delta.len() / self.outputs, self.outputs);
                 matmul(delta, weight, gradient, accumulate);
             });

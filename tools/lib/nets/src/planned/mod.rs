@@ -14,6 +14,7 @@ mod pool;
 mod topology;
 
 use crate::{Batch, Engine, Graph, Loss, Parameters, Result, order::Order};
+use kernels::threads::team;
 use operation::{Values, Workspace};
 use plan::{Buffers, Plan};
 use topology::Topology;
@@ -100,15 +101,14 @@ impl Planned {
     }
 }
 
-// A step runs on one of rayon's threads: from any other, each of its hundreds of parallel loops would hand over to
-// one and wait to be woken.
+// A step has hundreds of parallel loops, many of them shorter than it takes to wake a thread.
 impl Engine for Planned {
     fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
-        rayon::scope(|_| self.step(parameters, batch, gradients))
+        team(|| self.step(parameters, batch, gradients))
     }
 
     fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()> {
-        rayon::scope(|_| self.forward(inputs, Values::Fixed(&parameters.values)))?;
+        team(|| self.forward(inputs, Values::Fixed(&parameters.values)))?;
         outputs.clear();
         outputs.extend(self.plans.last().iter().flat_map(|plan| plan.result(&self.buffers)));
         Ok(())

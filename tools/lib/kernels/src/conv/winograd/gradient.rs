@@ -15,13 +15,12 @@ use crate::{
         chunks::Chunk,
         pass::{Plane, input, output},
         shape::ConvShape,
-        tasks,
         tile::{Columns, add_columns},
         vector::{LANES, Line, Vector, dispatch_vector},
     },
     isa::Isa,
+    threads,
 };
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Bytes of the transformed tiles of a piece: what a second-level cache holds.
@@ -113,9 +112,9 @@ impl Gradient {
             Order::Grouped(groups) => self.add_groups(isa, groups, source, delta, scratch),
             Order::Staged(stage) => self.add_stages(isa, stage, source, delta, scratch),
         }
-        let outputs = gradient.par_chunks_mut(LANES * self.source.channels * 9);
-        let panels = scratch.par_chunks_exact(POINTS * self.source.channels * LANES);
-        outputs.zip(panels).for_each(|(gradient, sums)| {
+        let outputs = gradient.chunks_mut(LANES * self.source.channels * 9);
+        let panels = scratch.chunks_exact(POINTS * self.source.channels * LANES);
+        threads::share(outputs.zip(panels), |(gradient, sums)| {
             collect_panel(isa, self.source.channels, sums.as_chunks::<LANES>().0, gradient);
         });
     }
@@ -125,7 +124,7 @@ impl Gradient {
         let (sums, pieces) = scratch.split_at_mut(groups * self.sums_len());
         let count = self.grid.chunks.len();
         let tasks = sums.chunks_exact_mut(self.sums_len()).enumerate();
-        tasks::share(groups, tasks, pieces, self.piece_len(), |(group, sums), piece| {
+        threads::share_with(groups, tasks, pieces, self.piece_len(), |(group, sums), piece| {
             sums.fill(0.0);
             for i in group * count / groups..(group + 1) * count / groups {
                 transform_piece(isa, self, self.grid.chunks.get(i), source, delta, piece);
@@ -148,11 +147,11 @@ impl Gradient {
         for first in (0..count).step_by(stage) {
             let staged = stage.min(count - first);
             let tasks = pieces.chunks_exact_mut(self.piece_len()).take(staged).enumerate();
-            tasks::share(staged, tasks, &mut [], 0, |(i, piece), _| {
+            threads::share(tasks, |(i, piece)| {
                 transform_piece(isa, self, self.grid.chunks.get(first + i), source, delta, piece);
             });
             let (tasks, pieces) = (sums.chunks_exact_mut(self.source.channels * LANES).enumerate(), &*pieces);
-            tasks::share(POINTS * self.panels(), tasks, &mut [], 0, |(task, sums), _| {
+            threads::share(tasks, |(task, sums)| {
                 self.add(isa, first..first + staged, task, pieces, sums);
             });
         }

@@ -9,14 +9,13 @@ use crate::{
         chunks::Chunk,
         pass::{Plane, input, output},
         shape::ConvShape,
-        tasks,
         tile::multiply_rows,
         vector::{LANES, Line, Vector, dispatch_vector},
     },
     isa::Isa,
     norm::moments,
+    threads,
 };
-use rayon::prelude::*;
 
 /// Bytes of transformed tiles, before and after the products, that a thread works on at once.
 const TILES_BYTES: usize = 512 << 10;
@@ -86,7 +85,7 @@ impl Pass {
     /// Transforms weights (OIHW).
     pub fn pack(&self, isa: Isa, weights: &[f32], packed: &mut [f32]) {
         let panel_len = POINTS * spaced(self.source.channels) * LANES;
-        packed.par_chunks_exact_mut(panel_len).enumerate().for_each(|(panel, packed)| {
+        threads::share(packed.chunks_exact_mut(panel_len).enumerate(), |(panel, packed)| {
             pack_panel(isa, self, panel * LANES, weights, packed.as_chunks_mut::<LANES>().0);
         });
     }
@@ -107,7 +106,7 @@ impl Pass {
         let chunks = &self.grid.chunks;
         let pieces = chunks.cut(target, self.target.image_len(), row_len);
         let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
-        tasks::share(chunks.len(), pieces, scratch, self.scratch_len(), |(i, (piece, record)), scratch| {
+        threads::share_with(chunks.len(), pieces, scratch, self.scratch_len(), |(i, (piece, record)), scratch| {
             run_piece(isa, self, chunks.get(i), source, packed.as_chunks::<LANES>().0, piece, accumulate, scratch);
             moments::take(isa, piece, self.target.channels, record);
         });

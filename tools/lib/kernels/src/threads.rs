@@ -1,0 +1,353 @@
+//! Parallel loops on the threads of rayon's current pool.
+//!
+//! A loop's tasks are handed out one by one, so that a thread which is held up takes fewer of them. rayon's threads
+//! go to sleep between loops, and waking them takes as long as a short loop; in a [`team`] they stay awake.
+
+use crossbeam_utils::{Backoff, CachePadded};
+use rayon::prelude::*;
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    vec,
+};
+
+/// Calls `work` once for each of the tasks, in any order.
+pub fn share<T: Send>(tasks: impl ExactSizeIterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+    share_with(tasks.len(), tasks, &mut [], 0, |task, _| work(task));
+}
+
+/// Calls `work` once for each of `count` tasks, in any order, on at most as many threads as `scratch` has parts of
+/// `each` elements, one for each thread.
+///
+/// A task must depend on nothing but itself, and not on what its scratch holds.
+///
+/// # Panics
+/// When `scratch` has no room for one thread.
+pub fn share_with<T: Send>(
+    count: usize,
+    tasks: impl Iterator<Item = T> + Send,
+    scratch: &mut [f32],
+    each: usize,
+    work: impl Fn(T, &mut [f32]) + Sync,
+) {
+    assert!(scratch.len() >= each, "scratch of {} elements; expected {each} a thread", scratch.len());
+    let room = scratch.len().checked_div(each).unwrap_or(usize::MAX);
+    let threads = rayon::current_num_threads().min(room).min(count).max(1);
+    let queues = Queues::new(count, tasks, threads);
+    let parts = Mutex::new(scratch.chunks_exact_mut(each.max(1)));
+    run(threads, &|| {
+        let part = if each == 0 { Some(Default::default()) } else { locked(&parts).next() };
+        let Some(part) = part else { return };
+        let own = rayon::current_thread_index().unwrap_or_default();
+        while let Some(task) = queues.next(own) {
+            work(task, part);
+        }
+    });
+}
+
+thread_local! {
+    /// Whether the loop before went backwards.
+    static BACKWARDS: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Tasks of a loop over a batch, at least; a loop over weights has fewer, as a rule.
+const BATCH_TASKS: usize = 8;
+
+/// The tasks of a loop, in as many queues as threads.
+///
+/// What a loop has read and written last is still in a cache. So a thread begins with its own tasks, which are about
+/// the same part of a batch in every loop, and every other loop goes through them backwards.
+struct Queues<T> {
+    queues: Vec<CachePadded<Mutex<vec::IntoIter<T>>>>,
+    backwards: bool,
+}
+
+impl<T> Queues<T> {
+    fn new(count: usize, mut tasks: impl Iterator<Item = T>, threads: usize) -> Self {
+        let share = |i: usize| (i + 1) * count / threads - i * count / threads;
+        let queues = (0..threads).map(|i| tasks.by_ref().take(share(i)).collect::<Vec<_>>());
+        let backwards = count >= BATCH_TASKS && !BACKWARDS.get();
+        if count >= BATCH_TASKS {
+            BACKWARDS.set(backwards);
+        }
+        Self { queues: queues.map(|queue| CachePadded::new(Mutex::new(queue.into_iter()))).collect(), backwards }
+    }
+
+    /// The next of a thread's own tasks; without any, the last of another's.
+    fn next(&self, own: usize) -> Option<T> {
+        let count = self.queues.len();
+        let take = |i: usize, backwards: bool| {
+            let mut queue = locked(&self.queues[(own + i) % count]);
+            if backwards { queue.next_back() } else { queue.next() }
+        };
+        take(0, self.backwards).or_else(|| (1..count).find_map(|i| take(i, !self.backwards)))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A loop: each thread that takes part calls it once.
+type Loop<'a> = &'a (dyn Fn() + Sync);
+
+fn run(threads: usize, work: Loop<'_>) {
+    match (threads, PLACE.replace(Place::Loop)) {
+        (2.., Place::Team(team)) => {
+            team.run(work);
+            PLACE.set(Place::Team(team));
+        }
+        (2.., Place::Alone) => {
+            PLACE.set(Place::Alone);
+            (0..threads).into_par_iter().with_max_len(1).for_each(|_| work());
+        }
+        (_, place) => {
+            PLACE.set(place);
+            work();
+        }
+    }
+}
+
+/// Runs `work` on a thread of the current pool, whose others wait awake for its loops until it is done.
+///
+/// For work of many short loops, milliseconds long in all: the others do nothing else meanwhile.
+pub fn team<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|scope| {
+        let (threads, place) = (rayon::current_num_threads(), PLACE.take());
+        let alone = matches!(place, Place::Alone);
+        PLACE.set(place);
+        if threads == 1 || !alone {
+            return work();
+        }
+        let team = Arc::new(Team::new(threads));
+        let lead = Lead::new(team.clone());
+        let leader = rayon::current_thread_index();
+        scope.spawn_broadcast(move |_, thread| {
+            if Some(thread.index()) != leader {
+                team.help(thread.index());
+            }
+        });
+        let result = work();
+        // The scope ends when all have stopped.
+        drop(lead);
+        result
+    })
+}
+
+/// Where a thread is.
+#[derive(Default)]
+enum Place {
+    #[default]
+    Alone,
+    /// At the head of a team.
+    Team(Arc<Team>),
+    /// In a loop of a team: the others are busy, so it does a loop within the loop itself.
+    Loop,
+}
+
+thread_local! {
+    static PLACE: Cell<Place> = const { Cell::new(Place::Alone) };
+}
+
+/// Nothing to do.
+const IDLE: u8 = 0;
+/// There is a loop to take part in.
+const OFFERED: u8 = 1;
+/// In the loop.
+const BUSY: u8 = 2;
+/// There will be no other loop.
+const STOPPED: u8 = 3;
+
+struct Team {
+    work: Mutex<Option<Loop<'static>>>,
+    /// What each thread is at; the leader's own stays as it is offered.
+    states: Vec<CachePadded<AtomicU8>>,
+}
+
+impl Team {
+    fn new(threads: usize) -> Self {
+        Self { work: Mutex::new(None), states: (0..threads).map(|_| CachePadded::default()).collect() }
+    }
+
+    /// Has the leader, who calls it, and those that are free do the loop.
+    #[allow(unsafe_code, reason = "other threads see a loop as one that lasts")]
+    fn run(&self, work: Loop<'_>) {
+        // SAFETY: the offer is withdrawn before this function ends, also by a panic: from then on no thread takes
+        // the loop up, and none is in it.
+        let lasting = unsafe { std::mem::transmute::<Loop<'_>, Loop<'static>>(work) };
+        let _withdrawn = Offer::new(self, lasting);
+        work();
+    }
+
+    /// Takes part in the leader's loops until there are no more.
+    fn help(&self, thread: usize) {
+        let state = &self.states[thread];
+        let backoff = Backoff::new();
+        loop {
+            match state.load(Ordering::Relaxed) {
+                OFFERED => {
+                    if state.compare_exchange(OFFERED, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                        let _busy = Busy { state, place: PLACE.replace(Place::Loop) };
+                        let work = *locked(&self.work);
+                        work.into_iter().for_each(|work| work());
+                    }
+                    backoff.reset();
+                }
+                STOPPED => return,
+                _ => backoff.snooze(),
+            }
+        }
+    }
+}
+
+/// A loop on offer, until it is dropped.
+struct Offer<'a>(&'a Team);
+
+impl<'a> Offer<'a> {
+    fn new(team: &'a Team, work: Loop<'static>) -> Self {
+        *locked(&team.work) = Some(work);
+        team.states.iter().for_each(|state| state.store(OFFERED, Ordering::Release));
+        Self(team)
+    }
+}
+
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
+        for state in &self.0.states {
+            // Who has not begun is not waited for: the system may have given its processor to another program.
+            let withdrawn = state.compare_exchange(OFFERED, IDLE, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            let backoff = Backoff::new();
+            while !withdrawn && state.load(Ordering::Acquire) == BUSY {
+                backoff.snooze();
+            }
+        }
+    }
+}
+
+/// A thread in a loop, until it is dropped.
+struct Busy<'a> {
+    state: &'a AtomicU8,
+    /// Where it was before.
+    place: Place,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        PLACE.set(std::mem::take(&mut self.place));
+        self.state.store(IDLE, Ordering::Release);
+    }
+}
+
+/// What makes a thread the leader, until it is dropped.
+struct Lead(Arc<Team>);
+
+impl Lead {
+    fn new(team: Arc<Team>) -> Self {
+        PLACE.set(Place::Team(team.clone()));
+        Self(team)
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        PLACE.set(Place::Alone);
+        self.0.states.iter().for_each(|state| state.store(STOPPED, Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    fn pool(threads: usize) -> rayon::ThreadPool {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")
+    }
+
+    /// Loops one after the other, each of which writes to what the last one read.
+    fn loops(len: usize) -> Vec<usize> {
+        let (mut from, mut to) = (vec![0; len], vec![0; len]);
+        for _ in 0..200 {
+            share(to.iter_mut().enumerate(), |(i, to)| *to = from[i] + from[len - 1 - i] % 7 + i);
+            std::mem::swap(&mut from, &mut to);
+        }
+        from
+    }
+
+    #[test]
+    fn every_task_is_done_once_before_the_next_loop() {
+        for len in [1, 2, 3, 100] {
+            let expected = pool(1).install(|| loops(len));
+            for threads in [2, 3, 5] {
+                let pool = pool(threads);
+                assert_eq!(pool.install(|| loops(len)), expected, "{len} tasks, {threads} threads");
+                assert_eq!(pool.install(|| team(|| loops(len))), expected, "{len} tasks, a team of {threads}");
+            }
+        }
+    }
+
+    #[test]
+    fn threads_have_scratch_of_their_own() {
+        let (mut scratch, sums) = (vec![0.0; 3 * 10], Mutex::new(Vec::new()));
+        pool(4).install(|| {
+            team(|| {
+                share_with(500, 0..500, &mut scratch, 10, |task, part| {
+                    part.fill(task as f32);
+                    std::thread::yield_now();
+                    sums.lock().expect("no panic").push(part.iter().sum::<f32>());
+                });
+            });
+        });
+        let mut sums = sums.into_inner().expect("no panic");
+        sums.sort_by(f32::total_cmp);
+        assert_eq!(sums, (0..500).map(|task| 10.0 * task as f32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn loops_within_loops_and_teams_within_teams_end() {
+        let count = AtomicUsize::new(0);
+        let inner = || share(0..10, |_| _ = count.fetch_add(1, Ordering::Relaxed));
+        pool(3).install(|| {
+            team(|| {
+                share(0..8, |_| inner());
+                share(0..8, |_| team(inner));
+                team(inner);
+                rayon::join(inner, inner);
+            });
+        });
+        assert_eq!(count.into_inner(), 190);
+    }
+
+    #[test]
+    fn teams_of_one_pool_work_side_by_side() {
+        let (pool, expected) = (pool(2), loops(50));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..5).for_each(|_| assert_eq!(pool.install(|| team(|| loops(50))), expected)));
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_of_any_task_ends_the_work() {
+        for task in 0..20 {
+            let pool = pool(2);
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                pool.install(|| {
+                    team(|| {
+                        share(0..20, |i| {
+                            std::thread::yield_now();
+                            assert_ne!(i, task);
+                        });
+                        loops(10)
+                    })
+                })
+            }));
+            assert!(result.is_err(), "task {task}");
+            assert_eq!(pool.install(|| team(|| loops(10))), loops(10));
+        }
+    }
+}
