@@ -6,11 +6,14 @@
 use crossbeam_utils::{Backoff, CachePadded};
 use rayon::prelude::*;
 use std::{
+    any::Any,
     cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
+    time::{Duration, Instant},
     vec,
 };
 
@@ -25,7 +28,7 @@ pub fn share<T: Send>(tasks: impl ExactSizeIterator<Item = T> + Send, work: impl
 /// A task must depend on nothing but itself, and not on what its scratch holds.
 ///
 /// # Panics
-/// When `scratch` has no room for one thread.
+/// When `scratch` has no room for one thread, or there are more tasks.
 pub fn share_with<T: Send>(
     count: usize,
     tasks: impl Iterator<Item = T> + Send,
@@ -69,11 +72,13 @@ impl<T> Queues<T> {
     fn new(count: usize, mut tasks: impl Iterator<Item = T>, threads: usize) -> Self {
         let share = |i: usize| (i + 1) * count / threads - i * count / threads;
         let queues = (0..threads).map(|i| tasks.by_ref().take(share(i)).collect::<Vec<_>>());
+        let queues = queues.map(|queue| CachePadded::new(Mutex::new(queue.into_iter()))).collect();
+        assert!(tasks.next().is_none(), "more than {count} tasks");
         let backwards = count >= BATCH_TASKS && !BACKWARDS.get();
         if count >= BATCH_TASKS {
             BACKWARDS.set(backwards);
         }
-        Self { queues: queues.map(|queue| CachePadded::new(Mutex::new(queue.into_iter()))).collect(), backwards }
+        Self { queues, backwards }
     }
 
     /// The next of a thread's own tasks; without any, the last of another's.
@@ -95,45 +100,43 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 type Loop<'a> = &'a (dyn Fn() + Sync);
 
 fn run(threads: usize, work: Loop<'_>) {
-    match (threads, PLACE.replace(Place::Loop)) {
-        (2.., Place::Team(team)) => {
-            team.run(work);
-            PLACE.set(Place::Team(team));
+    if threads == 1 {
+        return work();
+    }
+    match PLACE.replace(Place::Loop) {
+        Place::Team(team) => {
+            let back = Back(team);
+            back.0.run(work);
         }
-        (2.., Place::Alone) => {
+        Place::Loop => work(),
+        Place::Alone => {
             PLACE.set(Place::Alone);
             (0..threads).into_par_iter().with_max_len(1).for_each(|_| work());
-        }
-        (_, place) => {
-            PLACE.set(place);
-            work();
         }
     }
 }
 
 /// Runs `work` on a thread of the current pool, whose others wait awake for its loops until it is done.
 ///
-/// For work of many short loops, milliseconds long in all: the others do nothing else meanwhile.
+/// For work of many short loops, milliseconds long in all: the others do nothing else meanwhile. Loops of rayon's own
+/// do not belong in it: a thread could come to wait in one of those, and would be missing in the next loop.
 pub fn team<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    rayon::scope(|scope| {
+    rayon::scope(|_| {
         let (threads, place) = (rayon::current_num_threads(), PLACE.take());
         let alone = matches!(place, Place::Alone);
         PLACE.set(place);
         if threads == 1 || !alone {
             return work();
         }
-        let team = Arc::new(Team::new(threads));
-        let lead = Lead::new(team.clone());
-        let leader = rayon::current_thread_index();
-        scope.spawn_broadcast(move |_, thread| {
+        let lead = Lead::new(Arc::new(Team::new(threads)));
+        let (team, leader) = (lead.0.clone(), rayon::current_thread_index());
+        // Not of the scope, which would wait for each of them at its end, also for those that never came.
+        rayon::spawn_broadcast(move |thread| {
             if Some(thread.index()) != leader {
                 team.help(thread.index());
             }
         });
-        let result = work();
-        // The scope ends when all have stopped.
-        drop(lead);
-        result
+        work()
     })
 }
 
@@ -161,15 +164,21 @@ const BUSY: u8 = 2;
 /// There will be no other loop.
 const STOPPED: u8 = 3;
 
+/// How long a thread waits for the next loop.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 struct Team {
     work: Mutex<Option<Loop<'static>>>,
+    /// What a thread panicked with.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
     /// What each thread is at; the leader's own stays as it is offered.
     states: Vec<CachePadded<AtomicU8>>,
 }
 
 impl Team {
     fn new(threads: usize) -> Self {
-        Self { work: Mutex::new(None), states: (0..threads).map(|_| CachePadded::default()).collect() }
+        let states = (0..threads).map(|_| CachePadded::default()).collect();
+        Self { work: Mutex::new(None), panic: Mutex::new(None), states }
     }
 
     /// Has the leader, who calls it, and those that are free do the loop.
@@ -178,27 +187,42 @@ impl Team {
         // SAFETY: the offer is withdrawn before this function ends, also by a panic: from then on no thread takes
         // the loop up, and none is in it.
         let lasting = unsafe { std::mem::transmute::<Loop<'_>, Loop<'static>>(work) };
-        let _withdrawn = Offer::new(self, lasting);
+        let offer = Offer::new(self, lasting);
         work();
+        drop(offer);
+        let panic = locked(&self.panic).take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
     }
 
-    /// Takes part in the leader's loops until there are no more.
+    /// Takes part in the leader's loops until there are no more, or none for long.
     fn help(&self, thread: usize) {
         let state = &self.states[thread];
-        let backoff = Backoff::new();
-        loop {
+        let (backoff, mut since) = (Backoff::new(), Instant::now());
+        while since.elapsed() < PATIENCE {
             match state.load(Ordering::Relaxed) {
                 OFFERED => {
                     if state.compare_exchange(OFFERED, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                        let _busy = Busy { state, place: PLACE.replace(Place::Loop) };
-                        let work = *locked(&self.work);
-                        work.into_iter().for_each(|work| work());
+                        self.take_part();
+                        state.store(IDLE, Ordering::Release);
                     }
                     backoff.reset();
+                    since = Instant::now();
                 }
                 STOPPED => return,
                 _ => backoff.snooze(),
             }
+        }
+    }
+
+    fn take_part(&self) {
+        let place = PLACE.replace(Place::Loop);
+        let work = *locked(&self.work);
+        let result = catch_unwind(AssertUnwindSafe(|| work.into_iter().for_each(|work| work())));
+        PLACE.set(place);
+        if let Err(panic) = result {
+            *locked(&self.panic) = Some(panic);
         }
     }
 }
@@ -227,17 +251,12 @@ impl Drop for Offer<'_> {
     }
 }
 
-/// A thread in a loop, until it is dropped.
-struct Busy<'a> {
-    state: &'a AtomicU8,
-    /// Where it was before.
-    place: Place,
-}
+/// Makes a thread the leader again when a loop has ended.
+struct Back(Arc<Team>);
 
-impl Drop for Busy<'_> {
+impl Drop for Back {
     fn drop(&mut self) {
-        PLACE.set(std::mem::take(&mut self.place));
-        self.state.store(IDLE, Ordering::Release);
+        PLACE.set(Place::Team(self.0.clone()));
     }
 }
 
@@ -315,8 +334,8 @@ mod tests {
                 share(0..8, |_| inner());
                 share(0..8, |_| team(inner));
                 team(inner);
-                rayon::join(inner, inner);
             });
+            rayon::join(inner, || team(inner));
         });
         assert_eq!(count.into_inner(), 190);
     }
@@ -333,21 +352,36 @@ mod tests {
 
     #[test]
     fn a_panic_of_any_task_ends_the_work() {
+        let pool = pool(2);
         for task in 0..20 {
-            let pool = pool(2);
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                pool.install(|| {
-                    team(|| {
-                        share(0..20, |i| {
-                            std::thread::yield_now();
-                            assert_ne!(i, task);
-                        });
-                        loops(10)
-                    })
-                })
-            }));
-            assert!(result.is_err(), "task {task}");
+            let after = AtomicUsize::new(0);
+            let work = || {
+                share(0..20, |i| {
+                    std::thread::yield_now();
+                    assert_ne!(i, task, "the task that fails");
+                });
+                after.fetch_add(1, Ordering::Relaxed);
+            };
+            let panic = catch_unwind(AssertUnwindSafe(|| pool.install(|| team(work)))).expect_err("a panic");
+            let message = panic.downcast_ref::<String>().expect("a message");
+            assert!(message.contains("the task that fails"), "{message}");
+            assert_eq!(after.into_inner(), 0, "the loop with task {task} seemed to end well");
             assert_eq!(pool.install(|| team(|| loops(10))), loops(10));
         }
+    }
+
+    #[test]
+    fn a_loop_that_comes_late_is_done_by_those_who_are_left() {
+        let work = || {
+            std::thread::sleep(PATIENCE * 2);
+            loops(10)
+        };
+        assert_eq!(pool(3).install(|| team(work)), loops(10));
+    }
+
+    #[test]
+    #[should_panic(expected = "more than 3 tasks")]
+    fn a_wrong_count_of_tasks_is_a_mistake() {
+        share_with(3, 0..4, &mut [], 0, |_, _| ());
     }
 }
