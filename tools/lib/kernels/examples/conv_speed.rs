@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]
 
 use kernels::{
+    Operand,
     conv::{Conv, ConvShape},
     random::Random,
 };
@@ -106,7 +107,7 @@ impl Layer {
         let s = *conv.shape();
         let forward = seconds(|| {
             conv.pack_forward(weights, packed);
-            conv.forward(input, packed, &mut target[..s.output_len()], scratch);
+            conv.forward(Operand::Ready(input), packed, &mut target[..s.output_len()], scratch);
         });
         let backward = seconds(|| {
             conv.pack_backward(weights, packed_backward);

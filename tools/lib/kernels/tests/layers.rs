@@ -2,7 +2,7 @@
 //! machine has. `fixtures/make_layers.py` made the numbers and describes their format.
 
 use kernels::{
-    Isa,
+    Isa, Operand,
     conv::{Conv, ConvShape, Method},
     norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then},
     pool::Pool,
@@ -50,7 +50,7 @@ fn convolution(case: &str, conv: &Conv) {
     let mut scratch = vec![0.0; conv.scratch_len(1)];
     let (mut packed, mut y) = (vec![0.0; conv.packed_forward_len()], vec![0.0; s.output_len()]);
     conv.pack_forward(&w, &mut packed);
-    conv.forward(&x, &packed, &mut y, &mut scratch);
+    conv.forward(Operand::Ready(&x), &packed, &mut y, &mut scratch);
     agrees(&format!("{case}.output"), &y);
     let (mut packed, mut dx) = (vec![0.0; conv.packed_backward_len()], vec![0.0; s.input_len()]);
     conv.pack_backward(&w, &mut packed);

@@ -1,5 +1,7 @@
 //! Cutting a batch into pieces that fit in a cache and share a batch among threads.
 
+use std::{mem::take, ops::Range};
+
 /// A batch of images in pieces: some images each, or else some rows of one image each.
 ///
 /// The pieces depend on sizes alone, not on threads.
@@ -18,6 +20,18 @@ pub(super) struct Chunk {
     pub images: usize,
     pub row: usize,
     pub rows: usize,
+}
+
+impl Chunk {
+    /// Where its images lie in a batch, each of `image_len` elements.
+    pub fn images(&self, image_len: usize) -> Range<usize> {
+        self.image * image_len..(self.image + self.images) * image_len
+    }
+
+    /// The same rows of a batch of its images alone.
+    pub fn alone(self) -> Self {
+        Self { image: 0, ..self }
+    }
 }
 
 impl Chunks {
@@ -65,6 +79,26 @@ impl Chunks {
             (image_len, self.rows_each * row_len)
         };
         data.chunks_mut(group).flat_map(move |group| group.chunks_mut(band))
+    }
+
+    /// Cuts images into those of each range of pieces, which are whole images. No images make no parts but empty ones.
+    pub fn deal<'a>(
+        &self,
+        mut images: &'a mut [f32],
+        image_len: usize,
+        ranges: impl Iterator<Item = Range<usize>>,
+    ) -> impl Iterator<Item = &'a mut [f32]> {
+        ranges.map(move |pieces| {
+            let len: usize = pieces.map(|i| self.get(i).images * image_len).sum();
+            let (own, rest) = take(&mut images).split_at_mut_checked(len).unwrap_or_default();
+            images = rest;
+            own
+        })
+    }
+
+    /// Whether pieces are whole images.
+    pub fn are_whole(&self) -> bool {
+        self.bands() == 1
     }
 
     fn bands(&self) -> usize {

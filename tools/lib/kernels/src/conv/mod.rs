@@ -20,7 +20,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-use crate::{isa::Isa, norm::moments};
+use crate::{isa::Isa, norm::moments, operand::Operand};
 use gradient::Gradient;
 use pass::Pass;
 pub use shape::{ConvShape, ConvShapeError};
@@ -40,6 +40,7 @@ pub struct Conv {
     shape: ConvShape,
     isa: Isa,
     plan: Plan,
+    fuses: bool,
 }
 
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Conv {
             },
             Method::Winograd => return Err(ConvShapeError::Winograd(shape)),
         };
-        Ok(Self { shape, isa, plan })
+        Ok(Self { shape, isa, plan, fuses: method == Method::Winograd && winograd::fuses(&shape) })
     }
 
     /// The method of the plan.
@@ -88,6 +89,11 @@ impl Conv {
             Plan::Direct { .. } => Method::Direct,
             Plan::Winograd { .. } => Method::Winograd,
         }
+    }
+
+    /// Whether a thread computes whole images, and both gradients of one at once: operands need not be ready then.
+    pub fn fuses(&self) -> bool {
+        self.fuses
     }
 
     /// The sizes of the layer.
@@ -164,8 +170,9 @@ impl Conv {
     /// `output` from `input`, both NHWC, with the weights that [`Self::pack_forward`] packed.
     ///
     /// # Panics
-    /// When a length is not that of the plan.
-    pub fn forward(&self, input: &[f32], packed: &[f32], output: &mut [f32], scratch: &mut [f32]) {
+    /// When a length is not that of the plan, or the input is not ready and the layer does not fuse
+    /// ([`Self::fuses`]).
+    pub fn forward(&self, input: Operand<'_>, packed: &[f32], output: &mut [f32], scratch: &mut [f32]) {
         self.run_forward(input, packed, output, None, scratch);
     }
 
@@ -173,10 +180,10 @@ impl Conv {
     /// while it is in a cache.
     ///
     /// # Panics
-    /// When a length is not that of the plan.
+    /// As [`Self::forward`].
     pub fn forward_measured(
         &self,
-        input: &[f32],
+        input: Operand<'_>,
         packed: &[f32],
         output: &mut [f32],
         moments: &mut [f32],
@@ -188,7 +195,7 @@ impl Conv {
 
     fn run_forward(
         &self,
-        input: &[f32],
+        input: Operand<'_>,
         packed: &[f32],
         output: &mut [f32],
         moments: Option<&mut [f32]>,
@@ -199,7 +206,9 @@ impl Conv {
         check("output", output.len(), self.shape.output_len());
         let moments = moments.unwrap_or_default();
         match &self.plan {
-            Plan::Direct { forward, .. } => forward.run(self.isa, input, packed, output, false, moments, scratch),
+            Plan::Direct { forward, .. } => {
+                forward.run(self.isa, self.ready(input), packed, output, false, moments, scratch);
+            }
             Plan::Winograd { forward, .. } => forward.run(self.isa, input, packed, output, false, moments, scratch),
         }
     }
@@ -224,7 +233,9 @@ impl Conv {
         let (isa, none) = (self.isa, &mut []);
         match &self.plan {
             Plan::Direct { backward, .. } => backward.run(isa, output, packed, input, accumulate, none, scratch),
-            Plan::Winograd { backward, .. } => backward.run(isa, output, packed, input, accumulate, none, scratch),
+            Plan::Winograd { backward, .. } => {
+                backward.run(isa, Operand::Ready(output), packed, input, accumulate, none, scratch);
+            }
         }
     }
 
@@ -234,14 +245,61 @@ impl Conv {
     /// # Panics
     /// When a length is not that of the plan.
     pub fn backward_weights(&self, input: &[f32], output: &[f32], weights: &mut [f32], scratch: &mut [f32]) {
+        self.backward([Operand::Ready(input), Operand::Ready(output)], weights, None, scratch);
+    }
+
+    /// The gradient of the weights (OIHW), in place of what `weights` held, and where it is wanted that of the input,
+    /// as by [`Self::backward_input`], from the input and the gradient of the output.
+    ///
+    /// # Panics
+    /// When a length is not that of the plan, or an operand is not ready and the layer does not fuse
+    /// ([`Self::fuses`]).
+    pub fn backward(
+        &self,
+        [input, output]: [Operand<'_>; 2],
+        weights: &mut [f32],
+        wanted: Option<InputGradient<'_>>,
+        scratch: &mut [f32],
+    ) {
         check("input", input.len(), self.shape.input_len());
         check("gradient of the output", output.len(), self.shape.output_len());
         check("gradient of the weights", weights.len(), self.shape.weights_len());
-        match &self.plan {
-            Plan::Direct { gradient, .. } => gradient.run(self.isa, input, output, weights, scratch),
-            Plan::Winograd { gradient, .. } => gradient.run(self.isa, input, output, weights, scratch),
+        match (&self.plan, wanted) {
+            (Plan::Winograd { gradient, backward, .. }, Some(wanted)) if self.fuses => {
+                check("packed weights", wanted.packed.len(), self.packed_backward_len());
+                check("gradient of the input", wanted.values.len(), self.shape.input_len());
+                let InputGradient { packed, values, accumulate } = wanted;
+                let back = winograd::Back { pass: backward, packed, target: values, accumulate };
+                gradient.run(self.isa, [input, output], Some(back), weights, scratch);
+            }
+            (plan, wanted) => {
+                match plan {
+                    Plan::Direct { gradient, .. } => {
+                        gradient.run(self.isa, self.ready(input), self.ready(output), weights, scratch);
+                    }
+                    Plan::Winograd { gradient, .. } => gradient.run(self.isa, [input, output], None, weights, scratch),
+                }
+                if let Some(InputGradient { packed, values, accumulate }) = wanted {
+                    self.backward_input(self.ready(output), packed, values, accumulate, scratch);
+                }
+            }
         }
     }
+
+    fn ready<'a>(&self, operand: Operand<'a>) -> &'a [f32] {
+        operand.ready().unwrap_or_else(|| panic!("an operand that is not ready, for {:?}", self.shape))
+    }
+}
+
+/// The gradient of the input: how it is made, and where it goes.
+#[derive(Debug)]
+pub struct InputGradient<'a> {
+    /// The weights, by [`Conv::pack_backward`].
+    pub packed: &'a [f32],
+    /// As many as elements of the input.
+    pub values: &'a mut [f32],
+    /// Whether it is added to `values`, and does not replace them.
+    pub accumulate: bool,
 }
 
 fn check(what: &str, len: usize, expected: usize) {

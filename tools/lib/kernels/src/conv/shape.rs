@@ -103,6 +103,12 @@ impl ConvShape {
         self.output_len() * self.inputs * self.kernel * self.kernel
     }
 
+    /// Whether [`Conv::new`](super::Conv::new) makes a plan of it that fuses ([`Conv::fuses`](super::Conv::fuses)),
+    /// for any number of images.
+    pub fn fuses(&self) -> bool {
+        self.check().is_ok() && super::winograd::fuses(self)
+    }
+
     /// # Errors
     /// When the sizes make no convolution, or one beyond memory.
     pub(super) fn check(&self) -> Result<(), ConvShapeError> {

@@ -1,7 +1,7 @@
 //! Every direction against its definition, over odd sizes, threads and instruction sets.
 
 use super::{reference, *};
-use crate::random::Random;
+use crate::{operand::Operand, random::Random};
 use proptest::prelude::*;
 
 fn draw(seed: u64, stream: u64, len: usize) -> Vec<f32> {
@@ -36,7 +36,7 @@ fn agrees(conv: &Conv, threads: usize, seed: u64) -> Result<[Vec<f32>; 3], TestC
 
     let (mut packed, mut y) = (dirty(conv.packed_forward_len()), dirty(s.output_len()));
     conv.pack_forward(&w, &mut packed);
-    conv.forward(&x, &packed, &mut y, &mut scratch);
+    conv.forward(Operand::Ready(&x), &packed, &mut y, &mut scratch);
     let expected = reference::sums(y.len(), |add| reference::products(&s, |o, i, k| add(o, x[i], w[k])));
     close(method, "output", &y, &expected)?;
 
@@ -149,7 +149,7 @@ fn the_moments_of_an_output_are_its_statistics() {
         let (mut packed, mut y) = (vec![0.0; conv.packed_forward_len()], vec![0.0; s.output_len()]);
         let (mut moments, mut scratch) = (vec![f32::NAN; conv.moments_len()], vec![0.0; conv.scratch_len(2)]);
         conv.pack_forward(&w, &mut packed);
-        conv.forward_measured(&x, &packed, &mut y, &mut moments, &mut scratch);
+        conv.forward_measured(Operand::Ready(&x), &packed, &mut y, &mut moments, &mut scratch);
         let (mut mean, mut variance) = (vec![0.0; s.outputs], vec![0.0; s.outputs]);
         let count = crate::norm::moments::combine(&moments, s.outputs, &mut mean, &mut variance);
         assert_eq!(count as usize, s.output_len() / s.outputs, "{s:?}");
@@ -167,5 +167,5 @@ fn the_moments_of_an_output_are_its_statistics() {
 #[should_panic(expected = "elements of the input")]
 fn a_wrong_length_is_told() {
     let conv = Conv::new(shape(1, 4, [1, 1], 3, 1)).expect("a shape");
-    conv.forward(&[0.0; 15], &[0.0; 9 * 16], &mut [0.0; 16], &mut vec![0.0; conv.scratch_len(1)]);
+    conv.forward(Operand::Ready(&[0.0; 15]), &[0.0; 9 * 16], &mut [0.0; 16], &mut vec![0.0; conv.scratch_len(1)]);
 }

@@ -25,8 +25,8 @@ dispatch! {
 }
 
 /// What the backward pass multiplies by: the factors of [`normalize`], and two of its own.
-#[derive(Clone, Copy)]
-pub(super) struct Factors<'a> {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Factors<'a> {
     pub scale: &'a [f32],
     pub shift: &'a [f32],
     pub b: &'a [f32],

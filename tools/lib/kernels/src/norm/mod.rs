@@ -4,14 +4,18 @@
 //! residual)`. Every processor gives the same bits, and so does every number of threads: sums are taken
 //! over blocks of a fixed size, in their order.
 
-mod kernels;
+pub(crate) mod kernels;
 pub(crate) mod moments;
 mod wide;
 
 #[cfg(test)]
 mod tests;
 
-use crate::{isa::Isa, threads};
+use crate::{
+    isa::Isa,
+    operand::{Normalized, Operand, Propagated},
+    threads,
+};
 use kernels::Factors;
 
 /// The two numbers of PyTorch's `BatchNorm2d`.
@@ -132,9 +136,24 @@ impl BatchNorm {
     pub fn forward(&mut self, y: &[f32], weight: &[f32], bias: &[f32], then: Then<'_>, z: &mut [f32]) {
         self.check(y.len());
         assert_eq!(z.len(), y.len(), "elements of the output");
-        assert_eq!([weight.len(), bias.len()], [self.channels; 2], "channels");
+        self.prepare(weight, bias);
         let residual = then.residual.unwrap_or_default();
         assert!(then.residual.is_none() || residual.len() == y.len(), "elements of the residual");
+        let [scale, shift, ..] = &self.rows;
+        let (isa, block) = (self.isa, wide::block(self.channels));
+        let blocks = y.chunks(block).zip(z.chunks_mut(block)).enumerate();
+        threads::share(blocks, |(i, (y, z))| {
+            let residual = if residual.is_empty() { residual } else { &residual[i * block..][..y.len()] };
+            kernels::normalize(isa, y, scale, shift, residual, then.relu, z);
+        });
+    }
+
+    /// What [`Self::forward`] does before it comes to the pixels; [`Self::normalized`] is the rest.
+    ///
+    /// # Panics
+    /// When there are not as many weights or biases as channels.
+    pub fn prepare(&mut self, weight: &[f32], bias: &[f32]) {
+        assert_eq!([weight.len(), bias.len()], [self.channels; 2], "channels");
         let [scale, shift, ..] = &mut self.rows;
         for (c, (&weight, &bias)) in weight.iter().zip(bias).enumerate() {
             scale[c] = weight * inverse(self.variance[c], self.options.eps);
@@ -142,12 +161,16 @@ impl BatchNorm {
         }
         wide::spread(scale, self.channels);
         wide::spread(shift, self.channels);
-        let (isa, block, scale, shift) = (self.isa, wide::block(self.channels), &*scale, &*shift);
-        let blocks = y.chunks(block).zip(z.chunks_mut(block)).enumerate();
-        threads::share(blocks, |(i, (y, z))| {
-            let residual = if residual.is_empty() { residual } else { &residual[i * block..][..y.len()] };
-            kernels::normalize(isa, y, scale, shift, residual, then.relu, z);
-        });
+    }
+
+    /// What [`Self::forward`] makes of `y` without a residual, for who reads it piece by piece; after [`Self::prepare`].
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn normalized<'a>(&'a self, y: &'a [f32], relu: bool) -> Operand<'a> {
+        self.check(y.len());
+        let [scale, shift, ..] = &self.rows;
+        Operand::Normalized(Normalized { isa: self.isa, y, scale, shift, relu })
     }
 
     /// The gradients of the weight and the bias, in place of what they held, and of y, from the gradient
@@ -157,6 +180,29 @@ impl BatchNorm {
     /// # Panics
     /// When a length does not fit the plan.
     pub fn backward(&mut self, batch: Batch<'_>, delta: &mut [f32], out: Option<&mut [f32]>) {
+        let (y, relu, block) = (batch.y, matches!(batch.after, After::Relu), wide::block(self.channels));
+        self.reduce(batch, delta);
+        match out {
+            Some(out) => {
+                let gradient = self.propagated(y, delta, relu);
+                assert_eq!(out.len(), y.len(), "elements of the gradient");
+                threads::share(out.chunks_mut(block).enumerate(), |(i, out)| {
+                    gradient.read(i * block..i * block + out.len(), out);
+                });
+            }
+            None => {
+                let (isa, factors) = (self.isa, self.factors());
+                let blocks = y.chunks(block).zip(delta.chunks_mut(block));
+                threads::share(blocks, |(y, delta)| kernels::propagate_in_place(isa, y, delta, factors, relu));
+            }
+        }
+    }
+
+    /// What [`Self::backward`] does before the gradient of y; [`Self::propagated`] is the rest.
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn reduce(&mut self, batch: Batch<'_>, delta: &mut [f32]) {
         let Batch { y, after, weight_gradient, bias_gradient } = batch;
         self.check(y.len());
         assert_eq!([weight_gradient.len(), bias_gradient.len()], [self.channels; 2], "channels");
@@ -164,7 +210,7 @@ impl BatchNorm {
         self.sum(y, after, delta);
         let (count, channels) = ((y.len() / self.channels) as f32, self.channels);
         let width = wide::width(channels);
-        let [scale, shift, b, c] = &mut self.rows;
+        let [scale, _, b, c] = &mut self.rows;
         for i in 0..channels {
             let partials = self.partials.chunks_exact(moments::record_len(channels));
             let sum = |row: usize| partials.clone().map(|p| f64::from(p[1 + row * width + i])).sum::<f64>() as f32;
@@ -176,19 +222,22 @@ impl BatchNorm {
         }
         wide::spread(b, channels);
         wide::spread(c, channels);
-        let (isa, block, factors) = (self.isa, wide::block(channels), Factors { scale, shift, b, c });
-        let relu = matches!(after, After::Relu);
-        match out {
-            Some(out) => {
-                assert_eq!(out.len(), y.len(), "elements of the gradient");
-                let blocks = y.chunks(block).zip(delta.chunks(block)).zip(out.chunks_mut(block));
-                threads::share(blocks, |((y, delta), out)| kernels::propagate(isa, y, delta, factors, relu, out));
-            }
-            None => {
-                let blocks = y.chunks(block).zip(delta.chunks_mut(block));
-                threads::share(blocks, |(y, delta)| kernels::propagate_in_place(isa, y, delta, factors, relu));
-            }
-        }
+    }
+
+    /// The gradient of y from that of the result, for who reads it piece by piece; after [`Self::reduce`], which
+    /// may have changed `delta`. With `relu` as for [`After::Relu`].
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn propagated<'a>(&'a self, y: &'a [f32], delta: &'a [f32], relu: bool) -> Operand<'a> {
+        self.check(y.len());
+        assert_eq!(delta.len(), y.len(), "elements of the gradient");
+        Operand::Propagated(Propagated { isa: self.isa, y, delta, factors: self.factors(), relu })
+    }
+
+    fn factors(&self) -> Factors<'_> {
+        let [scale, shift, b, c] = &self.rows;
+        Factors { scale, shift, b, c }
     }
 
     /// Adds up the gradient, block by block: two rows of sums each, folded.

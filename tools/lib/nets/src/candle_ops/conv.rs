@@ -2,7 +2,10 @@
 
 use super::values::{channels_last, cpu, gradient, output, row_major, takes};
 use candle_core::{CpuStorage, CustomOp2, Device, Error, Layout, Result, Shape, Tensor, bail};
-use kernels::conv::{Conv, ConvShape};
+use kernels::{
+    Operand,
+    conv::{Conv, ConvShape},
+};
 
 /// As [`Tensor::conv2d`]: `x` `[rows, inputs, height, width]` and `weight` `[outputs, inputs / groups, kernel, kernel]`
 /// to `[rows, outputs, height', width']`.
@@ -96,7 +99,7 @@ impl CustomOp2 for Convolution {
         let mut packed = vec![0.0; self.0.packed_forward_len()];
         self.0.pack_forward(&row_major(weight, weight_layout)?, &mut packed);
         let mut y = vec![0.0; shape.output_len()];
-        self.0.forward(&channels_last(x, x_layout)?, &packed, &mut y, &mut self.scratch());
+        self.0.forward(Operand::Ready(&channels_last(x, x_layout)?), &packed, &mut y, &mut self.scratch());
         Ok(output(y, &[shape.images, shape.outputs, shape.out_height(), shape.out_width()]))
     }
 

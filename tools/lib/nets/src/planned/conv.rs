@@ -1,11 +1,12 @@
 //! Convolutions.
 
 use super::{
-    operation::{Backward, Operation, Target, Values, Workspace, room},
+    operation::{Backward, Forward, Operation, Target, Values, Workspace, room},
     topology::Step,
 };
 use kernels::{
-    conv::{Conv, ConvShape, ConvShapeError},
+    Operand,
+    conv::{Conv, ConvShape, ConvShapeError, InputGradient},
     matmul::sum_rows,
 };
 use std::ops::Range;
@@ -20,10 +21,7 @@ pub(super) struct ConvStep {
 }
 
 impl ConvStep {
-    pub fn new(step: &Step, index: usize, rows: usize, stride: usize, padding: usize) -> Result<Self, ConvShapeError> {
-        let image = |shape: &[usize]| [shape[0], shape[1], shape[2]];
-        let ([inputs, height, width], [outputs, ..]) = (image(&step.shapes[0]), image(&step.shapes[1]));
-        let shape = ConvShape { images: rows, height, width, inputs, outputs, kernel: step.kernel, stride, padding };
+    pub fn new(step: &Step, index: usize, shape: ConvShape) -> Result<Self, ConvShapeError> {
         Ok(Self {
             conv: Conv::new(shape)?,
             weight: step.tensors[0].clone(),
@@ -39,8 +37,10 @@ impl ConvStep {
 }
 
 impl Operation for ConvStep {
-    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], values: &mut Values<'_>, workspace: &mut Workspace) {
+    fn forward(&mut self, pass: Forward<'_>, workspace: &mut Workspace) {
+        let Forward { inputs: [x, _], before, output: y, values } = pass;
         let Workspace { packed, scratch, moments } = workspace;
+        let x = before.map_or(Operand::Ready(x), |norm| norm.output(x));
         let packed = room(packed, self.conv.packed_forward_len());
         let scratch = self.scratch(scratch);
         self.conv.pack_forward(&values.get()[self.weight.clone()], packed);
@@ -59,19 +59,26 @@ impl Operation for ConvStep {
     }
 
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
-        let Backward { inputs: [x, _], delta, values, gradients, .. } = pass;
+        let Backward { inputs: [x, _], before, output: y, after, delta, values, gradients } = pass;
         let Workspace { packed, scratch, .. } = workspace;
         let scratch = self.scratch(scratch);
-        if self.learned {
-            self.conv.backward_weights(x, delta, &mut gradients[self.weight.clone()], scratch);
-        }
         if let Some(bias) = &self.bias {
             sum_rows(delta, &mut gradients[bias.clone()]);
         }
-        if let Target::To { gradient, accumulate } = target {
-            let packed = room(packed, self.conv.packed_backward_len());
-            self.conv.pack_backward(&values[self.weight.clone()], packed);
-            self.conv.backward_input(delta, packed, gradient, accumulate, scratch);
+        let wanted = match target {
+            Target::To { gradient, accumulate } => {
+                let packed = room(packed, self.conv.packed_backward_len());
+                self.conv.pack_backward(&values[self.weight.clone()], packed);
+                Some(InputGradient { packed, values: gradient, accumulate })
+            }
+            Target::Nowhere | Target::InPlace => None,
+        };
+        if self.learned {
+            let x = before.map_or(Operand::Ready(x), |norm| norm.output(x));
+            let delta = after.map_or(Operand::Ready(delta), |norm| norm.input_gradient(y, delta));
+            self.conv.backward([x, delta], &mut gradients[self.weight.clone()], wanted, scratch);
+        } else if let Some(InputGradient { packed, values, accumulate }) = wanted {
+            self.conv.backward_input(delta, packed, values, accumulate, scratch);
         }
     }
 }

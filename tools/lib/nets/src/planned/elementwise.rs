@@ -1,6 +1,6 @@
 //! Operations that see one number at a time.
 
-use super::operation::{Backward, Operation, Target, Values, Workspace, room};
+use super::operation::{Backward, Forward, Operation, Target, Workspace, room};
 use crate::{Activation, order::Order};
 use kernels::threads;
 
@@ -10,7 +10,8 @@ const BLOCK: usize = 1 << 14;
 pub(super) struct ActivationStep(pub Activation);
 
 impl Operation for ActivationStep {
-    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
+        let Forward { inputs: [x, _], output: y, .. } = pass;
         threads::share(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
             y.copy_from_slice(x);
             self.0.apply(y);
@@ -28,7 +29,8 @@ impl Operation for ActivationStep {
 pub(super) struct ScaleStep(pub f32);
 
 impl Operation for ScaleStep {
-    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
+        let Forward { inputs: [x, _], output: y, .. } = pass;
         threads::share(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
             y.iter_mut().zip(x).for_each(|(y, x)| *y = self.0 * x);
         });
@@ -43,7 +45,8 @@ impl Operation for ScaleStep {
 pub(super) struct AddStep;
 
 impl Operation for AddStep {
-    fn forward(&mut self, [a, b]: [&[f32]; 2], sum: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
+        let Forward { inputs: [a, b], output: sum, .. } = pass;
         let blocks = a.chunks(BLOCK).zip(b.chunks(BLOCK)).zip(sum.chunks_mut(BLOCK));
         threads::share(blocks, |((a, b), sum)| sum.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum = a + b));
     }
@@ -57,7 +60,8 @@ impl Operation for AddStep {
 pub(super) struct FlattenStep(pub Order);
 
 impl Operation for FlattenStep {
-    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
+        let Forward { inputs: [x, _], output: y, .. } = pass;
         self.0.to_nchw(x, y);
     }
 

@@ -44,7 +44,7 @@ impl Flow {
                 }
                 routes[i][k] = match buffer[before] {
                     Some(buffer) => Route::To { buffer, accumulate: true },
-                    None if step.keeps_gradient(k) => {
+                    None if step.hands_on(k) => {
                         buffer[before] = Some(own);
                         Route::InPlace
                     }
@@ -55,7 +55,8 @@ impl Flow {
                     }
                 };
             }
-            if !routes[i].contains(&Route::InPlace) {
+            // What a norm leaves to the convolution before it, a summand's step may have as well.
+            if !buffer[..i].contains(&Some(own)) {
                 buffers.free.push(own);
             }
         }
@@ -66,10 +67,11 @@ impl Flow {
 
 impl Step {
     /// Whether the gradient of its input can take the place of that of its result. Of two inputs, the second
-    /// of a norm gets the masked gradient itself, and so does either of a sum.
-    fn keeps_gradient(&self, input: usize) -> bool {
+    /// of a norm gets the masked gradient itself, and so does either of a sum. What a norm leaves to the convolution
+    /// before it is still to be made of the gradient of its result.
+    fn hands_on(&self, input: usize) -> bool {
         match self.op {
-            Op::Norm { .. } => input + 1 == self.inputs.len(),
+            Op::Norm { .. } => input + 1 == self.inputs.len() || !self.kept.input_gradient,
             Op::Activation(_) | Op::Scale { .. } => true,
             Op::Add => input == 1,
             Op::Conv { .. } | Op::Linear { .. } | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten => false,

@@ -1,7 +1,7 @@
 //! Linear layers.
 
 use super::{
-    operation::{Backward, Operation, Target, Values, Workspace, room},
+    operation::{Backward, Forward, Operation, Target, Workspace, room},
     topology::Step,
 };
 use kernels::{
@@ -28,7 +28,8 @@ impl LinearStep {
 }
 
 impl Operation for LinearStep {
-    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], values: &mut Values<'_>, _: &mut Workspace) {
+    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
+        let Forward { inputs: [x, _], output: y, values, .. } = pass;
         let (weight, bias) = (&values.get()[self.weight.clone()], &values.get()[self.bias.clone()]);
         let weight = Matrix::new(weight, self.outputs, self.inputs);
         let blocks = x.chunks(ROWS * self.inputs).zip(y.chunks_mut(ROWS * self.outputs));

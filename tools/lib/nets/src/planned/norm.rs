@@ -2,10 +2,13 @@
 
 use super::{
     elementwise::add,
-    operation::{Backward, Operation, Target, Values, Workspace, room},
-    topology::Step,
+    operation::{Backward, Forward, Operation, Target, Values, Workspace, room},
+    topology::{Kept, Step},
 };
-use kernels::norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then};
+use kernels::{
+    Operand,
+    norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then},
+};
 use std::ops::Range;
 
 pub(super) struct NormStep {
@@ -15,8 +18,11 @@ pub(super) struct NormStep {
     mean: Range<usize>,
     variance: Range<usize>,
     relu: bool,
+    /// Whether a summand comes before the ReLU.
+    sums: bool,
     /// The convolution that has measured the input.
     measured: Option<usize>,
+    kept: Kept,
 }
 
 impl NormStep {
@@ -31,7 +37,9 @@ impl NormStep {
             mean: tensor(2),
             variance: tensor(3),
             relu: step.relu,
+            sums: step.inputs.len() > 1,
             measured: step.partner,
+            kept: step.kept,
         }
     }
 
@@ -52,29 +60,29 @@ impl NormStep {
 }
 
 impl Operation for NormStep {
-    fn forward(
-        &mut self,
-        [x, residual]: [&[f32]; 2],
-        z: &mut [f32],
-        values: &mut Values<'_>,
-        workspace: &mut Workspace,
-    ) {
-        self.measure(x, values, workspace);
-        let values = values.get();
-        let then = Then { residual: (!residual.is_empty()).then_some(residual), relu: self.relu };
-        self.norm.forward(x, &values[self.scale.clone()], &values[self.shift.clone()], then, z);
+    fn forward(&mut self, pass: Forward<'_>, workspace: &mut Workspace) {
+        let Forward { inputs: [x, residual], output: z, mut values, .. } = pass;
+        self.measure(x, &mut values, workspace);
+        let [weight, bias] = [&self.scale, &self.shift].map(|range| &values.get()[range.clone()]);
+        if self.kept.output {
+            let then = Then { residual: (!residual.is_empty()).then_some(residual), relu: self.relu };
+            self.norm.forward(x, weight, bias, then, z);
+        } else {
+            self.norm.prepare(weight, bias);
+        }
     }
 
     fn backward(&mut self, pass: Backward<'_>, [target, residual]: [Target<'_>; 2], workspace: &mut Workspace) {
-        let Backward { inputs: [y, summand], output, delta, gradients, .. } = pass;
+        let Backward { inputs: [y, _], output, delta, gradients, .. } = pass;
         let [weight_gradient, bias_gradient] = both(gradients, &self.scale, &self.shift);
-        let after = match (self.relu, summand.is_empty()) {
+        let after = match (self.relu, self.sums) {
             (false, _) => After::Linear,
-            (true, true) => After::Relu,
-            (true, false) => After::ResidualRelu { z: output },
+            (true, false) => After::Relu,
+            (true, true) => After::ResidualRelu { z: output },
         };
         let batch = Batch { y, after, weight_gradient, bias_gradient };
         match target {
+            _ if !self.kept.input_gradient => self.norm.reduce(batch, delta),
             Target::To { gradient, accumulate: false } => self.norm.backward(batch, delta, Some(gradient)),
             Target::To { gradient, accumulate: true } => {
                 let own = room(&mut workspace.scratch, delta.len());
@@ -89,6 +97,15 @@ impl Operation for NormStep {
         if let Target::To { gradient, accumulate } = residual {
             add(gradient, delta, accumulate);
         }
+    }
+
+    fn output<'a>(&'a self, y: &'a [f32]) -> Operand<'a> {
+        self.norm.normalized(y, self.relu)
+    }
+
+    fn input_gradient<'a>(&'a self, y: &'a [f32], delta: &'a [f32]) -> Operand<'a> {
+        // With a summand the gradient is masked.
+        self.norm.propagated(y, delta, self.relu && !self.sums)
     }
 }
 

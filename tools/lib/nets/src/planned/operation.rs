@@ -1,12 +1,36 @@
 //! What a step is to the plan that runs it.
 
+use kernels::Operand;
+
 /// One operation, planned for a number of rows.
-pub(super) trait Operation: Send {
-    /// `output` from `inputs`; the second is empty where there is none.
-    fn forward(&mut self, inputs: [&[f32]; 2], output: &mut [f32], values: &mut Values<'_>, workspace: &mut Workspace);
+pub(super) trait Operation: Send + Sync {
+    /// The output.
+    fn forward(&mut self, pass: Forward<'_>, workspace: &mut Workspace);
 
     /// The gradients of inputs and parameters, after [`Self::forward`].
     fn backward(&mut self, pass: Backward<'_>, targets: [Target<'_>; 2], workspace: &mut Workspace);
+
+    /// Its output, where that is not kept, from its input: for the step after it.
+    fn output<'a>(&'a self, input: &'a [f32]) -> Operand<'a> {
+        Operand::Ready(input)
+    }
+
+    /// The gradient of its input, where that is not kept, from its input and the gradient of its output: for the step
+    /// before it.
+    fn input_gradient<'a>(&'a self, _input: &'a [f32], delta: &'a [f32]) -> Operand<'a> {
+        Operand::Ready(delta)
+    }
+}
+
+/// What the way forth starts from.
+pub(super) struct Forward<'a> {
+    /// The second is empty where there is none.
+    pub inputs: [&'a [f32]; 2],
+    /// The step that takes the first input and keeps no output.
+    pub before: Option<&'a dyn Operation>,
+    /// Empty where it is not kept.
+    pub output: &'a mut [f32],
+    pub values: Values<'a>,
 }
 
 /// The parameters.
@@ -18,6 +42,13 @@ pub(super) enum Values<'a> {
 }
 
 impl Values<'_> {
+    pub fn reborrow(&mut self) -> Values<'_> {
+        match self {
+            Self::Learning(values) => Values::Learning(values),
+            Self::Fixed(values) => Values::Fixed(values),
+        }
+    }
+
     pub fn get(&self) -> &[f32] {
         match self {
             Self::Learning(values) => values,
@@ -29,7 +60,11 @@ impl Values<'_> {
 /// What the way back starts from.
 pub(super) struct Backward<'a> {
     pub inputs: [&'a [f32]; 2],
+    /// As in [`Forward`].
+    pub before: Option<&'a dyn Operation>,
     pub output: &'a [f32],
+    /// The step that takes the output and keeps no gradient of it: `delta` is the gradient of its own output.
+    pub after: Option<&'a dyn Operation>,
     /// The gradient of the output; what is left in it goes to the input with [`Target::InPlace`].
     pub delta: &'a mut [f32],
     pub values: &'a [f32],

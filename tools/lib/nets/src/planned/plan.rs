@@ -6,9 +6,9 @@ use super::{
     flow::Route,
     linear::LinearStep,
     norm::NormStep,
-    operation::{Backward, Operation, Target, Values, Workspace, room},
+    operation::{Backward, Forward, Operation, Target, Values, Workspace, room},
     pool::PoolStep,
-    topology::{Source, Step, Topology},
+    topology::{Kept, Source, Step, Topology},
 };
 use crate::{Error, Result, graph::Op, order::Order};
 use kernels::{norm::BatchNormOptions, pool::Pool};
@@ -26,10 +26,18 @@ pub(super) struct Planned {
     inputs: Vec<Source>,
     /// Numbers of a row of its result.
     width: usize,
+    kept: Kept,
     learns: bool,
     /// The buffer with the gradient of its result, and what becomes of its inputs'.
     gradient: usize,
     routes: [Route; 2],
+}
+
+/// A step with its neighbours, where they leave work to it.
+struct Beside<'a> {
+    step: &'a mut Planned,
+    before: Option<&'a dyn Operation>,
+    after: Option<&'a dyn Operation>,
 }
 
 /// What a network runs in; large enough for the largest batch so far.
@@ -52,6 +60,7 @@ impl Plan {
                 operation: operation(step, i, rows)?,
                 inputs: step.inputs.clone(),
                 width: step.width(),
+                kept: step.kept,
                 learns: step.learns,
                 gradient: topology.flow.buffer[i],
                 routes: topology.flow.routes[i],
@@ -64,9 +73,10 @@ impl Plan {
     pub fn forward(&mut self, i: usize, buffers: &mut Buffers, values: &mut Values<'_>, workspace: &mut Workspace) {
         let mut result = take(&mut buffers.results[i]);
         let inputs = self.inputs(i, buffers);
-        let step = &mut self.operations[i];
         workspace.moments.resize_with(workspace.moments.len().max(i + 1), Vec::new);
-        step.operation.forward(inputs, &mut result[..self.rows * step.width], values, workspace);
+        let output = &mut result[..self.result_len(i)];
+        let Beside { step, before, .. } = self.beside(i);
+        step.operation.forward(Forward { inputs, before, output, values: values.reborrow() }, workspace);
         buffers.results[i] = result;
     }
 
@@ -99,9 +109,10 @@ impl Plan {
             (Route::InPlace, ..) => Target::InPlace,
             _ => Target::Nowhere,
         });
-        let output = &buffers.results[i][..len];
-        let pass = Backward { inputs, output, delta: &mut delta[..len], values, gradients };
-        self.operations[i].operation.backward(pass, targets, workspace);
+        let output = &buffers.results[i][..self.result_len(i)];
+        let Beside { step, before, after } = self.beside(i);
+        let pass = Backward { inputs, before, output, after, delta: &mut delta[..len], values, gradients };
+        step.operation.backward(pass, targets, workspace);
         buffers.gradients[own] = delta;
         for (route, held) in routes.into_iter().zip(held) {
             if let Route::To { buffer, .. } = route {
@@ -127,10 +138,31 @@ impl Plan {
         for (input, source) in inputs.iter_mut().zip(&self.operations[i].inputs) {
             *input = match *source {
                 Source::Input => &buffers.input,
-                Source::Step(before) => &buffers.results[before][..self.rows * self.operations[before].width],
+                Source::Step(before) if self.operations[before].kept.output => {
+                    &buffers.results[before][..self.result_len(before)]
+                }
+                Source::Step(before) => self.inputs(before, buffers)[0],
             };
         }
         inputs
+    }
+
+    /// Numbers of a step's result that are kept.
+    fn result_len(&self, i: usize) -> usize {
+        let Planned { kept, width, .. } = self.operations[i];
+        if kept.output { self.rows * width } else { 0 }
+    }
+
+    /// A step, and those beside it that leave work to it.
+    fn beside(&mut self, i: usize) -> Beside<'_> {
+        let (earlier, later) = self.operations.split_at_mut(i);
+        let (step, later) = later.split_first_mut().expect("a step of the plan");
+        let before = match step.inputs[0] {
+            Source::Step(before) if !earlier[before].kept.output => Some(&*earlier[before].operation),
+            _ => None,
+        };
+        let after = later.first().filter(|norm| !norm.kept.input_gradient).map(|norm| &*norm.operation);
+        Beside { step, before, after }
     }
 }
 
@@ -141,7 +173,7 @@ impl Buffers {
         self.results.resize_with(topology.steps.len(), Vec::new);
         self.gradients.resize_with(topology.flow.widths.len(), Vec::new);
         for (result, step) in self.results.iter_mut().zip(&topology.steps) {
-            room(result, rows * step.width());
+            room(result, if step.kept.output { rows * step.width() } else { 0 });
         }
         for (gradient, width) in self.gradients.iter_mut().zip(&topology.flow.widths) {
             room(gradient, rows * width);
@@ -155,8 +187,9 @@ fn operation(step: &Step, index: usize, rows: usize) -> Result<Box<dyn Operation
         Ok::<_, Error>(Pool::new(height, width, channels, size))
     };
     Ok(match step.op {
-        Op::Conv { stride, padding, .. } => {
-            Box::new(ConvStep::new(step, index, rows, stride, padding).map_err(|error| Error::Plan(error.to_string()))?)
+        Op::Conv { .. } => {
+            let shape = step.conv(rows).ok_or_else(|| Error::Plan("no image".into()))?;
+            Box::new(ConvStep::new(step, index, shape).map_err(|error| Error::Plan(error.to_string()))?)
         }
         Op::Norm { momentum, eps, .. } => Box::new(NormStep::new(step, rows, BatchNormOptions { eps, momentum })),
         Op::Activation(activation) => Box::new(ActivationStep(activation)),

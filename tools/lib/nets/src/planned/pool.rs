@@ -1,6 +1,6 @@
 //! Pooling.
 
-use super::operation::{Backward, Operation, Target, Values, Workspace};
+use super::operation::{Backward, Forward, Operation, Target, Workspace};
 use kernels::pool::Pool;
 
 pub(super) enum PoolStep {
@@ -9,7 +9,8 @@ pub(super) enum PoolStep {
 }
 
 impl Operation for PoolStep {
-    fn forward(&mut self, [x, _]: [&[f32]; 2], y: &mut [f32], _: &mut Values<'_>, _: &mut Workspace) {
+    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
+        let Forward { inputs: [x, _], output: y, .. } = pass;
         match self {
             Self::Max(pool) => pool.max(x, y),
             Self::Average(pool) => pool.average(x, y),

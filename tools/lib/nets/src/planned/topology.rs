@@ -5,6 +5,7 @@ use crate::{
     Activation, Graph,
     graph::{Node, Op, Value},
 };
+use kernels::conv::ConvShape;
 use std::ops::Range;
 
 /// The steps of a network, each after those that it takes its inputs from.
@@ -32,6 +33,15 @@ pub(super) struct Step {
     pub learns: bool,
     /// Height and width of a convolution's kernel.
     pub kernel: usize,
+    pub kept: Kept,
+}
+
+/// What a step writes to memory. A norm leaves it to the convolutions beside it where they can do its work as they
+/// read: then it writes neither.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    pub output: bool,
+    pub input_gradient: bool,
 }
 
 /// Where numbers come from.
@@ -63,6 +73,7 @@ impl Topology {
         }
         let known = steps.iter().flat_map(|step| &step.shapes).all(|shape| matches!(shape.len(), 1 | 3));
         pair(&mut steps);
+        keep(&mut steps);
         known.then(|| Self { flow: Flow::new(&steps), steps })
     }
 }
@@ -85,7 +96,15 @@ impl Step {
             learns: indices.iter().any(|&i| tensors[i].kind.is_learned()),
             tensors: indices.into_iter().map(|i| tensors[i].range.clone()).collect(),
             kernel,
+            kept: Kept { output: true, input_gradient: true },
         }
+    }
+
+    /// The sizes of a convolution for so many rows.
+    pub fn conv(&self, rows: usize) -> Option<ConvShape> {
+        let Op::Conv { stride, padding, .. } = self.op else { return None };
+        let [&[inputs, height, width], &[outputs, ..]] = self.shapes.each_ref().map(Vec::as_slice) else { return None };
+        Some(ConvShape { images: rows, height, width, inputs, outputs, kernel: self.kernel, stride, padding })
     }
 
     /// Numbers of a row of its result.
@@ -137,7 +156,16 @@ fn groups(graph: &Graph) -> Vec<Group> {
         [group.sum, group.relu].into_iter().flatten().for_each(|i| inside[i] = true);
         groups.push(group);
     }
-    groups.sort_by_key(Group::last);
+    // Of each node, the last of its group.
+    let mut last: Vec<usize> = (0..graph.nodes.len()).collect();
+    groups.iter().for_each(|group| last[group.first] = group.last());
+    // A convolution comes right before the norm that takes its result, which reads it while it is in a cache.
+    let place = |group: &Group| {
+        let norm = only_taker(graph, group.first).filter(|&i| matches!(op(i), Op::Norm { .. }));
+        let norm = norm.filter(|_| matches!(op(group.first), Op::Conv { .. }));
+        norm.map_or((group.last(), 1), |norm| (last[norm], 0))
+    };
+    groups.sort_by_key(place);
     groups
 }
 
@@ -157,4 +185,27 @@ fn pair(steps: &mut [Step]) {
             steps[i].partner = Some(before);
         }
     }
+}
+
+/// Lets convolutions do what norms leave to them.
+fn keep(steps: &mut [Step]) {
+    let fuses = |step: &Step| step.learned && step.conv(1).is_some_and(|shape| shape.fuses());
+    for i in 0..steps.len() {
+        if !matches!(steps[i].op, Op::Norm { .. }) {
+            continue;
+        }
+        let output = match takers(steps, i)[..] {
+            [taker] => steps[i].inputs.len() > 1 || !fuses(&steps[taker]),
+            _ => true,
+        };
+        // What a summand's branch does to the gradient must come later: the convolution is the step before.
+        let before = i.checked_sub(1).filter(|&before| steps[i].inputs[0] == Source::Step(before));
+        let input_gradient = before.is_none_or(|before| takers(steps, before) != [i] || !fuses(&steps[before]));
+        steps[i].kept = Kept { output, input_gradient };
+    }
+}
+
+/// The steps that take a step's result.
+fn takers(steps: &[Step], step: usize) -> Vec<usize> {
+    (0..steps.len()).filter(|&i| steps[i].inputs.contains(&Source::Step(step))).collect()
 }

@@ -1,13 +1,14 @@
 //! The gradient of the weights.
 //!
 //! At each point it is a product over all tiles. Few channels have small sums: then a group of pieces has sums of
-//! its own, and a thread transforms a piece and adds it to them while it is in its cache. Otherwise tiles are
-//! transformed by pieces, as many at a time as a third-level cache holds; then every point and panel sums over
-//! those tiles. No two threads add to the same sums, so their number does not matter.
+//! its own, and a thread transforms a piece and adds it to them while it is in its cache, where it can also make the
+//! gradient of the input of it. Otherwise tiles are transformed by pieces, as many at a time as a third-level cache
+//! holds; then every point and panel sums over those tiles. No two threads add to the same sums, so their number does
+//! not matter.
 
 use super::{
     grid::{Grid, HALF, POINTS, TILE, WINDOW, Window, spaced},
-    pass::read_piece,
+    pass::{Pass, read_piece},
     transform,
 };
 use crate::{
@@ -19,20 +20,19 @@ use crate::{
         vector::{LANES, Line, Vector, dispatch_vector},
     },
     isa::Isa,
+    operand::Operand,
     threads,
 };
-use std::ops::Range;
+use std::{mem::take, ops::Range};
 
-/// Bytes of the transformed tiles of a piece: what a second-level cache holds.
-const PIECE_BYTES: usize = 512 << 10;
-/// Tiles of a piece, at least: so many are added before the sums go back to memory.
-const LEAST_TILES: usize = 32;
 /// Bytes of transformed tiles at a time, at least and at most: a share of a third-level cache. In between they are as
 /// many as the sums have, which are read and written for each stage.
 const STAGE_BYTES: [usize; 2] = [4 << 20, 16 << 20];
-/// Bytes of sums, at most, that go well with a piece in a second-level cache.
-const OWN_SUMS_BYTES: usize = 64 << 10;
-/// Groups of pieces with sums of their own: several for each of some threads.
+/// Bytes of the sums of a group, at most: they are read and written for each of its pieces.
+const GROUP_BYTES: usize = 640 << 10;
+/// Bytes of the sums of all groups, at most.
+const GROUPS_BYTES: usize = 8 << 20;
+/// Groups of pieces with sums of their own, at most: several for each of some threads.
 const GROUPS: usize = 32;
 
 /// A plan of the weights' gradient.
@@ -43,6 +43,17 @@ pub(in crate::conv) struct Gradient {
     padding: usize,
     grid: Grid,
     order: Order,
+    /// Elements for the tiles of a piece, of the gradient of either the weights or the input.
+    tiles_len: usize,
+}
+
+/// The gradient of the input, to be made as well.
+pub(in crate::conv) struct Back<'a> {
+    pub pass: &'a Pass,
+    pub packed: &'a [f32],
+    pub target: &'a mut [f32],
+    /// Whether it is added to what the target holds.
+    pub accumulate: bool,
 }
 
 /// What is done at a time.
@@ -56,25 +67,33 @@ enum Order {
 
 impl Gradient {
     pub fn new(s: &ConvShape) -> Self {
-        let tile_bytes = POINTS * (s.inputs + s.outputs) * size_of::<f32>();
-        let most = (PIECE_BYTES / tile_bytes).max(LEAST_TILES);
-        let grid = Grid::new(s.images, s.out_height(), s.out_width(), most, s.images);
+        let grid = Grid::new(s.images, s.out_height(), s.out_width(), s.inputs + s.outputs);
         let pieces = grid.chunks.len();
-        let order = Order::Grouped(GROUPS.min(pieces));
-        let mut plan = Self { source: input(s), target: output(s), padding: s.padding, grid, order };
-        if plan.sums_len() * size_of::<f32>() > OWN_SUMS_BYTES {
+        let (source, target, order) = (input(s), output(s), Order::Staged(1));
+        let mut plan = Self { source, target, padding: s.padding, grid, order, tiles_len: 0 };
+        let [sums, piece] = [plan.sums_len(), plan.piece_len()].map(|len| len * size_of::<f32>());
+        plan.tiles_len = plan.piece_len().max(Pass::backward(s).tiles_len());
+        plan.order = if sums <= GROUP_BYTES {
+            Order::Grouped((GROUPS_BYTES / sums).min(GROUPS).min(pieces))
+        } else {
             let [least, most] = STAGE_BYTES;
-            let bytes = (plan.sums_len() * size_of::<f32>()).clamp(least, most);
-            let most = bytes / (plan.piece_len() * size_of::<f32>());
-            plan.order = Order::Staged(most.clamp(1, pieces));
-        }
+            Order::Staged((sums.clamp(least, most) / piece).clamp(1, pieces))
+        };
         plan
+    }
+
+    /// Whether a thread reads whole images, each once.
+    pub fn reads_images(&self) -> bool {
+        matches!(self.order, Order::Grouped(_)) && self.grid.chunks.are_whole()
     }
 
     /// Elements of scratch memory: for all threads together, and for each.
     pub fn scratch_len(&self) -> [usize; 2] {
         match self.order {
-            Order::Grouped(groups) => [groups * self.sums_len(), self.piece_len()],
+            Order::Grouped(groups) => {
+                let images = [self.source, self.target].map(|plane| self.grid.images_len(plane));
+                [groups * self.sums_len(), self.tiles_len + images[0] + images[1]]
+            }
             Order::Staged(stage) => [self.sums_len() + stage * self.piece_len(), 0],
         }
     }
@@ -106,11 +125,18 @@ impl Gradient {
         self.grid.count(self.grid.chunks.largest())
     }
 
-    /// Replaces `gradient` (OIHW).
-    pub fn run(&self, isa: Isa, source: &[f32], delta: &[f32], gradient: &mut [f32], scratch: &mut [f32]) {
+    /// Replaces `gradient` (OIHW). Operands that are not ready, and a way `back`, are for a plan that reads images.
+    pub fn run(
+        &self,
+        isa: Isa,
+        operands: [Operand<'_>; 2],
+        back: Option<Back<'_>>,
+        gradient: &mut [f32],
+        scratch: &mut [f32],
+    ) {
         match self.order {
-            Order::Grouped(groups) => self.add_groups(isa, groups, source, delta, scratch),
-            Order::Staged(stage) => self.add_stages(isa, stage, source, delta, scratch),
+            Order::Grouped(groups) => self.add_groups(isa, groups, operands, back, scratch),
+            Order::Staged(stage) => self.add_stages(isa, stage, operands, scratch),
         }
         let outputs = gradient.chunks_mut(LANES * self.source.channels * 9);
         let panels = scratch.chunks_exact(POINTS * self.source.channels * LANES);
@@ -120,27 +146,63 @@ impl Gradient {
     }
 
     /// Adds up all pieces, group by group, to the first sums of `scratch`.
-    fn add_groups(&self, isa: Isa, groups: usize, source: &[f32], delta: &[f32], scratch: &mut [f32]) {
-        let (sums, pieces) = scratch.split_at_mut(groups * self.sums_len());
-        let count = self.grid.chunks.len();
-        let tasks = sums.chunks_exact_mut(self.sums_len()).enumerate();
-        threads::share_with(groups, tasks, pieces, self.piece_len(), |(group, sums), piece| {
+    fn add_groups(
+        &self,
+        isa: Isa,
+        groups: usize,
+        [source, delta]: [Operand<'_>; 2],
+        back: Option<Back<'_>>,
+        scratch: &mut [f32],
+    ) {
+        let (sums, scratch) = scratch.split_at_mut(groups * self.sums_len());
+        let (back, target) = match back {
+            Some(Back { pass, packed, target, accumulate }) => (Some((pass, packed, accumulate)), target),
+            None => (None, Default::default()),
+        };
+        let pieces =
+            |group: usize| group * self.grid.chunks.len() / groups..(group + 1) * self.grid.chunks.len() / groups;
+        let targets = self.grid.chunks.deal(target, self.source.image_len(), (0..groups).map(pieces));
+        let tasks = sums.chunks_exact_mut(self.sums_len()).zip(targets).enumerate();
+        threads::share_with(groups, tasks, scratch, self.scratch_len()[1], |(group, (sums, mut target)), scratch| {
+            let (tiles, images) = scratch.split_at_mut(self.tiles_len);
+            let (sources, deltas) = images.split_at_mut(self.grid.images_len(self.source));
             sums.fill(0.0);
-            for i in group * count / groups..(group + 1) * count / groups {
-                transform_piece(isa, self, self.grid.chunks.get(i), source, delta, piece);
-                for (task, sums) in sums.chunks_exact_mut(self.source.channels * LANES).enumerate() {
-                    self.add(isa, i..i + 1, task, piece, sums);
+            for i in pieces(group) {
+                let chunk = self.grid.chunks.get(i);
+                let source = source.read(chunk.images(self.source.image_len()), sources);
+                let delta = delta.read(chunk.images(self.target.image_len()), deltas);
+                self.add_piece(isa, i, [source, delta], sums, &mut tiles[..self.piece_len()]);
+                if let Some((pass, packed, accumulate)) = back {
+                    let (piece, rest) = take(&mut target).split_at_mut(chunk.images * self.source.image_len());
+                    target = rest;
+                    pass.run_piece(isa, chunk, delta, packed, piece, accumulate, tiles);
                 }
             }
         });
-        let (first, others) = sums.split_at_mut(self.sums_len());
-        for sums in others.chunks_exact(self.sums_len()) {
-            first.iter_mut().zip(sums).for_each(|(sum, other)| *sum += other);
+        self.collect_groups(sums);
+    }
+
+    /// Adds a piece, given its images alone, to the sums of a group.
+    fn add_piece(&self, isa: Isa, i: usize, [source, delta]: [&[f32]; 2], sums: &mut [f32], tiles: &mut [f32]) {
+        transform_piece(isa, self, self.grid.chunks.get(i).alone(), source, delta, tiles);
+        for (task, sums) in sums.chunks_exact_mut(self.source.channels * LANES).enumerate() {
+            self.add(isa, i..i + 1, task, tiles, sums);
         }
     }
 
+    /// Adds the sums of the other groups, in their order, to those of the first.
+    fn collect_groups(&self, sums: &mut [f32]) {
+        let (first, others) = sums.split_at_mut(self.sums_len());
+        let (others, len) = (&*others, self.source.channels * LANES);
+        threads::share(first.chunks_exact_mut(len).enumerate(), |(i, sums)| {
+            for other in others.chunks_exact(self.sums_len()) {
+                sums.iter_mut().zip(&other[i * len..]).for_each(|(sum, other)| *sum += other);
+            }
+        });
+    }
+
     /// Adds up all pieces, stage by stage, to the first sums of `scratch`.
-    fn add_stages(&self, isa: Isa, stage: usize, source: &[f32], delta: &[f32], scratch: &mut [f32]) {
+    fn add_stages(&self, isa: Isa, stage: usize, [source, delta]: [Operand<'_>; 2], scratch: &mut [f32]) {
         let (sums, pieces) = scratch.split_at_mut(self.sums_len());
         sums.fill(0.0);
         let count = self.grid.chunks.len();
@@ -148,7 +210,10 @@ impl Gradient {
             let staged = stage.min(count - first);
             let tasks = pieces.chunks_exact_mut(self.piece_len()).take(staged).enumerate();
             threads::share(tasks, |(i, piece)| {
-                transform_piece(isa, self, self.grid.chunks.get(first + i), source, delta, piece);
+                let chunk = self.grid.chunks.get(first + i);
+                let source = source.read(chunk.images(self.source.image_len()), &mut []);
+                let delta = delta.read(chunk.images(self.target.image_len()), &mut []);
+                transform_piece(isa, self, chunk.alone(), source, delta, piece);
             });
             let (tasks, pieces) = (sums.chunks_exact_mut(self.source.channels * LANES).enumerate(), &*pieces);
             threads::share(tasks, |(task, sums)| {

@@ -13,6 +13,14 @@ pub(super) const WINDOW: usize = TILE + 2;
 /// Points at which a tile is multiplied.
 pub(super) const POINTS: usize = WINDOW * WINDOW;
 
+/// Bytes of transformed tiles, source and target, that a thread works on at once: what a second-level cache holds.
+const PIECE_BYTES: usize = 512 << 10;
+/// Tiles that a thread works on at once, at least: weights, or sums of their gradients, are read anew for each such
+/// group.
+const LEAST_TILES: usize = 48;
+/// A batch has at least this many pieces where it has as many images, for the sake of threads.
+const PIECES: usize = 32;
+
 /// The tiles of a batch.
 #[derive(Debug)]
 pub(super) struct Grid {
@@ -23,11 +31,18 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// Tiles over a target of `height` × `width`, in pieces of `most` tiles at most.
-    pub fn new(images: usize, height: usize, width: usize, most: usize, images_most: usize) -> Self {
+    /// Tiles over a target of `height` × `width`, in pieces that suit a layer of so many channels, source and target.
+    pub fn new(images: usize, height: usize, width: usize, channels: usize) -> Self {
         let size = [height.div_ceil(TILE), width.div_ceil(TILE)];
+        let most = (PIECE_BYTES / (POINTS * channels * size_of::<f32>())).max(LEAST_TILES);
+        let images_most = images.div_ceil(PIECES).max(LEAST_TILES.div_ceil(size[0] * size[1]));
         let chunks = Chunks::new(images, size[0], images_most, |images, rows| images * rows * size[1] <= most);
         Self { size, chunks }
+    }
+
+    /// Elements of the images of a piece, where those are whole; nothing is made of others while they are read.
+    pub fn images_len(&self, plane: Plane) -> usize {
+        if self.chunks.are_whole() { self.chunks.largest().images * plane.image_len() } else { 0 }
     }
 
     /// Tiles of a piece.

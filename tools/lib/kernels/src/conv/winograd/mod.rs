@@ -18,7 +18,7 @@ mod pass;
 mod transform;
 
 use super::shape::ConvShape;
-pub(super) use gradient::Gradient;
+pub(super) use gradient::{Back, Gradient};
 pub(super) use pass::Pass;
 
 /// Channels come by so many.
@@ -35,4 +35,10 @@ pub(super) fn fits(s: &ConvShape) -> bool {
 pub(super) fn pays(s: &ConvShape) -> bool {
     let tiles = s.out_height().div_ceil(grid::TILE) * s.out_width().div_ceil(grid::TILE);
     fits(s) && s.out_height() * s.out_width() >= LEAST_PIXELS * tiles
+}
+
+/// Whether a thread makes both gradients of an image at once, of operands that need not be ready.
+pub(super) fn fuses(s: &ConvShape) -> bool {
+    // Of other padding the input is not cut as the output is.
+    pays(s) && s.padding == 1 && Gradient::new(&ConvShape { images: 1, ..*s }).reads_images()
 }

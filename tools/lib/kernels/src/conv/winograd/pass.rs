@@ -14,18 +14,12 @@ use crate::{
     },
     isa::Isa,
     norm::moments,
+    operand::Operand,
     threads,
 };
 
-/// Bytes of transformed tiles, before and after the products, that a thread works on at once.
-const TILES_BYTES: usize = 512 << 10;
-/// Tiles that a thread works on at once, at least: the weights are read anew for each such group.
-const LEAST_TILES: usize = 48;
 /// Tiles that are multiplied together, or a multiple of them: M of `dispatch_vector` divides it.
 const GROUP: usize = 12;
-/// A batch has at least this many pieces where it has as many images, for the sake of threads.
-const PIECES: usize = 32;
-
 /// A plan of one direction.
 #[derive(Debug)]
 pub(in crate::conv) struct Pass {
@@ -46,11 +40,7 @@ impl Pass {
     }
 
     fn new(images: usize, source: Plane, target: Plane, padding: usize, backward: bool) -> Self {
-        let tile_bytes = POINTS * (source.channels + target.channels) * size_of::<f32>();
-        let most = (TILES_BYTES / tile_bytes).max(LEAST_TILES);
-        let per_image = target.height.div_ceil(TILE) * target.width.div_ceil(TILE);
-        let images_most = images.div_ceil(PIECES).max(LEAST_TILES.div_ceil(per_image));
-        let grid = Grid::new(images, target.height, target.width, most, images_most);
+        let grid = Grid::new(images, target.height, target.width, source.channels + target.channels);
         Self { source, target, padding, grid, backward }
     }
 
@@ -64,8 +54,13 @@ impl Pass {
         self.target.channels.div_ceil(LANES)
     }
 
-    /// Elements of a thread's scratch memory: tiles before and after the products.
+    /// Elements of a thread's scratch memory: tiles, then what is read of the source.
     pub fn scratch_len(&self) -> usize {
+        self.tiles_len() + self.grid.images_len(self.source)
+    }
+
+    /// Elements of the tiles of a piece, before and after the products.
+    pub fn tiles_len(&self) -> usize {
         let [before, after] = self.spacing();
         POINTS * (before + after) * LANES
     }
@@ -95,7 +90,7 @@ impl Pass {
     pub fn run(
         &self,
         isa: Isa,
-        source: &[f32],
+        source: Operand<'_>,
         packed: &[f32],
         target: &mut [f32],
         accumulate: bool,
@@ -107,9 +102,26 @@ impl Pass {
         let pieces = chunks.cut(target, self.target.image_len(), row_len);
         let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
         threads::share_with(chunks.len(), pieces, scratch, self.scratch_len(), |(i, (piece, record)), scratch| {
-            run_piece(isa, self, chunks.get(i), source, packed.as_chunks::<LANES>().0, piece, accumulate, scratch);
+            let (tiles, images) = scratch.split_at_mut(self.tiles_len());
+            let source = source.read(chunks.get(i).images(self.source.image_len()), images);
+            self.run_piece(isa, chunks.get(i), source, packed, piece, accumulate, tiles);
             moments::take(isa, piece, self.target.channels, record);
         });
+    }
+
+    /// Computes a piece of the target, or adds to it, from the images of the source that are its own.
+    #[allow(clippy::too_many_arguments, reason = "the operands of one product, and where they lie")]
+    pub fn run_piece(
+        &self,
+        isa: Isa,
+        chunk: Chunk,
+        images: &[f32],
+        packed: &[f32],
+        piece: &mut [f32],
+        accumulate: bool,
+        tiles: &mut [f32],
+    ) {
+        run_piece(isa, self, chunk.alone(), images, packed.as_chunks::<LANES>().0, piece, accumulate, tiles);
     }
 }
 
