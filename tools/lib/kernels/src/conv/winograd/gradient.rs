@@ -25,14 +25,14 @@ use crate::{
 };
 use std::{mem::take, ops::Range};
 
+/// Weights of a kernel.
+const TAPS: usize = 9;
 /// Bytes of transformed tiles at a time, at least and at most: a share of a third-level cache. In between they are as
 /// many as the sums have, which are read and written for each stage.
 const STAGE_BYTES: [usize; 2] = [4 << 20, 16 << 20];
 /// Bytes of the sums of a group, at most: they are read and written for each of its pieces.
 const GROUP_BYTES: usize = 640 << 10;
-/// Bytes of the sums of all groups, at most.
-const GROUPS_BYTES: usize = 8 << 20;
-/// Groups of pieces with sums of their own, at most: several for each of some threads.
+/// Groups of pieces, at most: several for each of some threads.
 const GROUPS: usize = 32;
 
 /// A plan of the weights' gradient.
@@ -74,7 +74,7 @@ impl Gradient {
         let [sums, piece] = [plan.sums_len(), plan.piece_len()].map(|len| len * size_of::<f32>());
         plan.tiles_len = plan.piece_len().max(Pass::backward(s).tiles_len());
         plan.order = if sums <= GROUP_BYTES {
-            Order::Grouped((GROUPS_BYTES / sums).min(GROUPS).min(pieces))
+            Order::Grouped(GROUPS.min(pieces))
         } else {
             let [least, most] = STAGE_BYTES;
             Order::Staged((sums.clamp(least, most) / piece).clamp(1, pieces))
@@ -92,15 +92,20 @@ impl Gradient {
         match self.order {
             Order::Grouped(groups) => {
                 let images = [self.source, self.target].map(|plane| self.grid.images_len(plane));
-                [groups * self.sums_len(), self.tiles_len + images[0] + images[1]]
+                [groups * self.taps_len(), self.sums_len() + self.tiles_len + images[0] + images[1]]
             }
-            Order::Staged(stage) => [self.sums_len() + stage * self.piece_len(), 0],
+            Order::Staged(stage) => [self.taps_len() + self.sums_len() + stage * self.piece_len(), 0],
         }
     }
 
     /// Elements of sums: at each point, of each panel `[source channels, LANES]`.
     fn sums_len(&self) -> usize {
         POINTS * self.source.channels * self.panels() * LANES
+    }
+
+    /// Elements of a gradient of the weights: of each panel `[source channels, 9, LANES]`.
+    fn taps_len(&self) -> usize {
+        self.panels() * self.source.channels * TAPS * LANES
     }
 
     /// Groups of target channels that are computed together; the last may be a half.
@@ -134,18 +139,48 @@ impl Gradient {
         gradient: &mut [f32],
         scratch: &mut [f32],
     ) {
-        match self.order {
-            Order::Grouped(groups) => self.add_groups(isa, groups, operands, back, scratch),
-            Order::Staged(stage) => self.add_stages(isa, stage, operands, scratch),
-        }
-        let outputs = gradient.chunks_mut(LANES * self.source.channels * 9);
-        let panels = scratch.chunks_exact(POINTS * self.source.channels * LANES);
-        threads::share(outputs.zip(panels), |(gradient, sums)| {
-            collect_panel(isa, self.source.channels, sums.as_chunks::<LANES>().0, gradient);
+        let groups = match self.order {
+            Order::Grouped(groups) => {
+                self.add_groups(isa, groups, operands, back, scratch);
+                groups
+            }
+            Order::Staged(stage) => {
+                self.add_stages(isa, stage, operands, scratch);
+                1
+            }
+        };
+        let taps = &scratch[..groups * self.taps_len()];
+        threads::share(gradient.chunks_mut(LANES * self.source.channels * TAPS).enumerate(), |(panel, gradient)| {
+            self.add_up(taps, panel, gradient);
         });
     }
 
-    /// Adds up all pieces, group by group, to the first sums of `scratch`.
+    /// Adds the groups' gradients of a panel up, in their order.
+    fn add_up(&self, taps: &[f32], panel: usize, gradient: &mut [f32]) {
+        let each = self.source.channels * TAPS;
+        for c in 0..self.source.channels {
+            let mut sums = [[0.0; LANES]; TAPS];
+            for group in taps.chunks_exact(self.taps_len()) {
+                let lines = &group.as_chunks::<LANES>().0[panel * each + c * TAPS..];
+                for (sums, line) in sums.iter_mut().zip(lines) {
+                    sums.iter_mut().zip(line).for_each(|(sum, x)| *sum += x);
+                }
+            }
+            for (lane, weights) in gradient.chunks_exact_mut(each).enumerate() {
+                weights[c * TAPS..].iter_mut().zip(&sums).for_each(|(weight, sum)| *weight = sum[lane]);
+            }
+        }
+    }
+
+    /// Transforms sums to a gradient of the weights.
+    fn collect(&self, isa: Isa, sums: &[f32], taps: &mut [f32]) {
+        let panels = taps.chunks_exact_mut(self.source.channels * TAPS * LANES);
+        threads::share(panels.zip(sums.chunks_exact(POINTS * self.source.channels * LANES)), |(taps, sums)| {
+            collect_panel(isa, sums.as_chunks::<LANES>().0, taps.as_chunks_mut::<LANES>().0);
+        });
+    }
+
+    /// Writes the gradient of each group's pieces to the beginning of `scratch`.
     fn add_groups(
         &self,
         isa: Isa,
@@ -154,7 +189,8 @@ impl Gradient {
         back: Option<Back<'_>>,
         scratch: &mut [f32],
     ) {
-        let (sums, scratch) = scratch.split_at_mut(groups * self.sums_len());
+        let [shared, each] = self.scratch_len();
+        let (taps, scratch) = scratch.split_at_mut(shared);
         let (back, target) = match back {
             Some(Back { pass, packed, target, accumulate }) => (Some((pass, packed, accumulate)), target),
             None => (None, Default::default()),
@@ -162,8 +198,9 @@ impl Gradient {
         let pieces =
             |group: usize| group * self.grid.chunks.len() / groups..(group + 1) * self.grid.chunks.len() / groups;
         let targets = self.grid.chunks.deal(target, self.source.image_len(), (0..groups).map(pieces));
-        let tasks = sums.chunks_exact_mut(self.sums_len()).zip(targets).enumerate();
-        threads::share_with(groups, tasks, scratch, self.scratch_len()[1], |(group, (sums, mut target)), scratch| {
+        let tasks = taps.chunks_exact_mut(self.taps_len()).zip(targets).enumerate();
+        threads::share_with(groups, tasks, scratch, each, |(group, (taps, mut target)), scratch| {
+            let (sums, scratch) = scratch.split_at_mut(self.sums_len());
             let (tiles, images) = scratch.split_at_mut(self.tiles_len);
             let (sources, deltas) = images.split_at_mut(self.grid.images_len(self.source));
             sums.fill(0.0);
@@ -178,8 +215,8 @@ impl Gradient {
                     pass.run_piece(isa, chunk, delta, packed, piece, accumulate, tiles);
                 }
             }
+            self.collect(isa, sums, taps);
         });
-        self.collect_groups(sums);
     }
 
     /// Adds a piece, given its images alone, to the sums of a group.
@@ -190,19 +227,9 @@ impl Gradient {
         }
     }
 
-    /// Adds the sums of the other groups, in their order, to those of the first.
-    fn collect_groups(&self, sums: &mut [f32]) {
-        let (first, others) = sums.split_at_mut(self.sums_len());
-        let (others, len) = (&*others, self.source.channels * LANES);
-        threads::share(first.chunks_exact_mut(len).enumerate(), |(i, sums)| {
-            for other in others.chunks_exact(self.sums_len()) {
-                sums.iter_mut().zip(&other[i * len..]).for_each(|(sum, other)| *sum += other);
-            }
-        });
-    }
-
-    /// Adds up all pieces, stage by stage, to the first sums of `scratch`.
+    /// Adds up all pieces, stage by stage, and writes their gradient to the beginning of `scratch`.
     fn add_stages(&self, isa: Isa, stage: usize, [source, delta]: [Operand<'_>; 2], scratch: &mut [f32]) {
+        let (taps, scratch) = scratch.split_at_mut(self.taps_len());
         let (sums, pieces) = scratch.split_at_mut(self.sums_len());
         sums.fill(0.0);
         let count = self.grid.chunks.len();
@@ -220,6 +247,7 @@ impl Gradient {
                 self.add(isa, first..first + staged, task, pieces, sums);
             });
         }
+        self.collect(isa, sums, taps);
     }
 
     /// Adds pieces to the sums of one point and one panel: a task each.
@@ -238,7 +266,7 @@ dispatch_vector! {
 }
 dispatch_vector! {
     /// Transforms the sums of a panel to the gradients of its weights.
-    fn collect_panel(sources: usize, sums: &[Line], gradient: &mut [f32]) => collect_kernel
+    fn collect_panel(sums: &[Line], taps: &mut [Line]) => collect_kernel
 }
 
 #[inline(always)]
@@ -330,21 +358,16 @@ fn point_kernel<V: Vector, const M: usize>(
 }
 
 #[inline(always)]
-fn collect_kernel<V: Vector, const M: usize>(zero: V, sources: usize, sums: &[Line], gradient: &mut [f32]) {
-    for c in 0..sources {
+fn collect_kernel<V: Vector, const M: usize>(zero: V, sums: &[Line], taps: &mut [Line]) {
+    let sources = sums.len() / POINTS;
+    for (c, taps) in taps.chunks_exact_mut(TAPS).enumerate() {
         let columns = each!(6, x => {
             transform::weights_gradient(each!(6, y => zero.load(&sums[(y * WINDOW + x) * sources + c])))
         });
-        let mut taps = [[0.0; LANES]; 9];
         for y in 0..3 {
             let row = transform::weights_gradient(each!(6, x => columns[x][y]));
             for x in 0..3 {
                 row[x].store(&mut taps[y * 3 + x]);
-            }
-        }
-        for (lane, weights) in gradient.chunks_exact_mut(sources * 9).enumerate() {
-            for (weight, tap) in weights[c * 9..][..9].iter_mut().zip(&taps) {
-                *weight = tap[lane];
             }
         }
     }
