@@ -1,6 +1,6 @@
 //! Cutting a batch into pieces that fit in a cache and share a batch among threads.
 
-use std::{mem::take, ops::Range};
+use std::ops::Range;
 
 /// A batch of images in pieces: some images each, or else some rows of one image each.
 ///
@@ -81,19 +81,9 @@ impl Chunks {
         data.chunks_mut(group).flat_map(move |group| group.chunks_mut(band))
     }
 
-    /// Cuts images into those of each range of pieces, which are whole images. No images make no parts but empty ones.
-    pub fn deal<'a>(
-        &self,
-        mut images: &'a mut [f32],
-        image_len: usize,
-        ranges: impl Iterator<Item = Range<usize>>,
-    ) -> impl Iterator<Item = &'a mut [f32]> {
-        ranges.map(move |pieces| {
-            let len: usize = pieces.map(|i| self.get(i).images * image_len).sum();
-            let (own, rest) = take(&mut images).split_at_mut_checked(len).unwrap_or_default();
-            images = rest;
-            own
-        })
+    /// How many images so many pieces have, from the first on; they are whole images.
+    pub fn images(&self, pieces: usize) -> usize {
+        (pieces * self.images_each).min(self.images)
     }
 
     /// Whether pieces are whole images.

@@ -20,7 +20,11 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-use crate::{isa::Isa, norm::moments, operand::Operand};
+use crate::{
+    isa::Isa,
+    norm::{Reduction, moments},
+    operand::Operand,
+};
 use gradient::Gradient;
 use pass::Pass;
 pub use shape::{ConvShape, ConvShapeError};
@@ -141,6 +145,15 @@ impl Conv {
         pieces * moments::record_len(self.shape.outputs)
     }
 
+    /// Elements of the records of a reduction of the input's gradient.
+    pub fn records_len(&self) -> usize {
+        let pieces = match &self.plan {
+            Plan::Direct { backward, .. } => backward.pieces(),
+            Plan::Winograd { backward, .. } => backward.pieces(),
+        };
+        pieces * moments::record_len(self.shape.inputs)
+    }
+
     /// Packs `weights` (OIHW) for [`Self::forward`].
     ///
     /// # Panics
@@ -252,8 +265,8 @@ impl Conv {
     /// as by [`Self::backward_input`], from the input and the gradient of the output.
     ///
     /// # Panics
-    /// When a length is not that of the plan, or an operand is not ready and the layer does not fuse
-    /// ([`Self::fuses`]).
+    /// When a length is not that of the plan, or the layer does not fuse ([`Self::fuses`]) and an operand is not ready
+    /// or a reduction is wanted.
     pub fn backward(
         &self,
         [input, output]: [Operand<'_>; 2],
@@ -268,9 +281,10 @@ impl Conv {
             (Plan::Winograd { gradient, backward, .. }, Some(wanted)) if self.fuses => {
                 check("packed weights", wanted.packed.len(), self.packed_backward_len());
                 check("gradient of the input", wanted.values.len(), self.shape.input_len());
-                let InputGradient { packed, values, accumulate } = wanted;
-                let back = winograd::Back { pass: backward, packed, target: values, accumulate };
-                gradient.run(self.isa, [input, output], Some(back), weights, scratch);
+                if let Some((_, records)) = &wanted.then {
+                    check("records", records.len(), self.records_len());
+                }
+                gradient.run(self.isa, [input, output], Some((backward, wanted)), weights, scratch);
             }
             (plan, wanted) => {
                 match plan {
@@ -279,7 +293,8 @@ impl Conv {
                     }
                     Plan::Winograd { gradient, .. } => gradient.run(self.isa, [input, output], None, weights, scratch),
                 }
-                if let Some(InputGradient { packed, values, accumulate }) = wanted {
+                if let Some(InputGradient { packed, values, accumulate, then }) = wanted {
+                    assert!(then.is_none(), "a reduction, for {:?}", self.shape);
                     self.backward_input(self.ready(output), packed, values, accumulate, scratch);
                 }
             }
@@ -300,6 +315,9 @@ pub struct InputGradient<'a> {
     pub values: &'a mut [f32],
     /// Whether it is added to `values`, and does not replace them.
     pub accumulate: bool,
+    /// What is to be done with each piece of `values` as soon as it is there, and where its records go:
+    /// [`Conv::records_len`] elements.
+    pub then: Option<(Reduction<'a>, &'a mut [f32])>,
 }
 
 fn check(what: &str, len: usize, expected: usize) {

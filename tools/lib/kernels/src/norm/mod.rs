@@ -17,6 +17,7 @@ use crate::{
     threads,
 };
 use kernels::Factors;
+use std::ops::Range;
 
 /// The two numbers of PyTorch's `BatchNorm2d`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,9 +55,10 @@ pub struct BatchNorm {
     options: BatchNormOptions,
     mean: Vec<f32>,
     variance: Vec<f32>,
-    /// Rows of factors. The first two are the scale and the shift of the forward pass, which the backward pass reads.
-    rows: [Vec<f32>; 4],
-    /// Of each block a record of [`moments`]; in the backward pass its two rows are sums.
+    /// Rows of factors: the scale and the shift of the forward pass and the mean, which the backward pass reads; then
+    /// the two of [`Factors`].
+    rows: [Vec<f32>; 5],
+    /// Of each block a record of [`moments`], or of [`Reduction`].
     partials: Vec<f32>,
 }
 
@@ -81,7 +83,7 @@ impl BatchNorm {
             options,
             mean: vec![0.0; channels],
             variance: vec![0.0; channels],
-            rows: [row(), row(), row(), row()],
+            rows: [row(), row(), row(), row(), row()],
             partials: vec![0.0; blocks * moments::record_len(channels)],
         }
     }
@@ -154,13 +156,13 @@ impl BatchNorm {
     /// When there are not as many weights or biases as channels.
     pub fn prepare(&mut self, weight: &[f32], bias: &[f32]) {
         assert_eq!([weight.len(), bias.len()], [self.channels; 2], "channels");
-        let [scale, shift, ..] = &mut self.rows;
+        let [scale, shift, mean, ..] = &mut self.rows;
+        mean[..self.channels].copy_from_slice(&self.mean);
         for (c, (&weight, &bias)) in weight.iter().zip(bias).enumerate() {
             scale[c] = weight * inverse(self.variance[c], self.options.eps);
             shift[c] = bias - self.mean[c] * scale[c];
         }
-        wide::spread(scale, self.channels);
-        wide::spread(shift, self.channels);
+        [scale, shift, mean].into_iter().for_each(|row| wide::spread(row, self.channels));
     }
 
     /// What [`Self::forward`] makes of `y` without a residual, for who reads it piece by piece; after [`Self::prepare`].
@@ -180,8 +182,20 @@ impl BatchNorm {
     /// # Panics
     /// When a length does not fit the plan.
     pub fn backward(&mut self, batch: Batch<'_>, delta: &mut [f32], out: Option<&mut [f32]>) {
-        let (y, relu, block) = (batch.y, matches!(batch.after, After::Relu), wide::block(self.channels));
+        let (y, relu) = (batch.y, matches!(batch.after, After::Relu));
         self.reduce(batch, delta);
+        self.propagate(y, delta, relu, out);
+    }
+
+    /// The gradient of y from that of the result, as [`Self::backward`] gives it; after [`Self::reduce`], which may have
+    /// changed `delta`. With `relu` as for [`After::Relu`].
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn propagate(&self, y: &[f32], delta: &mut [f32], relu: bool, out: Option<&mut [f32]>) {
+        self.check(y.len());
+        assert_eq!(delta.len(), y.len(), "elements of the gradient");
+        let block = wide::block(self.channels);
         match out {
             Some(out) => {
                 let gradient = self.propagated(y, delta, relu);
@@ -204,16 +218,40 @@ impl BatchNorm {
     /// When a length does not fit the plan.
     pub fn reduce(&mut self, batch: Batch<'_>, delta: &mut [f32]) {
         let Batch { y, after, weight_gradient, bias_gradient } = batch;
-        self.check(y.len());
-        assert_eq!([weight_gradient.len(), bias_gradient.len()], [self.channels; 2], "channels");
         assert_eq!(delta.len(), y.len(), "elements of the gradient");
-        self.sum(y, after, delta);
-        let (count, channels) = ((y.len() / self.channels) as f32, self.channels);
-        let width = wide::width(channels);
-        let [scale, _, b, c] = &mut self.rows;
+        let mut partials = std::mem::take(&mut self.partials);
+        let (reduction, block) = (self.reduction(y, after), wide::block(self.channels));
+        let blocks = delta.chunks_mut(block).zip(partials.chunks_exact_mut(moments::record_len(self.channels)));
+        threads::share(blocks.enumerate(), |(i, (delta, record))| {
+            reduction.take(i * block..i * block + delta.len(), delta, record);
+        });
+        self.reduced(&partials, weight_gradient, bias_gradient);
+        self.partials = partials;
+    }
+
+    /// The sums that [`Self::reduce`] begins with, for who writes the gradient piece by piece; after the forward pass.
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn reduction<'a>(&'a self, y: &'a [f32], after: After<'a>) -> Reduction<'a> {
+        self.check(y.len());
+        let [scale, shift, mean, ..] = &self.rows;
+        Reduction { isa: self.isa, channels: self.channels, y, after, scale, shift, mean }
+    }
+
+    /// As [`Self::reduce`], from the `records` of a [`Reduction`].
+    ///
+    /// # Panics
+    /// When a length does not fit the plan.
+    pub fn reduced(&mut self, records: &[f32], weight_gradient: &mut [f32], bias_gradient: &mut [f32]) {
+        let (count, channels) = (self.pixels as f32, self.channels);
+        let (width, record) = (wide::width(channels), moments::record_len(channels));
+        assert_eq!([weight_gradient.len(), bias_gradient.len()], [channels; 2], "channels");
+        assert_eq!(records.len() % record, 0, "records of {channels} channels");
+        let [scale, .., b, c] = &mut self.rows;
         for i in 0..channels {
-            let partials = self.partials.chunks_exact(moments::record_len(channels));
-            let sum = |row: usize| partials.clone().map(|p| f64::from(p[1 + row * width + i])).sum::<f64>() as f32;
+            let records = records.chunks_exact(record);
+            let sum = |row: usize| records.clone().map(|r| f64::from(r[1 + row * width + i])).sum::<f64>() as f32;
             let inverse = inverse(self.variance[i], self.options.eps);
             bias_gradient[i] = sum(0);
             weight_gradient[i] = sum(1) * inverse;
@@ -224,8 +262,7 @@ impl BatchNorm {
         wide::spread(c, channels);
     }
 
-    /// The gradient of y from that of the result, for who reads it piece by piece; after [`Self::reduce`], which
-    /// may have changed `delta`. With `relu` as for [`After::Relu`].
+    /// As [`Self::propagate`], for who reads it piece by piece.
     ///
     /// # Panics
     /// When a length does not fit the plan.
@@ -236,33 +273,8 @@ impl BatchNorm {
     }
 
     fn factors(&self) -> Factors<'_> {
-        let [scale, shift, b, c] = &self.rows;
+        let [scale, shift, _, b, c] = &self.rows;
         Factors { scale, shift, b, c }
-    }
-
-    /// Adds up the gradient, block by block: two rows of sums each, folded.
-    fn sum(&mut self, y: &[f32], after: After<'_>, delta: &mut [f32]) {
-        let (isa, channels) = (self.isa, self.channels);
-        let (width, block) = (wide::width(channels), wide::block(channels));
-        let [scale, shift, mean, _] = &mut self.rows;
-        mean[..channels].copy_from_slice(&self.mean);
-        wide::spread(mean, channels);
-        let (mean, relu) = (&*mean, matches!(after, After::Relu).then_some([&**scale, &**shift]));
-        let blocks = y
-            .chunks(block)
-            .zip(delta.chunks_mut(block))
-            .enumerate()
-            .zip(self.partials.chunks_exact_mut(moments::record_len(channels)));
-        threads::share(blocks, |((i, (y, delta)), partial)| {
-            if let After::ResidualRelu { z } = after {
-                kernels::mask(isa, &z[i * block..][..y.len()], delta);
-            }
-            partial.fill(0.0);
-            let (sums, products) = partial[1..].split_at_mut(width);
-            kernels::add_gradients(isa, y, delta, mean, relu, sums, products);
-            wide::fold(sums, channels);
-            wide::fold(products, channels);
-        });
     }
 
     fn check(&self, len: usize) {
@@ -296,6 +308,35 @@ pub enum After<'a> {
         /// As many elements as the input.
         z: &'a [f32],
     },
+}
+
+/// The sums over a gradient that a norm's backward pass begins with, and what a residual's ReLU does to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Reduction<'a> {
+    isa: Isa,
+    pub(crate) channels: usize,
+    y: &'a [f32],
+    after: After<'a>,
+    scale: &'a [f32],
+    shift: &'a [f32],
+    mean: &'a [f32],
+}
+
+impl Reduction<'_> {
+    /// Writes the record of a piece of the gradient, which is best still in a cache and lies at `range` of all of it: a
+    /// count, which nobody reads, then a row of sums and one of sums of products with the distances from the mean.
+    pub(crate) fn take(&self, range: Range<usize>, delta: &mut [f32], record: &mut [f32]) {
+        let Self { isa, channels, after, scale, shift, mean, .. } = *self;
+        if let After::ResidualRelu { z } = after {
+            kernels::mask(isa, &z[range.clone()], delta);
+        }
+        record.fill(0.0);
+        let (sums, products) = record[1..].split_at_mut(wide::width(channels));
+        let relu = matches!(after, After::Relu).then_some([scale, shift]);
+        kernels::add_gradients(isa, &self.y[range], delta, mean, relu, sums, products);
+        wide::fold(sums, channels);
+        wide::fold(products, channels);
+    }
 }
 
 /// 1 / √(variance + eps), in f64 on the way, as it decides every element.

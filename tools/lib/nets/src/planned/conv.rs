@@ -1,7 +1,7 @@
 //! Convolutions.
 
 use super::{
-    operation::{Backward, Forward, Operation, Target, Values, Workspace, room},
+    operation::{Backward, Before, Forward, Operation, Target, Values, Workspace, room},
     topology::Step,
 };
 use kernels::{
@@ -36,11 +36,17 @@ impl ConvStep {
     }
 }
 
+/// What a convolution reads.
+fn input<'a>(x: &'a [f32], before: Option<&Before<'a>>) -> Operand<'a> {
+    let before = before.filter(|before| before.result);
+    before.map_or(Operand::Ready(x), |before| before.operation.output(before.input))
+}
+
 impl Operation for ConvStep {
     fn forward(&mut self, pass: Forward<'_>, workspace: &mut Workspace) {
         let Forward { inputs: [x, _], before, output: y, values } = pass;
-        let Workspace { packed, scratch, moments } = workspace;
-        let x = before.map_or(Operand::Ready(x), |norm| norm.output(x));
+        let Workspace { packed, scratch, moments, .. } = workspace;
+        let x = input(x, before.as_ref());
         let packed = room(packed, self.conv.packed_forward_len());
         let scratch = self.scratch(scratch);
         self.conv.pack_forward(&values.get()[self.weight.clone()], packed);
@@ -60,8 +66,13 @@ impl Operation for ConvStep {
 
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
         let Backward { inputs: [x, _], before, output: y, after, delta, values, gradients } = pass;
-        let Workspace { packed, scratch, .. } = workspace;
+        let Workspace { packed, scratch, records, .. } = workspace;
         let scratch = self.scratch(scratch);
+        let reduction = before.as_ref().filter(|before| before.sums).and_then(|before| {
+            let records = &mut records[before.index];
+            records.resize(self.conv.records_len(), 0.0);
+            Some((before.operation.reduction(before.input, x)?, &mut records[..]))
+        });
         if let Some(bias) = &self.bias {
             sum_rows(delta, &mut gradients[bias.clone()]);
         }
@@ -69,15 +80,15 @@ impl Operation for ConvStep {
             Target::To { gradient, accumulate } => {
                 let packed = room(packed, self.conv.packed_backward_len());
                 self.conv.pack_backward(&values[self.weight.clone()], packed);
-                Some(InputGradient { packed, values: gradient, accumulate })
+                Some(InputGradient { packed, values: gradient, accumulate, then: reduction })
             }
             Target::Nowhere | Target::InPlace => None,
         };
         if self.learned {
-            let x = before.map_or(Operand::Ready(x), |norm| norm.output(x));
+            let x = input(x, before.as_ref());
             let delta = after.map_or(Operand::Ready(delta), |norm| norm.input_gradient(y, delta));
             self.conv.backward([x, delta], &mut gradients[self.weight.clone()], wanted, scratch);
-        } else if let Some(InputGradient { packed, values, accumulate }) = wanted {
+        } else if let Some(InputGradient { packed, values, accumulate, .. }) = wanted {
             self.conv.backward_input(delta, packed, values, accumulate, scratch);
         }
     }

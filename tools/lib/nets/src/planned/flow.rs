@@ -71,7 +71,7 @@ impl Step {
     /// before it is still to be made of the gradient of its result.
     fn hands_on(&self, input: usize) -> bool {
         match self.op {
-            Op::Norm { .. } => input + 1 == self.inputs.len() || !self.kept.input_gradient,
+            Op::Norm { .. } => input + 1 == self.inputs.len() || self.left.gradient,
             Op::Activation(_) | Op::Scale { .. } => true,
             Op::Add => input == 1,
             Op::Conv { .. } | Op::Linear { .. } | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten => false,

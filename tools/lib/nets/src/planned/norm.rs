@@ -3,11 +3,11 @@
 use super::{
     elementwise::add,
     operation::{Backward, Forward, Operation, Target, Values, Workspace, room},
-    topology::{Kept, Step},
+    topology::{Left, Step},
 };
 use kernels::{
     Operand,
-    norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then},
+    norm::{After, Batch, BatchNorm, BatchNormOptions, Reduction, Running, Then},
 };
 use std::ops::Range;
 
@@ -22,11 +22,13 @@ pub(super) struct NormStep {
     sums: bool,
     /// The convolution that has measured the input.
     measured: Option<usize>,
-    kept: Kept,
+    left: Left,
+    /// Its place, for the records of a convolution after it.
+    index: usize,
 }
 
 impl NormStep {
-    pub fn new(step: &Step, rows: usize, options: BatchNormOptions) -> Self {
+    pub fn new(step: &Step, index: usize, rows: usize, options: BatchNormOptions) -> Self {
         let channels = step.shapes[0][0];
         let pixels = rows * step.width() / channels;
         let tensor = |i: usize| step.tensors[i].clone();
@@ -39,7 +41,8 @@ impl NormStep {
             relu: step.relu,
             sums: step.inputs.len() > 1,
             measured: step.partner,
-            kept: step.kept,
+            left: step.left,
+            index,
         }
     }
 
@@ -59,39 +62,52 @@ impl NormStep {
     }
 }
 
+impl NormStep {
+    fn after<'a>(&self, z: &'a [f32]) -> After<'a> {
+        match (self.relu, self.sums) {
+            (false, _) => After::Linear,
+            (true, false) => After::Relu,
+            (true, true) => After::ResidualRelu { z },
+        }
+    }
+
+    /// Whether a gradient still is to be masked by the ReLU: with a summand it is so since its sums were taken.
+    fn masks(&self) -> bool {
+        self.relu && !self.sums
+    }
+}
+
 impl Operation for NormStep {
     fn forward(&mut self, pass: Forward<'_>, workspace: &mut Workspace) {
         let Forward { inputs: [x, residual], output: z, mut values, .. } = pass;
         self.measure(x, &mut values, workspace);
         let [weight, bias] = [&self.scale, &self.shift].map(|range| &values.get()[range.clone()]);
-        if self.kept.output {
+        if self.left.result {
+            self.norm.prepare(weight, bias);
+        } else {
             let then = Then { residual: (!residual.is_empty()).then_some(residual), relu: self.relu };
             self.norm.forward(x, weight, bias, then, z);
-        } else {
-            self.norm.prepare(weight, bias);
         }
     }
 
     fn backward(&mut self, pass: Backward<'_>, [target, residual]: [Target<'_>; 2], workspace: &mut Workspace) {
         let Backward { inputs: [y, _], output, delta, gradients, .. } = pass;
         let [weight_gradient, bias_gradient] = both(gradients, &self.scale, &self.shift);
-        let after = match (self.relu, self.sums) {
-            (false, _) => After::Linear,
-            (true, false) => After::Relu,
-            (true, true) => After::ResidualRelu { z: output },
-        };
-        let batch = Batch { y, after, weight_gradient, bias_gradient };
+        if self.left.sums.is_some() {
+            self.norm.reduced(&workspace.records[self.index], weight_gradient, bias_gradient);
+        } else {
+            self.norm.reduce(Batch { y, after: self.after(output), weight_gradient, bias_gradient }, delta);
+        }
         match target {
-            _ if !self.kept.input_gradient => self.norm.reduce(batch, delta),
-            Target::To { gradient, accumulate: false } => self.norm.backward(batch, delta, Some(gradient)),
+            _ if self.left.gradient => (),
+            Target::To { gradient, accumulate: false } => self.norm.propagate(y, delta, self.masks(), Some(gradient)),
             Target::To { gradient, accumulate: true } => {
                 let own = room(&mut workspace.scratch, delta.len());
-                self.norm.backward(batch, delta, Some(own));
+                self.norm.propagate(y, delta, self.masks(), Some(own));
                 add(gradient, own, true);
             }
-            Target::InPlace => self.norm.backward(batch, delta, None),
-            // The summand may still want what stands in delta.
-            Target::Nowhere => self.norm.backward(batch, delta, Some(room(&mut workspace.scratch, y.len()))),
+            Target::InPlace => self.norm.propagate(y, delta, self.masks(), None),
+            Target::Nowhere => (),
         }
         // What the ReLU let through is what the summand gets.
         if let Target::To { gradient, accumulate } = residual {
@@ -103,9 +119,12 @@ impl Operation for NormStep {
         self.norm.normalized(y, self.relu)
     }
 
+    fn reduction<'a>(&'a self, y: &'a [f32], z: &'a [f32]) -> Option<Reduction<'a>> {
+        Some(self.norm.reduction(y, self.after(z)))
+    }
+
     fn input_gradient<'a>(&'a self, y: &'a [f32], delta: &'a [f32]) -> Operand<'a> {
-        // With a summand the gradient is masked.
-        self.norm.propagated(y, delta, self.relu && !self.sums)
+        self.norm.propagated(y, delta, self.masks())
     }
 }
 

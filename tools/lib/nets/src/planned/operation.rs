@@ -1,6 +1,6 @@
 //! What a step is to the plan that runs it.
 
-use kernels::Operand;
+use kernels::{Operand, norm::Reduction};
 
 /// One operation, planned for a number of rows.
 pub(super) trait Operation: Send + Sync {
@@ -10,24 +10,39 @@ pub(super) trait Operation: Send + Sync {
     /// The gradients of inputs and parameters, after [`Self::forward`].
     fn backward(&mut self, pass: Backward<'_>, targets: [Target<'_>; 2], workspace: &mut Workspace);
 
-    /// Its output, where that is not kept, from its input: for the step after it.
+    /// Its output from its input, where it leaves that to the step after it.
     fn output<'a>(&'a self, input: &'a [f32]) -> Operand<'a> {
         Operand::Ready(input)
     }
 
-    /// The gradient of its input, where that is not kept, from its input and the gradient of its output: for the step
+    /// The sums over the gradient of its output, where it leaves them to the step after it.
+    fn reduction<'a>(&'a self, _input: &'a [f32], _output: &'a [f32]) -> Option<Reduction<'a>> {
+        None
+    }
+
+    /// The gradient of its input, from its input and the gradient of its output, where it leaves that to the step
     /// before it.
     fn input_gradient<'a>(&'a self, _input: &'a [f32], delta: &'a [f32]) -> Operand<'a> {
         Operand::Ready(delta)
     }
 }
 
+/// The step that a first input comes from.
+pub(super) struct Before<'a> {
+    pub operation: &'a dyn Operation,
+    pub index: usize,
+    /// Its own first input.
+    pub input: &'a [f32],
+    /// What it leaves to this step: its result, and the sums over the gradient of that.
+    pub result: bool,
+    pub sums: bool,
+}
+
 /// What the way forth starts from.
 pub(super) struct Forward<'a> {
-    /// The second is empty where there is none.
+    /// The second is empty where there is none, and either where it is not kept.
     pub inputs: [&'a [f32]; 2],
-    /// The step that takes the first input and keeps no output.
-    pub before: Option<&'a dyn Operation>,
+    pub before: Option<Before<'a>>,
     /// Empty where it is not kept.
     pub output: &'a mut [f32],
     pub values: Values<'a>,
@@ -59,11 +74,11 @@ impl Values<'_> {
 
 /// What the way back starts from.
 pub(super) struct Backward<'a> {
+    /// These three as in [`Forward`].
     pub inputs: [&'a [f32]; 2],
-    /// As in [`Forward`].
-    pub before: Option<&'a dyn Operation>,
+    pub before: Option<Before<'a>>,
     pub output: &'a [f32],
-    /// The step that takes the output and keeps no gradient of it: `delta` is the gradient of its own output.
+    /// The step that takes the output and leaves the gradient of it to this one: `delta` is that of its own output.
     pub after: Option<&'a dyn Operation>,
     /// The gradient of the output; what is left in it goes to the input with [`Target::InPlace`].
     pub delta: &'a mut [f32],
@@ -87,6 +102,17 @@ pub(super) struct Workspace {
     pub scratch: Vec<f32>,
     /// Of each step, what a convolution tells the norm after it.
     pub moments: Vec<Vec<f32>>,
+    /// Of each step, what a convolution tells the norm before it.
+    pub records: Vec<Vec<f32>>,
+}
+
+impl Workspace {
+    /// Makes room for a step.
+    pub fn fit(&mut self, step: usize) {
+        for each in [&mut self.moments, &mut self.records] {
+            each.resize_with(each.len().max(step + 1), Vec::new);
+        }
+    }
 }
 
 /// The first `len` elements, with what they held before.

@@ -6,9 +6,9 @@ use super::{
     flow::Route,
     linear::LinearStep,
     norm::NormStep,
-    operation::{Backward, Forward, Operation, Target, Values, Workspace, room},
+    operation::{Backward, Before, Forward, Operation, Target, Values, Workspace, room},
     pool::PoolStep,
-    topology::{Kept, Source, Step, Topology},
+    topology::{Left, Source, Step, Topology},
 };
 use crate::{Error, Result, graph::Op, order::Order};
 use kernels::{norm::BatchNormOptions, pool::Pool};
@@ -26,17 +26,17 @@ pub(super) struct Planned {
     inputs: Vec<Source>,
     /// Numbers of a row of its result.
     width: usize,
-    kept: Kept,
+    left: Left,
     learns: bool,
     /// The buffer with the gradient of its result, and what becomes of its inputs'.
     gradient: usize,
     routes: [Route; 2],
 }
 
-/// A step with its neighbours, where they leave work to it.
+/// A step, the one that its first input comes from, and the one after it where that leaves work to it.
 struct Beside<'a> {
     step: &'a mut Planned,
-    before: Option<&'a dyn Operation>,
+    before: Option<Before<'a>>,
     after: Option<&'a dyn Operation>,
 }
 
@@ -60,7 +60,7 @@ impl Plan {
                 operation: operation(step, i, rows)?,
                 inputs: step.inputs.clone(),
                 width: step.width(),
-                kept: step.kept,
+                left: step.left,
                 learns: step.learns,
                 gradient: topology.flow.buffer[i],
                 routes: topology.flow.routes[i],
@@ -73,9 +73,9 @@ impl Plan {
     pub fn forward(&mut self, i: usize, buffers: &mut Buffers, values: &mut Values<'_>, workspace: &mut Workspace) {
         let mut result = take(&mut buffers.results[i]);
         let inputs = self.inputs(i, buffers);
-        workspace.moments.resize_with(workspace.moments.len().max(i + 1), Vec::new);
+        workspace.fit(i);
         let output = &mut result[..self.result_len(i)];
-        let Beside { step, before, .. } = self.beside(i);
+        let Beside { step, before, .. } = self.beside(i, buffers);
         step.operation.forward(Forward { inputs, before, output, values: values.reborrow() }, workspace);
         buffers.results[i] = result;
     }
@@ -100,7 +100,11 @@ impl Plan {
         });
         let inputs = self.inputs(i, buffers);
         let len = self.rows * self.operations[i].width;
-        let mut lens = inputs.iter().map(|input| input.len());
+        let width = |source: &Source| match *source {
+            Source::Input => 0,
+            Source::Step(before) => self.operations[before].width,
+        };
+        let mut lens = self.operations[i].inputs.iter().map(|source| self.rows * width(source));
         let mut places = held.iter_mut();
         let targets = routes.map(|route| match (route, places.next(), lens.next()) {
             (Route::To { accumulate, .. }, Some(held), Some(len)) => {
@@ -110,7 +114,7 @@ impl Plan {
             _ => Target::Nowhere,
         });
         let output = &buffers.results[i][..self.result_len(i)];
-        let Beside { step, before, after } = self.beside(i);
+        let Beside { step, before, after } = self.beside(i, buffers);
         let pass = Backward { inputs, before, output, after, delta: &mut delta[..len], values, gradients };
         step.operation.backward(pass, targets, workspace);
         buffers.gradients[own] = delta;
@@ -138,10 +142,7 @@ impl Plan {
         for (input, source) in inputs.iter_mut().zip(&self.operations[i].inputs) {
             *input = match *source {
                 Source::Input => &buffers.input,
-                Source::Step(before) if self.operations[before].kept.output => {
-                    &buffers.results[before][..self.result_len(before)]
-                }
-                Source::Step(before) => self.inputs(before, buffers)[0],
+                Source::Step(before) => &buffers.results[before][..self.result_len(before)],
             };
         }
         inputs
@@ -149,19 +150,23 @@ impl Plan {
 
     /// Numbers of a step's result that are kept.
     fn result_len(&self, i: usize) -> usize {
-        let Planned { kept, width, .. } = self.operations[i];
-        if kept.output { self.rows * width } else { 0 }
+        let Planned { left, width, .. } = &self.operations[i];
+        if left.result { 0 } else { self.rows * width }
     }
 
-    /// A step, and those beside it that leave work to it.
-    fn beside(&mut self, i: usize) -> Beside<'_> {
+    /// A step and its neighbours.
+    fn beside<'a>(&'a mut self, i: usize, buffers: &'a Buffers) -> Beside<'a> {
+        let before = match self.operations[i].inputs[0] {
+            Source::Step(before) => Some((before, self.inputs(before, buffers)[0])),
+            Source::Input => None,
+        };
         let (earlier, later) = self.operations.split_at_mut(i);
         let (step, later) = later.split_first_mut().expect("a step of the plan");
-        let before = match step.inputs[0] {
-            Source::Step(before) if !earlier[before].kept.output => Some(&*earlier[before].operation),
-            _ => None,
-        };
-        let after = later.first().filter(|norm| !norm.kept.input_gradient).map(|norm| &*norm.operation);
+        let before = before.map(|(index, input)| {
+            let Planned { operation, left, .. } = &earlier[index];
+            Before { operation: &**operation, index, input, result: left.result, sums: left.sums == Some(i) }
+        });
+        let after = later.first().filter(|norm| norm.left.gradient).map(|norm| &*norm.operation);
         Beside { step, before, after }
     }
 }
@@ -173,7 +178,7 @@ impl Buffers {
         self.results.resize_with(topology.steps.len(), Vec::new);
         self.gradients.resize_with(topology.flow.widths.len(), Vec::new);
         for (result, step) in self.results.iter_mut().zip(&topology.steps) {
-            room(result, if step.kept.output { rows * step.width() } else { 0 });
+            room(result, if step.left.result { 0 } else { rows * step.width() });
         }
         for (gradient, width) in self.gradients.iter_mut().zip(&topology.flow.widths) {
             room(gradient, rows * width);
@@ -191,7 +196,9 @@ fn operation(step: &Step, index: usize, rows: usize) -> Result<Box<dyn Operation
             let shape = step.conv(rows).ok_or_else(|| Error::Plan("no image".into()))?;
             Box::new(ConvStep::new(step, index, shape).map_err(|error| Error::Plan(error.to_string()))?)
         }
-        Op::Norm { momentum, eps, .. } => Box::new(NormStep::new(step, rows, BatchNormOptions { eps, momentum })),
+        Op::Norm { momentum, eps, .. } => {
+            Box::new(NormStep::new(step, index, rows, BatchNormOptions { eps, momentum }))
+        }
         Op::Activation(activation) => Box::new(ActivationStep(activation)),
         Op::MaxPool { size } => Box::new(PoolStep::Max(pool(size)?)),
         Op::AveragePool { size } => Box::new(PoolStep::Average(pool(size)?)),

@@ -33,15 +33,18 @@ pub(super) struct Step {
     pub learns: bool,
     /// Height and width of a convolution's kernel.
     pub kernel: usize,
-    pub kept: Kept,
+    pub left: Left,
 }
 
-/// What a step writes to memory. A norm leaves it to the convolutions beside it where they can do its work as they
-/// read: then it writes neither.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Kept {
-    pub output: bool,
-    pub input_gradient: bool,
+/// What a norm leaves to the convolutions beside it, which do its work on what they have in a cache anyway.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Left {
+    /// To the one after it: its result, which is not kept.
+    pub result: bool,
+    /// To this one after it: the sums over the gradient of its result.
+    pub sums: Option<usize>,
+    /// To the one before it: the gradient of its input, which is not kept.
+    pub gradient: bool,
 }
 
 /// Where numbers come from.
@@ -73,7 +76,7 @@ impl Topology {
         }
         let known = steps.iter().flat_map(|step| &step.shapes).all(|shape| matches!(shape.len(), 1 | 3));
         pair(&mut steps);
-        keep(&mut steps);
+        leave(&mut steps);
         known.then(|| Self { flow: Flow::new(&steps), steps })
     }
 }
@@ -96,7 +99,7 @@ impl Step {
             learns: indices.iter().any(|&i| tensors[i].kind.is_learned()),
             tensors: indices.into_iter().map(|i| tensors[i].range.clone()).collect(),
             kernel,
-            kept: Kept { output: true, input_gradient: true },
+            left: Left::default(),
         }
     }
 
@@ -187,22 +190,22 @@ fn pair(steps: &mut [Step]) {
     }
 }
 
-/// Lets convolutions do what norms leave to them.
-fn keep(steps: &mut [Step]) {
-    let fuses = |step: &Step| step.learned && step.conv(1).is_some_and(|shape| shape.fuses());
-    for i in 0..steps.len() {
-        if !matches!(steps[i].op, Op::Norm { .. }) {
-            continue;
-        }
-        let output = match takers(steps, i)[..] {
-            [taker] => steps[i].inputs.len() > 1 || !fuses(&steps[taker]),
-            _ => true,
-        };
-        // What a summand's branch does to the gradient must come later: the convolution is the step before.
+/// Finds what norms can leave to convolutions.
+fn leave(steps: &mut [Step]) {
+    let fuses = |step: usize| steps[step].learned && steps[step].conv(1).is_some_and(|shape| shape.fuses());
+    let left = |i: usize| {
+        let takers = takers(steps, i);
+        // The way back comes to the first of them last: then the gradient is whole.
+        let sums = takers.first().copied().filter(|&first| fuses(first));
+        let result = sums.is_some() && takers.len() == 1 && steps[i].inputs.len() == 1;
+        // Only of the step before: what a summand's steps do to the gradient comes later.
         let before = i.checked_sub(1).filter(|&before| steps[i].inputs[0] == Source::Step(before));
-        let input_gradient = before.is_none_or(|before| takers(steps, before) != [i] || !fuses(&steps[before]));
-        steps[i].kept = Kept { output, input_gradient };
-    }
+        let gradient = before.is_some_and(|before| fuses(before) && self::takers(steps, before) == [i]);
+        Left { result, sums, gradient }
+    };
+    let norm = |i: usize| matches!(steps[i].op, Op::Norm { .. });
+    let found: Vec<_> = (0..steps.len()).map(|i| if norm(i) { left(i) } else { Left::default() }).collect();
+    steps.iter_mut().zip(found).for_each(|(step, left)| step.left = left);
 }
 
 /// The steps that take a step's result.

@@ -7,12 +7,14 @@
 //! not matter.
 
 use super::{
+    back::Back,
     grid::{Grid, HALF, POINTS, TILE, WINDOW, Window, spaced},
     pass::{Pass, read_piece},
     transform,
 };
 use crate::{
     conv::{
+        InputGradient,
         chunks::Chunk,
         pass::{Plane, input, output},
         shape::ConvShape,
@@ -23,7 +25,7 @@ use crate::{
     operand::Operand,
     threads,
 };
-use std::{mem::take, ops::Range};
+use std::ops::Range;
 
 /// Weights of a kernel.
 const TAPS: usize = 9;
@@ -45,15 +47,6 @@ pub(in crate::conv) struct Gradient {
     order: Order,
     /// Elements for the tiles of a piece, of the gradient of either the weights or the input.
     tiles_len: usize,
-}
-
-/// The gradient of the input, to be made as well.
-pub(in crate::conv) struct Back<'a> {
-    pub pass: &'a Pass,
-    pub packed: &'a [f32],
-    pub target: &'a mut [f32],
-    /// Whether it is added to what the target holds.
-    pub accumulate: bool,
 }
 
 /// What is done at a time.
@@ -135,7 +128,7 @@ impl Gradient {
         &self,
         isa: Isa,
         operands: [Operand<'_>; 2],
-        back: Option<Back<'_>>,
+        back: Option<(&Pass, InputGradient<'_>)>,
         gradient: &mut [f32],
         scratch: &mut [f32],
     ) {
@@ -186,33 +179,31 @@ impl Gradient {
         isa: Isa,
         groups: usize,
         [source, delta]: [Operand<'_>; 2],
-        back: Option<Back<'_>>,
+        back: Option<(&Pass, InputGradient<'_>)>,
         scratch: &mut [f32],
     ) {
         let [shared, each] = self.scratch_len();
         let (taps, scratch) = scratch.split_at_mut(shared);
-        let (back, target) = match back {
-            Some(Back { pass, packed, target, accumulate }) => (Some((pass, packed, accumulate)), target),
-            None => (None, Default::default()),
-        };
-        let pieces =
-            |group: usize| group * self.grid.chunks.len() / groups..(group + 1) * self.grid.chunks.len() / groups;
-        let targets = self.grid.chunks.deal(target, self.source.image_len(), (0..groups).map(pieces));
-        let tasks = taps.chunks_exact_mut(self.taps_len()).zip(targets).enumerate();
-        threads::share_with(groups, tasks, scratch, each, |(group, (taps, mut target)), scratch| {
+        let chunks = &self.grid.chunks;
+        let first = |group: usize| group * chunks.len() / groups;
+        let mut back = back.map(|(pass, wanted)| Back::new(pass, wanted));
+        let tasks = taps.chunks_exact_mut(self.taps_len()).enumerate().map(|(group, taps)| {
+            let pieces = first(group)..first(group + 1);
+            let images = chunks.images(pieces.end) - chunks.images(pieces.start);
+            (taps, back.as_mut().map(|back| back.take(images, pieces.len())), pieces)
+        });
+        threads::share_with(groups, tasks, scratch, each, |(taps, mut back, pieces), scratch| {
             let (sums, scratch) = scratch.split_at_mut(self.sums_len());
             let (tiles, images) = scratch.split_at_mut(self.tiles_len);
             let (sources, deltas) = images.split_at_mut(self.grid.images_len(self.source));
             sums.fill(0.0);
-            for i in pieces(group) {
-                let chunk = self.grid.chunks.get(i);
+            for i in pieces {
+                let chunk = chunks.get(i);
                 let source = source.read(chunk.images(self.source.image_len()), sources);
                 let delta = delta.read(chunk.images(self.target.image_len()), deltas);
                 self.add_piece(isa, i, [source, delta], sums, &mut tiles[..self.piece_len()]);
-                if let Some((pass, packed, accumulate)) = back {
-                    let (piece, rest) = take(&mut target).split_at_mut(chunk.images * self.source.image_len());
-                    target = rest;
-                    pass.run_piece(isa, chunk, delta, packed, piece, accumulate, tiles);
+                if let Some(back) = &mut back {
+                    back.make(isa, chunk, delta, tiles);
                 }
             }
             self.collect(isa, sums, taps);

@@ -12,13 +12,14 @@ macro_rules! each {
     ([$($index:literal)*] $i:ident => $value:expr) => { [$({ let $i = $index; $value }),*] };
 }
 
+mod back;
 mod gradient;
 mod grid;
 mod pass;
 mod transform;
 
 use super::shape::ConvShape;
-pub(super) use gradient::{Back, Gradient};
+pub(super) use gradient::Gradient;
 pub(super) use pass::Pass;
 
 /// Channels come by so many.

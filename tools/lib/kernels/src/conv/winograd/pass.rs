@@ -24,7 +24,7 @@ const GROUP: usize = 12;
 #[derive(Debug)]
 pub(in crate::conv) struct Pass {
     source: Plane,
-    target: Plane,
+    pub target: Plane,
     padding: usize,
     grid: Grid,
     backward: bool,
