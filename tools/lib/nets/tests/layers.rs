@@ -42,6 +42,25 @@ fn residual_network() -> Graph {
     graph(&[3, 16, 16], layers, 3).unwrap()
 }
 
+/// A network most of whose convolutions are Winograd's, which do the work of the norms beside them.
+fn network_of_blocks() -> Graph {
+    let layers = json!([
+        {"conv": {"channels": 8}},
+        {"norm": {}},
+        {"activation": "relu"},
+        {"residual": {"channels": 8}},
+        {"residual": {"channels": 16}},
+        {"conv": {"channels": 8}},
+        {"norm": {}},
+        {"conv": {"channels": 8}},
+        {"norm": {}},
+        {"activation": "relu"},
+        {"average_pool": {}},
+        {"linear": {}},
+    ]);
+    graph(&[3, 8, 8], layers, 3).unwrap()
+}
+
 /// As [`residual_network`], with what a quick one has: whitening, GELU, norms without a factor, a scale.
 fn whitened_network() -> Graph {
     let norm = json!({"scale": false, "momentum": 0.4, "eps": 1e-12});
@@ -68,6 +87,11 @@ fn engines(graph: &Graph, loss: Loss) -> [(&'static str, Box<dyn Engine>); 2] {
 #[test]
 fn a_residual_network_is_pytorchs() {
     assert_is_pytorchs(&residual_network(), include_str!("fixtures/layers.json"));
+}
+
+#[test]
+fn a_network_of_blocks_is_pytorchs() {
+    assert_is_pytorchs(&network_of_blocks(), include_str!("fixtures/blocks.json"));
 }
 
 #[test]
@@ -132,16 +156,41 @@ fn networks() -> Vec<Graph> {
     .collect()
 }
 
-/// As close as rounding lets them be: a ReLU near 0 that another order of sums turns on moves some numbers by more.
-fn assert_near(ours: &[f32], theirs: &[f32], what: &str) {
+/// Networks whose norms leave work to the convolutions beside them: in blocks with and without a convolution in the
+/// shortcut, before either or after both, with many channels, where another padding or a bias is in the way.
+fn networks_of_blocks() -> Vec<Graph> {
+    let image = [2, 8, 8];
+    [
+        json!([{"conv": {"channels": 8}}, {"norm": {}}, {"activation": "relu"}, {"residual": {"channels": 8, "repeat": 2}},
+            {"residual": {"channels": 24, "repeat": 2}}, {"residual": {"channels": 16, "stride": 2}}, {"average_pool": {}}, {"linear": {}}]),
+        json!([{"conv": {"channels": 8}}, {"residual": {"channels": 16, "repeat": 3, "order": "pre"}}, {"norm": {}},
+            {"conv": {"channels": 16}}, {"norm": {}}, {"conv": {"channels": 8, "bias": true}}, {"norm": {}}, {"activation": "relu"},
+            {"conv": {"channels": 8, "padding": 0}}, {"norm": {}}, {"activation": "relu"}, {"linear": {}}]),
+        json!([{"norm": {}}, {"activation": "relu"}, {"conv": {"channels": 136}}, {"norm": {}}, {"activation": "relu"},
+            {"conv": {"channels": 136}}, {"norm": {}}, {"activation": "relu"}, {"average_pool": {}}, {"linear": {}}]),
+    ]
+    .into_iter()
+    .map(|layers| graph(&image, layers, 3).unwrap())
+    .collect()
+}
+
+/// How near rounding lets gradients be. A ReLU near 0 that another order of sums turns on moves many numbers: there may
+/// be some of those where a network has many.
+const NEAR: [f64; 2] = [1e-2, 1e-1];
+
+fn assert_near(ours: &[f32], theirs: &[f32], tolerance: f64, what: &str) {
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
     let error = norm(&mut ours.iter().zip(theirs).map(|(x, y)| x - y));
-    assert!(error <= 1e-2 * norm(&mut theirs.iter().copied()).max(1e-3), "{what}: {ours:?}, autograd {theirs:?}");
+    let bound = tolerance * norm(&mut theirs.iter().copied()).max(1e-3);
+    assert!(error <= bound, "{what}: {ours:?}, autograd {theirs:?}");
 }
 
 #[test]
 fn planned_gradients_are_those_of_autograd() {
-    for (i, graph) in networks().iter().enumerate() {
+    let networks = networks().into_iter().map(|graph| (graph, NEAR[0]));
+    let networks = networks.chain(networks_of_blocks().into_iter().map(|graph| (graph, NEAR[1])));
+    for (i, (graph, near)) in networks.enumerate() {
+        let graph = &graph;
         let mut random = Random::new(7, 0);
         let mut start = Parameters::random(graph, &mut random);
         start.whiten(graph, &(0..9 * 128).map(|_| random.normal() as f32).collect::<Vec<_>>());
@@ -159,13 +208,13 @@ fn planned_gradients_are_those_of_autograd() {
             assert!((loss - expected).abs() < 1e-4, "{i}: {loss}, {expected}");
             for tensor in graph.layout.tensors() {
                 let what = format!("{i}, {rows} rows: {}", tensor.name);
-                assert_near(&gradients[1][tensor.range.clone()], &gradients[0][tensor.range.clone()], &what);
-                assert_near(&ours.values[tensor.range.clone()], &theirs.values[tensor.range.clone()], &what);
+                assert_near(&gradients[1][tensor.range.clone()], &gradients[0][tensor.range.clone()], near, &what);
+                assert_near(&ours.values[tensor.range.clone()], &theirs.values[tensor.range.clone()], near, &what);
             }
             let mut outputs = [Vec::new(), Vec::new()];
             autograd.predict(&theirs, &inputs, &mut outputs[0]).unwrap();
             planned.predict(&ours, &inputs, &mut outputs[1]).unwrap();
-            assert_near(&outputs[1], &outputs[0], &format!("{i}: outputs"));
+            assert_near(&outputs[1], &outputs[0], near, &format!("{i}: outputs"));
         }
     }
 }
@@ -176,7 +225,7 @@ fn threads_do_not_matter_to_a_plan() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let mut bytes = Vec::new();
-            for graph in networks() {
+            for graph in networks().into_iter().chain(networks_of_blocks()) {
                 let mut random = Random::new(7, 0);
                 let mut parameters = Parameters::random(&graph, &mut random);
                 let inputs: Vec<f32> = (0..40 * 128).map(|_| random.normal() as f32).collect();
