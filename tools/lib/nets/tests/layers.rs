@@ -163,7 +163,7 @@ fn networks_of_blocks() -> Vec<Graph> {
     [
         json!([{"conv": {"channels": 8}}, {"norm": {}}, {"activation": "relu"}, {"residual": {"channels": 8, "repeat": 2}},
             {"residual": {"channels": 24, "repeat": 2}}, {"residual": {"channels": 16, "stride": 2}}, {"average_pool": {}}, {"linear": {}}]),
-        json!([{"conv": {"channels": 8}}, {"residual": {"channels": 16, "repeat": 3, "order": "pre"}}, {"norm": {}},
+        json!([{"conv": {"channels": 8}}, {"conv": {"channels": 16}}, {"residual": {"channels": 16, "repeat": 2, "order": "pre"}}, {"norm": {}},
             {"conv": {"channels": 16}}, {"norm": {}}, {"conv": {"channels": 8, "bias": true}}, {"norm": {}}, {"activation": "relu"},
             {"conv": {"channels": 8, "padding": 0}}, {"norm": {}}, {"activation": "relu"}, {"linear": {}}]),
         json!([{"norm": {}}, {"activation": "relu"}, {"conv": {"channels": 136}}, {"norm": {}}, {"activation": "relu"},
