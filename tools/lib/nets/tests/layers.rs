@@ -5,6 +5,7 @@
 use kernels::random::Random;
 use nets::{
     Architecture, Autograd, Batch, Engine, Graph, Groups, Loss, Optimizer, ParameterKind, Parameters, Planned, Rule,
+    graph::{self, Op},
 };
 use serde_json::{Value, json};
 
@@ -140,6 +141,8 @@ fn networks() -> Vec<Graph> {
     [
         // Winograd's method, and a block on the network's input itself.
         json!([{"conv": {"channels": 16}}, {"residual": {"channels": 16, "repeat": 2, "activation": "tanh"}}, {"linear": {}}]),
+        json!([{"conv": {"channels": 8}}, {"conv": {"channels": 8, "bias": true}}, {"norm": {}}, {"average_pool": {}}, {"linear": {}}]),
+        json!([{"conv": {"channels": 8}}, {"norm": {}}, {"conv": {"channels": 24}}, {"norm": {}}, {"average_pool": {}}, {"linear": {}}]),
         json!([{"residual": {"channels": 2, "order": "pre"}}, {"average_pool": {"size": 3}}, {"linear": {}}]),
         json!([{"residual": {"channels": 2}}, {"max_pool": {"size": 3}}, {"linear": {"outputs": 70}}, {"linear": {}}]),
         // Norms of the input, of features, of what a bias has moved, one after the other, and at the end.
@@ -174,6 +177,16 @@ fn networks_of_blocks() -> Vec<Graph> {
     .collect()
 }
 
+/// A block of one convolution, which no layer makes: what the norm's sum adds is what the convolution reads.
+fn short_block() -> Graph {
+    let layers = json!([{"conv": {"channels": 8}}, {"conv": {"channels": 8}}, {"norm": {}}, {"activation": "tanh"},
+        {"average_pool": {}}, {"linear": {}}]);
+    let mut graph = graph(&[2, 8, 8], layers, 3).unwrap();
+    graph.nodes[3].op = Op::Add;
+    graph.nodes[3].inputs = vec![graph::Value::Node(2), graph::Value::Node(0)];
+    graph
+}
+
 /// How near rounding lets gradients be. A ReLU near 0 that another order of sums turns on moves many numbers: there may
 /// be some of those where a network has many.
 const NEAR: [f64; 2] = [1e-2, 1e-1];
@@ -187,7 +200,7 @@ fn assert_near(ours: &[f32], theirs: &[f32], tolerance: f64, what: &str) {
 
 #[test]
 fn planned_gradients_are_those_of_autograd() {
-    let networks = networks().into_iter().map(|graph| (graph, NEAR[0]));
+    let networks = networks().into_iter().chain([short_block()]).map(|graph| (graph, NEAR[0]));
     let networks = networks.chain(networks_of_blocks().into_iter().map(|graph| (graph, NEAR[1])));
     for (i, (graph, near)) in networks.enumerate() {
         let graph = &graph;

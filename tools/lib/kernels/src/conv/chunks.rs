@@ -81,9 +81,9 @@ impl Chunks {
         data.chunks_mut(group).flat_map(move |group| group.chunks_mut(band))
     }
 
-    /// How many images so many pieces have, from the first on; they are whole images.
-    pub fn images(&self, pieces: usize) -> usize {
-        (pieces * self.images_each).min(self.images)
+    /// How many images come before a piece, where pieces are whole images.
+    pub fn images_before(&self, piece: usize) -> usize {
+        (piece * self.images_each).min(self.images)
     }
 
     /// Whether pieces are whole images.

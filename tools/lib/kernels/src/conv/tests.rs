@@ -136,10 +136,28 @@ fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads").install(work)
 }
 
-/// A norm of the input and one of the output, as in a block: the first with a ReLU, or the sum of a residual and one.
+/// What follows the norm of a convolution's input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Linear,
+    Relu,
+    ResidualRelu,
+}
+
+impl Kind {
+    fn after(self, z: &[f32]) -> After<'_> {
+        match self {
+            Self::Linear => After::Linear,
+            Self::Relu => After::Relu,
+            Self::ResidualRelu => After::ResidualRelu { z },
+        }
+    }
+}
+
+/// A convolution between two norms, as in a block.
 struct Block {
     conv: Conv,
-    residual: bool,
+    kind: Kind,
     norms: [BatchNorm; 2],
     packed: [Vec<f32>; 2],
     y: [Vec<f32>; 2],
@@ -148,13 +166,9 @@ struct Block {
     delta: Vec<f32>,
 }
 
-fn after(residual: bool, z: &[f32]) -> After<'_> {
-    if residual { After::ResidualRelu { z } } else { After::Relu }
-}
-
 impl Block {
-    fn new(s: ConvShape, residual: bool) -> Self {
-        let conv = Conv::new(s).expect("a shape");
+    fn new(isa: Isa, s: ConvShape, kind: Kind) -> Self {
+        let conv = Conv::with(isa, Conv::new(s).expect("a shape").method(), s).expect("a shape");
         let (weights, mut packed) = (draw(5, 0, s.weights_len()), [Vec::new(), Vec::new()]);
         packed[0].resize(conv.packed_forward_len(), 0.0);
         packed[1].resize(conv.packed_backward_len(), 0.0);
@@ -163,7 +177,7 @@ impl Block {
         let y = [draw(5, 1, s.input_len()), draw(5, 2, s.output_len())];
         let options = BatchNormOptions { eps: 1e-5, momentum: 0.1 };
         let norm = |y: &[f32], channels: usize, stream: u64| {
-            let mut norm = BatchNorm::new(y.len() / channels, channels, options);
+            let mut norm = BatchNorm::on(isa, y.len() / channels, channels, options);
             let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
             norm.measure(y, Running { mean: &mut mean, variance: &mut variance });
             norm.prepare(&draw(6, stream, channels), &draw(7, stream, channels));
@@ -171,46 +185,50 @@ impl Block {
         };
         let mut norms = [norm(&y[0], s.inputs, 0), norm(&y[1], s.outputs, 1)];
         let (mut z, summand) = (vec![0.0; s.input_len()], draw(5, 3, s.input_len()));
-        let then = Then { residual: residual.then_some(&summand), relu: true };
+        let residual = (kind == Kind::ResidualRelu).then_some(&summand[..]);
+        let then = Then { residual, relu: kind != Kind::Linear };
         norms[0].forward(&y[0], &draw(6, 0, s.inputs), &draw(7, 0, s.inputs), then, &mut z);
         // The gradient of the second norm's result, reduced.
         let mut delta = draw(5, 4, s.output_len());
         let (weight_gradient, bias_gradient) = (&mut vec![0.0; s.outputs], &mut vec![0.0; s.outputs]);
         let batch = Batch { y: &y[1], after: After::Relu, weight_gradient, bias_gradient };
         norms[1].reduce(batch, &mut delta);
-        Self { conv, residual, norms, packed, y, z, delta }
+        Self { conv, kind, norms, packed, y, z, delta }
     }
 
     /// The output; the gradients of the weights, of the first norm's result and of its parameters.
-    fn apart(mut self, start: &[f32]) -> [Vec<f32>; 5] {
+    fn apart(mut self, start: Option<&[f32]>) -> [Vec<f32>; 5] {
         let s = *self.conv.shape();
         let mut scratch = vec![f32::NAN; self.conv.scratch_len(3)];
         let (mut out, mut delta) = (vec![0.0; s.output_len()], self.delta.clone());
         self.conv.forward(Operand::Ready(&self.z), &self.packed[0], &mut out, &mut scratch);
         self.norms[1].propagate(&self.y[1], &mut delta, true, None);
-        let (mut weights, mut dz) = (vec![0.0; s.weights_len()], start.to_vec());
+        let (mut weights, mut dz) = (vec![0.0; s.weights_len()], start_of(start, s.input_len()));
         self.conv.backward_weights(&self.z, &delta, &mut weights, &mut scratch);
-        self.conv.backward_input(&delta, &self.packed[1], &mut dz, true, &mut scratch);
+        self.conv.backward_input(&delta, &self.packed[1], &mut dz, start.is_some(), &mut scratch);
         let (mut weight_gradient, mut bias_gradient) = (vec![0.0; s.inputs], vec![0.0; s.inputs]);
         let [weight, bias] = [&mut weight_gradient, &mut bias_gradient];
         let batch =
-            Batch { y: &self.y[0], after: after(self.residual, &self.z), weight_gradient: weight, bias_gradient: bias };
+            Batch { y: &self.y[0], after: self.kind.after(&self.z), weight_gradient: weight, bias_gradient: bias };
         self.norms[0].reduce(batch, &mut dz);
         [out, weights, dz, weight_gradient, bias_gradient]
     }
 
     /// The same, with what the norms leave to the convolution.
-    fn fused(mut self, start: &[f32]) -> [Vec<f32>; 5] {
+    fn fused(mut self, start: Option<&[f32]>) -> [Vec<f32>; 5] {
         let s = *self.conv.shape();
         let mut scratch = vec![f32::NAN; self.conv.scratch_len(3)];
         let mut out = vec![0.0; s.output_len()];
-        let input = if self.residual { Operand::Ready(&self.z) } else { self.norms[0].normalized(&self.y[0], true) };
+        let input = match self.kind {
+            Kind::ResidualRelu => Operand::Ready(&self.z[..]),
+            kind => self.norms[0].normalized(&self.y[0], kind == Kind::Relu),
+        };
         self.conv.forward(input, &self.packed[0], &mut out, &mut scratch);
         let delta = self.norms[1].propagated(&self.y[1], &self.delta, true);
-        let (mut weights, mut dz) = (vec![f32::NAN; s.weights_len()], start.to_vec());
+        let (mut weights, mut dz) = (vec![f32::NAN; s.weights_len()], start_of(start, s.input_len()));
         let mut records = vec![f32::NAN; self.conv.records_len()];
-        let then = Some((self.norms[0].reduction(&self.y[0], after(self.residual, &self.z)), &mut records[..]));
-        let wanted = InputGradient { packed: &self.packed[1], values: &mut dz, accumulate: true, then };
+        let then = Some((self.norms[0].reduction(&self.y[0], self.kind.after(&self.z)), &mut records[..]));
+        let wanted = InputGradient { packed: &self.packed[1], values: &mut dz, accumulate: start.is_some(), then };
         self.conv.backward([input, delta], &mut weights, Some(wanted), &mut scratch);
         let (mut weight_gradient, mut bias_gradient) = (vec![0.0; s.inputs], vec![0.0; s.inputs]);
         self.norms[0].reduced(&records, &mut weight_gradient, &mut bias_gradient);
@@ -218,23 +236,32 @@ impl Block {
     }
 }
 
+/// What the gradient is added to; where nothing, what it replaces.
+fn start_of(start: Option<&[f32]>, len: usize) -> Vec<f32> {
+    start.map_or_else(|| vec![f32::NAN; len], <[f32]>::to_vec)
+}
+
 #[test]
 fn what_norms_leave_is_what_they_would_do() {
-    let fusing: Vec<_> = layers().into_iter().filter(ConvShape::fuses).collect();
+    let mut fusing: Vec<_> = layers().into_iter().filter(ConvShape::fuses).collect();
     assert_eq!(fusing.iter().map(|s| s.inputs).collect::<Vec<_>>(), [16, 32, 64]);
-    for (s, residual) in fusing.into_iter().flat_map(|s| [(s, false), (s, true)]) {
-        let start = draw(8, 0, s.input_len());
-        let expected = Block::new(s, residual).apart(&start);
-        for threads in 1..4 {
-            let found = on_threads(threads, || Block::new(s, residual).fused(&start));
-            let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-            for i in 0..3 {
-                assert!(bits(&found[i]) == bits(&expected[i]), "{s:?}, {threads} threads: {i}");
-            }
-            // Sums of other pieces: rounded otherwise.
-            for (found, expected) in found[3..].iter().zip(&expected[3..]) {
-                let largest = expected.iter().fold(0.0, |m: f32, x| m.max(x.abs()));
-                assert!(found.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-5 * largest), "{s:?}, {residual}");
+    fusing.push(shape(35, 7, [24, 8], 3, 1));
+    for (s, isa) in fusing.into_iter().flat_map(|s| Isa::supported().map(move |isa| (s, isa))) {
+        for kind in [Kind::Linear, Kind::Relu, Kind::ResidualRelu] {
+            let start = (kind != Kind::Relu).then(|| draw(8, 0, s.input_len()));
+            let expected = Block::new(isa, s, kind).apart(start.as_deref());
+            for threads in 1..4 {
+                let found = on_threads(threads, || Block::new(isa, s, kind).fused(start.as_deref()));
+                let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                for i in 0..3 {
+                    assert!(bits(&found[i]) == bits(&expected[i]), "{s:?}, {isa}, {kind:?}, {threads} threads: {i}");
+                }
+                // Sums of other pieces: rounded otherwise.
+                for (found, expected) in found[3..].iter().zip(&expected[3..]) {
+                    let largest = expected.iter().fold(0.0, |m: f32, x| m.max(x.abs()));
+                    let near = found.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-5 * largest);
+                    assert!(near, "{s:?}, {isa}, {kind:?}: {found:?}, expected {expected:?}");
+                }
             }
         }
     }
@@ -243,7 +270,7 @@ fn what_norms_leave_is_what_they_would_do() {
 #[test]
 #[should_panic(expected = "an operand that is not ready")]
 fn what_a_layer_cannot_do_is_told() {
-    let block = Block::new(shape(1, 4, [3, 3], 3, 1), false);
+    let block = Block::new(Isa::chosen(), shape(1, 4, [3, 3], 3, 1), Kind::Relu);
     let input = block.norms[0].normalized(&block.y[0], true);
     block.conv.forward(input, &block.packed[0], &mut [0.0; 48], &mut vec![0.0; block.conv.scratch_len(1)]);
 }

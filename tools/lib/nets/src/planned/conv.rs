@@ -39,7 +39,7 @@ impl ConvStep {
 /// What a convolution reads.
 fn input<'a>(x: &'a [f32], before: Option<&Before<'a>>) -> Operand<'a> {
     let before = before.filter(|before| before.result);
-    before.map_or(Operand::Ready(x), |before| before.operation.output(before.input))
+    before.map_or(Operand::Ready(x), |before| before.norm.output(before.input))
 }
 
 impl Operation for ConvStep {
@@ -68,10 +68,10 @@ impl Operation for ConvStep {
         let Backward { inputs: [x, _], before, output: y, after, delta, values, gradients } = pass;
         let Workspace { packed, scratch, records, .. } = workspace;
         let scratch = self.scratch(scratch);
-        let reduction = before.as_ref().filter(|before| before.sums).and_then(|before| {
+        let reduction = before.as_ref().filter(|before| before.sums).map(|before| {
             let records = &mut records[before.index];
             records.resize(self.conv.records_len(), 0.0);
-            Some((before.operation.reduction(before.input, x)?, &mut records[..]))
+            (before.norm.reduction(before.input, x), &mut records[..])
         });
         if let Some(bias) = &self.bias {
             sum_rows(delta, &mut gradients[bias.clone()]);

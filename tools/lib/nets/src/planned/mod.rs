@@ -76,6 +76,7 @@ impl Planned {
         let Self { plans, buffers, workspace, .. } = self;
         let Some(plan) = plans.last_mut() else { return Ok(()) };
         buffers.fit(&self.topology, plan.rows, self.input_width);
+        workspace.fit(plan.operations.len());
         self.input.to_nhwc(inputs, &mut buffers.input[..inputs.len()]);
         for i in 0..plan.operations.len() {
             plan.forward(i, buffers, &mut values, workspace);

@@ -19,7 +19,7 @@ pub(super) struct NormStep {
     variance: Range<usize>,
     relu: bool,
     /// Whether a summand comes before the ReLU.
-    sums: bool,
+    summed: bool,
     /// The convolution that has measured the input.
     measured: Option<usize>,
     left: Left,
@@ -39,7 +39,7 @@ impl NormStep {
             mean: tensor(2),
             variance: tensor(3),
             relu: step.relu,
-            sums: step.inputs.len() > 1,
+            summed: step.inputs.len() > 1,
             measured: step.partner,
             left: step.left,
             index,
@@ -60,11 +60,24 @@ impl NormStep {
             Values::Fixed(values) => self.norm.assume(&values[self.mean.clone()], &values[self.variance.clone()]),
         }
     }
-}
 
-impl NormStep {
+    /// Its output from its input `y`, for the convolution that it leaves that to.
+    pub fn output<'a>(&'a self, y: &'a [f32]) -> Operand<'a> {
+        self.norm.normalized(y, self.relu)
+    }
+
+    /// The sums over the gradient of its output `z`, for the convolution that it leaves them to.
+    pub fn reduction<'a>(&'a self, y: &'a [f32], z: &'a [f32]) -> Reduction<'a> {
+        self.norm.reduction(y, self.after(z))
+    }
+
+    /// The gradient of its input from that of its output, for the convolution that it leaves that to.
+    pub fn input_gradient<'a>(&'a self, y: &'a [f32], delta: &'a [f32]) -> Operand<'a> {
+        self.norm.propagated(y, delta, self.masks())
+    }
+
     fn after<'a>(&self, z: &'a [f32]) -> After<'a> {
-        match (self.relu, self.sums) {
+        match (self.relu, self.summed) {
             (false, _) => After::Linear,
             (true, false) => After::Relu,
             (true, true) => After::ResidualRelu { z },
@@ -73,7 +86,7 @@ impl NormStep {
 
     /// Whether a gradient still is to be masked by the ReLU: with a summand it is so since its sums were taken.
     fn masks(&self) -> bool {
-        self.relu && !self.sums
+        self.relu && !self.summed
     }
 }
 
@@ -115,16 +128,8 @@ impl Operation for NormStep {
         }
     }
 
-    fn output<'a>(&'a self, y: &'a [f32]) -> Operand<'a> {
-        self.norm.normalized(y, self.relu)
-    }
-
-    fn reduction<'a>(&'a self, y: &'a [f32], z: &'a [f32]) -> Option<Reduction<'a>> {
-        Some(self.norm.reduction(y, self.after(z)))
-    }
-
-    fn input_gradient<'a>(&'a self, y: &'a [f32], delta: &'a [f32]) -> Operand<'a> {
-        self.norm.propagated(y, delta, self.masks())
+    fn norm(&self) -> Option<&NormStep> {
+        Some(self)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a step is to the plan that runs it.
 
-use kernels::{Operand, norm::Reduction};
+use super::norm::NormStep;
 
 /// One operation, planned for a number of rows.
 pub(super) trait Operation: Send + Sync {
@@ -10,26 +10,15 @@ pub(super) trait Operation: Send + Sync {
     /// The gradients of inputs and parameters, after [`Self::forward`].
     fn backward(&mut self, pass: Backward<'_>, targets: [Target<'_>; 2], workspace: &mut Workspace);
 
-    /// Its output from its input, where it leaves that to the step after it.
-    fn output<'a>(&'a self, input: &'a [f32]) -> Operand<'a> {
-        Operand::Ready(input)
-    }
-
-    /// The sums over the gradient of its output, where it leaves them to the step after it.
-    fn reduction<'a>(&'a self, _input: &'a [f32], _output: &'a [f32]) -> Option<Reduction<'a>> {
+    /// Itself, if it is a norm.
+    fn norm(&self) -> Option<&NormStep> {
         None
-    }
-
-    /// The gradient of its input, from its input and the gradient of its output, where it leaves that to the step
-    /// before it.
-    fn input_gradient<'a>(&'a self, _input: &'a [f32], delta: &'a [f32]) -> Operand<'a> {
-        Operand::Ready(delta)
     }
 }
 
-/// The step that a first input comes from.
+/// The norm that a first input comes from.
 pub(super) struct Before<'a> {
-    pub operation: &'a dyn Operation,
+    pub norm: &'a NormStep,
     pub index: usize,
     /// Its own first input.
     pub input: &'a [f32],
@@ -78,9 +67,10 @@ pub(super) struct Backward<'a> {
     pub inputs: [&'a [f32]; 2],
     pub before: Option<Before<'a>>,
     pub output: &'a [f32],
-    /// The step that takes the output and leaves the gradient of it to this one: `delta` is that of its own output.
-    pub after: Option<&'a dyn Operation>,
-    /// The gradient of the output; what is left in it goes to the input with [`Target::InPlace`].
+    /// The norm that takes the output, where it leaves the gradient of that to this step.
+    pub after: Option<&'a NormStep>,
+    /// The gradient of the output, or of that of the norm after it; what is left in it goes to the input with
+    /// [`Target::InPlace`].
     pub delta: &'a mut [f32],
     pub values: &'a [f32],
     /// Of the parameters.
@@ -107,11 +97,9 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
-    /// Makes room for a step.
-    pub fn fit(&mut self, step: usize) {
-        for each in [&mut self.moments, &mut self.records] {
-            each.resize_with(each.len().max(step + 1), Vec::new);
-        }
+    /// Makes room for so many steps.
+    pub fn fit(&mut self, steps: usize) {
+        [&mut self.moments, &mut self.records].into_iter().for_each(|each| each.resize_with(steps, Vec::new));
     }
 }
 

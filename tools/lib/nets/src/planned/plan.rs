@@ -33,11 +33,11 @@ pub(super) struct Planned {
     routes: [Route; 2],
 }
 
-/// A step, the one that its first input comes from, and the one after it where that leaves work to it.
+/// A step, the norm that its first input comes from, and the one after it that leaves work to it.
 struct Beside<'a> {
     step: &'a mut Planned,
     before: Option<Before<'a>>,
-    after: Option<&'a dyn Operation>,
+    after: Option<&'a NormStep>,
 }
 
 /// What a network runs in; large enough for the largest batch so far.
@@ -73,7 +73,6 @@ impl Plan {
     pub fn forward(&mut self, i: usize, buffers: &mut Buffers, values: &mut Values<'_>, workspace: &mut Workspace) {
         let mut result = take(&mut buffers.results[i]);
         let inputs = self.inputs(i, buffers);
-        workspace.fit(i);
         let output = &mut result[..self.result_len(i)];
         let Beside { step, before, .. } = self.beside(i, buffers);
         step.operation.forward(Forward { inputs, before, output, values: values.reborrow() }, workspace);
@@ -162,11 +161,11 @@ impl Plan {
         };
         let (earlier, later) = self.operations.split_at_mut(i);
         let (step, later) = later.split_first_mut().expect("a step of the plan");
-        let before = before.map(|(index, input)| {
+        let before = before.and_then(|(index, input)| {
             let Planned { operation, left, .. } = &earlier[index];
-            Before { operation: &**operation, index, input, result: left.result, sums: left.sums == Some(i) }
+            Some(Before { norm: operation.norm()?, index, input, result: left.result, sums: left.sums == Some(i) })
         });
-        let after = later.first().filter(|norm| norm.left.gradient).map(|norm| &*norm.operation);
+        let after = later.first().filter(|next| next.left.gradient).and_then(|next| next.operation.norm());
         Beside { step, before, after }
     }
 }

@@ -164,11 +164,12 @@ fn groups(graph: &Graph) -> Vec<Group> {
     groups.iter().for_each(|group| last[group.first] = group.last());
     // A convolution comes right before the norm that takes its result, which reads it while it is in a cache.
     let place = |group: &Group| {
-        let norm = only_taker(graph, group.first).filter(|&i| matches!(op(i), Op::Norm { .. }));
-        let norm = norm.filter(|_| matches!(op(group.first), Op::Conv { .. }));
+        let conv = Some(group.first).filter(|&i| matches!(op(i), Op::Conv { .. }));
+        let taker = conv.and_then(|conv| only_taker(graph, conv));
+        let norm = taker.filter(|&i| matches!(op(i), Op::Norm { .. }));
         norm.map_or((group.last(), 1), |norm| (last[norm], 0))
     };
-    groups.sort_by_key(place);
+    groups.sort_by_cached_key(place);
     groups
 }
 
@@ -198,9 +199,14 @@ fn leave(steps: &mut [Step]) {
         // The way back comes to the first of them last: then the gradient is whole.
         let sums = takers.first().copied().filter(|&first| fuses(first));
         let result = sums.is_some() && takers.len() == 1 && steps[i].inputs.len() == 1;
-        // Only of the step before: what a summand's steps do to the gradient comes later.
+        // Only of the step before, as what a summand's steps do to the gradient comes later; and not where the sum itself
+        // is taken back to what that step reads, or where a bias wants the gradient.
         let before = i.checked_sub(1).filter(|&before| steps[i].inputs[0] == Source::Step(before));
-        let gradient = before.is_some_and(|before| fuses(before) && self::takers(steps, before) == [i]);
+        let gradient = before.is_some_and(|before| {
+            let plain = matches!(steps[before].op, Op::Conv { bias: None, .. });
+            let apart = steps[i].inputs.get(1) != Some(&steps[before].inputs[0]);
+            plain && apart && fuses(before) && self::takers(steps, before) == [i]
+        });
         Left { result, sums, gradient }
     };
     let norm = |i: usize| matches!(steps[i].op, Op::Norm { .. });

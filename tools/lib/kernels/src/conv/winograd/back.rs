@@ -26,8 +26,8 @@ impl<'a> Back<'a> {
         Self { pass, packed, accumulate, target, reduction, records: records.unwrap_or_default() }
     }
 
-    /// Takes off so many images, which are so many pieces.
-    pub fn take(&mut self, images: usize, pieces: usize) -> Self {
+    /// The first so many images, which are so many pieces; the others stay.
+    pub fn split_off(&mut self, images: usize, pieces: usize) -> Self {
         let record_len = self.reduction.map_or(0, |reduction| moments::record_len(reduction.channels));
         let (target, rest) = take(&mut self.target).split_at_mut(images * self.pass.target.image_len());
         self.target = rest;
@@ -38,7 +38,7 @@ impl<'a> Back<'a> {
 
     /// Makes the next piece, from its images of the output's gradient.
     pub fn make(&mut self, isa: Isa, chunk: Chunk, delta: &[f32], tiles: &mut [f32]) {
-        let Self { pass, packed, accumulate, reduction, target, records } = self.take(chunk.images, 1);
+        let Self { pass, packed, accumulate, reduction, target, records } = self.split_off(chunk.images, 1);
         pass.run_piece(isa, chunk, delta, packed, target, accumulate, tiles);
         if let Some(reduction) = reduction {
             reduction.take(chunk.images(pass.target.image_len()), target, records);

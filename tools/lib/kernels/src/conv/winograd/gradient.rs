@@ -189,8 +189,11 @@ impl Gradient {
         let mut back = back.map(|(pass, wanted)| Back::new(pass, wanted));
         let tasks = taps.chunks_exact_mut(self.taps_len()).enumerate().map(|(group, taps)| {
             let pieces = first(group)..first(group + 1);
-            let images = chunks.images(pieces.end) - chunks.images(pieces.start);
-            (taps, back.as_mut().map(|back| back.take(images, pieces.len())), pieces)
+            let own = back.as_mut().map(|back| {
+                let images = chunks.images_before(pieces.end) - chunks.images_before(pieces.start);
+                back.split_off(images, pieces.len())
+            });
+            (taps, own, pieces)
         });
         threads::share_with(groups, tasks, scratch, each, |(taps, mut back, pieces), scratch| {
             let (sums, scratch) = scratch.split_at_mut(self.sums_len());

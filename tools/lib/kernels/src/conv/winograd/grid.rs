@@ -18,7 +18,7 @@ const PIECE_BYTES: usize = 512 << 10;
 /// Tiles that a thread works on at once, at least: weights, or sums of their gradients, are read anew for each such
 /// group.
 const LEAST_TILES: usize = 48;
-/// A batch has at least this many pieces where it has as many images, for the sake of threads.
+/// A batch has at least this many pieces where it has as many images, and those tiles enough, for the sake of threads.
 const PIECES: usize = 32;
 
 /// The tiles of a batch.

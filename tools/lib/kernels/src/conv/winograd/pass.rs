@@ -20,6 +20,7 @@ use crate::{
 
 /// Tiles that are multiplied together, or a multiple of them: M of `dispatch_vector` divides it.
 const GROUP: usize = 12;
+
 /// A plan of one direction.
 #[derive(Debug)]
 pub(in crate::conv) struct Pass {
