@@ -39,13 +39,13 @@ def turn(contestant):
     return statistics.mean(contestant.step() for _ in range(STEPS))
 
 
-def measure(network, images, rounds):
+def measure(network, images, rounds, modes):
     """Seconds of each round, and MB at the peak, by contestant and number of threads."""
     ours, theirs = [EXAMPLES / "residual_speed"], [sys.executable, HERE / "peer_torch.py"]
-    commands = {"pipegrad": [*ours, network, images]} | {mode: [*theirs, network, images] for mode in MODES}
+    commands = {"pipegrad": [*ours, network, images]} | {mode: [*theirs, network, images] for mode in modes}
     # One thread and two follow each other: the machine is the same for both.
     contestants = {
-        (name, threads): Contestant([*command, threads, *([name] if name in MODES else [])])
+        (name, threads): Contestant([*command, threads, *([name] if name in modes else [])])
         for name, command in commands.items()
         for threads in THREADS
     }
@@ -77,18 +77,21 @@ def main():
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--images", type=int, default=128)
     parser.add_argument("--networks", nargs="+", choices=MULTIPLICATIONS, default=list(MULTIPLICATIONS))
+    parser.add_argument("--alone", action="store_true", help="without PyTorch: what the second thread is worth")
     args = parser.parse_args()
+    modes = [] if args.alone else MODES
     peak = float(subprocess.run([EXAMPLES / "fma_peak", "1"], capture_output=True, text=True, check=True).stdout)
     print(f"{platform.platform()}, {os.cpu_count()} cores of {peak:.0f} GFLOP/s, n = {args.runs}, {args.images} images\n")
-    print("| network | threads | pipegrad, ms | PyTorch, ms: eager / channels_last / compiled | PyTorch's best / ours | share of peak | memory, MB |")
-    print("|---|---|---|---|---|---|---|")
+    if modes:
+        print("| network | threads | pipegrad, ms | PyTorch, ms: eager / channels_last / compiled | PyTorch's best / ours | share of peak | memory, MB |")
+        print("|---|---|---|---|---|---|---|")
     second = []
     for network in args.networks:
-        times, memory = measure(network, args.images, args.runs)
+        times, memory = measure(network, args.images, args.runs, modes)
         flops = 2 * args.images * (3 * MULTIPLICATIONS[network] - FIRST[network])
-        for threads in THREADS:
+        for threads in THREADS if modes else []:
             print(row(network, threads, times, memory, flops, 1e9 * peak), flush=True)
-        for name in ["pipegrad", *MODES]:
+        for name in ["pipegrad", *modes]:
             rounds = zip(*(times[name, threads] for threads in THREADS))
             second.append(f"{network}, {name}: {spread([one / two for one, two in rounds])}")
     print("\nTime on one thread / on two:\n")

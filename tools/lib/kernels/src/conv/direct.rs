@@ -55,7 +55,7 @@ impl Pass {
         let row_len = self.y.target_step * self.target.row_len();
         let pieces = self.chunks.cut(target, self.target.image_len(), row_len);
         let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
-        threads::share_with(self.chunks.len(), pieces, scratch, self.scratch_len(), |(i, (piece, record)), padded| {
+        threads::share_with(pieces, scratch, self.scratch_len(), |(i, (piece, record)), padded| {
             let chunk = self.chunks.get(i);
             self.copy(source, chunk, padded);
             run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, piece, accumulate);

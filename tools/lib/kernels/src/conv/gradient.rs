@@ -84,7 +84,7 @@ impl Gradient {
         let (partial_len, group_len) = (self.partial_len(), self.group * self.panel_len());
         let tasks =
             partials.chunks_exact_mut(partial_len).flat_map(|partial| partial.chunks_mut(group_len)).enumerate();
-        threads::share_with(self.parts * groups, tasks, scratch, each, |(i, sums), scratch| {
+        threads::share_with(tasks, scratch, each, |(i, sums), scratch| {
             sums.fill(0.0);
             let (part, group) = (i / groups, i % groups);
             let pieces = self.chunks.len();

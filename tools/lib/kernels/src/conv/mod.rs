@@ -3,6 +3,10 @@
 //! A [`Conv`] is a plan: it holds the geometry, the method for each direction and the sizes of the
 //! buffers, which the caller allocates once. A step then packs the weights and computes, in those
 //! buffers. The bytes of a result depend on the sizes and the instruction set, not on threads.
+//!
+//! Activations are large and a cache is small: a layer of few channels waits for memory more than it computes. Where a
+//! plan fuses ([`Conv::fuses`]), a thread reads each image once, makes both gradients from it, and does on the way what
+//! the norms beside the layer leave to it ([`Operand`], [`Reduction`]).
 
 mod axis;
 mod chunks;

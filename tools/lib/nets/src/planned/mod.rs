@@ -2,6 +2,7 @@
 //!
 //! Activations are NHWC here, `[rows, height, width, channels]`; at the edges, and in parameters, everything
 //! has the order of [`Batch`] and [`Layout`](crate::Layout). The bytes of a result do not depend on threads.
+//! A norm leaves what it can to the convolutions beside it, and then writes nothing itself.
 
 mod conv;
 mod elementwise;

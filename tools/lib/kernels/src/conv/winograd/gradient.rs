@@ -195,7 +195,7 @@ impl Gradient {
             });
             (taps, own, pieces)
         });
-        threads::share_with(groups, tasks, scratch, each, |(taps, mut back, pieces), scratch| {
+        threads::share_with(tasks, scratch, each, |(taps, mut back, pieces), scratch| {
             let (sums, scratch) = scratch.split_at_mut(self.sums_len());
             let (tiles, images) = scratch.split_at_mut(self.tiles_len);
             let (sources, deltas) = images.split_at_mut(self.grid.images_len(self.source));

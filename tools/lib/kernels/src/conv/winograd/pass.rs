@@ -102,7 +102,7 @@ impl Pass {
         let chunks = &self.grid.chunks;
         let pieces = chunks.cut(target, self.target.image_len(), row_len);
         let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
-        threads::share_with(chunks.len(), pieces, scratch, self.scratch_len(), |(i, (piece, record)), scratch| {
+        threads::share_with(pieces, scratch, self.scratch_len(), |(i, (piece, record)), scratch| {
             let (tiles, images) = scratch.split_at_mut(self.tiles_len());
             let source = source.read(chunks.get(i).images(self.source.image_len()), images);
             self.run_piece(isa, chunks.get(i), source, packed, piece, accumulate, tiles);
