@@ -226,7 +226,10 @@ impl Conv {
             Plan::Direct { forward, .. } => {
                 forward.run(self.isa, self.ready(input), packed, output, false, moments, scratch);
             }
-            Plan::Winograd { forward, .. } => forward.run(self.isa, input, packed, output, false, moments, scratch),
+            Plan::Winograd { forward, .. } => {
+                let input = if self.fuses { input } else { Operand::Ready(self.ready(input)) };
+                forward.run(self.isa, input, packed, output, false, moments, scratch);
+            }
         }
     }
 
@@ -281,27 +284,31 @@ impl Conv {
         check("input", input.len(), self.shape.input_len());
         check("gradient of the output", output.len(), self.shape.output_len());
         check("gradient of the weights", weights.len(), self.shape.weights_len());
-        match (&self.plan, wanted) {
-            (Plan::Winograd { gradient, backward, .. }, Some(wanted)) if self.fuses => {
-                check("packed weights", wanted.packed.len(), self.packed_backward_len());
-                check("gradient of the input", wanted.values.len(), self.shape.input_len());
-                if let Some((_, records)) = &wanted.then {
-                    check("records", records.len(), self.records_len());
-                }
-                gradient.run(self.isa, [input, output], Some((backward, wanted)), weights, scratch);
+        if let Some(InputGradient { packed, values, then, .. }) = &wanted {
+            check("packed weights", packed.len(), self.packed_backward_len());
+            check("gradient of the input", values.len(), self.shape.input_len());
+            let records = then.as_ref().map(|(_, records)| records.len());
+            assert!(
+                records.is_none_or(|len| self.fuses && len == self.records_len()),
+                "a reduction, for {:?}",
+                self.shape
+            );
+        }
+        match &self.plan {
+            Plan::Winograd { gradient, backward, .. } if self.fuses => {
+                let back = wanted.map(|wanted| (backward, wanted));
+                return gradient.run(self.isa, [input, output], back, weights, scratch);
             }
-            (plan, wanted) => {
-                match plan {
-                    Plan::Direct { gradient, .. } => {
-                        gradient.run(self.isa, self.ready(input), self.ready(output), weights, scratch);
-                    }
-                    Plan::Winograd { gradient, .. } => gradient.run(self.isa, [input, output], None, weights, scratch),
-                }
-                if let Some(InputGradient { packed, values, accumulate, then }) = wanted {
-                    assert!(then.is_none(), "a reduction, for {:?}", self.shape);
-                    self.backward_input(self.ready(output), packed, values, accumulate, scratch);
-                }
+            Plan::Winograd { gradient, .. } => {
+                let operands = [input, output].map(|operand| Operand::Ready(self.ready(operand)));
+                gradient.run(self.isa, operands, None, weights, scratch);
             }
+            Plan::Direct { gradient, .. } => {
+                gradient.run(self.isa, self.ready(input), self.ready(output), weights, scratch);
+            }
+        }
+        if let Some(InputGradient { packed, values, accumulate, .. }) = wanted {
+            self.backward_input(self.ready(output), packed, values, accumulate, scratch);
         }
     }
 
