@@ -18,8 +18,9 @@ const PIECE_BYTES: usize = 512 << 10;
 /// Tiles that a thread works on at once, at least: weights, or sums of their gradients, are read anew for each such
 /// group.
 const LEAST_TILES: usize = 48;
-/// A batch has at least this many pieces where it has as many images, and those tiles enough, for the sake of threads.
-const PIECES: usize = 32;
+/// A batch has at least this many pieces where it has as many images, for the sake of threads: where images have tiles
+/// enough, and where not.
+const PIECES: [usize; 2] = [32, 4];
 
 /// The tiles of a batch.
 #[derive(Debug)]
@@ -35,7 +36,8 @@ impl Grid {
     pub fn new(images: usize, height: usize, width: usize, channels: usize) -> Self {
         let size = [height.div_ceil(TILE), width.div_ceil(TILE)];
         let most = (PIECE_BYTES / (POINTS * channels * size_of::<f32>())).max(LEAST_TILES);
-        let images_most = images.div_ceil(PIECES).max(LEAST_TILES.div_ceil(size[0] * size[1]));
+        let [fine, coarse] = PIECES.map(|pieces| images.div_ceil(pieces));
+        let images_most = LEAST_TILES.div_ceil(size[0] * size[1]).clamp(fine, coarse);
         let chunks = Chunks::new(images, size[0], images_most, |images, rows| images * rows * size[1] <= most);
         Self { size, chunks }
     }
