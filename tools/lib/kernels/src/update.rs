@@ -2,7 +2,13 @@
 //!
 //! Slices of one call are equally long.
 
-use crate::isa::{Isa, dispatch};
+use crate::{
+    isa::{Isa, dispatch},
+    threads,
+};
+
+/// Elements that a thread updates at a time; fewer are not worth waking one.
+const BLOCK: usize = 1 << 16;
 
 /// Adam's numbers for one step.
 #[derive(Debug, Clone, Copy)]
@@ -51,12 +57,20 @@ pub struct RmsProp {
 
 /// One step of Adam or AdamW.
 pub fn adam(isa: Isa, o: Adam, parameters: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32]) {
-    adam_dispatched(isa, o, parameters, gradients, first, second);
+    let memory = first.chunks_mut(BLOCK).zip(second.chunks_mut(BLOCK));
+    threads::share(blocks(parameters, gradients).zip(memory), |((parameters, gradients), (first, second))| {
+        adam_dispatched(isa, o, parameters, gradients, first, second);
+    });
 }
 
 /// One step of stochastic gradient descent.
 pub fn sgd(isa: Isa, o: Sgd, parameters: &mut [f32], gradients: &[f32], velocity: &mut [f32]) {
-    sgd_dispatched(isa, o, parameters, gradients, velocity);
+    threads::share(
+        blocks(parameters, gradients).zip(velocity.chunks_mut(BLOCK)),
+        |((parameters, gradients), velocity)| {
+            sgd_dispatched(isa, o, parameters, gradients, velocity);
+        },
+    );
 }
 
 /// One step of RMSprop.
@@ -68,12 +82,19 @@ pub fn rms_prop(
     square: &mut [f32],
     velocity: &mut [f32],
 ) {
-    rms_prop_dispatched(isa, o, parameters, gradients, square, velocity);
+    let memory = square.chunks_mut(BLOCK).zip(velocity.chunks_mut(BLOCK));
+    threads::share(blocks(parameters, gradients).zip(memory), |((parameters, gradients), (square, velocity))| {
+        rms_prop_dispatched(isa, o, parameters, gradients, square, velocity);
+    });
 }
 
 /// `average = decay · average + (1 - decay) · values`
 pub fn average(isa: Isa, decay: f32, average: &mut [f32], values: &[f32]) {
-    average_dispatched(isa, decay, average, values);
+    threads::share(blocks(average, values), |(average, values)| average_dispatched(isa, decay, average, values));
+}
+
+fn blocks<'a>(numbers: &'a mut [f32], others: &'a [f32]) -> impl Iterator<Item = (&'a mut [f32], &'a [f32])> {
+    numbers.chunks_mut(BLOCK).zip(others.chunks(BLOCK))
 }
 
 dispatch! {
@@ -133,14 +154,14 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    /// All instruction sets give the bits of the plain kernel, at lengths with and without a rest.
+    /// All instruction sets give the bits of the plain kernel, at lengths with and without a rest, on threads or not.
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
         let adam_numbers =
             Adam { step_size: 1e-2, betas: [0.9, 0.999], eps: 1e-8, root_scale: 3.0, weight_decay: 0.1, shrink: 0.99 };
         let sgd_numbers = Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.01 };
         let rms_numbers = RmsProp { learning_rate: 0.1, alpha: 0.99, eps: 1e-8, momentum: 0.9, weight_decay: 0.01 };
-        for length in [0, 1, 7, 8, 100, 1023] {
+        for length in [0, 1, 7, 8, 100, 1023, 2 * BLOCK + 9] {
             let mut random = Random::new(length as u64, 0);
             let mut draw = || (0..length).map(|_| random.normal() as f32).collect::<Vec<_>>();
             let (p, g, a) = (draw(), draw(), draw());
