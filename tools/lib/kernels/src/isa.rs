@@ -7,7 +7,7 @@
 //! as fast, fuse them where the processor can.
 //!
 //! AVX-512 and NEON share the source of the others. Tests run what their machine has, and no more:
-//! development so far had AVX2, so AVX-512 has been compiled but not run, and AArch64 not compiled.
+//! development so far had AVX-512 at best, so AArch64 has not been compiled.
 
 use std::{fmt, str::FromStr, sync::OnceLock};
 
