@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+/// Images are cut into a multiple of so many pieces, if there are as many images: two threads, or four, have the same
+/// to do.
+const SHARES: usize = 4;
+
 /// A batch of images in pieces: some images each, or else some rows of one image each.
 ///
 /// The pieces depend on sizes alone, not on threads.
@@ -40,8 +44,9 @@ impl Chunks {
         let images_each = (1..=most.clamp(1, images)).rev().find(|&n| fits(n, rows)).unwrap_or(1);
         let rows_each = (1..=rows).rev().find(|&n| fits(images_each, n)).unwrap_or(1);
         // Even pieces: 11 rows in bands of 6 and 5, not of 10 and 1.
-        let even = |total: usize, each: usize| total.div_ceil(total.div_ceil(each));
-        Self { images, rows, images_each: even(images, images_each), rows_each: even(rows, rows_each) }
+        let even = |total: usize, pieces: usize| total.div_ceil(pieces);
+        let [groups, bands] = [images.div_ceil(images_each).next_multiple_of(SHARES), rows.div_ceil(rows_each)];
+        Self { images, rows, images_each: even(images, groups), rows_each: even(rows, bands) }
     }
 
     /// The first piece: none is larger.

@@ -115,6 +115,8 @@ fn layers() -> Vec<ConvShape> {
         shape(2, 32, [64, 128], 1, 2),
         shape(3, 8, [256, 256], 3, 1),
         shape(2, 31, [24, 64], 3, 1),
+        // Several stages, and blocks of channels of every size.
+        shape(48, 5, [104, 72], 3, 1),
     ]
 }
 

@@ -37,15 +37,45 @@ pub(super) fn sum_runs<V: Vector, const M: usize>(
     sums
 }
 
-/// `products[m · step] = Σₖ rows[m · K + k] · panel[k]` for K lines of the panel.
+/// `products[m · step] = Σₖ rows[m · K + k] · panel[k]` for `count` rows m and K lines of the panel, M rows at a time.
 #[inline(always)]
 pub(super) fn multiply_rows<V: Vector, const M: usize>(
     zero: V,
     rows: &[f32],
+    count: usize,
     panel: &[Line],
     products: &mut [Line],
     step: usize,
 ) {
+    let rows = &rows[..count * panel.len()];
+    let mut at = 0;
+    at = multiply_tiles::<V, M>(zero, rows, at, panel, products, step);
+    at = multiply_tiles::<V, 4>(zero, rows, at, panel, products, step);
+    at = multiply_tiles::<V, 3>(zero, rows, at, panel, products, step);
+    at = multiply_tiles::<V, 2>(zero, rows, at, panel, products, step);
+    multiply_tiles::<V, 1>(zero, rows, at, panel, products, step);
+}
+
+/// Multiplies the rows from `at`, as many tiles as there are; where it stopped.
+#[inline(always)]
+fn multiply_tiles<V: Vector, const M: usize>(
+    zero: V,
+    rows: &[f32],
+    at: usize,
+    panel: &[Line],
+    products: &mut [Line],
+    step: usize,
+) -> usize {
+    let mut at = at;
+    for rows in rows[at * panel.len()..].chunks_exact(M * panel.len()) {
+        multiply_tile::<V, M>(zero, rows, panel, &mut products[at * step..], step);
+        at += M;
+    }
+    at
+}
+
+#[inline(always)]
+fn multiply_tile<V: Vector, const M: usize>(zero: V, rows: &[f32], panel: &[Line], products: &mut [Line], step: usize) {
     let mut sources = [rows; M];
     for m in 0..M {
         sources[m] = &rows[m * panel.len()..][..panel.len()];

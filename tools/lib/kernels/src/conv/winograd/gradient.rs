@@ -3,8 +3,8 @@
 //! At each point it is a product over all tiles. Few channels have small sums: then a group of pieces has sums of
 //! its own, and a thread transforms a piece and adds it to them while it is in its cache, where it can also make the
 //! gradient of the input of it. Otherwise tiles are transformed by pieces, as many at a time as a third-level cache
-//! holds; then every point and panel sums over those tiles. No two threads add to the same sums, so their number does
-//! not matter.
+//! holds; then the sums over those tiles are made block by block of channels, as many as a second-level cache holds,
+//! and transformed to weights at once. No two threads add to the same numbers, so their number does not matter.
 
 use super::{
     back::Back,
@@ -29,9 +29,10 @@ use std::ops::Range;
 
 /// Weights of a kernel.
 const TAPS: usize = 9;
-/// Bytes of transformed tiles at a time, at least and at most: a share of a third-level cache. In between they are as
-/// many as the sums have, which are read and written for each stage.
-const STAGE_BYTES: [usize; 2] = [4 << 20, 16 << 20];
+/// Bytes of transformed tiles at a time, at most: a share of a third-level cache.
+const STAGE_BYTES: usize = 8 << 20;
+/// Input channels of a block, and panels of output channels: their sums stay in a second-level cache.
+const BLOCK: [usize; 2] = [48, 2];
 /// Bytes of the sums of a group, at most: they are read and written for each of its pieces.
 const GROUP_BYTES: usize = 640 << 10;
 /// Groups of pieces, at most: several for each of some threads.
@@ -44,6 +45,8 @@ pub(in crate::conv) struct Gradient {
     target: Plane,
     padding: usize,
     grid: Grid,
+    /// Source channels and panels that are summed over at a time.
+    block: [usize; 2],
     order: Order,
     /// Elements for the tiles of a piece, of the gradient of either the weights or the input.
     tiles_len: usize,
@@ -54,8 +57,17 @@ pub(in crate::conv) struct Gradient {
 enum Order {
     /// So many groups have sums of their own.
     Grouped(usize),
-    /// So many pieces are transformed, then added to the only sums.
+    /// So many pieces are transformed, then summed over by blocks.
     Staged(usize),
+}
+
+/// Channels whose sums are made together: `sources` from `source` on, and `panels` from `panel` on.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    source: usize,
+    sources: usize,
+    panel: usize,
+    panels: usize,
 }
 
 impl Gradient {
@@ -63,14 +75,17 @@ impl Gradient {
         let grid = Grid::new(s.images, s.out_height(), s.out_width(), s.inputs + s.outputs);
         let pieces = grid.chunks.len();
         let (source, target, order) = (input(s), output(s), Order::Staged(1));
-        let mut plan = Self { source, target, padding: s.padding, grid, order, tiles_len: 0 };
+        let block = [source.channels, target.channels.div_ceil(LANES)];
+        let mut plan = Self { source, target, padding: s.padding, grid, block, order, tiles_len: 0 };
         let [sums, piece] = [plan.sums_len(), plan.piece_len()].map(|len| len * size_of::<f32>());
         plan.tiles_len = plan.piece_len().max(Pass::backward(s).tiles_len());
         plan.order = if sums <= GROUP_BYTES {
             Order::Grouped(GROUPS.min(pieces))
         } else {
-            let [least, most] = STAGE_BYTES;
-            Order::Staged((sums.clamp(least, most) / piece).clamp(1, pieces))
+            // Even stages: 8 pieces in stages of 4 and 4, not of 7 and 1.
+            plan.block = [0, 1].map(|i| BLOCK[i].min(plan.block[i]));
+            let stages = pieces.div_ceil((STAGE_BYTES / piece).max(1));
+            Order::Staged(pieces.div_ceil(stages))
         };
         plan
     }
@@ -87,16 +102,16 @@ impl Gradient {
                 let images = [self.source, self.target].map(|plane| self.grid.images_len(plane));
                 [groups * self.taps_len(), self.sums_len() + self.tiles_len + images[0] + images[1]]
             }
-            Order::Staged(stage) => [self.taps_len() + self.sums_len() + stage * self.piece_len(), 0],
+            Order::Staged(stage) => [self.taps_len() + stage * self.piece_len(), self.sums_len()],
         }
     }
 
-    /// Elements of sums: at each point, of each panel `[source channels, LANES]`.
+    /// Elements of the sums of the largest block: at each point `[panels, source channels, LANES]`.
     fn sums_len(&self) -> usize {
-        POINTS * self.source.channels * self.panels() * LANES
+        self.block.iter().product::<usize>() * POINTS * LANES
     }
 
-    /// Elements of a gradient of the weights: of each panel `[source channels, 9, LANES]`.
+    /// Elements of a gradient of the weights: of each row of blocks `[source channels, panels, 9, LANES]`.
     fn taps_len(&self) -> usize {
         self.panels() * self.source.channels * TAPS * LANES
     }
@@ -110,6 +125,11 @@ impl Gradient {
     fn piece_len(&self) -> usize {
         let [source, target] = self.spacing();
         POINTS * (source + target) * LANES
+    }
+
+    /// Elements of the source in a transformed piece.
+    fn tiles_part(&self) -> usize {
+        POINTS * self.spacing()[0] * LANES
     }
 
     /// Lines from one point to the next.
@@ -151,10 +171,12 @@ impl Gradient {
     /// Adds the groups' gradients of a panel up, in their order.
     fn add_up(&self, taps: &[f32], panel: usize, gradient: &mut [f32]) {
         let each = self.source.channels * TAPS;
+        let block = self.block(panel / self.block[1], 0);
         for c in 0..self.source.channels {
             let mut sums = [[0.0; LANES]; TAPS];
+            let first = block.panel * each + (c * block.panels + panel - block.panel) * TAPS;
             for group in taps.chunks_exact(self.taps_len()) {
-                let lines = &group.as_chunks::<LANES>().0[panel * each + c * TAPS..];
+                let lines = &group.as_chunks::<LANES>().0[first..];
                 for (sums, line) in sums.iter_mut().zip(lines) {
                     sums.iter_mut().zip(line).for_each(|(sum, x)| *sum += x);
                 }
@@ -165,12 +187,21 @@ impl Gradient {
         }
     }
 
-    /// Transforms sums to a gradient of the weights.
-    fn collect(&self, isa: Isa, sums: &[f32], taps: &mut [f32]) {
-        let panels = taps.chunks_exact_mut(self.source.channels * TAPS * LANES);
-        threads::share(panels.zip(sums.chunks_exact(POINTS * self.source.channels * LANES)), |(taps, sums)| {
-            collect_panel(isa, sums.as_chunks::<LANES>().0, taps.as_chunks_mut::<LANES>().0);
-        });
+    /// The block in a row and a column of blocks.
+    fn block(&self, row: usize, column: usize) -> Block {
+        let [sources, panels] = self.block;
+        let (source, panel) = (column * sources, row * panels);
+        let (sources, panels) = (sources.min(self.source.channels - source), panels.min(self.panels() - panel));
+        Block { source, sources, panel, panels }
+    }
+
+    /// The blocks, and the place of each in a gradient.
+    fn blocks<'a>(&'a self, taps: &'a mut [f32]) -> impl Iterator<Item = (Block, &'a mut [f32])> {
+        let [sources, panels] = self.block.map(|count| count * TAPS * LANES);
+        taps.chunks_mut(panels * self.source.channels).enumerate().flat_map(move |(row, taps)| {
+            let len = self.block(row, 0).panels * sources;
+            taps.chunks_mut(len).enumerate().map(move |(column, taps)| (self.block(row, column), taps))
+        })
     }
 
     /// Writes the gradient of each group's pieces to the beginning of `scratch`.
@@ -197,89 +228,95 @@ impl Gradient {
         });
         threads::share_with(tasks, scratch, each, |(taps, mut back, pieces), scratch| {
             let (sums, scratch) = scratch.split_at_mut(self.sums_len());
+            let (all, sums) = (self.block(0, 0), sums.as_chunks_mut().0);
             let (tiles, images) = scratch.split_at_mut(self.tiles_len);
             let (sources, deltas) = images.split_at_mut(self.grid.images_len(self.source));
-            sums.fill(0.0);
+            sums.fill([0.0; LANES]);
             for i in pieces {
                 let chunk = chunks.get(i);
                 let source = source.read(chunk.images(self.source.image_len()), sources);
                 let delta = delta.read(chunk.images(self.target.image_len()), deltas);
-                self.add_piece(isa, i, [source, delta], sums, &mut tiles[..self.piece_len()]);
+                let piece = &mut tiles[..self.piece_len()];
+                let (sources, deltas) = piece.split_at_mut(self.tiles_part());
+                transform_source(isa, self, chunk.alone(), source, sources);
+                transform_delta(isa, self, chunk.alone(), delta, deltas);
+                add_block(isa, self, i..i + 1, all, piece, sums);
                 if let Some(back) = &mut back {
                     back.make(isa, chunk, delta, tiles);
                 }
             }
-            self.collect(isa, sums, taps);
+            collect_block(isa, all, sums, taps.as_chunks_mut().0, false);
         });
     }
 
-    /// Adds a piece, given its images alone, to the sums of a group.
-    fn add_piece(&self, isa: Isa, i: usize, [source, delta]: [&[f32]; 2], sums: &mut [f32], tiles: &mut [f32]) {
-        transform_piece(isa, self, self.grid.chunks.get(i).alone(), source, delta, tiles);
-        for (task, sums) in sums.chunks_exact_mut(self.source.channels * LANES).enumerate() {
-            self.add(isa, i..i + 1, task, tiles, sums);
-        }
-    }
-
-    /// Adds up all pieces, stage by stage, and writes their gradient to the beginning of `scratch`.
+    /// Writes the gradient of all pieces to the beginning of `scratch`, stage by stage.
     fn add_stages(&self, isa: Isa, stage: usize, [source, delta]: [Operand<'_>; 2], scratch: &mut [f32]) {
-        let (taps, scratch) = scratch.split_at_mut(self.taps_len());
-        let (sums, pieces) = scratch.split_at_mut(self.sums_len());
-        sums.fill(0.0);
+        let [shared, each] = self.scratch_len();
+        let (staged, scratch) = scratch.split_at_mut(shared);
+        let (taps, pieces) = staged.split_at_mut(self.taps_len());
         let count = self.grid.chunks.len();
         for first in (0..count).step_by(stage) {
-            let staged = stage.min(count - first);
-            let tasks = pieces.chunks_exact_mut(self.piece_len()).take(staged).enumerate();
-            threads::share(tasks, |(i, piece)| {
-                let chunk = self.grid.chunks.get(first + i);
-                let source = source.read(chunk.images(self.source.image_len()), &mut []);
-                let delta = delta.read(chunk.images(self.target.image_len()), &mut []);
-                transform_piece(isa, self, chunk.alone(), source, delta, piece);
+            let staged = first..count.min(first + stage);
+            let tasks = pieces.chunks_exact_mut(self.piece_len()).zip(staged.clone()).flat_map(|(piece, i)| {
+                let (tiles, gradients) = piece.split_at_mut(self.tiles_part());
+                [(i, true, tiles), (i, false, gradients)]
             });
-            let (tasks, pieces) = (sums.chunks_exact_mut(self.source.channels * LANES).enumerate(), &*pieces);
-            threads::share(tasks, |(task, sums)| {
-                self.add(isa, first..first + staged, task, pieces, sums);
+            threads::share(tasks, |(i, of_source, part)| {
+                let chunk = self.grid.chunks.get(i);
+                if of_source {
+                    let source = source.read(chunk.images(self.source.image_len()), &mut []);
+                    transform_source(isa, self, chunk.alone(), source, part);
+                } else {
+                    let delta = delta.read(chunk.images(self.target.image_len()), &mut []);
+                    transform_delta(isa, self, chunk.alone(), delta, part);
+                }
+            });
+            let pieces = &*pieces;
+            threads::share_with(self.blocks(taps), scratch, each, |(block, taps), scratch| {
+                let sums = &mut scratch.as_chunks_mut().0[..block.panels * POINTS * block.sources];
+                sums.fill([0.0; LANES]);
+                add_block(isa, self, staged.clone(), block, pieces, sums);
+                collect_block(isa, block, sums, taps.as_chunks_mut().0, first > 0);
             });
         }
-        self.collect(isa, sums, taps);
-    }
-
-    /// Adds pieces to the sums of one point and one panel: a task each.
-    fn add(&self, isa: Isa, staged: Range<usize>, task: usize, pieces: &[f32], sums: &mut [f32]) {
-        let sums = sums.as_chunks_mut::<LANES>().0;
-        add_point(isa, self, staged, task % POINTS, task / POINTS, pieces, sums);
     }
 }
 
 dispatch_vector! {
-    fn transform_piece(plan: &Gradient, chunk: Chunk, source: &[f32], delta: &[f32], piece: &mut [f32]) => transform_kernel
+    /// Transforms a piece of the source.
+    fn transform_source(plan: &Gradient, chunk: Chunk, source: &[f32], tiles: &mut [f32]) => source_kernel
 }
 dispatch_vector! {
-    /// Adds the products of the staged pieces at one point, of one panel of output channels.
-    fn add_point(plan: &Gradient, staged: Range<usize>, point: usize, panel: usize, pieces: &[f32], sums: &mut [Line]) => point_kernel
+    /// Transforms a piece of the target's gradient.
+    fn transform_delta(plan: &Gradient, chunk: Chunk, delta: &[f32], gradients: &mut [f32]) => delta_kernel
 }
 dispatch_vector! {
-    /// Transforms the sums of a panel to the gradients of its weights.
-    fn collect_panel(sums: &[Line], taps: &mut [Line]) => collect_kernel
+    /// Adds the products of the staged pieces to the sums of a block.
+    fn add_block(plan: &Gradient, staged: Range<usize>, block: Block, pieces: &[f32], sums: &mut [Line]) => block_kernel
+}
+dispatch_vector! {
+    /// Transforms the sums of a block to gradients of its weights, which replace those in `taps` or are added to them.
+    fn collect_block(block: Block, sums: &[Line], taps: &mut [Line], accumulate: bool) => collect_kernel
 }
 
 #[inline(always)]
-fn transform_kernel<V: Vector, const M: usize>(
+fn source_kernel<V: Vector, const M: usize>(zero: V, plan: &Gradient, chunk: Chunk, source: &[f32], tiles: &mut [f32]) {
+    read_piece(zero, &plan.grid, chunk, source, plan.source, plan.padding, tiles, plan.spacing()[0]);
+}
+
+#[inline(always)]
+fn delta_kernel<V: Vector, const M: usize>(
     zero: V,
     plan: &Gradient,
     chunk: Chunk,
-    source: &[f32],
     delta: &[f32],
-    piece: &mut [f32],
+    gradients: &mut [f32],
 ) {
-    let [source_spacing, target_spacing] = plan.spacing();
-    let (tiles, gradients) = piece.split_at_mut(POINTS * source_spacing * LANES);
-    read_piece(zero, &plan.grid, chunk, source, plan.source, plan.padding, tiles, source_spacing);
-    let gradients = gradients.as_chunks_mut().0;
+    let (gradients, spacing) = (gradients.as_chunks_mut().0, plan.spacing()[1]);
     if plan.target.channels.is_multiple_of(LANES) {
-        read_delta::<V, LANES>(zero, plan, chunk, delta, gradients, target_spacing);
+        read_delta::<V, LANES>(zero, plan, chunk, delta, gradients, spacing);
     } else {
-        read_delta::<V, HALF>(zero, plan, chunk, delta, gradients, target_spacing);
+        read_delta::<V, HALF>(zero, plan, chunk, delta, gradients, spacing);
     }
 }
 
@@ -331,37 +368,50 @@ fn read_gradient<V: Vector, const UNIT: usize, const WHOLE: bool, const PART: bo
 }
 
 #[inline(always)]
-fn point_kernel<V: Vector, const M: usize>(
+fn block_kernel<V: Vector, const M: usize>(
     zero: V,
     plan: &Gradient,
     staged: Range<usize>,
-    point: usize,
-    panel: usize,
+    block: Block,
     pieces: &[f32],
     sums: &mut [Line],
 ) {
     let [source_spacing, target_spacing] = plan.spacing();
-    for (piece, i) in pieces.chunks_exact(plan.piece_len()).zip(staged) {
-        let count = plan.grid.count(plan.grid.chunks.get(i));
-        let (tiles, gradients) = piece.as_chunks::<LANES>().0.split_at(POINTS * source_spacing);
-        let tiles = tiles[point * source_spacing..][..source_spacing].as_flattened();
-        let lines = &gradients[point * target_spacing + panel * plan.tiles()..][..count];
-        let columns = Columns { source: tiles, starts: &[0], step: plan.source.channels, width: count };
-        add_columns::<V, M>(zero, sums, columns, lines);
+    for point in 0..POINTS {
+        let sums = &mut sums[point * block.panels * block.sources..];
+        for (piece, i) in pieces.chunks_exact(plan.piece_len()).zip(staged.clone()) {
+            let count = plan.grid.count(plan.grid.chunks.get(i));
+            let (tiles, gradients) = piece.as_chunks::<LANES>().0.split_at(POINTS * source_spacing);
+            let tiles = &tiles[point * source_spacing..][..source_spacing].as_flattened()[block.source..];
+            let columns = Columns { source: tiles, starts: &[0], step: plan.source.channels, width: count };
+            for (panel, sums) in sums.chunks_exact_mut(block.sources).take(block.panels).enumerate() {
+                let lines = &gradients[point * target_spacing + (block.panel + panel) * plan.tiles()..][..count];
+                add_columns::<V, M>(zero, sums, columns, lines);
+            }
+        }
     }
 }
 
 #[inline(always)]
-fn collect_kernel<V: Vector, const M: usize>(zero: V, sums: &[Line], taps: &mut [Line]) {
-    let sources = sums.len() / POINTS;
-    for (c, taps) in taps.chunks_exact_mut(TAPS).enumerate() {
+fn collect_kernel<V: Vector, const M: usize>(
+    zero: V,
+    block: Block,
+    sums: &[Line],
+    taps: &mut [Line],
+    accumulate: bool,
+) {
+    for (i, taps) in taps.chunks_exact_mut(TAPS).enumerate() {
+        let (panel, source) = (i % block.panels, i / block.panels);
+        let sums = &sums[panel * block.sources + source..];
         let columns = each!(6, x => {
-            transform::weights_gradient(each!(6, y => zero.load(&sums[(y * WINDOW + x) * sources + c])))
+            transform::weights_gradient(each!(6, y => zero.load(&sums[(y * WINDOW + x) * block.panels * block.sources])))
         });
         for y in 0..3 {
             let row = transform::weights_gradient(each!(6, x => columns[x][y]));
             for x in 0..3 {
-                row[x].store(&mut taps[y * 3 + x]);
+                let tap = &mut taps[y * 3 + x];
+                let sum = if accumulate { row[x].add(zero.load(tap)) } else { row[x] };
+                sum.store(tap);
             }
         }
     }

@@ -18,9 +18,8 @@ const PIECE_BYTES: usize = 512 << 10;
 /// Tiles that a thread works on at once, at least: weights, or sums of their gradients, are read anew for each such
 /// group.
 const LEAST_TILES: usize = 48;
-/// A batch has at least this many pieces where it has as many images, for the sake of threads: where images have tiles
-/// enough, and where not.
-const PIECES: [usize; 2] = [32, 4];
+/// A batch is cut into no more pieces of whole images than this, unless they have tiles enough.
+const PIECES: usize = 32;
 
 /// The tiles of a batch.
 #[derive(Debug)]
@@ -36,8 +35,7 @@ impl Grid {
     pub fn new(images: usize, height: usize, width: usize, channels: usize) -> Self {
         let size = [height.div_ceil(TILE), width.div_ceil(TILE)];
         let most = (PIECE_BYTES / (POINTS * channels * size_of::<f32>())).max(LEAST_TILES);
-        let [fine, coarse] = PIECES.map(|pieces| images.div_ceil(pieces));
-        let images_most = LEAST_TILES.div_ceil(size[0] * size[1]).clamp(fine, coarse);
+        let images_most = LEAST_TILES.div_ceil(size[0] * size[1]).max(images.div_ceil(PIECES));
         let chunks = Chunks::new(images, size[0], images_most, |images, rows| images * rows * size[1] <= most);
         Self { size, chunks }
     }

@@ -18,9 +18,6 @@ use crate::{
     threads,
 };
 
-/// Tiles that are multiplied together, or a multiple of them: M of `dispatch_vector` divides it.
-const GROUP: usize = 12;
-
 /// A plan of one direction.
 #[derive(Debug)]
 pub(in crate::conv) struct Pass {
@@ -73,8 +70,7 @@ impl Pass {
 
     /// Lines from one point to the next, before and after the products.
     fn spacing(&self) -> [usize; 2] {
-        // Whole groups of tiles for every instruction set: what lies beyond the last tile is never read back.
-        let tiles = self.grid.count(self.grid.chunks.largest()).next_multiple_of(GROUP);
+        let tiles = self.grid.count(self.grid.chunks.largest());
         [spaced((tiles * self.source.channels).div_ceil(LANES)), spaced(tiles * self.panels())]
     }
 
@@ -294,10 +290,7 @@ fn multiply<V: Vector, const M: usize>(
         let (tiles, products) = (&tiles[point * before * LANES..], &mut products[point * after..]);
         for panel in 0..panels {
             let lines = &packed[(panel * POINTS + point) * spaced(sources)..][..sources];
-            let groups = tiles.chunks_exact(M * sources).zip(products.chunks_exact_mut(M * panels));
-            for (tiles, products) in groups.take(count.div_ceil(M)) {
-                multiply_rows::<V, M>(zero, tiles, lines, &mut products[panel..], panels);
-            }
+            multiply_rows::<V, M>(zero, tiles, count, lines, &mut products[panel..], panels);
         }
     }
 }
