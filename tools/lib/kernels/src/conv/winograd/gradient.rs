@@ -82,8 +82,8 @@ impl Gradient {
         plan.order = if sums <= GROUP_BYTES {
             Order::Grouped(GROUPS.min(pieces))
         } else {
-            // Even stages: 8 pieces in stages of 4 and 4, not of 7 and 1.
             plan.block = [0, 1].map(|i| BLOCK[i].min(plan.block[i]));
+            // Even stages: 8 pieces in stages of 4 and 4, not of 7 and 1.
             let stages = pieces.div_ceil((STAGE_BYTES / piece).max(1));
             Order::Staged(pieces.div_ceil(stages))
         };
