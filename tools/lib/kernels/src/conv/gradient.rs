@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{isa::Isa, threads};
 
-/// Bytes of a piece, input and output, that the inner loops go over again and again.
-const PIECE_BYTES: usize = 48 << 10;
+/// Bytes of a piece, input and output: a share of a second-level cache. All sums are read and written for each piece.
+const PIECE_BYTES: usize = 192 << 10;
 /// Elements of all partial sums together.
 const PARTIAL_LEN: usize = 2 << 20;
 /// Tasks, parts of the batch times groups of output channels, where the layer is large enough.

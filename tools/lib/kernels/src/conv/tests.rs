@@ -117,7 +117,28 @@ fn layers() -> Vec<ConvShape> {
         shape(2, 31, [24, 64], 3, 1),
         // Several stages, and blocks of channels of every size.
         shape(48, 5, [104, 72], 3, 1),
+        // Weights that are written past the caches.
+        shape(1, 4, [344, 352], 3, 1),
     ]
+}
+
+#[test]
+fn weights_are_packed_alike_wherever_they_go() {
+    let s = shape(1, 4, [344, 352], 3, 1);
+    let w = draw(3, 1, s.weights_len());
+    for isa in Isa::supported() {
+        let conv = Conv::with(isa, Method::Winograd, s).expect("a shape");
+        let mut memory = vec![0.0; conv.packed_forward_len() + 16];
+        let mut packed = |start: usize| {
+            let packed = &mut memory[start..][..conv.packed_forward_len()];
+            packed.fill(f32::NAN);
+            conv.pack_forward(&w, packed);
+            packed.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        // One of them is where a line of a cache begins.
+        let first = packed(0);
+        assert!((1..16).all(|start| packed(start) == first), "{isa:?}");
+    }
 }
 
 #[test]

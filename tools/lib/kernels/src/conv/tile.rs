@@ -38,22 +38,27 @@ pub(super) fn sum_runs<V: Vector, const M: usize>(
 }
 
 /// `products[m · step] = Σₖ rows[m · K + k] · panel[k]` for `count` rows m and K lines of the panel, M rows at a time.
+/// Of two panels it is the first; the second is the next one, which is brought nearer meanwhile.
 #[inline(always)]
 pub(super) fn multiply_rows<V: Vector, const M: usize>(
     zero: V,
     rows: &[f32],
     count: usize,
-    panel: &[Line],
+    panels: [&[Line]; 2],
     products: &mut [Line],
     step: usize,
 ) {
-    let rows = &rows[..count * panel.len()];
+    let rows = &rows[..count * panels[0].len()];
     let mut at = 0;
-    at = multiply_tiles::<V, M>(zero, rows, at, panel, products, step);
-    at = multiply_tiles::<V, 4>(zero, rows, at, panel, products, step);
-    at = multiply_tiles::<V, 3>(zero, rows, at, panel, products, step);
-    at = multiply_tiles::<V, 2>(zero, rows, at, panel, products, step);
-    multiply_tiles::<V, 1>(zero, rows, at, panel, products, step);
+    at = multiply_tiles::<V, M>(zero, rows, at, panels, products, step);
+    if M > 8 {
+        // Of sixteen rows eight and eight, not twelve and four.
+        at = multiply_tiles::<V, 8>(zero, rows, at, panels, products, step);
+    }
+    at = multiply_tiles::<V, 4>(zero, rows, at, panels, products, step);
+    at = multiply_tiles::<V, 3>(zero, rows, at, panels, products, step);
+    at = multiply_tiles::<V, 2>(zero, rows, at, panels, products, step);
+    multiply_tiles::<V, 1>(zero, rows, at, panels, products, step);
 }
 
 /// Multiplies the rows from `at`, as many tiles as there are; where it stopped.
@@ -62,26 +67,34 @@ fn multiply_tiles<V: Vector, const M: usize>(
     zero: V,
     rows: &[f32],
     at: usize,
-    panel: &[Line],
+    panels: [&[Line]; 2],
     products: &mut [Line],
     step: usize,
 ) -> usize {
-    let mut at = at;
+    let (mut at, panel) = (at, panels[0]);
     for rows in rows[at * panel.len()..].chunks_exact(M * panel.len()) {
-        multiply_tile::<V, M>(zero, rows, panel, &mut products[at * step..], step);
+        multiply_tile::<V, M>(zero, rows, panels, &mut products[at * step..], step);
         at += M;
     }
     at
 }
 
 #[inline(always)]
-fn multiply_tile<V: Vector, const M: usize>(zero: V, rows: &[f32], panel: &[Line], products: &mut [Line], step: usize) {
+fn multiply_tile<V: Vector, const M: usize>(
+    zero: V,
+    rows: &[f32],
+    [panel, next]: [&[Line]; 2],
+    products: &mut [Line],
+    step: usize,
+) {
     let mut sources = [rows; M];
     for m in 0..M {
         sources[m] = &rows[m * panel.len()..][..panel.len()];
     }
     let mut tile = [zero; M];
-    for (k, line) in panel.iter().enumerate() {
+    let next = &next[..panel.len()];
+    for (k, (line, next)) in panel.iter().zip(next).enumerate() {
+        zero.prefetch(next);
         let line = zero.load(line);
         for m in 0..M {
             tile[m] = zero.splat(sources[m][k]).mul_add(line, tile[m]);
@@ -106,6 +119,9 @@ pub(super) struct Columns<'a> {
 pub(super) fn add_columns<V: Vector, const M: usize>(zero: V, sums: &mut [Line], columns: Columns<'_>, panel: &[Line]) {
     let mut at = 0;
     at = add_tiles::<V, M>(zero, sums, at, columns, panel);
+    if M > 8 {
+        at = add_tiles::<V, 8>(zero, sums, at, columns, panel);
+    }
     at = add_tiles::<V, 4>(zero, sums, at, columns, panel);
     at = add_tiles::<V, 3>(zero, sums, at, columns, panel);
     at = add_tiles::<V, 2>(zero, sums, at, columns, panel);

@@ -8,9 +8,9 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps,
-    _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
-    _mm512_sub_ps,
+    __m256, __m512, _MM_HINT_T1, _mm_prefetch, _mm_sfence, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
 
 /// Numbers of a vector.
@@ -28,6 +28,13 @@ pub(super) trait Vector: Copy {
     fn splat(self, x: f32) -> Self;
     /// The numbers of `line`.
     fn load(self, line: &Line) -> Self;
+    /// Has `line` brought to a second-level cache, as it will be needed soon.
+    fn prefetch(self, line: &Line);
+    /// Writes the numbers to `line` past the caches, as what will not be needed soon; another thread sees them after
+    /// [`Self::fence`].
+    fn stream(self, line: &mut Line);
+    /// Waits for what was written by [`Self::stream`].
+    fn fence(self);
     /// Writes the numbers to `line`.
     fn store(self, line: &mut Line);
     /// self + other
@@ -69,6 +76,17 @@ impl Vector for Plain {
     fn load(self, line: &Line) -> Self {
         Self(*line)
     }
+
+    #[inline(always)]
+    fn prefetch(self, _: &Line) {}
+
+    #[inline(always)]
+    fn stream(self, line: &mut Line) {
+        self.store(line);
+    }
+
+    #[inline(always)]
+    fn fence(self) {}
 
     #[inline(always)]
     fn store(self, line: &mut Line) {
@@ -126,6 +144,31 @@ impl Vector for Avx2 {
     fn load(self, line: &Line) -> Self {
         // SAFETY: the eight numbers from 0 and from 8 lie in a line of sixteen.
         unsafe { Self([_mm256_loadu_ps(line.as_ptr()), _mm256_loadu_ps(line.as_ptr().add(8))]) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, line: &Line) {
+        // SAFETY: as in `splat`; what a program sees does not change by it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn stream(self, line: &mut Line) {
+        if line.as_ptr().addr().is_multiple_of(size_of::<Line>()) {
+            // SAFETY: as in `store`, and both halves of a line that is aligned are.
+            unsafe {
+                _mm256_stream_ps(line.as_mut_ptr(), self.0[0]);
+                _mm256_stream_ps(line.as_mut_ptr().add(8), self.0[1]);
+            }
+        } else {
+            self.store(line);
+        }
+    }
+
+    #[inline(always)]
+    fn fence(self) {
+        // SAFETY: as in `splat`.
+        unsafe { _mm_sfence() }
     }
 
     #[inline(always)]
@@ -193,6 +236,28 @@ impl Vector for Avx512 {
     fn load(self, line: &Line) -> Self {
         // SAFETY: a line has sixteen numbers.
         unsafe { Self(_mm512_loadu_ps(line.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, line: &Line) {
+        // SAFETY: as in `splat`; what a program sees does not change by it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn stream(self, line: &mut Line) {
+        if line.as_ptr().addr().is_multiple_of(size_of::<Line>()) {
+            // SAFETY: as in `store`, and the line is aligned.
+            unsafe { _mm512_stream_ps(line.as_mut_ptr(), self.0) }
+        } else {
+            self.store(line);
+        }
+    }
+
+    #[inline(always)]
+    fn fence(self) {
+        // SAFETY: as in `splat`.
+        unsafe { _mm_sfence() }
     }
 
     #[inline(always)]

@@ -1,7 +1,8 @@
 //! Convolutions.
 
 use super::{
-    operation::{Backward, Before, Forward, Operation, Target, Values, Workspace, room},
+    buffer::Buffer,
+    operation::{Backward, Before, Forward, Operation, Target, Values, Workspace},
     topology::Step,
 };
 use kernels::{
@@ -31,8 +32,8 @@ impl ConvStep {
         })
     }
 
-    fn scratch<'a>(&self, scratch: &'a mut Vec<f32>) -> &'a mut [f32] {
-        room(scratch, self.conv.scratch_len(rayon::current_num_threads()))
+    fn scratch<'a>(&self, scratch: &'a mut Buffer) -> &'a mut [f32] {
+        scratch.room(self.conv.scratch_len(rayon::current_num_threads()))
     }
 }
 
@@ -47,7 +48,7 @@ impl Operation for ConvStep {
         let Forward { inputs: [x, _], before, output: y, values } = pass;
         let Workspace { packed, scratch, moments, .. } = workspace;
         let x = input(x, before.as_ref());
-        let packed = room(packed, self.conv.packed_forward_len());
+        let packed = packed.room(self.conv.packed_forward_len());
         let scratch = self.scratch(scratch);
         self.conv.pack_forward(&values.get()[self.weight.clone()], packed);
         match (self.moments, &values) {
@@ -78,7 +79,7 @@ impl Operation for ConvStep {
         }
         let wanted = match target {
             Target::To { gradient, accumulate } => {
-                let packed = room(packed, self.conv.packed_backward_len());
+                let packed = packed.room(self.conv.packed_backward_len());
                 self.conv.pack_backward(&values[self.weight.clone()], packed);
                 Some(InputGradient { packed, values: gradient, accumulate, then: reduction })
             }

@@ -1,6 +1,6 @@
 //! Operations that see one number at a time.
 
-use super::operation::{Backward, Forward, Operation, Target, Workspace, room};
+use super::operation::{Backward, Forward, Operation, Target, Workspace};
 use crate::{Activation, order::Order};
 use kernels::threads;
 
@@ -68,7 +68,7 @@ impl Operation for FlattenStep {
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
         let Target::To { gradient, accumulate } = target else { return };
         if accumulate {
-            let own = room(&mut workspace.scratch, gradient.len());
+            let own = workspace.scratch.room(gradient.len());
             self.0.to_nhwc(pass.delta, own);
             add(gradient, own, true);
         } else {

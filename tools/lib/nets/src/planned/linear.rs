@@ -1,7 +1,7 @@
 //! Linear layers.
 
 use super::{
-    operation::{Backward, Forward, Operation, Target, Workspace, room},
+    operation::{Backward, Forward, Operation, Target, Workspace},
     topology::Step,
 };
 use kernels::{
@@ -45,7 +45,7 @@ impl Operation for LinearStep {
         let (delta, rows) = (&*delta, delta.len() / self.outputs);
         sum_rows(delta, &mut gradients[self.bias.clone()]);
         // [outputs, inputs]: deltaᵀ · x, by rows of outputs.
-        let by_output = room(&mut workspace.scratch, delta.len());
+        let by_output = workspace.scratch.room(delta.len());
         for (output, by_output) in by_output.chunks_exact_mut(rows).enumerate() {
             let column = delta[output..].iter().step_by(self.outputs);
             by_output.iter_mut().zip(column).for_each(|(to, from)| *to = *from);

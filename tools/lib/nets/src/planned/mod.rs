@@ -4,6 +4,7 @@
 //! has the order of [`Batch`] and [`Layout`](crate::Layout). The bytes of a result do not depend on threads.
 //! A norm leaves what it can to the convolutions beside it, and then writes nothing itself.
 
+mod buffer;
 mod conv;
 mod elementwise;
 mod flow;

@@ -2,7 +2,7 @@
 
 use super::{
     elementwise::add,
-    operation::{Backward, Forward, Operation, Target, Values, Workspace, room},
+    operation::{Backward, Forward, Operation, Target, Values, Workspace},
     topology::{Left, Step},
 };
 use kernels::{
@@ -115,7 +115,7 @@ impl Operation for NormStep {
             _ if self.left.gradient => (),
             Target::To { gradient, accumulate: false } => self.norm.propagate(y, delta, self.masks(), Some(gradient)),
             Target::To { gradient, accumulate: true } => {
-                let own = room(&mut workspace.scratch, delta.len());
+                let own = workspace.scratch.room(delta.len());
                 self.norm.propagate(y, delta, self.masks(), Some(own));
                 add(gradient, own, true);
             }

@@ -1,6 +1,6 @@
 //! What a step is to the plan that runs it.
 
-use super::norm::NormStep;
+use super::{buffer::Buffer, norm::NormStep};
 
 /// One operation, planned for a number of rows.
 pub(super) trait Operation: Send + Sync {
@@ -88,8 +88,8 @@ pub(super) enum Target<'a> {
 #[derive(Default)]
 pub(super) struct Workspace {
     /// A convolution's weights.
-    pub packed: Vec<f32>,
-    pub scratch: Vec<f32>,
+    pub packed: Buffer,
+    pub scratch: Buffer,
     /// Of each step, what a convolution tells the norm after it.
     pub moments: Vec<Vec<f32>>,
     /// Of each step, what a convolution tells the norm before it.
@@ -101,12 +101,4 @@ impl Workspace {
     pub fn fit(&mut self, steps: usize) {
         [&mut self.moments, &mut self.records].into_iter().for_each(|each| each.resize_with(steps, Vec::new));
     }
-}
-
-/// The first `len` elements, with what they held before.
-pub(super) fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }

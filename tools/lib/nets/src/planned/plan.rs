@@ -1,12 +1,13 @@
 //! A network planned for a number of rows, and the buffers that it runs in.
 
 use super::{
+    buffer::Buffer,
     conv::ConvStep,
     elementwise::{ActivationStep, AddStep, FlattenStep, ScaleStep},
     flow::Route,
     linear::LinearStep,
     norm::NormStep,
-    operation::{Backward, Before, Forward, Operation, Target, Values, Workspace, room},
+    operation::{Backward, Before, Forward, Operation, Target, Values, Workspace},
     pool::PoolStep,
     topology::{Left, Source, Step, Topology},
 };
@@ -44,10 +45,10 @@ struct Beside<'a> {
 #[derive(Default)]
 pub(super) struct Buffers {
     /// `[rows, height, width, channels]`
-    pub input: Vec<f32>,
+    pub input: Buffer,
     /// The results of the steps.
-    results: Vec<Vec<f32>>,
-    gradients: Vec<Vec<f32>>,
+    results: Vec<Buffer>,
+    gradients: Vec<Buffer>,
 }
 
 impl Plan {
@@ -95,7 +96,7 @@ impl Plan {
         let mut delta = take(&mut buffers.gradients[own]);
         let mut held = routes.map(|route| match route {
             Route::To { buffer, .. } => take(&mut buffers.gradients[buffer]),
-            Route::Nowhere | Route::InPlace => Vec::new(),
+            Route::Nowhere | Route::InPlace => Buffer::default(),
         });
         let inputs = self.inputs(i, buffers);
         let len = self.rows * self.operations[i].width;
@@ -173,14 +174,14 @@ impl Plan {
 impl Buffers {
     /// Makes room for a batch of `rows`.
     pub fn fit(&mut self, topology: &Topology, rows: usize, input_width: usize) {
-        self.input.resize(rows * input_width, 0.0);
-        self.results.resize_with(topology.steps.len(), Vec::new);
-        self.gradients.resize_with(topology.flow.widths.len(), Vec::new);
+        self.input.room(rows * input_width);
+        self.results.resize_with(topology.steps.len(), Buffer::default);
+        self.gradients.resize_with(topology.flow.widths.len(), Buffer::default);
         for (result, step) in self.results.iter_mut().zip(&topology.steps) {
-            room(result, if step.left.result { 0 } else { rows * step.width() });
+            result.room(if step.left.result { 0 } else { rows * step.width() });
         }
         for (gradient, width) in self.gradients.iter_mut().zip(&topology.flow.widths) {
-            room(gradient, rows * width);
+            gradient.room(rows * width);
         }
     }
 }

@@ -18,6 +18,9 @@ use crate::{
     threads,
 };
 
+/// Bytes of transformed weights that do not stay in a cache until they are multiplied with.
+const STREAMED_BYTES: usize = 16 << 20;
+
 /// A plan of one direction.
 #[derive(Debug)]
 pub(in crate::conv) struct Pass {
@@ -133,6 +136,7 @@ dispatch_vector! {
 fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, weights: &[f32], packed: &mut [Line]) {
     let (sources, targets) = (pass.source.channels, pass.target.channels);
     let lanes = LANES.min(targets - first);
+    let streams = pass.packed_len() * size_of::<f32>() > STREAMED_BYTES;
     // By sixteen source channels: a line of memory is used up before it leaves the cache.
     for from in (0..sources).step_by(LANES) {
         let mut taps = [[[0.0; LANES]; 9]; LANES];
@@ -151,11 +155,13 @@ fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, we
             for y in 0..WINDOW {
                 let row = transform::weights(each!(3, x => columns[x][y]));
                 for x in 0..WINDOW {
-                    row[x].store(&mut packed[(y * WINDOW + x) * spaced(sources) + from + k]);
+                    let line = &mut packed[(y * WINDOW + x) * spaced(sources) + from + k];
+                    if streams { row[x].stream(line) } else { row[x].store(line) }
                 }
             }
         }
     }
+    zero.fence();
 }
 
 #[inline(always)]
@@ -289,7 +295,11 @@ fn multiply<V: Vector, const M: usize>(
     for point in 0..POINTS {
         let (tiles, products) = (&tiles[point * before * LANES..], &mut products[point * after..]);
         for panel in 0..panels {
-            let lines = &packed[(panel * POINTS + point) * spaced(sources)..][..sources];
+            let next = if panel + 1 < panels { [panel + 1, point] } else { [0, (point + 1) % POINTS] };
+            let lines = [[panel, point], next].map(|[panel, point]| {
+                let first = (panel * POINTS + point) * spaced(sources);
+                &packed[first..][..sources]
+            });
             multiply_rows::<V, M>(zero, tiles, count, lines, &mut products[panel..], panels);
         }
     }
