@@ -115,8 +115,9 @@ fn layers() -> Vec<ConvShape> {
         shape(2, 32, [64, 128], 1, 2),
         shape(3, 8, [256, 256], 3, 1),
         shape(2, 31, [24, 64], 3, 1),
-        // Several stages, and blocks of channels of every size.
-        shape(48, 5, [104, 72], 3, 1),
+        // Blocks of channels of every size; several stages.
+        shape(8, 5, [104, 72], 3, 1),
+        shape(112, 4, [8, 576], 3, 1),
         // Weights that are written past the caches.
         shape(1, 4, [344, 352], 3, 1),
     ]

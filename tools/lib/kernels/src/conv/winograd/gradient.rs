@@ -8,7 +8,7 @@
 
 use super::{
     back::Back,
-    grid::{Grid, HALF, POINTS, TILE, WINDOW, Window, spaced},
+    grid::{Grid, HALF, LEAST_TILES, POINTS, TILE, WINDOW, Window, spaced},
     pass::{Pass, read_piece},
     transform,
 };
@@ -31,6 +31,8 @@ use std::ops::Range;
 const TAPS: usize = 9;
 /// Bytes of transformed tiles at a time, at most: a share of a third-level cache.
 const STAGE_BYTES: usize = 8 << 20;
+/// Tiles of a piece of a stage, at least: the sums of a block are read and written for each.
+const STAGED_TILES: usize = 64;
 /// Input channels of a block, and panels of output channels: their sums stay in a second-level cache.
 const BLOCK: [usize; 2] = [48, 2];
 /// Bytes of the sums of a group, at most: they are read and written for each of its pieces.
@@ -72,21 +74,20 @@ struct Block {
 
 impl Gradient {
     pub fn new(s: &ConvShape) -> Self {
-        let grid = Grid::new(s.images, s.out_height(), s.out_width(), s.inputs + s.outputs);
-        let pieces = grid.chunks.len();
+        let grid = |least: usize| Grid::new(s.images, s.out_height(), s.out_width(), s.inputs + s.outputs, least);
         let (source, target, order) = (input(s), output(s), Order::Staged(1));
         let block = [source.channels, target.channels.div_ceil(LANES)];
-        let mut plan = Self { source, target, padding: s.padding, grid, block, order, tiles_len: 0 };
-        let [sums, piece] = [plan.sums_len(), plan.piece_len()].map(|len| len * size_of::<f32>());
-        plan.tiles_len = plan.piece_len().max(Pass::backward(s).tiles_len());
-        plan.order = if sums <= GROUP_BYTES {
-            Order::Grouped(GROUPS.min(pieces))
+        let mut plan = Self { source, target, padding: s.padding, grid: grid(LEAST_TILES), block, order, tiles_len: 0 };
+        if plan.sums_len() * size_of::<f32>() <= GROUP_BYTES {
+            plan.order = Order::Grouped(GROUPS.min(plan.grid.chunks.len()));
+            plan.tiles_len = plan.piece_len().max(Pass::backward(s).tiles_len());
         } else {
             plan.block = [0, 1].map(|i| BLOCK[i].min(plan.block[i]));
+            plan.grid = grid(STAGED_TILES);
+            let (pieces, each) = (plan.grid.chunks.len(), plan.piece_len() * size_of::<f32>());
             // Even stages: 8 pieces in stages of 4 and 4, not of 7 and 1.
-            let stages = pieces.div_ceil((STAGE_BYTES / piece).max(1));
-            Order::Staged(pieces.div_ceil(stages))
-        };
+            plan.order = Order::Staged(pieces.div_ceil(pieces.div_ceil((STAGE_BYTES / each).max(1))));
+        }
         plan
     }
 

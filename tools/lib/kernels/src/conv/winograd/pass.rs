@@ -1,7 +1,7 @@
 //! The forward pass and the gradient of the input, which is a forward pass with turned weights.
 
 use super::{
-    grid::{Grid, HALF, POINTS, TILE, WINDOW, Window, load, spaced, store},
+    grid::{Grid, HALF, LEAST_TILES, POINTS, TILE, WINDOW, Window, load, spaced, store},
     transform,
 };
 use crate::{
@@ -41,7 +41,7 @@ impl Pass {
     }
 
     fn new(images: usize, source: Plane, target: Plane, padding: usize, backward: bool) -> Self {
-        let grid = Grid::new(images, target.height, target.width, source.channels + target.channels);
+        let grid = Grid::new(images, target.height, target.width, source.channels + target.channels, LEAST_TILES);
         Self { source, target, padding, grid, backward }
     }
 
