@@ -37,9 +37,12 @@ fn agrees(conv: &Conv, threads: usize, seed: u64) -> Result<[Vec<f32>; 3], TestC
     let dirty = |len: usize| vec![f32::NAN; len];
     let mut scratch = dirty(conv.scratch_len(threads));
 
-    let (mut packed, mut y) = (dirty(conv.packed_forward_len()), dirty(s.output_len()));
-    conv.pack_forward(&w, &mut packed);
-    conv.forward(Operand::Ready(&x), &packed, &mut y, &mut scratch);
+    let (mut memory, mut y) = (dirty(conv.packed_forward_len() + 16), dirty(s.output_len()));
+    // Where a line of a cache begins: only such lines are written past the caches.
+    let start = memory.as_ptr().align_offset(64);
+    let packed = &mut memory[start..][..conv.packed_forward_len()];
+    conv.pack_forward(&w, packed);
+    conv.forward(Operand::Ready(&x), packed, &mut y, &mut scratch);
     let expected = reference::sums(y.len(), |add| reference::products(&s, |o, i, k| add(o, x[i], w[k])));
     close(method, "output", &y, &expected)?;
 

@@ -52,7 +52,7 @@ pub(super) fn multiply_rows<V: Vector, const M: usize>(
     let mut at = 0;
     at = multiply_tiles::<V, M>(zero, rows, at, panels, products, step);
     if M > 8 {
-        // Of sixteen rows eight and eight, not twelve and four.
+        // Eight to eleven rows that are left: a panel is read for eight of them, not for four.
         at = multiply_tiles::<V, 8>(zero, rows, at, panels, products, step);
     }
     at = multiply_tiles::<V, 4>(zero, rows, at, panels, products, step);

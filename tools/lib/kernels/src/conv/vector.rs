@@ -30,8 +30,8 @@ pub(super) trait Vector: Copy {
     fn load(self, line: &Line) -> Self;
     /// Has `line` brought to a second-level cache, as it will be needed soon.
     fn prefetch(self, line: &Line);
-    /// Writes the numbers to `line` past the caches, as what will not be needed soon; another thread sees them after
-    /// [`Self::fence`].
+    /// Writes the numbers to `line` past the caches, as what will not be needed soon. Nobody may read or write the line
+    /// before the same thread has called [`Self::fence`], and it must before the line is anybody else's.
     fn stream(self, line: &mut Line);
     /// Waits for what was written by [`Self::stream`].
     fn fence(self);

@@ -29,9 +29,9 @@ use std::ops::Range;
 
 /// Weights of a kernel.
 const TAPS: usize = 9;
-/// Bytes of transformed tiles at a time, at most: a share of a third-level cache.
+/// Bytes of transformed tiles at a time, or a single piece: a share of a third-level cache.
 const STAGE_BYTES: usize = 8 << 20;
-/// Tiles of a piece of a stage, at least: the sums of a block are read and written for each.
+/// Tiles of a piece of a stage, before pieces are made even: the sums of a block are read and written for each.
 const STAGED_TILES: usize = 64;
 /// Input channels of a block, and panels of output channels: their sums stay in a second-level cache.
 const BLOCK: [usize; 2] = [48, 2];

@@ -15,7 +15,8 @@ pub(super) const POINTS: usize = WINDOW * WINDOW;
 
 /// Bytes of transformed tiles, source and target, that a thread works on at once: what a second-level cache holds.
 const PIECE_BYTES: usize = 512 << 10;
-/// Tiles that a thread works on at once, at least: weights are read anew for each such piece.
+/// Tiles that a thread works on at once, before pieces are made even: weights, or sums of their gradients, are read anew
+/// for each such piece.
 pub(super) const LEAST_TILES: usize = 24;
 /// A batch is cut into no more pieces of whole images than this, unless they have tiles enough.
 const PIECES: usize = 32;
@@ -31,7 +32,7 @@ pub(super) struct Grid {
 
 impl Grid {
     /// Tiles over a target of `height` × `width`, in pieces that suit a layer of so many channels, source and target;
-    /// of `least` tiles or more.
+    /// of `least` tiles or more, or of fewer where that makes pieces even.
     pub fn new(images: usize, height: usize, width: usize, channels: usize, least: usize) -> Self {
         let size = [height.div_ceil(TILE), width.div_ceil(TILE)];
         let most = (PIECE_BYTES / (POINTS * channels * size_of::<f32>())).max(least);

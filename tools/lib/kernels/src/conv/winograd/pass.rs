@@ -161,6 +161,7 @@ fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, we
             }
         }
     }
+    // Each line was written once and not read: now it may be.
     zero.fence();
 }
 
