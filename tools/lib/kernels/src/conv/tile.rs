@@ -3,7 +3,7 @@
 //! A tile is M vectors of [`LANES`] sums. With AVX2 M is 6: twelve of its sixteen registers hold sums,
 //! two a row of the panel and one a factor.
 
-use super::vector::{LANES, Line, Vector};
+use super::vector::{LANES, Line, Vector, prefetch};
 
 /// `Σᵣ Σₖ source[r · row + starts[m] + k] · panel[r · depth + k]` over runs r of `depth` elements k.
 #[inline(always)]
@@ -94,7 +94,7 @@ fn multiply_tile<V: Vector, const M: usize>(
     let mut tile = [zero; M];
     let next = &next[..panel.len()];
     for (k, (line, next)) in panel.iter().zip(next).enumerate() {
-        zero.prefetch(next);
+        prefetch(next);
         let line = zero.load(line);
         for m in 0..M {
             tile[m] = zero.splat(sources[m][k]).mul_add(line, tile[m]);

@@ -28,13 +28,9 @@ pub(super) trait Vector: Copy {
     fn splat(self, x: f32) -> Self;
     /// The numbers of `line`.
     fn load(self, line: &Line) -> Self;
-    /// Has `line` brought to a second-level cache, as it will be needed soon.
-    fn prefetch(self, line: &Line);
     /// Writes the numbers to `line` past the caches, as what will not be needed soon. Nobody may read or write the line
-    /// before the same thread has called [`Self::fence`], and it must before the line is anybody else's.
+    /// before the same thread has called [`fence`], and it must before the line is anybody else's.
     fn stream(self, line: &mut Line);
-    /// Waits for what was written by [`Self::stream`].
-    fn fence(self);
     /// Writes the numbers to `line`.
     fn store(self, line: &mut Line);
     /// self + other
@@ -45,6 +41,28 @@ pub(super) trait Vector: Copy {
     fn mul(self, other: Self) -> Self;
     /// self · factor + term, in one rounding where there is an instruction for it.
     fn mul_add(self, factor: Self, term: Self) -> Self;
+}
+
+/// Has `line` brought to a second-level cache, as it will be needed soon.
+#[inline(always)]
+pub(super) fn prefetch(line: &Line) {
+    // SAFETY: every such processor has SSE, and what a program sees does not change by it.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
+/// Waits for what was written by [`Vector::stream`].
+#[inline(always)]
+pub(super) fn fence() {
+    // SAFETY: every such processor has SSE.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        _mm_sfence();
+    }
 }
 
 /// For every processor: loops that the compiler may vectorise.
@@ -78,15 +96,9 @@ impl Vector for Plain {
     }
 
     #[inline(always)]
-    fn prefetch(self, _: &Line) {}
-
-    #[inline(always)]
     fn stream(self, line: &mut Line) {
         self.store(line);
     }
-
-    #[inline(always)]
-    fn fence(self) {}
 
     #[inline(always)]
     fn store(self, line: &mut Line) {
@@ -147,12 +159,6 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch(self, line: &Line) {
-        // SAFETY: as in `splat`; what a program sees does not change by it.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
     fn stream(self, line: &mut Line) {
         if line.as_ptr().addr().is_multiple_of(size_of::<Line>()) {
             // SAFETY: as in `store`, and both halves of a line that is aligned are.
@@ -163,12 +169,6 @@ impl Vector for Avx2 {
         } else {
             self.store(line);
         }
-    }
-
-    #[inline(always)]
-    fn fence(self) {
-        // SAFETY: as in `splat`.
-        unsafe { _mm_sfence() }
     }
 
     #[inline(always)]
@@ -239,12 +239,6 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch(self, line: &Line) {
-        // SAFETY: as in `splat`; what a program sees does not change by it.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
     fn stream(self, line: &mut Line) {
         if line.as_ptr().addr().is_multiple_of(size_of::<Line>()) {
             // SAFETY: as in `store`, and the line is aligned.
@@ -252,12 +246,6 @@ impl Vector for Avx512 {
         } else {
             self.store(line);
         }
-    }
-
-    #[inline(always)]
-    fn fence(self) {
-        // SAFETY: as in `splat`.
-        unsafe { _mm_sfence() }
     }
 
     #[inline(always)]

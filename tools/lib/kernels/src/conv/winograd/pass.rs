@@ -10,7 +10,7 @@ use crate::{
         pass::{Plane, input, output},
         shape::ConvShape,
         tile::multiply_rows,
-        vector::{LANES, Line, Vector, dispatch_vector},
+        vector::{LANES, Line, Vector, dispatch_vector, fence},
     },
     isa::Isa,
     norm::moments,
@@ -162,7 +162,7 @@ fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, we
         }
     }
     // Each line was written once and not read: now it may be.
-    zero.fence();
+    fence();
 }
 
 #[inline(always)]
