@@ -54,30 +54,37 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
     let options = settings.options()?;
-    args.streams(common.input).filter(&[&settings.field], Some(&settings.out_field), |batch| {
+    let streams = cli::Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(common.input) };
+    streams.filter("entropy", &[&settings.field], &[&settings.out_field], |batch| {
         let field = batch.field(&settings.field)?;
         if field.shape.len() != 1 {
             return Err(batch.wrong_shape(field, "a vector of probabilities").into());
         }
-        match field.dtype {
-            DType::F4 => add_entropy::<f32>(batch, &settings, &options),
-            DType::F8 => add_entropy::<f64>(batch, &settings, &options),
-            _ => Err(batch.wrong_dtype(field, "f4 or f8").into()),
+        let (width, name) = (field.elements(), &settings.field);
+        if field.dtype == DType::F4 {
+            let mut probs: Vec<f32> = Vec::new(); // [rows, width]
+            batch.column(name, &mut probs)?;
+            add_entropy(batch, &probs, width, &settings, &options)
+        } else {
+            // Integers too, as NDJSON has them: a class that is certain.
+            let mut probs = Vec::new(); // [rows, width]
+            batch.column_f64(name, &mut probs)?;
+            add_entropy(batch, &probs, width, &settings, &options)
         }
     })?;
     Ok(Outcome::Done)
 }
 
+/// Adds the entropies of `probs` `[rows, width]`.
 fn add_entropy<T: Element + kernels::Real>(
     batch: &mut Batch,
+    probs: &[T],
+    width: usize,
     settings: &Settings,
     options: &EntropyOptions,
 ) -> anyhow::Result<()> {
-    let width = batch.field(&settings.field)?.elements();
-    let mut probs: Vec<T> = Vec::new(); // [rows, width]
-    batch.column(&settings.field, &mut probs)?;
     let mut entropy = vec![T::zeroed(); batch.rows()]; // [rows]
-    kernels::entropy_rows(&probs, width, options, &mut entropy).map_err(|e| {
+    kernels::entropy_rows(probs, width, options, &mut entropy).map_err(|e| {
         let hint = if matches!(e.problem, Problem::NotNormalized { .. }) { " (use --normalize)" } else { "" };
         batch.place(e.row).error(format!("field {:?} {e}{hint}", settings.field))
     })?;

@@ -14,6 +14,8 @@ pub struct Settings {
     base: BaseName,
     normalize: bool,
     tolerance: f64,
+    /// Most bytes of an array in Fortran order that comes over a pipe.
+    pub fortran_bytes: u64,
 }
 
 /// A base as YAML has it: a name or a number.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
-use records::Batch;
+use records::{Batch, ReadOptions};
 use runtime::{DType, Inputs, Options, Session};
 use serde::Deserialize;
 use std::{path::PathBuf, process::ExitCode};
@@ -35,6 +35,10 @@ struct Settings {
     batch_size: usize,
     threads: usize,
     out_field: String,
+    #[allow(dead_code)]
+    probabilities: bool,
+    #[allow(dead_code)]
+    fortran_bytes: u64,
     onnxruntime: Option<PathBuf>,
 }
 
@@ -63,9 +67,9 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let input = cli::open_or_pull(common.input.as_deref(), pull)?;
     let field = session.input().name.clone();
     let mut buffers = Buffers::default();
-    args.streams(None).filter_from(input, &[&field], Some(&settings.out_field), |batch| {
-        predict(batch, &field, &settings, &mut session, &mut buffers)
-    })?;
+    let options = ReadOptions { adds: vec![&settings.out_field], ..ReadOptions::floats(&[&field]) };
+    args.streams(None)
+        .filter_from("infer", input, options, |batch| predict(batch, &field, &settings, &mut session, &mut buffers))?;
     Ok(Outcome::Done)
 }
 

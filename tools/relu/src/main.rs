@@ -36,6 +36,7 @@ struct Settings {
     field: String,
     out_field: Option<String>,
     slope: f64,
+    fortran_bytes: u64,
 }
 
 fn main() -> ExitCode {
@@ -54,23 +55,28 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings: Settings = document.section("relu")?;
     anyhow::ensure!(settings.slope.is_finite(), "relu.slope: {}; expected a finite number", settings.slope);
-    let adds = settings.out_field.as_deref().filter(|name| *name != settings.field);
-    args.streams(common.input).filter(&[&settings.field], adds, |batch| {
-        let field = batch.field(&settings.field)?;
-        match field.dtype {
-            DType::F4 => relu::<f32>(batch, &settings),
-            DType::F8 => relu::<f64>(batch, &settings),
-            _ => Err(batch.wrong_dtype(field, "f4 or f8").into()),
+    let adds: Vec<&str> = settings.out_field.as_deref().filter(|name| *name != settings.field).into_iter().collect();
+    let streams = cli::Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(common.input) };
+    streams.filter("relu", &[&settings.field], &adds, |batch| {
+        if batch.field(&settings.field)?.dtype == DType::F4 {
+            let mut values: Vec<f32> = Vec::new();
+            batch.column(&settings.field, &mut values)?;
+            relu(batch, values, &settings)
+        } else {
+            // Other numbers are computed with as f8, as NDJSON has them.
+            let mut values = Vec::new();
+            batch.column_f64(&settings.field, &mut values)?;
+            relu(batch, values, &settings)
         }
     })?;
     Ok(Outcome::Done)
 }
 
-fn relu<T: Element + kernels::Real>(batch: &mut Batch, settings: &Settings) -> anyhow::Result<()> {
+fn relu<T: Element + kernels::Real>(batch: &mut Batch, mut values: Vec<T>, settings: &Settings) -> anyhow::Result<()> {
     let shape = batch.field(&settings.field)?.shape.clone();
-    let mut values: Vec<T> = Vec::new();
-    batch.column(&settings.field, &mut values)?;
     kernels::leaky_relu(&mut values, settings.slope);
-    let name = settings.out_field.as_ref().unwrap_or(&settings.field);
-    Ok(batch.set_column(name, &shape, &values)?)
+    match settings.out_field.as_ref().filter(|name| **name != settings.field) {
+        Some(name) => Ok(batch.set_column(name, &shape, &values)?),
+        None => Ok(batch.replace_column(&settings.field, &shape, &values)?),
+    }
 }

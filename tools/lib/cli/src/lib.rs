@@ -37,7 +37,7 @@ pub use args::{Arguments, Common, Input, flag, not_dash, text_flag};
 pub use exit::{Outcome, complain, is_broken_pipe, print, run};
 pub use pull::open_or_pull;
 pub use signals::{Signal, Signals};
-pub use stream::Streams;
+pub use stream::{Delimiter, Streams};
 
 use anyhow::Context;
 

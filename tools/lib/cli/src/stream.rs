@@ -2,7 +2,7 @@
 
 use crate::not_dash;
 use records::{Batch, DType, Encoding, Input, Output, ReadOptions, Reader, Writer};
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 /// Declares a filter's arguments: the config groups that it reads, its own flags, those of its two
 /// streams, and those that every tool has. `args.streams(input)` then opens nothing yet, but knows where from and where to.
@@ -18,13 +18,16 @@ macro_rules! filter_arguments {
                 /// output file, written whole or not at all (default: standard output)
                 #[argh(option, short = 'o', arg_name = "file")]
                 out: Option<std::path::PathBuf>,
-                /// encoding of the output: npy or ndjson (default: by the output file's name, otherwise the input's)
-                #[argh(option, arg_name = "npy|ndjson")]
+                /// encoding of the output: npy, ndjson or csv (default: by the output file's name, otherwise the input's)
+                #[argh(option, arg_name = "npy|ndjson|csv")]
                 to: Option<records::Encoding>,
-                /// element type that NDJSON's numbers are read as: f4 or f8 (default f8)
+                /// element type that numbers in NDJSON and CSV are read as: f4 or f8 (default f8)
                 #[argh(option, arg_name = "f4|f8")]
                 dtype: Option<records::DType>,
-                /// the number of rows that must come
+                /// what separates the cells of CSV: one character, or tab (default: a comma; a tab for .tsv files)
+                #[argh(option, arg_name = "character")]
+                delimiter: Option<$crate::Delimiter>,
+                /// fail unless exactly this many rows are read
                 #[argh(option)]
                 expect_rows: Option<u64>,
             }
@@ -37,11 +40,31 @@ macro_rules! filter_arguments {
                     output: self.out.take(),
                     to: self.to,
                     float: self.dtype,
+                    delimiter: self.delimiter,
                     expect_rows: self.expect_rows,
+                    fortran_bytes: None,
                 }
             }
         }
     };
+}
+
+/// What separates the cells of CSV: an ASCII character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delimiter(pub u8);
+
+impl FromStr for Delimiter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.as_bytes() {
+            b"tab" | b"\\t" => Ok(Self(b'\t')),
+            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'"' | b'\n' | b'\r') => {
+                Ok(Self(*byte))
+            }
+            _ => Err(format!("{text:?}: expected one character that is no letter, digit or quote, or tab")),
+        }
+    }
 }
 
 /// Where a filter's rows come from and go to, and how they are written.
@@ -53,55 +76,67 @@ pub struct Streams {
     pub output: Option<PathBuf>,
     /// Encoding of the output; otherwise the output file's name says, otherwise it is the input's.
     pub to: Option<Encoding>,
-    /// Element type of NDJSON's floating-point numbers.
+    /// Element type of floating-point numbers in NDJSON and CSV.
     pub float: Option<DType>,
-    /// The number of rows that must come.
+    /// What separates the cells of CSV, read or written.
+    pub delimiter: Option<Delimiter>,
+    /// Fail unless so many rows are read.
     pub expect_rows: Option<u64>,
+    /// Most bytes of an array in Fortran order that comes over a pipe; none is what [`ReadOptions`] has.
+    pub fortran_bytes: Option<u64>,
 }
 
 impl Streams {
     /// Reads rows, lets `change` set columns of each batch, and writes them.
     ///
-    /// `needs` are the fields that must be there; `adds` is the one that must not be there yet.
+    /// `needs` are the fields that must be there, of numbers; `adds` are those that must not be there yet.
     ///
     /// # Errors
     /// What reading, `change` or writing says; the output file is then not there.
     pub fn filter(
         self,
+        tool: &str,
         needs: &[&str],
-        adds: Option<&str>,
+        adds: &[&str],
         change: impl FnMut(&mut Batch) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let input = Input::open(self.input.as_deref())?;
-        self.filter_from(input, needs, adds, change)
+        let options = ReadOptions { adds: adds.to_vec(), ..ReadOptions::floats(needs) };
+        self.filter_from(tool, input, options, change)
     }
 
-    /// As [`Streams::filter`], from an input that is open already.
+    /// As [`Streams::filter`], from an input that is open already and read as `options` say.
     ///
     /// # Errors
     /// As [`Streams::filter`].
     pub fn filter_from(
         self,
+        tool: &str,
         input: Input,
-        needs: &[&str],
-        adds: Option<&str>,
+        mut options: ReadOptions<'_>,
         mut change: impl FnMut(&mut Batch) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let output = not_dash(self.output);
         let to = self.to.or_else(|| output.as_deref().and_then(Encoding::of_path));
-        let mut options = ReadOptions::floats(needs);
-        options.all_fields = to == Some(Encoding::Npy);
         options.float = self.float.unwrap_or(DType::F8);
-        anyhow::ensure!(options.float.is_float(), "--dtype {}: expected f4 or f8", options.float);
-        options.adds = adds;
+        anyhow::ensure!(matches!(options.float, DType::F4 | DType::F8), "--dtype {}: expected f4 or f8", options.float);
         options.expect_rows = self.expect_rows;
+        options.delimiter = self.delimiter.map(|Delimiter(delimiter)| delimiter);
+        options.to = to;
+        options.fortran_bytes = self.fortran_bytes.unwrap_or(options.fortran_bytes);
         let mut reader = Reader::open(input, &options)?;
-        let to = to.unwrap_or(reader.encoding());
+        let to = match (to.unwrap_or(reader.encoding()), self.delimiter) {
+            (Encoding::Csv { .. }, Some(Delimiter(delimiter))) => Encoding::Csv { delimiter },
+            (to, _) => to,
+        };
         let mut writer = Writer::new(Output::create(output.as_deref())?, to, None);
         let mut batch = Batch::new();
         while reader.read(&mut batch)? {
             change(&mut batch)?;
             writer.write(&batch)?;
+        }
+        for field in writer.left_out() {
+            crate::complain(tool, &format!("field {field} is no scalar, and left out of CSV (--to ndjson has it)"));
         }
         Ok(writer.finish()?)
     }

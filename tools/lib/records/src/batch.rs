@@ -14,7 +14,10 @@ pub struct Batch {
     first_row: u64,
     rows: usize,
     packed: Vec<u8>,
+    /// What elements of type [`DType::Text`] point into.
+    pub(crate) heap: Vec<u8>,
     pub(crate) text: Option<Text>,
+    pub(crate) cells: Option<Cells>,
     /// On the first batch of an array: how many rows the array promises.
     pub(crate) announced: Option<u64>,
 }
@@ -42,6 +45,59 @@ pub(crate) struct Line {
     pub end: usize,
 }
 
+/// Where a text stands within [`Batch::heap`]: what a packed row holds of it.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(crate) struct TextSpan {
+    start: u32,
+    length: u32,
+}
+
+impl TextSpan {
+    /// Adds a text to `heap`.
+    ///
+    /// # Errors
+    /// When the texts of one batch have over 4 GiB.
+    pub fn push(heap: &mut Vec<u8>, text: &[u8]) -> std::result::Result<Self, String> {
+        let (start, length) = (u32::try_from(heap.len()), u32::try_from(text.len()));
+        let (Ok(start), Ok(length)) = (start, length) else { return Err("a text of over 4 GiB".into()) };
+        heap.extend_from_slice(text);
+        Ok(Self { start, length })
+    }
+
+    /// The bytes of the text.
+    pub fn of(self, heap: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        &heap[start..start + self.length as usize]
+    }
+}
+
+/// The cells that rows came from, unquoted.
+#[derive(Default)]
+pub(crate) struct Cells {
+    /// The names of the columns, and what stood between them.
+    pub header: Arc<[String]>,
+    pub delimiter: u8,
+    pub bytes: Vec<u8>,
+    /// Where each cell ends within `bytes`: `[rows × columns]`.
+    pub ends: Vec<usize>,
+    /// For each row, the line it begins on, counted from 1.
+    pub lines: Vec<u64>,
+    /// For each column, the field that was parsed from it.
+    pub fields: Arc<[Option<usize>]>,
+    /// For each field that was parsed, whether a tool has set it since.
+    pub edited: Vec<bool>,
+}
+
+impl Cells {
+    /// The cell of a row in a column.
+    pub fn cell(&self, row: usize, column: usize) -> &[u8] {
+        let index = row * self.header.len() + column;
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.bytes[start..self.ends[index]]
+    }
+}
+
 impl Batch {
     /// An empty batch, to be filled by [`crate::Reader::read`].
     pub fn new() -> Self {
@@ -52,22 +108,27 @@ impl Batch {
             first_row: 0,
             rows: 0,
             packed: Vec::new(),
+            heap: Vec::new(),
             text: None,
+            cells: None,
             announced: None,
         }
     }
 
-    /// A batch of packed rows that a tool made: `packed` holds whole rows of `schema`.
+    /// A batch of packed rows that a tool made: `packed` holds whole rows of `schema`, which has no text.
     ///
     /// # Errors
-    /// When `packed` is not a whole number of rows.
+    /// When `packed` is not a whole number of rows, or a field is text.
     pub fn from_packed(source: &str, schema: &Arc<Schema>, first_row: u64, packed: Vec<u8>) -> Result<Self> {
         let source: Arc<str> = source.into();
         if !packed.len().is_multiple_of(schema.row_bytes()) {
             return Err(Place::whole(&source).error("packed bytes are not a whole number of rows"));
         }
+        if let Some(text) = schema.fields().iter().find(|field| field.dtype == DType::Text) {
+            return Err(Place::whole(&source).error(format!("packed bytes hold no text, and field {text} is one")));
+        }
         let rows = packed.len() / schema.row_bytes();
-        Ok(Self { source, schema: schema.clone(), first_row, rows, packed, text: None, announced: None })
+        Ok(Self { source, schema: schema.clone(), first_row, rows, packed, ..Self::new() })
     }
 
     /// Starts over with `rows` packed rows and no text; the bytes returned are to be overwritten.
@@ -80,7 +141,9 @@ impl Batch {
     ) -> &mut [u8] {
         self.source = source.clone();
         self.schema = schema.clone();
-        (self.first_row, self.rows, self.text, self.announced) = (first_row, rows, None, None);
+        (self.first_row, self.rows, self.announced) = (first_row, rows, None);
+        (self.text, self.cells) = (None, None);
+        self.heap.clear();
         // Only bytes beyond the last batch's are zeroed.
         self.packed.resize(rows * schema.row_bytes(), 0);
         &mut self.packed
@@ -106,16 +169,33 @@ impl Batch {
         &self.packed
     }
 
+    /// Packed rows and the heap of their texts, to be overwritten.
+    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut Vec<u8>) {
+        (&mut self.packed, &mut self.heap)
+    }
+
     /// The encoding the rows came in.
     pub fn encoding(&self) -> Encoding {
-        if self.text.is_some() { Encoding::Ndjson } else { Encoding::Npy }
+        match (&self.text, &self.cells) {
+            (Some(_), _) => Encoding::Ndjson,
+            (None, Some(cells)) => Encoding::Csv { delimiter: cells.delimiter },
+            (None, None) => Encoding::Npy,
+        }
+    }
+
+    /// Number of fields that were parsed from text, and whether a tool has set field `index`: what a value that is
+    /// not a number means there.
+    pub(crate) fn is_parsed(&self, index: usize) -> bool {
+        let edited = self.text.as_ref().map(|text| &text.edited).or(self.cells.as_ref().map(|cells| &cells.edited));
+        edited.and_then(|edited| edited.get(index)).is_some_and(|edited| !edited)
     }
 
     /// Where row `index` of this batch stands in the stream, for messages.
     pub fn place(&self, index: usize) -> Place {
-        match &self.text {
-            Some(text) => Place::line(&self.source, text.lines[index].number),
-            None => Place::row(&self.source, self.first_row + index as u64),
+        match (&self.text, &self.cells) {
+            (Some(text), _) => Place::line(&self.source, text.lines[index].number),
+            (None, Some(cells)) => Place::line(&self.source, cells.lines[index]),
+            (None, None) => Place::row(&self.source, self.first_row + index as u64),
         }
     }
 
@@ -160,15 +240,88 @@ impl Batch {
     /// # Errors
     /// When there is no such field.
     pub fn column_f32(&self, name: &str, values: &mut Vec<f32>) -> Result<()> {
+        if self.field(name)?.dtype == DType::F4 {
+            return self.column(name, values);
+        }
         self.convert(name, values, ToF32)
     }
 
-    /// As [`Batch::column`], from any element type to the nearest `f64`.
+    /// As [`Batch::column`], from any numeric element type to `f64`, exactly.
     ///
     /// # Errors
-    /// When there is no such field.
+    /// When there is no such field, it is text, or an integer of it has no `f64`: its place is named.
     pub fn column_f64(&self, name: &str, values: &mut Vec<f64>) -> Result<()> {
-        self.convert(name, values, ToF64)
+        let field = self.field(name)?;
+        if field.dtype == DType::F8 {
+            return self.column(name, values);
+        }
+        self.convert(name, values, ToF64)?;
+        let inexact = match field.dtype {
+            DType::I8 => self.first_inexact::<i64>(name, values, |exact, x| x as i128 == i128::from(exact))?,
+            DType::U8 => self.first_inexact::<u64>(name, values, |exact, x| x as i128 == i128::from(exact))?,
+            _ => None,
+        };
+        match inexact {
+            Some((bad, exact)) => {
+                let problem = format!("field {name:?} has {exact}, which no f8 holds exactly (beyond 2^53)");
+                Err(self.place(bad / field.elements()).error(problem))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The first integer that its `f64` is not, and where it stands.
+    fn first_inexact<T: Element + std::fmt::Display>(
+        &self,
+        name: &str,
+        reals: &[f64],
+        same: impl Fn(T, f64) -> bool,
+    ) -> Result<Option<(usize, String)>> {
+        let mut exact = Vec::<T>::new();
+        self.column(name, &mut exact)?;
+        let bad = exact.iter().zip(reals).position(|(&exact, &x)| !same(exact, x));
+        Ok(bad.map(|bad| (bad, exact[bad].to_string())))
+    }
+
+    /// The texts of a field, row by row; a missing one is empty.
+    ///
+    /// # Errors
+    /// When there is no such field, or it holds numbers.
+    pub fn texts(&self, name: &str) -> Result<Vec<&str>> {
+        let index = self.index_of(name)?;
+        let field = &self.schema.fields()[index];
+        if field.dtype != DType::Text {
+            return Err(self.wrong_dtype(field, "text"));
+        }
+        let offset = self.schema.offset(index);
+        let rows = self.packed.chunks_exact(self.schema.row_bytes());
+        let text = |row: &[u8]| {
+            let span: TextSpan = bytemuck::pod_read_unaligned(&row[offset..offset + size_of::<TextSpan>()]);
+            // Readers check that their input is UTF-8, and tools hand in `str`.
+            std::str::from_utf8(span.of(&self.heap)).unwrap_or_default()
+        };
+        // Borrowed from the heap for as long as the batch is.
+        Ok(rows.map(text).collect())
+    }
+
+    /// Adds a field of texts, one a row.
+    ///
+    /// # Errors
+    /// When a field of that name exists, or there is another number of texts.
+    pub fn add_texts<'a>(&mut self, name: &str, texts: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let place = Place::whole(&self.source);
+        let mut spans = Vec::with_capacity(self.rows);
+        for text in texts {
+            let span = TextSpan::push(&mut self.heap, text.as_bytes());
+            spans.push(span.map_err(|problem| place.clone().error(format!("field {name:?}: {problem}")))?);
+        }
+        if spans.len() != self.rows {
+            return Err(place.error(format!("{} texts for field {name:?} of {} rows", spans.len(), self.rows)));
+        }
+        match self.schema.index_of(name) {
+            Ok(_) => Err(place.error(format!("field {name:?} is already there"))),
+            Err(_) => self.append(Field::new(name, DType::Text, &[]), bytemuck::cast_slice(&spans)),
+        }
     }
 
     /// As [`Batch::column`], from any element type to bytes, where all values are some.
@@ -206,13 +359,21 @@ impl Batch {
             Ok(())
         }
         match self.field(name)?.dtype {
-            DType::U1 => through::<u8, C>(self, name, values, convert),
+            DType::I1 => through::<i8, C>(self, name, values, convert),
+            DType::I2 => through::<i16, C>(self, name, values, convert),
             DType::I4 => through::<i32, C>(self, name, values, convert),
             DType::I8 => through::<i64, C>(self, name, values, convert),
+            DType::U1 => through::<u8, C>(self, name, values, convert),
+            DType::U2 => through::<u16, C>(self, name, values, convert),
+            DType::U4 => through::<u32, C>(self, name, values, convert),
+            DType::U8 => through::<u64, C>(self, name, values, convert),
             DType::F2 => through::<f16, C>(self, name, values, convert),
             DType::F4 => through::<f32, C>(self, name, values, convert),
             DType::F8 => through::<f64, C>(self, name, values, convert),
             DType::B1 => through::<Bool, C>(self, name, values, convert),
+            DType::Text => {
+                Err(Place::whole(&self.source).error(format!("field {name:?} holds text, expected numbers")))
+            }
         }
     }
 
@@ -243,12 +404,49 @@ impl Batch {
         }
     }
 
+    /// As [`Batch::set_column`], for a field whose element type and shape may become others.
+    ///
+    /// # Errors
+    /// When there is no such field, or `values` has another length.
+    pub fn replace_column<T: Element>(&mut self, name: &str, shape: &[usize], values: &[T]) -> Result<()> {
+        let index = self.index_of(name)?;
+        let field = Field::new(name, T::DTYPE, shape);
+        if self.schema.fields()[index] == field {
+            return self.set_column(name, shape, values);
+        }
+        let size = field.bytes();
+        if values.len() != self.rows * field.elements() {
+            let (found, rows) = (values.len(), self.rows);
+            return Err(Place::whole(&self.source).error(format!("{found} values for field {name:?} of {rows} rows")));
+        }
+        let old = self.schema.offset(index)..self.schema.offset(index) + self.schema.fields()[index].bytes();
+        let mut fields = self.schema.fields().to_vec();
+        fields[index] = field;
+        let schema = Schema::new(fields).map_err(|e| Place::whole(&self.source).error(e))?;
+        let mut packed = Vec::with_capacity(self.rows * schema.row_bytes());
+        let values: &[u8] = bytemuck::cast_slice(values);
+        for (row, value) in self.packed.chunks_exact(self.schema.row_bytes()).zip(values.chunks_exact(size)) {
+            packed.extend_from_slice(&row[..old.start]);
+            packed.extend_from_slice(value);
+            packed.extend_from_slice(&row[old.end..]);
+        }
+        (self.packed, self.schema) = (packed, Arc::new(schema));
+        self.mark_edited(index);
+        Ok(())
+    }
+
     fn overwrite(&mut self, index: usize, values: &[u8]) {
         let (size, offset) = (self.schema.fields()[index].bytes(), self.schema.offset(index));
         for (row, value) in self.packed.chunks_exact_mut(self.schema.row_bytes()).zip(values.chunks_exact(size)) {
             row[offset..offset + size].copy_from_slice(value);
         }
-        if let Some(edited) = self.text.as_mut().and_then(|text| text.edited.get_mut(index)) {
+        self.mark_edited(index);
+    }
+
+    fn mark_edited(&mut self, index: usize) {
+        let texts = self.text.as_mut().map(|text| &mut text.edited);
+        let edited = texts.or(self.cells.as_mut().map(|cells| &mut cells.edited));
+        if let Some(edited) = edited.and_then(|edited| edited.get_mut(index)) {
             *edited = true;
         }
     }
@@ -264,6 +462,11 @@ impl Batch {
         }
         (self.packed, self.schema) = (packed, Arc::new(schema));
         Ok(())
+    }
+
+    /// An error about the stream as a whole.
+    pub fn error(&self, problem: impl Into<String>) -> Error {
+        Place::whole(&self.source).error(problem)
     }
 
     /// The error for a field whose element type a tool cannot use.

@@ -5,12 +5,22 @@ use half::f16;
 /// An element type, named as NumPy's type strings name it, without the byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DType {
-    /// Unsigned 8-bit integer.
-    U1,
+    /// Signed 8-bit integer.
+    I1,
+    /// Signed 16-bit integer.
+    I2,
     /// Signed 32-bit integer.
     I4,
     /// Signed 64-bit integer.
     I8,
+    /// Unsigned 8-bit integer.
+    U1,
+    /// Unsigned 16-bit integer.
+    U2,
+    /// Unsigned 32-bit integer.
+    U4,
+    /// Unsigned 64-bit integer.
+    U8,
     /// IEEE 754 binary16.
     F2,
     /// IEEE 754 binary32.
@@ -19,45 +29,61 @@ pub enum DType {
     F8,
     /// Boolean, one byte, 0 or 1.
     B1,
+    /// UTF-8 text, always a scalar; NDJSON and CSV carry it, NPY does not. The empty text is a missing one.
+    Text,
 }
 
 impl DType {
-    /// Every element type, in the order in which messages list them.
-    pub const ALL: [Self; 7] = [Self::U1, Self::I4, Self::I8, Self::F2, Self::F4, Self::F8, Self::B1];
+    /// Every numeric element type, in the order in which messages list them.
+    pub const NUMERIC: [Self; 12] = [
+        Self::I1,
+        Self::I2,
+        Self::I4,
+        Self::I8,
+        Self::U1,
+        Self::U2,
+        Self::U4,
+        Self::U8,
+        Self::F2,
+        Self::F4,
+        Self::F8,
+        Self::B1,
+    ];
 
     /// The name without byte order, for instance `f4`.
     pub fn name(self) -> &'static str {
         match self {
-            Self::U1 => "u1",
-            Self::I4 => "i4",
-            Self::I8 => "i8",
-            Self::F2 => "f2",
-            Self::F4 => "f4",
-            Self::F8 => "f8",
-            Self::B1 => "b1",
+            Self::Text => "text",
+            numeric => &numeric.descr()[1..],
         }
     }
 
-    /// The type string that a little-endian `.npy` header holds, for instance `<f4` or `|u1`.
+    /// The type string that a little-endian `.npy` header holds, for instance `<f4` or `|u1`. NPY has none for text.
     pub fn descr(self) -> &'static str {
         match self {
-            Self::U1 => "|u1",
+            Self::I1 => "|i1",
+            Self::I2 => "<i2",
             Self::I4 => "<i4",
             Self::I8 => "<i8",
+            Self::U1 => "|u1",
+            Self::U2 => "<u2",
+            Self::U4 => "<u4",
+            Self::U8 => "<u8",
             Self::F2 => "<f2",
             Self::F4 => "<f4",
             Self::F8 => "<f8",
             Self::B1 => "|b1",
+            Self::Text => "|V8",
         }
     }
 
-    /// Size of one element in bytes.
+    /// Size of one element of a packed row in bytes; that of a text is the size of what points to it.
     pub fn size(self) -> usize {
         match self {
-            Self::U1 | Self::B1 => 1,
-            Self::F2 => 2,
-            Self::I4 | Self::F4 => 4,
-            Self::I8 | Self::F8 => 8,
+            Self::I1 | Self::U1 | Self::B1 => 1,
+            Self::I2 | Self::U2 | Self::F2 => 2,
+            Self::I4 | Self::U4 | Self::F4 => 4,
+            Self::I8 | Self::U8 | Self::F8 | Self::Text => 8,
         }
     }
 
@@ -71,11 +97,16 @@ impl std::str::FromStr for DType {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|dtype| dtype.name() == name).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|dtype| dtype.name()).collect();
-            format!("unknown dtype {name:?}; expected one of {}", known.join(", "))
-        })
+        Self::NUMERIC
+            .into_iter()
+            .find(|dtype| dtype.name() == name)
+            .ok_or_else(|| format!("unknown dtype {name:?}; expected one of {}", numeric_names()))
     }
+}
+
+/// The names of the numeric element types, for messages.
+pub(crate) fn numeric_names() -> String {
+    DType::NUMERIC.map(DType::name).join(", ")
 }
 
 impl std::fmt::Display for DType {
@@ -110,9 +141,14 @@ macro_rules! element {
     };
 }
 
-element!(u8, U1, v => f32::from(v), f64::from(v));
+element!(i8, I1, v => f32::from(v), f64::from(v));
+element!(i16, I2, v => f32::from(v), f64::from(v));
 element!(i32, I4, v => v as f32, f64::from(v));
 element!(i64, I8, v => v as f32, v as f64);
+element!(u8, U1, v => f32::from(v), f64::from(v));
+element!(u16, U2, v => f32::from(v), f64::from(v));
+element!(u32, U4, v => v as f32, f64::from(v));
+element!(u64, U8, v => v as f32, v as f64);
 element!(f16, F2, v => v.to_f32(), v.to_f64());
 element!(f32, F4, v => v, f64::from(v));
 element!(f64, F8, v => v as f32, v);

@@ -1,24 +1,28 @@
 //! The one wire: rows of one schema on a pipe or in a file, in two encodings with one meaning.
 //!
 //! A stream is a sequence of rows. Every row has the same ordered fields ([`Schema`]), each with a
-//! name, a [`DType`] and a fixed shape. The two encodings are
+//! name, a [`DType`] and a fixed shape. The encodings are
 //!
 //! - **NDJSON**: one JSON object a line, fields in schema order, shortest round-trip numbers;
 //! - **NPY**: a structured array, C order, little-endian, as `numpy.load` reads it. Where the number
 //!   of rows is not known ahead, arrays of the same dtype follow each other until end of file.
 //!
+//! and beside them **CSV** with a header, whose columns are scalar fields of numbers or of text.
+//!
 //! [`Reader`] tells them apart by the first bytes and yields [`Batch`]es of packed rows; [`Writer`]
-//! writes batches in either encoding. Between the two a filter may set columns of a batch. Memory
+//! writes batches in any encoding. Between the two a filter may set columns of a batch. Memory
 //! stays constant in the number of rows. In NDJSON, fields that nobody asked for pass through byte
-//! for byte.
+//! for byte; in CSV, cells do, quoted only where they must be.
 //!
 //! The NPY format is specified in NumPy's `numpy.lib.format` (NEP 1); NDJSON is RFC 8259 JSON, one
-//! object a line.
+//! object a line; CSV is RFC 4180's.
 
 mod batch;
 pub mod classes;
+mod csv;
 mod dtype;
 mod error;
+mod format;
 mod input;
 mod ndjson;
 mod npy;
@@ -46,14 +50,21 @@ pub enum Encoding {
     Ndjson,
     /// NumPy's `.npy`: one array, or arrays of the same dtype back to back.
     Npy,
+    /// A header, and one line of cells a row; scalar fields only.
+    Csv {
+        /// What stands between two cells.
+        delimiter: u8,
+    },
 }
 
 impl Encoding {
-    /// The encoding that a file's name asks for: `.npy`, `.ndjson`, `.jsonl` or `.json`.
+    /// The encoding that a file's name asks for: `.npy`, `.ndjson`, `.jsonl`, `.json`, `.csv` or `.tsv`.
     pub fn of_path(path: &std::path::Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "npy" => Some(Self::Npy),
             "ndjson" | "jsonl" | "json" => Some(Self::Ndjson),
+            "csv" => Some(Self::Csv { delimiter: b',' }),
+            "tsv" => Some(Self::Csv { delimiter: b'\t' }),
             _ => None,
         }
     }
@@ -66,7 +77,8 @@ impl std::str::FromStr for Encoding {
         match name {
             "npy" => Ok(Self::Npy),
             "ndjson" => Ok(Self::Ndjson),
-            _ => Err(format!("unknown encoding {name:?}; expected npy or ndjson")),
+            "csv" => Ok(Self::Csv { delimiter: b',' }),
+            _ => Err(format!("unknown encoding {name:?}; expected npy, ndjson or csv")),
         }
     }
 }

@@ -1,27 +1,42 @@
-//! Reading a stream in either encoding.
+//! Reading a stream in any encoding.
 
 use crate::{
     Batch, DType, Encoding, Input, Place, Result, Schema,
+    csv::CsvReader,
+    format::{self, Format},
     ndjson::{NdjsonReader, Wanted},
-    npy::{MAGIC, NpyReader},
+    npy::NpyReader,
 };
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
+
+/// Most bytes of an array in Fortran order that a pipe may bring, where no setting says.
+const FORTRAN_BYTES: u64 = 1 << 30;
 
 /// What a tool wants of its input.
 #[derive(Debug, Clone)]
 pub struct ReadOptions<'a> {
-    /// Fields that must be there; in JSON, floating-point numbers also where they are written as `1`.
+    /// Fields that must be there and hold numbers; in text, floating-point ones also where they are written as `1`.
     pub floats: Vec<&'a str>,
-    /// Parse every field of NDJSON, not only those in `floats`: what writing NPY needs.
+    /// Fields that must be there and hold numbers, likewise, or text.
+    pub any: Vec<&'a str>,
+    /// Whether values of these fields may be missing: NaN, or an empty text.
+    pub missing: bool,
+    /// Parse every field of NDJSON and CSV, not only those named.
     pub all_fields: bool,
+    /// The encoding that the rows will be written in, if it is known: another one than theirs needs every field.
+    pub to: Option<Encoding>,
     /// What a plain NPY array is called, which has no field names.
     pub plain_name: &'a str,
-    /// The element type of NDJSON's floating-point numbers.
+    /// The element type of floating-point numbers in NDJSON and CSV: `f4` or `f8`.
     pub float: DType,
-    /// The field that the tool will add, which must not be there yet.
-    pub adds: Option<&'a str>,
-    /// The number of rows that must come, if it is known.
+    /// The fields that the tool will add, which must not be there yet.
+    pub adds: Vec<&'a str>,
+    /// Fail unless so many rows are read.
     pub expect_rows: Option<u64>,
+    /// What stands between the cells of CSV; None is a tab for a `.tsv` file, otherwise a comma.
+    pub delimiter: Option<u8>,
+    /// Most bytes of an array in Fortran order that comes over a pipe, and so is held in memory.
+    pub fortran_bytes: u64,
 }
 
 impl<'a> ReadOptions<'a> {
@@ -29,11 +44,47 @@ impl<'a> ReadOptions<'a> {
     pub fn floats(names: &[&'a str]) -> Self {
         Self {
             floats: names.to_vec(),
+            any: Vec::new(),
+            missing: false,
             all_fields: names.is_empty(),
+            to: None,
             plain_name: names.first().copied().unwrap_or("values"),
             float: DType::F8,
-            adds: None,
+            adds: Vec::new(),
             expect_rows: None,
+            delimiter: None,
+            fortran_bytes: FORTRAN_BYTES,
+        }
+    }
+
+    /// For a tool that needs these fields, be they numbers or text; a plain array is the first of them.
+    pub fn any(names: &[&'a str]) -> Self {
+        Self { any: names.to_vec(), floats: Vec::new(), ..Self::floats(names) }
+    }
+
+    /// What is parsed of rows that came as NDJSON, or else as CSV.
+    fn wanted(&self, ndjson: bool) -> Wanted {
+        let as_it_came = |to: Encoding| match to {
+            Encoding::Ndjson => ndjson,
+            Encoding::Csv { .. } => !ndjson,
+            Encoding::Npy => false,
+        };
+        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Wanted {
+            floats: owned(&self.floats),
+            any: owned(&self.any),
+            all: self.all_fields || self.to.is_some_and(|to| !as_it_came(to)),
+            float: self.float,
+            adds: owned(&self.adds),
+            missing: self.missing,
+        }
+    }
+
+    /// What stands between the cells of CSV from an input of this name.
+    fn delimiter_of(&self, name: &str) -> u8 {
+        match (self.delimiter, Encoding::of_path(Path::new(name))) {
+            (Some(delimiter), _) | (None, Some(Encoding::Csv { delimiter })) => delimiter,
+            _ => b',',
         }
     }
 }
@@ -47,38 +98,22 @@ pub struct Reader {
 enum Rows {
     Ndjson(NdjsonReader),
     Npy(NpyReader),
+    Csv(Box<CsvReader>),
 }
 
 impl Reader {
     /// Recognises the encoding and reads what says how a row looks.
     ///
     /// # Errors
-    /// When the input is empty, is in neither encoding, or lacks a field that the tool needs.
+    /// When the input is empty, is in another format, or lacks a field that the tool needs.
     pub fn open(mut input: Input, options: &ReadOptions<'_>) -> Result<Self> {
-        let mut start = [0; MAGIC.len()];
-        // One byte tells; a terminal or a slow pipe is not kept waiting for six.
-        let filled = input.fill(&mut start[..1])?;
-        if filled == 0 {
-            return Err(Place::whole(&input.name).error("no rows: the input is empty"));
-        }
-        let rows = match start[0] {
-            first if first == MAGIC[0] => {
-                let filled = 1 + input.fill(&mut start[1..])?;
-                if start[..filled] != MAGIC[..filled] {
-                    return Err(NdjsonReader::garbage(&input, first));
-                }
-                Rows::Npy(NpyReader::open(input, &start[..filled], options.plain_name)?)
+        let rows = match format::sniff(&mut input)? {
+            Format::Npy => Rows::Npy(NpyReader::open(input, options.plain_name, options.fortran_bytes)?),
+            Format::Ndjson => Rows::Ndjson(NdjsonReader::open(input, options.wanted(true))?),
+            Format::Csv => {
+                let delimiter = options.delimiter_of(input.name());
+                Rows::Csv(Box::new(CsvReader::open(input, delimiter, options.wanted(false))?))
             }
-            b'{' | b' ' | b'\t' | b'\r' | b'\n' => {
-                let wanted = Wanted {
-                    floats: options.floats.iter().map(ToString::to_string).collect(),
-                    all: options.all_fields,
-                    float: options.float,
-                    adds: options.adds.map(ToString::to_string),
-                };
-                Rows::Ndjson(NdjsonReader::open(input, &start[..1], wanted)?)
-            }
-            first => return Err(NdjsonReader::garbage(&input, first)),
         };
         let reader = Self { rows, expect_rows: options.expect_rows };
         if reader.encoding() == Encoding::Npy {
@@ -89,12 +124,12 @@ impl Reader {
 
     fn check_fields(&self, options: &ReadOptions<'_>) -> Result<()> {
         let place = || Place::whole(self.source());
-        for name in &options.floats {
+        for name in options.floats.iter().chain(&options.any) {
             self.schema().index_of(name).map_err(|e| place().error(e))?;
         }
-        match options.adds {
-            Some(name) if self.schema().index_of(name).is_ok() => Err(place().error(already_there(name))),
-            _ => Ok(()),
+        match options.adds.iter().find(|name| self.schema().index_of(name).is_ok()) {
+            Some(name) => Err(place().error(already_there(name))),
+            None => Ok(()),
         }
     }
 
@@ -103,6 +138,7 @@ impl Reader {
         match &self.rows {
             Rows::Ndjson(_) => Encoding::Ndjson,
             Rows::Npy(_) => Encoding::Npy,
+            Rows::Csv(rows) => Encoding::Csv { delimiter: rows.delimiter() },
         }
     }
 
@@ -112,6 +148,7 @@ impl Reader {
         match &self.rows {
             Rows::Ndjson(rows) => &rows.schema,
             Rows::Npy(rows) => &rows.schema,
+            Rows::Csv(rows) => &rows.schema,
         }
     }
 
@@ -120,6 +157,7 @@ impl Reader {
         match &self.rows {
             Rows::Ndjson(rows) => rows.source(),
             Rows::Npy(rows) => rows.source(),
+            Rows::Csv(rows) => rows.source(),
         }
     }
 
@@ -132,6 +170,7 @@ impl Reader {
         let (more, rows) = match &mut self.rows {
             Rows::Ndjson(reader) => (reader.read(batch)?, reader.rows),
             Rows::Npy(reader) => (reader.read(batch)?, reader.rows),
+            Rows::Csv(reader) => (reader.read(batch)?, reader.rows),
         };
         let place = || Place::whole(self.source());
         match self.expect_rows {

@@ -1,6 +1,7 @@
 //! What every row of a stream looks like.
 
 use crate::DType;
+use std::collections::HashSet;
 
 /// A row may not be larger than this many bytes: a header that says so is damaged or hostile, and
 /// memory is taken by the row.
@@ -64,11 +65,12 @@ impl Schema {
         }
         let mut offsets = Vec::with_capacity(fields.len());
         let mut row_bytes = 0usize;
+        let mut names = HashSet::with_capacity(fields.len());
         for (i, field) in fields.iter().enumerate() {
             if field.name.is_empty() {
                 return Err(format!("field {i} has no name"));
             }
-            if fields[..i].iter().any(|other| other.name == field.name) {
+            if !names.insert(field.name.as_str()) {
                 return Err(format!("field {:?} appears twice", field.name));
             }
             let elements = field.shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
@@ -106,10 +108,19 @@ impl Schema {
     /// One line with the fields that there are.
     pub fn index_of(&self, name: &str) -> Result<usize, String> {
         self.fields.iter().position(|field| field.name == name).ok_or_else(|| {
-            let known: Vec<_> = self.fields.iter().map(|field| field.name.as_str()).collect();
-            format!("no field {name:?} (there is {})", known.join(", "))
+            format!("no field {name:?} (there is {})", some_names(self.fields.iter().map(|field| field.name.as_str())))
         })
     }
+}
+
+/// Names that a message lists at most.
+const LISTED_NAMES: usize = 20;
+
+/// Names for a message: some, and how many more there are.
+pub(crate) fn some_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(LISTED_NAMES);
+    let listed = names.take(LISTED_NAMES).collect::<Vec<_>>().join(", ");
+    if more == 0 { listed } else { format!("{listed} and {more} more") }
 }
 
 impl std::fmt::Display for Schema {

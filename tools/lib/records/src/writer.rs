@@ -1,6 +1,6 @@
-//! Writing a stream in either encoding.
+//! Writing a stream in any encoding.
 
-use crate::{Batch, Encoding, Output, Result, Schema, ndjson::NdjsonFormat, npy::Header};
+use crate::{Batch, DType, Encoding, Output, Result, Schema, csv::CsvFormat, ndjson::NdjsonFormat, npy::Header};
 use std::sync::Arc;
 
 /// A stream of rows being written. Its schema is that of the first batch.
@@ -14,9 +14,15 @@ pub struct Writer {
 }
 
 /// What is known once there is a first batch.
-struct Stream {
+enum Stream {
+    Ndjson(Arc<Schema>, NdjsonFormat),
+    Npy(Arrays),
+    Csv(CsvFormat),
+}
+
+/// Arrays of one dtype, back to back.
+struct Arrays {
     schema: Arc<Schema>,
-    ndjson: NdjsonFormat,
     rows: u64,
     /// Rows that the current array's header still promises.
     promised: u64,
@@ -31,28 +37,43 @@ impl Writer {
     /// Writes the rows of `batch`.
     ///
     /// # Errors
-    /// What the operating system says; in NDJSON, a value that JSON has no number for.
+    /// What the operating system says; in NDJSON, a value that JSON has no number for; in NPY, a text.
     pub fn write(&mut self, batch: &Batch) -> Result<()> {
-        let stream = self.stream.get_or_insert_with(|| Stream::new(batch.schema()));
-        if stream.schema != *batch.schema() {
-            return Err(batch.place(0).error(format!("rows changed from {} to {}", stream.schema, batch.schema())));
-        }
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            empty => empty.insert(Stream::new(batch, self.encoding)?),
+        };
         self.buffer.clear();
-        match self.encoding {
-            Encoding::Ndjson => {
-                stream.ndjson.append(batch, &mut self.buffer)?;
-                self.output.write_all(&self.buffer)?;
+        match stream {
+            Stream::Ndjson(schema, format) => {
+                check_same(schema, batch)?;
+                format.append(batch, &mut self.buffer)?;
+                self.output.write_all(&self.buffer)
             }
-            Encoding::Npy => {
-                if let Some(rows) = stream.next_header(batch, self.total, self.output.can_patch()) {
-                    self.output.write_all(&Header::format(&stream.schema, rows))?;
+            Stream::Csv(format) => {
+                format.check(batch)?;
+                format.append(batch, &mut self.buffer)?;
+                self.output.write_all(&self.buffer)
+            }
+            Stream::Npy(arrays) => {
+                check_same(&arrays.schema, batch)?;
+                if let Some(rows) = arrays.next_header(batch, self.total, self.output.can_patch()) {
+                    self.output.write_all(&Header::format(&arrays.schema, rows))?;
                 }
                 self.output.write_all(batch.packed())?;
-                stream.promised = stream.promised.saturating_sub(batch.rows() as u64);
+                arrays.promised = arrays.promised.saturating_sub(batch.rows() as u64);
+                arrays.rows += batch.rows() as u64;
+                Ok(())
             }
         }
-        stream.rows += batch.rows() as u64;
-        Ok(())
+    }
+
+    /// The fields that are not written, as `name dtype[shape]`: CSV has cells for scalars only.
+    pub fn left_out(&self) -> &[String] {
+        match &self.stream {
+            Some(Stream::Csv(format)) => &format.left_out,
+            _ => &[],
+        }
     }
 
     /// Ends the stream; a file gets its name now.
@@ -60,22 +81,41 @@ impl Writer {
     /// # Errors
     /// When the file cannot be made durable.
     pub fn finish(mut self) -> Result<()> {
-        if let Some(stream) = &self.stream
-            && self.encoding == Encoding::Npy
+        if let Some(Stream::Npy(arrays)) = &self.stream
             && self.output.can_patch()
         {
             // The header keeps its length: NumPy's padding leaves room for any row count.
-            self.output.patch(0, &Header::format(&stream.schema, stream.rows))?;
+            self.output.patch(0, &Header::format(&arrays.schema, arrays.rows))?;
         }
         self.output.finish()
     }
 }
 
 impl Stream {
-    fn new(schema: &Arc<Schema>) -> Self {
-        Self { schema: schema.clone(), ndjson: NdjsonFormat::new(schema), rows: 0, promised: 0 }
+    fn new(batch: &Batch, encoding: Encoding) -> Result<Self> {
+        let schema = batch.schema().clone();
+        Ok(match encoding {
+            Encoding::Ndjson => Self::Ndjson(schema.clone(), NdjsonFormat::new(&schema)),
+            Encoding::Csv { delimiter } => Self::Csv(CsvFormat::new(batch, delimiter)),
+            Encoding::Npy => match schema.fields().iter().find(|field| field.dtype == DType::Text) {
+                Some(field) => {
+                    let name = &field.name;
+                    return Err(batch.error(format!("field {name:?} holds text, which NPY cannot carry (--to csv)")));
+                }
+                None => Self::Npy(Arrays { schema, rows: 0, promised: 0 }),
+            },
+        })
     }
+}
 
+fn check_same(schema: &Schema, batch: &Batch) -> Result<()> {
+    match *schema == **batch.schema() {
+        true => Ok(()),
+        false => Err(batch.place(0).error(format!("rows changed from {schema} to {}", batch.schema()))),
+    }
+}
+
+impl Arrays {
     /// The row count of the header that must come before `batch`, if one must.
     ///
     /// A file gets one header, corrected at the end. A pipe gets the arrays that the input had, so

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-EVERY_DTYPE = ["u1", "<i4", "<i8", "<f2", "<f4", "<f8", "?"]
+EVERY_DTYPE = ["i1", "<i2", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8", "?"]
 
 
 def npy(array, version=None):
@@ -21,7 +21,9 @@ def every_kind(rows=3):
     array = np.zeros(rows, dtype)
     random = np.random.default_rng(0)
     for name in array.dtype.names:
-        array[name] = (random.normal(size=array[name].shape) * 10).astype(array[name].dtype)
+        values = random.normal(size=array[name].shape) * 10
+        unsigned = array[name].dtype.kind == "u"
+        array[name] = (np.abs(values) if unsigned else values).astype(array[name].dtype)
     return array
 
 
@@ -76,7 +78,6 @@ def test_big_endian_input_comes_out_little_endian(run_npy):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.asfortranarray(np.ones((3, 2))), "Fortran order"),
         (np.array(1.0), "single value"),
         (np.array(["a"]), "not supported"),
         (np.array([1 + 2j]), "not supported"),
@@ -85,7 +86,8 @@ def test_big_endian_input_comes_out_little_endian(run_npy):
         (np.zeros((2, 2), [("values", "f8")]), "one dimension"),
         (np.zeros((0, 2)), "no rows"),
         (np.zeros(1, [("other", "f8")]), 'no field "values" (there is other)'),
-        (np.zeros(1, "i8"), "dtype i8, expected f4 or f8"),
+        (np.array([2**53 + 1]), "row 0: field \"values\" has 9007199254740993, which no f8 holds exactly"),
+        (np.array([[1, 2**64 - 1]], "u8"), "has 18446744073709551615, which no f8 holds exactly"),
     ],
 )
 def test_what_the_wire_has_no_place_for_is_refused_by_name(run, array, message):
@@ -96,6 +98,69 @@ def test_what_the_wire_has_no_place_for_is_refused_by_name(run, array, message):
 def test_fortran_order_of_one_column_is_no_different(run_npy):
     column = np.asfortranarray(np.array([[-1.0], [2.0]]))
     np.testing.assert_array_equal(run_npy("relu", stdin=npy(column))["values"], [[0], [2]])
+
+
+@pytest.mark.parametrize("shape", [(1000, 3), (7, 2, 3, 4), (300_000, 2), (2, 70_000)])
+@pytest.mark.parametrize("dtype", [">f8", "<f4", "u1"])
+def test_fortran_order_is_read_from_a_file_and_from_a_pipe(run, run_npy, tmp_path, shape, dtype):
+    array = np.asfortranarray((np.random.default_rng(0).normal(size=shape) * 100).astype(dtype))
+    expected = np.maximum(array, 0)
+    np.save(tmp_path / "in.npy", array)
+    np.testing.assert_array_equal(run_npy("relu", "in.npy")["values"], expected)
+    np.testing.assert_array_equal(run_npy("relu", stdin=npy(array))["values"], expected)
+    # Arrays of both orders follow each other.
+    both = npy(array) + npy(np.ascontiguousarray(array))
+    (tmp_path / "both.npy").write_bytes(both)
+    twice = np.concatenate([expected, expected])
+    np.testing.assert_array_equal(run_npy("relu", "both.npy")["values"], twice)
+    np.testing.assert_array_equal(run_npy("relu", stdin=both)["values"], twice)
+
+
+def test_fortran_order_is_bounded_on_a_pipe_and_may_not_be_cut(run, tmp_path):
+    array = np.asfortranarray(np.ones((1000, 3)))
+    error = run("relu", "fortran_bytes=20000", stdin=npy(array), fails=2)
+    assert "Fortran order" in error and "fortran_bytes" in error
+    np.save(tmp_path / "in.npy", array)
+    run("relu", "fortran_bytes=20000", "in.npy")
+    whole = npy(array)
+    (tmp_path / "cut.npy").write_bytes(whole[:-9])
+    assert "truncated" in run("relu", "cut.npy", fails=2)
+    assert "truncated" in run("relu", stdin=whole[:-9], fails=2)
+
+
+def test_integers_are_computed_with_as_in_ndjson(run, run_npy):
+    for dtype in ["i1", ">i2", "<i4", "<i8"]:
+        array = np.array([[-2, 3], [4, -5]], dtype)
+        out = run_npy("relu", stdin=npy(array))
+        text = run_npy("relu", "--to", "npy", stdin=b'{"values":[-2,3]}\n{"values":[4,-5]}\n')
+        assert out.dtype == text.dtype == [("values", "<f8", (2,))]
+        np.testing.assert_array_equal(out, text)
+
+
+def test_csv_of_pandas_is_read_and_written(run, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "name": ["a,b", 'say "x"', "two\nlines", "NA", "ü"],
+            "values": [-1.5, 2.0, 1 / 3, -0.0, 1e300],
+            "count": [1, -2, 3, 4, 5],
+            "ok": [True, False, True, True, False],
+            "gap": [1.5, None, 3.0, None, 5.0],
+        }
+    )
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    expected = frame.assign(values=np.maximum(frame["values"], 0))
+    run("relu", "in.csv", "-o", "out.csv")
+    read = lambda path: pandas.read_csv(path, keep_default_na=False, na_values={"gap": [""]})
+    pandas.testing.assert_frame_equal(read(tmp_path / "out.csv"), expected)
+    run("relu", "in.csv", "-o", "out.ndjson")
+    lines = pandas.read_json(tmp_path / "out.ndjson", lines=True, precise_float=True)
+    pandas.testing.assert_frame_equal(lines, expected)
+    run("relu", "out.ndjson", "-o", "again.csv")
+    pandas.testing.assert_frame_equal(read(tmp_path / "again.csv"), expected)
+    frame.to_csv(tmp_path / "in.tsv", index=False, sep="\t")
+    run("relu", "in.tsv", "-o", "out.tsv")
+    pandas.testing.assert_frame_equal(pandas.read_csv(tmp_path / "out.tsv", sep="\t", keep_default_na=False, na_values={"gap": [""]}), expected)
 
 
 def test_ndjson_numbers_are_exact(run, run_npy):

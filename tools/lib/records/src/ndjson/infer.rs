@@ -6,8 +6,32 @@ use crate::{DType, Field, Schema};
 /// More dimensions than any tensor here needs; the limit bounds recursion.
 const MAX_DIMS: usize = 16;
 
-/// The schema of the wanted fields, in the order of the object on `line`.
-pub(crate) fn schema(line: &[u8], wanted: &Wanted) -> Result<Schema, String> {
+/// The schema of the wanted fields, in the order of the object on the first of `lines`, and of each field whether its
+/// values are booleans. What is null there is known by the lines behind it.
+pub(crate) fn schema<'a>(
+    mut lines: impl Iterator<Item = &'a [u8]>,
+    wanted: &Wanted,
+) -> Result<(Schema, Vec<bool>), String> {
+    let mut fields = fields(lines.next().unwrap_or_default(), wanted)?;
+    for line in lines {
+        if fields.iter().all(|(_, found)| found.is_some()) {
+            break;
+        }
+        // What is wrong with another line is told when it is read.
+        let Ok(more) = self::fields(line, wanted) else { continue };
+        for (field, known) in fields.iter_mut().filter(|(_, known)| known.is_none()) {
+            if let Some((found, dtype)) = more.iter().find(|(found, known)| known.is_some() && found.name == field.name)
+            {
+                (*field, *known) = (found.clone(), *dtype);
+            }
+        }
+    }
+    let (fields, found): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
+    Ok((Schema::new(fields)?, found.into_iter().map(|found| found == Some(DType::B1)).collect()))
+}
+
+/// The wanted fields of a line, and of each what its value looks like; a null looks like nothing.
+fn fields(line: &[u8], wanted: &Wanted) -> Result<Vec<(Field, Option<DType>)>, String> {
     let mut cursor = Cursor::new(line);
     let (mut fields, mut names) = (Vec::new(), Vec::new());
     cursor.expect(b'{')?;
@@ -26,10 +50,10 @@ pub(crate) fn schema(line: &[u8], wanted: &Wanted) -> Result<Schema, String> {
         }
         cursor.expect(b'}').map_err(|_| cursor.unexpected("',' or '}'"))?;
     }
-    if let Some(missing) = wanted.floats.iter().find(|name| !names.contains(name)) {
-        return Err(format!("no field {missing:?} (there is {})", names.join(", ")));
+    match wanted.needed().find(|name| !names.contains(name)) {
+        Some(missing) => Err(format!("no field {missing:?} (there is {})", names.join(", "))),
+        None => Ok(fields),
     }
-    Schema::new(fields)
 }
 
 /// Takes a key and its colon.
@@ -45,34 +69,63 @@ pub(crate) fn decode(raw: &[u8]) -> Result<String, String> {
     serde_json::from_str(&format!("\"{text}\"")).map_err(|_| format!("the name \"{text}\" is no Unicode text"))
 }
 
-fn value(cursor: &mut Cursor<'_>, name: &str, wanted: &Wanted) -> Result<Field, String> {
+/// Takes a value; returns its field, and what it looks like: a null is taken for a number.
+fn value(cursor: &mut Cursor<'_>, name: &str, wanted: &Wanted) -> Result<(Field, Option<DType>), String> {
     let mut shape = Vec::new();
-    let dtype = dimensions(cursor, name, &mut shape)?;
-    let float = dtype.is_float() || wanted.floats.iter().any(|float| float == name);
-    Ok(Field::new(name, if float { wanted.float } else { dtype }, &shape))
+    let found = dimensions(cursor, name, &mut shape, wanted)?;
+    let dtype = match found {
+        Some(DType::Text) if !shape.is_empty() => {
+            return Err(format!("field {name:?} holds a list of texts, which records cannot carry"));
+        }
+        Some(DType::Text) if wanted.is_float(name) => {
+            return Err(format!("field {name:?} holds text, expected numbers"));
+        }
+        // A boolean that may be missing needs a value that says so.
+        Some(DType::B1) if wanted.computes(name) && wanted.missing => wanted.float,
+        Some(DType::I8) | None if wanted.computes(name) => wanted.float,
+        Some(dtype) if dtype.is_float() => wanted.float,
+        Some(dtype) => dtype,
+        None => wanted.float,
+    };
+    Ok((Field::new(name, dtype, &shape), found))
 }
 
-/// Takes one value, notes the lengths on the way to its first scalar, and returns that scalar's type.
-fn dimensions(cursor: &mut Cursor<'_>, name: &str, shape: &mut Vec<usize>) -> Result<DType, String> {
+/// Takes one value, notes the lengths on the way to its first scalar, and returns that scalar's type; none of a null.
+fn dimensions(
+    cursor: &mut Cursor<'_>,
+    name: &str,
+    shape: &mut Vec<usize>,
+    wanted: &Wanted,
+) -> Result<Option<DType>, String> {
     match cursor.peek() {
         Some(b'[') if shape.len() < MAX_DIMS => {
             cursor.at += 1;
             let dim = shape.len();
             shape.push(1);
-            let dtype = dimensions(cursor, name, shape)?;
+            let mut dtype = dimensions(cursor, name, shape, wanted)?;
             while cursor.take(b',') {
                 shape[dim] += 1;
-                cursor.skip_value()?;
+                match dtype {
+                    // The first that is not null says the type.
+                    None if dim + 1 == shape.len() => dtype = dimensions(cursor, name, &mut shape.clone(), wanted)?,
+                    _ => cursor.skip_value()?,
+                }
             }
             cursor.expect(b']')?;
             Ok(dtype)
         }
         Some(b'[') => Err(format!("field {name:?} has more than {MAX_DIMS} dimensions")),
         Some(b']') => Err(format!("field {name:?} is empty")),
-        Some(b't' | b'f') => cursor.word().map(|_| DType::B1),
-        Some(b'"') => Err(format!("field {name:?} holds text, which records cannot carry")),
+        Some(b't' | b'f') => cursor.word().map(|_| Some(DType::B1)),
+        Some(b'"') => cursor.string().map(|_| Some(DType::Text)),
         Some(b'{') => Err(format!("field {name:?} holds an object, which records cannot carry")),
-        Some(b'n') => Err(format!("field {name:?} is null; records have a value in every field")),
-        _ => cursor.number().map(|(_, real)| if real { DType::F8 } else { DType::I8 }),
+        Some(b'n') if wanted.takes_null(name) => cursor.word().map(|_| None),
+        Some(b'n') => Err(is_null(name)),
+        _ => cursor.number().map(|(_, real)| Some(if real { DType::F8 } else { DType::I8 })),
     }
+}
+
+/// The message that a field which a tool needs is null.
+pub(crate) fn is_null(name: &str) -> String {
+    format!("field {name:?} is null; records have a value in every field")
 }

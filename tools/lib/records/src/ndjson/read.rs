@@ -3,10 +3,10 @@
 use super::{
     cursor::Cursor,
     infer,
-    row::{self, Problem, Wanted},
+    row::{self, Problem, Takes, Wanted},
 };
 use crate::{
-    Batch, DType, Error, Field, Input, Place, Result, Schema,
+    Batch, DType, Field, Input, Place, Result, Schema,
     batch::{Line, Text},
 };
 use std::{mem, sync::Arc};
@@ -26,6 +26,8 @@ pub(crate) struct NdjsonReader {
     filled: usize,
     ended: bool,
     pub schema: Arc<Schema>,
+    /// For each field, what may stand in it.
+    takes: Vec<Takes>,
     /// Whether a batch was delivered: integers can no longer turn out to be floating-point numbers.
     settled: bool,
     lines: u64,
@@ -33,25 +35,24 @@ pub(crate) struct NdjsonReader {
 }
 
 impl NdjsonReader {
-    /// Reads up to the first line, which says what a row looks like. `start` was read before.
-    pub fn open(input: Input, start: &[u8], wanted: Wanted) -> Result<Self> {
+    /// Reads up to the first line, which says what a row looks like.
+    pub fn open(input: Input, wanted: Wanted) -> Result<Self> {
         let mut reader = Self {
             input,
             wanted,
-            filled: start.len(),
-            buffer: start.to_vec(),
+            filled: 0,
+            buffer: Vec::new(),
             ended: false,
             schema: Batch::new().schema().clone(),
+            takes: Vec::new(),
             settled: false,
             lines: 0,
             rows: 0,
         };
         loop {
             let block = reader.block()?;
-            let first = lines(&reader.buffer[..block]).find(|(_, start, end)| !blank(&reader.buffer[*start..*end]));
-            if let Some((number, start, end)) = first {
-                let schema = infer::schema(&reader.buffer[start..end], &reader.wanted);
-                reader.schema = Arc::new(schema.map_err(|e| reader.place(number).error(e))?);
+            if let Some((schema, takes)) = reader.schema_of(block)? {
+                (reader.schema, reader.takes) = (Arc::new(schema), takes);
                 break;
             }
             if block == 0 {
@@ -60,6 +61,19 @@ impl NdjsonReader {
             reader.skip(block);
         }
         Ok(reader)
+    }
+
+    /// What the rows of the next block look like, and what may stand in each field; None where it has no rows.
+    fn schema_of(&self, block: usize) -> Result<Option<(Schema, Vec<Takes>)>> {
+        let bytes = &self.buffer[..block];
+        let mut rows = lines(bytes).filter(|(_, start, end)| !blank(&bytes[*start..*end])).peekable();
+        let Some(&(number, ..)) = rows.peek() else { return Ok(None) };
+        let found = infer::schema(rows.map(|(_, start, end)| &bytes[start..end]), &self.wanted);
+        let (schema, booleans) = found.map_err(|e| self.place(number).error(e))?;
+        let fields = schema.fields().iter().zip(booleans);
+        let takes = fields.map(|(field, booleans)| Takes { null: self.wanted.takes_null(&field.name), booleans });
+        let takes = takes.collect();
+        Ok(Some((schema, takes)))
     }
 
     pub fn source(&self) -> &Arc<str> {
@@ -155,11 +169,12 @@ impl NdjsonReader {
         text.spans.resize(text.lines.len() * fields, (0, 0));
         text.edited.clear();
         text.edited.resize(fields, false);
-        let packed = batch.start_packed(&self.input.name, schema, self.rows, text.lines.len());
+        batch.start_packed(&self.input.name, schema, self.rows, text.lines.len());
+        let (packed, heap) = batch.parts();
         let rows = packed.chunks_exact_mut(schema.row_bytes()).zip(text.spans.chunks_exact_mut(fields));
         for (line, (row, spans)) in text.lines.iter_mut().zip(rows) {
             let bytes = &text.bytes[line.start..line.end];
-            match row::parse(bytes, schema, &self.wanted, row, spans) {
+            match row::parse(bytes, (schema, &self.takes), &self.wanted, row, heap, spans) {
                 Ok(close) => line.close = line.start + close,
                 Err(Problem::NotAnInteger(index)) if !self.settled => return Ok(Some(index)),
                 Err(problem) => {
@@ -182,20 +197,12 @@ impl NdjsonReader {
     }
 }
 
-impl NdjsonReader {
-    /// The error for a stream that starts with neither encoding.
-    pub fn garbage(input: &Input, first: u8) -> Error {
-        let found = (first as char).escape_default();
-        Place::line(&input.name, 1).error(format!("expected a JSON object a line, or NPY; found '{found}'"))
-    }
-}
-
 fn describe(problem: Problem, schema: &Schema) -> String {
     match problem {
         Problem::Bad(problem) => problem,
         Problem::NotAnInteger(index) => {
             let name = &schema.fields()[index].name;
-            format!("field {name:?} held integers so far and has a fraction here; write the integers as 1.0")
+            format!("field {name:?} held integers so far, and no integer stands here; write the integers as 1.0")
         }
     }
 }

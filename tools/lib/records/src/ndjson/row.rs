@@ -1,23 +1,45 @@
 //! One line into one packed row.
 
 use super::{cursor::Cursor, infer};
-use crate::{DType, Field, Schema};
+use crate::{DType, Field, Schema, batch::TextSpan};
 
 /// Which fields a tool wants parsed, and how.
 pub(crate) struct Wanted {
-    /// These are floating-point numbers, also where they look like integers.
+    /// Fields that must be there and are numbers: floating-point also where they look like integers.
     pub floats: Vec<String>,
-    /// Every other field too.
+    /// Fields that must be there and are numbers, likewise, or text.
+    pub any: Vec<String>,
+    /// Every other field too, as it looks.
     pub all: bool,
     /// The element type of floating-point numbers, which JSON does not say.
     pub float: DType,
-    /// The field that the tool will add, which must not be there yet.
-    pub adds: Option<String>,
+    /// The fields that the tool will add, which must not be there yet.
+    pub adds: Vec<String>,
+    /// Whether a value of `floats` and `any` may be missing: null is NaN, or the empty text.
+    pub missing: bool,
 }
 
 impl Wanted {
+    /// The fields that must be there.
+    pub fn needed(&self) -> impl Iterator<Item = &String> {
+        self.floats.iter().chain(&self.any)
+    }
+
     pub fn has(&self, name: &str) -> bool {
-        self.all || self.floats.iter().any(|wanted| wanted == name)
+        self.all || self.computes(name)
+    }
+
+    pub fn is_float(&self, name: &str) -> bool {
+        self.floats.iter().any(|float| float == name)
+    }
+
+    /// Whether the tool computes with a field, rather than hands it on.
+    pub fn computes(&self, name: &str) -> bool {
+        self.needed().any(|needed| needed == name)
+    }
+
+    pub fn takes_null(&self, name: &str) -> bool {
+        self.missing || !self.computes(name)
     }
 }
 
@@ -25,7 +47,7 @@ impl Wanted {
 pub(crate) enum Problem {
     /// One line for the user.
     Bad(String),
-    /// Field `index` was taken for integers, and here is a fraction.
+    /// Field `index` was taken for integers or booleans, and here is a fraction or a null.
     NotAnInteger(usize),
 }
 
@@ -35,12 +57,14 @@ impl From<String> for Problem {
     }
 }
 
-/// Parses `line` into `row` and notes in `spans` where the fields' values stand; returns where the object closes.
+/// Parses `line` into `row`, its texts into `heap`, and notes in `spans` where the fields' values stand; returns where
+/// the object closes. With the schema goes, for each field, what may stand in it.
 pub(crate) fn parse(
     line: &[u8],
-    schema: &Schema,
+    (schema, takes): (&Schema, &[Takes]),
     wanted: &Wanted,
     row: &mut [u8],
+    heap: &mut Vec<u8>,
     spans: &mut [(usize, usize)],
 ) -> Result<usize, Problem> {
     let mut cursor = Cursor::new(line);
@@ -53,12 +77,13 @@ pub(crate) fn parse(
             let name = cursor.string()?;
             cursor.expect(b':')?;
             match find(schema, name, next)? {
-                _ if wanted.adds.as_ref().is_some_and(|adds| adds.as_bytes() == name) => {
-                    return Err(Problem::Bad(crate::reader::already_there(&String::from_utf8_lossy(name))));
+                _ if adds(wanted, name)? => {
+                    return Err(Problem::Bad(crate::reader::already_there(&infer::decode(name)?)));
                 }
                 Some(index) => {
                     next = index + 1;
-                    field(&mut cursor, schema, index, row, &mut spans[index])?;
+                    let out = &mut Target { row, heap, takes: takes[index] };
+                    field(&mut cursor, schema, index, out, &mut spans[index])?;
                 }
                 None if wanted.all => return Err(unknown(name, schema).into()),
                 None => cursor.skip_value()?,
@@ -77,6 +102,33 @@ pub(crate) fn parse(
         Some(missing) => Err(Problem::Bad(format!("no field {:?}", schema.fields()[missing].name))),
         None => Ok(close),
     }
+}
+
+/// Whether the tool adds a field of this name, however JSON spells it.
+fn adds(wanted: &Wanted, name: &[u8]) -> Result<bool, String> {
+    if wanted.adds.is_empty() {
+        return Ok(false);
+    }
+    if memchr::memchr(b'\\', name).is_none() {
+        return Ok(wanted.adds.iter().any(|adds| adds.as_bytes() == name));
+    }
+    let name = infer::decode(name)?;
+    Ok(wanted.adds.contains(&name))
+}
+
+/// Where values go, and what may stand for them.
+struct Target<'a> {
+    row: &'a mut [u8],
+    heap: &'a mut Vec<u8>,
+    takes: Takes,
+}
+
+/// What may stand in a field of floating-point numbers beside them, or for them.
+#[derive(Clone, Copy)]
+pub(crate) struct Takes {
+    pub null: bool,
+    /// True and false for 1 and 0.
+    pub booleans: bool,
 }
 
 fn unknown(name: &[u8], schema: &Schema) -> String {
@@ -99,24 +151,77 @@ fn field(
     cursor: &mut Cursor<'_>,
     schema: &Schema,
     index: usize,
-    row: &mut [u8],
+    out: &mut Target<'_>,
     span: &mut (usize, usize),
 ) -> Result<(), Problem> {
     let field = &schema.fields()[index];
     if span.1 != 0 {
         return Err(Problem::Bad(format!("field {:?} appears twice", field.name)));
     }
-    cursor.peek();
+    let first = cursor.peek();
     let start = cursor.at;
     let offset = schema.offset(index);
-    let mut target = &mut row[offset..offset + field.bytes()];
-    let parsed = tensor(cursor, field, &field.shape, &mut target);
+    let mut target = &mut out.row[offset..offset + field.bytes()];
+    let parsed = match first {
+        Some(b'n') if out.takes.null && field.dtype != DType::Text => null(cursor, field, target),
+        _ if field.dtype == DType::Text => text(cursor, field, out.takes.null, target, out.heap),
+        _ => tensor(cursor, field, &field.shape, out.takes, &mut target),
+    };
     *span = (start, cursor.at);
     parsed.map_err(|problem| match problem {
         Scalar::NotAnInteger => Problem::NotAnInteger(index),
         Scalar::Bad(problem) => Problem::Bad(problem),
         Scalar::Other(problem) => Problem::Bad(format!("field {:?}: {problem}", field.name)),
     })
+}
+
+/// Takes a null in place of a whole value: a missing one, whose elements are NaN.
+fn null(cursor: &mut Cursor<'_>, field: &Field, target: &mut [u8]) -> Result<(), Scalar> {
+    if !cursor.bytes[cursor.at..].starts_with(b"null") {
+        return Err(cursor.unexpected("a value").into());
+    }
+    cursor.word()?;
+    if !field.dtype.is_float() {
+        return Err(Scalar::NotAnInteger);
+    }
+    let size = field.dtype.size();
+    let nan: &[u8] = match field.dtype {
+        DType::F2 => &half::f16::NAN.to_le_bytes(),
+        DType::F4 => &f32::NAN.to_le_bytes(),
+        _ => &f64::NAN.to_le_bytes(),
+    };
+    target.chunks_exact_mut(size).for_each(|element| element.copy_from_slice(nan));
+    Ok(())
+}
+
+/// Takes a string, or null where a text may be missing.
+fn text(
+    cursor: &mut Cursor<'_>,
+    field: &Field,
+    takes_null: bool,
+    target: &mut [u8],
+    heap: &mut Vec<u8>,
+) -> Result<(), Scalar> {
+    let span = match cursor.peek() {
+        Some(b'"') => {
+            let raw = cursor.string()?;
+            match memchr::memchr(b'\\', raw) {
+                None => TextSpan::push(heap, raw)?,
+                Some(_) => TextSpan::push(heap, infer::decode(raw)?.as_bytes())?,
+            }
+        }
+        Some(b'n') if !takes_null => {
+            cursor.word()?;
+            return Err(Scalar::Bad(infer::is_null(&field.name)));
+        }
+        Some(b'n') => {
+            cursor.word()?;
+            TextSpan::push(heap, b"")?
+        }
+        _ => return Err(cursor.unexpected("text, as in the rows before").into()),
+    };
+    target.copy_from_slice(bytemuck::bytes_of(&span));
+    Ok(())
 }
 
 /// Why a value is not of its field's type or shape.
@@ -135,16 +240,22 @@ impl From<String> for Scalar {
 }
 
 /// Takes a value of shape `dims`; `target` moves past what is written.
-fn tensor(cursor: &mut Cursor<'_>, field: &Field, dims: &[usize], target: &mut &mut [u8]) -> Result<(), Scalar> {
+fn tensor(
+    cursor: &mut Cursor<'_>,
+    field: &Field,
+    dims: &[usize],
+    takes: Takes,
+    target: &mut &mut [u8],
+) -> Result<(), Scalar> {
     let Some((&dim, inner)) = dims.split_first() else {
-        return scalar(cursor, field.dtype, target);
+        return scalar(cursor, field, takes, target);
     };
     cursor.expect(b'[')?;
     for i in 0..dim {
         if i > 0 && !cursor.take(b',') {
             return Err(ragged(cursor, field, dim, i));
         }
-        tensor(cursor, field, inner, target)?;
+        tensor(cursor, field, inner, takes, target)?;
     }
     match cursor.take(b']') {
         true => Ok(()),
@@ -167,19 +278,55 @@ fn ragged(cursor: &mut Cursor<'_>, field: &Field, expected: usize, mut seen: usi
 }
 
 #[inline]
-fn scalar(cursor: &mut Cursor<'_>, dtype: DType, target: &mut &mut [u8]) -> Result<(), Scalar> {
+fn scalar(cursor: &mut Cursor<'_>, field: &Field, takes: Takes, target: &mut &mut [u8]) -> Result<(), Scalar> {
+    match field.dtype {
+        dtype if dtype.is_float() => match cursor.peek() {
+            Some(b'-' | b'0'..=b'9') if !takes.booleans => number(cursor, dtype, target)?,
+            Some(b't' | b'f') if takes.booleans => put_float(dtype, boolean(cursor)?, target),
+            Some(b'n') if cursor.bytes[cursor.at..].starts_with(b"null") => {
+                cursor.word()?;
+                if !takes.null {
+                    return Err(Scalar::Bad(infer::is_null(&field.name)));
+                }
+                put_float(dtype, f64::NAN, target);
+            }
+            _ if takes.booleans => return Err(cursor.unexpected("true or false").into()),
+            _ => return Err(cursor.unexpected("a number").into()),
+        },
+        DType::I8 => match cursor.peek() {
+            Some(b'n') if takes.null => return Err(Scalar::NotAnInteger),
+            _ => put(target, integer(cursor)?.to_le_bytes()),
+        },
+        DType::B1 => match cursor.peek() {
+            Some(b't' | b'f') => put(target, [u8::from(boolean(cursor)? != 0.0)]),
+            _ => return Err(cursor.unexpected("true or false").into()),
+        },
+        dtype => return Err(Scalar::Other(format!("{dtype} is never inferred from JSON"))),
+    }
+    Ok(())
+}
+
+#[inline]
+fn number(cursor: &mut Cursor<'_>, dtype: DType, target: &mut &mut [u8]) -> Result<(), Scalar> {
     match dtype {
         DType::F8 => put(target, float::<f64>(cursor)?.to_le_bytes()),
         DType::F4 => put(target, float::<f32>(cursor)?.to_le_bytes()),
-        DType::F2 => put(target, half::f16::from_f64(float::<f64>(cursor)?).to_le_bytes()),
-        DType::I8 => put(target, integer(cursor)?.to_le_bytes()),
-        DType::B1 => match cursor.peek() {
-            Some(b't' | b'f') => put(target, [u8::from(cursor.word()? == "true")]),
-            _ => return Err(cursor.unexpected("true or false").into()),
-        },
-        DType::U1 | DType::I4 => return Err(Scalar::Other(format!("{dtype} is never inferred from JSON"))),
+        _ => put(target, half::f16::from_f64(float::<f64>(cursor)?).to_le_bytes()),
     }
     Ok(())
+}
+
+fn put_float(dtype: DType, value: f64, target: &mut &mut [u8]) {
+    match dtype {
+        DType::F8 => put(target, value.to_le_bytes()),
+        DType::F4 => put(target, (value as f32).to_le_bytes()),
+        _ => put(target, half::f16::from_f64(value).to_le_bytes()),
+    }
+}
+
+/// Takes `true` or `false`, as 1 or 0.
+fn boolean(cursor: &mut Cursor<'_>) -> Result<f64, Scalar> {
+    Ok(f64::from(u8::from(cursor.word()? == "true")))
 }
 
 #[inline]

@@ -1,6 +1,9 @@
 //! Printing rows as lines.
 
-use crate::{Batch, DType, Field, Result, Schema, batch::Text};
+use crate::{
+    Batch, DType, Field, Result, Schema,
+    batch::{Text, TextSpan},
+};
 use half::f16;
 use std::sync::Arc;
 
@@ -11,6 +14,13 @@ pub(crate) struct NdjsonFormat {
     keys: Vec<String>,
     float: zmij::Buffer,
     integer: itoa::Buffer,
+}
+
+/// A packed row, and what its texts point into.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    bytes: &'a [u8],
+    heap: &'a [u8],
 }
 
 /// A floating-point value that JSON has no number for.
@@ -29,10 +39,12 @@ impl NdjsonFormat {
 
     /// Adds the lines of `batch` to `out`.
     pub fn append(&mut self, batch: &Batch, out: &mut Vec<u8>) -> Result<()> {
+        let heap = &batch.heap;
         for (i, row) in batch.packed().chunks_exact(self.schema.row_bytes()).enumerate() {
+            let row = Row { bytes: row, heap };
             let printed = match &batch.text {
                 Some(text) => self.edited_line(text, i, row, out),
-                None => self.line(row, out),
+                None => self.line(batch, row, out),
             };
             printed.map_err(|(field, NotFinite)| {
                 let name = &self.schema.fields()[field].name;
@@ -42,11 +54,19 @@ impl NdjsonFormat {
         Ok(())
     }
 
-    fn line(&mut self, row: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), (usize, NotFinite)> {
+    fn line(&mut self, batch: &Batch, row: Row<'_>, out: &mut Vec<u8>) -> std::result::Result<(), (usize, NotFinite)> {
         for index in 0..self.keys.len() {
             out.push(if index == 0 { b'{' } else { b',' });
             out.extend_from_slice(self.keys[index].as_bytes());
-            self.value(index, row, out).map_err(|e| (index, e))?;
+            let start = out.len();
+            match self.value(index, row, out) {
+                // An empty cell.
+                Err(NotFinite) if batch.is_parsed(index) => {
+                    out.truncate(start);
+                    out.extend_from_slice(b"null");
+                }
+                printed => printed.map_err(|e| (index, e))?,
+            }
         }
         out.extend_from_slice(b"}\n");
         Ok(())
@@ -57,7 +77,7 @@ impl NdjsonFormat {
         &mut self,
         text: &Text,
         index: usize,
-        row: &[u8],
+        row: Row<'_>,
         out: &mut Vec<u8>,
     ) -> std::result::Result<(), (usize, NotFinite)> {
         let line = &text.lines[index];
@@ -84,10 +104,15 @@ impl NdjsonFormat {
         Ok(())
     }
 
-    fn value(&mut self, index: usize, row: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
+    fn value(&mut self, index: usize, row: Row<'_>, out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
         let schema = self.schema.clone();
         let (field, offset) = (&schema.fields()[index], schema.offset(index));
-        self.tensor(field.dtype, &field.shape, &row[offset..offset + field.bytes()], out)
+        let bytes = &row.bytes[offset..offset + field.bytes()];
+        if field.dtype == DType::Text {
+            text(load::<TextSpan>(bytes).of(row.heap), out);
+            return Ok(());
+        }
+        self.tensor(field.dtype, &field.shape, bytes, out)
     }
 
     fn tensor(
@@ -112,7 +137,14 @@ impl NdjsonFormat {
     #[inline]
     fn scalar(&mut self, dtype: DType, bytes: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
         match dtype {
+            DType::I1 => out.extend_from_slice(self.integer.format(bytes[0] as i8).as_bytes()),
+            DType::I2 => out.extend_from_slice(self.integer.format(load::<i16>(bytes)).as_bytes()),
             DType::U1 => out.extend_from_slice(self.integer.format(bytes[0]).as_bytes()),
+            DType::U2 => out.extend_from_slice(self.integer.format(load::<u16>(bytes)).as_bytes()),
+            DType::U4 => out.extend_from_slice(self.integer.format(load::<u32>(bytes)).as_bytes()),
+            DType::U8 => out.extend_from_slice(self.integer.format(load::<u64>(bytes)).as_bytes()),
+            // A text is a scalar, which `value` prints.
+            DType::Text => {}
             DType::B1 => out.extend_from_slice(if bytes[0] == 0 { b"false" } else { b"true" }),
             DType::I4 => out.extend_from_slice(self.integer.format(load::<i32>(bytes)).as_bytes()),
             DType::I8 => out.extend_from_slice(self.integer.format(load::<i64>(bytes)).as_bytes()),
@@ -136,6 +168,17 @@ impl NdjsonFormat {
         }
         out.extend_from_slice(self.float.format_finite(value).as_bytes());
         Ok(())
+    }
+}
+
+/// A text as JSON; a missing one is null.
+fn text(text: &[u8], out: &mut Vec<u8>) {
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.is_empty() => {
+            // Writing to memory never fails.
+            let _ = serde_json::to_writer(out, text);
+        }
+        _ => out.extend_from_slice(b"null"),
     }
 }
 

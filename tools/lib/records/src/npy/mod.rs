@@ -1,5 +1,6 @@
 //! The NPY encoding: `numpy.lib.format` versions 1.0 to 3.0.
 
+mod fortran;
 mod header;
 mod read;
 

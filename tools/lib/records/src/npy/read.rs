@@ -1,6 +1,6 @@
 //! Reading arrays, one after the other, in batches of whole rows.
 
-use super::{Header, MAGIC};
+use super::{Header, MAGIC, fortran::Columns};
 use crate::{Batch, Error, Input, Place, Result, Schema};
 use std::sync::Arc;
 
@@ -12,31 +12,50 @@ pub(crate) struct NpyReader {
     input: Input,
     header: Header,
     pub schema: Arc<Schema>,
+    /// Where the current array is in Fortran order, its columns.
+    columns: Option<Columns>,
     /// Rows of the current array that are still to come.
     remaining: u64,
     /// Rows delivered so far, over all arrays.
     pub rows: u64,
     announced: Option<u64>,
     plain_name: String,
+    /// Most bytes of an array in Fortran order that comes over a pipe.
+    fortran_bytes: u64,
 }
 
 impl NpyReader {
-    /// Reads the first header. `start` holds the bytes that were read to recognise the encoding.
-    pub fn open(mut input: Input, start: &[u8], plain_name: &str) -> Result<Self> {
-        let header = read_header(&mut input, start, plain_name)?;
-        Ok(Self {
+    /// Reads the first header.
+    pub fn open(mut input: Input, plain_name: &str, fortran_bytes: u64) -> Result<Self> {
+        let header = read_header(&mut input, plain_name)?;
+        let mut reader = Self {
             schema: Arc::new(header.schema.clone()),
-            remaining: header.rows,
-            announced: Some(header.rows),
+            columns: None,
+            remaining: 0,
+            announced: None,
             rows: 0,
             plain_name: plain_name.into(),
+            fortran_bytes,
             input,
-            header,
-        })
+            header: Header { rows: 0, fortran_order: false, ..header.clone() },
+        };
+        reader.begin(header)?;
+        Ok(reader)
     }
 
     pub fn source(&self) -> &Arc<str> {
         &self.input.name
+    }
+
+    /// Begins an array.
+    fn begin(&mut self, header: Header) -> Result<()> {
+        (self.remaining, self.announced) = (header.rows, Some(header.rows));
+        self.columns = match header.fortran_order {
+            true => Some(Columns::open(&mut self.input, &header, self.fortran_bytes)?),
+            false => None,
+        };
+        self.header = header;
+        Ok(())
     }
 
     /// The next rows, at most about half a megabyte of them; false at end of input.
@@ -47,10 +66,14 @@ impl NpyReader {
             }
         }
         let row_bytes = self.schema.row_bytes();
-        let fits = (BATCH_BYTES / row_bytes).max(1);
+        let bytes = if self.columns.is_some() { Columns::BATCH_BYTES } else { BATCH_BYTES };
+        let fits = (bytes / row_bytes).max(1);
         let rows = usize::try_from(self.remaining).map_or(fits, |left| left.min(fits));
         let packed = batch.start_packed(&self.input.name, &self.schema, self.rows, rows);
-        let filled = self.input.fill(packed)?;
+        let filled = match &self.columns {
+            Some(columns) => columns.rows(&mut self.input, self.header.rows - self.remaining, packed)?,
+            None => self.input.fill(packed)?,
+        };
         if filled < packed.len() {
             let whole = self.rows + (filled / row_bytes) as u64;
             return Err(self.truncated(whole));
@@ -70,26 +93,25 @@ impl NpyReader {
 
     /// Goes on to the array that follows, if there is one.
     fn next_array(&mut self) -> Result<bool> {
-        let mut start = [0; MAGIC.len()];
-        let filled = self.input.fill(&mut start)?;
-        if filled == 0 {
+        if let Some(columns) = self.columns.take() {
+            columns.leave(&mut self.input)?;
+        }
+        let start = self.input.peek(MAGIC.len())?;
+        if start.is_empty() {
             return Ok(false);
         }
-        let next = if start[..filled] == MAGIC[..filled] {
-            read_header(&mut self.input, &start[..filled], &self.plain_name)?
-        } else {
+        if !MAGIC.starts_with(start) && !start.starts_with(MAGIC) {
             return Err(Place::row(&self.input.name, self.rows)
                 .error("after the last row come bytes that are no NPY array (damaged, or two encodings mixed)"));
-        };
+        }
+        let next = read_header(&mut self.input, &self.plain_name)?;
         if next.schema != self.header.schema {
             return Err(Place::row(&self.input.name, self.rows).error(format!(
                 "an array with other fields follows: expected {}, found {}",
                 self.header.schema, next.schema
             )));
         }
-        self.remaining = next.rows;
-        self.announced = Some(next.rows);
-        self.header = next;
+        self.begin(next)?;
         Ok(true)
     }
 
@@ -105,10 +127,9 @@ impl NpyReader {
     }
 }
 
-/// Reads what is left of magic, version, length and text after `start`.
-fn read_header(input: &mut Input, start: &[u8], plain_name: &str) -> Result<Header> {
+/// Reads magic, version, length and text.
+fn read_header(input: &mut Input, plain_name: &str) -> Result<Header> {
     let mut fixed = [0; 8];
-    fixed[..start.len()].copy_from_slice(start);
     let place = Place::whole(&input.name);
     let mut fill = |buffer: &mut [u8]| -> Result<()> {
         match input.fill(buffer)? == buffer.len() {
@@ -116,7 +137,7 @@ fn read_header(input: &mut Input, start: &[u8], plain_name: &str) -> Result<Head
             false => Err(place.clone().error("the data ends within an NPY header (truncated)")),
         }
     };
-    fill(&mut fixed[start.len()..])?;
+    fill(&mut fixed)?;
     let version = fixed[6];
     if !(1..=3).contains(&version) {
         return Err(place.error(format!("NPY version {version} is not known; 1, 2 and 3 are")));

@@ -1,0 +1,11 @@
+//! CSV with a header, an edge of the wire: each column is a scalar field, of numbers where all cells are numbers,
+//! otherwise of text (RFC 4180; the delimiter may be another).
+
+mod cells;
+mod kind;
+mod quotes;
+mod read;
+mod write;
+
+pub(crate) use read::CsvReader;
+pub(crate) use write::CsvFormat;
