@@ -1,0 +1,119 @@
+//! Rows as a model takes them.
+
+use crate::{Column, Features, Input, Unseen};
+use std::collections::HashMap;
+
+/// Why a row cannot go in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct Unfit {
+    /// Which one, counted from 0.
+    pub row: usize,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+/// Characters of a text that a message shows.
+const SHOWN_CHARS: usize = 40;
+/// Categories that a message lists.
+const LISTED: usize = 5;
+
+impl Features {
+    /// The raw matrix `[rows, raw width]` of columns in the order of the inputs.
+    ///
+    /// # Errors
+    /// Names the first row with a value that is missing and has no fill, or with a text that no training row had.
+    pub fn encode(&self, columns: &[Column]) -> Result<Vec<f32>, Unfit> {
+        let (rows, width) = (columns.first().map_or(0, Column::rows), self.raw_width());
+        let mut raw = vec![0.0; rows * width];
+        let mut start = 0;
+        for (input, column) in self.inputs.iter().zip(columns) {
+            let slots = Slots { raw: &mut raw, width, start };
+            match (input, column) {
+                (Input::Number { .. }, Column::Numbers { values, width }) => slots.numbers(input, values, *width)?,
+                (Input::Category { .. }, Column::Texts(texts)) => slots.categories(input, texts.iter())?,
+                (Input::Number { name, .. }, Column::Texts(_)) => {
+                    return Err(Unfit { row: 0, problem: format!("field {name:?} holds text, expected numbers") });
+                }
+                (Input::Category { name, .. }, Column::Numbers { .. }) => {
+                    return Err(Unfit { row: 0, problem: format!("field {name:?} holds numbers, expected text") });
+                }
+            }
+            start += input.width();
+        }
+        Ok(raw)
+    }
+
+    /// The complete matrix `[rows, complete width]` of a raw one: missing numbers filled, indicators behind the rest. The
+    /// exported graph does the same.
+    pub fn complete(&self, raw: &[f32]) -> Vec<f32> {
+        let Some(fills) = self.fills() else { return raw.to_vec() };
+        let indicated = self.indicated();
+        let mut complete = Vec::with_capacity(raw.len() / fills.len() * self.complete_width());
+        for row in raw.chunks_exact(fills.len()) {
+            complete.extend(row.iter().zip(&fills).map(|(&x, &fill)| if x.is_nan() { fill } else { x }));
+            complete.extend(indicated.iter().map(|&index| f32::from(u8::from(row[index].is_nan()))));
+        }
+        complete
+    }
+}
+
+/// Where an input's numbers stand in the rows of a matrix.
+struct Slots<'a> {
+    raw: &'a mut [f32],
+    width: usize,
+    start: usize,
+}
+
+impl Slots<'_> {
+    fn numbers(self, input: &Input, values: &[f32], elements: usize) -> Result<(), Unfit> {
+        let takes_missing = matches!(input, Input::Number { fill: Some(_), .. });
+        for (row, (slots, values)) in self.raw.chunks_exact_mut(self.width).zip(values.chunks_exact(elements)).enumerate() {
+            if !takes_missing && values.iter().any(|x| x.is_nan()) {
+                return Err(missing(row, input.name()));
+            }
+            slots[self.start..self.start + elements].copy_from_slice(values);
+        }
+        Ok(())
+    }
+
+    fn categories<'t>(self, input: &Input, texts: impl Iterator<Item = &'t str>) -> Result<(), Unfit> {
+        let Input::Category { name, categories, unseen, fill, indicator } = input else { return Ok(()) };
+        let index: HashMap<&str, usize> = categories.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+        for (row, (slots, text)) in self.raw.chunks_exact_mut(self.width).zip(texts).enumerate() {
+            let slots = &mut slots[self.start..];
+            let category = match (text, fill) {
+                ("", None) => return Err(missing(row, name)),
+                ("", Some(fill)) => fill,
+                (text, _) => text,
+            };
+            match (index.get(category), unseen) {
+                (Some(&index), _) => slots[index] = 1.0,
+                (None, Unseen::Zero) => {}
+                (None, Unseen::Error) => return Err(unknown(row, name, text, categories)),
+            }
+            if *indicator && text.is_empty() {
+                slots[categories.len()] = 1.0;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn missing(row: usize, name: &str) -> Unfit {
+    let problem = format!(
+        "field {name:?} is missing; the model knows no value for it (train with features.missing=mean, median or constant)"
+    );
+    Unfit { row, problem }
+}
+
+fn unknown(row: usize, name: &str, text: &str, categories: &[String]) -> Unfit {
+    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    let listed = categories.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = categories.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let problem = format!(
+        "field {name:?} is {shown:?}, which no training row has: {listed}{more} (train with features.unseen=zero to take others)"
+    );
+    Unfit { row, problem }
+}

@@ -1,0 +1,277 @@
+//! The contract itself, as JSON has it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+/// The version of this format that is written, and the newest that is read.
+pub const VERSION: u32 = 1;
+
+/// What was learned of the training rows beside the weights: how a row becomes the model's input, and what its output
+/// means. It stands in a run's `features.json`, in the metadata of its checkpoints, and in that of its ONNX file under
+/// `pipegrad.features`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Features {
+    /// Version of this format: 1.
+    pub version: u32,
+    /// The fields that go in, in the order in which their values are joined.
+    pub inputs: Vec<Input>,
+    /// What comes out.
+    pub target: Target,
+    /// What the joined values go through behind fills and indicators, if they are scaled: a part of the graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_scaling: Option<Scaled>,
+    /// What the network's outputs go through, if the targets were scaled: a part of the graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_scaling: Option<Scaled>,
+}
+
+/// A field that goes in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Input {
+    /// Numbers, which go in as they are.
+    Number {
+        /// The field's name.
+        name: String,
+        /// Shape of one row's value; empty for a scalar.
+        shape: Vec<usize>,
+        /// What stands for a missing number, for each element; without it, a missing number is an error. A part of the
+        /// graph, whose input is NaN there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fill: Option<Vec<f32>>,
+        /// Whether, behind all inputs, a 1 for each element says that it was missing, or a 0 that it was not: a part of
+        /// the graph.
+        #[serde(default, skip_serializing_if = "is_false")]
+        indicator: bool,
+    },
+    /// A text, which goes in as a vector with a 1 at its category and 0 elsewhere: not a part of the graph.
+    Category {
+        /// The field's name.
+        name: String,
+        /// The categories, in the order of the vector.
+        categories: Vec<String>,
+        /// What a text that is none of them becomes.
+        unseen: Unseen,
+        /// The category that stands for a missing text; without it, a missing text is an error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fill: Option<String>,
+        /// Whether, behind the categories, a 1 says that the text was missing, or a 0 that it was not.
+        #[serde(default, skip_serializing_if = "is_false")]
+        indicator: bool,
+    },
+}
+
+/// What becomes of a text that no training row had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unseen {
+    /// An error that names it.
+    #[default]
+    Error,
+    /// A vector of zeros.
+    Zero,
+}
+
+/// What the model predicts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The field that was learned.
+    pub name: String,
+    /// Shape of one row's prediction; `[classes]` for classes that exclude each other, whose probabilities it has.
+    pub shape: Vec<usize>,
+    /// The names of the classes, label 0 on, where the field is text. Of two, a scalar prediction is the probability of
+    /// the second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+}
+
+/// `(x - mean) * scale` for an input, `x * scale + mean` for an output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scaled {
+    /// One number an element, or one a channel of an image.
+    pub mean: Vec<f32>,
+    /// Likewise.
+    pub scale: Vec<f32>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Input {
+    /// The field's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Number { name, .. } | Self::Category { name, .. } => name,
+        }
+    }
+
+    /// Numbers that it gives of a row.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Number { shape, .. } => shape.iter().product(),
+            Self::Category { categories, indicator, .. } => categories.len() + usize::from(*indicator),
+        }
+    }
+
+    /// Indicators behind all inputs.
+    fn indicators(&self) -> usize {
+        match self {
+            Self::Number { indicator: true, .. } => self.width(),
+            _ => 0,
+        }
+    }
+}
+
+impl Features {
+    /// Of a model that takes one field of numbers as it is, and has no names for classes.
+    pub fn of_field(name: &str, shape: &[usize], target: &str, target_shape: &[usize]) -> Self {
+        let input = Input::Number { name: name.into(), shape: shape.to_vec(), fill: None, indicator: false };
+        let target = Target { name: target.into(), shape: target_shape.to_vec(), classes: None };
+        Self { version: VERSION, inputs: vec![input], target, input_scaling: None, target_scaling: None }
+    }
+
+    /// Numbers of a row that goes into the graph.
+    pub fn raw_width(&self) -> usize {
+        self.inputs.iter().map(Input::width).sum()
+    }
+
+    /// Numbers of a row that the network takes.
+    pub fn complete_width(&self) -> usize {
+        self.raw_width() + self.inputs.iter().map(Input::indicators).sum::<usize>()
+    }
+
+    /// The shape of a row that goes into the graph: that of the one field, or all that is joined.
+    pub fn raw_shape(&self) -> Vec<usize> {
+        match self.inputs.as_slice() {
+            [Input::Number { shape, .. }] => shape.clone(),
+            _ => vec![self.raw_width()],
+        }
+    }
+
+    /// The name of the graph's input: that of the one field of numbers, or `features`.
+    pub fn input_name(&self) -> &str {
+        match self.inputs.as_slice() {
+            [Input::Number { name, .. }] => name,
+            _ => "features",
+        }
+    }
+
+    /// For each number of a raw row, what stands for it where it is missing; NaN where nothing does. None where no
+    /// input has a fill.
+    pub fn fills(&self) -> Option<Vec<f32>> {
+        let has_fill = |input: &Input| matches!(input, Input::Number { fill: Some(_), .. });
+        self.inputs.iter().any(has_fill).then(|| {
+            let fills = |input: &Input| match input {
+                Input::Number { fill: Some(fill), .. } => fill.clone(),
+                other => vec![f32::NAN; other.width()],
+            };
+            self.inputs.iter().flat_map(fills).collect()
+        })
+    }
+
+    /// The numbers of a raw row that have an indicator, in order.
+    pub fn indicated(&self) -> Vec<usize> {
+        let mut start = 0;
+        let mut indicated = Vec::new();
+        for input in &self.inputs {
+            indicated.extend(start..start + input.indicators());
+            start += input.width();
+        }
+        indicated
+    }
+
+    /// For each number of a complete row, whether it is one of a field of numbers, which may be scaled.
+    pub fn is_number(&self) -> Vec<bool> {
+        let of = |input: &Input| vec![matches!(input, Input::Number { .. }); input.width()];
+        let mut numbers: Vec<bool> = self.inputs.iter().flat_map(of).collect();
+        numbers.resize(self.complete_width(), false);
+        numbers
+    }
+
+    /// For each number of a complete row, what it is of: `sqft`, `city=Paris`, `age is missing`.
+    pub fn describe(&self, index: usize) -> String {
+        let mut start = 0;
+        for input in &self.inputs {
+            if index < start + input.width() {
+                return match input {
+                    Input::Number { name, shape, .. } if shape.is_empty() => name.clone(),
+                    Input::Number { name, .. } => format!("{name}[{}]", index - start),
+                    Input::Category { name, categories, .. } => match categories.get(index - start) {
+                        Some(category) => format!("{name}={category}"),
+                        None => format!("{name} is missing"),
+                    },
+                };
+            }
+            start += input.width();
+        }
+        let indicated = self.indicated();
+        match indicated.get(index - start) {
+            Some(&of) => format!("{} is missing", self.describe(of)),
+            None => index.to_string(),
+        }
+    }
+
+    /// Reads the JSON of a model's metadata or of `features.json`, and checks it: it may come from anywhere.
+    ///
+    /// # Errors
+    /// One line: what is wrong with it.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let Version { version } = serde_json::from_str(text).map_err(|e| format!("no features of a model: {e}"))?;
+        if version != VERSION {
+            return Err(format!("features of version {version}; this program reads version {VERSION}"));
+        }
+        let features: Self = serde_json::from_str(text).map_err(|e| format!("damaged features: {e}"))?;
+        features.check().map_err(|problem| format!("damaged features: {problem}"))?;
+        Ok(features)
+    }
+
+    /// The features as one line of JSON.
+    pub fn to_json(&self) -> String {
+        // Text, numbers and lists: nothing that JSON has no word for but infinity and NaN, which it writes as null.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.inputs.is_empty() {
+            return Err("no inputs".into());
+        }
+        let mut width = 0usize;
+        for input in &self.inputs {
+            let name = input.name();
+            let good = match input {
+                Input::Number { shape, fill, .. } => {
+                    let elements = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+                    let Some(elements) = elements.filter(|n| *n > 0) else {
+                        return Err(format!("field {name:?} has a shape of no numbers"));
+                    };
+                    width = width.checked_add(elements).ok_or("too many inputs")?;
+                    fill.as_ref().is_none_or(|fill| fill.len() == elements && fill.iter().all(|x| x.is_finite()))
+                }
+                Input::Category { categories, fill, .. } => {
+                    width = width.checked_add(categories.len()).ok_or("too many inputs")?;
+                    let distinct: HashSet<_> = categories.iter().collect();
+                    distinct.len() == categories.len()
+                        && !categories.is_empty()
+                        && fill.as_ref().is_none_or(|fill| categories.contains(fill))
+                }
+            };
+            if !good {
+                return Err(format!("field {name:?} has a fill or categories that do not fit"));
+            }
+        }
+        let distinct: HashSet<_> = self.inputs.iter().map(Input::name).collect();
+        match distinct.len() == self.inputs.len() {
+            true => Ok(()),
+            false => Err("a field goes in twice".into()),
+        }
+    }
+}
