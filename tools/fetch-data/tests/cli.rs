@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Folder, JPEG, PIXELS, cifar, gzip, png, sha256, source, tar, zip};
+use common::{Folder, JPEG, PIXELS, cifar, counting_png, exif, gzip, jpeg_with, png, sha256, source, tar, zip};
 use serde_json::json;
 use std::fs;
 
@@ -231,6 +231,57 @@ fn images_of_another_size_are_refused_or_scaled() {
     let rows = folder.rows("train");
     assert_eq!(rows.len(), 2 * 17);
     assert_eq!(rows[..17], [vec![9; 16], vec![0]].concat(), "one color stays one color");
+}
+
+#[test]
+fn an_image_stored_turned_is_written_upright() {
+    let folder = Folder::new();
+    let upright = [
+        [1, 2, 3, 4, 5, 6],
+        [3, 2, 1, 6, 5, 4],
+        [6, 5, 4, 3, 2, 1],
+        [4, 5, 6, 1, 2, 3],
+        [1, 4, 2, 5, 3, 6],
+        [4, 1, 5, 2, 6, 3],
+        [6, 3, 5, 2, 4, 1],
+        [3, 6, 2, 5, 1, 4],
+    ];
+    for (orientation, pixels) in (1..).zip(upright) {
+        folder.write("i/train/a/1.png", &counting_png(exif(orientation)));
+        folder.works(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", "dataset.channels=1"]);
+        assert_eq!(folder.rows("train"), [&pixels[..], &[0]].concat(), "orientation {orientation}");
+        let shape = if orientation < 5 { json!([1, 2, 3]) } else { json!([1, 3, 2]) };
+        assert_eq!(folder.description()["fields"]["image"]["shape"], shape, "orientation {orientation}");
+    }
+    fs::remove_dir_all(folder.path("out")).unwrap();
+    // The size that counts is that of the image as it is shown.
+    let sized = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", "dataset.size=[2,3]"];
+    let message = folder.fails(&sized);
+    assert!(message.contains("i: train/a/1.png: 3x2 pixels, expected 2x3"), "{message}");
+    folder.works(&[&sized[..3], &["dataset.size=[3,2]"]].concat());
+}
+
+#[test]
+fn a_jpeg_is_turned_and_a_broken_exif_block_turns_nothing() {
+    let folder = Folder::new();
+    folder.write("i/train/a/0.jpg", JPEG);
+    folder.write("i/train/a/1.jpg", &jpeg_with(&exif(6)));
+    let broken =
+        [&[][..], b"II", b"what", &exif(6)[..17], &exif(0), &exif(9), &exif(u16::MAX), b"MM\0*\xff\xff\xff\xff"];
+    for (number, block) in (2..).zip(broken) {
+        folder.write(&format!("i/train/a/{number}.jpg"), &jpeg_with(block));
+    }
+    folder.works(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", "dataset.channels=1"]);
+    let rows = folder.rows("train");
+    let rows: Vec<&[u8]> = rows.chunks_exact(65).collect();
+    assert_eq!(rows.len(), 2 + broken.len());
+    let turned: Vec<u8> = (0..64).map(|at| rows[0][8 * (7 - at % 8) + at / 8]).collect();
+    assert!(rows[1][..64] == turned && turned != rows[0][..64], "a quarter turn clockwise");
+    assert!(rows[2..].iter().all(|row| row == &rows[0]), "as without a block");
+
+    folder.write("p/train/a/1.png", &counting_png(b"what".to_vec()));
+    folder.works(&[FOLDER, "dataset.files.archive.urls=[p]", "dataset.test=null", "dataset.channels=1"]);
+    assert_eq!(folder.rows("train"), [1, 2, 3, 4, 5, 6, 0]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use assert_cmd::cargo::cargo_bin_cmd;
 use flate2::{Compression, write::GzEncoder};
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use sha2::{Digest, Sha256};
 use std::{
     fs,
@@ -184,6 +185,27 @@ pub fn png(red: u8, green: u8, blue: u8) -> (Vec<u8>, Vec<u8>) {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     (bytes.into_inner(), [red, green, blue].into_iter().flat_map(|level| [level; 6]).collect())
+}
+
+/// A gray image of 2 x 3 pixels, 1 to 6 row by row, as PNG with this Exif block.
+pub fn counting_png(exif: Vec<u8>) -> Vec<u8> {
+    let (mut bytes, pixels) = (Vec::new(), [1, 2, 3, 4, 5, 6]);
+    let mut encoder = PngEncoder::new(&mut bytes);
+    encoder.set_exif_metadata(exif).unwrap();
+    encoder.write_image(&pixels, 3, 2, ExtendedColorType::L8).unwrap();
+    bytes
+}
+
+/// A JPEG with this Exif block behind its first marker.
+pub fn jpeg_with(exif: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(2 + 6 + exif.len()).unwrap().to_be_bytes();
+    [&JPEG[..2], b"\xff\xe1", &length, b"Exif\0\0", exif, &JPEG[2..]].concat()
+}
+
+/// An Exif block that holds an orientation alone (TIFF 6.0: header, one directory of one entry, no next one).
+pub fn exif(orientation: u16) -> Vec<u8> {
+    let entry = [0x0112u16.to_le_bytes(), 3u16.to_le_bytes(), [1, 0], [0, 0], orientation.to_le_bytes(), [0, 0]];
+    [b"II*\0\x08\0\0\0\x01\0", entry.as_flattened(), &[0; 4]].concat()
 }
 
 pub const JPEG: &[u8] = include_bytes!("../fixtures/gradient.jpg");
