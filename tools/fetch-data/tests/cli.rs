@@ -212,6 +212,50 @@ fn named_classes_fix_the_labels() {
     assert!(message.contains("i.zip: train/dog/1.png: class \"dog\" is none of cat, bird"), "{message}");
 }
 
+/// Of a tool's standard error, the warnings.
+fn warnings(stderr: &str) -> Vec<&str> {
+    stderr.lines().filter_map(|line| line.strip_prefix("fetch-data: ")).collect()
+}
+
+/// What file managers leave among images.
+const LITTER: [&str; 11] = [
+    "Thumbs.db",
+    "THUMBS.DB",
+    "ehthumbs.db",
+    "Desktop.ini",
+    ".DS_Store",
+    "._1.png",
+    "Icon\r",
+    "__MACOSX/1.png",
+    "__macosx/._1.png",
+    "@eaDir/1.jpg",
+    "$RECYCLE.BIN/2.png",
+];
+
+#[test]
+fn what_file_managers_add_is_passed_over() {
+    let folder = Folder::new();
+    let (image, planes) = png(1, 2, 3);
+    let paths: Vec<String> = ["train/a/1.png".to_owned()]
+        .into_iter()
+        .chain(["", "train/", "train/a/"].into_iter().flat_map(|at| LITTER.map(|name| format!("{at}{name}"))))
+        .collect();
+    let members: Vec<(&str, &[u8])> = paths
+        .iter()
+        .map(|path| (path.as_str(), if path == "train/a/1.png" { image.as_slice() } else { b"" }))
+        .collect();
+    for (path, bytes) in &members {
+        folder.write(&format!("i/{path}"), bytes);
+    }
+    folder.write("i.zip", &zip(&members));
+    for from in ["i", "i.zip"] {
+        let url = format!("dataset.files.archive.urls=[{from}]");
+        let stderr = folder.works(&[FOLDER, &url, "dataset.test=null"]);
+        assert_eq!(stderr, "out: 1 rows for training\n");
+        assert!(folder.rows("train") == [&planes[..], &[0]].concat());
+    }
+}
+
 #[test]
 fn images_of_another_size_are_refused_or_scaled() {
     let folder = Folder::new();
@@ -225,6 +269,8 @@ fn images_of_another_size_are_refused_or_scaled() {
     assert!(message.contains("dataset.resize: needs dataset.size"), "{message}");
     let message = run(&["dataset.resize=true", "dataset.size=[4,4]", "dataset.image_pixels=63"]);
     assert!(message.contains("2.jpg: 8x8 pixels, more than dataset.image_pixels, 63"), "{message}");
+    let message = run(&["dataset.size=[0,4]"]);
+    assert!(message.contains("dataset.size: 0 pixels"), "{message}");
     let message = run(&["dataset.channels=2"]);
     assert!(message.contains("expected 1 (gray) or 3"), "{message}");
     folder.works(&[&options[..], &["dataset.resize=true", "dataset.size=[4,4]", "dataset.channels=1"]].concat());
@@ -309,6 +355,98 @@ fn a_damaged_image_is_named() {
         fs::remove_file(folder.path(if name == "b.jpg" { "i/train/x/a.png" } else { "i/train/x/a.jpg" })).unwrap();
         let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", size]);
         assert!(message.contains(&format!("i: train/x/{name}: ")) && message.contains(expected), "{message}");
+    }
+}
+
+const FILES: &str = "dataset=image_files";
+
+#[test]
+fn images_without_classes_keep_their_paths() {
+    let folder = Folder::new();
+    let [(a, a_planes), (b, b_planes), (c, c_planes)] = [png(1, 2, 3), png(40, 50, 60), png(255, 0, 7)];
+    let members: [(&str, &[u8]); 5] = [
+        ("new/z.png", &b),
+        ("new/b/10.PNG", &a),
+        ("new/a, \"b\".png", &c),
+        ("new/Thumbs.db", b"no data"),
+        ("readme.txt", b"outside"),
+    ];
+    members.iter().for_each(|(path, bytes)| drop(folder.write(&format!("i/{path}"), bytes)));
+    folder.write("i.tar.gz", &gzip(&tar(&members)));
+    folder.write("i.zip", &zip(&members));
+    for (from, threads) in [("i", "1"), ("i.tar.gz", "2"), ("i.zip", "3")] {
+        let url = format!("dataset.files.archive.urls=[{from}]");
+        let stderr = folder.works(&[FILES, &url, "dataset.folder=./new/", "--threads", threads]);
+        assert_eq!(stderr, "out: 3 images\n", "{from}");
+        assert!(folder.rows("images") == [c_planes.as_slice(), &a_planes, &b_planes].concat(), "{from}");
+        let description = folder.description();
+        assert_eq!(description["fields"], json!({"image": {"dtype": "u1", "shape": [3, 2, 3]}}));
+        assert_eq!(description["paths"], json!(["a, \"b\".png", "b/10.PNG", "z.png"]));
+        assert_eq!(description["images"]["rows"], 3);
+        let table = fs::read_to_string(folder.path("out/paths.csv")).unwrap();
+        assert_eq!(table, "row,path\n0,\"a, \"\"b\"\".png\"\n1,b/10.PNG\n2,z.png\n");
+        assert_eq!(fs::read_dir(folder.path("out")).unwrap().count(), 3);
+    }
+    // The whole: paths begin at the archive's root, and the readme is told.
+    let stderr = folder.works(&[FILES, "dataset.files.archive.urls=[i.zip]"]);
+    let expected = "i.zip: files that are no images (.jpg, .jpeg, .png) and are passed over: 1 (readme.txt)";
+    assert_eq!(warnings(&stderr), [expected]);
+    assert_eq!(folder.description()["paths"], json!(["new/a, \"b\".png", "new/b/10.PNG", "new/z.png"]));
+}
+
+#[test]
+fn images_without_classes_have_one_size_and_are_sound() {
+    let folder = Folder::new();
+    folder.write("i/1.png", &png(9, 9, 9).0);
+    folder.write("i/b/2.jpg", JPEG);
+    let args = [FILES, "dataset.files.archive.urls=[i]"];
+    let run = |more: &[&'static str]| folder.fails(&[&args, more].concat());
+    let message = run(&[]);
+    assert!(message.contains("i: b/2.jpg: 8x8 pixels, expected 2x3 (dataset.resize=true scales)"), "{message}");
+    assert!(run(&["dataset.resize=true"]).contains("dataset.resize: needs dataset.size"));
+    assert!(run(&["dataset.size=[0,0]", "dataset.resize=true"]).contains("dataset.size: 0 pixels"));
+    assert!(run(&["dataset.train=x"]).contains("train"), "a key of another layout");
+    folder.works(&[&args[..], &["dataset.resize=true", "dataset.size=[4,4]", "dataset.channels=1"]].concat());
+    assert_eq!(folder.rows("images").len(), 2 * 16);
+    fs::remove_dir_all(folder.path("out")).unwrap();
+    folder.write("i/b/2.jpg", &JPEG[..JPEG.len() / 2]);
+    let message = run(&["dataset.resize=true", "dataset.size=[4,4]"]);
+    assert!(message.contains("i: b/2.jpg: damaged or cut off"), "{message}");
+}
+
+#[test]
+fn a_folder_without_images_is_refused() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("empty")).unwrap();
+    LITTER.iter().for_each(|name| drop(folder.write(&format!("litter/{name}"), b"")));
+    folder.write("other/photo.heic", b"");
+    folder.write("i/a/1.png", &png(1, 2, 3).0);
+    let cases = [("empty", "."), ("litter", "."), ("other", "."), ("i", "b")];
+    for (from, inner) in cases {
+        let url = format!("dataset.files.archive.urls=[{from}]");
+        let message = folder.fails(&[FILES, &url, &format!("dataset.folder={inner}")]);
+        let place = if inner == "." { from.to_owned() } else { format!("{from}: {inner}") };
+        let expected = format!("fetch-data: {place}: no images; expected files whose names end in .jpg, .jpeg, .png");
+        assert_eq!(message, expected);
+    }
+    let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[litter]", "dataset.train=."]);
+    assert!(message.contains("litter: no images like <class>/<image>.jpg"), "{message}");
+}
+
+#[test]
+fn datasets_of_two_kinds_do_not_share_a_folder() {
+    let folder = Folder::new();
+    folder.write("i/a/1.png", &png(1, 2, 3).0);
+    let url = "dataset.files.archive.urls=[i]";
+    let (files, classes) = ([FILES, url], [FOLDER, url, "dataset.train=.", "dataset.test=null"]);
+    for (first, second, file) in [(&files[..], &classes[..], "images"), (&classes, &files, "train")] {
+        folder.works(first);
+        let output = folder.run(second);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert_eq!(stderr, format!("fetch-data: out/{file}.npy: of another dataset; name another folder by -o\n"));
+        folder.works(first);
+        fs::remove_dir_all(folder.path("out")).unwrap();
     }
 }
 
