@@ -217,6 +217,63 @@ fn warnings(stderr: &str) -> Vec<&str> {
     stderr.lines().filter_map(|line| line.strip_prefix("fetch-data: ")).collect()
 }
 
+#[test]
+fn class_folders_without_an_image_are_told_and_are_no_classes() {
+    let folder = Folder::new();
+    let (image, _) = png(1, 2, 3);
+    let files = ["i/train/cat/1.png", "i/train/dog/1.png", "i/test/cat/1.png"];
+    files.iter().for_each(|path| drop(folder.write(path, &image)));
+    for path in ["i/train/zebra", "i/train/elk/deeper", "i/train/.cache", "i/test/yak"] {
+        fs::create_dir_all(folder.path(path)).unwrap();
+    }
+    folder.write("i/train/gnu/Thumbs.db", b"no data");
+    // In archives, a folder is a member of its own or only in the paths of others.
+    let folders = ["train/", "train/elk/", "train/elk/deeper/", "train/.cache/", "test/yak/"];
+    let litter: [(&str, &[u8]); 2] = [("train/gnu/Thumbs.db", b""), ("train/zebra/.DS_Store", b"")];
+    let mut members: Vec<(&str, &[u8])> = files.iter().map(|path| (&path[2..], image.as_slice())).collect();
+    members.extend(folders.iter().map(|path| (*path, &b""[..])).chain(litter));
+    folder.write("i.tar", &tar(&members));
+    folder.write("i.zip", &zip(&members));
+    for from in ["i", "i.tar", "i.zip"] {
+        let url = format!("dataset.files.archive.urls=[{from}]");
+        let stderr = folder.works(&[FOLDER, &url]);
+        let expected = [
+            format!("{from}: train: folders without an image, which are no classes: elk, gnu, zebra"),
+            format!("{from}: test: classes without an image, which cannot be tested: dog"),
+            format!("{from}: test: folders without an image, which are no classes: yak"),
+        ];
+        assert_eq!(warnings(&stderr), expected);
+        assert_eq!(folder.description()["classes"]["label"], json!(["cat", "dog"]), "{from}");
+        assert_eq!(folder.works(&[FOLDER, &url, "--quiet"]), "");
+    }
+    // A folder that is named as a class is one.
+    let classes = "dataset.classes=[cat,dog,elk,fox]";
+    let stderr = folder.works(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", classes]);
+    let expected = [
+        "i: train: classes without an image, which cannot be learned: elk, fox",
+        "i: train: folders without an image, which are no classes: gnu, zebra",
+    ];
+    assert_eq!(warnings(&stderr), expected);
+}
+
+#[test]
+fn ten_empty_classes_are_named_and_no_name_speaks_to_the_terminal() {
+    let folder = Folder::new();
+    folder.write("i/a/1.png", &png(1, 2, 3).0);
+    (10..21).for_each(|number| fs::create_dir_all(folder.path(format!("i/empty{number}"))).unwrap());
+    let args = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.train=.", "dataset.test=null"];
+    let stderr = folder.works(&args);
+    let names: Vec<String> = (10..20).map(|number| format!("empty{number}")).collect();
+    let expected = format!("i: folders without an image, which are no classes: {}, ...", names.join(", "));
+    assert_eq!(warnings(&stderr), [expected]);
+    fs::remove_dir(folder.path("i/empty20")).unwrap();
+    assert!(warnings(&folder.works(&args))[0].ends_with(", empty19"));
+
+    folder.write("i.tar", &tar(&[("\u{1b}[2J/", b""), ("a/1.png", &png(1, 2, 3).0)]));
+    let stderr = folder.works(&[FOLDER, "dataset.files.archive.urls=[i.tar]", "dataset.train=.", "dataset.test=null"]);
+    assert!(warnings(&stderr)[0].ends_with(": \u{fffd}[2J"), "{stderr:?}");
+}
+
 /// What file managers leave among images.
 const LITTER: [&str; 11] = [
     "Thumbs.db",

@@ -3,16 +3,26 @@
 use super::{
     BYTE_CLASSES, Dataset, LABEL, Split, TEST, TRAIN, check_names,
     decode::Target,
-    images::{ENDINGS, Images, is_image, is_litter, list, prefix, target},
+    images::{ENDINGS, Images, is_image, is_litter, list, place, prefix, target},
     schema, sums,
 };
-use crate::{archive::Members, fetch::Fetched, settings::ImageFolder};
+use crate::{archive::Members, fetch::Fetched, report::Report, settings::ImageFolder};
 use anyhow::{bail, ensure};
 use indexmap::IndexMap;
-use std::{collections::BTreeSet, path::Path, rc::Rc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::Path,
+    rc::Rc,
+};
 
 /// Opens a fetched folder or archive.
-pub fn open(settings: &ImageFolder, archive: Fetched, unpacked_bytes: u64, scratch: &Path) -> anyhow::Result<Dataset> {
+pub fn open(
+    settings: &ImageFolder,
+    archive: Fetched,
+    unpacked_bytes: u64,
+    scratch: &Path,
+    report: &Report,
+) -> anyhow::Result<Dataset> {
     let prefixes: Vec<String> =
         [Some(&settings.train), settings.test.as_ref()].into_iter().flatten().map(|folder| prefix(folder)).collect();
     let members = Members::open(&archive, unpacked_bytes, scratch, |path| {
@@ -26,6 +36,8 @@ pub fn open(settings: &ImageFolder, archive: Fetched, unpacked_bytes: u64, scrat
         None => train.classes().into_iter().map(str::to_owned).collect(),
     };
     check_names("dataset.classes", &names)?;
+    train.tell_gaps(&names, "learned", report);
+    test.iter().for_each(|test| test.tell_gaps(&names, "tested", report));
     let target = target(settings.pixels(), &members, train.images.first().map(|image| image.path.as_str()))?;
     let classes = IndexMap::from([(LABEL.to_owned(), names)]);
     let schema = schema([target.channels as usize, target.size[0], target.size[1]], &classes)?;
@@ -39,8 +51,12 @@ pub fn open(settings: &ImageFolder, archive: Fetched, unpacked_bytes: u64, scrat
 /// The folder of a split.
 struct Folder {
     members: Rc<Members>,
+    /// What messages call it.
+    place: String,
     /// Sorted by class, then by path.
     images: Vec<Image>,
+    /// The folders of classes without an image.
+    empty: BTreeSet<String>,
 }
 
 struct Image {
@@ -51,12 +67,33 @@ struct Image {
 impl Folder {
     fn read(members: &Rc<Members>, folder: &str) -> anyhow::Result<Self> {
         let images = images(members, folder)?;
-        Ok(Self { members: members.clone(), images })
+        let classes: HashSet<&str> = images.iter().map(|image| image.class.as_str()).collect();
+        let prefix = prefix(folder);
+        let folders = members.folders().filter_map(|path| path.strip_prefix(&prefix)?.split('/').next());
+        let empty = folders.filter(|folder| !folder.is_empty() && !classes.contains(folder)).map(str::to_owned);
+        let (place, empty) = (place(members, folder), empty.collect());
+        Ok(Self { members: members.clone(), place, images, empty })
     }
 
     /// The classes that have images.
     fn classes(&self) -> BTreeSet<&str> {
         self.images.iter().map(|image| image.class.as_str()).collect()
+    }
+
+    /// Tells which classes, and which folders that look like classes, have no image. torchvision refuses those; people
+    /// make them ahead, or lose what was in them.
+    fn tell_gaps(&self, names: &[String], purpose: &str, report: &Report) {
+        let (classes, known) = (self.classes(), names.iter().map(String::as_str).collect::<HashSet<_>>());
+        let missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| !classes.contains(name)).collect();
+        let empty: Vec<&str> = self.empty.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+        if !missing.is_empty() {
+            let (place, missing) = (&self.place, list(missing));
+            report.warn(&format!("{place}: classes without an image, which cannot be {purpose}: {missing}"));
+        }
+        if !empty.is_empty() {
+            let (place, empty) = (&self.place, list(empty));
+            report.warn(&format!("{place}: folders without an image, which are no classes: {empty}"));
+        }
     }
 
     fn rows(self, classes: &[String], target: Target) -> anyhow::Result<Images> {

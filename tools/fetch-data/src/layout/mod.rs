@@ -71,7 +71,7 @@ pub fn open(settings: &Settings, fetcher: &Fetcher<'_>, scratch: &Path, report: 
         Layout::Idx(idx) => idx::open(idx, settings.unpacked_bytes, fetcher),
         Layout::ImageFolder(folder) => {
             let archive = fetcher.fetch("archive", &folder.files.archive)?;
-            image_folder::open(folder, archive, settings.unpacked_bytes, scratch)
+            image_folder::open(folder, archive, settings.unpacked_bytes, scratch, report)
         }
         Layout::ImageFiles(files) => {
             let archive = fetcher.fetch("archive", &files.files.archive)?;

@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
     process::Output,
 };
+use tar::EntryType;
 use tempfile::TempDir;
 
 pub struct Folder(TempDir);
@@ -92,12 +93,14 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Paths that end in `/` are those of folders.
 pub fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, bytes) in members {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
+        header.set_entry_type(if path.ends_with('/') { EntryType::Directory } else { EntryType::Regular });
         // As it stands: the tar crate itself refuses to write a path such as `../x`.
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_cksum();
@@ -106,9 +109,14 @@ pub fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
+/// As [`tar`].
 pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (path, bytes) in members {
+        if path.ends_with('/') {
+            writer.add_directory(*path, zip::write::SimpleFileOptions::default()).unwrap();
+            continue;
+        }
         writer.start_file(*path, zip::write::SimpleFileOptions::default()).unwrap();
         writer.write_all(bytes).unwrap();
     }
