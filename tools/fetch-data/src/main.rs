@@ -24,7 +24,7 @@ cli::arguments! {
         example = "{command_name} --cfg dataset=mnist",
         note = "fetch-data dataset=cifar10 -o data/cifar10 downloads 170 MB. The settings are those of config groups \
                 dataset and download; choose a dataset with dataset=cifar10, cifar100, mnist, fashion_mnist, \
-                cifar10_images or image_folder. What is downloaded is checked against its SHA-256 and kept in a \
+                cifar10_images, image_folder, or image_files for images to predict. What is downloaded is checked against its SHA-256 and kept in a \
                 cache; an interrupted download goes on where it ended. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are \
                 honored."
     )]
@@ -54,6 +54,6 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let report = Report::new(args.quiet);
     let folder = write::Folder::open(&out, &report)?;
     let fetcher = Fetcher::new(&settings.download, &report);
-    let dataset = layout::open(&settings, &fetcher, folder.path())?;
+    let dataset = layout::open(&settings, &fetcher, folder.path(), &report)?;
     write::write(&folder, &settings.name, dataset, &report)
 }

@@ -25,6 +25,13 @@ impl Report {
         }
     }
 
+    /// What the user may want to mend, though the work goes on: a line that begins as an error does.
+    pub fn warn(&self, line: &str) {
+        if !self.quiet {
+            cli::complain("fetch-data", line);
+        }
+    }
+
     /// A bar over bytes, of which `done` are there.
     pub fn bytes(&self, what: &str, total: Option<u64>, done: u64) -> Bar {
         let bar = self.bar(BYTES, what, total);

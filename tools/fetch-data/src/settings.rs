@@ -42,6 +42,7 @@ enum LayoutName {
     Cifar,
     Idx,
     ImageFolder,
+    ImageFiles,
 }
 
 /// How a dataset's files are laid out.
@@ -49,6 +50,7 @@ pub enum Layout {
     Cifar(Cifar),
     Idx(Idx),
     ImageFolder(ImageFolder),
+    ImageFiles(ImageFiles),
 }
 
 /// One struct for each layout, so that a key of another layout is an unknown key. The shared keys are
@@ -106,6 +108,52 @@ layout!(
         image_pixels: u64,
     }
 );
+
+layout!(
+    /// Images without classes, in a folder or an archive, at any depth.
+    ImageFiles {
+        files: Archive,
+        /// Folder of the images; `.` is the whole.
+        folder: String,
+        channels: Channels,
+        /// Height and width; none is those of the first image.
+        size: Option<[usize; 2]>,
+        resize: bool,
+        /// Most pixels that an image may have before it is decoded.
+        image_pixels: u64,
+    }
+);
+
+/// What the settings of images in files of their own say of their pixels.
+#[derive(Clone, Copy)]
+pub struct Pixels {
+    pub channels: Channels,
+    pub size: Option<[usize; 2]>,
+    pub resize: bool,
+    pub image_pixels: u64,
+}
+
+impl ImageFolder {
+    pub fn pixels(&self) -> Pixels {
+        let &Self { channels, size, resize, image_pixels, .. } = self;
+        Pixels { channels, size, resize, image_pixels }
+    }
+}
+
+impl ImageFiles {
+    pub fn pixels(&self) -> Pixels {
+        let &Self { channels, size, resize, image_pixels, .. } = self;
+        Pixels { channels, size, resize, image_pixels }
+    }
+}
+
+impl Pixels {
+    fn check(self) -> anyhow::Result<()> {
+        ensure!(self.size.is_none_or(|size| !size.contains(&0)), "dataset.size: 0 pixels; write it as [32,32]");
+        ensure!(!self.resize || self.size.is_some(), "dataset.resize: needs dataset.size, for instance [32,32]");
+        Ok(())
+    }
+}
 
 /// The one file of a dataset that is an archive.
 #[derive(Deserialize)]
@@ -172,6 +220,7 @@ impl Settings {
             LayoutName::Cifar => Layout::Cifar(document.section("dataset")?),
             LayoutName::Idx => Layout::Idx(document.section("dataset")?),
             LayoutName::ImageFolder => Layout::ImageFolder(document.section("dataset")?),
+            LayoutName::ImageFiles => Layout::ImageFiles(document.section("dataset")?),
         };
         layout.check()?;
         Ok(Self { name, unpacked_bytes, layout, download: document.section("download")? })
@@ -193,11 +242,9 @@ impl Layout {
                     classes.is_none_or(|it| !it.is_empty()),
                     "dataset.classes: empty; null takes the folders' names"
                 );
-                ensure!(
-                    !folder.resize || folder.size.is_some(),
-                    "dataset.resize: needs dataset.size, for instance [32,32]"
-                );
+                folder.pixels().check()?;
             }
+            Self::ImageFiles(files) => files.pixels().check()?,
         }
         Ok(())
     }

@@ -1,13 +1,14 @@
-//! The files that a dataset becomes: `train.npy`, `test.npy`, and last `dataset.json`, which says what they are.
+//! The files that a dataset becomes: `train.npy` and `test.npy`, or `images.npy` and `paths.csv`, and last `dataset.json`,
+//! which says what they are.
 
 use crate::{
     fetch::Sum,
-    layout::Dataset,
+    layout::{Dataset, IMAGES, Split, TEST, TRAIN},
     lock::lock,
     report::{Bar, Report},
     statistics::Statistics,
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use cli::{Outcome, Signals};
 use records::{Batch, Encoding, Field, Output, Schema, Writer, remove_unfinished, write_file};
 use serde_json::{Map, Value, json};
@@ -18,10 +19,10 @@ use std::{
     sync::Arc,
 };
 
-const TRAIN: &str = "train.npy";
-const TEST: &str = "test.npy";
+const SPLITS: [&str; 3] = [TRAIN, TEST, IMAGES];
 const DESCRIPTION: &str = "dataset.json";
-const FILES: [&str; 3] = [TRAIN, TEST, DESCRIPTION];
+/// The file of each row, where rows are known by that alone.
+const PATHS: &str = "paths.csv";
 
 /// The folder for the result, which no other `fetch-data` writes meanwhile. Folders that had to be made go away again
 /// with nothing in them.
@@ -43,7 +44,10 @@ impl Folder {
             locked.with_context(|| path.display().to_string())?;
             // Another process may have removed the folder that it had made, before it gave up the lock.
             if path.is_dir() {
-                for file in FILES {
+                for split in SPLITS {
+                    remove_unfinished(&folder.split(split))?;
+                }
+                for file in [PATHS, DESCRIPTION] {
                     remove_unfinished(&folder.path.join(file))?;
                 }
                 return Ok(folder);
@@ -64,6 +68,23 @@ impl Folder {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The file of a split.
+    fn split(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.npy"))
+    }
+
+    /// That no rows of another kind of dataset are there: a new `dataset.json` would no longer tell of them.
+    fn ensure_fits(&self, dataset: &Dataset) -> anyhow::Result<()> {
+        let others: &[&str] = if dataset.paths.is_some() { &[TRAIN, TEST] } else { &[IMAGES] };
+        let mut others = others.iter().map(|name| self.split(name)).filter(|file| file.exists());
+        match others.next() {
+            Some(file) if self.path.join(DESCRIPTION).exists() => {
+                bail!("{}: of another dataset; name another folder by -o", file.display())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Drop for Folder {
@@ -76,39 +97,45 @@ impl Drop for Folder {
 /// Converts the rows and writes the files. Until all is converted, what was in the folder stays as it is, also when a
 /// signal comes.
 pub fn write(folder: &Folder, name: &str, mut dataset: Dataset, report: &Report) -> anyhow::Result<Outcome> {
-    let path = |file: &str| folder.path.join(file);
+    folder.ensure_fits(&dataset)?;
     let mut statistics = Statistics::new(&dataset.schema)?;
     // From here on there are files that a signal would leave behind.
     let signals = Signals::listen()?;
     let mut writers = Vec::new();
-    for (file, rows) in [(TRAIN, Some(&mut dataset.train)), (TEST, dataset.test.as_mut())] {
-        let Some(rows) = rows else { continue };
-        let mut converter = Converter::new(&path(file), &dataset.schema, rows.count(), report)?;
-        while let Some(packed) = rows.next()? {
+    for (number, split) in dataset.splits.iter_mut().enumerate() {
+        let path = folder.split(split.name);
+        let mut converter = Converter::new(&path, &dataset.schema, split.rows.count(), report)?;
+        while let Some(packed) = split.rows.next()? {
             if let Some(signal) = signals.received() {
                 return Ok(Outcome::Signal(signal.exit_status));
             }
-            if file == TRAIN {
+            if number == 0 {
                 statistics.add(&packed);
             }
             converter.write(packed)?;
         }
         writers.push(converter.writer);
     }
-    let description = format!("{:#}\n", describe(name, &dataset, &statistics));
-    // The description goes first and comes last: it is there only with the rows that it describes.
-    remove(&path(DESCRIPTION))?;
-    writers.into_iter().try_for_each(Writer::finish)?;
-    if dataset.test.is_none() {
-        remove(&path(TEST))?;
-    }
-    write_file(&path(DESCRIPTION), description.as_bytes())?;
-    let tests = dataset.test.map_or(String::new(), |test| format!(", {} for testing", test.count()));
-    report.say(&format!("{}: {} rows for training{tests}", folder.path.display(), dataset.train.count()));
+    finish(folder, &dataset, writers, &format!("{:#}\n", describe(name, &dataset, &statistics)))?;
+    report.say(&format!("{}: {}", folder.path.display(), count(&dataset.splits)));
     Ok(Outcome::Done)
 }
 
-/// What the rows are, and what they were made from.
+/// Gives the files their names. The description goes first and comes last: it is there only with the rows that it
+/// describes.
+fn finish(folder: &Folder, dataset: &Dataset, writers: Vec<Writer>, description: &str) -> anyhow::Result<()> {
+    let path = |file: &str| folder.path.join(file);
+    remove(&path(DESCRIPTION))?;
+    writers.into_iter().try_for_each(Writer::finish)?;
+    if let Some(paths) = &dataset.paths {
+        write_file(&path(PATHS), &table(paths)?)?;
+    } else if dataset.splits.iter().all(|split| split.name != TEST) {
+        remove(&folder.split(TEST))?;
+    }
+    Ok(write_file(&path(DESCRIPTION), description.as_bytes())?)
+}
+
+/// What the rows are, and what they were made from. The statistics are those of the first split.
 fn describe(name: &str, dataset: &Dataset, statistics: &Statistics) -> Value {
     let field = |field: &Field| (field.name.clone(), json!({ "dtype": field.dtype.name(), "shape": field.shape }));
     let file = |(key, sum): (&String, &Sum)| (key.clone(), json!({ "sha256": sum.sha256, "bytes": sum.bytes }));
@@ -116,13 +143,38 @@ fn describe(name: &str, dataset: &Dataset, statistics: &Statistics) -> Value {
         "name": name,
         "fields": dataset.schema.fields().iter().map(field).collect::<Map<_, _>>(),
         "classes": dataset.classes,
-        "train": { "rows": dataset.train.count(), "mean": statistics.mean(), "std": statistics.std() },
     });
-    if let Some(test) = &dataset.test {
-        description["test"] = json!({ "rows": test.count() });
+    for (number, split) in dataset.splits.iter().enumerate() {
+        description[split.name] = match number {
+            0 => json!({ "rows": split.rows.count(), "mean": statistics.mean(), "std": statistics.std() }),
+            _ => json!({ "rows": split.rows.count() }),
+        };
+    }
+    if let Some(paths) = &dataset.paths {
+        description["paths"] = json!(paths);
     }
     description["files"] = dataset.files.iter().map(file).collect();
     description
+}
+
+/// The number of rows, for a person.
+fn count(splits: &[Split]) -> String {
+    let count = |split: &Split| match (split.name, split.rows.count()) {
+        (TRAIN, rows) => format!("{rows} rows for training"),
+        (TEST, rows) => format!("{rows} for testing"),
+        (_, rows) => format!("{rows} images"),
+    };
+    splits.iter().map(count).collect::<Vec<_>>().join(", ")
+}
+
+/// `paths.csv`: the number of each row and its path.
+fn table(paths: &[String]) -> anyhow::Result<Vec<u8>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["row", "path"])?;
+    for (row, path) in paths.iter().enumerate() {
+        table.write_record([&row.to_string(), path])?;
+    }
+    Ok(table.into_inner()?)
 }
 
 /// Writes rows to a file that has no name yet.

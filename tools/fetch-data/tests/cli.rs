@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Folder, JPEG, PIXELS, cifar, gzip, png, sha256, source, tar, zip};
+use common::{Folder, JPEG, PIXELS, cifar, counting_png, exif, gzip, jpeg_with, png, sha256, source, tar, zip};
 use serde_json::json;
 use std::fs;
 
@@ -212,6 +212,107 @@ fn named_classes_fix_the_labels() {
     assert!(message.contains("i.zip: train/dog/1.png: class \"dog\" is none of cat, bird"), "{message}");
 }
 
+/// Of a tool's standard error, the warnings.
+fn warnings(stderr: &str) -> Vec<&str> {
+    stderr.lines().filter_map(|line| line.strip_prefix("fetch-data: ")).collect()
+}
+
+#[test]
+fn class_folders_without_an_image_are_told_and_are_no_classes() {
+    let folder = Folder::new();
+    let (image, _) = png(1, 2, 3);
+    let files = ["i/train/cat/1.png", "i/train/dog/1.png", "i/test/cat/1.png"];
+    files.iter().for_each(|path| drop(folder.write(path, &image)));
+    for path in ["i/train/zebra", "i/train/elk/deeper", "i/train/.cache", "i/test/yak"] {
+        fs::create_dir_all(folder.path(path)).unwrap();
+    }
+    folder.write("i/train/gnu/Thumbs.db", b"no data");
+    // In archives, a folder is a member of its own or only in the paths of others.
+    let folders = ["train/", "train/elk/", "train/elk/deeper/", "train/.cache/", "test/yak/"];
+    let litter: [(&str, &[u8]); 2] = [("train/gnu/Thumbs.db", b""), ("train/zebra/.DS_Store", b"")];
+    let mut members: Vec<(&str, &[u8])> = files.iter().map(|path| (&path[2..], image.as_slice())).collect();
+    members.extend(folders.iter().map(|path| (*path, &b""[..])).chain(litter));
+    folder.write("i.tar", &tar(&members));
+    folder.write("i.zip", &zip(&members));
+    for from in ["i", "i.tar", "i.zip"] {
+        let url = format!("dataset.files.archive.urls=[{from}]");
+        let stderr = folder.works(&[FOLDER, &url]);
+        let expected = [
+            format!("{from}: train: folders without an image, which are no classes: elk, gnu, zebra"),
+            format!("{from}: test: classes without an image, which cannot be tested: dog"),
+            format!("{from}: test: folders without an image, which are no classes: yak"),
+        ];
+        assert_eq!(warnings(&stderr), expected);
+        assert_eq!(folder.description()["classes"]["label"], json!(["cat", "dog"]), "{from}");
+        assert_eq!(folder.works(&[FOLDER, &url, "--quiet"]), "");
+    }
+    // A folder that is named as a class is one.
+    let classes = "dataset.classes=[cat,dog,elk,fox]";
+    let stderr = folder.works(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", classes]);
+    let expected = [
+        "i: train: classes without an image, which cannot be learned: elk, fox",
+        "i: train: folders without an image, which are no classes: gnu, zebra",
+    ];
+    assert_eq!(warnings(&stderr), expected);
+}
+
+#[test]
+fn ten_empty_classes_are_named_and_no_name_speaks_to_the_terminal() {
+    let folder = Folder::new();
+    folder.write("i/a/1.png", &png(1, 2, 3).0);
+    (10..21).for_each(|number| fs::create_dir_all(folder.path(format!("i/empty{number}"))).unwrap());
+    let args = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.train=.", "dataset.test=null"];
+    let stderr = folder.works(&args);
+    let names: Vec<String> = (10..20).map(|number| format!("empty{number}")).collect();
+    let expected = format!("i: folders without an image, which are no classes: {}, ...", names.join(", "));
+    assert_eq!(warnings(&stderr), [expected]);
+    fs::remove_dir(folder.path("i/empty20")).unwrap();
+    assert!(warnings(&folder.works(&args))[0].ends_with(", empty19"));
+
+    folder.write("i.tar", &tar(&[("\u{1b}[2J/", b""), ("a/1.png", &png(1, 2, 3).0)]));
+    let stderr = folder.works(&[FOLDER, "dataset.files.archive.urls=[i.tar]", "dataset.train=.", "dataset.test=null"]);
+    assert!(warnings(&stderr)[0].ends_with(": \u{fffd}[2J"), "{stderr:?}");
+}
+
+/// What file managers leave among images.
+const LITTER: [&str; 11] = [
+    "Thumbs.db",
+    "THUMBS.DB",
+    "ehthumbs.db",
+    "Desktop.ini",
+    ".DS_Store",
+    "._1.png",
+    "Icon\r",
+    "__MACOSX/1.png",
+    "__macosx/._1.png",
+    "@eaDir/1.jpg",
+    "$RECYCLE.BIN/2.png",
+];
+
+#[test]
+fn what_file_managers_add_is_passed_over() {
+    let folder = Folder::new();
+    let (image, planes) = png(1, 2, 3);
+    let paths: Vec<String> = ["train/a/1.png".to_owned()]
+        .into_iter()
+        .chain(["", "train/", "train/a/"].into_iter().flat_map(|at| LITTER.map(|name| format!("{at}{name}"))))
+        .collect();
+    let members: Vec<(&str, &[u8])> = paths
+        .iter()
+        .map(|path| (path.as_str(), if path == "train/a/1.png" { image.as_slice() } else { b"" }))
+        .collect();
+    for (path, bytes) in &members {
+        folder.write(&format!("i/{path}"), bytes);
+    }
+    folder.write("i.zip", &zip(&members));
+    for from in ["i", "i.zip"] {
+        let url = format!("dataset.files.archive.urls=[{from}]");
+        let stderr = folder.works(&[FOLDER, &url, "dataset.test=null"]);
+        assert_eq!(stderr, "out: 1 rows for training\n");
+        assert!(folder.rows("train") == [&planes[..], &[0]].concat());
+    }
+}
+
 #[test]
 fn images_of_another_size_are_refused_or_scaled() {
     let folder = Folder::new();
@@ -225,12 +326,65 @@ fn images_of_another_size_are_refused_or_scaled() {
     assert!(message.contains("dataset.resize: needs dataset.size"), "{message}");
     let message = run(&["dataset.resize=true", "dataset.size=[4,4]", "dataset.image_pixels=63"]);
     assert!(message.contains("2.jpg: 8x8 pixels, more than dataset.image_pixels, 63"), "{message}");
+    let message = run(&["dataset.size=[0,4]"]);
+    assert!(message.contains("dataset.size: 0 pixels"), "{message}");
     let message = run(&["dataset.channels=2"]);
     assert!(message.contains("expected 1 (gray) or 3"), "{message}");
     folder.works(&[&options[..], &["dataset.resize=true", "dataset.size=[4,4]", "dataset.channels=1"]].concat());
     let rows = folder.rows("train");
     assert_eq!(rows.len(), 2 * 17);
     assert_eq!(rows[..17], [vec![9; 16], vec![0]].concat(), "one color stays one color");
+}
+
+#[test]
+fn an_image_stored_turned_is_written_upright() {
+    let folder = Folder::new();
+    let upright = [
+        [1, 2, 3, 4, 5, 6],
+        [3, 2, 1, 6, 5, 4],
+        [6, 5, 4, 3, 2, 1],
+        [4, 5, 6, 1, 2, 3],
+        [1, 4, 2, 5, 3, 6],
+        [4, 1, 5, 2, 6, 3],
+        [6, 3, 5, 2, 4, 1],
+        [3, 6, 2, 5, 1, 4],
+    ];
+    for (orientation, pixels) in (1..).zip(upright) {
+        folder.write("i/train/a/1.png", &counting_png(exif(orientation)));
+        folder.works(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", "dataset.channels=1"]);
+        assert_eq!(folder.rows("train"), [&pixels[..], &[0]].concat(), "orientation {orientation}");
+        let shape = if orientation < 5 { json!([1, 2, 3]) } else { json!([1, 3, 2]) };
+        assert_eq!(folder.description()["fields"]["image"]["shape"], shape, "orientation {orientation}");
+    }
+    fs::remove_dir_all(folder.path("out")).unwrap();
+    // The size that counts is that of the image as it is shown.
+    let sized = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", "dataset.size=[2,3]"];
+    let message = folder.fails(&sized);
+    assert!(message.contains("i: train/a/1.png: 3x2 pixels, expected 2x3"), "{message}");
+    folder.works(&[&sized[..3], &["dataset.size=[3,2]"]].concat());
+}
+
+#[test]
+fn a_jpeg_is_turned_and_a_broken_exif_block_turns_nothing() {
+    let folder = Folder::new();
+    folder.write("i/train/a/0.jpg", JPEG);
+    folder.write("i/train/a/1.jpg", &jpeg_with(&exif(6)));
+    let broken =
+        [&[][..], b"II", b"what", &exif(6)[..17], &exif(0), &exif(9), &exif(u16::MAX), b"MM\0*\xff\xff\xff\xff"];
+    for (number, block) in (2..).zip(broken) {
+        folder.write(&format!("i/train/a/{number}.jpg"), &jpeg_with(block));
+    }
+    folder.works(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", "dataset.channels=1"]);
+    let rows = folder.rows("train");
+    let rows: Vec<&[u8]> = rows.chunks_exact(65).collect();
+    assert_eq!(rows.len(), 2 + broken.len());
+    let turned: Vec<u8> = (0..64).map(|at| rows[0][8 * (7 - at % 8) + at / 8]).collect();
+    assert!(rows[1][..64] == turned && turned != rows[0][..64], "a quarter turn clockwise");
+    assert!(rows[2..].iter().all(|row| row == &rows[0]), "as without a block");
+
+    folder.write("p/train/a/1.png", &counting_png(b"what".to_vec()));
+    folder.works(&[FOLDER, "dataset.files.archive.urls=[p]", "dataset.test=null", "dataset.channels=1"]);
+    assert_eq!(folder.rows("train"), [1, 2, 3, 4, 5, 6, 0]);
 }
 
 #[test]
@@ -258,6 +412,98 @@ fn a_damaged_image_is_named() {
         fs::remove_file(folder.path(if name == "b.jpg" { "i/train/x/a.png" } else { "i/train/x/a.jpg" })).unwrap();
         let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", size]);
         assert!(message.contains(&format!("i: train/x/{name}: ")) && message.contains(expected), "{message}");
+    }
+}
+
+const FILES: &str = "dataset=image_files";
+
+#[test]
+fn images_without_classes_keep_their_paths() {
+    let folder = Folder::new();
+    let [(a, a_planes), (b, b_planes), (c, c_planes)] = [png(1, 2, 3), png(40, 50, 60), png(255, 0, 7)];
+    let members: [(&str, &[u8]); 5] = [
+        ("new/z.png", &b),
+        ("new/b/10.PNG", &a),
+        ("new/a, \"b\".png", &c),
+        ("new/Thumbs.db", b"no data"),
+        ("readme.txt", b"outside"),
+    ];
+    members.iter().for_each(|(path, bytes)| drop(folder.write(&format!("i/{path}"), bytes)));
+    folder.write("i.tar.gz", &gzip(&tar(&members)));
+    folder.write("i.zip", &zip(&members));
+    for (from, threads) in [("i", "1"), ("i.tar.gz", "2"), ("i.zip", "3")] {
+        let url = format!("dataset.files.archive.urls=[{from}]");
+        let stderr = folder.works(&[FILES, &url, "dataset.folder=./new/", "--threads", threads]);
+        assert_eq!(stderr, "out: 3 images\n", "{from}");
+        assert!(folder.rows("images") == [c_planes.as_slice(), &a_planes, &b_planes].concat(), "{from}");
+        let description = folder.description();
+        assert_eq!(description["fields"], json!({"image": {"dtype": "u1", "shape": [3, 2, 3]}}));
+        assert_eq!(description["paths"], json!(["a, \"b\".png", "b/10.PNG", "z.png"]));
+        assert_eq!(description["images"]["rows"], 3);
+        let table = fs::read_to_string(folder.path("out/paths.csv")).unwrap();
+        assert_eq!(table, "row,path\n0,\"a, \"\"b\"\".png\"\n1,b/10.PNG\n2,z.png\n");
+        assert_eq!(fs::read_dir(folder.path("out")).unwrap().count(), 3);
+    }
+    // The whole: paths begin at the archive's root, and the readme is told.
+    let stderr = folder.works(&[FILES, "dataset.files.archive.urls=[i.zip]"]);
+    let expected = "i.zip: files that are no images (.jpg, .jpeg, .png) and are passed over: 1 (readme.txt)";
+    assert_eq!(warnings(&stderr), [expected]);
+    assert_eq!(folder.description()["paths"], json!(["new/a, \"b\".png", "new/b/10.PNG", "new/z.png"]));
+}
+
+#[test]
+fn images_without_classes_have_one_size_and_are_sound() {
+    let folder = Folder::new();
+    folder.write("i/1.png", &png(9, 9, 9).0);
+    folder.write("i/b/2.jpg", JPEG);
+    let args = [FILES, "dataset.files.archive.urls=[i]"];
+    let run = |more: &[&'static str]| folder.fails(&[&args, more].concat());
+    let message = run(&[]);
+    assert!(message.contains("i: b/2.jpg: 8x8 pixels, expected 2x3 (dataset.resize=true scales)"), "{message}");
+    assert!(run(&["dataset.resize=true"]).contains("dataset.resize: needs dataset.size"));
+    assert!(run(&["dataset.size=[0,0]", "dataset.resize=true"]).contains("dataset.size: 0 pixels"));
+    assert!(run(&["dataset.train=x"]).contains("train"), "a key of another layout");
+    folder.works(&[&args[..], &["dataset.resize=true", "dataset.size=[4,4]", "dataset.channels=1"]].concat());
+    assert_eq!(folder.rows("images").len(), 2 * 16);
+    fs::remove_dir_all(folder.path("out")).unwrap();
+    folder.write("i/b/2.jpg", &JPEG[..JPEG.len() / 2]);
+    let message = run(&["dataset.resize=true", "dataset.size=[4,4]"]);
+    assert!(message.contains("i: b/2.jpg: damaged or cut off"), "{message}");
+}
+
+#[test]
+fn a_folder_without_images_is_refused() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("empty")).unwrap();
+    LITTER.iter().for_each(|name| drop(folder.write(&format!("litter/{name}"), b"")));
+    folder.write("other/photo.heic", b"");
+    folder.write("i/a/1.png", &png(1, 2, 3).0);
+    let cases = [("empty", "."), ("litter", "."), ("other", "."), ("i", "b")];
+    for (from, inner) in cases {
+        let url = format!("dataset.files.archive.urls=[{from}]");
+        let message = folder.fails(&[FILES, &url, &format!("dataset.folder={inner}")]);
+        let place = if inner == "." { from.to_owned() } else { format!("{from}: {inner}") };
+        let expected = format!("fetch-data: {place}: no images; expected files whose names end in .jpg, .jpeg, .png");
+        assert_eq!(message, expected);
+    }
+    let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[litter]", "dataset.train=."]);
+    assert!(message.contains("litter: no images like <class>/<image>.jpg"), "{message}");
+}
+
+#[test]
+fn datasets_of_two_kinds_do_not_share_a_folder() {
+    let folder = Folder::new();
+    folder.write("i/a/1.png", &png(1, 2, 3).0);
+    let url = "dataset.files.archive.urls=[i]";
+    let (files, classes) = ([FILES, url], [FOLDER, url, "dataset.train=.", "dataset.test=null"]);
+    for (first, second, file) in [(&files[..], &classes[..], "images"), (&classes, &files, "train")] {
+        folder.works(first);
+        let output = folder.run(second);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert_eq!(stderr, format!("fetch-data: out/{file}.npy: of another dataset; name another folder by -o\n"));
+        folder.works(first);
+        fs::remove_dir_all(folder.path("out")).unwrap();
     }
 }
 

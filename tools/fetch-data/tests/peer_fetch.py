@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 REAL = os.environ.get("PIPEGRAD_CIFAR10_IMAGES", "").removeprefix("file://")
 SETTINGS = ["-o", "out", "--quiet", "download.cache=cache"]
@@ -173,6 +173,27 @@ def test_scaling_is_that_of_pillow(fetch, tmp_path):
         picture = Image.open(tmp_path / "images" / "train" / "a" / f"{i}.png")
         expected = planes(picture.resize((16, 16), Image.Resampling.BILINEAR))
         assert np.abs(image.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("options", [[], ["dataset.resize=true", "dataset.size=[16,12]"]], ids=["as_is", "scaled"])
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_an_orientation_is_applied_as_by_pillow(run, tmp_path, ending, options):
+    for orientation in range(1, 9):
+        folder = tmp_path / f"{orientation}" / "train" / "a"
+        folder.mkdir(parents=True)
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        smooth(orientation, 21, 37).save(folder / f"1.{ending}", exif=exif)
+        archive = f"dataset.files.archive.urls=['{orientation}']"
+        run("fetch-data", *SETTINGS, "dataset=image_folder", "dataset.test=null", archive, *options)
+        with Image.open(folder / f"1.{ending}") as picture:
+            assert picture.getexif()[ExifTags.Base.Orientation] == orientation
+            upright = ImageOps.exif_transpose(picture)
+        expected = planes(upright.resize((12, 16), Image.Resampling.BILINEAR) if options else upright)
+        image = np.load(tmp_path / "out" / "train.npy")["image"][0]
+        assert image.shape == expected.shape
+        bound = 4 if ending == "jpg" else 1 if options else 0
+        assert np.abs(image.astype(int) - expected).max() <= bound, orientation
 
 
 def test_color_becomes_gray_as_in_pillow(run, tmp_path):

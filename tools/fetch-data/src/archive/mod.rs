@@ -4,6 +4,7 @@
 //! other, to one temporary file without a name, and are read from there in any order. So no path can escape and no
 //! link be followed; an archive that tries is refused all the same.
 
+mod folders;
 mod path;
 mod spool;
 mod tar;
@@ -12,6 +13,7 @@ mod zip;
 use crate::fetch::Fetched;
 use anyhow::{Context, bail};
 use flate2::bufread::MultiGzDecoder;
+use folders::Folders;
 use spool::Spool;
 use std::{
     collections::BTreeMap,
@@ -25,6 +27,7 @@ pub struct Members {
     /// What messages call the archive.
     name: String,
     places: BTreeMap<String, Place>,
+    folders: Folders,
     spool: Option<File>,
 }
 
@@ -40,16 +43,16 @@ pub const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 impl Members {
-    /// The files of `fetched`, a folder or an archive, whose paths are `wanted`. The archive's contents are
-    /// unpacked into a temporary file in `scratch`.
+    /// The files and folders of `fetched`, a folder or an archive, whose paths are `wanted`. The archive's contents
+    /// are unpacked into a temporary file in `scratch`.
     ///
     /// # Errors
     /// When the archive is damaged, holds links or paths that lead out of it, or unpacks to more than `limit` bytes.
     pub fn open(fetched: &Fetched, limit: u64, scratch: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Self> {
         let name = fetched.name.clone();
         if fetched.path.is_dir() {
-            let places = walk(&fetched.path, wanted)?;
-            return Ok(Self { name, places, spool: None });
+            let (places, folders) = walk(&fetched.path, wanted)?;
+            return Ok(Self { name, places, folders, spool: None });
         }
         let mut spool = Spool::new(limit, scratch)?;
         let mut file = BufReader::new(File::open(&fetched.path).with_context(|| name.clone())?);
@@ -62,8 +65,8 @@ impl Members {
             tar::unpack(file, limit, &mut spool, &wanted)
         };
         filled.with_context(|| name.clone())?;
-        let (file, places) = spool.finish()?;
-        Ok(Self { name, places, spool: Some(file) })
+        let (file, places, folders) = spool.finish()?;
+        Ok(Self { name, places, folders, spool: Some(file) })
     }
 
     /// What messages call a member.
@@ -77,6 +80,11 @@ impl Members {
 
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
+    }
+
+    /// The folders that are wanted, sorted: those that the archive names, and those of its files, wanted or not.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        self.folders.paths()
     }
 
     /// Size of a member in bytes.
@@ -113,19 +121,22 @@ impl Members {
     }
 }
 
-/// The files below a folder. Links are followed: the folder is the user's own.
-fn walk(folder: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<BTreeMap<String, Place>> {
-    let mut places = BTreeMap::new();
+/// The files and folders below a folder. Links are followed: the folder is the user's own.
+fn walk(folder: &Path, wanted: impl Fn(&str) -> bool) -> anyhow::Result<(BTreeMap<String, Place>, Folders)> {
+    let (mut places, mut folders) = (BTreeMap::new(), Folders::default());
     for entry in walkdir::WalkDir::new(folder).follow_links(true).min_depth(1) {
         let entry = entry.context("the dataset's folder")?;
+        let inner = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        if let (true, Ok(path)) = (entry.file_type().is_dir(), path::of_file(inner)) {
+            folders.add(&path, &wanted);
+        }
         if !entry.file_type().is_file() {
             continue;
         }
-        let inner = entry.path().strip_prefix(folder).unwrap_or(entry.path());
         let path = path::of_file(inner).with_context(|| entry.path().display().to_string())?;
         if wanted(&path) {
             places.insert(path, Place::File(entry.into_path()));
         }
     }
-    Ok(places)
+    Ok((places, folders))
 }

@@ -1,6 +1,6 @@
 //! Members one after the other in one temporary file, up to a limit.
 
-use super::Place;
+use super::{Place, folders::Folders};
 use anyhow::{Context, ensure};
 use std::{
     collections::BTreeMap,
@@ -12,6 +12,7 @@ use std::{
 pub struct Spool {
     file: BufWriter<File>,
     places: BTreeMap<String, Place>,
+    pub folders: Folders,
     bytes: u64,
     limit: u64,
 }
@@ -22,7 +23,8 @@ const BLOCK: usize = 1 << 20;
 impl Spool {
     pub fn new(limit: u64, scratch: &Path) -> anyhow::Result<Self> {
         let file = tempfile::tempfile_in(scratch).with_context(|| scratch.display().to_string())?;
-        Ok(Self { file: BufWriter::with_capacity(BLOCK, file), places: BTreeMap::new(), bytes: 0, limit })
+        let file = BufWriter::with_capacity(BLOCK, file);
+        Ok(Self { file, places: BTreeMap::new(), folders: Folders::default(), bytes: 0, limit })
     }
 
     /// Takes a member in.
@@ -43,11 +45,11 @@ impl Spool {
 
     /// # Errors
     /// When the disk is full.
-    pub fn finish(self) -> anyhow::Result<(File, BTreeMap<String, Place>)> {
+    pub fn finish(self) -> anyhow::Result<(File, BTreeMap<String, Place>, Folders)> {
         let mut file = self.file;
         file.flush().context("unpacking")?;
         let file = file.into_inner().map_err(|e| e.into_error()).context("unpacking")?;
-        Ok((file, self.places))
+        Ok((file, self.places, self.folders))
     }
 }
 

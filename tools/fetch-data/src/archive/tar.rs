@@ -47,11 +47,17 @@ fn take(entry: &mut Entry<impl Read>, spool: &mut Spool, wanted: impl Fn(&str) -
     }
     let path = path::of_member(&entry.path_bytes())?;
     match kind {
-        EntryType::Regular | EntryType::Continuous if wanted(&path) => spool.add(path, entry),
-        EntryType::Regular | EntryType::Continuous | EntryType::Directory => Ok(()),
+        EntryType::Directory => spool.folders.add(&path, wanted),
+        EntryType::Regular | EntryType::Continuous => {
+            spool.folders.add_parent(&path, &wanted);
+            if wanted(&path) {
+                spool.add(path, entry)?;
+            }
+        }
         EntryType::Symlink | EntryType::Link => bail!("member {path:?} is a link; no dataset needs one"),
         _ => bail!("member {path:?} is neither a file nor a folder"),
     }
+    Ok(())
 }
 
 /// What [`Limited`] and who reads through it tell each other, while an iterator of entries holds the reader.

@@ -23,7 +23,12 @@ pub fn unpack(zip: impl Read + Seek, spool: &mut Spool, wanted: impl Fn(&str) ->
         }
         let kind = member.unix_mode().map_or(0, |mode| mode & KIND);
         ensure!([0, FOLDER, FILE].contains(&kind), "member {path:?} is neither a file nor a folder");
-        if member.is_file() && wanted(&path) {
+        if member.is_dir() {
+            spool.folders.add(&path, &wanted);
+            continue;
+        }
+        spool.folders.add_parent(&path, &wanted);
+        if wanted(&path) {
             spool.add(path, member)?;
         }
     }

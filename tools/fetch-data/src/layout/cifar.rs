@@ -1,7 +1,7 @@
 //! The binary version of CIFAR: rows of label bytes and 3 × 32 × 32 bytes of pixels, red plane first, row by row
 //! (<https://www.cs.toronto.edu/~kriz/cifar.html>).
 
-use super::{BYTE_CLASSES, Dataset, Rows, check_names, chunk_rows, lines, schema, sums};
+use super::{BYTE_CLASSES, Dataset, Rows, Split, TEST, TRAIN, check_names, chunk_rows, lines, schema, sums};
 use crate::{archive::Members, fetch::Fetched, settings::Cifar};
 use anyhow::ensure;
 use indexmap::IndexMap;
@@ -24,8 +24,11 @@ pub fn open(settings: &Cifar, archive: Fetched, unpacked_bytes: u64, scratch: &P
     let schema = schema(SHAPE, &classes)?;
     let (members, limits) = (Rc::new(members), Rc::new(classes.clone()));
     let part = |paths: &[String]| Part::new(&members, &limits, paths);
-    let (train, test) = (Box::new(part(&settings.train)?), Box::new(part(&settings.test)?));
-    Ok(Dataset { schema, classes, train, test: Some(test), files: sums([("archive", archive)]) })
+    let splits = vec![
+        Split { name: TRAIN, rows: Box::new(part(&settings.train)?) },
+        Split { name: TEST, rows: Box::new(part(&settings.test)?) },
+    ];
+    Ok(Dataset { schema, classes, splits, paths: None, files: sums([("archive", archive)]) })
 }
 
 /// The rows of some members, one after the other.

@@ -4,6 +4,7 @@ use crate::settings::Channels;
 use anyhow::{Context, bail, ensure};
 use image::{
     DynamicImage, GrayImage, ImageDecoder, Limits, Rgb, RgbImage, codecs::png::PngDecoder, imageops::FilterType,
+    metadata::Orientation,
 };
 use jpeg_decoder::{Decoder as JpegDecoder, PixelFormat};
 use std::io::Cursor;
@@ -21,7 +22,15 @@ pub struct Target {
 }
 
 /// An image of which the header was read.
-enum Header<'a> {
+struct Header<'a> {
+    /// Height and width as stored.
+    stored: [usize; 2],
+    /// How a viewer turns what is stored (Exif 3.0, tag 0x0112); not at all where the block is absent or damaged.
+    orientation: Orientation,
+    decoder: Decoder<'a>,
+}
+
+enum Decoder<'a> {
     Jpeg(Box<JpegDecoder<&'a [u8]>>),
     Png(Box<PngDecoder<Cursor<&'a [u8]>>>),
 }
@@ -30,14 +39,15 @@ enum Header<'a> {
 const JPEG: &[u8] = b"\xff\xd8\xff";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// Height and width of an image.
+/// Height and width of an image as viewers show it, turned by its Exif orientation.
 pub fn size(bytes: &[u8]) -> anyhow::Result<[usize; 2]> {
-    Ok(Header::read(bytes)?.0)
+    Ok(Header::read(bytes)?.size())
 }
 
-/// Appends the pixels `[channels, height, width]` of an image.
+/// Appends the pixels `[channels, height, width]` of an image as viewers show it, turned by its Exif orientation.
 pub fn planes(bytes: &[u8], target: &Target, pixels: &mut Vec<u8>) -> anyhow::Result<()> {
-    let ([height, width], header) = Header::read(bytes)?;
+    let header = Header::read(bytes)?;
+    let [height, width] = header.size();
     let most = target.image_pixels;
     ensure!(height as u64 * width as u64 <= most, "{height}x{width} pixels, more than dataset.image_pixels, {most}");
     let [target_height, target_width] = target.size;
@@ -65,37 +75,65 @@ fn luma(&Rgb([red, green, blue]): &Rgb<u8>) -> u8 {
 }
 
 impl<'a> Header<'a> {
-    /// Height and width, and what decodes the rest.
-    fn read(bytes: &'a [u8]) -> anyhow::Result<([usize; 2], Self)> {
+    fn read(bytes: &'a [u8]) -> anyhow::Result<Self> {
         if bytes.starts_with(JPEG) {
             let mut decoder = JpegDecoder::new(bytes);
             decoder.read_info().context("damaged or cut off")?;
             let info = decoder.info().context("a JPEG without a header")?;
-            Ok(([info.height.into(), info.width.into()], Self::Jpeg(Box::new(decoder))))
+            let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk);
+            Ok(Self {
+                stored: [info.height.into(), info.width.into()],
+                orientation: orientation.unwrap_or(Orientation::NoTransforms),
+                decoder: Decoder::Jpeg(Box::new(decoder)),
+            })
         } else if bytes.starts_with(PNG) {
-            let decoder =
+            let mut decoder =
                 PngDecoder::with_limits(Cursor::new(bytes), Limits::default()).context("damaged or cut off")?;
             let (width, height) = decoder.dimensions();
-            Ok(([height as usize, width as usize], Self::Png(Box::new(decoder))))
+            Ok(Self {
+                stored: [height as usize, width as usize],
+                orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
+                decoder: Decoder::Png(Box::new(decoder)),
+            })
         } else {
             bail!("neither a JPEG nor a PNG");
         }
     }
 
-    /// The whole image; one that is cut off is an error.
-    fn decode(self) -> anyhow::Result<DynamicImage> {
-        let mut decoder = match self {
-            Self::Png(decoder) => return DynamicImage::from_decoder(*decoder).context("damaged or cut off"),
-            Self::Jpeg(decoder) => decoder,
-        };
-        let pixels = decoder.decode().context("damaged or cut off")?;
-        let info = decoder.info().context("a JPEG without a header")?;
-        let (width, height) = (info.width.into(), info.height.into());
-        let image = match info.pixel_format {
-            PixelFormat::L8 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::from),
-            PixelFormat::RGB24 => RgbImage::from_raw(width, height, pixels).map(DynamicImage::from),
-            PixelFormat::L16 | PixelFormat::CMYK32 => bail!("a JPEG in CMYK or of 16 bits; save it as RGB"),
-        };
-        image.context("a JPEG with another number of pixels than its header says")
+    /// Height and width once turned.
+    fn size(&self) -> [usize; 2] {
+        let [height, width] = self.stored;
+        match self.orientation {
+            Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH => [width, height],
+            Orientation::NoTransforms
+            | Orientation::Rotate180
+            | Orientation::FlipHorizontal
+            | Orientation::FlipVertical => [height, width],
+        }
     }
+
+    /// The whole image, turned; one that is cut off is an error.
+    fn decode(self) -> anyhow::Result<DynamicImage> {
+        let mut image = match self.decoder {
+            Decoder::Png(decoder) => DynamicImage::from_decoder(*decoder).context("damaged or cut off")?,
+            Decoder::Jpeg(decoder) => decode_jpeg(*decoder)?,
+        };
+        image.apply_orientation(self.orientation);
+        Ok(image)
+    }
+}
+
+fn decode_jpeg(mut decoder: JpegDecoder<&[u8]>) -> anyhow::Result<DynamicImage> {
+    let pixels = decoder.decode().context("damaged or cut off")?;
+    let info = decoder.info().context("a JPEG without a header")?;
+    let (width, height) = (info.width.into(), info.height.into());
+    let image = match info.pixel_format {
+        PixelFormat::L8 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::from),
+        PixelFormat::RGB24 => RgbImage::from_raw(width, height, pixels).map(DynamicImage::from),
+        PixelFormat::L16 | PixelFormat::CMYK32 => bail!("a JPEG in CMYK or of 16 bits; save it as RGB"),
+    };
+    image.context("a JPEG with another number of pixels than its header says")
 }

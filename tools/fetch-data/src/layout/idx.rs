@@ -1,7 +1,7 @@
 //! IDX, the format of MNIST: a header of big-endian numbers, then bytes, plain or gzipped
 //! (<https://yann.lecun.com/exdb/mnist/>).
 
-use super::{BYTE_CLASSES, Dataset, LABEL, Rows, check_names, chunk_rows, schema, sums};
+use super::{BYTE_CLASSES, Dataset, LABEL, Rows, Split, TEST, TRAIN, check_names, chunk_rows, schema, sums};
 use crate::{
     archive::GZIP,
     fetch::{Fetched, Fetcher},
@@ -51,7 +51,8 @@ pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyho
         test.size[1],
         train.images.name
     );
-    Ok(Dataset { schema, classes, train: Box::new(train), test: Some(Box::new(test)), files: sums(fetched) })
+    let splits = vec![Split { name: TRAIN, rows: Box::new(train) }, Split { name: TEST, rows: Box::new(test) }];
+    Ok(Dataset { schema, classes, splits, paths: None, files: sums(fetched) })
 }
 
 /// The rows of an images file and its labels file.

@@ -1,65 +1,62 @@
 //! `<split>/<class>/<image>`, in a folder or an archive.
 
 use super::{
-    BYTE_CLASSES, Dataset, LABEL, Rows, check_names, chunk_rows,
-    decode::{self, Target},
+    BYTE_CLASSES, Dataset, LABEL, Split, TEST, TRAIN, check_names,
+    decode::Target,
+    images::{ENDINGS, Images, is_image, is_litter, list, place, prefix, target},
     schema, sums,
 };
-use crate::{archive::Members, fetch::Fetched, settings::ImageFolder};
-use anyhow::{Context, bail, ensure};
+use crate::{archive::Members, fetch::Fetched, report::Report, settings::ImageFolder};
+use anyhow::{bail, ensure};
 use indexmap::IndexMap;
-use rayon::prelude::*;
-use std::{collections::BTreeSet, path::Path, rc::Rc};
-
-/// Endings of the files that are images, in small letters.
-const ENDINGS: [&str; 3] = [".jpg", ".jpeg", ".png"];
-/// Bytes of files read at a time: photographs are larger than the rows that they become.
-const FILE_BYTES: usize = 64 << 20;
-/// Most bytes of a pixel in a file (PNG: four channels of 16 bits), and of what else it holds: profiles, thumbnails.
-/// A file is in memory as a whole, so that one that is no image must not be of any size.
-const PIXEL_BYTES: u64 = 8;
-const EXTRA_BYTES: u64 = 64 << 20;
-/// Classes that a message names at most.
-const NAMED_CLASSES: usize = 10;
-/// What macOS adds to archives.
-const MAC_FOLDER: &str = "__MACOSX";
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::Path,
+    rc::Rc,
+};
 
 /// Opens a fetched folder or archive.
-pub fn open(settings: &ImageFolder, archive: Fetched, unpacked_bytes: u64, scratch: &Path) -> anyhow::Result<Dataset> {
+pub fn open(
+    settings: &ImageFolder,
+    archive: Fetched,
+    unpacked_bytes: u64,
+    scratch: &Path,
+    report: &Report,
+) -> anyhow::Result<Dataset> {
     let prefixes: Vec<String> =
-        [Some(&settings.train), settings.test.as_ref()].into_iter().flatten().map(prefix).collect();
+        [Some(&settings.train), settings.test.as_ref()].into_iter().flatten().map(|folder| prefix(folder)).collect();
     let members = Members::open(&archive, unpacked_bytes, scratch, |path| {
-        prefixes.iter().any(|prefix| path.starts_with(prefix.as_str())) && !is_hidden(path)
+        prefixes.iter().any(|prefix| path.starts_with(prefix.as_str())) && !is_litter(path)
     })?;
     let members = Rc::new(members);
-    let train = images(&members, &settings.train)?;
-    let test = settings.test.as_ref().map(|folder| images(&members, folder)).transpose()?;
+    let train = Folder::read(&members, &settings.train)?;
+    let test = settings.test.as_ref().map(|folder| Folder::read(&members, folder)).transpose()?;
     let names = match &settings.classes {
         Some(names) => names.clone(),
-        None => train.iter().map(|image| image.class.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
+        None => train.classes().into_iter().map(str::to_owned).collect(),
     };
     check_names("dataset.classes", &names)?;
-    let target = target(settings, &members, &train)?;
+    train.tell_gaps(&names, "learned", report);
+    test.iter().for_each(|test| test.tell_gaps(&names, "tested", report));
+    let target = target(settings.pixels(), &members, train.images.first().map(|image| image.path.as_str()))?;
     let classes = IndexMap::from([(LABEL.to_owned(), names)]);
     let schema = schema([target.channels as usize, target.size[0], target.size[1]], &classes)?;
-    let part = |images: Vec<Image>| Part::new(&members, images, &classes[LABEL], target);
-    let (train, test) = (part(train)?, test.map(part).transpose()?);
-    let test = test.map(|test| Box::new(test) as Box<dyn Rows>);
-    Ok(Dataset { schema, classes, train: Box::new(train), test, files: sums([("archive", archive)]) })
+    let mut splits = vec![Split { name: TRAIN, rows: Box::new(train.rows(&classes[LABEL], target)?) }];
+    if let Some(test) = test {
+        splits.push(Split { name: TEST, rows: Box::new(test.rows(&classes[LABEL], target)?) });
+    }
+    Ok(Dataset { schema, classes, splits, paths: None, files: sums([("archive", archive)]) })
 }
 
-/// What every image becomes; the first one of the training set says its size where the settings do not.
-fn target(settings: &ImageFolder, members: &Members, train: &[Image]) -> anyhow::Result<Target> {
-    let size = match (settings.size, train.first()) {
-        (Some(size), _) => size,
-        (None, Some(first)) => {
-            let file = read(members, &first.path, settings.image_pixels)?;
-            decode::size(&file).with_context(|| members.describe(&first.path))?
-        }
-        (None, None) => bail!("{}: no images", members.name()),
-    };
-    let ImageFolder { channels, resize, image_pixels, .. } = *settings;
-    Ok(Target { channels, size, resize, image_pixels })
+/// The folder of a split.
+struct Folder {
+    members: Rc<Members>,
+    /// What messages call it.
+    place: String,
+    /// Sorted by class, then by path.
+    images: Vec<Image>,
+    /// The folders of classes without an image.
+    empty: BTreeSet<String>,
 }
 
 struct Image {
@@ -67,17 +64,62 @@ struct Image {
     class: String,
 }
 
+impl Folder {
+    fn read(members: &Rc<Members>, folder: &str) -> anyhow::Result<Self> {
+        let images = images(members, folder)?;
+        let classes: HashSet<&str> = images.iter().map(|image| image.class.as_str()).collect();
+        let prefix = prefix(folder);
+        let folders = members.folders().filter_map(|path| path.strip_prefix(&prefix)?.split('/').next());
+        let empty = folders.filter(|folder| !folder.is_empty() && !classes.contains(folder)).map(str::to_owned);
+        let (place, empty) = (place(members, folder), empty.collect());
+        Ok(Self { members: members.clone(), place, images, empty })
+    }
+
+    /// The classes that have images.
+    fn classes(&self) -> BTreeSet<&str> {
+        self.images.iter().map(|image| image.class.as_str()).collect()
+    }
+
+    /// Tells which classes, and which folders that look like classes, have no image. torchvision refuses those; people
+    /// make them ahead, or lose what was in them.
+    fn tell_gaps(&self, names: &[String], purpose: &str, report: &Report) {
+        let (classes, known) = (self.classes(), names.iter().map(String::as_str).collect::<HashSet<_>>());
+        let missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| !classes.contains(name)).collect();
+        let empty: Vec<&str> = self.empty.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+        if !missing.is_empty() {
+            let (place, missing) = (&self.place, list(missing));
+            report.warn(&format!("{place}: classes without an image, which cannot be {purpose}: {missing}"));
+        }
+        if !empty.is_empty() {
+            let (place, empty) = (&self.place, list(empty));
+            report.warn(&format!("{place}: folders without an image, which are no classes: {empty}"));
+        }
+    }
+
+    fn rows(self, classes: &[String], target: Target) -> anyhow::Result<Images> {
+        let labels: IndexMap<&String, usize> = classes.iter().enumerate().map(|(label, name)| (name, label)).collect();
+        let label = |image: Image| match labels.get(&image.class) {
+            Some(label) => Ok((image.path, i32::try_from(*label)?)),
+            None => {
+                let known = list(classes.iter().map(String::as_str));
+                bail!("{}: class {:?} is none of {known}", self.members.describe(&image.path), image.class)
+            }
+        };
+        let images = self.images.into_iter().map(label).collect::<anyhow::Result<_>>()?;
+        let label_bytes = if classes.len() <= BYTE_CLASSES { 1 } else { size_of::<i32>() };
+        Ok(Images::new(self.members, images, label_bytes, target))
+    }
+}
+
 /// The images below a folder, sorted by class, then by path.
 fn images(members: &Members, folder: &str) -> anyhow::Result<Vec<Image>> {
     let prefix = prefix(folder);
     let mut images = Vec::new();
     for path in members.paths().filter(|path| path.starts_with(&prefix)) {
-        let lower = path.to_ascii_lowercase();
-        let is_image = ENDINGS.iter().any(|ending| lower.ends_with(ending));
         match path[prefix.len()..].split_once('/') {
-            Some((class, _)) if is_image => images.push(Image { path: path.to_owned(), class: class.to_owned() }),
+            Some((class, _)) if is_image(path) => images.push(Image { path: path.to_owned(), class: class.to_owned() }),
             Some(_) => bail!("{}: no image: its name does not end in {}", members.describe(path), ENDINGS.join(", ")),
-            None if is_image => {
+            None if is_image(path) => {
                 bail!("{}: an image of no class; expected {prefix}<class>/<image>", members.describe(path))
             }
             // A file beside the class folders, say a README, is none of theirs.
@@ -91,97 +133,4 @@ fn images(members: &Members, folder: &str) -> anyhow::Result<Vec<Image>> {
     );
     images.sort_by(|a, b| (&a.class, &a.path).cmp(&(&b.class, &b.path)));
     Ok(images)
-}
-
-/// The file of an image that has at most so many pixels.
-fn read(members: &Members, path: &str, image_pixels: u64) -> anyhow::Result<Vec<u8>> {
-    let (bytes, most) = (members.bytes(path)?, image_pixels.saturating_mul(PIXEL_BYTES).saturating_add(EXTRA_BYTES));
-    let place = members.describe(path);
-    ensure!(bytes <= most, "{place}: {bytes} bytes, too many for an image of dataset.image_pixels, {image_pixels}");
-    members.read(path)
-}
-
-/// What paths in a folder begin with.
-fn prefix(folder: impl AsRef<str>) -> String {
-    let parts: Vec<&str> = folder.as_ref().split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.is_empty() { String::new() } else { parts.join("/") + "/" }
-}
-
-fn is_hidden(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('.') || part == MAC_FOLDER)
-}
-
-/// Images that are decoded as they are asked for.
-struct Part {
-    members: Rc<Members>,
-    /// Path and label.
-    images: Vec<(String, i32)>,
-    /// Bytes of a label.
-    label_bytes: usize,
-    target: Target,
-    next: usize,
-}
-
-impl Part {
-    fn new(members: &Rc<Members>, images: Vec<Image>, classes: &[String], target: Target) -> anyhow::Result<Self> {
-        let labels: IndexMap<&String, usize> = classes.iter().enumerate().map(|(label, name)| (name, label)).collect();
-        let label = |image: Image| match labels.get(&image.class) {
-            Some(label) => Ok((image.path, i32::try_from(*label)?)),
-            None => {
-                let known = classes.iter().take(NAMED_CLASSES).map(String::as_str).collect::<Vec<_>>().join(", ");
-                let more = if classes.len() > NAMED_CLASSES { ", ..." } else { "" };
-                bail!("{}: class {:?} is none of {known}{more}", members.describe(&image.path), image.class)
-            }
-        };
-        let images = images.into_iter().map(label).collect::<anyhow::Result<_>>()?;
-        let label_bytes = if classes.len() <= BYTE_CLASSES { 1 } else { size_of::<i32>() };
-        Ok(Self { members: members.clone(), images, label_bytes, target, next: 0 })
-    }
-
-    /// The files of the next images: as many as make a chunk of rows, or less where they are large.
-    fn read_chunk(&self) -> anyhow::Result<Vec<Vec<u8>>> {
-        let row_bytes = self.target.channels as usize * self.target.size[0] * self.target.size[1] + self.label_bytes;
-        let (mut files, mut bytes) = (Vec::new(), 0);
-        for (path, _) in self.images[self.next..].iter().take(chunk_rows(row_bytes)) {
-            let file = read(&self.members, path, self.target.image_pixels)?;
-            bytes += file.len();
-            files.push(file);
-            if bytes >= FILE_BYTES {
-                break;
-            }
-        }
-        Ok(files)
-    }
-}
-
-impl Rows for Part {
-    fn count(&self) -> u64 {
-        self.images.len() as u64
-    }
-
-    fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
-        let files = self.read_chunk()?;
-        let images = &self.images[self.next..self.next + files.len()];
-        if images.is_empty() {
-            return Ok(None);
-        }
-        let (target, label_bytes) = (self.target, self.label_bytes);
-        let rows: Vec<anyhow::Result<Vec<u8>>> = files
-            .into_par_iter()
-            .zip(images)
-            .map(|(file, (_, label))| {
-                let mut row = Vec::new();
-                decode::planes(&file, &target, &mut row)?;
-                row.extend_from_slice(&label.to_le_bytes()[..label_bytes]);
-                Ok(row)
-            })
-            .collect();
-        let mut packed = Vec::new();
-        // In order, so that of several damaged images the same one is named every time.
-        for (row, (path, _)) in rows.into_iter().zip(images) {
-            packed.extend(row.with_context(|| self.members.describe(path))?);
-        }
-        self.next += images.len();
-        Ok(Some(packed))
-    }
 }

@@ -3,10 +3,13 @@
 mod cifar;
 mod decode;
 mod idx;
+mod image_files;
 mod image_folder;
+mod images;
 
 use crate::{
     fetch::{Fetched, Fetcher, Sum},
+    report::Report,
     settings::{Layout, Settings},
 };
 use anyhow::{Context, ensure};
@@ -17,6 +20,12 @@ use std::{collections::HashSet, path::Path, sync::Arc};
 /// The field with the pixels, `[channels, height, width]`, and the one with the class.
 pub const IMAGE: &str = "image";
 const LABEL: &str = "label";
+
+/// The names of splits.
+pub const TRAIN: &str = "train";
+pub const TEST: &str = "test";
+/// Images without classes.
+pub const IMAGES: &str = "images";
 
 /// As many classes as a byte can tell apart.
 const BYTE_CLASSES: usize = 1 << u8::BITS;
@@ -29,10 +38,18 @@ pub struct Dataset {
     pub schema: Arc<Schema>,
     /// The names of the classes, label 0 on, of each field of labels.
     pub classes: IndexMap<String, Vec<String>>,
-    pub train: Box<dyn Rows>,
-    pub test: Option<Box<dyn Rows>>,
+    /// At least one.
+    pub splits: Vec<Split>,
+    /// The file of each row of the first split, where that is all that there is to know a row by.
+    pub paths: Option<Vec<String>>,
     /// What it was made from.
     pub files: IndexMap<String, Sum>,
+}
+
+/// Rows of one file.
+pub struct Split {
+    pub name: &'static str,
+    pub rows: Box<dyn Rows>,
 }
 
 /// Rows, packed as the schema says, in an order that depends on the files' contents alone.
@@ -45,7 +62,7 @@ pub trait Rows {
 }
 
 /// Fetches and opens the dataset of the settings; what has to be unpacked goes to a file in `scratch`.
-pub fn open(settings: &Settings, fetcher: &Fetcher<'_>, scratch: &Path) -> anyhow::Result<Dataset> {
+pub fn open(settings: &Settings, fetcher: &Fetcher<'_>, scratch: &Path, report: &Report) -> anyhow::Result<Dataset> {
     match &settings.layout {
         Layout::Cifar(cifar) => {
             let archive = fetcher.fetch("archive", &cifar.files.archive)?;
@@ -54,7 +71,11 @@ pub fn open(settings: &Settings, fetcher: &Fetcher<'_>, scratch: &Path) -> anyho
         Layout::Idx(idx) => idx::open(idx, settings.unpacked_bytes, fetcher),
         Layout::ImageFolder(folder) => {
             let archive = fetcher.fetch("archive", &folder.files.archive)?;
-            image_folder::open(folder, archive, settings.unpacked_bytes, scratch)
+            image_folder::open(folder, archive, settings.unpacked_bytes, scratch, report)
+        }
+        Layout::ImageFiles(files) => {
+            let archive = fetcher.fetch("archive", &files.files.archive)?;
+            image_files::open(files, archive, settings.unpacked_bytes, scratch, report)
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use assert_cmd::cargo::cargo_bin_cmd;
 use flate2::{Compression, write::GzEncoder};
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use sha2::{Digest, Sha256};
 use std::{
     fs,
@@ -11,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
     process::Output,
 };
+use tar::EntryType;
 use tempfile::TempDir;
 
 pub struct Folder(TempDir);
@@ -91,12 +93,14 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Paths that end in `/` are those of folders.
 pub fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, bytes) in members {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
+        header.set_entry_type(if path.ends_with('/') { EntryType::Directory } else { EntryType::Regular });
         // As it stands: the tar crate itself refuses to write a path such as `../x`.
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_cksum();
@@ -105,9 +109,14 @@ pub fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
+/// As [`tar`].
 pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (path, bytes) in members {
+        if path.ends_with('/') {
+            writer.add_directory(*path, zip::write::SimpleFileOptions::default()).unwrap();
+            continue;
+        }
         writer.start_file(*path, zip::write::SimpleFileOptions::default()).unwrap();
         writer.write_all(bytes).unwrap();
     }
@@ -184,6 +193,27 @@ pub fn png(red: u8, green: u8, blue: u8) -> (Vec<u8>, Vec<u8>) {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     (bytes.into_inner(), [red, green, blue].into_iter().flat_map(|level| [level; 6]).collect())
+}
+
+/// A gray image of 2 x 3 pixels, 1 to 6 row by row, as PNG with this Exif block.
+pub fn counting_png(exif: Vec<u8>) -> Vec<u8> {
+    let (mut bytes, pixels) = (Vec::new(), [1, 2, 3, 4, 5, 6]);
+    let mut encoder = PngEncoder::new(&mut bytes);
+    encoder.set_exif_metadata(exif).unwrap();
+    encoder.write_image(&pixels, 3, 2, ExtendedColorType::L8).unwrap();
+    bytes
+}
+
+/// A JPEG with this Exif block behind its first marker.
+pub fn jpeg_with(exif: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(2 + 6 + exif.len()).unwrap().to_be_bytes();
+    [&JPEG[..2], b"\xff\xe1", &length, b"Exif\0\0", exif, &JPEG[2..]].concat()
+}
+
+/// An Exif block that holds an orientation alone (TIFF 6.0: header, one directory of one entry, no next one).
+pub fn exif(orientation: u16) -> Vec<u8> {
+    let entry = [0x0112u16.to_le_bytes(), 3u16.to_le_bytes(), [1, 0], [0, 0], orientation.to_le_bytes(), [0, 0]];
+    [b"II*\0\x08\0\0\0\x01\0", entry.as_flattened(), &[0; 4]].concat()
 }
 
 pub const JPEG: &[u8] = include_bytes!("../fixtures/gradient.jpg");
