@@ -68,7 +68,9 @@ struct Slots<'a> {
 impl Slots<'_> {
     fn numbers(self, input: &Input, values: &[f32], elements: usize) -> Result<(), Unfit> {
         let takes_missing = matches!(input, Input::Number { fill: Some(_), .. });
-        for (row, (slots, values)) in self.raw.chunks_exact_mut(self.width).zip(values.chunks_exact(elements)).enumerate() {
+        for (row, (slots, values)) in
+            self.raw.chunks_exact_mut(self.width).zip(values.chunks_exact(elements)).enumerate()
+        {
             if !takes_missing && values.iter().any(|x| x.is_nan()) {
                 return Err(missing(row, input.name()));
             }

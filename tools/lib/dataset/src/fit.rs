@@ -202,7 +202,8 @@ mod tests {
         let features = Features::fit(&sources(), &[0, 1, 2, 3], &settings).expect("valid");
         assert_eq!((features.raw_width(), features.complete_width(), features.input_name()), (4, 5, "features"));
         // By hand: the mean of 1, 2 and 6 is 3; of the texts b is the most frequent.
-        let raw = features.encode(&columns(sources())[..].iter().map(|c| head(c, 4)).collect::<Vec<_>>()).expect("fits");
+        let raw =
+            features.encode(&columns(sources())[..].iter().map(|c| head(c, 4)).collect::<Vec<_>>()).expect("fits");
         let complete = features.complete(&raw);
         assert_eq!(complete[..5], [1.0, 0.0, 1.0, 0.0, 0.0]);
         assert_eq!(complete[5..10], [3.0, 0.0, 1.0, 1.0, 1.0]);
@@ -229,7 +230,10 @@ mod tests {
         let features = Features::fit(&sources(), &[0, 2, 3], &settings).expect("valid");
         let unfit = features.encode(&columns(sources())).expect_err("z is unseen");
         assert_eq!(unfit.row, 4);
-        assert!(unfit.problem.starts_with("field \"city\" is \"z\", which no training row has: a, b, missing"), "{unfit}");
+        assert!(
+            unfit.problem.starts_with("field \"city\" is \"z\", which no training row has: a, b, missing"),
+            "{unfit}"
+        );
         let settings = FeatureSettings { unseen: Unseen::Zero, ..settings };
         let features = Features::fit(&sources(), &[0, 2, 3], &settings).expect("valid");
         let raw = features.encode(&columns(sources())).expect("fits");
@@ -240,7 +244,10 @@ mod tests {
     fn missing_values_are_counted_by_field() {
         let error = Features::fit(&sources(), &[0], &FeatureSettings::default()).expect_err("gaps");
         let text = error.to_string();
-        assert!(text.starts_with("1 of 5 rows lack \"age\", 1 of 5 rows lack \"city\"; features.missing=mean"), "{text}");
+        assert!(
+            text.starts_with("1 of 5 rows lack \"age\", 1 of 5 rows lack \"city\"; features.missing=mean"),
+            "{text}"
+        );
         let few = FeatureSettings { max_categories: 1, missing: Missing::Mean, ..FeatureSettings::default() };
         assert!(matches!(Features::fit(&sources(), &[0, 2], &few), Err(Error::Categories { found: 2, .. })));
         let settings = FeatureSettings { missing: Missing::Mean, ..FeatureSettings::default() };
@@ -253,9 +260,18 @@ mod tests {
             ("{}", "no features"),
             (r#"{"version":2,"inputs":[],"target":{"name":"y","shape":[]}}"#, "version 2"),
             (r#"{"version":1,"inputs":[],"target":{"name":"y","shape":[]}}"#, "no inputs"),
-            (r#"{"version":1,"inputs":[{"kind":"number","name":"x","shape":[4294967296,4294967296]}],"target":{"name":"y","shape":[]}}"#, "no numbers"),
-            (r#"{"version":1,"inputs":[{"kind":"number","name":"x","shape":[2],"fill":[1]}],"target":{"name":"y","shape":[]}}"#, "do not fit"),
-            (r#"{"version":1,"inputs":[{"kind":"category","name":"x","categories":["a","a"],"unseen":"error"}],"target":{"name":"y","shape":[]}}"#, "do not fit"),
+            (
+                r#"{"version":1,"inputs":[{"kind":"number","name":"x","shape":[4294967296,4294967296]}],"target":{"name":"y","shape":[]}}"#,
+                "no numbers",
+            ),
+            (
+                r#"{"version":1,"inputs":[{"kind":"number","name":"x","shape":[2],"fill":[1]}],"target":{"name":"y","shape":[]}}"#,
+                "do not fit",
+            ),
+            (
+                r#"{"version":1,"inputs":[{"kind":"category","name":"x","categories":["a","a"],"unseen":"error"}],"target":{"name":"y","shape":[]}}"#,
+                "do not fit",
+            ),
             (r#"{"version":1,"inputs":[{"kind":"tree","name":"x"}],"target":{"name":"y","shape":[]}}"#, "damaged"),
         ] {
             let error = Features::from_json(text).expect_err(text);

@@ -19,8 +19,12 @@ pub struct ReadOptions<'a> {
     pub floats: Vec<&'a str>,
     /// Fields that must be there and hold numbers, likewise, or text.
     pub any: Vec<&'a str>,
+    /// Fields that must be there and are read as text, whatever they look like: a number as it is written.
+    pub texts: Vec<&'a str>,
     /// Whether values of these fields may be missing: NaN, or an empty text.
     pub missing: bool,
+    /// Read every other scalar of NDJSON and CSV as text too, as it is written; an empty text where it is none.
+    pub others_as_text: bool,
     /// Parse every field of NDJSON and CSV, not only those named.
     pub all_fields: bool,
     /// The encoding that the rows will be written in, if it is known: another one than theirs needs every field.
@@ -45,7 +49,9 @@ impl<'a> ReadOptions<'a> {
         Self {
             floats: names.to_vec(),
             any: Vec::new(),
+            texts: Vec::new(),
             missing: false,
+            others_as_text: false,
             all_fields: names.is_empty(),
             to: None,
             plain_name: names.first().copied().unwrap_or("values"),
@@ -73,6 +79,8 @@ impl<'a> ReadOptions<'a> {
         Wanted {
             floats: owned(&self.floats),
             any: owned(&self.any),
+            texts: owned(&self.texts),
+            others: self.others_as_text,
             all: self.all_fields || self.to.is_some_and(|to| !as_it_came(to)),
             float: self.float,
             adds: owned(&self.adds),
@@ -124,7 +132,7 @@ impl Reader {
 
     fn check_fields(&self, options: &ReadOptions<'_>) -> Result<()> {
         let place = || Place::whole(self.source());
-        for name in options.floats.iter().chain(&options.any) {
+        for name in options.floats.iter().chain(&options.any).chain(&options.texts) {
             self.schema().index_of(name).map_err(|e| place().error(e))?;
         }
         match options.adds.iter().find(|name| self.schema().index_of(name).is_ok()) {

@@ -294,3 +294,21 @@ fn a_field_to_be_added_is_known_however_it_is_spelled() {
         );
     }
 }
+
+#[test]
+fn literals_are_text_as_it_is_written() {
+    let options =
+        ReadOptions { texts: vec!["zip"], others_as_text: true, missing: true, ..ReadOptions::floats(&["x"]) };
+    let json = "{\"x\":1,\"zip\":\"02134\",\"id\":12345678901234567890,\"ok\":true,\"deep\":{\"a\":1}}\n\
+                {\"zip\":7.50,\"x\":2,\"new\":1,\"id\":[1]}\n";
+    let csv = "x,zip,id,ok\n1,02134,12345678901234567890,true\n2,7.50,,\n";
+    for text in [json, csv] {
+        let batches = read(text, &options).unwrap();
+        assert_eq!(texts(&batches, "zip"), ["02134", "7.50"]);
+        assert_eq!(texts(&batches, "id"), ["12345678901234567890", ""]);
+        assert_eq!(texts(&batches, "ok"), ["true", ""]);
+        assert_eq!(batches[0].schema().fields().len(), 4);
+    }
+    assert!(refusal("{\"x\":1,\"zip\":[1]}\n", &options).contains("expected text or a number"));
+    assert!(refusal("{\"x\":1}\n", &options).contains("no field \"zip\""));
+}

@@ -225,6 +225,9 @@ fn layout(first: &Cells, wanted: &Wanted) -> std::result::Result<Layout, String>
 }
 
 fn dtype(name: &str, kind: Kind, missing: bool, wanted: &Wanted) -> DType {
+    if wanted.is_literal(name) {
+        return DType::Text;
+    }
     if !wanted.computes(name) {
         return kind.dtype(missing, wanted.float);
     }

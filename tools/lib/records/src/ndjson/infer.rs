@@ -38,7 +38,14 @@ fn fields(line: &[u8], wanted: &Wanted) -> Result<Vec<(Field, Option<DType>)>, S
     if !cursor.take(b'}') {
         loop {
             let name = key(&mut cursor)?;
-            if wanted.has(&name) {
+            let first = cursor.peek();
+            if wanted.is_literal(&name) {
+                cursor.skip_value()?;
+                // A list or an object is read only where it is needed, and then refused.
+                if !matches!(first, Some(b'[' | b'{')) || wanted.computes(&name) {
+                    fields.push((Field::new(&name, DType::Text, &[]), Some(DType::Text)));
+                }
+            } else if wanted.has(&name) {
                 fields.push(value(&mut cursor, &name, wanted)?);
             } else {
                 cursor.skip_value()?;

@@ -71,8 +71,7 @@ impl NdjsonReader {
         let found = infer::schema(rows.map(|(_, start, end)| &bytes[start..end]), &self.wanted);
         let (schema, booleans) = found.map_err(|e| self.place(number).error(e))?;
         let fields = schema.fields().iter().zip(booleans);
-        let takes = fields.map(|(field, booleans)| Takes { null: self.wanted.takes_null(&field.name), booleans });
-        let takes = takes.collect();
+        let takes = fields.map(|(field, booleans)| Takes::of(&field.name, booleans, &self.wanted)).collect();
         Ok(Some((schema, takes)))
     }
 

@@ -9,6 +9,10 @@ pub(crate) struct Wanted {
     pub floats: Vec<String>,
     /// Fields that must be there and are numbers, likewise, or text.
     pub any: Vec<String>,
+    /// Fields that must be there and are read as text, as they are written.
+    pub texts: Vec<String>,
+    /// Every other scalar too, likewise, where it is there.
+    pub others: bool,
     /// Every other field too, as it looks.
     pub all: bool,
     /// The element type of floating-point numbers, which JSON does not say.
@@ -22,11 +26,17 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// The fields that must be there.
     pub fn needed(&self) -> impl Iterator<Item = &String> {
-        self.floats.iter().chain(&self.any)
+        self.floats.iter().chain(&self.any).chain(&self.texts)
     }
 
     pub fn has(&self, name: &str) -> bool {
-        self.all || self.computes(name)
+        self.all || self.others || self.computes(name)
+    }
+
+    /// Whether a field is read as text, as it is written.
+    pub fn is_literal(&self, name: &str) -> bool {
+        let typed = || self.floats.iter().chain(&self.any).any(|typed| typed == name);
+        self.texts.iter().any(|text| text == name) || (self.others && !typed())
     }
 
     pub fn is_float(&self, name: &str) -> bool {
@@ -98,10 +108,15 @@ pub(crate) fn parse(
     if cursor.peek().is_some() {
         return Err(cursor.unexpected("the end of the line").into());
     }
-    match spans.iter().position(|span| span.1 == 0) {
-        Some(missing) => Err(Problem::Bad(format!("no field {:?}", schema.fields()[missing].name))),
-        None => Ok(close),
+    for missing in spans.iter().enumerate().filter(|(_, span)| span.1 == 0).map(|(missing, _)| missing) {
+        let field = &schema.fields()[missing];
+        if !takes[missing].absent {
+            return Err(Problem::Bad(format!("no field {:?}", field.name)));
+        }
+        let offset = schema.offset(missing);
+        row[offset..offset + field.bytes()].copy_from_slice(bytemuck::bytes_of(&TextSpan::push(heap, b"")?));
     }
+    Ok(close)
 }
 
 /// Whether the tool adds a field of this name, however JSON spells it.
@@ -129,6 +144,17 @@ pub(crate) struct Takes {
     pub null: bool,
     /// True and false for 1 and 0.
     pub booleans: bool,
+    /// Any scalar, as it is written.
+    pub literal: bool,
+    /// Nothing at all, or a list or an object, in place of a literal.
+    pub absent: bool,
+}
+
+impl Takes {
+    pub fn of(name: &str, booleans: bool, wanted: &Wanted) -> Self {
+        let literal = wanted.is_literal(name);
+        Self { null: wanted.takes_null(name), booleans, literal, absent: literal && !wanted.computes(name) }
+    }
 }
 
 fn unknown(name: &[u8], schema: &Schema) -> String {
@@ -164,6 +190,7 @@ fn field(
     let mut target = &mut out.row[offset..offset + field.bytes()];
     let parsed = match first {
         Some(b'n') if out.takes.null && field.dtype != DType::Text => null(cursor, field, target),
+        _ if out.takes.literal => literal(cursor, &field.name, out.takes, target, out.heap),
         _ if field.dtype == DType::Text => text(cursor, field, out.takes.null, target, out.heap),
         _ => tensor(cursor, field, &field.shape, out.takes, &mut target),
     };
@@ -191,6 +218,38 @@ fn null(cursor: &mut Cursor<'_>, field: &Field, target: &mut [u8]) -> Result<(),
         _ => &f64::NAN.to_le_bytes(),
     };
     target.chunks_exact_mut(size).for_each(|element| element.copy_from_slice(nan));
+    Ok(())
+}
+
+/// Takes any scalar as it is written, a string as what it says.
+fn literal(
+    cursor: &mut Cursor<'_>,
+    name: &str,
+    takes: Takes,
+    target: &mut [u8],
+    heap: &mut Vec<u8>,
+) -> Result<(), Scalar> {
+    let start = cursor.at;
+    let span = match cursor.peek() {
+        Some(b'"') => {
+            let raw = cursor.string()?;
+            match memchr::memchr(b'\\', raw) {
+                None => TextSpan::push(heap, raw)?,
+                Some(_) => TextSpan::push(heap, infer::decode(raw)?.as_bytes())?,
+            }
+        }
+        Some(b'n') if !takes.null => return Err(Scalar::Bad(infer::is_null(name))),
+        Some(b'[' | b'{') if !takes.absent => return Err(cursor.unexpected("text or a number").into()),
+        Some(b'[' | b'{' | b'n') => {
+            cursor.skip_value()?;
+            TextSpan::push(heap, b"")?
+        }
+        _ => {
+            cursor.skip_value()?;
+            TextSpan::push(heap, &cursor.bytes[start..cursor.at])?
+        }
+    };
+    target.copy_from_slice(bytemuck::bytes_of(&span));
     Ok(())
 }
 
