@@ -25,8 +25,10 @@ mod column;
 mod encode;
 mod features;
 mod fit;
+mod rows;
 
 pub use column::{Column, Source, Texts};
 pub use encode::Unfit;
 pub use features::{Features, Input, Scaled, Target, Unseen, VERSION};
 pub use fit::{Error, FeatureSettings, Missing};
+pub use rows::{raw_rows, read_options};

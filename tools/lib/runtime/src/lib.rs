@@ -65,6 +65,8 @@ pub struct TensorSpec {
     pub name: String,
     /// The type of its numbers.
     pub dtype: DType,
+    /// Rows of a batch, where the graph leaves no choice.
+    pub batch: Option<usize>,
     /// Its shape without the batch axis; none where the graph leaves a dimension open.
     pub row_shape: Vec<Option<usize>>,
 }
@@ -119,6 +121,11 @@ impl Session {
     /// The model's output.
     pub fn output(&self) -> &TensorSpec {
         &self.output
+    }
+
+    /// What the model's file says under `key` of its metadata, if it does.
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        self.session.metadata().ok()?.custom(key)
     }
 
     /// Runs `rows` rows of `row_shape`; `inputs` is `[rows, row_shape…]`. Returns the outputs
@@ -178,6 +185,7 @@ fn only(outlets: &[Outlet], kind: &str, accepted: &[DType]) -> std::result::Resu
         Some((dtype, shape)) if accepted.contains(&dtype) => Ok(TensorSpec {
             name: outlet.name().into(),
             dtype,
+            batch: shape.first().and_then(|&rows| usize::try_from(rows).ok()),
             row_shape: shape.iter().skip(1).map(|&dim| usize::try_from(dim).ok()).collect(),
         }),
         _ => {

@@ -1,0 +1,74 @@
+//! The fields that are added to a row.
+
+use crate::settings::Settings;
+use anyhow::ensure;
+use dataset::Target;
+use records::Batch;
+
+/// What the field of a class's probability begins with.
+const PROBABILITY: &str = "probability_";
+
+pub struct Outputs {
+    out_field: String,
+    /// The names of the classes, and the field for the predicted one.
+    classes: Option<(Vec<String>, String)>,
+    /// A field for the probability of each class.
+    probabilities: Vec<String>,
+}
+
+impl Outputs {
+    /// Those of a model that predicts `target`.
+    pub fn new(settings: &Settings, target: Option<&Target>) -> anyhow::Result<Self> {
+        let names = target.and_then(|target| target.classes.clone());
+        ensure!(
+            !settings.probabilities || names.is_some(),
+            "infer.probabilities: the model has no names of classes (it learned no field of text)"
+        );
+        let probabilities = match &names {
+            Some(names) if settings.probabilities => names.iter().map(|name| format!("{PROBABILITY}{name}")).collect(),
+            _ => Vec::new(),
+        };
+        let classes = names.map(|names| (names, settings.label_field.clone()));
+        Ok(Self { out_field: settings.out_field.clone(), classes, probabilities })
+    }
+
+    /// The names of the fields.
+    pub fn fields(&self) -> Vec<&str> {
+        let label = self.classes.iter().map(|(_, field)| field.as_str());
+        std::iter::once(self.out_field.as_str())
+            .chain(label)
+            .chain(self.probabilities.iter().map(String::as_str))
+            .collect()
+    }
+
+    /// Adds the fields of `predictions` `[rows, row shape…]`.
+    pub fn add(&self, batch: &mut Batch, row_shape: &[usize], predictions: &[f32]) -> anyhow::Result<()> {
+        batch.set_column(&self.out_field, row_shape, predictions)?;
+        let Some((names, label_field)) = &self.classes else { return Ok(()) };
+        let (width, classes) = (row_shape.iter().product::<usize>(), names.len());
+        // A scalar is the probability of the second of two classes.
+        let is_binary = width == 1 && classes == 2;
+        ensure!(is_binary || width == classes, "the model gives {width} numbers a row, and names {classes} classes");
+        let predicted = predictions.chunks_exact(width).map(|row| match row {
+            [second] if is_binary => usize::from(*second > 0.5),
+            row => records::classes::predicted(row),
+        });
+        let predicted: Vec<usize> = predicted.collect();
+        batch.add_texts(label_field, predicted.iter().map(|&class| names[class].as_str()))?;
+        for (class, field) in self.probabilities.iter().enumerate() {
+            let probability = |row: &[f32]| match row {
+                [second] if is_binary => {
+                    if class == 1 {
+                        *second
+                    } else {
+                        1.0 - second
+                    }
+                }
+                row => row[class],
+            };
+            let values: Vec<f32> = predictions.chunks_exact(width).map(probability).collect();
+            batch.set_column(field, &[], &values)?;
+        }
+        Ok(())
+    }
+}

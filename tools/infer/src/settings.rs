@@ -1,0 +1,52 @@
+//! Config group `infer`.
+
+use anyhow::ensure;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// How a model is run, and what is added to its rows.
+pub struct Settings {
+    /// Rows a call.
+    pub batch_size: usize,
+    pub threads: usize,
+    pub out_field: String,
+    pub label_field: String,
+    /// Whether the probability of each class that has a name is a field of its own.
+    pub probabilities: bool,
+    /// Most bytes of an array in Fortran order that comes over a pipe.
+    pub fortran_bytes: u64,
+    pub onnxruntime: Option<PathBuf>,
+    /// Whether a missing input is fetched with `dvc pull`.
+    pub pull: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    batch_size: usize,
+    threads: usize,
+    out_field: String,
+    label_field: String,
+    probabilities: bool,
+    fortran_bytes: u64,
+    onnxruntime: Option<PathBuf>,
+}
+
+/// `data` is read for this one key: the other tools' settings of the group are theirs.
+#[derive(Deserialize)]
+struct DataSettings {
+    #[serde(default)]
+    pull: bool,
+}
+
+impl Settings {
+    /// Reads and checks the settings.
+    pub fn read(document: &config::Document) -> anyhow::Result<Self> {
+        let Group { batch_size, threads, out_field, label_field, probabilities, fortran_bytes, onnxruntime } =
+            document.section("infer")?;
+        let DataSettings { pull } = document.section("data")?;
+        ensure!(batch_size > 0, "infer.batch_size: 0; at least 1 is needed");
+        ensure!(out_field != label_field, "infer.label_field: {label_field:?} is also infer.out_field");
+        Ok(Self { batch_size, threads, out_field, label_field, probabilities, fortran_bytes, onnxruntime, pull })
+    }
+}
