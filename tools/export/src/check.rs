@@ -4,8 +4,9 @@ use crate::Settings;
 use anyhow::{bail, ensure};
 use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
+use metrics::argmax;
 use nets::{CandleModel, InputDtype, Model, OutputActivation};
-use records::{Batch, Input, ReadOptions, Reader, classes};
+use records::{Batch, Input, ReadOptions, Reader};
 use runtime::{Inputs, Options, Session};
 use std::path::Path;
 
@@ -179,7 +180,7 @@ impl<'a> Pair<'a> {
 
 /// Whether the most probable class is another one. Where two are exactly as probable, either will do.
 fn differ(onnx: &[f32], candle: &[f32]) -> bool {
-    let (ours, theirs) = (classes::predicted(onnx), classes::predicted(candle));
+    let (ours, theirs) = (argmax(onnx), argmax(candle));
     onnx[ours] != onnx[theirs] && candle[ours] != candle[theirs]
 }
 

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import checker, shape_inference
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 CAPI = os.path.join(os.path.dirname(onnxruntime.__file__), "capi")
 LIBRARY = next(os.path.join(CAPI, name) for name in sorted(os.listdir(CAPI)) if name.startswith("libonnxruntime."))
@@ -240,7 +241,8 @@ def test_a_classifier_gives_probabilities(run, tmp_path, loss, activation):
         table["label"] = table["label"] == 1
     np.save(tmp_path / "rows.npy", table)
     settings = ["trainer.target_field=label", f"trainer.loss={loss}", "optimizer.learning_rate=0.01", "trainer.max_epochs=5"]
-    run("train", "rows.npy", "-o", "run", *settings)
+    watched = ["callbacks.checkpoint.monitor=val_auc", "callbacks.checkpoint.mode=max"]
+    run("train", "rows.npy", "-o", "run", *settings, *watched)
     run("export", "run", "-o", "m.onnx")
     checker.check_model(onnx.load(tmp_path / "m.onnx"), full_check=True)
     test = np.load(tmp_path / "run" / "test.npy")
@@ -257,11 +259,16 @@ def test_a_classifier_gives_probabilities(run, tmp_path, loss, activation):
     assert right > 0.95
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
     assert metrics["accuracy"] == pytest.approx(right)
-    if activation == "softmax":
-        predicted = run("infer", "-m", "m.onnx", "run/test.npy")
-        score = json.loads(run("score", "score=classification", stdin=predicted))
-        assert score["accuracy"] == pytest.approx(right)
-        assert score["cross_entropy"] == pytest.approx(metrics["loss"], rel=1e-4)
+    ranking = {
+        "auc": roc_auc_score(test["label"], expected, multi_class="ovr"),
+        "average_precision": average_precision_score(test["label"], expected),
+    }
+    predicted = run("infer", "-m", "m.onnx", "run/test.npy")
+    score = json.loads(run("score", "score=classification", stdin=predicted))
+    assert score["accuracy"] == pytest.approx(right)
+    assert score["cross_entropy"] == pytest.approx(metrics["loss"], rel=1e-4)
+    for name, value in ranking.items():
+        assert (metrics[name], score[name]) == pytest.approx((value, value), rel=1e-4), name
 
 
 LAYERS = "[{conv: {channels: 4}}, {norm: {}}, {activation: relu}, {max_pool: {size: 2}}, {average_pool: {}}, {linear: {}}]"

@@ -1,6 +1,7 @@
 //! Misclassified images: those that a classifier is wrong of, the surest first.
 
 use crate::{scene::Pixels, settings::Settings};
+use metrics::argmax;
 use records::{Batch, Field, Input, ReadOptions, Reader, classes};
 use std::{
     cmp::{Ordering, Reverse},
@@ -133,7 +134,7 @@ impl Columns {
             let found = probabilities[bad];
             return Err(format!("class {bad} has probability {found}; expected 0 to 1 (logits are not drawn)"));
         }
-        let predicted = classes::predicted(probabilities);
+        let predicted = argmax(probabilities);
         Ok(Guess { actual, predicted, probability: probabilities[predicted] })
     }
 

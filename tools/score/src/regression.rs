@@ -1,47 +1,51 @@
 //! How far predicted numbers are from the true ones.
 
-use crate::{Metrics, Settings};
-use kernels::metrics::Regression;
-use records::Batch;
+use crate::measure::{Rows, Task};
+use anyhow::Context;
+use metrics::Regression;
 use serde_json::{Map, Value, json};
 
 /// Mean squared error, mean absolute error and coefficient of determination.
+#[derive(Default)]
 pub struct Errors {
-    target_field: String,
-    prediction_field: String,
     rows: u64,
-    errors: Regression,
+    /// None before the first row.
+    errors: Option<Regression>,
 }
 
-impl Errors {
-    pub fn new(settings: &Settings) -> Self {
-        let (target_field, prediction_field) = (settings.target_field.clone(), settings.prediction_field.clone());
-        Self { target_field, prediction_field, rows: 0, errors: Regression::default() }
-    }
-}
-
-impl Metrics for Errors {
-    fn add(&mut self, batch: &Batch, targets: &[f64], predictions: &[f64]) -> anyhow::Result<()> {
-        let target = batch.field(&self.target_field)?;
-        let prediction = batch.field(&self.prediction_field)?;
-        if target.elements() != prediction.elements() {
+impl Task for Errors {
+    fn add(&mut self, rows: &Rows<'_>) -> anyhow::Result<()> {
+        let Rows { batch, target, prediction, .. } = rows;
+        let width = target.elements();
+        if width != prediction.elements() {
             return Err(batch.wrong_shape(prediction, &format!("that of {target}")).into());
         }
-        for (i, (&target, &prediction)) in targets.iter().zip(predictions).enumerate() {
-            if !(target.is_finite() && prediction.is_finite()) {
-                let row = i / (targets.len() / batch.rows());
+        let errors = self.errors.get_or_insert_with(|| Regression::new(width));
+        for (row, (targets, predictions)) in rows.iter().enumerate() {
+            let mut pairs = targets.iter().zip(predictions);
+            let bad = pairs.find(|(target, prediction)| !(target.is_finite() && prediction.is_finite()));
+            if let Some((target, prediction)) = bad {
                 let problem = format!("target {target} and prediction {prediction}: not both are finite");
                 return Err(batch.place(row).error(problem).into());
             }
-            self.errors.add(target, prediction);
+            errors.add(targets, predictions);
+            self.rows += 1;
         }
-        self.rows += batch.rows() as u64;
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> anyhow::Result<Map<String, Value>> {
-        let errors = &self.errors;
-        let metrics = json!({ "rows": self.rows, "mse": errors.mse(), "mae": errors.mae(), "r2": errors.r2() });
-        Ok(metrics.as_object().cloned().unwrap_or_default())
+        let errors = self.errors.context("no rows")?;
+        let mut metrics = Map::from_iter([
+            ("rows".to_owned(), json!(self.rows)),
+            ("mse".to_owned(), json!(errors.mse())),
+            ("mae".to_owned(), json!(errors.mae())),
+            ("r2".to_owned(), json!(errors.r2())),
+        ]);
+        let per_target = errors.r2_per_target();
+        if per_target.len() > 1 {
+            metrics.insert("r2_per_target".to_owned(), json!(per_target));
+        }
+        Ok(metrics)
     }
 }

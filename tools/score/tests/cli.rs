@@ -59,13 +59,139 @@ fn each_class_has_a_score_of_its_own() {
     let (status, out, error) = score(&args, LOGITS);
     assert_eq!(status, 0, "{error}");
     // Both rows are taken for class 1, and one of them is; class 2 does not occur.
-    let table = "class\tprecision\trecall\tf1\tsupport\n0\t\t0\t0\t1\n1\t0.5\t1\t0.6666666666666666\t1\n2\t\t\t\t0\n";
+    let table = "class\tprecision\trecall\tf1\tsupport\tauc\taverage_precision\n0\t\t0\t0\t1\t1\t1\n\
+                 1\t0.5\t1\t0.6666666666666666\t1\t0\t0.5\n2\t\t\t\t0\t\t\n";
     assert_eq!(std::fs::read_to_string(path).unwrap(), table);
     let metrics: Value = serde_json::from_str(&out).unwrap();
     let means = ["macro_precision", "macro_recall", "macro_f1"].map(|name| metrics[name].as_f64().unwrap());
     assert_eq!(means, [0.25, 0.5, 2.0 / 3.0 / 2.0]);
     let (status, _, _) = score(&["score=classification", "prediction=logits", "--fail-if", "macro_f1<0.4"], LOGITS);
     assert_eq!(status, 1);
+}
+
+fn metrics(args: &[&str], stdin: &str) -> Value {
+    let (status, out, error) = score(args, stdin);
+    assert_eq!((status, error.as_str()), (0, ""), "{args:?} {stdin}");
+    serde_json::from_str(&out).unwrap()
+}
+
+#[test]
+fn logits_are_never_taken_for_probabilities() {
+    for (prediction, expected) in [
+        ("[2.0,5.0]", "class 0 has probability 2, expected 0 to 1"),
+        ("[20,80]", "class 0 has probability 20, expected 0 to 1"),
+        ("[-3.0,5.0]", "class 0 has probability -3, expected 0 to 1"),
+        ("[0.2,0.3]", "the probabilities sum to 0.5, expected 1 ± 0.001"),
+        ("[0.5,0.502]", "the probabilities sum to 1.002, expected 1 ± 0.001"),
+        ("1.5", "class 1 has probability 1.5, expected 0 to 1"),
+        ("-0.5", "class 1 has probability -0.5, expected 0 to 1"),
+    ] {
+        let rows = format!("{{\"label\":1,\"prediction\":{prediction}}}\n");
+        let (status, out, error) = score(&["score=classification", "--fail-if", "cross_entropy>0.5"], &rows);
+        assert_eq!((status, out.as_str()), (2, ""), "{prediction}: {error}");
+        assert!(error.starts_with(&format!("score: stdin:1: {expected}")), "{prediction}: {error}");
+        assert!(error.contains("score.prediction=logits?") && error.lines().count() == 1, "{error}");
+    }
+    let labels = "{\"label\":[1,0],\"prediction\":[0.5,1.5]}\n";
+    let (status, _, error) = score(&["score=classification"], labels);
+    assert!(status == 2 && error.contains("label 1 has probability 1.5"), "{error}");
+    // Rounding of half precision, and what the tolerance allows.
+    metrics(&["score=classification"], "{\"label\":1,\"prediction\":[0.0,1.0009]}\n");
+    metrics(&["score=classification", "tolerance=0.1"], "{\"label\":1,\"prediction\":[0.5,0.55]}\n");
+}
+
+#[test]
+fn r2_of_several_targets_is_the_mean_of_theirs() {
+    // Each target is predicted by about its mean, so little is known of it, however far apart the means are.
+    let rows = [[1001.0, -1.0], [999.0, 0.0], [1002.0, 2.0], [998.0, -1.0]];
+    let rows = rows.map(|y| format!("{{\"y\":{y:?},\"prediction\":[1000.0,0.5]}}\n")).concat();
+    let scored = metrics(&["target_field=y"], &rows);
+    let r2 = [0.0, 1.0 - 7.0 / 6.0];
+    let near = |ours: &Value, expected: f64| (ours.as_f64().unwrap() - expected).abs() < 1e-14;
+    assert!(near(&scored["r2"], (r2[0] + r2[1]) / 2.0), "{scored}");
+    assert!(near(&scored["r2_per_target"][0], r2[0]) && near(&scored["r2_per_target"][1], r2[1]), "{scored}");
+    // A target that never varies has none, and no part in the mean.
+    let constant = "{\"y\":[1,1],\"prediction\":[1,1]}\n{\"y\":[1,3],\"prediction\":[1,3]}\n";
+    let scored = metrics(&["target_field=y"], constant);
+    assert_eq!((&scored["r2"], &scored["r2_per_target"]), (&json!(1.0), &json!([null, 1.0])));
+}
+
+#[test]
+fn one_number_is_the_probability_or_logit_of_a_yes() {
+    let rows = |scores: [f64; 4]| {
+        let rows = ["0", "0", "1", "1"].into_iter().zip(scores);
+        rows.map(|(label, score)| format!("{{\"label\":{label},\"prediction\":{score:?}}}\n")).collect::<String>()
+    };
+    // The example of sklearn.metrics.roc_auc_score: three of four pairs are in order.
+    let scored = metrics(&["score=classification"], &rows([0.1, 0.4, 0.35, 0.8]));
+    assert_eq!(scored["confusion_matrix"], json!([[2, 0], [1, 1]]));
+    for (metric, expected) in [
+        ("accuracy", 0.75),
+        ("precision", 1.0),
+        ("recall", 0.5),
+        ("f1", 2.0 / 3.0),
+        ("macro_recall", 0.75),
+        ("auc", 0.75),
+        ("average_precision", 5.0 / 6.0),
+        ("cross_entropy", -(0.9f64 * 0.6 * 0.35 * 0.8).ln() / 4.0),
+    ] {
+        assert!((scored[metric].as_f64().unwrap() - expected).abs() < 1e-15, "{metric}: {scored}");
+    }
+    let logits = metrics(&["score=classification", "prediction=logits"], &rows([-1.0, 0.0, 1.0, 2.0]));
+    assert_eq!(logits["confusion_matrix"], json!([[2, 0], [0, 2]]));
+    let softplus = |x: f64| x.exp().ln_1p();
+    let expected = (softplus(-1.0) + softplus(0.0) + softplus(-1.0) + softplus(-2.0)) / 4.0;
+    assert!((logits["cross_entropy"].as_f64().unwrap() - expected).abs() < 1e-15, "{logits}");
+    let booleans = "{\"label\":false,\"prediction\":0.1}\n{\"label\":true,\"prediction\":0.9}\n";
+    assert_eq!(metrics(&["score=classification"], booleans)["auc"], json!(1.0));
+    let (status, _, error) = score(&["score=classification", "--fail-if", "auc<0.9"], &rows([0.1, 0.4, 0.35, 0.8]));
+    assert_eq!((status, error.as_str()), (1, "score: auc = 0.75 < 0.9\n"));
+}
+
+#[test]
+fn metrics_without_both_classes_are_null() {
+    let scored = metrics(&["score=classification"], "{\"label\":0,\"prediction\":0.1}\n");
+    assert!(scored["auc"].is_null() && scored["precision"].is_null() && scored["recall"].is_null(), "{scored}");
+    assert_eq!(scored["accuracy"], json!(1.0));
+}
+
+#[test]
+fn labels_that_do_not_exclude_each_other_have_means() {
+    let rows = "{\"label\":[1,0],\"prediction\":[0.9,0.8]}\n{\"label\":[0,1],\"prediction\":[0.2,0.9]}\n\
+                {\"label\":[1,1],\"prediction\":[0.6,0.7]}\n";
+    let scored = metrics(&["score=classification"], rows);
+    assert_eq!(scored["accuracy"], json!(5.0 / 6.0));
+    assert_eq!(scored["subset_accuracy"], json!(2.0 / 3.0));
+    assert_eq!(scored["macro_precision"], json!((1.0 + 2.0 / 3.0) / 2.0));
+    // Label 1: 0.9 is above 0.8, and 0.7 is below it.
+    assert_eq!(scored["auc"], json!(0.75));
+    assert!(scored.get("confusion_matrix").is_none(), "{scored}");
+    let (status, _, error) = score(&["score=classification", "--confusion", "never-written.csv"], rows);
+    assert!(status == 2 && error.contains("--confusion: "), "{error}");
+}
+
+#[test]
+fn predicted_classes_have_no_probabilities() {
+    let rows = "{\"label\":0,\"prediction\":0}\n{\"label\":2,\"prediction\":0}\n";
+    let scored = metrics(&["score=classification", "prediction=labels"], rows);
+    assert_eq!(scored["confusion_matrix"], json!([[1, 0, 0], [0, 0, 0], [1, 0, 0]]));
+    assert_eq!((&scored["accuracy"], &scored["macro_recall"]), (&json!(0.5), &json!(0.5)));
+    assert!(scored.get("auc").is_none() && scored.get("cross_entropy").is_none(), "{scored}");
+}
+
+#[test]
+fn what_is_too_large_is_left_out_and_told() {
+    let (status, out, error) = score(&["score=classification", "prediction=logits", "confusion_classes=2"], LOGITS);
+    assert_eq!((status, error.as_str()), (0, "score: no confusion_matrix: 3 classes, score.confusion_classes=2\n"));
+    assert!(!out.contains("confusion_matrix"), "{out}");
+    let (status, out, error) = score(&["score=classification", "prediction=logits", "ranking_scores=5"], LOGITS);
+    let told = "score: no auc and average_precision: more than score.ranking_scores=5 predicted numbers\n";
+    assert_eq!((status, error.as_str()), (0, told));
+    assert!(out.contains("\"auc\": null"), "{out}");
+    // Ten thousand classes take little memory: their matrix would have 100 million counts.
+    let rows: String = (0..500).map(|i| format!("{{\"label\":{i},\"prediction\":{}}}\n", 9999 - i)).collect();
+    let (status, _, error) = score(&["score=classification", "prediction=labels"], &rows);
+    assert!(status == 0 && error.contains("10000 classes"), "{error}");
 }
 
 #[test]
@@ -86,7 +212,7 @@ fn targets_that_never_vary_have_no_r2() {
 
 #[test]
 fn bad_input_is_one_line_and_status_2() {
-    let classes = ["score=classification"];
+    let (classes, labels) = (["score=classification"], ["score=classification", "prediction=labels"]);
     let cases: &[(&[&str], &str, &str)] = &[
         (&[], "", "stdin: no rows"),
         (&[], "{\"entropy\":1}\n", "stdin:1: no field \"prediction\""),
@@ -98,7 +224,20 @@ fn bad_input_is_one_line_and_status_2() {
         (&classes, "{\"label\":3,\"prediction\":[1,0,0]}\n", "stdin:1: target 3 is no class from 0 to 2"),
         (&classes, "{\"label\":0.5,\"prediction\":[1,0,0]}\n", "stdin:1: target 0.5 is no class"),
         (&classes, "{\"label\":0,\"prediction\":[2,-1,0]}\n", "score.prediction=logits?"),
-        (&classes, "{\"label\":0,\"prediction\":1}\n", "wrong shape"),
+        (&classes, "{\"label\":[0,1],\"prediction\":1}\n", "wrong shape, expected 0 or 1"),
+        (
+            &classes,
+            "{\"label\":[0,1],\"prediction\":[1,0,0]}\n",
+            "expected one class index, or 0 or 1 for each of 3 labels",
+        ),
+        (&classes, "{\"label\":2,\"prediction\":1}\n", "stdin:1: target 2 is neither 0 nor 1"),
+        (&classes, "{\"label\":[0,0.5],\"prediction\":[1,0]}\n", "stdin:1: target 0.5 is neither 0 nor 1"),
+        (&labels, "{\"label\":0,\"prediction\":[1,0]}\n", "expected one class index"),
+        (&labels, "{\"label\":[0,1],\"prediction\":1}\n", "expected one class index"),
+        (&labels, "{\"label\":0,\"prediction\":1.5}\n", "stdin:1: prediction 1.5 is no class from 0 to 1048575"),
+        (&labels, "{\"label\":1e9,\"prediction\":1}\n", "stdin:1: target 1000000000 is no class"),
+        (&["score=classification", "tolerance=-1"], LOGITS, "score.tolerance: -1; expected 0 or more"),
+        (&["score.task=classification"], LOGITS, "write score=classification"),
     ];
     for (args, stdin, expected) in cases {
         let (status, out, error) = score(args, stdin);

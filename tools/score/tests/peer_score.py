@@ -1,4 +1,4 @@
-"""Classification metrics against NumPy, which counts rows by masks; what is written against DVC."""
+"""Metrics against scikit-learn, and NumPy, which counts rows by masks; what is written against DVC."""
 
 import csv
 import json
@@ -8,6 +8,8 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.special import expit, softmax
+from sklearn import metrics
 
 NAMES = ["airplane", 'a "quoted" bird', "cat, black", "dog", "frog", "truck\t"]
 
@@ -123,3 +125,137 @@ def test_bad_names_are_refused_in_one_line(run, rows, tmp_path):
     for args, message in cases:
         error = run("score", "score=classification", "rows.npy", *args, fails=2)
         assert message in error and error.count("\n") == 1, (args, error)
+
+
+def scored(run, tmp_path, target, prediction, *args):
+    """What score says of rows of these arrays."""
+    shape = [("label", target.dtype, target.shape[1:]), ("prediction", prediction.dtype, prediction.shape[1:])]
+    table = np.zeros(len(target), shape)
+    table["label"], table["prediction"] = target, prediction
+    np.save(tmp_path / "table.npy", table)
+    return json.loads(run("score", "score=classification", "table.npy", *args))
+
+
+def is_near(ours, expected):
+    for name, value in expected.items():
+        assert ours[name] == pytest.approx(value, rel=1e-12, abs=1e-12), name
+
+
+def ranking(truth, scores, **how):
+    return {
+        "auc": metrics.roc_auc_score(truth, scores, **how),
+        "average_precision": metrics.average_precision_score(truth, scores),
+    }
+
+
+# Scores in steps tie; probabilities of 0 and 1 are clipped.
+STEPS = [None, 20, 4, 1]
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("seed", range(5))
+def test_binary_metrics_are_scikit_learns(run, tmp_path, seed, steps):
+    random = np.random.default_rng(seed)
+    scores = random.uniform(size=int(random.integers(20, 2000)))
+    scores = scores if steps is None else (scores * steps).round() / steps
+    truth = random.random(len(scores)) < 0.1 + 0.5 * scores
+    truth[:2] = [False, True]
+    predicted = scores > 0.5
+    ours = scored(run, tmp_path, truth, scores)
+    is_near(
+        ours,
+        {
+            "accuracy": metrics.accuracy_score(truth, predicted),
+            "cross_entropy": metrics.log_loss(truth, scores),
+            "recall": metrics.recall_score(truth, predicted),
+            "f1": metrics.f1_score(truth, predicted),
+            "macro_f1": metrics.f1_score(truth, predicted, average="macro", zero_division=0),
+            **ranking(truth, scores),
+        },
+    )
+    assert ours["precision"] == (pytest.approx(truth[predicted].mean()) if predicted.any() else None)
+    assert ours["confusion_matrix"] == metrics.confusion_matrix(truth, predicted).tolist()
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_multi_class_metrics_are_scikit_learns(run, tmp_path, seed, classes, steps):
+    random = np.random.default_rng(seed)
+    logits = random.normal(size=(int(random.integers(50, 1000)), classes)) * 3
+    logits = logits if steps is None else (logits * steps).round() / steps
+    labels = (logits + random.normal(size=logits.shape) * 3).argmax(1)
+    labels[:classes] = np.arange(classes)
+    probabilities = softmax(logits, axis=1)
+    predicted = probabilities.argmax(1)
+    scores = probabilities[:, 1] if classes == 2 else probabilities
+    is_near(
+        scored(run, tmp_path, labels, probabilities),
+        {
+            "accuracy": metrics.accuracy_score(labels, predicted),
+            "cross_entropy": metrics.log_loss(labels, probabilities),
+            "macro_precision": metrics.precision_score(labels, predicted, average="macro", zero_division=0),
+            "macro_recall": metrics.recall_score(labels, predicted, average="macro"),
+            **ranking(labels, scores, multi_class="ovr", average="macro"),
+        },
+    )
+    # Of logits only those without ties: where a softmax rounds, equal ones may come apart.
+    if steps is None:
+        ours = scored(run, tmp_path, labels, logits, "prediction=logits")
+        is_near(ours, ranking(labels, scores, multi_class="ovr", average="macro"))
+        is_near(ours, {"cross_entropy": metrics.log_loss(labels, probabilities)})
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("labels", [2, 5])
+def test_multi_label_metrics_are_scikit_learns(run, tmp_path, labels, steps):
+    random = np.random.default_rng(labels)
+    logits = random.normal(size=(300, labels)) * 2
+    logits = logits if steps is None else (logits * steps).round() / steps
+    truth = random.random(logits.shape) < expit(logits - 1)
+    expected = {
+        "accuracy": ((logits > 0) == truth).mean(),
+        "subset_accuracy": metrics.accuracy_score(truth, logits > 0),
+        "cross_entropy": np.mean([metrics.log_loss(truth[:, i], expit(logits[:, i])) for i in range(labels)]),
+        "macro_precision": metrics.precision_score(truth, logits > 0, average="macro"),
+        "macro_recall": metrics.recall_score(truth, logits > 0, average="macro"),
+        "macro_f1": metrics.f1_score(truth, logits > 0, average="macro"),
+        **ranking(truth, logits),
+    }
+    is_near(scored(run, tmp_path, truth.astype("u1"), logits, "prediction=logits"), expected)
+    is_near(scored(run, tmp_path, truth.astype("u1"), expit(logits)), expected)
+
+
+def test_single_precision_is_clipped_at_its_own_epsilon(run, tmp_path):
+    labels = np.array([0, 1, 1, 0])
+    probabilities = np.eye(2, dtype="<f4")[[0, 1, 0, 1]]
+    expected = metrics.log_loss(labels, probabilities)
+    ours = scored(run, tmp_path, labels, probabilities)
+    assert ours["cross_entropy"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_table_ranks_each_class(run, tmp_path):
+    random = np.random.default_rng(3)
+    scores = random.integers(0, 9, 200) / 8
+    truth = random.random(200) < 0.2 + 0.6 * scores
+    scored(run, tmp_path, truth, scores, "--per-class", "classes.json")
+    table = json.loads((tmp_path / "classes.json").read_text())
+    for name, expected in [("0", ranking(~truth, 1 - scores)), ("1", ranking(truth, scores))]:
+        is_near(table[name], expected)
+
+
+@pytest.mark.parametrize("targets", [1, 2, 6])
+def test_r2_is_scikit_learns(run, tmp_path, targets):
+    random = np.random.default_rng(targets)
+    shift = 1000 * np.arange(targets)
+    table = np.zeros(500, [("y", "<f8", (targets,)), ("prediction", "<f8", (targets,))])
+    table["y"] = random.normal(size=(500, targets)) + shift
+    table["prediction"] = table["y"] * 0.5 + shift / 2 + random.normal(size=(500, targets))
+    np.save(tmp_path / "table.npy", table)
+    ours = json.loads(run("score", "table.npy", "target_field=y"))
+    pair = table["y"], table["prediction"]
+    assert ours["r2"] == pytest.approx(metrics.r2_score(*pair), rel=1e-12)
+    assert ours["mse"] == pytest.approx(metrics.mean_squared_error(*pair), rel=1e-12)
+    assert ours["mae"] == pytest.approx(metrics.mean_absolute_error(*pair), rel=1e-12)
+    each = metrics.r2_score(*pair, multioutput="raw_values").tolist()
+    assert ours.get("r2_per_target") == (pytest.approx(each, rel=1e-12) if targets > 1 else None)

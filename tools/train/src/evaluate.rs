@@ -2,11 +2,13 @@
 
 use crate::{augment, feed::Feed, network::Network, settings::TrainerSettings};
 use events::Metrics;
-use kernels::metrics::Regression;
+use metrics::{MultiClass, MultiLabel, Ranking, Regression, argmax};
 use nets::{Engine, Loss, Parameters};
 
 /// Rows that go through the network at a time. Images, which are large, go by the batch.
 const ROWS: usize = 1024;
+/// Rankings are of at most this many scores, rows times classes: half a gibibyte, and seconds of sorting.
+const RANKED: usize = 1 << 26;
 
 /// The loss, and the metrics that go with it; none where there are no rows.
 pub fn evaluate(
@@ -19,9 +21,8 @@ pub fn evaluate(
     if rows.count == 0 {
         return Ok(None);
     }
-    let (loss, target_width) = (trainer.loss(), rows.target_width);
-    let outputs = network.graph.architecture.outputs;
-    let (mut total, mut regression, mut hits) = (0.0, Regression::default(), 0);
+    let (loss, outputs) = (trainer.loss(), network.graph.architecture.outputs);
+    let (mut total, mut measures) = (0.0, Measures::new(loss, outputs, rows.target_width));
     let (mut inputs, mut targets, mut delta) = (Vec::new(), Vec::new(), Vec::new());
     let mut predictor = Predictor { engine, parameters, flip: None, outputs: Vec::new(), mirrored: Vec::new() };
     let mut at_a_time = ROWS;
@@ -34,26 +35,10 @@ pub fn evaluate(
         rows.batch(places, 1, &mut inputs, &mut targets);
         let predictions = predictor.predict(&mut inputs)?;
         total += loss.add(predictions, &targets, outputs, rows.count, &mut delta);
-        match loss {
-            Loss::Mse | Loss::Mae | Loss::Huber { .. } => regression.add_all(&targets, predictions),
-            Loss::CrossEntropy { .. } => hits += right_classes(predictions, &targets, outputs, target_width),
-            Loss::BinaryCrossEntropy => {
-                let right =
-                    predictions.iter().zip(&targets).filter(|(logit, target)| (**logit > 0.0) == (**target > 0.5));
-                hits += right.count();
-            }
-        }
+        measures.add(predictions, &targets);
     }
     let mut metrics = Metrics::from([("loss", total)]);
-    match loss {
-        Loss::Mse | Loss::Mae | Loss::Huber { .. } => {
-            metrics.insert("mse", regression.mse());
-            metrics.insert("mae", regression.mae());
-            regression.r2().into_iter().for_each(|r2| metrics.insert("r2", r2));
-        }
-        Loss::CrossEntropy { .. } => metrics.insert("accuracy", hits as f64 / rows.count as f64),
-        Loss::BinaryCrossEntropy => metrics.insert("accuracy", hits as f64 / (rows.count * target_width) as f64),
-    }
+    measures.finish(&mut metrics);
     Ok(Some(metrics))
 }
 
@@ -93,33 +78,94 @@ pub fn name(prefix: &str, metric: &str) -> String {
     format!("{prefix}_{metric}")
 }
 
-/// What [`evaluate`] measures; r2 only where the targets differ.
+/// What [`evaluate`] measures: r2 only where a target varies; auc and average_precision only of class labels, and of
+/// targets that are 0 or 1, where both occur.
 pub fn names(loss: Loss) -> &'static [&'static str] {
     match loss {
         Loss::Mse | Loss::Mae | Loss::Huber { .. } => &["loss", "mse", "mae", "r2"],
-        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => &["loss", "accuracy"],
+        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => &["loss", "accuracy", "auc", "average_precision"],
     }
 }
 
-fn right_classes(predictions: &[f32], targets: &[f32], classes: usize, target_width: usize) -> usize {
-    let rows = predictions.chunks_exact(classes).zip(targets.chunks_exact(target_width));
-    rows.filter(|(logits, target)| {
-        let actual = match target {
-            [class] => *class as usize,
-            probabilities => greatest(probabilities),
-        };
-        greatest(logits) == actual
-    })
-    .count()
+/// The metrics that go with a loss.
+enum Measures {
+    Regression(Regression),
+    /// Logits of classes, labels as targets.
+    Labels {
+        classes: usize,
+        metrics: MultiClass,
+    },
+    /// Logits of classes, a probability for each as target; the most probable counts.
+    Probabilities {
+        classes: usize,
+        hits: usize,
+        rows: usize,
+    },
+    /// Logits of a yes for each output.
+    Binary {
+        outputs: usize,
+        metrics: MultiLabel,
+        soft: bool,
+    },
 }
 
-/// Where the greatest value stands; the first of equals.
-fn greatest(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = i;
+impl Measures {
+    fn new(loss: Loss, outputs: usize, target_width: usize) -> Self {
+        match loss {
+            Loss::Mse | Loss::Mae | Loss::Huber { .. } => Self::Regression(Regression::new(target_width)),
+            Loss::CrossEntropy { .. } if target_width == 1 => {
+                Self::Labels { classes: outputs, metrics: MultiClass::new(outputs, RANKED) }
+            }
+            Loss::CrossEntropy { .. } => Self::Probabilities { classes: outputs, hits: 0, rows: 0 },
+            Loss::BinaryCrossEntropy => {
+                Self::Binary { outputs, metrics: MultiLabel::new(outputs, RANKED), soft: false }
+            }
         }
     }
-    best
+
+    fn add(&mut self, predictions: &[f32], targets: &[f32]) {
+        match self {
+            Self::Regression(metrics) => metrics.add(targets, predictions),
+            Self::Labels { classes, metrics } => {
+                for (logits, &label) in predictions.chunks_exact(*classes).zip(targets) {
+                    metrics.add_logits(label as usize, logits);
+                }
+            }
+            Self::Probabilities { classes, hits, rows } => {
+                for (logits, target) in predictions.chunks_exact(*classes).zip(targets.chunks_exact(*classes)) {
+                    *hits += usize::from(argmax(logits) == argmax(target));
+                    *rows += 1;
+                }
+            }
+            Self::Binary { outputs, metrics, soft } => {
+                *soft |= targets.iter().any(|&target| target != 0.0 && target != 1.0);
+                let truths: Vec<bool> = targets.iter().map(|&target| target > 0.5).collect();
+                let logits: Vec<f64> = predictions.iter().map(|&logit| logit.into()).collect();
+                for (truths, logits) in truths.chunks_exact(*outputs).zip(logits.chunks_exact(*outputs)) {
+                    metrics.add_logits(truths, logits);
+                }
+            }
+        }
+    }
+
+    fn finish(self, out: &mut Metrics) {
+        let (accuracy, ranking) = match self {
+            Self::Regression(metrics) => {
+                out.insert("mse", metrics.mse());
+                out.insert("mae", metrics.mae());
+                return metrics.r2().into_iter().for_each(|r2| out.insert("r2", r2));
+            }
+            Self::Labels { metrics, .. } => {
+                (metrics.confusion().accuracy(), metrics.rankings().as_deref().and_then(Ranking::of_classes))
+            }
+            Self::Probabilities { hits, rows, .. } => (hits as f64 / rows as f64, None),
+            Self::Binary { metrics, soft: true, .. } => (metrics.accuracy(), None),
+            Self::Binary { metrics, .. } => (metrics.accuracy(), metrics.rankings().as_deref().and_then(Ranking::mean)),
+        };
+        out.insert("accuracy", accuracy);
+        if let Some(Ranking { auc, average_precision }) = ranking {
+            out.insert("auc", auc);
+            out.insert("average_precision", average_precision);
+        }
+    }
 }

@@ -6,7 +6,6 @@
 
 pub mod conv;
 pub mod matmul;
-pub mod metrics;
 pub mod norm;
 pub mod pool;
 pub mod random;

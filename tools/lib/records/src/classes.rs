@@ -1,4 +1,4 @@
-//! Rows of a classifier: the names of classes, the class that a label means, the one that is predicted.
+//! Rows of a classifier: the names of classes, and the class that a label means.
 
 use crate::{Error, Place, Result};
 use serde_json::Value;
@@ -53,11 +53,6 @@ pub fn of_label(label: f64, classes: usize) -> std::result::Result<usize, String
     Ok(class)
 }
 
-/// The class with the greatest score: the first of equals, as NumPy's argmax. No score is NaN.
-pub fn predicted<T: PartialOrd>(scores: &[T]) -> usize {
-    (1..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,11 +78,10 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_whole_and_the_first_of_equals_is_predicted() {
+    fn labels_are_whole() {
         assert_eq!(of_label(2.0, 3), Ok(2));
         for label in [3.0, -1.0, 0.5, f64::NAN, f64::INFINITY] {
             assert!(of_label(label, 3).is_err(), "{label}");
         }
-        assert_eq!(predicted(&[0.2, 0.4, 0.4]), 1);
     }
 }

@@ -1,0 +1,154 @@
+//! How often, and how surely, the right class was predicted.
+
+mod binary;
+mod labels;
+mod multi_class;
+mod multi_label;
+mod scale;
+
+use crate::{
+    measure::{Rows, Task},
+    pairs::Pairs,
+    per_class::{Row, Table},
+    settings::{Classification, Prediction},
+};
+use anyhow::{Context, bail, ensure};
+use metrics::{ClassScore, Confusion, Ranking};
+use scale::Scale;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// A classifier of the kind that the shapes of target and prediction tell.
+pub struct Classifier {
+    settings: Classification,
+    names: Option<Vec<String>>,
+    pairs: Option<Pairs>,
+    table: Option<Table>,
+    /// None before the first row.
+    kind: Option<Box<dyn Kind>>,
+}
+
+/// A kind of classifier.
+trait Kind {
+    /// Number of classes, or of labels; none where only names tell.
+    fn classes(&self) -> Option<usize>;
+    /// Takes a row into account; the actual and the predicted class, where there is one of each.
+    fn add(&mut self, target: &[f64], prediction: &[f64]) -> Result<Option<(usize, usize)>, String>;
+    /// What is said of all rows.
+    fn report(&self) -> Report;
+}
+
+/// What a kind of classifier says of all rows.
+struct Report {
+    metrics: Map<String, Value>,
+    /// One for each class or label.
+    scores: Vec<ClassScore>,
+    /// As `scores`; none where there were too many scores to rank, empty where there are none.
+    rankings: Option<Vec<Option<Ranking>>>,
+    /// None of labels that do not exclude each other.
+    confusion: Option<Confusion>,
+}
+
+impl Classifier {
+    pub fn new(
+        settings: Classification,
+        names: Option<Vec<String>>,
+        pairs: Option<&Path>,
+        table: Option<Table>,
+    ) -> anyhow::Result<Self> {
+        let pairs = pairs.map(Pairs::create).transpose()?;
+        Ok(Self { settings, names, pairs, table, kind: None })
+    }
+
+    /// The kind that the first rows tell.
+    fn kind(&self, rows: &Rows<'_>) -> anyhow::Result<Box<dyn Kind>> {
+        let Rows { batch, target, prediction, .. } = rows;
+        let scale = Scale::new(&self.settings, prediction.dtype);
+        let ranked = self.settings.ranking_scores;
+        let kind: Box<dyn Kind> = match (self.settings.prediction, target.elements(), prediction.elements()) {
+            (Prediction::Labels, 1, 1) => Box::new(labels::Labels::new(self.names.as_ref().map(Vec::len))),
+            (Prediction::Labels, 1, _) => return Err(batch.wrong_shape(prediction, "one class index").into()),
+            (Prediction::Labels, ..) => return Err(batch.wrong_shape(target, "one class index").into()),
+            (_, 1, 1) => Box::new(binary::Binary::new(scale, ranked)),
+            (_, 1, classes) => Box::new(multi_class::Classes::new(scale, classes, ranked)),
+            (_, labels, same) if labels == same => Box::new(multi_label::Labels::new(scale, labels, ranked)),
+            (_, _, 1) => return Err(batch.wrong_shape(target, "0 or 1, as the prediction is one number").into()),
+            (_, _, classes) => {
+                let expected = format!("one class index, or 0 or 1 for each of {classes} labels");
+                return Err(batch.wrong_shape(target, &expected).into());
+            }
+        };
+        if let (Some(names), Some(classes)) = (&self.names, kind.classes()) {
+            let (names, field) = (names.len(), &self.settings.target_field);
+            ensure!(
+                names == classes,
+                "--classes: {names} names of field {field:?}, but the predictions are of {classes} classes"
+            );
+        }
+        Ok(kind)
+    }
+}
+
+impl Task for Classifier {
+    fn add(&mut self, rows: &Rows<'_>) -> anyhow::Result<()> {
+        let mut kind = self.kind.take().map_or_else(|| self.kind(rows), Ok)?;
+        let mut classes = Vec::new();
+        for (row, (target, prediction)) in rows.iter().enumerate() {
+            match kind.add(target, prediction).map_err(|e| rows.batch.place(row).error(e))? {
+                Some(pair) if self.pairs.is_some() => classes.push(pair),
+                None if self.pairs.is_some() => bail!("--confusion: labels that do not exclude each other have none"),
+                _ => {}
+            }
+        }
+        if let Some(pairs) = &mut self.pairs {
+            pairs.write(&classes, self.names.as_deref())?;
+        }
+        self.kind = Some(kind);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> anyhow::Result<Map<String, Value>> {
+        let Report { mut metrics, scores, rankings, confusion } = self.kind.context("no rows")?.report();
+        self.pairs.map(Pairs::finish).transpose()?;
+        if rankings.is_none() {
+            let limit = format!("more than score.ranking_scores={} predicted numbers", self.settings.ranking_scores);
+            cli::complain("score", &format!("no auc and average_precision: {limit}"));
+        }
+        if let Some(table) = &self.table {
+            let ranking = |class| rankings.as_ref().and_then(|rankings| rankings.get(class).copied().flatten());
+            let rows = scores.iter().enumerate().map(|(class, &score)| Row { score, ranking: ranking(class) });
+            let text = table.text(&rows.collect::<Vec<_>>(), self.names.as_deref())?;
+            records::write_file(&table.path, text.as_bytes()).context("--per-class")?;
+        }
+        if let Some(confusion) = confusion {
+            let (classes, limit) = (confusion.classes(), self.settings.confusion_classes);
+            if classes <= limit {
+                metrics.insert("confusion_matrix".to_owned(), json!(confusion.dense()));
+            } else {
+                let left_out = format!("no confusion_matrix: {classes} classes, score.confusion_classes={limit}");
+                cli::complain("score", &left_out);
+            }
+        }
+        if let Some(names) = self.names {
+            metrics.insert("labels".to_owned(), json!(names));
+        }
+        Ok(metrics)
+    }
+}
+
+/// The members of a JSON object.
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+/// 0 or 1, as no or yes.
+fn yes_or_no(target: f64) -> Result<bool, String> {
+    match target {
+        0.0 => Ok(false),
+        1.0 => Ok(true),
+        other => Err(format!("target {other} is neither 0 nor 1")),
+    }
+}
