@@ -51,7 +51,7 @@ impl Outputs {
         ensure!(is_binary || width == classes, "the model gives {width} numbers a row, and names {classes} classes");
         let predicted = predictions.chunks_exact(width).map(|row| match row {
             [second] if is_binary => usize::from(*second > 0.5),
-            row => records::classes::predicted(row),
+            row => metrics::argmax(row),
         });
         let predicted: Vec<usize> = predicted.collect();
         batch.add_texts(label_field, predicted.iter().map(|&class| names[class].as_str()))?;
