@@ -23,8 +23,9 @@ impl Features {
     ///
     /// # Errors
     /// Names the first row with a value that is missing and has no fill, or with a text that no training row had.
-    pub fn encode(&self, columns: &[Column]) -> Result<Vec<f32>, Unfit> {
-        let (rows, width) = (columns.first().map_or(0, Column::rows), self.raw_width());
+    pub fn encode<'c>(&self, columns: impl IntoIterator<Item = &'c Column>) -> Result<Vec<f32>, Unfit> {
+        let columns: Vec<&Column> = columns.into_iter().collect();
+        let (rows, width) = (columns.first().map_or(0, |column| column.rows()), self.raw_width());
         let mut raw = vec![0.0; rows * width];
         let mut start = 0;
         for (input, column) in self.inputs.iter().zip(columns) {

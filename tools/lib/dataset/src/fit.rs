@@ -202,8 +202,7 @@ mod tests {
         let features = Features::fit(&sources(), &[0, 1, 2, 3], &settings).expect("valid");
         assert_eq!((features.raw_width(), features.complete_width(), features.input_name()), (4, 5, "features"));
         // By hand: the mean of 1, 2 and 6 is 3; of the texts b is the most frequent.
-        let raw =
-            features.encode(&columns(sources())[..].iter().map(|c| head(c, 4)).collect::<Vec<_>>()).expect("fits");
+        let raw = features.encode(&columns(sources()).iter().map(|c| head(c, 4)).collect::<Vec<_>>()).expect("fits");
         let complete = features.complete(&raw);
         assert_eq!(complete[..5], [1.0, 0.0, 1.0, 0.0, 0.0]);
         assert_eq!(complete[5..10], [3.0, 0.0, 1.0, 1.0, 1.0]);

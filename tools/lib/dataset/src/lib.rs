@@ -11,7 +11,7 @@
 //! let city = Source { name: "city".into(), shape: vec![], column: Column::Texts(["b", "a", "b"].into_iter().collect()) };
 //! let settings = FeatureSettings { missing: dataset::Missing::Mean, ..FeatureSettings::default() };
 //! let features = Features::fit(&[sqft.clone(), city.clone()], &[0, 1, 2], &settings).unwrap();
-//! let raw = features.encode(&[sqft.column, city.column]).unwrap(); // [rows, raw width]
+//! let raw = features.encode([&sqft.column, &city.column]).unwrap(); // [rows, raw width]
 //! assert_eq!(raw[..3], [900.0, 0.0, 1.0]);
 //! assert_eq!(features.complete(&raw)[3..6], [1200.0, 1.0, 0.0]);
 //! ```

@@ -45,6 +45,15 @@ pub(crate) struct Line {
     pub end: usize,
 }
 
+/// The values of a column, row by row.
+#[derive(Debug, Clone)]
+pub enum Values<'a> {
+    /// Numbers, little-endian, as the field's element type and shape have them.
+    Packed(&'a [u8]),
+    /// Texts; a missing one is empty.
+    Texts(Vec<&'a str>),
+}
+
 /// Where a text stands within [`Batch::heap`]: what a packed row holds of it.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -129,6 +138,39 @@ impl Batch {
         }
         let rows = packed.len() / schema.row_bytes();
         Ok(Self { source, schema: schema.clone(), first_row, rows, packed, ..Self::new() })
+    }
+
+    /// A batch of columns that a tool made, in this order, of `rows` rows.
+    ///
+    /// # Errors
+    /// When a column has another number of rows, or the fields make no schema.
+    pub fn from_columns(source: &str, first_row: u64, rows: usize, columns: &[(Field, Values<'_>)]) -> Result<Self> {
+        let source: Arc<str> = source.into();
+        let place = || Place::whole(&source);
+        let schema = Schema::new(columns.iter().map(|(field, _)| field.clone()).collect());
+        let schema = schema.map_err(|e| place().error(e))?;
+        let mut packed = vec![0; rows * schema.row_bytes()];
+        let mut heap = Vec::new();
+        for (index, (field, values)) in columns.iter().enumerate() {
+            let spans: Vec<TextSpan>;
+            let (bytes, is_text): (&[u8], _) = match values {
+                Values::Packed(bytes) => (bytes, false),
+                Values::Texts(texts) => {
+                    let span = |text: &&str| TextSpan::push(&mut heap, text.as_bytes());
+                    spans =
+                        texts.iter().map(span).collect::<std::result::Result<_, _>>().map_err(|e| place().error(e))?;
+                    (bytemuck::cast_slice(&spans), true)
+                }
+            };
+            if bytes.len() != rows * field.bytes() || is_text != (field.dtype == DType::Text) {
+                return Err(place().error(format!("field {field} has values of another number or type")));
+            }
+            let (size, offset) = (field.bytes(), schema.offset(index));
+            for (row, value) in packed.chunks_exact_mut(schema.row_bytes()).zip(bytes.chunks_exact(size)) {
+                row[offset..offset + size].copy_from_slice(value);
+            }
+        }
+        Ok(Self { source, schema: Arc::new(schema), first_row, rows, packed, heap, ..Self::new() })
     }
 
     /// Starts over with `rows` packed rows and no text; the bytes returned are to be overwritten.
@@ -233,6 +275,28 @@ impl Batch {
             value.copy_from_slice(&row[offset..offset + size]);
         }
         Ok(())
+    }
+
+    /// Adds a field's values as they are packed, row by row, to `bytes`.
+    ///
+    /// # Errors
+    /// When there is no such field, or it is text.
+    pub fn append_packed(&self, name: &str, bytes: &mut Vec<u8>) -> Result<()> {
+        let index = self.index_of(name)?;
+        let field = &self.schema.fields()[index];
+        if field.dtype == DType::Text {
+            return Err(self.error(format!("field {name:?} holds text, expected numbers")));
+        }
+        let offset = self.schema.offset(index);
+        let rows = self.packed.chunks_exact(self.schema.row_bytes());
+        rows.for_each(|row| bytes.extend_from_slice(&row[offset..offset + field.bytes()]));
+        Ok(())
+    }
+
+    /// The line that row `index` of this batch begins on, counted from 1; None of rows that have no lines.
+    pub fn line(&self, index: usize) -> Option<u64> {
+        let of_text = self.text.as_ref().map(|text| text.lines[index].number);
+        of_text.or_else(|| self.cells.as_ref().map(|cells| cells.lines[index]))
     }
 
     /// As [`Batch::column`], from any element type to the nearest `f32`.

@@ -32,7 +32,7 @@ mod schema;
 mod stdout;
 mod writer;
 
-pub use batch::Batch;
+pub use batch::{Batch, Values};
 pub use dtype::{DType, Element};
 pub use error::{Error, Place, Result};
 pub use input::Input;
