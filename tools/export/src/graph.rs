@@ -7,8 +7,8 @@ use nets::{
 use onnx::{Attribute, GraphBuilder, ModelInfo};
 use std::f32::consts::FRAC_1_SQRT_2;
 
-/// The bytes of an `.onnx` file: input `[batch, input shape…]`, float32 or bytes, as the records were; output
-/// `prediction` `[batch, target shape…]`, float32.
+/// The bytes of an `.onnx` file: input `[batch, input shape…]`, float32 or bytes, as the records were, under the name
+/// of their field; output `prediction` (`prediction_` where the input is called so) `[batch, target shape…]`, float32.
 pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     let task = &model.task;
     let mut graph =
@@ -31,14 +31,14 @@ pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
         OutputActivation::Sigmoid => graph.node("Sigmoid", &[&x], "probabilities", &[]),
     };
     x = reshaped(&mut graph, x, "output", &[model.graph.architecture.outputs], &task.target_shape);
-    graph.node("Identity", &[&x], "prediction", &[]);
+    let output = graph.node("Identity", &[&x], "prediction", &[]);
     let estimate = match task.output_activation {
         OutputActivation::Identity => "estimate",
         OutputActivation::Softmax | OutputActivation::Sigmoid => "probabilities",
     };
     let output_doc = format!("the model's {estimate} of field {:?}", task.target_field);
-    graph.output("prediction", &task.target_shape, &output_doc);
-    Ok(graph.to_bytes(&info(model, opset)?))
+    graph.output(&output, &task.target_shape, &output_doc);
+    Ok(graph.to_bytes(&info(model, opset, &output)?))
 }
 
 /// `(x - mean) · scale` for each feature, or each channel of an image.
@@ -145,7 +145,7 @@ fn operator(activation: Activation) -> &'static str {
     }
 }
 
-fn info(model: &Model, opset: i64) -> anyhow::Result<ModelInfo> {
+fn info(model: &Model, opset: i64, output: &str) -> anyhow::Result<ModelInfo> {
     let task = &model.task;
     let kind = match model.graph.architecture.as_perceptron() {
         Some(mlp) => {
@@ -154,7 +154,7 @@ fn info(model: &Model, opset: i64) -> anyhow::Result<ModelInfo> {
         None => format!("Network of {} layers", model.graph.architecture.layers.len()),
     };
     let description = format!(
-        "{kind}. Takes {} {}, {}; gives prediction {} of {}, float32.",
+        "{kind}. Takes {} {}, {}; gives {output} {} of {}, float32.",
         task.input_field,
         batched(&task.input_shape),
         match task.input_dtype {

@@ -6,6 +6,7 @@ use crate::proto::{
     tensor_shape_proto, type_proto,
 };
 use prost::Message;
+use std::collections::HashSet;
 
 /// What a model says of itself.
 #[derive(Debug, Clone)]
@@ -19,9 +20,13 @@ pub struct ModelInfo {
 }
 
 /// A graph that grows in execution order.
-#[derive(Debug, Default)]
+///
+/// Inputs, constants and results share one namespace. A name that is taken gets an `_`, and another until it is free:
+/// only the name that a method returns stands for the value.
+#[derive(Debug)]
 pub struct GraphBuilder {
     graph: GraphProto,
+    names: HashSet<String>,
 }
 
 /// What an operator is told beside its inputs.
@@ -60,23 +65,36 @@ impl Attribute {
 impl GraphBuilder {
     /// An empty graph.
     pub fn new(name: &str) -> Self {
-        Self { graph: GraphProto { name: Some(name.into()), ..GraphProto::default() } }
+        let graph = GraphProto { name: Some(name.into()), ..GraphProto::default() };
+        // In ONNX the empty name is that of an input which is left out.
+        Self { graph, names: HashSet::from([String::new()]) }
+    }
+
+    /// Takes `name`, or, where it is taken, the first free one that only has more `_` at its end.
+    fn unique(&mut self, name: &str) -> String {
+        let mut name = name.to_owned();
+        while !self.names.insert(name.clone()) {
+            name.push('_');
+        }
+        name
     }
 
     /// A float32 input `[batch, shape…]` whose first dimension is free; returns its name.
     pub fn input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
-        self.graph.input.push(batched(name, DataType::Float, shape, doc));
-        name.into()
+        let name = self.unique(name);
+        self.graph.input.push(batched(&name, DataType::Float, shape, doc));
+        name
     }
 
     /// An input of bytes, likewise; returns the name of the same numbers as float32.
     pub fn byte_input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
-        self.graph.input.push(batched(name, DataType::Uint8, shape, doc));
+        let name = self.unique(name);
+        self.graph.input.push(batched(&name, DataType::Uint8, shape, doc));
         let to = Attribute::Int(i32::from(DataType::Float).into());
-        self.node("Cast", &[name], &format!("{name}.float"), &[("to", to)])
+        self.node("Cast", &[&name], &format!("{name}.float"), &[("to", to)])
     }
 
-    /// Declares `name` as a float32 output `[batch, shape…]`.
+    /// Declares a node's result as a float32 output `[batch, shape…]`.
     pub fn output(&mut self, name: &str, shape: &[usize], doc: &str) {
         self.graph.output.push(batched(name, DataType::Float, shape, doc));
     }
@@ -94,27 +112,29 @@ impl GraphBuilder {
     }
 
     fn constant(&mut self, name: &str, dtype: DataType, shape: &[usize], bytes: Vec<u8>) -> String {
+        let name = self.unique(name);
         self.graph.initializer.push(TensorProto {
-            name: Some(name.into()),
+            name: Some(name.clone()),
             dims: shape.iter().map(|&dim| dim as i64).collect(),
             data_type: Some(dtype.into()),
             raw_data: Some(bytes),
             ..TensorProto::default()
         });
-        name.into()
+        name
     }
 
-    /// Adds a node with one output, called `output`; returns that name.
+    /// Adds a node with one output, called `output` where that is free; returns its name.
     pub fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Attribute)]) -> String {
+        let output = self.unique(output);
         self.graph.node.push(NodeProto {
-            name: Some(output.into()),
+            name: Some(output.clone()),
             op_type: Some(op.into()),
             input: inputs.iter().map(ToString::to_string).collect(),
-            output: vec![output.into()],
+            output: vec![output.clone()],
             attribute: attributes.iter().map(|(name, value)| value.to_proto(name)).collect(),
             ..NodeProto::default()
         });
-        output.into()
+        output
     }
 
     /// The model as the bytes of an `.onnx` file; the same graph gives the same bytes.
@@ -167,5 +187,23 @@ fn batched(name: &str, dtype: DataType, shape: &[usize], doc: &str) -> ValueInfo
         doc_string: Some(doc.into()),
         r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() }),
         ..ValueInfoProto::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_whatever_the_input_is_called() {
+        let mut graph = GraphBuilder::new("g");
+        let input = graph.input("layers.0.weight", &[2], "");
+        let weight = graph.weights("layers.0.weight", &[2], &[1.0, 2.0]);
+        let product = graph.node("Mul", &[&input, &weight], "layers.0.weight", &[]);
+        assert_eq!((input.as_str(), weight.as_str()), ("layers.0.weight", "layers.0.weight_"));
+        assert_eq!(product, "layers.0.weight__");
+        assert_eq!(graph.integers("", &[1]), "_");
+        assert_eq!(graph.byte_input("x", &[2], ""), "x.float");
+        assert_eq!(graph.byte_input("x", &[2], ""), "x_.float");
     }
 }
