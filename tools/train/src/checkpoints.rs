@@ -89,7 +89,7 @@ impl Checkpoints {
     }
 
     fn mode(&self) -> Mode {
-        self.settings.mode
+        self.settings.direction()
     }
 
     /// Writes a checkpoint whole or not at all.

@@ -122,7 +122,7 @@ impl Progress {
             loss_rows: 0,
             history: Vec::new(),
             best: Vec::new(),
-            stopping: Waiting { best: settings.callbacks.early_stopping.mode.worst(), waited: 0 },
+            stopping: Waiting { best: settings.callbacks.early_stopping.direction().worst(), waited: 0 },
             plateau: settings
                 .scheduler
                 .plateau()

@@ -346,7 +346,8 @@ impl<'a> Trainer<'a> {
         let monitor = stopping.monitor.as_deref();
         let Some(value) = self.monitored("callbacks.early_stopping", monitor, metrics)? else { return Ok(None) };
         let waiting = &mut self.progress.stopping;
-        if stopping.mode.improves(value, waiting.best, stopping.min_delta) {
+        let mode = stopping.direction();
+        if mode.improves(value, waiting.best, stopping.min_delta) {
             (waiting.best, waiting.waited) = (value, 0);
             return Ok(None);
         }
@@ -354,7 +355,7 @@ impl<'a> Trainer<'a> {
         if waiting.waited < patience {
             return Ok(None);
         }
-        let (best, side) = (waiting.best, if stopping.mode == Mode::Min { "below" } else { "above" });
+        let (best, side) = (waiting.best, if mode == Mode::Min { "below" } else { "above" });
         let monitor = self.monitor(monitor);
         let reason = format!("early stopping: {monitor} has not come {side} {best} in {patience} measurements");
         Ok(Some(Stop::Limit(reason)))

@@ -1,6 +1,6 @@
 //! Config group `callbacks`.
 
-use super::Check;
+use super::{Check, MonitorMode};
 use anyhow::ensure;
 use nets::Mode;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ pub struct CallbackSettings {
 #[serde(deny_unknown_fields)]
 pub struct CheckpointSettings {
     pub monitor: Option<String>,
-    pub mode: Mode,
+    pub mode: MonitorMode,
     /// -1 keeps all.
     pub save_top_k: i64,
     pub save_last: bool,
@@ -37,9 +37,23 @@ pub enum FinalModel {
 #[serde(deny_unknown_fields)]
 pub struct StoppingSettings {
     pub monitor: Option<String>,
-    pub mode: Mode,
+    pub mode: MonitorMode,
     pub patience: Option<u64>,
     pub min_delta: f64,
+}
+
+impl CheckpointSettings {
+    /// Which way the monitored metric gets better.
+    pub fn direction(&self) -> Mode {
+        self.mode.of(self.monitor.as_deref())
+    }
+}
+
+impl StoppingSettings {
+    /// Which way the monitored metric gets better.
+    pub fn direction(&self) -> Mode {
+        self.mode.of(self.monitor.as_deref())
+    }
 }
 
 impl CallbackSettings {

@@ -3,6 +3,7 @@
 mod augmentation;
 mod callbacks;
 mod check;
+mod direction;
 mod idle;
 mod limit;
 mod model;
@@ -14,6 +15,7 @@ mod trainer;
 
 pub use augmentation::{AugmentationSettings, Flip, PadMode};
 pub use callbacks::{CallbackSettings, CheckpointSettings, FinalModel};
+pub use direction::MonitorMode;
 pub use limit::Limit;
 pub use model::{InputScaling, ModelSettings};
 pub use optimizer::OptimizerSettings;
@@ -84,16 +86,30 @@ impl Settings {
     /// That what is watched, and what names a checkpoint, is measured.
     fn check_metrics(&self) -> anyhow::Result<()> {
         let known = monitor::names(&self.trainer);
-        let CallbackSettings { checkpoint, early_stopping } = &self.callbacks;
-        monitor::check("callbacks.checkpoint", checkpoint.monitor.as_deref(), &known)?;
-        monitor::check("callbacks.early_stopping", early_stopping.monitor.as_deref(), &known)?;
-        let plateau = self.scheduler.plateau().and_then(|(monitor, _)| monitor);
-        monitor::check("scheduler", plateau, &known)?;
-        checkpoints::check_template(&checkpoint.filename, &known)
+        for (who, mode, monitor) in self.monitors() {
+            monitor::check(who, monitor, &known)?;
+            direction::check(who, mode, monitor)?;
+        }
+        checkpoints::check_template(&self.callbacks.checkpoint.filename, &known)
     }
 
-    /// A line for each setting that changes nothing.
+    /// Whoever watches a metric: the group of its settings, the mode, and the metric.
+    fn monitors(&self) -> Vec<(&'static str, MonitorMode, Option<&str>)> {
+        let CallbackSettings { checkpoint, early_stopping } = &self.callbacks;
+        let plateau = self.scheduler.plateau_mode().map(|mode| {
+            let monitor = self.scheduler.plateau().and_then(|(monitor, _)| monitor);
+            ("scheduler", mode, monitor)
+        });
+        let callbacks = [
+            ("callbacks.checkpoint", checkpoint.mode, checkpoint.monitor.as_deref()),
+            ("callbacks.early_stopping", early_stopping.mode, early_stopping.monitor.as_deref()),
+        ];
+        callbacks.into_iter().chain(plateau).collect()
+    }
+
+    /// A line for each setting that changes nothing, or that contradicts another.
     pub fn warnings(&self) -> Vec<String> {
-        idle::warnings(self)
+        let against = self.monitors().into_iter().filter_map(|(who, mode, name)| direction::warning(who, mode, name));
+        idle::warnings(self).into_iter().chain(against).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Config group `scheduler`.
 
-use super::Check;
-use nets::{Anneal, Mode, PlateauOptions, Schedule};
+use super::{Check, MonitorMode};
+use nets::{Anneal, PlateauOptions, Schedule};
 use serde::Deserialize;
 
 /// What time is counted in.
@@ -54,7 +54,7 @@ pub enum SchedulerSettings {
     },
     ReduceOnPlateau {
         monitor: Option<String>,
-        mode: Mode,
+        mode: MonitorMode,
         factor: f64,
         patience: u64,
         threshold: f64,
@@ -119,7 +119,7 @@ impl SchedulerSettings {
                 monitor, mode, factor, patience, threshold, cooldown, min_learning_rate, ..
             } => {
                 let options = PlateauOptions {
-                    mode: *mode,
+                    mode: mode.of(monitor.as_deref()),
                     factor: *factor,
                     patience: *patience,
                     threshold: *threshold,
@@ -130,6 +130,11 @@ impl SchedulerSettings {
             }
             _ => None,
         }
+    }
+
+    /// The setting that says which way the metric of a plateau gets better.
+    pub fn plateau_mode(&self) -> Option<MonitorMode> {
+        if let Self::ReduceOnPlateau { mode, .. } = self { Some(*mode) } else { None }
     }
 
     pub fn check(&self, check: &Check) -> anyhow::Result<()> {

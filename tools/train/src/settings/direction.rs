@@ -1,0 +1,84 @@
+//! Which way a monitored metric gets better.
+
+use anyhow::bail;
+use nets::Mode;
+use serde::Deserialize;
+
+/// The setting `mode` beside a `monitor`.
+#[derive(Deserialize, Clone, Copy, PartialEq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub enum MonitorMode {
+    /// The metric's own direction.
+    Auto,
+    Min,
+    Max,
+}
+
+impl MonitorMode {
+    /// The direction that counts for `monitor`; none is a loss. [`check`] has refused what has no direction.
+    pub fn of(self, monitor: Option<&str>) -> Mode {
+        match self {
+            Self::Auto => monitor.and_then(direction_of).unwrap_or(Mode::Min),
+            Self::Min => Mode::Min,
+            Self::Max => Mode::Max,
+        }
+    }
+}
+
+/// The direction in which a metric of a run gets better, by its name: `val_accuracy`. None where neither is better.
+fn direction_of(metric: &str) -> Option<Mode> {
+    let measured = ["train_", "val_", "test_"].iter().find_map(|part| metric.strip_prefix(part)).unwrap_or(metric);
+    match measured {
+        "accuracy" | "r2" | "f1" | "auc" | "average_precision" | "precision" | "recall" => Some(Mode::Max),
+        "learning_rate" => None,
+        _ => Some(Mode::Min),
+    }
+}
+
+/// # Errors
+/// When `who.mode` is auto, and `who.monitor` a metric without a direction.
+pub fn check(who: &str, mode: MonitorMode, monitor: Option<&str>) -> anyhow::Result<()> {
+    match monitor {
+        Some(name) if mode == MonitorMode::Auto && direction_of(name).is_none() => {
+            bail!("{who}.mode: auto, but {name} is better neither low nor high; choose min or max")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is odd about a mode: that it is against the metric's own direction.
+pub fn warning(who: &str, mode: MonitorMode, monitor: Option<&str>) -> Option<String> {
+    let name = monitor.unwrap_or("the loss");
+    let own = monitor.map_or(Some(Mode::Min), direction_of)?;
+    let (mode, better) = match (mode.of(monitor), own) {
+        (Mode::Min, Mode::Max) => ("min", "high"),
+        (Mode::Max, Mode::Min) => ("max", "low"),
+        _ => return None,
+    };
+    Some(format!("{who}.mode: {mode}, but {name} is better when it is {better}; mode=auto follows the metric"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_follows_the_metric() {
+        for (monitor, expected) in [
+            (None, Mode::Min),
+            (Some("train_loss"), Mode::Min),
+            (Some("val_mae"), Mode::Min),
+            (Some("val_r2"), Mode::Max),
+            (Some("val_accuracy"), Mode::Max),
+            (Some("val_average_precision"), Mode::Max),
+        ] {
+            assert_eq!(MonitorMode::Auto.of(monitor), expected, "{monitor:?}");
+            assert_eq!(warning("x", MonitorMode::Auto, monitor), None);
+        }
+        assert_eq!(MonitorMode::Min.of(Some("val_r2")), Mode::Min);
+        assert!(warning("x", MonitorMode::Min, Some("val_r2")).is_some());
+        assert!(warning("x", MonitorMode::Max, None).is_some());
+        assert!(check("x", MonitorMode::Auto, Some("learning_rate")).is_err());
+        assert!(check("x", MonitorMode::Max, Some("learning_rate")).is_ok());
+    }
+}
