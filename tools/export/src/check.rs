@@ -84,7 +84,7 @@ struct Pair<'a> {
     candle: CandleModel,
     session: Session,
     rows: usize,
-    /// The largest difference, relative to the larger of 1 and candle's number.
+    /// The largest difference, relative to the larger of the output's unit and candle's value.
     worst: f64,
     /// Of classes, the rows that the two see in different ones: the first, and how many.
     differing: Option<(usize, usize)>,
@@ -149,8 +149,10 @@ impl<'a> Pair<'a> {
     }
 
     fn widen(&mut self, onnx: &[f32], candle: &[f32]) {
-        for (&onnx, &candle) in onnx.iter().zip(candle) {
-            let difference = f64::from((onnx - candle).abs()) / f64::from(candle.abs().max(1.0));
+        // The unit is the standard deviation of a target that is scaled: it may be in millions, or in millionths.
+        let units = self.model.target_scaling.as_ref().map_or(&[1.0][..], |scaling| &scaling.scale);
+        for ((&onnx, &candle), unit) in onnx.iter().zip(candle).zip(units.iter().cycle()) {
+            let difference = f64::from((onnx - candle).abs()) / f64::from(candle.abs().max(*unit));
             // NaN compares with nothing; it is the worst there is.
             self.worst = if difference.is_nan() { f64::INFINITY } else { self.worst.max(difference) };
         }

@@ -1,7 +1,7 @@
 //! The model as an ONNX graph.
 
 use nets::{
-    Activation, Graph, InputDtype, Model, OutputActivation, Scaling,
+    Activation, Graph, InputDtype, Model, OutputActivation, Scaling, TargetScaling,
     graph::{Node, Op, Value},
 };
 use onnx::{Attribute, GraphBuilder, ModelInfo};
@@ -25,6 +25,9 @@ pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
         x = scaled(&mut graph, &x, scaling, shape);
     }
     x = nodes(&mut graph, model, opset, x);
+    if let Some(scaling) = &model.target_scaling {
+        x = unscaled(&mut graph, &x, scaling);
+    }
     x = match task.output_activation {
         OutputActivation::Identity => x,
         OutputActivation::Softmax => graph.node("Softmax", &[&x], "probabilities", &[("axis", Attribute::Int(1))]),
@@ -50,6 +53,14 @@ fn scaled(graph: &mut GraphBuilder, x: &str, scaling: &Scaling, shape: &[usize])
     let scale = graph.weights("input.scale", &dims, &scaling.scale);
     let centered = graph.node("Sub", &[x, &mean], "input.centered", &[]);
     graph.node("Mul", &[&centered, &scale], "input.scaled", &[])
+}
+
+/// `x · scale + mean` for each output: a prediction in the target's own units.
+fn unscaled(graph: &mut GraphBuilder, x: &str, TargetScaling { mean, scale }: &TargetScaling) -> String {
+    let scale = graph.weights("output.scale", &[scale.len()], scale);
+    let mean = graph.weights("output.mean", &[mean.len()], mean);
+    let scaled = graph.node("Mul", &[x, &scale], "output.scaled", &[]);
+    graph.node("Add", &[&scaled, &mean], "output.unscaled", &[])
 }
 
 /// The network's operations; returns the name of the last one's result.

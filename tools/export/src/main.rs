@@ -34,7 +34,7 @@ cli::arguments! {
 pub struct Settings {
     /// Version of ONNX's standard operators.
     pub opset: i64,
-    /// Largest difference from candle, relative to the larger of 1 and the value.
+    /// Largest difference from candle, relative to the larger of the value and 1, or the scale of a scaled target.
     pub tolerance: f64,
     /// Rows that are compared; none is all of the file.
     pub check_rows: Option<usize>,

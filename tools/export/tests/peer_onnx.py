@@ -329,3 +329,54 @@ def test_images_go_in_as_bytes(run, run_npy, tmp_path, held_out):
         (tmp_path / "bad.ndjson").write_bytes(text)
         assert message in run("export", "run", "check_input=bad.ndjson", fails=2)
         assert message in error and "stdin:2" in error and error.count("\n") == 1, error
+
+
+def write_rows(path, field, rows=60, y=lambda x: 2 * x[:, 0] - x[:, 1]):
+    """Rows of y from a vector of two, which `field` names."""
+    table = np.zeros(rows, [(field, "<f4", (2,)), ("y", "<f4", np.shape(y(np.zeros((1, 2))))[1:])])
+    table[field] = np.random.default_rng(1).normal(size=(rows, 2))
+    table["y"] = y(table[field])
+    np.save(path, table)
+    return table
+
+
+@pytest.mark.parametrize(
+    "field", ["prediction", "probabilities", "layers.0", "layers.0.weight", "input.mean", "input.scaled", "output.mean", "batch", " ", "_"]
+)
+def test_an_input_may_have_any_name(run, tmp_path, field):
+    """Internal names make way for the input's; what is checked against candle is then exported."""
+    rows = write_rows(tmp_path / "rows.npy", field, y=lambda x: 1000 * x[:, 0])
+    fields = [f"trainer.input_field='{field}'", "trainer.target_field=y", "model.input_scaling=standard"]
+    run("train", "rows.npy", "-o", "run", *fields, "trainer.max_epochs=1")
+    run("export", "run", "-o", "m.onnx")
+    proto = onnx.load(tmp_path / "m.onnx")
+    checker.check_model(proto, full_check=True)
+    output = "prediction_" if field == "prediction" else "prediction"
+    assert [value.name for value in [*proto.graph.input, *proto.graph.output]] == [field, output]
+    (ours,) = onnxruntime.InferenceSession(tmp_path / "m.onnx").run(None, {field: rows[field]})
+    inferred = run("infer", "-m", "m.onnx", "rows.npy", "--out-field", "p")
+    np.testing.assert_allclose(np.load(io.BytesIO(inferred))["p"], ours, rtol=1e-6, atol=1e-3)
+    if field == "prediction":
+        assert "--out-field" in run("infer", "-m", "m.onnx", "rows.npy", fails=2)
+
+
+@pytest.mark.parametrize("scale, offset", [(1e6, -2e6), (1e-6, 0.0)])
+def test_predictions_are_in_the_targets_own_units(run, tmp_path, scale, offset):
+    """A vector of targets, whose scaling the graph inverts: NumPy's numbers, and close to the targets."""
+    rows = write_rows(tmp_path / "rows.npy", "x", 500, lambda x: offset + scale * np.stack([x[:, 0], 3 * x[:, 1], x[:, 0] - x[:, 1]], 1))
+    learning = ["trainer.max_epochs=60", "optimizer.learning_rate=0.01", "trainer.batch_size=50"]
+    run("train", "rows.npy", "-o", "run", "trainer.input_field=x", "trainer.target_field=y", *learning)
+    run("export", "run", "-o", "m.onnx")
+    checker.check_model(onnx.load(tmp_path / "m.onnx"), full_check=True)
+    tensors = read_safetensors(tmp_path / "run" / "model.safetensors")
+    # Fitted on the 400 training rows of 500.
+    np.testing.assert_allclose(tensors["output.scale"], rows["y"].std(0), rtol=0.1)
+    (ours,) = onnxruntime.InferenceSession(tmp_path / "m.onnx").run(None, {"x": rows["x"]})
+    expected = forward(tensors, rows["x"], "relu") * tensors["output.scale"] + tensors["output.mean"]
+    np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5 * scale)
+    assert np.sqrt(((ours - rows["y"]) ** 2).mean()) < 0.1 * rows["y"].std()
+    test = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
+    held_out = np.load(tmp_path / "run" / "test.npy")
+    error = forward(tensors, held_out["x"], "relu") * tensors["output.scale"] + tensors["output.mean"] - held_out["y"]
+    np.testing.assert_allclose(test["mse"], (error**2).mean(), rtol=1e-3)
+    np.testing.assert_allclose(test["loss"], ((error / tensors["output.scale"]) ** 2).mean(), rtol=1e-3)

@@ -1,6 +1,11 @@
 //! Measuring a network on rows that it does not learn from.
 
-use crate::{augment, feed::Feed, network::Network, settings::TrainerSettings};
+use crate::{
+    augment,
+    feed::{Feed, Rows},
+    network::Network,
+    settings::TrainerSettings,
+};
 use events::Metrics;
 use metrics::{MultiClass, MultiLabel, Ranking, Regression, argmax};
 use nets::{Engine, Loss, Parameters};
@@ -10,7 +15,8 @@ const ROWS: usize = 1024;
 /// Rankings are of at most this many scores, rows times classes: half a gibibyte, and seconds of sorting.
 const RANKED: usize = 1 << 26;
 
-/// The loss, and the metrics that go with it; none where there are no rows.
+/// The loss, weighted and scaled as it is learned, and the metrics that go with it, which are neither; none where there
+/// are no rows.
 pub fn evaluate(
     engine: &mut dyn Engine,
     network: &Network,
@@ -23,7 +29,8 @@ pub fn evaluate(
     }
     let (loss, outputs) = (trainer.loss(), network.graph.architecture.outputs);
     let (mut total, mut measures) = (0.0, Measures::new(loss, outputs, rows.target_width));
-    let (mut inputs, mut targets, mut delta) = (Vec::new(), Vec::new(), Vec::new());
+    let total_weight = rows.total_weight(loss);
+    let (mut read, mut delta) = (Rows::default(), Vec::new());
     let mut predictor = Predictor { engine, parameters, flip: None, outputs: Vec::new(), mirrored: Vec::new() };
     let mut at_a_time = ROWS;
     if let [_, _, width] = *network.task.input_shape {
@@ -32,10 +39,14 @@ pub fn evaluate(
     }
     let places: Vec<usize> = (0..rows.count).collect();
     for places in places.chunks(at_a_time) {
-        rows.batch(places, 1, &mut inputs, &mut targets);
-        let predictions = predictor.predict(&mut inputs)?;
-        total += loss.add(predictions, &targets, outputs, rows.count, &mut delta);
-        measures.add(predictions, &targets);
+        rows.read(places, 1, &mut read);
+        let predictions = predictor.predict(&mut read.inputs)?;
+        total += loss.add(predictions, rows.batch(&read), outputs, total_weight, &mut delta);
+        if let Some(scaling) = &network.target_scaling {
+            scaling.invert(predictions);
+            rows.raw_targets(places, &mut read.targets);
+        }
+        measures.add(predictions, &read.targets);
     }
     let mut metrics = Metrics::from([("loss", total)]);
     measures.finish(&mut metrics);
@@ -54,7 +65,7 @@ struct Predictor<'a> {
 
 impl Predictor<'_> {
     /// Outputs for `inputs`, which are left mirrored where that is asked for.
-    fn predict(&mut self, inputs: &mut [f32]) -> anyhow::Result<&[f32]> {
+    fn predict(&mut self, inputs: &mut [f32]) -> anyhow::Result<&mut [f32]> {
         self.engine.predict(self.parameters, inputs, &mut self.outputs)?;
         if let Some(width) = self.flip {
             augment::mirror(inputs, width);
@@ -64,7 +75,7 @@ impl Predictor<'_> {
                 .zip(&self.mirrored)
                 .for_each(|(output, mirrored)| *output = (*output + mirrored) / 2.0);
         }
-        Ok(&self.outputs)
+        Ok(&mut self.outputs)
     }
 }
 

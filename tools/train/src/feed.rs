@@ -5,21 +5,36 @@ use crate::{
     data::{Inputs, Part, gather},
     network::Network,
 };
-use nets::Scaling;
+use anyhow::ensure;
+use nets::{Batch, Loss, Scaling};
 use rayon::prelude::*;
 
 /// Numbers that one thread takes at least: below, waking another costs more than it saves.
 const MIN_NUMBERS: usize = 1 << 16;
 
-/// Inputs and targets of a part's rows.
+/// Inputs, targets and weights of a part's rows.
 pub struct Feed<'a> {
+    part: Part<'a>,
     inputs: Source<'a>,
-    /// `[rows, target width]`
+    /// `[rows, target width]`, scaled.
     targets: Vec<f32>,
+    /// `[rows]`; empty where rows have no weights of their own.
+    weights: Vec<f32>,
+    class_weights: &'a [f32],
     input_width: usize,
     pub target_width: usize,
     /// Rows that there are.
     pub count: usize,
+}
+
+/// Some rows of a [`Feed`], as an engine takes them; reused from batch to batch.
+#[derive(Default)]
+pub struct Rows {
+    /// `[batch, input width]`
+    pub inputs: Vec<f32>,
+    /// `[batch, target width]`
+    pub targets: Vec<f32>,
+    weights: Vec<f32>,
 }
 
 enum Source<'a> {
@@ -56,10 +71,15 @@ impl<'a> Feed<'a> {
             }
             inputs => Source::Raw(Raw { inputs, rows, shape, scaling, augmentation }),
         };
-        let mut targets = Vec::new();
+        let (mut targets, mut weights) = (Vec::new(), Vec::new());
         gather(&table.targets, table.target_width(), rows, &mut targets);
+        network.target_scaling.iter().for_each(|scaling| scaling.apply(&mut targets));
+        if !table.weights.is_empty() {
+            gather(&table.weights, 1, rows, &mut weights);
+        }
         let (input_width, target_width) = (table.input_width(), table.target_width());
-        Self { inputs, targets, input_width, target_width, count: rows.len() }
+        let class_weights = network.class_weights.as_slice();
+        Self { part, inputs, targets, weights, class_weights, input_width, target_width, count: rows.len() }
     }
 
     /// The first rows, at most `count`.
@@ -67,10 +87,13 @@ impl<'a> Feed<'a> {
         Self { count: count.min(self.count), ..self }
     }
 
-    /// Overwrites `inputs` `[batch, input width]` and `targets` `[batch, target width]` with the rows at `places`, as
-    /// they are seen in `epoch`.
-    pub fn batch(&self, places: &[usize], epoch: usize, inputs: &mut Vec<f32>, targets: &mut Vec<f32>) {
+    /// Overwrites `rows` with those at `places`, as they are seen in `epoch`.
+    pub fn read(&self, places: &[usize], epoch: usize, rows: &mut Rows) {
+        let Rows { inputs, targets, weights } = rows;
         gather(&self.targets, self.target_width, places, targets);
+        if !self.weights.is_empty() {
+            gather(&self.weights, 1, places, weights);
+        }
         match &self.inputs {
             Source::Scaled(values) => gather(values, self.input_width, places, inputs),
             Source::Raw(raw) => {
@@ -82,6 +105,40 @@ impl<'a> Feed<'a> {
                 }
             }
         }
+    }
+
+    /// What an engine learns from, of rows that were read.
+    pub fn batch<'r>(&'r self, rows: &'r Rows) -> Batch<'r> {
+        Batch {
+            inputs: &rows.inputs,
+            targets: &rows.targets,
+            weights: &rows.weights,
+            class_weights: self.class_weights,
+        }
+    }
+
+    /// Overwrites `targets` `[batch, target width]` with those at `places` in the target's own units.
+    pub fn raw_targets(&self, places: &[usize], targets: &mut Vec<f32>) {
+        let rows: Vec<usize> = places.iter().map(|&place| self.part.rows[place]).collect();
+        gather(&self.part.table.targets, self.target_width, &rows, targets);
+    }
+
+    /// What a mean loss over all rows divides by.
+    pub fn total_weight(&self, loss: Loss) -> f64 {
+        let targets = &self.targets[..self.count * self.target_width];
+        let weights = &self.weights[..self.count.min(self.weights.len())];
+        loss.total_weight(Batch { inputs: &[], targets, weights, class_weights: self.class_weights }, self.count)
+    }
+
+    /// # Errors
+    /// When there are rows for a use (`training`) that weigh nothing.
+    pub fn check_weight(&self, loss: Loss, what_for: &str) -> anyhow::Result<()> {
+        ensure!(
+            self.count == 0 || self.total_weight(loss) > 0.0,
+            "trainer.weight_field, trainer.class_weights: the {} rows for {what_for} weigh 0 in all",
+            self.count
+        );
+        Ok(())
     }
 }
 

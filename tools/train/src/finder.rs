@@ -26,11 +26,12 @@ pub struct Curve {
 
 impl Curve {
     /// Tries the learning rates that the settings name.
-    pub fn measure(settings: &Settings, data: &Data) -> anyhow::Result<Self> {
+    pub fn measure(settings: &Settings, data: &Data, network: &Network) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
-        let network = Network::new(settings, data)?;
-        let mut learner = Learner::new(settings, &network, network.start(trainer.seed, data))?;
-        let feed = Feed::new(data.train(), &network, network.augmentation(settings, data)?);
+        let mut learner = Learner::new(settings, network, network.start(trainer.seed, data))?;
+        let feed = Feed::new(data.train(), network, network.augmentation(settings, data)?);
+        feed.check_weight(trainer.loss(), "training")?;
+        network.check_batches(feed.count, trainer.batch_size, trainer.finder.steps)?;
         let order = Random::new(trainer.seed, stream::ORDER).permutation(feed.count);
         let mut batches = order.chunks(trainer.batch_size).cycle();
         let finder = trainer.finder;

@@ -2,6 +2,7 @@
 
 mod augment;
 mod checkpoints;
+mod class_weights;
 mod data;
 mod evaluate;
 mod feed;
@@ -12,7 +13,9 @@ mod log;
 mod network;
 mod progress;
 mod rate;
+mod remarks;
 mod report;
+mod scaling;
 mod settings;
 mod start;
 mod step;
@@ -78,16 +81,18 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
     let input = cli::open_or_pull(common.input.as_deref(), settings.pull)?;
     let trainer = &settings.trainer;
-    let mut options = ReadOptions::floats(&[&trainer.input_field, &trainer.target_field]);
+    let mut options = ReadOptions::floats(&trainer.fields());
     options.expect_rows = args.expect_rows;
     let data = Data::read(input, &options, &settings)?;
-    if let Some(text) = report(&args, &settings, &data)? {
+    let network = Network::new(&settings, &data)?;
+    let trains = !(args.summary || args.throughput || args.find_learning_rate);
+    let report = if trains { Report::new(args.quiet) } else { Report::lines(args.quiet) };
+    let warnings = settings.warnings();
+    warnings.iter().chain(&network.remarks).for_each(|warning| report.say(&format!("train: {warning}")));
+    if let Some(text) = instead(&args, &settings, &data, &network)? {
         cli::print(&text)?;
         return Ok(Outcome::Done);
     }
-    let report = Report::new(args.quiet);
-    settings.warnings().iter().for_each(|warning| report.say(&format!("train: {warning}")));
-    let network = Network::new(&settings, &data)?;
     Ok(match Trainer::new(&settings, &data, &network, report)?.run()? {
         Ended::Finished => Outcome::Done,
         Ended::Diverged(why) => Outcome::No(why),
@@ -96,16 +101,15 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
 }
 
 /// What is asked for in place of training.
-fn report(args: &Args, settings: &Settings, data: &Data) -> anyhow::Result<Option<String>> {
+fn instead(args: &Args, settings: &Settings, data: &Data, network: &Network) -> anyhow::Result<Option<String>> {
     if args.summary {
-        let network = Network::new(settings, data)?;
-        return Ok(Some(summary::table(&network)));
+        return Ok(Some(summary::table(network)));
     }
     if args.throughput {
-        return throughput::table(settings, data).map(Some);
+        return throughput::table(settings, data, network).map(Some);
     }
     if args.find_learning_rate {
-        let curve = finder::Curve::measure(settings, data)?;
+        let curve = finder::Curve::measure(settings, data, network)?;
         let folder = Path::new(&settings.trainer.run_dir);
         std::fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
         records::write_file(&folder.join("finder.csv"), curve.to_csv().as_bytes())?;

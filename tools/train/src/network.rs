@@ -2,13 +2,19 @@
 
 use crate::{
     augment::{self, Augmentation},
-    data::{Data, Inputs, Part, stream},
-    feed::Feed,
-    settings::{EngineName, InputScaling, Settings},
+    class_weights,
+    data::{Data, Part, stream},
+    feed::{Feed, Rows},
+    remarks,
+    scaling::{self, RowStatistics},
+    settings::{EngineName, Settings},
 };
 use anyhow::ensure;
 use kernels::random::Random;
-use nets::{Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Planned, Scaling, Task};
+use nets::{
+    Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Planned, Scaling, TargetScaling,
+    Task, graph::Op,
+};
 
 /// More is a slip of the keyboard.
 const MAX_PARAMETERS: usize = 1 << 30;
@@ -18,6 +24,11 @@ pub struct Network {
     pub graph: Graph,
     pub task: Task,
     pub scaling: Option<Scaling>,
+    pub target_scaling: Option<TargetScaling>,
+    /// `[classes]`; empty where all count the same.
+    pub class_weights: Vec<f32>,
+    /// A line for each thing about rows, scaling and weights that a person should know.
+    pub remarks: Vec<String>,
 }
 
 impl Network {
@@ -53,8 +64,34 @@ impl Network {
                 Loss::Mse | Loss::Mae | Loss::Huber { .. } => OutputActivation::Identity,
             },
         };
-        let scaling = (settings.model.input_scaling == InputScaling::Standard).then(|| standard(part));
-        Ok(Self { graph, task, scaling })
+        let statistics = RowStatistics::of(part);
+        let mut remarks = remarks::of_rows(part, &statistics, trainer.loss(), outputs);
+        let (scaling, target_scaling) =
+            scaling::choose(&settings.model, trainer.loss(), part, &statistics, &mut remarks)?;
+        let class_weights = class_weights::choose(trainer, part, outputs, &mut remarks)?;
+        Ok(Self { graph, task, scaling, target_scaling, class_weights, remarks })
+    }
+
+    /// Checks an epoch of `batches` batches over `rows` rows.
+    ///
+    /// # Errors
+    /// When a batch norm would see a single value a channel, whose variance is 0, as PyTorch refuses it.
+    pub fn check_batches(&self, rows: usize, batch_size: usize, batches: usize) -> anyhow::Result<()> {
+        let is_whole = batches >= rows.div_ceil(batch_size);
+        let single = match batch_size.min(rows) {
+            1 => "a batch has 1 row",
+            _ if is_whole && rows % batch_size == 1 => "the last batch of an epoch has 1 row",
+            _ => return Ok(()),
+        };
+        let mut norms = self.graph.nodes.iter().filter(|node| matches!(node.op, Op::Norm { .. }));
+        match norms.find(|node| node.shape[1..].iter().product::<usize>() == 1) {
+            None => Ok(()),
+            Some(norm) => anyhow::bail!(
+                "model.{}: norm expects more than 1 value a channel in training, and {single}, of {rows} in all with \
+                 trainer.batch_size={batch_size}; choose another trainer.batch_size",
+                norm.name
+            ),
+        }
     }
 
     /// The numbers that training starts from.
@@ -71,9 +108,9 @@ impl Network {
         let taken = most.min(rows.len());
         let chosen: Vec<usize> = (0..taken).map(|i| rows[i * rows.len() / taken]).collect();
         let places: Vec<usize> = (0..taken).collect();
-        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
-        Feed::plain(Part { table, rows: &chosen }, self).batch(&places, 0, &mut inputs, &mut targets);
-        inputs
+        let mut sample = Rows::default();
+        Feed::plain(Part { table, rows: &chosen }, self).read(&places, 0, &mut sample);
+        sample.inputs
     }
 
     /// What computes its gradients.
@@ -91,24 +128,18 @@ impl Network {
 
     /// How its training images are changed, if they are.
     pub fn augmentation(&self, settings: &Settings, data: &Data) -> anyhow::Result<Option<Augmentation>> {
-        let mean = || self.scaling.clone().unwrap_or_else(|| standard(data.train())).mean;
+        let mean = || self.scaling.clone().unwrap_or_else(|| scaling::standard(data.train())).mean;
         Augmentation::new(&settings.augmentation, settings.trainer.seed, &self.task.input_shape, mean)
     }
 
     pub fn model(&self, parameters: Parameters) -> Model {
-        let Self { graph, task, scaling } = self;
-        Model { graph: graph.clone(), task: task.clone(), scaling: scaling.clone(), parameters }
-    }
-}
-
-/// The scaling that gives the rows of a part mean 0 and standard deviation 1.
-pub fn standard(part: Part<'_>) -> Scaling {
-    let Part { table, rows } = part;
-    let (width, shape) = (table.input_width(), table.input.shape.as_slice());
-    let places = rows.iter().map(|row| row * width..(row + 1) * width);
-    match &table.inputs {
-        Inputs::Bytes(bytes) => Scaling::standard_bytes(places.map(|place| &bytes[place]), shape),
-        Inputs::Real(values) => Scaling::standard(places.map(|place| &values[place]), shape),
+        Model {
+            graph: self.graph.clone(),
+            task: self.task.clone(),
+            scaling: self.scaling.clone(),
+            target_scaling: self.target_scaling.clone(),
+            parameters,
+        }
     }
 }
 

@@ -160,6 +160,8 @@ fn identity(settings: &Settings, data_sha256: &str) -> Value {
         "input_field",
         "target_field",
         "loss",
+        "class_weights",
+        "weight_field",
         "batch_size",
         "accumulate_batches",
         "limit_train_batches",

@@ -38,6 +38,11 @@ impl Report {
         Self { mode }
     }
 
+    /// Lines alone, where nothing goes on that a bar could show.
+    pub fn lines(quiet: bool) -> Self {
+        Self { mode: if quiet { Mode::Quiet } else { Mode::Lines } }
+    }
+
     /// What is about to be trained, for a person who watches.
     pub fn introduce(&self, text: &str) {
         if let Mode::Bar(bar) = &self.mode {
@@ -99,6 +104,6 @@ fn title(epoch: usize, epochs: Option<u64>) -> String {
 }
 
 /// Four digits, as a person reads them.
-fn short(x: f64) -> String {
+pub fn short(x: f64) -> String {
     if x == 0.0 || (1e-3..1e4).contains(&x.abs()) { format!("{x:.4}") } else { format!("{x:.3e}") }
 }

@@ -1,7 +1,11 @@
 //! One optimizer step: batches, gradients, clipping, the optimizer, the average.
 
-use crate::{feed::Feed, network::Network, settings::Settings};
-use nets::{Batch, Engine, Optimizer, Parameters, gradients};
+use crate::{
+    feed::{Feed, Rows},
+    network::Network,
+    settings::Settings,
+};
+use nets::{Engine, Optimizer, Parameters, gradients};
 
 /// What learns: parameters, and all that moves them.
 pub struct Learner {
@@ -14,8 +18,7 @@ pub struct Learner {
     gradients: Vec<f32>,
     /// Of one batch among several.
     batch_gradients: Vec<f32>,
-    inputs: Vec<f32>,
-    targets: Vec<f32>,
+    rows: Rows,
 }
 
 /// What a step tells.
@@ -46,8 +49,7 @@ impl Learner {
             gradients: vec![0.0; parameters.values.len()],
             batch_gradients: Vec::new(),
             parameters,
-            inputs: Vec::new(),
-            targets: Vec::new(),
+            rows: Rows::default(),
         })
     }
 
@@ -94,8 +96,8 @@ impl Learner {
     fn sum_gradients(&mut self, feed: &Feed<'_>, epoch: usize, batches: &[&[usize]]) -> anyhow::Result<Stepped> {
         let mut stepped = Stepped { loss_sum: 0.0, rows: 0, finite: true };
         for (i, rows) in batches.iter().enumerate() {
-            feed.batch(rows, epoch, &mut self.inputs, &mut self.targets);
-            let batch = Batch { inputs: &self.inputs, targets: &self.targets };
+            feed.read(rows, epoch, &mut self.rows);
+            let batch = feed.batch(&self.rows);
             let loss = if i == 0 {
                 self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?
             } else {

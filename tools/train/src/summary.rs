@@ -55,6 +55,10 @@ pub fn table(network: &Network) -> String {
     if let Some(after) = output(network) {
         rows.push([String::new(), after.into(), shape(&[graph.architecture.outputs]), "0".into(), String::new()]);
     }
+    if network.target_scaling.is_some() {
+        let outputs = shape(&[graph.architecture.outputs]);
+        rows.push(["output".into(), "scaling".into(), outputs, "0".into(), String::new()]);
+    }
     let totals = format!(
         "{} parameters, {} of f32; {} FLOP a row, {} in a training step",
         graph.layout.trainable(),

@@ -94,6 +94,12 @@ impl<'a> Trainer<'a> {
             0 => Feed::plain(data.val(), network).limited(limit(trainer.limit_val_batches, val_rows)),
             _ => Feed::plain(data.train(), network).limited(batches.saturating_mul(trainer.batch_size)),
         };
+        let train = Feed::new(data.train(), network, network.augmentation(settings, data)?);
+        let test = Feed::plain(data.test(), network).limited(limit(trainer.limit_test_batches, test_rows));
+        for (feed, what_for) in [(&train, "training"), (&val, "validation"), (&test, "the test")] {
+            feed.check_weight(trainer.loss(), what_for)?;
+        }
+        network.check_batches(train_rows, trainer.batch_size, batches)?;
         let data_sha256 = data.sha256();
         Ok(Self {
             settings,
@@ -107,9 +113,9 @@ impl<'a> Trainer<'a> {
             unfinished: None,
             saved: None,
             resumed: None,
-            train: Feed::new(data.train(), network, network.augmentation(settings, data)?),
+            train,
             val,
-            test: Feed::plain(data.test(), network).limited(limit(trainer.limit_test_batches, test_rows)),
+            test,
             batches,
             max_epochs: if dry { Some(1) } else { trainer.max_epochs },
             max_time: trainer.max_time(),

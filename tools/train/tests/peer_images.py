@@ -31,6 +31,7 @@ def seen(run, tensors, tmp_path):
         np.save(tmp_path / "rows.npy", table)
         run(
             "train", "rows.npy", "-o", "run", "model.hidden=[]", "optimizer=sgd", "optimizer.learning_rate=1e-9",
+            "model.input_scaling=none", "model.target_scaling=none",
             "optimizer.momentum=0", "trainer.input_field=image", "trainer.target_field=label", "trainer.split=[1,0,0]",
             "trainer.val_input=rows.npy", "trainer.val_every_steps=1", "trainer.batch_size=1", f"trainer.max_epochs={epochs}",
             "callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.filename='{step}'", *settings,

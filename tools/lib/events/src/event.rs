@@ -41,8 +41,9 @@ pub struct Start {
     pub threads: usize,
     /// Rows of each part of the split.
     pub rows: RowCounts,
-    /// SHA-256 of the data, in hexadecimal: all inputs, as bytes or little-endian f32, then all targets, as little-endian
-    /// f32, rows in the order they came; then `val` and `test` with those of their files, where they have some.
+    /// SHA-256 of the data, in hexadecimal: all inputs, as bytes or little-endian f32, then all targets, and all weights
+    /// of rows where there are some, as little-endian f32, rows in the order they came; then `val` and `test` with those
+    /// of their files, where they have some.
     pub data_sha256: String,
     /// Number of parameters of the model.
     pub parameters: usize,

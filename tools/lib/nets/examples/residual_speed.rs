@@ -88,7 +88,7 @@ impl Step {
     /// Seconds of a step.
     fn run(&mut self) -> nets::Result<f64> {
         let began = Instant::now();
-        let batch = Batch { inputs: &self.inputs, targets: &self.targets };
+        let batch = Batch::new(&self.inputs, &self.targets);
         self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?;
         self.optimizer.step(0.01, &mut self.parameters.values, &self.gradients);
         Ok(began.elapsed().as_secs_f64())

@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (began, mut steps) = (Instant::now(), 0u32);
         while began.elapsed() < time {
             for _ in 0..10 {
-                engine.gradients(&mut parameters, Batch { inputs: &rows, targets: &targets }, &mut gradients)?;
+                engine.gradients(&mut parameters, Batch::new(&rows, &targets), &mut gradients)?;
                 optimizer.step(1e-3, &mut parameters.values, &gradients);
             }
             steps += 10;

@@ -27,12 +27,15 @@ impl Autograd {
     }
 
     /// The mean loss of `outputs` `[rows, outputs]`.
-    fn loss(&self, outputs: &Tensor, targets: &[f32]) -> Result<Tensor> {
+    fn loss(&self, outputs: &Tensor, batch: Batch<'_>) -> Result<Tensor> {
         let (rows, width) = outputs.dims2()?;
         let targets = match self.loss {
-            Loss::CrossEntropy { .. } if targets.len() == rows && width > 1 => one_hot(targets, width)?,
-            _ => Tensor::from_slice(targets, (rows, width), &Device::Cpu)?,
+            Loss::CrossEntropy { .. } if batch.targets.len() == rows && width > 1 => one_hot(batch.targets, width)?,
+            _ => Tensor::from_slice(batch.targets, (rows, width), &Device::Cpu)?,
         };
+        if !(batch.weights.is_empty() && batch.class_weights.is_empty()) {
+            return self.weighted(outputs, &targets, batch);
+        }
         let errors = outputs.sub(&targets)?;
         Ok(match self.loss {
             Loss::Mse => candle_nn::loss::mse(outputs, &targets)?,
@@ -45,6 +48,45 @@ impl Autograd {
             }
             Loss::BinaryCrossEntropy => candle_nn::loss::binary_cross_entropy_with_logit(outputs, &targets)?,
         })
+    }
+
+    /// The weighted mean loss; `targets` are `[rows, outputs]`.
+    fn weighted(&self, outputs: &Tensor, targets: &Tensor, batch: Batch<'_>) -> Result<Tensor> {
+        let (rows, width) = outputs.dims2()?;
+        let ones = |weights: &[f32], count: usize| match weights {
+            [] => vec![1.0; count],
+            weights => weights.to_vec(),
+        };
+        let mut weights = Tensor::from_vec(ones(batch.weights, rows), (rows, 1), &Device::Cpu)?;
+        let terms = match self.loss {
+            Loss::Mse => outputs.sub(targets)?.sqr()?,
+            Loss::Mae => outputs.sub(targets)?.abs()?,
+            Loss::Huber { delta } => {
+                let errors = outputs.sub(targets)?.abs()?;
+                let near = errors.minimum(delta)?;
+                // near² / 2 + delta · (|error| - near)
+                (near.sqr()?.affine(0.5, 0.0)? + errors.sub(&near)?.affine(delta, 0.0)?)?
+            }
+            Loss::CrossEntropy { label_smoothing } => {
+                let classes = Tensor::from_vec(ones(batch.class_weights, width), (1, width), &Device::Cpu)?;
+                let wanted = targets.affine(1.0 - label_smoothing, label_smoothing / width as f64)?;
+                (wanted.broadcast_mul(&classes)? * candle_nn::ops::log_softmax(outputs, D::Minus1)?)?.neg()?
+            }
+            Loss::BinaryCrossEntropy => {
+                if let [no, yes] = *batch.class_weights {
+                    // A target is a class: 0 or 1.
+                    weights = (weights * targets.affine(f64::from(yes - no), f64::from(no))?)?;
+                }
+                // log(1 + exp(logit)) - target · logit, without overflow
+                let rest = outputs.abs()?.neg()?.exp()?.affine(1.0, 1.0)?.log()?;
+                (outputs.relu()? - (targets * outputs)?)?.add(&rest)?
+            }
+        };
+        let total_weight = self.loss.total_weight(batch, rows);
+        let terms_of_a_row = if self.loss.is_categorical() { 1 } else { width };
+        let count = total_weight * terms_of_a_row as f64;
+        let share = if count > 0.0 { 1.0 / count } else { 0.0 };
+        Ok(terms.broadcast_mul(&weights)?.sum_all()?.affine(share, 0.0)?)
     }
 }
 
@@ -85,7 +127,7 @@ impl Engine for Autograd {
         let variables = variables(parameters)?;
         let mut seen = Some(Vec::new());
         let outputs = forward(&self.graph, &tensors(&variables), self.rows(batch.inputs)?, &mut seen)?; // [rows, outputs]
-        let loss = self.loss(&outputs, batch.targets)?;
+        let loss = self.loss(&outputs, batch)?;
         let store = loss.backward()?;
         for (var, tensor) in variables.iter().zip(parameters.layout.tensors()) {
             let gradient = &mut gradients[tensor.range.clone()];

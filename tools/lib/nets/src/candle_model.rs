@@ -1,7 +1,7 @@
 //! A network computed by candle.
 
 use crate::{
-    Activation, Graph, Model, OutputActivation, Result,
+    Activation, Graph, Model, OutputActivation, Result, TargetScaling,
     graph::{Node, Op, Value},
 };
 use candle_core::{D, Device, Module, Tensor};
@@ -10,6 +10,8 @@ use candle_core::{D, Device, Module, Tensor};
 pub struct CandleModel {
     graph: Graph,
     scaling: Option<(Tensor, Tensor)>,
+    /// Mean and scale, `[outputs]` each.
+    target_scaling: Option<(Tensor, Tensor)>,
     tensors: Vec<Tensor>,
     output_activation: OutputActivation,
 }
@@ -28,6 +30,12 @@ impl CandleModel {
             Some(scaling) => Some((vector(&scaling.mean)?, vector(&scaling.scale)?)),
             None => None,
         };
+        let target_scaling = match &model.target_scaling {
+            Some(TargetScaling { mean, scale }) => {
+                Some((Tensor::new(mean.as_slice(), device)?, Tensor::new(scale.as_slice(), device)?))
+            }
+            None => None,
+        };
         let layout = &model.parameters.layout;
         let tensors = layout.tensors().iter().map(|tensor| {
             let values = &model.parameters.values[tensor.range.clone()];
@@ -36,6 +44,7 @@ impl CandleModel {
         Ok(Self {
             graph: model.graph.clone(),
             scaling,
+            target_scaling,
             tensors: tensors.collect::<candle_core::Result<_>>()?,
             output_activation: model.task.output_activation,
         })
@@ -49,6 +58,10 @@ impl Module for CandleModel {
             None => inputs.clone(),
         }; // [rows, input shape…]
         let x = forward(&self.graph, &self.tensors, x, &mut None)?; // [rows, outputs]
+        let x = match &self.target_scaling {
+            Some((mean, scale)) => x.broadcast_mul(scale)?.broadcast_add(mean)?,
+            None => x,
+        };
         match self.output_activation {
             OutputActivation::Identity => Ok(x),
             OutputActivation::Softmax => candle_nn::ops::softmax(&x, D::Minus1),

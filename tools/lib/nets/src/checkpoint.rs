@@ -1,6 +1,6 @@
 //! A trained model, and a training run's state, in one safetensors file.
 
-use crate::{Architecture, Error, Graph, OutputActivation, Parameters, Result, Scaling};
+use crate::{Architecture, Error, Graph, OutputActivation, Parameters, Result, Scaling, TargetScaling};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::HashMap, path::Path};
@@ -44,6 +44,8 @@ pub struct Model {
     pub task: Task,
     /// What happens to the input first.
     pub scaling: Option<Scaling>,
+    /// What makes a prediction of the network's output, where the target is scaled.
+    pub target_scaling: Option<TargetScaling>,
     /// Its weights and biases.
     pub parameters: Parameters,
 }
@@ -108,8 +110,8 @@ const BUFFER: &str = "state.";
 
 impl Model {
     /// The model as a safetensors file: `layers.<i>.weight`, `layers.<i>.bias` and so on by the layers' place
-    /// in the list, and `input.mean` and `input.scale` where the input is scaled. The same model gives the same
-    /// bytes.
+    /// in the list, `input.mean` and `input.scale` where the input is scaled, and `output.mean` and `output.scale`
+    /// where the target is. The same model gives the same bytes.
     ///
     /// # Errors
     /// When safetensors refuses.
@@ -148,6 +150,10 @@ fn serialize(model: &Model, buffers: &[(String, Vec<f32>)], progress: Option<&se
     if let Some(scaling) = &model.scaling {
         tensors.push(("input.mean".into(), vec![scaling.mean.len()], &scaling.mean));
         tensors.push(("input.scale".into(), vec![scaling.scale.len()], &scaling.scale));
+    }
+    if let Some(scaling) = &model.target_scaling {
+        tensors.push(("output.mean".into(), vec![scaling.mean.len()], &scaling.mean));
+        tensors.push(("output.scale".into(), vec![scaling.scale.len()], &scaling.scale));
     }
     for tensor in model.parameters.layout.tensors() {
         let values = &model.parameters.values[tensor.range.clone()];
@@ -194,12 +200,21 @@ fn model(architecture: Architecture, task: Task, tensors: &SafeTensors<'_>) -> s
         }),
         Err(_) => None,
     };
+    let width = [graph.architecture.outputs];
+    let target_scaling = match tensors.tensor("output.mean") {
+        Ok(_) => Some(TargetScaling {
+            mean: tensor(tensors, "output.mean", &width)?,
+            scale: tensor(tensors, "output.scale", &width)?,
+        }),
+        // A target that is not scaled, or a file from before there was such a scaling.
+        Err(_) => None,
+    };
     let layout = graph.layout.clone();
     let mut values = vec![0.0; layout.len()];
     for one in layout.tensors() {
         values[one.range.clone()].copy_from_slice(&tensor(tensors, &one.name, &one.shape)?);
     }
-    Ok(Model { graph, task, scaling, parameters: Parameters { layout, values } })
+    Ok(Model { graph, task, scaling, target_scaling, parameters: Parameters { layout, values } })
 }
 
 fn tensor(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> std::result::Result<Vec<f32>, String> {

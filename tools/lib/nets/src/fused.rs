@@ -57,21 +57,26 @@ impl Engine for FusedMlp {
         let part_rows = self.part_rows(rows);
         let (activation, loss, width) = (self.perceptron.activation, self.loss, self.perceptron.outputs);
         let target_width = batch.targets.len() / rows;
-        let work = |part: &mut Part, inputs: &[f32], targets: &[f32]| {
+        let total_weight = loss.total_weight(batch, rows);
+        let work = |part: &mut Part, batch: Batch<'_>| {
             part.gradients.resize(gradients.len(), 0.0);
-            part.forward(parameters, activation, inputs);
+            part.forward(parameters, activation, batch.inputs);
             let Part { activations, delta, .. } = part;
-            part.loss = loss.add(outputs(activations), targets, width, rows, delta);
-            part.backward(parameters, activation, inputs);
+            part.loss = loss.add(outputs(activations), batch, width, total_weight, delta);
+            part.backward(parameters, activation, batch.inputs);
         };
         let inputs = batch.inputs.chunks(part_rows * self.perceptron.inputs);
         let targets = batch.targets.chunks(part_rows * target_width);
         let count = inputs.len();
-        let mut jobs: Vec<_> = self.parts.iter_mut().zip(inputs).zip(targets).collect();
+        // Rows without weights have none in any part.
+        let weights = batch.weights.chunks(part_rows).chain(std::iter::repeat(&[][..]));
+        let batches = inputs.zip(targets).zip(weights);
+        let batches = batches.map(|((inputs, targets), weights)| Batch { inputs, targets, weights, ..batch });
+        let mut jobs: Vec<_> = self.parts.iter_mut().zip(batches).collect();
         if count == 1 || rayon::current_num_threads() == 1 {
-            jobs.iter_mut().for_each(|((part, inputs), targets)| work(part, inputs, targets));
+            jobs.iter_mut().for_each(|(part, batch)| work(part, *batch));
         } else {
-            jobs.par_iter_mut().for_each(|((part, inputs), targets)| work(part, inputs, targets));
+            jobs.par_iter_mut().for_each(|(part, batch)| work(part, *batch));
         }
         let parts = &self.parts[..count];
         gradients.copy_from_slice(&parts[0].gradients);

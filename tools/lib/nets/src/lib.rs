@@ -38,7 +38,7 @@ pub use loss::Loss;
 pub use optimizer::{Groups, LearningRateFactors, Optimizer, Rule};
 pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
 pub use planned::Planned;
-pub use scaling::Scaling;
+pub use scaling::{Scaling, Statistics, TargetScaling};
 pub use schedule::{Anneal, Mode, Plateau, PlateauOptions, Schedule};
 
 /// What can go wrong with a model. Displays as one line.

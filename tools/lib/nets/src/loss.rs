@@ -1,8 +1,12 @@
 //! Losses, with their gradients.
 
+use crate::Batch;
 use serde::{Deserialize, Serialize};
 
 /// What training makes small. Definitions and edge cases are PyTorch's.
+///
+/// A mean over rows is a weighted one where the [`Batch`] has weights: `Σ w·l / Σ w`. A class's weight counts as
+/// in `torch.nn.CrossEntropyLoss(weight=…)`, label smoothing included.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
@@ -12,7 +16,7 @@ pub enum Loss {
     Mae,
     /// Quadratic up to `delta`, linear beyond (Huber, 1964); mean over rows and outputs.
     Huber {
-        /// Where it becomes linear, in units of the target.
+        /// Where it becomes linear, in units of the target as it is learned: scaled, where it is.
         delta: f64,
     },
     /// The negative log-likelihood of a softmax, mean over rows. Outputs are logits; a target is a
@@ -32,35 +36,54 @@ impl Loss {
         matches!(self, Self::CrossEntropy { .. })
     }
 
-    /// The sum over these rows of their share in the mean over `total_rows`; writes its gradient
-    /// with respect to the outputs to `delta`.
+    /// What the mean over a batch of `rows` rows divides by: the sum of their weights, `rows` where they have none.
+    pub fn total_weight(self, batch: Batch<'_>, rows: usize) -> f64 {
+        if batch.weights.is_empty() && batch.class_weights.is_empty() {
+            return rows as f64;
+        }
+        let width = batch.targets.len() / rows.max(1);
+        (0..rows).map(|row| self.row_weight(batch, row, &batch.targets[row * width..(row + 1) * width])).sum()
+    }
+
+    /// What a row adds to [`Loss::total_weight`]: its own weight, times that of its class. A row with a probability for
+    /// each class has no class; PyTorch, too, counts it once.
+    pub(crate) fn row_weight(self, batch: Batch<'_>, row: usize, target: &[f32]) -> f64 {
+        let own = batch.weights.get(row).map_or(1.0, |&weight| f64::from(weight));
+        let class = match (self, target) {
+            (Self::CrossEntropy { .. }, [class]) => *class as usize,
+            (Self::BinaryCrossEntropy, [target]) => usize::from(*target > 0.5),
+            _ => return own,
+        };
+        own * batch.class_weights.get(class).map_or(1.0, |&weight| f64::from(weight))
+    }
+
+    /// The sum over these rows of their share in the mean over a batch that weighs `total_weight`, of which they may be
+    /// a part; writes its gradient with respect to the outputs to `delta`. Both are 0 where the batch weighs nothing.
     ///
-    /// `outputs` and `delta` are `[rows, width]`, `targets` is as [`Batch`](crate::Batch) says.
-    pub fn add(self, outputs: &[f32], targets: &[f32], width: usize, total_rows: usize, delta: &mut Vec<f32>) -> f64 {
+    /// `outputs` and `delta` are `[rows, width]`; of `batch`, the inputs are not looked at.
+    pub fn add(self, outputs: &[f32], batch: Batch<'_>, width: usize, total_weight: f64, delta: &mut Vec<f32>) -> f64 {
         delta.clear();
-        let all = 1.0 / (total_rows * width) as f64;
+        let terms = match self {
+            Self::CrossEntropy { .. } => total_weight,
+            _ => total_weight * width as f64,
+        };
+        let terms = Terms { loss: self, batch, width, share: if terms > 0.0 { 1.0 / terms } else { 0.0 } };
         match self {
-            Self::Mse => elementwise(outputs, targets, delta, all, |error| (error * error, 2.0 * error)),
-            Self::Mae => elementwise(outputs, targets, delta, all, |error| {
-                (error.abs(), if error == 0.0 { 0.0 } else { error.signum() })
-            }),
-            Self::Huber { delta: bend } => elementwise(outputs, targets, delta, all, |error| match error.abs() {
+            Self::Mse => terms.of_errors(outputs, delta, |error| (error * error, 2.0 * error)),
+            Self::Mae => {
+                terms.of_errors(outputs, delta, |error| (error.abs(), if error == 0.0 { 0.0 } else { error.signum() }))
+            }
+            Self::Huber { delta: bend } => terms.of_errors(outputs, delta, |error| match error.abs() {
                 near if near <= bend => (0.5 * error * error, error),
                 far => (bend * (far - 0.5 * bend), bend * error.signum()),
             }),
-            Self::CrossEntropy { label_smoothing } => {
-                cross_entropy(outputs, targets, width, delta, 1.0 / total_rows as f64, label_smoothing)
-            }
-            Self::BinaryCrossEntropy => {
-                let terms = outputs.iter().zip(targets).map(|(&logit, &target)| {
-                    let (logit, target) = (f64::from(logit), f64::from(target));
-                    // log(1 + exp(logit)) - target · logit, without overflow
-                    let loss = logit.max(0.0) - target * logit + libm::log1p(libm::exp(-logit.abs()));
-                    delta.push((all * (sigmoid(logit) - target)) as f32);
-                    loss
-                });
-                all * terms.sum::<f64>()
-            }
+            Self::CrossEntropy { label_smoothing } => terms.cross_entropy(outputs, delta, label_smoothing),
+            Self::BinaryCrossEntropy => terms.elementwise(outputs, delta, |logit, target| {
+                let (logit, target) = (f64::from(logit), f64::from(target));
+                // log(1 + exp(logit)) - target · logit, without overflow
+                let loss = logit.max(0.0) - target * logit + libm::log1p(libm::exp(-logit.abs()));
+                (loss, sigmoid(logit) - target)
+            }),
         }
     }
 }
@@ -71,51 +94,67 @@ pub(crate) fn sigmoid(x: f64) -> f64 {
     if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
 }
 
-/// A loss that is a mean over elements of a function of the error, and its slope.
-fn elementwise(
-    outputs: &[f32],
-    targets: &[f32],
-    delta: &mut Vec<f32>,
-    scale: f64,
-    loss: impl Fn(f64) -> (f64, f64),
-) -> f64 {
-    let mut sum = 0.0;
-    delta.extend(outputs.iter().zip(targets).map(|(output, target)| {
-        let (loss, slope) = loss(f64::from(output - target));
-        sum += loss;
-        (scale * slope) as f32
-    }));
-    scale * sum
+/// The terms of a mean. A weight of 1 changes no bit of them.
+struct Terms<'a> {
+    loss: Loss,
+    batch: Batch<'a>,
+    /// Outputs of a row.
+    width: usize,
+    /// Of a term of weight 1 in the mean.
+    share: f64,
 }
 
-fn cross_entropy(
-    outputs: &[f32],
-    targets: &[f32],
-    width: usize,
-    delta: &mut Vec<f32>,
-    scale: f64,
-    smoothing: f64,
-) -> f64 {
-    let target_width = targets.len() / (outputs.len() / width);
-    let mut sum = 0.0;
-    let (mut probabilities, mut wanted) = (vec![0.0; width], vec![0.0; width]);
-    for (logits, target) in outputs.chunks_exact(width).zip(targets.chunks_exact(target_width)) {
-        let log_sum = softmax(logits, &mut probabilities);
-        for (class, wanted) in wanted.iter_mut().enumerate() {
-            let hard = match target {
-                [class_of_row] if width > 1 => f64::from(u8::from(*class_of_row as usize == class)),
-                soft => f64::from(soft[class]),
-            };
-            *wanted = (1.0 - smoothing) * hard + smoothing / width as f64;
-        }
-        // 1, unless the targets are no probabilities.
-        let all_wanted: f64 = wanted.iter().sum();
-        for ((&logit, &probability), &wanted) in logits.iter().zip(&probabilities).zip(&wanted) {
-            sum += wanted * (log_sum - f64::from(logit));
-            delta.push((scale * (probability * all_wanted - wanted)) as f32);
-        }
+impl Terms<'_> {
+    /// A function of each output's error, and its slope.
+    fn of_errors(&self, outputs: &[f32], delta: &mut Vec<f32>, loss: impl Fn(f64) -> (f64, f64)) -> f64 {
+        self.elementwise(outputs, delta, |output, target| loss(f64::from(output - target)))
     }
-    scale * sum
+
+    /// A function of each output and its target, and its slope.
+    fn elementwise(&self, outputs: &[f32], delta: &mut Vec<f32>, loss: impl Fn(f32, f32) -> (f64, f64)) -> f64 {
+        let (width, share) = (self.width, self.share);
+        let mut sum = 0.0;
+        let rows = outputs.chunks_exact(width).zip(self.batch.targets.chunks_exact(width));
+        for (row, (outputs, targets)) in rows.enumerate() {
+            let weight = self.loss.row_weight(self.batch, row, targets);
+            delta.extend(outputs.iter().zip(targets).map(|(&output, &target)| {
+                let (loss, slope) = loss(output, target);
+                sum += weight * loss;
+                (share * weight * slope) as f32
+            }));
+        }
+        share * sum
+    }
+
+    fn cross_entropy(&self, outputs: &[f32], delta: &mut Vec<f32>, smoothing: f64) -> f64 {
+        let Self { batch, width, share, .. } = *self;
+        let target_width = batch.targets.len() / (outputs.len() / width);
+        let weight = |weights: &[f32], i: usize| weights.get(i).map_or(1.0, |&weight| f64::from(weight));
+        let mut sum = 0.0;
+        let (mut probabilities, mut wanted) = (vec![0.0; width], vec![0.0; width]);
+        let rows = outputs.chunks_exact(width).zip(batch.targets.chunks_exact(target_width));
+        for (row, (logits, target)) in rows.enumerate() {
+            let log_sum = softmax(logits, &mut probabilities);
+            let row_weight = weight(batch.weights, row);
+            for (class, wanted) in wanted.iter_mut().enumerate() {
+                let hard = match target {
+                    [class_of_row] if width > 1 => f64::from(u8::from(*class_of_row as usize == class)),
+                    soft => f64::from(soft[class]),
+                };
+                // As PyTorch has it, a class's weight also scales its share of the smoothing.
+                *wanted = ((1.0 - smoothing) * hard + smoothing / width as f64)
+                    * row_weight
+                    * weight(batch.class_weights, class);
+            }
+            // 1, unless there are weights, or the targets are no probabilities.
+            let all_wanted: f64 = wanted.iter().sum();
+            for ((&logit, &probability), &wanted) in logits.iter().zip(&probabilities).zip(&wanted) {
+                sum += wanted * (log_sum - f64::from(logit));
+                delta.push((share * (probability * all_wanted - wanted)) as f32);
+            }
+        }
+        share * sum
+    }
 }
 
 /// Fills `probabilities` with the softmax of `logits`; returns the logarithm of the sum of exponentials.

@@ -1,4 +1,4 @@
-//! Standardising the input, as part of the model.
+//! Standardising the input and the target, as part of the model.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,25 +12,38 @@ pub struct Scaling {
     pub scale: Vec<f32>,
 }
 
-impl Scaling {
-    /// Numbers of a scaling for rows of this shape: one a feature, or one a channel of an image.
-    pub fn width(shape: &[usize]) -> usize {
-        match shape {
-            [channels, _, _] => *channels,
-            shape => shape.iter().product(),
-        }
-    }
+/// The network learns `(y - mean) / scale` for each element of a target; the prediction is `output * scale + mean`, in
+/// f32, which the exported graph repeats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetScaling {
+    /// `[elements]`
+    pub mean: Vec<f32>,
+    /// Likewise: the standard deviation; 1 for an element that never changes.
+    pub scale: Vec<f32>,
+}
 
-    /// The scaling that gives every feature of `rows`, each `[shape…]`, or every channel, mean 0 and standard
-    /// deviation 1.
-    pub fn standard<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone, shape: &[usize]) -> Self {
-        let (width, all) = (Self::width(shape), shape.iter().product::<usize>());
-        let plane = all / width;
+/// Statistics of a feature over rows, or of a channel over the pixels of all images.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Statistics {
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Mean squared deviation from the mean (divided by the number of values, not by one less); exactly 0 where all
+    /// values are the same.
+    pub variance: f64,
+}
+
+impl Statistics {
+    /// Of every feature of `rows`, each `[shape…]`, or of every channel where that is an image.
+    pub fn of<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone, shape: &[usize]) -> Vec<Self> {
+        let width = Scaling::width(shape);
+        let plane = shape.iter().product::<usize>() / width;
         let count = (rows.clone().count() * plane).max(1) as f64;
         let mut mean = vec![0.0f64; width];
+        let mut range = vec![(f32::INFINITY, f32::NEG_INFINITY); width];
         for row in rows.clone() {
-            for (mean, plane) in mean.iter_mut().zip(row.chunks_exact(plane)) {
+            for ((mean, (least, most)), plane) in mean.iter_mut().zip(&mut range).zip(row.chunks_exact(plane)) {
                 *mean += plane.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+                plane.iter().for_each(|&x| (*least, *most) = (least.min(x), most.max(x)));
             }
         }
         let mut variance = vec![0.0f64; width];
@@ -39,13 +52,19 @@ impl Scaling {
                 *variance += plane.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
             }
         }
-        Self::of(mean.into_iter().zip(variance))
+        let all = mean.into_iter().zip(variance).zip(range);
+        all.map(|((mean, variance), (least, most))| match least == most {
+            // Rounding leaves a little of a variance that is 0.
+            true => Self { mean: f64::from(least), variance: 0.0 },
+            false => Self { mean, variance },
+        })
+        .collect()
     }
 
-    /// As [`Scaling::standard`], for rows of bytes, whose sums are exact whole numbers.
-    pub fn standard_bytes<'a>(rows: impl Iterator<Item = &'a [u8]>, shape: &[usize]) -> Self {
-        let (width, all) = (Self::width(shape), shape.iter().product::<usize>());
-        let plane = all / width;
+    /// As [`Statistics::of`], for rows of bytes, whose sums are exact whole numbers.
+    pub fn of_bytes<'a>(rows: impl Iterator<Item = &'a [u8]>, shape: &[usize]) -> Vec<Self> {
+        let width = Scaling::width(shape);
+        let plane = shape.iter().product::<usize>() / width;
         let mut count = 0u64;
         let mut sums = vec![(0u64, 0u64); width];
         for row in rows {
@@ -56,18 +75,61 @@ impl Scaling {
             }
         }
         let count = u128::from(count.max(1));
-        Self::of(sums.into_iter().map(|(sum, squares)| {
+        let of_sums = |(sum, squares): (u64, u64)| {
             let (sum, squares) = (u128::from(sum), u128::from(squares));
             let variance = (count * squares - sum * sum) as f64 / (count * count) as f64;
-            (sum as f64 / count as f64, variance)
-        }))
+            Self { mean: sum as f64 / count as f64, variance }
+        };
+        sums.into_iter().map(of_sums).collect()
     }
 
-    /// Of means and variances.
-    fn of(moments: impl Iterator<Item = (f64, f64)>) -> Self {
-        let scale = |variance: f64| if variance > 0.0 { variance.sqrt().recip() as f32 } else { 1.0 };
-        let (mean, scale) = moments.map(|(mean, variance)| (mean as f32, scale(variance))).unzip();
-        Self { mean, scale }
+    /// Whether all values are the same.
+    pub fn is_constant(&self) -> bool {
+        self.variance == 0.0
+    }
+
+    /// Whether all values are 0.
+    pub fn is_zero(&self) -> bool {
+        self.mean == 0.0 && self.variance == 0.0
+    }
+
+    /// Square root of the variance.
+    pub fn standard_deviation(&self) -> f64 {
+        self.variance.sqrt()
+    }
+
+    /// The rule of `input_scaling=auto` and `target_scaling=auto`: values are far from unit scale where
+    ///
+    /// - their root mean square is above 10 or below 0.1, or
+    /// - their standard deviation is below a twentieth of the absolute value of their mean, and not 0.
+    ///
+    /// Values that are all 0 are not: no scaling changes them.
+    pub fn is_far_from_unit_scale(&self) -> bool {
+        let root_mean_square = (self.mean * self.mean + self.variance).sqrt();
+        let deviation = self.standard_deviation();
+        !self.is_zero()
+            && (!(0.1..=10.0).contains(&root_mean_square) || (deviation > 0.0 && deviation < 0.05 * self.mean.abs()))
+    }
+}
+
+impl Scaling {
+    /// Numbers of a scaling for rows of this shape: one a feature, or one a channel of an image.
+    pub fn width(shape: &[usize]) -> usize {
+        match shape {
+            [channels, _, _] => *channels,
+            shape => shape.iter().product(),
+        }
+    }
+
+    /// The scaling that gives every feature mean 0 and standard deviation 1.
+    pub fn standard(statistics: &[Statistics]) -> Self {
+        let scale = |one: &Statistics| {
+            if one.is_constant() { 1.0 } else { one.standard_deviation().recip().min(f32::MAX.into()) as f32 }
+        };
+        Self {
+            mean: statistics.iter().map(|one| one.mean as f32).collect(),
+            scale: statistics.iter().map(scale).collect(),
+        }
     }
 
     /// Scales `rows` in place, whose shape is `[rows, shape…]`.
@@ -81,6 +143,37 @@ impl Scaling {
     }
 }
 
+impl TargetScaling {
+    /// The scaling that gives every element of the target mean 0 and standard deviation 1.
+    pub fn standard(statistics: &[Statistics]) -> Self {
+        let scale = |one: &Statistics| {
+            if one.is_constant() { 1.0 } else { one.standard_deviation().max(f32::MIN_POSITIVE.into()) as f32 }
+        };
+        Self {
+            mean: statistics.iter().map(|one| one.mean as f32).collect(),
+            scale: statistics.iter().map(scale).collect(),
+        }
+    }
+
+    /// Makes what is learned of `targets` `[rows, elements]`, in place.
+    pub fn apply(&self, targets: &mut [f32]) {
+        self.each(targets, |y, mean, scale| (y - mean) / scale);
+    }
+
+    /// Makes predictions of `outputs` `[rows, elements]`, in place.
+    pub fn invert(&self, outputs: &mut [f32]) {
+        self.each(outputs, |output, mean, scale| output * scale + mean);
+    }
+
+    fn each(&self, rows: &mut [f32], change: impl Fn(f32, f32, f32) -> f32) {
+        for row in rows.chunks_exact_mut(self.mean.len()) {
+            for ((x, &mean), &scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
+                *x = change(*x, mean, scale);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,7 +181,7 @@ mod tests {
     #[test]
     fn columns_get_mean_0_and_standard_deviation_1() {
         let mut rows = [1.0, 5.0, 3.0, 5.0, 5.0, 5.0, 7.0, 5.0];
-        let scaling = Scaling::standard(rows.chunks_exact(2), &[2]);
+        let scaling = Scaling::standard(&Statistics::of(rows.chunks_exact(2), &[2]));
         assert_eq!((scaling.mean.as_slice(), scaling.scale[1]), ([4.0, 5.0].as_slice(), 1.0));
         scaling.apply(&mut rows, &[2]);
         // By hand: the standard deviation of 1, 3, 5, 7 is the root of 5.
@@ -100,22 +193,59 @@ mod tests {
     fn channels_of_images_are_scaled_as_one() {
         // Two images of two channels of 1 × 2 pixels.
         let mut rows = [1.0, 3.0, 5.0, 5.0, 5.0, 7.0, 5.0, 5.0];
-        let scaling = Scaling::standard(rows.chunks_exact(4), &[2, 1, 2]);
+        let scaling = Scaling::standard(&Statistics::of(rows.chunks_exact(4), &[2, 1, 2]));
         assert_eq!((scaling.mean.as_slice(), scaling.scale[1]), ([4.0, 5.0].as_slice(), 1.0));
         scaling.apply(&mut rows, &[2, 1, 2]);
         let expected = [-3.0, -1.0, 0.0, 0.0, 1.0, 3.0, 0.0, 0.0].map(|x: f32| x / 5f32.sqrt());
         rows.iter().zip(expected).for_each(|(x, expected)| assert!((x - expected).abs() < 1e-6, "{x} {expected}"));
     }
+
     #[test]
     fn bytes_are_scaled_as_the_same_numbers_are() {
         let bytes: Vec<u8> = (0..6 * 24).map(|i| if i % 24 < 8 { 255 } else { (i * i % 251) as u8 }).collect();
         let reals: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte)).collect();
         for shape in [&[24][..], &[3, 2, 4]] {
-            let exact = Scaling::standard_bytes(bytes.chunks_exact(24), shape);
-            let expected = Scaling::standard(reals.chunks_exact(24), shape);
+            let exact = Scaling::standard(&Statistics::of_bytes(bytes.chunks_exact(24), shape));
+            let expected = Scaling::standard(&Statistics::of(reals.chunks_exact(24), shape));
             assert_eq!((exact.mean[0], exact.scale[0]), (255.0, 1.0), "a channel that never changes");
             let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs());
             assert!(close(&exact.mean, &expected.mean) && close(&exact.scale, &expected.scale), "{exact:?}");
         }
+    }
+
+    #[test]
+    fn what_never_changes_has_no_variance_and_scale_1() {
+        // A tenth is no f32, and three times it is not what a sum gives.
+        let rows = [0.1f32; 3];
+        let statistics = Statistics::of(rows.chunks_exact(1), &[1]);
+        assert!(statistics[0].is_constant() && !statistics[0].is_zero());
+        assert_eq!(Scaling::standard(&statistics), Scaling { mean: vec![0.1], scale: vec![1.0] });
+        assert_eq!(TargetScaling::standard(&statistics), TargetScaling { mean: vec![0.1], scale: vec![1.0] });
+    }
+
+    #[test]
+    fn far_from_unit_scale_is_large_small_or_far_from_zero() {
+        let far =
+            |mean: f64, deviation: f64| Statistics { mean, variance: deviation * deviation }.is_far_from_unit_scale();
+        // Probabilities of 8 classes, their entropies, standardised values, a coin.
+        for (mean, deviation) in [(0.125, 0.11), (1.72, 0.16), (0.0, 1.0), (0.5, 0.5), (0.0, 0.0), (5.0, 0.0)] {
+            assert!(!far(mean, deviation), "{mean} {deviation}");
+        }
+        for (mean, deviation) in [(500_000.0, 2e5), (0.0, 0.09), (0.0, 10.1), (1.0, 0.04), (-1.0, 0.04), (99.0, 0.0)] {
+            assert!(far(mean, deviation), "{mean} {deviation}");
+        }
+    }
+
+    #[test]
+    fn predictions_are_what_learned_targets_were_made_of() {
+        let mut rows = [1e6f32, 0.001, 3e6, 0.003];
+        let scaling = TargetScaling::standard(&Statistics::of(rows.chunks_exact(2), &[2]));
+        assert_eq!((scaling.mean[0], scaling.scale[0]), (2e6, 1e6));
+        scaling.apply(&mut rows);
+        rows.iter()
+            .zip([-1.0, -1.0, 1.0, 1.0])
+            .for_each(|(x, expected): (&f32, f32)| assert!((x - expected).abs() < 1e-6));
+        scaling.invert(&mut rows);
+        rows.iter().zip([1e6f32, 0.001, 3e6, 0.003]).for_each(|(x, y)| assert!((x - y).abs() <= 1e-6 * y, "{x} {y}"));
     }
 }

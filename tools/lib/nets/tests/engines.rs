@@ -6,7 +6,7 @@ use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
 use nets::{
     Activation, Autograd, Batch, CandleModel, Checkpoint, Engine, FusedMlp, Graph, InputDtype, Loss, Model,
-    OutputActivation, Parameters, Perceptron, Scaling, Task,
+    OutputActivation, Parameters, Perceptron, Scaling, Statistics, TargetScaling, Task,
 };
 
 fn perceptron(inputs: usize, hidden: &[usize], outputs: usize, activation: Activation) -> Graph {
@@ -68,15 +68,46 @@ fn gradients_and_losses_agree_with_autograd() {
         for rows in [33, 700, 5] {
             let inputs = normals(&mut random, rows * graph.architecture.inputs());
             let targets = targets(&mut random, loss, rows, graph.architecture.outputs);
-            let batch = Batch { inputs: &inputs, targets: &targets };
-            let losses = (
-                fused.gradients(&mut start, batch, &mut ours).unwrap(),
-                autograd.gradients(&mut start, batch, &mut theirs).unwrap(),
-            );
-            let what = format!("{:?}, {loss:?}, {rows} rows", graph.architecture);
-            assert!((losses.0 - losses.1).abs() <= 1e-5 * losses.1.max(1.0), "{what}: {losses:?}");
-            assert_close(&ours, &theirs, 5e-5, &format!("gradient of {what}"));
+            let weights: Vec<f32> = (0..rows).map(|i| if i % 4 == 0 { 0.0 } else { random.uniform() as f32 }).collect();
+            let even = Batch::new(&inputs, &targets);
+            let classes: Vec<f32> = (0..graph.architecture.outputs).map(|i| 0.5 + i as f32).collect();
+            let labels: Vec<f32> = targets.iter().map(|target| target.round()).collect();
+            let weighted = Batch { weights: &weights, ..even };
+            let weighted = match loss {
+                Loss::CrossEntropy { .. } => Batch { class_weights: &classes, ..weighted },
+                Loss::BinaryCrossEntropy if classes.len() == 1 => {
+                    Batch { targets: &labels, class_weights: &[0.25, 3.0], ..weighted }
+                }
+                _ => weighted,
+            };
+            for batch in [even, weighted] {
+                let losses = (
+                    fused.gradients(&mut start, batch, &mut ours).unwrap(),
+                    autograd.gradients(&mut start, batch, &mut theirs).unwrap(),
+                );
+                let what = format!("{:?}, {loss:?}, {rows} rows", graph.architecture);
+                assert!((losses.0 - losses.1).abs() <= 1e-5 * losses.1.max(1.0), "{what}: {losses:?}");
+                assert_close(&ours, &theirs, 5e-5, &format!("gradient of {what}"));
+            }
         }
+    }
+}
+
+#[test]
+fn weights_of_1_change_no_bit() {
+    for loss in LOSSES {
+        let graph = perceptron(3, &[4], 3, Activation::Tanh);
+        let mut random = Random::new(11, 0);
+        let start = Parameters::random(&graph, &mut random);
+        let inputs = normals(&mut random, 600 * 3);
+        let targets = targets(&mut random, loss, 600, 3);
+        let run = |weights: &[f32], class_weights: &[f32]| {
+            let batch = Batch { inputs: &inputs, targets: &targets, weights, class_weights };
+            let mut gradients = vec![0.0; start.values.len()];
+            let loss = FusedMlp::new(&graph, loss).unwrap().gradients(&mut start.clone(), batch, &mut gradients);
+            (loss.unwrap().to_bits(), gradients.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
+        };
+        assert_eq!(run(&[], &[]), run(&[1.0; 600], &[1.0; 3]), "{loss:?}");
     }
 }
 
@@ -97,7 +128,7 @@ fn soft_targets_are_probabilities_of_classes() {
     let loss = Loss::CrossEntropy { label_smoothing: 0.2 };
     let run = |targets: &[f32]| {
         let mut gradients = vec![0.0; start.values.len()];
-        let batch = Batch { inputs: &inputs, targets };
+        let batch = Batch::new(&inputs, targets);
         let loss = FusedMlp::new(&graph, loss).unwrap().gradients(&mut start.clone(), batch, &mut gradients).unwrap();
         (loss.to_bits(), gradients)
     };
@@ -113,7 +144,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut gradients = vec![0.0; start.values.len()];
-        let batch = Batch { inputs: &inputs, targets: &targets };
+        let batch = Batch::new(&inputs, &targets);
         let loss = pool
             .install(|| FusedMlp::new(&graph, Loss::Mse).unwrap().gradients(&mut start.clone(), batch, &mut gradients));
         (loss.unwrap().to_bits(), gradients.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
@@ -128,7 +159,7 @@ fn gradients_agree_with_finite_differences() {
     let mut random = Random::new(1, 0);
     let mut start = Parameters::random(&graph, &mut random);
     let (inputs, targets) = (normals(&mut random, 12), normals(&mut random, 8));
-    let batch = Batch { inputs: &inputs, targets: &targets };
+    let batch = Batch::new(&inputs, &targets);
     let mut engine = FusedMlp::new(&graph, Loss::Mse).unwrap();
     let mut gradients = vec![0.0; start.values.len()];
     engine.gradients(&mut start, batch, &mut gradients).unwrap();
@@ -159,10 +190,12 @@ fn a_model_survives_its_file_and_candle_computes_the_same() {
                 target_shape: vec![graph.architecture.outputs],
                 output_activation: OutputActivation::Identity,
             },
-            scaling: Some(Scaling::standard(
+            scaling: Some(Scaling::standard(&Statistics::of(
                 rows.chunks_exact(graph.architecture.inputs()),
                 &graph.architecture.input_shape,
-            )),
+            ))),
+            target_scaling: (graph.architecture.outputs == 2)
+                .then(|| TargetScaling { mean: vec![1e3, -2.0], scale: vec![250.0, 0.5] }),
             parameters: Parameters::random(&graph, &mut random),
             graph,
         };
@@ -177,6 +210,7 @@ fn a_model_survives_its_file_and_candle_computes_the_same() {
         model.scaling.as_ref().unwrap().apply(&mut scaled, &model.graph.architecture.input_shape);
         let mut fused = Vec::new();
         FusedMlp::new(&model.graph, Loss::Mse).unwrap().predict(&model.parameters, &scaled, &mut fused).unwrap();
+        model.target_scaling.iter().for_each(|scaling| scaling.invert(&mut fused));
         assert_close(&fused, &candle, 1e-5, "output");
     }
 }
@@ -193,7 +227,7 @@ fn damaged_model_files_are_refused_in_one_line() {
         output_activation: OutputActivation::Softmax,
     };
     let parameters = Parameters::random(&graph, &mut Random::new(0, 0));
-    let bytes = Model { graph, task, scaling: None, parameters }.to_safetensors().unwrap();
+    let bytes = Model { graph, task, scaling: None, target_scaling: None, parameters }.to_safetensors().unwrap();
     for length in 0..bytes.len() {
         let problem = Model::from_safetensors(&bytes[..length]).unwrap_err();
         assert!(!problem.contains('\n'), "{problem}");
@@ -214,7 +248,7 @@ fn a_checkpoint_is_a_model_with_the_state_of_its_training() {
     };
     let parameters = Parameters::random(&graph, &mut Random::new(0, 0));
     let buffers = vec![("a".to_owned(), vec![1.5; parameters.values.len()])];
-    let model = Model { graph, task, scaling: None, parameters };
+    let model = Model { graph, task, scaling: None, target_scaling: None, parameters };
     let checkpoint = Checkpoint { model: model.clone(), buffers, progress: serde_json::json!({ "steps": 3 }) };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.safetensors");

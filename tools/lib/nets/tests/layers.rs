@@ -113,7 +113,7 @@ fn assert_is_pytorchs(graph: &Graph, golden: &str) {
     for (engine_name, mut engine) in engines(graph, Loss::CrossEntropy { label_smoothing: 0.0 }) {
         let mut parameters = start.clone();
         let mut gradients = vec![f32::NAN; graph.layout.len()];
-        let batch = Batch { inputs: &inputs, targets: &classes };
+        let batch = Batch::new(&inputs, &classes);
         let loss = engine.gradients(&mut parameters, batch, &mut gradients).unwrap();
         assert!((loss - golden["loss"].as_f64().unwrap()).abs() < 1e-5, "{engine_name}");
         for tensor in graph.layout.tensors() {
@@ -214,7 +214,11 @@ fn planned_gradients_are_those_of_autograd() {
         for rows in [9, 8, 67, 9, 12, 10, 11, 67] {
             let inputs: Vec<f32> = (0..rows * 128).map(|_| random.normal() as f32).collect();
             let targets: Vec<f32> = (0..rows).map(|_| random.index(3) as f32).collect();
-            let batch = Batch { inputs: &inputs, targets: &targets };
+            let weights: Vec<f32> = (0..rows).map(|i| (i % 5) as f32 / 2.0).collect();
+            let mut batch = Batch::new(&inputs, &targets);
+            if rows % 4 == 0 {
+                batch = Batch { weights: &weights, class_weights: &[0.5, 1.0, 3.0], ..batch };
+            }
             let mut gradients = [vec![f32::NAN; start.values.len()], vec![f32::NAN; start.values.len()]];
             let expected = autograd.gradients(&mut theirs, batch, &mut gradients[0]).unwrap();
             let loss = planned.gradients(&mut ours, batch, &mut gradients[1]).unwrap();
@@ -245,9 +249,7 @@ fn threads_do_not_matter_to_a_plan() {
                 let targets: Vec<f32> = (0..40).map(|_| random.index(3) as f32).collect();
                 let mut gradients = vec![0.0; parameters.values.len()];
                 let mut planned = Planned::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 }).unwrap();
-                planned
-                    .gradients(&mut parameters, Batch { inputs: &inputs, targets: &targets }, &mut gradients)
-                    .unwrap();
+                planned.gradients(&mut parameters, Batch::new(&inputs, &targets), &mut gradients).unwrap();
                 bytes.extend(gradients.iter().chain(&parameters.values).flat_map(|x| x.to_le_bytes()));
             }
             bytes

@@ -20,6 +20,8 @@ pub struct Table {
     pub inputs: Inputs,
     /// `[rows, target width]`
     pub targets: Vec<f32>,
+    /// `[rows]`: each row's weight in the loss; empty without `trainer.weight_field`.
+    pub weights: Vec<f32>,
     pub count: usize,
     pub input: Field,
     pub target: Field,
@@ -31,6 +33,7 @@ impl Table {
         let name = input.name().to_owned();
         let mut reader = Reader::open(input, options)?;
         let (mut batch, mut targets, mut count) = (Batch::new(), Vec::new(), 0);
+        let mut weights = Vec::new();
         let mut all: Option<(Inputs, Vec<f32>, Field, Field)> = None;
         while reader.read(&mut batch)? {
             let (inputs, all_targets, ..) = match &mut all {
@@ -45,10 +48,13 @@ impl Table {
             check_finite(&batch, &trainer.target_field, &targets)?;
             check_targets(&batch, trainer, &targets)?;
             all_targets.extend_from_slice(&targets);
+            if let Some(field) = &trainer.weight_field {
+                read_weights(&batch, field, &mut weights)?;
+            }
             count += batch.rows();
         }
         let (inputs, targets, input, target) = all.ok_or_else(|| anyhow::anyhow!("{name}: no rows"))?;
-        Ok(Self { name, inputs, targets, count, input, target })
+        Ok(Self { name, inputs, targets, weights, count, input, target })
     }
 
     pub fn input_width(&self) -> usize {
@@ -78,13 +84,15 @@ impl Table {
         Ok(())
     }
 
-    /// Adds all inputs, as bytes or little-endian f32, then all targets as little-endian f32.
+    /// Adds all inputs, as bytes or little-endian f32, then all targets, and all weights where rows have some, as
+    /// little-endian f32.
     pub fn hash(&self, hash: &mut Sha256) {
         match &self.inputs {
             Inputs::Bytes(bytes) => hash.update(bytes),
             Inputs::Real(values) => hash_values(values, hash),
         }
         hash_values(&self.targets, hash);
+        hash_values(&self.weights, hash);
     }
 }
 
@@ -131,6 +139,22 @@ fn check_finite(batch: &Batch, name: &str, values: &[f32]) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Adds the weights of a batch's rows.
+fn read_weights(batch: &Batch, name: &str, all: &mut Vec<f32>) -> anyhow::Result<()> {
+    let field = batch.field(name)?;
+    if !field.shape.is_empty() {
+        return Err(batch.wrong_shape(field, "a number by trainer.weight_field").into());
+    }
+    let mut weights = Vec::new();
+    batch.column_f32(name, &mut weights)?;
+    if let Some(row) = weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
+        let problem = format!("field {name:?} is {}; a weight is a finite number of at least 0", weights[row]);
+        return Err(batch.place(row).error(problem).into());
+    }
+    all.extend_from_slice(&weights);
+    Ok(())
+}
+
 /// Classes are whole numbers, probabilities lie between 0 and 1.
 fn check_targets(batch: &Batch, trainer: &TrainerSettings, targets: &[f32]) -> anyhow::Result<()> {
     let width = targets.len() / batch.rows();
@@ -139,7 +163,7 @@ fn check_targets(batch: &Batch, trainer: &TrainerSettings, targets: &[f32]) -> a
         Loss::CrossEntropy { .. } if width == 1 => {
             let expected = match trainer.classes {
                 Some(classes) => format!("a class, from 0 to {} by trainer.classes", classes - 1),
-                None => "a class: 0, 1, ...".into(),
+                None => format!("a class, a whole number from 0 to {} (the limit)", trainer.most_classes() - 1),
             };
             (targets.iter().position(|&target| !is_class(target)), expected)
         }

@@ -1,6 +1,7 @@
 //! Which way a monitored metric gets better.
 
 use anyhow::bail;
+use metrics::Direction;
 use nets::Mode;
 use serde::Deserialize;
 
@@ -25,13 +26,12 @@ impl MonitorMode {
     }
 }
 
-/// The direction in which a metric of a run gets better, by its name: `val_accuracy`. None where neither is better.
+/// The direction in which a metric of a run gets better. None where neither is better.
 fn direction_of(metric: &str) -> Option<Mode> {
-    let measured = ["train_", "val_", "test_"].iter().find_map(|part| metric.strip_prefix(part)).unwrap_or(metric);
-    match measured {
-        "accuracy" | "r2" | "f1" | "auc" | "average_precision" | "precision" | "recall" => Some(Mode::Max),
-        "learning_rate" => None,
-        _ => Some(Mode::Min),
+    match (metric, metrics::direction_of(metric)) {
+        ("learning_rate", _) => None,
+        (_, Direction::Minimize) => Some(Mode::Min),
+        (_, Direction::Maximize) => Some(Mode::Max),
     }
 }
 

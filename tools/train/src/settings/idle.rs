@@ -1,12 +1,14 @@
 //! Settings that have no effect, which is no error, but seldom meant.
 
 use super::Settings;
+use nets::Loss;
 
 /// A line for each setting that changes nothing beside the others.
 pub fn warnings(settings: &Settings) -> Vec<String> {
     let (trainer, checkpoint) = (&settings.trainer, &settings.callbacks.checkpoint);
     let stopping = &settings.callbacks.early_stopping;
     let classifies = trainer.loss().is_categorical();
+    let has_classes = classifies || matches!(trainer.loss(), Loss::BinaryCrossEntropy);
     let cases = [
         (
             stopping.monitor.is_some() && stopping.patience.is_none(),
@@ -27,6 +29,10 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
         (
             trainer.label_smoothing > 0.0 && !classifies,
             "trainer.label_smoothing: of no effect without trainer.loss=cross_entropy".to_owned(),
+        ),
+        (
+            trainer.class_weights.is_some() && !has_classes,
+            "trainer.class_weights: of no effect without trainer.loss=cross_entropy or bce".to_owned(),
         ),
     ];
     let idle = cases.into_iter().filter(|(idle, _)| *idle).map(|(_, warning)| warning);

@@ -3,6 +3,7 @@
 mod augmentation;
 mod callbacks;
 mod check;
+mod class_weights;
 mod direction;
 mod idle;
 mod limit;
@@ -15,9 +16,10 @@ mod trainer;
 
 pub use augmentation::{AugmentationSettings, Flip, PadMode};
 pub use callbacks::{CallbackSettings, CheckpointSettings, FinalModel};
+pub use class_weights::ClassWeights;
 pub use direction::MonitorMode;
 pub use limit::Limit;
-pub use model::{InputScaling, ModelSettings};
+pub use model::{ModelSettings, ScalingMode};
 pub use optimizer::OptimizerSettings;
 pub use scheduler::{Interval, SchedulerSettings};
 pub use trainer::{EngineName, TrainerSettings};

@@ -14,7 +14,14 @@ pub struct ModelSettings {
     activation: Option<Activation>,
     /// All layers, first to last.
     layers: Option<Vec<Layer>>,
-    pub input_scaling: InputScaling,
+    pub input_scaling: ScalingMode,
+    /// A job from before there was such a scaling has none.
+    #[serde(default = "no_scaling")]
+    pub target_scaling: ScalingMode,
+}
+
+fn no_scaling() -> ScalingMode {
+    ScalingMode::None
 }
 
 #[derive(Deserialize)]
@@ -24,10 +31,14 @@ enum ModelName {
     Layers,
 }
 
-#[derive(Deserialize, PartialEq)]
+#[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(rename_all = "snake_case")]
-pub enum InputScaling {
-    /// Mean 0 and standard deviation 1 over the training rows, for each feature, or each channel of an image.
+pub enum ScalingMode {
+    /// [`ScalingMode::Standard`] where the training rows are far from unit scale, by the rule of
+    /// [`nets::Statistics::is_far_from_unit_scale`]; otherwise [`ScalingMode::None`].
+    Auto,
+    /// Mean 0 and standard deviation 1 over the training rows, for each feature, or each channel of an image; for each
+    /// element of a target.
     Standard,
     None,
 }

@@ -1,6 +1,6 @@
 //! Config group `trainer`.
 
-use super::{Check, Limit, time::Time};
+use super::{Check, ClassWeights, Limit, time::Time};
 use anyhow::ensure;
 use nets::Loss;
 use serde::Deserialize;
@@ -18,6 +18,9 @@ pub struct TrainerSettings {
     huber_delta: f64,
     pub label_smoothing: f64,
     pub classes: Option<usize>,
+    pub class_weights: Option<ClassWeights>,
+    /// The field of each row's weight in the loss.
+    pub weight_field: Option<String>,
     pub max_epochs: Option<u64>,
     pub max_steps: Option<u64>,
     max_time: Option<Time>,
@@ -90,11 +93,18 @@ impl TrainerSettings {
         held_out > 0.0 || self.val_input.is_some() || self.overfit_batches > 0
     }
 
+    /// More classes than this are a field that holds none.
+    pub const MOST_CLASSES: usize = 1 << 20;
+
     /// Labels are below this.
     pub fn most_classes(&self) -> usize {
-        // More outputs than this are a field that holds no classes.
-        const MOST: usize = 1 << 20;
-        self.classes.unwrap_or(MOST).min(MOST)
+        self.classes.unwrap_or(Self::MOST_CLASSES).min(Self::MOST_CLASSES)
+    }
+
+    /// The fields that are read from every row.
+    pub fn fields(&self) -> Vec<&str> {
+        let fields = [&self.input_field, &self.target_field];
+        fields.into_iter().chain(&self.weight_field).map(String::as_str).collect()
     }
 
     /// The wall time that a run may take.
@@ -128,7 +138,11 @@ impl TrainerSettings {
         ensure!(whole, "trainer.split: {shares:?}; expected three shares that sum to 1");
         let same = self.input_field == self.target_field;
         ensure!(!same, "trainer.target_field: {:?} is also the input field", self.target_field);
-        Ok(())
+        if let Some(field) = &self.weight_field {
+            let same = *field == self.input_field || *field == self.target_field;
+            ensure!(!same, "trainer.weight_field: {field:?} is also the input or the target field");
+        }
+        self.class_weights.as_ref().map_or(Ok(()), ClassWeights::check)
     }
 
     fn check_limits(&self) -> anyhow::Result<()> {

@@ -93,7 +93,8 @@ impl Planned {
         let Self { plans, buffers, workspace, delta, .. } = self;
         let Some(plan) = plans.last_mut() else { return Ok(0.0) };
         let outputs = plan.result(buffers);
-        let loss = self.loss.add(outputs, batch.targets, self.outputs, plan.rows, delta);
+        let total_weight = self.loss.total_weight(batch, plan.rows);
+        let loss = self.loss.add(outputs, batch, self.outputs, total_weight, delta);
         plan.begin_backward(buffers, delta);
         for i in (0..plan.operations.len()).rev() {
             plan.backward(i, buffers, &parameters.values, gradients, workspace);

@@ -1,0 +1,92 @@
+//! What the training rows hold that a person should know before training.
+
+use crate::{
+    class_weights::counts,
+    data::{Inputs, Part},
+    scaling::RowStatistics,
+};
+use nets::{Loss, Statistics};
+use std::fmt::Display;
+
+/// Indices that a line names at most.
+const MOST_NAMED: usize = 5;
+
+/// A line for each thing that cannot be learned from these rows. `classes` are those of a field of labels.
+pub fn of_rows(part: Part<'_>, statistics: &RowStatistics, loss: Loss, classes: usize) -> Vec<String> {
+    let table = part.table;
+    if part.rows.len() < 2 {
+        return Vec::new();
+    }
+    let target = match loss {
+        Loss::CrossEntropy { .. } if table.target_width() == 1 => labels(part, classes),
+        _ => constant_target(part, &statistics.target),
+    };
+    [constant_input(part, &statistics.input), target].into_iter().flatten().collect()
+}
+
+/// Inputs, or features of them, that tell no row from another.
+fn constant_input(part: Part<'_>, statistics: &[Statistics]) -> Option<String> {
+    let (field, rows) = (&part.table.input, part.rows.len());
+    if all_same(part) {
+        return Some(format!(
+            "field {:?}: all {rows} training rows are the same; there is nothing to learn",
+            field.name
+        ));
+    }
+    let unit = if field.shape.len() == 3 { "channels" } else { "features" };
+    constants(statistics, unit, rows).map(|constants| format!("field {:?}: {constants}", field.name))
+}
+
+fn constant_target(part: Part<'_>, statistics: &[Statistics]) -> Option<String> {
+    let (name, rows) = (&part.table.target.name, part.rows.len());
+    if let ([one], true) = (statistics, statistics.iter().all(Statistics::is_constant)) {
+        return Some(format!("field {name:?} is {} in all {rows} training rows; there is nothing to learn", one.mean));
+    }
+    constants(statistics, "elements", rows).map(|constants| format!("field {name:?}: {constants}"))
+}
+
+/// Which of some statistics are those of a constant.
+fn constants(statistics: &[Statistics], units: &str, rows: usize) -> Option<String> {
+    let constant: Vec<usize> = (0..statistics.len()).filter(|&i| statistics[i].is_constant()).collect();
+    if constant.is_empty() {
+        return None;
+    }
+    let zero = constant.iter().filter(|&&i| statistics[i].is_zero()).count();
+    let zero = if zero > 0 { format!(" ({zero} always 0)") } else { String::new() };
+    let (count, all, named) = (constant.len(), statistics.len(), named(&constant));
+    Some(format!("{count} of {all} {units} never change over the {rows} training rows: {named}{zero}"))
+}
+
+/// Classes that no training row is of.
+fn labels(part: Part<'_>, classes: usize) -> Option<String> {
+    let (name, rows) = (&part.table.target.name, part.rows.len());
+    let counts = counts(part.rows.iter().map(|&row| part.table.targets[row] as usize), classes);
+    let missing: Vec<usize> = (0..classes).filter(|&class| counts[class] == 0).collect();
+    let which = match missing.as_slice() {
+        [] => return None,
+        [one] => format!("class {one} never occurs"),
+        few if few.len() <= MOST_NAMED => format!("classes {} never occur", named(few)),
+        many => format!("{} of {classes} classes never occur", many.len()),
+    };
+    let lowest = counts.iter().position(|&count| count > 0)?;
+    let highest = counts.iter().rposition(|&count| count > 0)?;
+    let hint = if lowest == 1 { "; do they start at 1?" } else { "" };
+    Some(format!("field {name:?}: {which} in the {rows} training rows (labels {lowest} to {highest}{hint})"))
+}
+
+/// The first of some indices.
+fn named<T: Display>(indices: &[T]) -> String {
+    let first: Vec<String> = indices.iter().take(MOST_NAMED).map(T::to_string).collect();
+    first.join(", ") + if indices.len() > MOST_NAMED { ", …" } else { "" }
+}
+
+/// Whether all rows have the same input.
+fn all_same(Part { table, rows }: Part<'_>) -> bool {
+    let width = table.input_width();
+    let row = |row: usize| row * width..(row + 1) * width;
+    let mut pairs = rows.windows(2).map(|pair| (row(pair[0]), row(pair[1])));
+    match &table.inputs {
+        Inputs::Bytes(bytes) => pairs.all(|(a, b)| bytes[a] == bytes[b]),
+        Inputs::Real(values) => pairs.all(|(a, b)| values[a] == values[b]),
+    }
+}

@@ -1,0 +1,86 @@
+//! Whether input and target are standardised, from the training rows.
+
+use crate::{
+    data::{Inputs, Part},
+    report::short,
+    settings::{ModelSettings, ScalingMode},
+};
+use anyhow::ensure;
+use nets::{Loss, Scaling, Statistics, TargetScaling};
+
+/// Statistics of the rows of a part.
+pub struct RowStatistics {
+    /// A feature of the input each, or a channel of an image.
+    pub input: Vec<Statistics>,
+    /// An element of the target each.
+    pub target: Vec<Statistics>,
+}
+
+impl RowStatistics {
+    pub fn of(part: Part<'_>) -> Self {
+        let Part { table, rows } = part;
+        let target_width = table.target_width();
+        let targets = rows.iter().map(|row| &table.targets[row * target_width..(row + 1) * target_width]);
+        Self { input: input(part), target: Statistics::of(targets, &[target_width]) }
+    }
+}
+
+/// Statistics of a part's input: a feature each, or a channel of an image.
+fn input(Part { table, rows }: Part<'_>) -> Vec<Statistics> {
+    let (width, shape) = (table.input_width(), table.input.shape.as_slice());
+    let places = rows.iter().map(|row| row * width..(row + 1) * width);
+    match &table.inputs {
+        Inputs::Bytes(bytes) => Statistics::of_bytes(places.map(|place| &bytes[place]), shape),
+        Inputs::Real(values) => Statistics::of(places.map(|place| &values[place]), shape),
+    }
+}
+
+/// The scaling that gives the input of a part mean 0 and standard deviation 1.
+pub fn standard(part: Part<'_>) -> Scaling {
+    Scaling::standard(&input(part))
+}
+
+/// What the settings ask for, the input's and the target's; `remarks` is told what auto changes.
+///
+/// # Errors
+/// When classes would be scaled.
+pub fn choose(
+    settings: &ModelSettings,
+    loss: Loss,
+    part: Part<'_>,
+    statistics: &RowStatistics,
+    remarks: &mut Vec<String>,
+) -> anyhow::Result<(Option<Scaling>, Option<TargetScaling>)> {
+    let (input, target) = (&part.table.input, &part.table.target);
+    let unit = if input.shape.len() == 3 { "channel" } else { "feature" };
+    let mut choose = |key: &str, mode, name: &str, unit: &str, statistics: &[Statistics]| match mode {
+        ScalingMode::Standard => true,
+        ScalingMode::None => false,
+        ScalingMode::Auto => {
+            let far = far_from_unit_scale(name, unit, statistics);
+            remarks.extend(far.iter().map(|why| format!("{why}: standardised (model.{key}=none leaves it as it is)")));
+            far.is_some()
+        }
+    };
+    let scales_input = choose("input_scaling", settings.input_scaling, &input.name, unit, &statistics.input);
+    let is_of_classes = matches!(loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy);
+    ensure!(
+        !(is_of_classes && settings.target_scaling == ScalingMode::Standard),
+        "model.target_scaling: standard has no meaning for classes; cross_entropy and bce go with auto or none"
+    );
+    let mode = if is_of_classes { ScalingMode::None } else { settings.target_scaling };
+    let scales_target = choose("target_scaling", mode, &target.name, "element", &statistics.target);
+    Ok((
+        scales_input.then(|| Scaling::standard(&statistics.input)),
+        scales_target.then(|| TargetScaling::standard(&statistics.target)),
+    ))
+}
+
+/// The first feature, channel or element that is far from unit scale, if one is.
+fn far_from_unit_scale(field: &str, unit: &str, statistics: &[Statistics]) -> Option<String> {
+    let first = statistics.iter().position(Statistics::is_far_from_unit_scale)?;
+    let one = &statistics[first];
+    let (mean, deviation) = (short(one.mean), short(one.standard_deviation()));
+    let which = if statistics.len() > 1 { format!(": {unit} {first}") } else { String::new() };
+    Some(format!("field {field:?}{which} has mean {mean} and standard deviation {deviation}, far from unit scale"))
+}
