@@ -32,6 +32,13 @@ pub struct Texts {
     ends: Vec<usize>,
 }
 
+impl Source {
+    /// The field's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl Column {
     /// Numbers, `width` of them in a row.
     pub fn numbers(values: Vec<f32>, width: usize) -> Self {

@@ -230,14 +230,27 @@ impl Features {
             return Err(format!("features of version {version}; this program reads version {VERSION}"));
         }
         let features: Self = serde_json::from_str(text).map_err(|e| format!("damaged features: {e}"))?;
-        features.check().map_err(|problem| format!("damaged features: {problem}"))?;
-        Ok(features)
+        features.checked().map_err(|problem| format!("damaged features: {problem}"))
+    }
+
+    /// The features, where they fit together.
+    ///
+    /// # Errors
+    /// One line: what does not.
+    pub fn checked(self) -> Result<Self, String> {
+        self.check()?;
+        Ok(self)
     }
 
     /// The features as one line of JSON.
     pub fn to_json(&self) -> String {
         // Text, numbers and lists: nothing that JSON has no word for but infinity and NaN, which it writes as null.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The features as JSON for people.
+    pub fn to_json_pretty(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
     fn check(&self) -> Result<(), String> {

@@ -21,6 +21,7 @@
 //! | raw | `[rows, raw width]` | the input of the exported graph: numbers as they are, a missing one NaN, and a one-hot vector for each text |
 //! | complete | `[rows, complete width]` | what the network takes, before it is scaled: missing numbers filled, indicators behind the rest |
 
+pub mod classes;
 mod column;
 mod encode;
 mod features;

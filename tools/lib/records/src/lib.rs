@@ -18,7 +18,6 @@
 //! object a line; CSV is RFC 4180's.
 
 mod batch;
-pub mod classes;
 mod csv;
 mod dtype;
 mod error;
@@ -33,6 +32,7 @@ mod stdout;
 mod writer;
 
 pub use batch::{Batch, Values};
+pub use csv::packed_numbers;
 pub use dtype::{DType, Element};
 pub use error::{Error, Place, Result};
 pub use input::Input;

@@ -95,6 +95,20 @@ impl Kind {
     }
 }
 
+/// Texts as the numbers that all of them are, packed, with their element type: `i8`, `f8` (where one may be missing:
+/// NaN) or `b1`; or `Text` and nothing, where they are none.
+pub fn packed_numbers(texts: &[&str]) -> (DType, Vec<u8>) {
+    let (kind, missing) = Kind::of_column(texts.iter().copied());
+    let dtype = kind.dtype(missing, DType::F8);
+    let packed = match dtype {
+        DType::I8 => texts.iter().flat_map(|text| integer(text).unwrap_or_default().to_le_bytes()).collect(),
+        DType::F8 => texts.iter().flat_map(|text| real(text).unwrap_or(f64::NAN).to_le_bytes()).collect(),
+        DType::B1 => texts.iter().map(|text| u8::from(boolean(text) == Some(true))).collect(),
+        _ => Vec::new(),
+    };
+    (dtype, packed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,5 +7,6 @@ mod quotes;
 mod read;
 mod write;
 
+pub use kind::packed_numbers;
 pub(crate) use read::CsvReader;
 pub(crate) use write::CsvFormat;

@@ -1,10 +1,12 @@
 //! Rows of a classifier: the names of classes, and the class that a label means.
 
-use crate::{Error, Place, Result};
+use crate::Features;
+use records::{Error, Place, Result};
 use serde_json::Value;
 use std::{fs, path::Path};
 
-/// The names of the classes of `field`, label 0 on, from the `dataset.json` that `fetch-data` writes.
+/// The names of the classes of `field`, label 0 on, from the `dataset.json` that `fetch-data` writes, or the
+/// `features.json` of a run.
 ///
 /// # Errors
 /// When the file cannot be read or names no classes of that field, or two alike.
@@ -14,8 +16,16 @@ pub fn names(path: &Path, field: &str) -> Result<Vec<String>> {
 }
 
 fn parse(text: &str, field: &str) -> std::result::Result<Vec<String>, String> {
-    let expected = "expected the dataset.json that fetch-data writes";
+    let expected = "expected the dataset.json that fetch-data writes, or the features.json of a run";
     let dataset: Value = serde_json::from_str(text).map_err(|e| format!("{expected}: {e}"))?;
+    if dataset.get("inputs").is_some() {
+        let target = Features::from_json(text)?.target;
+        return match target.classes {
+            Some(names) if target.name == field => Ok(names),
+            Some(_) => Err(format!("no classes of field {field:?}; there are those of {}", target.name)),
+            None => Err(format!("field {:?} was no text, and its classes have no names", target.name)),
+        };
+    }
     let classes = dataset.get("classes").and_then(Value::as_object);
     let classes = classes.ok_or_else(|| format!("{expected}: no object \"classes\""))?;
     let names = classes.get(field).ok_or_else(|| {
@@ -71,6 +81,10 @@ mod tests {
             (r#"{"classes":{"label":"cat"}}"#, "no list of names"),
             (r#"{"classes":{"label":["cat",2]}}"#, "no list of names"),
             (r#"{"classes":{"label":["cat","dog","cat"]}}"#, "two classes are called \"cat\""),
+            (
+                r#"{"version":1,"inputs":[{"kind":"number","name":"x","shape":[]}],"target":{"name":"label","shape":[]}}"#,
+                "no text",
+            ),
         ] {
             let error = parse(text, "label").expect_err(text);
             assert!(error.contains(expected), "{error}");
