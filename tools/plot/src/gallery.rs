@@ -1,8 +1,9 @@
 //! Misclassified images: those that a classifier is wrong of, the surest first.
 
 use crate::{scene::Pixels, settings::Settings};
+use dataset::classes;
 use metrics::argmax;
-use records::{Batch, Field, Input, ReadOptions, Reader, classes};
+use records::{Batch, Field, Input, ReadOptions, Reader};
 use std::{
     cmp::{Ordering, Reverse},
     collections::BinaryHeap,

@@ -76,7 +76,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let flags: Vec<String> = flags.into_iter().flatten().collect();
     let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
-    let classes = args.classes.map(|path| records::classes::names(&path, &settings.target_field)).transpose();
+    let classes = args.classes.map(|path| dataset::classes::names(&path, &settings.target_field)).transpose();
     let mut inputs = source::Inputs::new(&settings, classes.context("--classes")?);
     let mut screen = terminal::Screen::new(&settings);
     let live = args.terminal && common.inputs.len() == 1;

@@ -7,6 +7,7 @@ mod pairs;
 mod per_class;
 mod regression;
 mod settings;
+mod vocabulary;
 
 use anyhow::Context;
 use cli::{Common, Outcome};
@@ -40,12 +41,15 @@ cli::arguments! {
         /// .csv file, for DVC's plots, or .json file, for its metrics
         #[argh(option, arg_name = "file")]
         per_class: Option<Table>,
-        /// take the names of the classes from this dataset.json of fetch-data
+        /// take the names of the classes from this dataset.json of fetch-data, or features.json of a run
         #[argh(option, arg_name = "file")]
         classes: Option<PathBuf>,
         /// fail unless exactly this many rows are read
         #[argh(option)]
         expect_rows: Option<u64>,
+        /// what separates the cells of CSV: one character, or tab (default: a comma; a tab for .tsv files)
+        #[argh(option, arg_name = "character")]
+        delimiter: Option<cli::Delimiter>,
     }
 }
 
@@ -56,7 +60,8 @@ fn main() -> ExitCode {
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
     let extras = Extras { classes: args.classes, pairs: args.confusion, table: args.per_class };
-    let metrics = measure(Settings::new(&document)?, extras, common.input.as_deref(), args.expect_rows)?;
+    let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
+    let metrics = measure(Settings::new(&document)?, extras, common.input.as_deref(), args.expect_rows, delimiter)?;
     let failed = args.fail_if.iter().filter_map(|gate| gate.failure(&metrics).transpose());
     let failed = failed.collect::<anyhow::Result<Vec<_>>>()?;
     let text = serde_json::to_string_pretty(&metrics)? + "\n";

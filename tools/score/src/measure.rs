@@ -2,13 +2,14 @@
 
 use crate::{classification::Classifier, per_class::Table, regression::Errors, settings::Settings};
 use anyhow::{Context, ensure};
-use records::{Batch, Field, Input, ReadOptions, Reader, classes};
+use dataset::classes;
+use records::{Batch, Field, Input, ReadOptions, Reader};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// What is asked for beside the metrics; of classifiers only.
 pub struct Extras {
-    /// The dataset.json with the names of the classes.
+    /// The dataset.json or features.json with the names of the classes.
     pub classes: Option<PathBuf>,
     /// The CSV file for the classes of each row.
     pub pairs: Option<PathBuf>,
@@ -35,6 +36,10 @@ impl Rows<'_> {
 
 /// What measures a task.
 pub trait Task {
+    /// Overwrites `values` with those of a field.
+    fn read(&mut self, batch: &Batch, field: &str, values: &mut Vec<f64>) -> anyhow::Result<()> {
+        Ok(batch.column_f64(field, values)?)
+    }
     /// Takes rows into account.
     fn add(&mut self, rows: &Rows<'_>) -> anyhow::Result<()>;
     /// The metrics by name.
@@ -47,15 +52,16 @@ pub fn measure(
     extras: Extras,
     input: Option<&Path>,
     expect_rows: Option<u64>,
+    delimiter: Option<u8>,
 ) -> anyhow::Result<Map<String, Value>> {
     let [target, prediction] = settings.fields().map(str::to_owned);
     let mut task = task(settings, extras)?;
-    let options = ReadOptions { expect_rows, ..ReadOptions::floats(&[&target, &prediction]) };
+    let options = ReadOptions { expect_rows, delimiter, ..ReadOptions::any(&[&target, &prediction]) };
     let mut reader = Reader::open(Input::open(input)?, &options)?;
     let (mut batch, mut targets, mut predictions) = (Batch::new(), Vec::new(), Vec::new());
     while reader.read(&mut batch)? {
-        batch.column_f64(&target, &mut targets)?;
-        batch.column_f64(&prediction, &mut predictions)?;
+        task.read(&batch, &target, &mut targets)?;
+        task.read(&batch, &prediction, &mut predictions)?;
         task.add(&Rows {
             batch: &batch,
             target: batch.field(&target)?,

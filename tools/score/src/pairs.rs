@@ -1,7 +1,8 @@
 //! The classes of each row, for DVC's confusion plot.
 
 use crate::per_class::cell;
-use records::{Output, classes};
+use dataset::classes;
+use records::Output;
 use std::path::Path;
 
 /// A CSV file with the columns `actual,predicted`.

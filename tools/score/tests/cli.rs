@@ -230,7 +230,11 @@ fn bad_input_is_one_line_and_status_2() {
             "{\"label\":[0,1],\"prediction\":[1,0,0]}\n",
             "expected one class index, or 0 or 1 for each of 3 labels",
         ),
-        (&classes, "{\"label\":2,\"prediction\":1}\n", "stdin:1: target 2 is neither 0 nor 1"),
+        (
+            &classes,
+            "{\"label\":2,\"prediction\":1}\n",
+            "stdin:1: target 2 is neither 0 nor 1 (score.prediction=labels?)",
+        ),
         (&classes, "{\"label\":[0,0.5],\"prediction\":[1,0]}\n", "stdin:1: target 0.5 is neither 0 nor 1"),
         (&labels, "{\"label\":0,\"prediction\":[1,0]}\n", "expected one class index"),
         (&labels, "{\"label\":[0,1],\"prediction\":1}\n", "expected one class index"),

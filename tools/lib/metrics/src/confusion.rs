@@ -33,6 +33,16 @@ impl Confusion {
         }
     }
 
+    /// The same rows with class `i` called `order[i]`, which has a place for each.
+    pub fn reordered(&self, order: &[usize]) -> Self {
+        let place = |class: usize| order.get(class).copied().unwrap_or(class);
+        let mut reordered = Self::new(self.classes);
+        for (&(actual, predicted), &rows) in &self.counts {
+            reordered.add_rows(place(actual), place(predicted), rows);
+        }
+        reordered
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.classes

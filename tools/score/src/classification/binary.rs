@@ -20,7 +20,7 @@ impl Kind for Binary {
     }
 
     fn add(&mut self, target: &[f64], prediction: &[f64]) -> Result<Option<(usize, usize)>, String> {
-        let actual = yes_or_no(target[0])?;
+        let actual = yes_or_no(target[0]).map_err(|e| e + " (score.prediction=labels?)")?;
         self.scale.check(prediction, |_| "class 1".to_owned())?;
         let predicted = match self.scale.logits {
             true => self.metrics.add_logits(&[actual], prediction),

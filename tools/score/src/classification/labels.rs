@@ -1,6 +1,6 @@
 use super::{Kind, Report, object};
+use dataset::classes;
 use metrics::{Confusion, macro_means};
-use records::classes;
 use serde_json::json;
 
 /// Without names, class indices are below this: a table of classes fits in memory.

@@ -11,9 +11,11 @@ use crate::{
     pairs::Pairs,
     per_class::{Row, Table},
     settings::{Classification, Prediction},
+    vocabulary::Vocabulary,
 };
 use anyhow::{Context, bail, ensure};
 use metrics::{ClassScore, Confusion, Ranking};
+use records::{Batch, DType, Field};
 use scale::Scale;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -21,7 +23,8 @@ use std::path::Path;
 /// A classifier of the kind that the shapes of target and prediction tell.
 pub struct Classifier {
     settings: Classification,
-    names: Option<Vec<String>>,
+    /// The classes that texts, or indices, are.
+    names: Vocabulary,
     pairs: Option<Pairs>,
     table: Option<Table>,
     /// None before the first row.
@@ -57,16 +60,17 @@ impl Classifier {
         table: Option<Table>,
     ) -> anyhow::Result<Self> {
         let pairs = pairs.map(Pairs::create).transpose()?;
-        Ok(Self { settings, names, pairs, table, kind: None })
+        Ok(Self { settings, names: Vocabulary::new(names), pairs, table, kind: None })
     }
 
     /// The kind that the first rows tell.
     fn kind(&self, rows: &Rows<'_>) -> anyhow::Result<Box<dyn Kind>> {
         let Rows { batch, target, prediction, .. } = rows;
-        let scale = Scale::new(&self.settings, prediction.dtype);
+        let scale = Scale::new(&self.settings);
+        let mode = self.mode(target, prediction).map_err(|problem| batch.error(problem))?;
         let ranked = self.settings.ranking_scores;
-        let kind: Box<dyn Kind> = match (self.settings.prediction, target.elements(), prediction.elements()) {
-            (Prediction::Labels, 1, 1) => Box::new(labels::Labels::new(self.names.as_ref().map(Vec::len))),
+        let kind: Box<dyn Kind> = match (mode, target.elements(), prediction.elements()) {
+            (Prediction::Labels, 1, 1) => Box::new(labels::Labels::new(self.names.given().map(<[String]>::len))),
             (Prediction::Labels, 1, _) => return Err(batch.wrong_shape(prediction, "one class index").into()),
             (Prediction::Labels, ..) => return Err(batch.wrong_shape(target, "one class index").into()),
             (_, 1, 1) => Box::new(binary::Binary::new(scale, ranked)),
@@ -78,7 +82,7 @@ impl Classifier {
                 return Err(batch.wrong_shape(target, &expected).into());
             }
         };
-        if let (Some(names), Some(classes)) = (&self.names, kind.classes()) {
+        if let (Some(names), Some(classes)) = (self.names.given(), kind.classes()) {
             let (names, field) = (names.len(), &self.settings.target_field);
             ensure!(
                 names == classes,
@@ -89,7 +93,39 @@ impl Classifier {
     }
 }
 
+impl Classifier {
+    /// What the prediction field holds: text is the class itself.
+    fn mode(&self, target: &Field, prediction: &Field) -> Result<Prediction, String> {
+        let (is_text, name) = (|field: &Field| field.dtype == DType::Text, &target.name);
+        match (is_text(target), is_text(prediction)) {
+            (true, true) => Ok(Prediction::Labels),
+            (true, false) if self.names.given().is_none() => Err(format!(
+                "field {name:?} holds text: --classes runs/NAME/features.json names the classes in the order of the \
+                 predictions"
+            )),
+            (false, true) if self.names.given().is_none() => {
+                Err(format!("field {:?} holds text, and field {name:?} numbers", prediction.name))
+            }
+            (false, true) => Ok(Prediction::Labels),
+            _ => Ok(self.settings.prediction),
+        }
+    }
+}
+
 impl Task for Classifier {
+    /// A text is the index of its class.
+    fn read(&mut self, batch: &Batch, field: &str, values: &mut Vec<f64>) -> anyhow::Result<()> {
+        if batch.field(field)?.dtype != DType::Text {
+            return Ok(batch.column_f64(field, values)?);
+        }
+        values.clear();
+        for (row, text) in batch.texts(field)?.into_iter().enumerate() {
+            let class = self.names.index(text).map_err(|problem| batch.place(row).error(problem))?;
+            values.push(class as f64);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, rows: &Rows<'_>) -> anyhow::Result<()> {
         let mut kind = self.kind.take().map_or_else(|| self.kind(rows), Ok)?;
         let mut classes = Vec::new();
@@ -101,14 +137,19 @@ impl Task for Classifier {
             }
         }
         if let Some(pairs) = &mut self.pairs {
-            pairs.write(&classes, self.names.as_deref())?;
+            pairs.write(&classes, self.names.names())?;
         }
         self.kind = Some(kind);
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> anyhow::Result<Map<String, Value>> {
-        let Report { mut metrics, scores, rankings, confusion } = self.kind.context("no rows")?.report();
+        let Report { mut metrics, mut scores, rankings, mut confusion } = self.kind.context("no rows")?.report();
+        let (names, order) = self.names.sorted();
+        if let (Some(order), Some(found)) = (order, &confusion) {
+            let sorted = found.reordered(&order);
+            (scores, confusion) = (sorted.class_scores(), Some(sorted));
+        }
         self.pairs.map(Pairs::finish).transpose()?;
         if rankings.is_none() {
             let limit = format!("more than score.ranking_scores={} predicted numbers", self.settings.ranking_scores);
@@ -117,7 +158,7 @@ impl Task for Classifier {
         if let Some(table) = &self.table {
             let ranking = |class| rankings.as_ref().and_then(|rankings| rankings.get(class).copied().flatten());
             let rows = scores.iter().enumerate().map(|(class, &score)| Row { score, ranking: ranking(class) });
-            let text = table.text(&rows.collect::<Vec<_>>(), self.names.as_deref())?;
+            let text = table.text(&rows.collect::<Vec<_>>(), names.as_deref())?;
             records::write_file(&table.path, text.as_bytes()).context("--per-class")?;
         }
         if let Some(confusion) = confusion {
@@ -129,7 +170,7 @@ impl Task for Classifier {
                 cli::complain("score", &left_out);
             }
         }
-        if let Some(names) = self.names {
+        if let Some(names) = names {
             metrics.insert("labels".to_owned(), json!(names));
         }
         Ok(metrics)

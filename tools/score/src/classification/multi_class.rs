@@ -1,6 +1,6 @@
 use super::{Kind, Report, Scale, object};
+use dataset::classes;
 use metrics::{MultiClass, Ranking, macro_means};
-use records::classes;
 use serde_json::json;
 
 /// A number for each of at least two classes, which exclude each other; the target is a class index.

@@ -1,23 +1,19 @@
 use crate::settings::{Classification, Prediction};
-use records::DType;
 
 /// How the predicted numbers of a row are to be understood.
 pub struct Scale {
     pub logits: bool,
     /// How far a probability may be above 1, and the sum of a row's from 1.
     tolerance: f64,
-    /// Machine epsilon of the predictions' dtype: the cross-entropy sees probabilities from `eps` to `1 - eps`.
+    /// Machine epsilon of f64, which all encodings are read as: the cross-entropy sees probabilities from `eps` to
+    /// `1 - eps`.
     pub eps: f64,
 }
 
 impl Scale {
-    pub fn new(settings: &Classification, dtype: DType) -> Self {
-        let eps = match dtype {
-            DType::F2 => 1.0 / 1024.0,
-            DType::F4 => f32::EPSILON.into(),
-            _ => f64::EPSILON,
-        };
-        Self { logits: settings.prediction == Prediction::Logits, tolerance: settings.tolerance, eps }
+    pub fn new(settings: &Classification) -> Self {
+        let logits = settings.prediction == Prediction::Logits;
+        Self { logits, tolerance: settings.tolerance, eps: f64::EPSILON }
     }
 
     /// Whether the numbers are finite, and probabilities if they are taken for some; `name(index)` is what messages call
