@@ -6,7 +6,7 @@ use candle_core::{Device, Module, Tensor};
 use kernels::random::Random;
 use metrics::argmax;
 use nets::{CandleModel, InputDtype, Model, OutputActivation};
-use records::{Batch, Input, ReadOptions, Reader};
+use records::{Batch, Input, Reader};
 use runtime::{Inputs, Options, Session};
 use std::path::Path;
 
@@ -20,15 +20,16 @@ const FEW: usize = 7;
 pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settings) -> anyhow::Result<Option<String>> {
     let mut pair = Pair::new(model, onnx, settings)?;
     let width = pair.width();
-    let held_out = folder.join("test.npy");
-    let file = settings.check_input.clone().or_else(|| held_out.exists().then_some(held_out));
+    // Where some fields are text, all of them are in the second.
+    let held_out = ["test.csv", "test.npy"].map(|name| folder.join(name)).into_iter().find(|path| path.exists());
+    let file = settings.check_input.clone().or(held_out);
     match file {
         Some(file) => {
             let mut left = settings.check_rows.unwrap_or(usize::MAX);
             each_batch(&file, model, |rows| {
                 let count = left.min(rows.len() / width);
                 let rows = &rows[..count * width];
-                if let Some(bad) = rows.iter().position(|x| !x.is_finite()) {
+                if let Some(bad) = rows.iter().position(|x| x.is_infinite()) {
                     let (file, row, field) = (file.display(), pair.rows + bad / width, &model.task.input_field);
                     bail!("{file}: row {row}: field {field:?} is {}, which tells nothing of the model", rows[bad]);
                 }
@@ -42,25 +43,22 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
     Ok(pair.verdict(settings.tolerance))
 }
 
-/// Hands on the rows of a file, `[rows, inputs]` at a time, until there are no more or none are wanted.
+/// Hands on the raw rows of a file, `[rows, inputs]` at a time, until there are no more or none are wanted.
 fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let task = &model.task;
-    let name = task.input_field.as_str();
-    let mut reader = Reader::open(Input::open(Some(file))?, &ReadOptions::floats(&[name]))?;
-    let (mut batch, mut bytes, mut rows) = (Batch::new(), Vec::new(), Vec::new());
+    let mut reader = Reader::open(Input::open(Some(file))?, &dataset::read_options(&model.features))?;
+    let (mut batch, mut bytes) = (Batch::new(), Vec::new());
     while reader.read(&mut batch)? {
-        let field = batch.field(name)?;
-        if field.shape != task.input_shape {
-            return Err(batch.wrong_shape(field, &format!("{:?} by the model", task.input_shape)).into());
-        }
-        match task.input_dtype {
-            InputDtype::F4 => batch.column_f32(name, &mut rows)?,
+        let rows = match model.task.input_dtype {
+            InputDtype::F4 => dataset::raw_rows(&model.features, &batch)?,
             InputDtype::U1 => {
-                batch.column_u8(name, &mut bytes)?;
-                rows.clear();
-                rows.extend(bytes.iter().map(|&byte| f32::from(byte)));
+                let field = batch.field(&model.task.input_field)?;
+                if field.shape != model.task.input_shape {
+                    return Err(batch.wrong_shape(field, &format!("{:?} by the model", model.task.input_shape)).into());
+                }
+                batch.column_u8(&model.task.input_field, &mut bytes)?;
+                bytes.iter().map(|&byte| f32::from(byte)).collect()
             }
-        }
+        };
         if !take(&rows)? {
             break;
         }
@@ -75,7 +73,7 @@ fn drawn(model: &Model, count: usize) -> Vec<f32> {
         InputDtype::F4 => random.normal() as f32,
         InputDtype::U1 => random.index(256) as f32,
     };
-    (0..count * model.graph.architecture.inputs()).map(draw).collect()
+    (0..count * model.features.raw_width()).map(draw).collect()
 }
 
 /// The two, and how they have compared so far.
@@ -105,7 +103,7 @@ impl<'a> Pair<'a> {
 
     /// Numbers of a row of the input.
     fn width(&self) -> usize {
-        self.model.graph.architecture.inputs()
+        self.model.features.raw_width()
     }
 
     /// Compares on further rows, `[rows, inputs]`.
@@ -142,7 +140,8 @@ impl<'a> Pair<'a> {
         let mut onnx = Vec::new();
         self.session.run(count, &task.input_shape, inputs, &mut onnx)?;
         let shape = std::iter::once(count).chain(self.model.graph.architecture.input_shape.iter().copied());
-        let tensor = Tensor::from_slice(rows, shape.collect::<Vec<_>>(), &Device::Cpu)?; // [batch, input shape…]
+        let complete = self.model.features.complete(rows);
+        let tensor = Tensor::from_slice(&complete, shape.collect::<Vec<_>>(), &Device::Cpu)?; // [batch, input shape…]
         let candle: Vec<f32> = self.candle.forward(&tensor)?.flatten_all()?.to_vec1()?;
         ensure!(onnx.len() == candle.len(), "ONNX gives {} numbers, candle {}", onnx.len(), candle.len());
         Ok((onnx, candle))

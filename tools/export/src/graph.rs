@@ -13,14 +13,17 @@ pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     let task = &model.task;
     let mut graph =
         GraphBuilder::new(if model.graph.architecture.as_perceptron().is_some() { "mlp" } else { "layers" });
-    let input_doc =
-        format!("field {:?} of a row, raw: the graph scales it where the model asks for that", task.input_field);
+    let input_doc = match model.features.inputs.as_slice() {
+        [_] => format!("field {:?} of a row, raw: the graph scales it where the model asks for that", task.input_field),
+        inputs => format!("{} fields of a row, joined as pipegrad.features in the metadata says", inputs.len()),
+    };
     let input = match task.input_dtype {
         InputDtype::F4 => graph.input(&task.input_field, &task.input_shape, &input_doc),
         InputDtype::U1 => graph.byte_input(&task.input_field, &task.input_shape, &input_doc),
     };
     let shape = &model.graph.architecture.input_shape;
-    let mut x = reshaped(&mut graph, input, "input", &task.input_shape, shape);
+    let (complete, complete_shape) = completed(&mut graph, input, model);
+    let mut x = reshaped(&mut graph, complete, "input", &complete_shape, shape);
     if let Some(scaling) = &model.scaling {
         x = scaled(&mut graph, &x, scaling, shape);
     }
@@ -42,6 +45,31 @@ pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     let output_doc = format!("the model's {estimate} of field {:?}", task.target_field);
     graph.output(&output, &task.target_shape, &output_doc);
     Ok(graph.to_bytes(&info(model, opset, &output)?))
+}
+
+/// Fills in what is missing, and says behind the rest where it was, as [`Features::complete`](dataset::Features) does;
+/// returns the shape of a row as well.
+fn completed(graph: &mut GraphBuilder, x: String, model: &Model) -> (String, Vec<usize>) {
+    let shape = &model.task.input_shape;
+    let Some(fills) = model.features.fills() else { return (x, shape.clone()) };
+    let fills = graph.weights("input.fill", shape, &fills);
+    let missing = graph.node("IsNaN", &[&x], "input.missing", &[]); // [batch, shape…], bool
+    let filled = graph.node("Where", &[&missing, &fills, &x], "input.filled", &[]);
+    let indicated = model.features.indicated();
+    if indicated.is_empty() {
+        return (filled, shape.clone());
+    }
+    let width = model.features.raw_width();
+    let missing = reshaped(graph, missing, "input.missing", shape, &[width]);
+    let filled = reshaped(graph, filled, "input.filled", shape, &[width]);
+    let to = Attribute::Int(i32::from(onnx::proto::tensor_proto::DataType::Float).into());
+    let missing = graph.node("Cast", &[&missing], "input.missing.float", &[("to", to)]);
+    let indices: Vec<i64> = indicated.iter().map(|&index| index as i64).collect();
+    let indices = graph.integers("input.indicated", &indices);
+    let axis = || [("axis", Attribute::Int(1))];
+    let indicators = graph.node("Gather", &[&missing, &indices], "input.indicators", &axis());
+    let complete = graph.node("Concat", &[&filled, &indicators], "input.complete", &axis());
+    (complete, vec![model.features.complete_width()])
 }
 
 /// `(x - mean) · scale` for each feature, or each channel of an image.
@@ -182,6 +210,7 @@ fn info(model: &Model, opset: i64, output: &str) -> anyhow::Result<ModelInfo> {
         entry("input_shape", serde_json::to_string(&task.input_shape)?),
         entry("target_field", task.target_field.clone()),
         entry("target_shape", serde_json::to_string(&task.target_shape)?),
+        entry("features", model.features.to_json()),
     ];
     Ok(ModelInfo { opset, description, metadata })
 }

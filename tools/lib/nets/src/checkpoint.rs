@@ -1,6 +1,7 @@
 //! A trained model, and a training run's state, in one safetensors file.
 
 use crate::{Architecture, Error, Graph, OutputActivation, Parameters, Result, Scaling, TargetScaling};
+use dataset::Features;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::HashMap, path::Path};
@@ -46,6 +47,8 @@ pub struct Model {
     pub scaling: Option<Scaling>,
     /// What makes a prediction of the network's output, where the target is scaled.
     pub target_scaling: Option<TargetScaling>,
+    /// What becomes of a row's fields, and what its outputs mean.
+    pub features: Features,
     /// Its weights and biases.
     pub parameters: Parameters,
 }
@@ -69,6 +72,9 @@ const METADATA_KEY: &str = "pipegrad";
 struct Metadata {
     architecture: Architecture,
     task: Task,
+    /// A file from before there was such an object has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    features: Option<Features>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     progress: Option<serde_json::Value>,
 }
@@ -93,9 +99,10 @@ impl Checkpoint {
     }
 
     fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let (Metadata { architecture, task, progress }, tensors) = deserialize(bytes)?;
+        let (mut metadata, tensors) = deserialize(bytes)?;
+        let progress = metadata.progress.take();
         let progress = progress.ok_or("a model without the state of its training; resume from a checkpoint")?;
-        let model = model(architecture, task, &tensors)?;
+        let model = model(metadata, &tensors)?;
         let length = model.parameters.values.len();
         let mut names: Vec<_> = tensors.names().into_iter().filter(|name| name.starts_with(BUFFER)).collect();
         names.sort_unstable();
@@ -134,7 +141,7 @@ impl Model {
     /// One line: no safetensors file, or another kind of model.
     pub fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, String> {
         let (metadata, tensors) = deserialize(bytes)?;
-        model(metadata.architecture, metadata.task, &tensors)
+        model(metadata, &tensors)
     }
 }
 
@@ -175,7 +182,7 @@ fn serialize(model: &Model, buffers: &[(String, Vec<f32>)], progress: Option<&se
         views.push((name.as_str(), view));
     }
     let (architecture, task) = (model.graph.architecture.clone(), model.task.clone());
-    let metadata = Metadata { architecture, task, progress: progress.cloned() };
+    let metadata = Metadata { architecture, task, features: Some(model.features.clone()), progress: progress.cloned() };
     let metadata = serde_json::to_string(&metadata).map_err(|e| checkpoint("the model", e))?;
     let metadata = HashMap::from([(METADATA_KEY.to_string(), metadata)]);
     safetensors::serialize(views, Some(metadata)).map_err(|e| checkpoint("the model", e))
@@ -190,7 +197,15 @@ fn deserialize(bytes: &[u8]) -> std::result::Result<(Metadata, SafeTensors<'_>),
     Ok((metadata, tensors))
 }
 
-fn model(architecture: Architecture, task: Task, tensors: &SafeTensors<'_>) -> std::result::Result<Model, String> {
+fn model(metadata: Metadata, tensors: &SafeTensors<'_>) -> std::result::Result<Model, String> {
+    let Metadata { architecture, task, features, .. } = metadata;
+    let features = match features {
+        Some(features) => features.checked().map_err(|problem| format!("damaged metadata: {problem}"))?,
+        None => Features::of_field(&task.input_field, &task.input_shape, &task.target_field, &task.target_shape),
+    };
+    if features.raw_shape() != task.input_shape || features.complete_width() != architecture.inputs() {
+        return Err("damaged metadata: features of another width than the network's".into());
+    }
     let graph = Graph::new(architecture).map_err(|problem| format!("damaged metadata: {problem}"))?;
     let width = [Scaling::width(&graph.architecture.input_shape)];
     let scaling = match tensors.tensor("input.mean") {
@@ -214,7 +229,7 @@ fn model(architecture: Architecture, task: Task, tensors: &SafeTensors<'_>) -> s
     for one in layout.tensors() {
         values[one.range.clone()].copy_from_slice(&tensor(tensors, &one.name, &one.shape)?);
     }
-    Ok(Model { graph, task, scaling, target_scaling, parameters: Parameters { layout, values } })
+    Ok(Model { graph, task, scaling, target_scaling, features, parameters: Parameters { layout, values } })
 }
 
 fn tensor(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> std::result::Result<Vec<f32>, String> {

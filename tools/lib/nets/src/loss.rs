@@ -31,6 +31,11 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// Whether targets are classes, or probabilities of some.
+    pub fn has_classes(self) -> bool {
+        matches!(self, Self::CrossEntropy { .. } | Self::BinaryCrossEntropy)
+    }
+
     /// Whether outputs are logits of classes that exclude each other.
     pub fn is_categorical(self) -> bool {
         matches!(self, Self::CrossEntropy { .. })
