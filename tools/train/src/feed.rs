@@ -61,7 +61,7 @@ impl<'a> Feed<'a> {
     /// The rows as they are learned from.
     pub fn new(part: Part<'a>, network: &'a Network, augmentation: Option<Augmentation>) -> Self {
         let Part { table, rows } = part;
-        let (scaling, shape) = (network.scaling.as_ref(), network.task.input_shape.as_slice());
+        let (scaling, shape) = (network.scaling.as_ref(), table.input.shape.as_slice());
         let inputs = match &table.inputs {
             Inputs::Real(values) if augmentation.is_none() => {
                 let mut inputs = Vec::new();

@@ -1,32 +1,29 @@
 //! What a finished run leaves in its folder, each file whole or not at all, `metrics.json` last.
 
-use crate::{
-    data::{Inputs, Part, Table, gather},
-    progress::Row,
-    settings::Settings,
-};
+use crate::{data::Part, held_out, progress::Row, settings::Settings};
 use anyhow::Context;
 use events::Metrics;
 use nets::Model;
-use records::{Batch, DType, Encoding, Field, Output, Schema, Writer, write_file};
+use records::write_file;
 use serde_json::{Map, Value, json};
-use std::{fs, io, path::Path, sync::Arc};
+use std::{fs, io, path::Path};
 
 /// What marks a folder as that of a finished run.
 const METRICS: &str = "metrics.json";
 const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.csv";
+const FEATURES: &str = "features.json";
+/// The rows held out: their numbers, and all their scalars where some are text.
 const TEST: &str = "test.npy";
+const TEST_TEXT: &str = "test.csv";
 /// Where `export` puts the model, if it is not told otherwise.
 const EXPORTED: &str = "model.onnx";
-/// Rows that are written at a time.
-const ROWS: usize = 1024;
 
 /// Makes the folder ready for a run: what another left goes first, the sign that it finished before all, so that
 /// a run that is cut off does not leave its settings beside another's model.
 pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
-    for name in [METRICS, MODEL, HISTORY, TEST, EXPORTED] {
+    for name in [METRICS, MODEL, HISTORY, FEATURES, TEST, TEST_TEXT, EXPORTED] {
         let path = folder.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -51,11 +48,12 @@ pub struct Outcome {
 }
 
 /// Writes the files of a finished run.
-pub fn write(folder: &Path, settings: &Settings, test_rows: Part<'_>, outcome: &Outcome) -> anyhow::Result<()> {
+pub fn write(folder: &Path, test_rows: Part<'_>, outcome: &Outcome) -> anyhow::Result<()> {
     write_file(&folder.join(MODEL), &outcome.model.to_safetensors()?)?;
     write_file(&folder.join(HISTORY), history(&outcome.history).as_bytes())?;
+    write_file(&folder.join(FEATURES), (outcome.model.features.to_json_pretty() + "\n").as_bytes())?;
     if outcome.test.is_some() {
-        write_rows(&folder.join(TEST), settings, test_rows)?;
+        held_out::write(&folder.join(TEST), &folder.join(TEST_TEXT), test_rows)?;
     }
     write_file(&folder.join(METRICS), metrics(outcome)?.as_bytes())?;
     Ok(())
@@ -97,37 +95,4 @@ fn metrics(outcome: &Outcome) -> anyhow::Result<String> {
 
 fn object(metrics: &Metrics) -> Map<String, Value> {
     metrics.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
-}
-
-/// Rows as records, raw: what the exported model takes.
-fn write_rows(path: &Path, settings: &Settings, part: Part<'_>) -> anyhow::Result<()> {
-    let (trainer, table) = (&settings.trainer, part.table);
-    let dtype = match table.inputs {
-        Inputs::Bytes(_) => DType::U1,
-        Inputs::Real(_) => DType::F4,
-    };
-    let schema = Schema::new(vec![Field::new(&trainer.input_field, dtype, &table.input.shape)]);
-    let schema = Arc::new(schema.map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?);
-    let mut writer = Writer::new(Output::create(Some(path))?, Encoding::Npy, Some(part.rows.len() as u64));
-    let mut targets = Vec::new();
-    for rows in part.rows.chunks(ROWS) {
-        let mut batch = Batch::from_packed("test rows", &schema, 0, packed(table, rows))?;
-        gather(&table.targets, table.target_width(), rows, &mut targets);
-        batch.set_column(&trainer.target_field, &table.target.shape, &targets)?;
-        writer.write(&batch)?;
-    }
-    Ok(writer.finish()?)
-}
-
-/// The inputs of some rows, as records pack them.
-fn packed(table: &Table, rows: &[usize]) -> Vec<u8> {
-    let width = table.input_width();
-    match &table.inputs {
-        Inputs::Bytes(bytes) => rows.iter().flat_map(|row| &bytes[row * width..(row + 1) * width]).copied().collect(),
-        Inputs::Real(values) => {
-            let mut inputs = Vec::new();
-            gather(values, width, rows, &mut inputs);
-            bytemuck::cast_slice(&inputs).to_vec()
-        }
-    }
 }

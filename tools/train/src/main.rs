@@ -9,6 +9,7 @@ mod feed;
 mod finder;
 mod folder;
 mod git;
+mod held_out;
 mod log;
 mod network;
 mod progress;
@@ -25,30 +26,32 @@ mod trainer;
 
 use anyhow::Context;
 use cli::{Common, Outcome};
-use data::Data;
+use data::{Data, Reading};
 use network::Network;
-use records::ReadOptions;
 use report::Report;
 use settings::Settings;
 use std::{path::Path, process::ExitCode};
 use trainer::{Ended, Trainer};
 
 cli::arguments! {
-    groups: ["model", "optimizer", "scheduler", "callbacks", "augmentation", "trainer", "data"],
+    groups: ["model", "optimizer", "scheduler", "callbacks", "augmentation", "features", "trainer", "data"],
     input: File,
     /// Trains a model on records and writes a run folder; run events go to standard output.
     #[argh(
         example = "gen-data rows=10000 | entropy | {command_name} trainer.max_epochs=3",
-        note = "The settings are those of config groups model, optimizer, scheduler, callbacks, augmentation and trainer. \
+        note = "The settings are those of config groups model, optimizer, scheduler, callbacks, augmentation, features and trainer. \
                 The run folder (trainer.run_dir) then holds model.safetensors, config.yaml, metrics.json, history.csv, \
-                test.npy (the rows held out), events.ndjson and checkpoints/. The same rows, settings and seed \
+                test.npy (the rows held out; text in test.csv), features.json, events.ndjson and checkpoints/. The same rows, settings and seed \
                 give the same model, byte for byte. SIGINT and SIGTERM end a run in good order; \
                 trainer.resume=last goes on. Exit status 1 means that training diverged."
     )]
     struct Args {
-        /// the number of rows that must come
+        /// fail unless exactly this many rows are read
         #[argh(option)]
         expect_rows: Option<u64>,
+        /// what separates the cells of CSV: one character, or tab (default: a comma; a tab for .tsv files)
+        #[argh(option, arg_name = "character")]
+        delimiter: Option<cli::Delimiter>,
         /// run folder (the setting trainer.run_dir)
         #[argh(option, short = 'o', arg_name = "folder")]
         out: Option<String>,
@@ -80,10 +83,8 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let settings = Settings::read(&document)?;
     cli::use_threads(args.threads)?;
     let input = cli::open_or_pull(common.input.as_deref(), settings.pull)?;
-    let trainer = &settings.trainer;
-    let mut options = ReadOptions::floats(&trainer.fields());
-    options.expect_rows = args.expect_rows;
-    let data = Data::read(input, &options, &settings)?;
+    let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
+    let data = Data::read(input, Reading { expect_rows: args.expect_rows, delimiter }, &settings)?;
     let network = Network::new(&settings, &data)?;
     let trains = !(args.summary || args.throughput || args.find_learning_rate);
     let report = if trains { Report::new(args.quiet) } else { Report::lines(args.quiet) };

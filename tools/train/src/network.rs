@@ -10,6 +10,7 @@ use crate::{
     settings::{EngineName, Settings},
 };
 use anyhow::ensure;
+use dataset::{Features, Scaled};
 use kernels::random::Random;
 use nets::{
     Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Planned, Scaling, TargetScaling,
@@ -25,6 +26,8 @@ pub struct Network {
     pub task: Task,
     pub scaling: Option<Scaling>,
     pub target_scaling: Option<TargetScaling>,
+    /// What becomes of a row's fields, and what its outputs mean.
+    pub features: Features,
     /// `[classes]`; empty where all count the same.
     pub class_weights: Vec<f32>,
     /// A line for each thing about rows, scaling and weights that a person should know.
@@ -53,23 +56,28 @@ impl Network {
         let graph = Graph::new(architecture).map_err(|problem| anyhow::anyhow!("model.{problem}"))?;
         ensure!(graph.layout.len() <= MAX_PARAMETERS, "model: a network of over a billion parameters");
         let task = Task {
-            input_field: trainer.input_field.clone(),
-            input_shape: table.input.shape.clone(),
+            input_field: data.features.input_name().to_owned(),
+            input_shape: data.features.raw_shape(),
             input_dtype: table.input_dtype(),
             target_field: trainer.target_field.clone(),
-            target_shape,
+            target_shape: target_shape.clone(),
             output_activation: match trainer.loss() {
                 Loss::CrossEntropy { .. } => OutputActivation::Softmax,
                 Loss::BinaryCrossEntropy => OutputActivation::Sigmoid,
                 Loss::Mse | Loss::Mae | Loss::Huber { .. } => OutputActivation::Identity,
             },
         };
-        let statistics = RowStatistics::of(part);
-        let mut remarks = remarks::of_rows(part, &statistics, trainer.loss(), outputs);
+        let statistics = RowStatistics::of(part, &data.features);
+        let mut remarks = remarks::of_rows(part, &statistics, trainer.loss(), outputs, &data.features);
         let (scaling, target_scaling) =
-            scaling::choose(&settings.model, trainer.loss(), part, &statistics, &mut remarks)?;
+            scaling::choose(&settings.model, trainer.loss(), part, &statistics, &data.features, &mut remarks)?;
         let class_weights = class_weights::choose(trainer, part, outputs, &mut remarks)?;
-        Ok(Self { graph, task, scaling, target_scaling, class_weights, remarks })
+        let mut features = data.features.clone();
+        features.target.shape = target_shape;
+        let scaled = |mean: &[f32], scale: &[f32]| Scaled { mean: mean.to_vec(), scale: scale.to_vec() };
+        features.input_scaling = scaling.as_ref().map(|scaling| scaled(&scaling.mean, &scaling.scale));
+        features.target_scaling = target_scaling.as_ref().map(|scaling| scaled(&scaling.mean, &scaling.scale));
+        Ok(Self { graph, task, scaling, target_scaling, features, class_weights, remarks })
     }
 
     /// Checks an epoch of `batches` batches over `rows` rows.
@@ -129,7 +137,7 @@ impl Network {
     /// How its training images are changed, if they are.
     pub fn augmentation(&self, settings: &Settings, data: &Data) -> anyhow::Result<Option<Augmentation>> {
         let mean = || self.scaling.clone().unwrap_or_else(|| scaling::standard(data.train())).mean;
-        Augmentation::new(&settings.augmentation, settings.trainer.seed, &self.task.input_shape, mean)
+        Augmentation::new(&settings.augmentation, settings.trainer.seed, &data.train().table.input.shape, mean)
     }
 
     pub fn model(&self, parameters: Parameters) -> Model {
@@ -138,6 +146,7 @@ impl Network {
             task: self.task.clone(),
             scaling: self.scaling.clone(),
             target_scaling: self.target_scaling.clone(),
+            features: self.features.clone(),
             parameters,
         }
     }
@@ -147,6 +156,14 @@ impl Network {
 fn classes(settings: &Settings, data: &Data) -> anyhow::Result<usize> {
     let labels = data.tables().flat_map(|table| &table.targets);
     let greatest = labels.fold(0f32, |greatest, &label| greatest.max(label)) as usize;
+    if let Some(names) = &data.features.target.classes {
+        let (given, count, field) = (settings.trainer.classes, names.len(), &settings.trainer.target_field);
+        ensure!(
+            given.is_none_or(|given| given == count),
+            "trainer.classes: field {field:?} has {count} different texts"
+        );
+        return Ok(count);
+    }
     let classes = settings.trainer.classes.unwrap_or(greatest + 1);
     ensure!(
         greatest < classes,

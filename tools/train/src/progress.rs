@@ -154,6 +154,7 @@ impl Progress {
 fn identity(settings: &Settings, data_sha256: &str) -> Value {
     let (model, trainer) = (&settings.json["model"], &settings.json["trainer"]);
     let mut identity = json!({ "data_sha256": data_sha256, "model": model });
+    identity["features"] = settings.json["features"].clone();
     identity["augmentation"] = settings.json["augmentation"].clone();
     identity["optimizer.name"] = settings.json["optimizer"]["name"].clone();
     let keys = [

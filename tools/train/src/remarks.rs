@@ -5,6 +5,7 @@ use crate::{
     data::{Inputs, Part},
     scaling::RowStatistics,
 };
+use dataset::Features;
 use nets::{Loss, Statistics};
 use std::fmt::Display;
 
@@ -12,20 +13,32 @@ use std::fmt::Display;
 const MOST_NAMED: usize = 5;
 
 /// A line for each thing that cannot be learned from these rows. `classes` are those of a field of labels.
-pub fn of_rows(part: Part<'_>, statistics: &RowStatistics, loss: Loss, classes: usize) -> Vec<String> {
+pub fn of_rows(
+    part: Part<'_>,
+    statistics: &RowStatistics,
+    loss: Loss,
+    classes: usize,
+    features: &Features,
+) -> Vec<String> {
     let table = part.table;
     if part.rows.len() < 2 {
         return Vec::new();
     }
     let target = match loss {
-        Loss::CrossEntropy { .. } if table.target_width() == 1 => labels(part, classes),
+        Loss::CrossEntropy { .. } if table.target_width() == 1 => labels(part, classes, features),
         _ => constant_target(part, &statistics.target),
     };
-    [constant_input(part, &statistics.input), target].into_iter().flatten().collect()
+    let classes = features.target.classes.as_deref().map(|names| named_classes(&table.target.name, names));
+    [classes, constant_input(part, &statistics.input, features), target].into_iter().flatten().collect()
+}
+
+/// The classes that texts stand for.
+fn named_classes(field: &str, names: &[String]) -> String {
+    format!("field {field:?} is text, of {} classes: {}", names.len(), named(names))
 }
 
 /// Inputs, or features of them, that tell no row from another.
-fn constant_input(part: Part<'_>, statistics: &[Statistics]) -> Option<String> {
+fn constant_input(part: Part<'_>, statistics: &[Statistics], features: &Features) -> Option<String> {
     let (field, rows) = (&part.table.input, part.rows.len());
     if all_same(part) {
         return Some(format!(
@@ -33,8 +46,11 @@ fn constant_input(part: Part<'_>, statistics: &[Statistics]) -> Option<String> {
             field.name
         ));
     }
-    let unit = if field.shape.len() == 3 { "channels" } else { "features" };
-    constants(statistics, unit, rows).map(|constants| format!("field {:?}: {constants}", field.name))
+    if field.shape.len() == 3 {
+        let constants = constants(statistics, "channels", rows, usize::to_string);
+        return constants.map(|constants| format!("field {:?}: {constants}", field.name));
+    }
+    constants(statistics, "features", rows, |index| features.describe(*index))
 }
 
 fn constant_target(part: Part<'_>, statistics: &[Statistics]) -> Option<String> {
@@ -42,26 +58,34 @@ fn constant_target(part: Part<'_>, statistics: &[Statistics]) -> Option<String> 
     if let ([one], true) = (statistics, statistics.iter().all(Statistics::is_constant)) {
         return Some(format!("field {name:?} is {} in all {rows} training rows; there is nothing to learn", one.mean));
     }
-    constants(statistics, "elements", rows).map(|constants| format!("field {name:?}: {constants}"))
+    constants(statistics, "elements", rows, usize::to_string).map(|constants| format!("field {name:?}: {constants}"))
 }
 
 /// Which of some statistics are those of a constant.
-fn constants(statistics: &[Statistics], units: &str, rows: usize) -> Option<String> {
+fn constants(statistics: &[Statistics], units: &str, rows: usize, name: impl Fn(&usize) -> String) -> Option<String> {
     let constant: Vec<usize> = (0..statistics.len()).filter(|&i| statistics[i].is_constant()).collect();
     if constant.is_empty() {
         return None;
     }
     let zero = constant.iter().filter(|&&i| statistics[i].is_zero()).count();
     let zero = if zero > 0 { format!(" ({zero} always 0)") } else { String::new() };
-    let (count, all, named) = (constant.len(), statistics.len(), named(&constant));
+    let names: Vec<String> = constant.iter().take(MOST_NAMED + 1).map(name).collect();
+    let (count, all, named) = (constant.len(), statistics.len(), named(&names));
     Some(format!("{count} of {all} {units} never change over the {rows} training rows: {named}{zero}"))
 }
 
 /// Classes that no training row is of.
-fn labels(part: Part<'_>, classes: usize) -> Option<String> {
+fn labels(part: Part<'_>, classes: usize, features: &Features) -> Option<String> {
     let (name, rows) = (&part.table.target.name, part.rows.len());
     let counts = counts(part.rows.iter().map(|&row| part.table.targets[row] as usize), classes);
     let missing: Vec<usize> = (0..classes).filter(|&class| counts[class] == 0).collect();
+    if let Some(names) = &features.target.classes {
+        let missing: Vec<&String> = missing.iter().filter_map(|&class| names.get(class)).collect();
+        let (count, all, named) = (missing.len(), names.len(), named(&missing));
+        return (count > 0).then(|| {
+            format!("field {name:?}: {count} of {all} classes never occur in the {rows} training rows: {named}")
+        });
+    }
     let which = match missing.as_slice() {
         [] => return None,
         [one] => format!("class {one} never occurs"),

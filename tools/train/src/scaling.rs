@@ -6,6 +6,7 @@ use crate::{
     settings::{ModelSettings, ScalingMode},
 };
 use anyhow::ensure;
+use dataset::Features;
 use nets::{Loss, Scaling, Statistics, TargetScaling};
 
 /// Statistics of the rows of a part.
@@ -17,11 +18,18 @@ pub struct RowStatistics {
 }
 
 impl RowStatistics {
-    pub fn of(part: Part<'_>) -> Self {
+    pub fn of(part: Part<'_>, features: &Features) -> Self {
         let Part { table, rows } = part;
         let target_width = table.target_width();
         let targets = rows.iter().map(|row| &table.targets[row * target_width..(row + 1) * target_width]);
-        Self { input: input(part), target: Statistics::of(targets, &[target_width]) }
+        let mut input = input(part);
+        // Categories and indicators are 0 and 1, and stay so: as if they were in scale already.
+        let is_number = features.is_number();
+        if input.len() == is_number.len() {
+            let others = input.iter_mut().zip(&is_number).filter(|(_, is_number)| !**is_number);
+            others.for_each(|(one, _)| *one = Statistics { mean: 0.0, variance: 1.0 });
+        }
+        Self { input, target: Statistics::of(targets, &[target_width]) }
     }
 }
 
@@ -49,27 +57,35 @@ pub fn choose(
     loss: Loss,
     part: Part<'_>,
     statistics: &RowStatistics,
+    features: &Features,
     remarks: &mut Vec<String>,
 ) -> anyhow::Result<(Option<Scaling>, Option<TargetScaling>)> {
     let (input, target) = (&part.table.input, &part.table.target);
-    let unit = if input.shape.len() == 3 { "channel" } else { "feature" };
-    let mut choose = |key: &str, mode, name: &str, unit: &str, statistics: &[Statistics]| match mode {
+    let feature = |index: usize| match input.shape.len() {
+        3 => format!("field {:?}: channel {index}", input.name),
+        _ => format!("field {:?}", features.describe(index)),
+    };
+    let element = |index: usize| match target.elements() {
+        1 => format!("field {:?}", target.name),
+        _ => format!("field {:?}: element {index}", target.name),
+    };
+    let mut choose = |key: &str, mode, name: &dyn Fn(usize) -> String, statistics: &[Statistics]| match mode {
         ScalingMode::Standard => true,
         ScalingMode::None => false,
         ScalingMode::Auto => {
-            let far = far_from_unit_scale(name, unit, statistics);
+            let far = far_from_unit_scale(name, statistics);
             remarks.extend(far.iter().map(|why| format!("{why}: standardised (model.{key}=none leaves it as it is)")));
             far.is_some()
         }
     };
-    let scales_input = choose("input_scaling", settings.input_scaling, &input.name, unit, &statistics.input);
+    let scales_input = choose("input_scaling", settings.input_scaling, &feature, &statistics.input);
     let is_of_classes = matches!(loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy);
     ensure!(
         !(is_of_classes && settings.target_scaling == ScalingMode::Standard),
         "model.target_scaling: standard has no meaning for classes; cross_entropy and bce go with auto or none"
     );
     let mode = if is_of_classes { ScalingMode::None } else { settings.target_scaling };
-    let scales_target = choose("target_scaling", mode, &target.name, "element", &statistics.target);
+    let scales_target = choose("target_scaling", mode, &element, &statistics.target);
     Ok((
         scales_input.then(|| Scaling::standard(&statistics.input)),
         scales_target.then(|| TargetScaling::standard(&statistics.target)),
@@ -77,10 +93,9 @@ pub fn choose(
 }
 
 /// The first feature, channel or element that is far from unit scale, if one is.
-fn far_from_unit_scale(field: &str, unit: &str, statistics: &[Statistics]) -> Option<String> {
+fn far_from_unit_scale(name: &dyn Fn(usize) -> String, statistics: &[Statistics]) -> Option<String> {
     let first = statistics.iter().position(Statistics::is_far_from_unit_scale)?;
     let one = &statistics[first];
-    let (mean, deviation) = (short(one.mean), short(one.standard_deviation()));
-    let which = if statistics.len() > 1 { format!(": {unit} {first}") } else { String::new() };
-    Some(format!("field {field:?}{which} has mean {mean} and standard deviation {deviation}, far from unit scale"))
+    let (mean, deviation, name) = (short(one.mean), short(one.standard_deviation()), name(first));
+    Some(format!("{name} has mean {mean} and standard deviation {deviation}, far from unit scale"))
 }

@@ -488,7 +488,7 @@ impl<'a> Trainer<'a> {
         let history = self.progress.history.iter().chain(&self.unfinished).cloned().collect();
         let outcome = folder::Outcome { model, epoch, step, history, val, test };
         if let Some(folder) = folder {
-            folder::write(folder, self.settings, self.data.test(), &outcome)?;
+            folder::write(folder, self.data.test(), &outcome)?;
         }
         log.end(Status::Finished, reason)
     }

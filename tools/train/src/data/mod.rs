@@ -1,15 +1,21 @@
 //! The rows in memory, and which of them are for what.
 
+mod others;
+mod raw;
 mod table;
 
-pub use table::{Inputs, Table};
+pub use others::Kept;
+pub use raw::Reading;
+pub use table::{Inputs, Read, Table};
 
 use crate::settings::{Settings, TrainerSettings};
 use anyhow::{Context, ensure};
+use dataset::{Column, Features};
 use kernels::random::Random;
-use records::{Input, ReadOptions};
+use raw::{RawInputs, RawTable};
+use records::Input;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// Streams of the trainer's seed, one for each use.
 pub mod stream {
@@ -31,6 +37,8 @@ pub struct Data {
     test: Option<Table>,
     /// Places in the table that a part is from.
     rows: [Vec<usize>; 3],
+    /// What was learned of the training rows; its target has the names of the classes, but no shape yet.
+    pub features: Features,
 }
 
 /// Some rows of a table, in ascending order.
@@ -41,8 +49,8 @@ pub struct Part<'a> {
 }
 
 impl Data {
-    /// Reads all rows, and deals them out.
-    pub fn read(input: Input, options: &ReadOptions<'_>, settings: &Settings) -> anyhow::Result<Self> {
+    /// Reads all rows, deals them out, and learns from the training rows what becomes of fields.
+    pub fn read(input: Input, reading: Reading, settings: &Settings) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
         // A missing file is told before the first rows are waited for.
         let open = |key: &'static str, path: &Option<String>| -> anyhow::Result<Option<(&'static str, Input)>> {
@@ -52,19 +60,21 @@ impl Data {
         };
         let val = open("trainer.val_input", &trainer.val_input)?;
         let test = open("trainer.test_input", &trainer.test_input)?;
-        let input = Table::read(input, options, trainer)?;
-        let options = ReadOptions { expect_rows: None, ..options.clone() };
-        let read = |(key, file)| -> anyhow::Result<Table> {
-            let table = Table::read(file, &options, trainer).context(key)?;
+        let input = RawTable::read(input, reading, settings)?;
+        let read = |(key, file)| -> anyhow::Result<RawTable> {
+            let table = RawTable::read(file, Reading { expect_rows: None, ..reading }, settings).context(key)?;
             table.check_like(&input).context(key)?;
             Ok(table)
         };
         let (val, test) = (val.map(&read).transpose()?, test.map(&read).transpose()?);
-        let mut rows = split(&input, trainer)?;
+        let mut rows = split(input.count, trainer)?;
         for (rows, table) in rows[1..].iter_mut().zip([&val, &test]) {
             rows.extend(0..table.as_ref().map_or(0, |table| table.count));
         }
-        Ok(Self { input, val, test, rows })
+        let features = features(&input, [&val, &test], &rows[0], settings)?;
+        let table = |raw| Table::new(raw, &features, features.target.classes.as_deref());
+        let (val, test) = (val.map(&table).transpose()?, test.map(&table).transpose()?);
+        Ok(Self { input: table(input)?, val, test, rows, features })
     }
 
     pub fn train(&self) -> Part<'_> {
@@ -104,18 +114,57 @@ impl Data {
     }
 }
 
+/// What becomes of the fields: learned from the training `rows` of the input; the names of classes from all rows.
+fn features(
+    input: &RawTable,
+    others: [&Option<RawTable>; 2],
+    rows: &[usize],
+    settings: &Settings,
+) -> anyhow::Result<Features> {
+    let target = &input.target.name;
+    let mut features = match &input.inputs {
+        RawInputs::Bytes { field, .. } => Features::of_field(&field.name, &field.shape, target, &[]),
+        RawInputs::Columns(sources) => {
+            Features::fit(sources, rows, &settings.features).with_context(|| input.name.clone())?
+        }
+    };
+    features.target.name.clone_from(target);
+    features.target.classes = classes(std::iter::once(input).chain(others.into_iter().flatten()), &settings.trainer)?;
+    Ok(features)
+}
+
+/// The names of the classes, sorted, where the target is text.
+fn classes<'a>(
+    tables: impl Iterator<Item = &'a RawTable>,
+    trainer: &TrainerSettings,
+) -> anyhow::Result<Option<Vec<String>>> {
+    let mut names = BTreeSet::new();
+    for table in tables {
+        let Column::Texts(texts) = &table.target.column else { return Ok(None) };
+        names.extend(texts.iter());
+    }
+    let (count, field) = (names.len(), &trainer.target_field);
+    ensure!(
+        trainer.loss().is_categorical() || count == 2,
+        "field {field:?} has {count} different texts; bce tells two classes apart, trainer.loss=cross_entropy any number"
+    );
+    let most = trainer.most_classes();
+    ensure!(count <= most, "field {field:?} has {count} different texts, more than the limit of {most} classes");
+    Ok(Some(names.into_iter().map(str::to_owned).collect()))
+}
+
 /// Deals the rows out in an order drawn from the seed: places of those for training, validation and test. What has
 /// a file of its own gets none.
-fn split(table: &Table, trainer: &TrainerSettings) -> anyhow::Result<[Vec<usize>; 3]> {
+fn split(count: usize, trainer: &TrainerSettings) -> anyhow::Result<[Vec<usize>; 3]> {
     let share = |share: f64, file: &Option<String>| match file {
-        None => (table.count as f64 * share).round() as usize,
+        None => (count as f64 * share).round() as usize,
         Some(_) => 0,
     };
     let val = share(trainer.split[1], &trainer.val_input);
     let test = share(trainer.split[2], &trainer.test_input);
-    let train = table.count.saturating_sub(val + test);
-    ensure!(train > 0, "trainer.split: no row of {} is left for training", table.count);
-    let order = Random::new(trainer.seed, stream::SPLIT).permutation(table.count);
+    let train = count.saturating_sub(val + test);
+    ensure!(train > 0, "trainer.split: no row of {} is left for training", count);
+    let order = Random::new(trainer.seed, stream::SPLIT).permutation(count);
     let take = |from: usize, count: usize| {
         // In the input's order, so that files read well.
         let mut chosen = order[from..(from + count).min(order.len())].to_vec();

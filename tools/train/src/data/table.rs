@@ -1,60 +1,71 @@
-//! The rows of one file.
+//! The rows of one file as the network takes them, before they are scaled.
 
-use crate::settings::TrainerSettings;
-use anyhow::ensure;
-use nets::{InputDtype, Loss};
-use records::{Batch, DType, Field, Input, ReadOptions, Reader};
+use super::{
+    others::Others,
+    raw::{RawInputs, RawTable},
+};
+use anyhow::Context;
+use dataset::{Column, Features, Source};
+use nets::InputDtype;
+use records::{DType, Field};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 
 /// What goes in, `[rows, input width]`.
 pub enum Inputs {
-    /// As they are in the file: images are large, and a byte is a quarter of an f32.
+    /// As they are in the file.
     Bytes(Vec<u8>),
+    /// Joined, missing ones filled, indicators behind the rest.
     Real(Vec<f32>),
 }
 
 /// The rows of a file, and what one looks like.
 pub struct Table {
-    /// What messages call the file.
-    name: String,
     pub inputs: Inputs,
     /// `[rows, target width]`
     pub targets: Vec<f32>,
     /// `[rows]`: each row's weight in the loss; empty without `trainer.weight_field`.
     pub weights: Vec<f32>,
-    pub count: usize,
+    /// What goes in: one field, or all that are joined.
     pub input: Field,
     pub target: Field,
+    /// What was read, where it is not what goes in.
+    sources: Option<Vec<Source>>,
+    /// The names of the rows' classes, where the target is text.
+    target_source: Option<Source>,
+    others: Others,
+}
+
+/// A column as it was read.
+pub enum Read<'a> {
+    Bytes(&'a [u8]),
+    Numbers(&'a [f32]),
+    Texts(&'a dataset::Texts),
 }
 
 impl Table {
-    /// Reads all rows: bytes as they are, other numbers as f32.
-    pub fn read(input: Input, options: &ReadOptions<'_>, trainer: &TrainerSettings) -> anyhow::Result<Self> {
-        let name = input.name().to_owned();
-        let mut reader = Reader::open(input, options)?;
-        let (mut batch, mut targets, mut count) = (Batch::new(), Vec::new(), 0);
-        let mut weights = Vec::new();
-        let mut all: Option<(Inputs, Vec<f32>, Field, Field)> = None;
-        while reader.read(&mut batch)? {
-            let (inputs, all_targets, ..) = match &mut all {
-                Some(all) => all,
-                None => {
-                    let (input, target) = (batch.field(&trainer.input_field)?, batch.field(&trainer.target_field)?);
-                    all.insert((Inputs::of(input.dtype), Vec::new(), input.clone(), target.clone()))
-                }
-            };
-            inputs.extend(&batch, &trainer.input_field)?;
-            batch.column_f32(&trainer.target_field, &mut targets)?;
-            check_finite(&batch, &trainer.target_field, &targets)?;
-            check_targets(&batch, trainer, &targets)?;
-            all_targets.extend_from_slice(&targets);
-            if let Some(field) = &trainer.weight_field {
-                read_weights(&batch, field, &mut weights)?;
+    /// What the network takes of raw rows.
+    pub fn new(raw: RawTable, features: &Features, classes: Option<&[String]>) -> anyhow::Result<Self> {
+        let target = Field::new(&raw.target.name, DType::F4, &raw.target.shape);
+        let (targets, target_source) = targets(&raw, classes)?;
+        let name = features.input_name().to_owned();
+        let (inputs, input, sources) = match raw.inputs {
+            RawInputs::Bytes { field, bytes } => (Inputs::Bytes(bytes), field, None),
+            RawInputs::Columns(ref sources) => {
+                let encoded = features.encode(sources.iter().map(|source| &source.column));
+                let encoded = encoded.map_err(|unfit| anyhow::anyhow!("{}: {unfit}", raw.place(unfit.row)))?;
+                let is_as_read = is_as_read(features);
+                let shape = match features.complete_width() == features.raw_width() {
+                    true => features.raw_shape(),
+                    false => vec![features.complete_width()],
+                };
+                let complete = if is_as_read { encoded } else { features.complete(&encoded) };
+                let RawInputs::Columns(sources) = raw.inputs else { unreachable!("matched above") };
+                (Inputs::Real(complete), Field::new(name, DType::F4, &shape), (!is_as_read).then_some(sources))
             }
-            count += batch.rows();
-        }
-        let (inputs, targets, input, target) = all.ok_or_else(|| anyhow::anyhow!("{name}: no rows"))?;
-        Ok(Self { name, inputs, targets, weights, count, input, target })
+        };
+        let RawTable { weights, others, .. } = raw;
+        Ok(Self { inputs, targets, weights, input, target, sources, target_source, others })
     }
 
     pub fn input_width(&self) -> usize {
@@ -72,16 +83,31 @@ impl Table {
         }
     }
 
-    /// # Errors
-    /// When rows are not what those of `other` are: a network for one could not take the other.
-    pub fn check_like(&self, other: &Self) -> anyhow::Result<()> {
-        let same = self.input_dtype() == other.input_dtype() && self.input.shape == other.input.shape;
-        for (field, expected, same) in
-            [(&self.input, &other.input, same), (&self.target, &other.target, self.target.shape == other.target.shape)]
-        {
-            ensure!(same, "{}: field {field}; it is {expected} in {}", self.name, other.name);
+    /// Every field that was read, as it was, and its values: the inputs, then the target.
+    pub fn read(&self) -> Vec<(Field, Read<'_>)> {
+        fn of(source: &Source) -> (Field, Read<'_>) {
+            match &source.column {
+                Column::Numbers { values, .. } => {
+                    (Field::new(&source.name, DType::F4, &source.shape), Read::Numbers(values))
+                }
+                Column::Texts(texts) => (Field::new(&source.name, DType::Text, &[]), Read::Texts(texts)),
+            }
         }
-        Ok(())
+        let mut read: Vec<_> = match (&self.sources, &self.inputs) {
+            (Some(sources), _) => sources.iter().map(of).collect(),
+            (None, Inputs::Bytes(bytes)) => vec![(self.input.clone(), Read::Bytes(bytes))],
+            (None, Inputs::Real(values)) => vec![(self.input.clone(), Read::Numbers(values))],
+        };
+        read.push(match &self.target_source {
+            Some(source) => of(source),
+            None => (self.target.clone(), Read::Numbers(&self.targets)),
+        });
+        read
+    }
+
+    /// The fields that nothing is learned from.
+    pub fn others(&self) -> &Others {
+        &self.others
     }
 
     /// Adds all inputs, as bytes or little-endian f32, then all targets, and all weights where rows have some, as
@@ -96,31 +122,25 @@ impl Table {
     }
 }
 
-impl Inputs {
-    fn of(dtype: DType) -> Self {
-        match dtype {
-            DType::U1 => Self::Bytes(Vec::new()),
-            _ => Self::Real(Vec::new()),
-        }
-    }
+/// Whether the raw matrix is one field as it was read, and what the network takes.
+fn is_as_read(features: &Features) -> bool {
+    features.fills().is_none() && matches!(features.inputs.as_slice(), [dataset::Input::Number { .. }])
+}
 
-    /// Adds a field of all rows of a batch.
-    fn extend(&mut self, batch: &Batch, name: &str) -> anyhow::Result<()> {
-        match self {
-            Self::Bytes(all) => {
-                let mut bytes = Vec::new();
-                batch.column(name, &mut bytes)?;
-                all.extend_from_slice(&bytes);
-            }
-            Self::Real(all) => {
-                let mut values = Vec::new();
-                batch.column_f32(name, &mut values)?;
-                check_finite(batch, name, &values)?;
-                all.extend_from_slice(&values);
-            }
-        }
-        Ok(())
-    }
+/// The targets of all rows, `[rows, target width]`; where they are text, the index of each, and what was read.
+fn targets(raw: &RawTable, classes: Option<&[String]>) -> anyhow::Result<(Vec<f32>, Option<Source>)> {
+    let texts = match &raw.target.column {
+        Column::Numbers { values, .. } => return Ok((values.clone(), None)),
+        Column::Texts(texts) => texts,
+    };
+    let index: HashMap<&str, usize> =
+        classes.unwrap_or_default().iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let class = |(row, text): (usize, &str)| {
+        let class = index.get(text).with_context(|| format!("{}: no class {text:?}", raw.place(row)))?;
+        Ok(*class as f32)
+    };
+    let targets = texts.iter().enumerate().map(class).collect::<anyhow::Result<_>>()?;
+    Ok((targets, Some(raw.target.clone())))
 }
 
 fn hash_values(values: &[f32], hash: &mut Sha256) {
@@ -128,53 +148,4 @@ fn hash_values(values: &[f32], hash: &mut Sha256) {
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         hash.update(bytes);
     }
-}
-
-fn check_finite(batch: &Batch, name: &str, values: &[f32]) -> anyhow::Result<()> {
-    if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
-        let row = bad / (values.len() / batch.rows());
-        let problem = format!("field {name:?} is {} as f32; a model cannot learn from it", values[bad]);
-        return Err(batch.place(row).error(problem).into());
-    }
-    Ok(())
-}
-
-/// Adds the weights of a batch's rows.
-fn read_weights(batch: &Batch, name: &str, all: &mut Vec<f32>) -> anyhow::Result<()> {
-    let field = batch.field(name)?;
-    if !field.shape.is_empty() {
-        return Err(batch.wrong_shape(field, "a number by trainer.weight_field").into());
-    }
-    let mut weights = Vec::new();
-    batch.column_f32(name, &mut weights)?;
-    if let Some(row) = weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
-        let problem = format!("field {name:?} is {}; a weight is a finite number of at least 0", weights[row]);
-        return Err(batch.place(row).error(problem).into());
-    }
-    all.extend_from_slice(&weights);
-    Ok(())
-}
-
-/// Classes are whole numbers, probabilities lie between 0 and 1.
-fn check_targets(batch: &Batch, trainer: &TrainerSettings, targets: &[f32]) -> anyhow::Result<()> {
-    let width = targets.len() / batch.rows();
-    let is_class = |target: f32| target >= 0.0 && target.fract() == 0.0 && target < trainer.most_classes() as f32;
-    let (bad, expected) = match trainer.loss() {
-        Loss::CrossEntropy { .. } if width == 1 => {
-            let expected = match trainer.classes {
-                Some(classes) => format!("a class, from 0 to {} by trainer.classes", classes - 1),
-                None => format!("a class, a whole number from 0 to {} (the limit)", trainer.most_classes() - 1),
-            };
-            (targets.iter().position(|&target| !is_class(target)), expected)
-        }
-        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => {
-            (targets.iter().position(|target| !(0.0..=1.0).contains(target)), "a probability, from 0 to 1".into())
-        }
-        Loss::Mse | Loss::Mae | Loss::Huber { .. } => return Ok(()),
-    };
-    if let Some(bad) = bad {
-        let problem = format!("field {:?} is {}; the loss expects {expected}", trainer.target_field, targets[bad]);
-        return Err(batch.place(bad / width).error(problem).into());
-    }
-    Ok(())
 }

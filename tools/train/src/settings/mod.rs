@@ -25,7 +25,9 @@ pub use scheduler::{Interval, SchedulerSettings};
 pub use trainer::{EngineName, TrainerSettings};
 
 use crate::checkpoints;
+use anyhow::ensure;
 use check::Check;
+use dataset::FeatureSettings;
 use serde::Deserialize;
 
 /// Everything `train` is told.
@@ -35,6 +37,7 @@ pub struct Settings {
     pub scheduler: SchedulerSettings,
     pub callbacks: CallbackSettings,
     pub augmentation: AugmentationSettings,
+    pub features: FeatureSettings,
     pub trainer: TrainerSettings,
     /// Whether a missing input is fetched with `dvc pull`.
     pub pull: bool,
@@ -67,6 +70,10 @@ impl Settings {
                 Some(_) => document.section("augmentation")?,
                 None => AugmentationSettings::default(),
             },
+            features: match document.get("features") {
+                Some(_) => document.section("features")?,
+                None => FeatureSettings::default(),
+            },
             trainer: document.section("trainer")?,
             pull,
             yaml: own.to_yaml(),
@@ -82,7 +89,19 @@ impl Settings {
         self.scheduler.check(&Check::of("scheduler"))?;
         self.callbacks.check()?;
         self.trainer.check(&Check::of("trainer"))?;
+        self.check_features()?;
         self.check_metrics()
+    }
+
+    fn check_features(&self) -> anyhow::Result<()> {
+        let FeatureSettings { fill_number, fill_text, categorical, max_categories, .. } = &self.features;
+        ensure!(fill_number.is_finite(), "features.fill_number: {fill_number}; expected a finite number");
+        ensure!(!fill_text.is_empty(), "features.fill_text: empty; name a category");
+        ensure!(*max_categories > 0, "features.max_categories: 0; at least 1 is needed");
+        let names = self.trainer.input_field.names();
+        let stray = categorical.iter().find(|name| !names.contains(name));
+        ensure!(stray.is_none(), "features.categorical: {:?} is none of trainer.input_field", stray.map_or("", |s| s));
+        Ok(())
     }
 
     /// That what is watched, and what names a checkpoint, is measured.

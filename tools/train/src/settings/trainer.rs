@@ -9,7 +9,8 @@ use std::time::Duration;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainerSettings {
-    pub input_field: String,
+    /// The fields that go in, joined in this order.
+    pub input_field: InputFields,
     pub target_field: String,
     /// Files of rows that take the place of shares of the input.
     pub val_input: Option<String>,
@@ -43,6 +44,8 @@ pub struct TrainerSettings {
     /// Whether measurements are over images and their mirror images.
     pub test_flip: bool,
     pub engine: EngineName,
+    /// Most bytes of an array in Fortran order that comes over a pipe.
+    pub fortran_bytes: u64,
     pub run_dir: String,
     pub resume: Option<String>,
     pub finder: FinderSettings,
@@ -65,6 +68,34 @@ pub enum EngineName {
     Fused,
     /// candle's autograd.
     Autograd,
+}
+
+/// One field, or several that are joined.
+#[derive(Deserialize)]
+#[serde(from = "OneOrMany")]
+pub struct InputFields(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a field or a list of fields")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for InputFields {
+    fn from(fields: OneOrMany) -> Self {
+        match fields {
+            OneOrMany::One(name) => Self(vec![name]),
+            OneOrMany::Many(names) => Self(names),
+        }
+    }
+}
+
+impl InputFields {
+    /// Their names.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
 }
 
 /// Learning rates that the finder tries.
@@ -103,8 +134,8 @@ impl TrainerSettings {
 
     /// The fields that are read from every row.
     pub fn fields(&self) -> Vec<&str> {
-        let fields = [&self.input_field, &self.target_field];
-        fields.into_iter().chain(&self.weight_field).map(String::as_str).collect()
+        let fields = self.input_field.names().iter().chain([&self.target_field]);
+        fields.chain(&self.weight_field).map(String::as_str).collect()
     }
 
     /// The wall time that a run may take.
@@ -136,11 +167,15 @@ impl TrainerSettings {
         let shares = &self.split;
         let whole = shares.iter().all(|share| *share >= 0.0) && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9;
         ensure!(whole, "trainer.split: {shares:?}; expected three shares that sum to 1");
-        let same = self.input_field == self.target_field;
-        ensure!(!same, "trainer.target_field: {:?} is also the input field", self.target_field);
+        let names = self.input_field.names();
+        ensure!(!names.is_empty(), "trainer.input_field: an empty list; name at least one field");
+        let twice = (1..names.len()).find(|&i| names[..i].contains(&names[i]));
+        ensure!(twice.is_none(), "trainer.input_field: {:?} twice", names[twice.unwrap_or(0)]);
+        let is_input = |field: &String| names.contains(field);
+        ensure!(!is_input(&self.target_field), "trainer.target_field: {:?} is also an input field", self.target_field);
         if let Some(field) = &self.weight_field {
-            let same = *field == self.input_field || *field == self.target_field;
-            ensure!(!same, "trainer.weight_field: {field:?} is also the input or the target field");
+            let same = is_input(field) || *field == self.target_field;
+            ensure!(!same, "trainer.weight_field: {field:?} is also an input or the target field");
         }
         self.class_weights.as_ref().map_or(Ok(()), ClassWeights::check)
     }

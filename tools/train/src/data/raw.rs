@@ -1,0 +1,232 @@
+//! The rows of one file as they are read, before anything is learned from them.
+
+use super::others::Others;
+use crate::settings::{Settings, TrainerSettings};
+use anyhow::ensure;
+use dataset::{Column, Source, Texts};
+use nets::Loss;
+use records::{Batch, DType, Field, Input, ReadOptions, Reader};
+
+/// How a file's rows are read.
+#[derive(Clone, Copy, Default)]
+pub struct Reading {
+    /// Fail unless so many rows are read.
+    pub expect_rows: Option<u64>,
+    /// What separates the cells of CSV.
+    pub delimiter: Option<u8>,
+}
+
+/// The columns of a file.
+pub struct RawTable {
+    /// What messages call the file.
+    pub name: String,
+    pub inputs: RawInputs,
+    pub target: Source,
+    /// `[rows]`: each row's weight in the loss; empty without `trainer.weight_field`.
+    pub weights: Vec<f32>,
+    pub others: Others,
+    /// The line that each row begins on; empty where rows have no lines.
+    lines: Vec<u64>,
+    pub count: usize,
+}
+
+/// What goes in.
+pub enum RawInputs {
+    /// One field of bytes, as they are in the file: images are large, and a byte is a quarter of an f32.
+    Bytes { field: Field, bytes: Vec<u8> },
+    /// Every other field or fields.
+    Columns(Vec<Source>),
+}
+
+impl RawTable {
+    /// Reads all rows: bytes as they are, other numbers as f32, text as it is. A missing number is NaN, a missing text
+    /// empty.
+    pub fn read(input: Input, reading: Reading, settings: &Settings) -> anyhow::Result<Self> {
+        let name = input.name().to_owned();
+        let mut reader = Reader::open(input, &read_options(reading, settings))?;
+        let (mut batch, mut table) = (Batch::new(), None);
+        while reader.read(&mut batch)? {
+            let table = match &mut table {
+                Some(table) => table,
+                None => table.insert(Self::like(&batch, &name, settings)?),
+            };
+            table.extend(&batch, &settings.trainer)?;
+        }
+        let table = table.ok_or_else(|| anyhow::anyhow!("{name}: no rows"))?;
+        table.check_target(&settings.trainer)?;
+        Ok(table)
+    }
+
+    /// An empty table for rows like those of a batch.
+    fn like(batch: &Batch, name: &str, settings: &Settings) -> anyhow::Result<Self> {
+        let trainer = &settings.trainer;
+        let source = |name: &str| -> anyhow::Result<Source> {
+            let Field { name, dtype, shape } = batch.field(name)?.clone();
+            let column = match dtype {
+                DType::Text => Column::Texts(Texts::default()),
+                _ => Column::numbers(Vec::new(), shape.iter().product()),
+            };
+            Ok(Source { name, shape, column })
+        };
+        let names = trainer.input_field.names();
+        let inputs = match names {
+            [one] if batch.field(one)?.dtype == DType::U1 => {
+                RawInputs::Bytes { field: batch.field(one)?.clone(), bytes: Vec::new() }
+            }
+            names => RawInputs::Columns(names.iter().map(|name| source(name)).collect::<anyhow::Result<_>>()?),
+        };
+        let target = source(&trainer.target_field)?;
+        ensure!(
+            matches!(target.column, Column::Numbers { .. }) || trainer.loss().has_classes(),
+            "{name}: field {:?} holds text, which are classes: trainer.loss=cross_entropy learns them",
+            target.name
+        );
+        let others = Others::like(batch, &trainer.fields());
+        Ok(Self { name: name.to_owned(), inputs, target, weights: Vec::new(), others, lines: Vec::new(), count: 0 })
+    }
+
+    fn extend(&mut self, batch: &Batch, trainer: &TrainerSettings) -> anyhow::Result<()> {
+        match &mut self.inputs {
+            RawInputs::Bytes { field, bytes } => batch.append_packed(&field.name, bytes)?,
+            RawInputs::Columns(sources) => {
+                for source in sources {
+                    extend(source, batch)?;
+                }
+            }
+        }
+        let before = self.count;
+        extend(&mut self.target, batch)?;
+        if let Column::Numbers { values, width } = &self.target.column {
+            check_targets(batch, trainer, *width, &values[before * width..])?;
+        }
+        if let Some(field) = &trainer.weight_field {
+            read_weights(batch, field, &mut self.weights)?;
+        }
+        self.others.extend(batch)?;
+        self.lines.extend((0..batch.rows()).map_while(|row| batch.line(row)));
+        self.count += batch.rows();
+        Ok(())
+    }
+
+    /// A target that is missing cannot be learned.
+    fn check_target(&self, trainer: &TrainerSettings) -> anyhow::Result<()> {
+        let mut missing = (0..self.count).filter(|&row| self.target.column.is_missing(row));
+        let Some(first) = missing.next() else { return Ok(()) };
+        let (count, rows, field) = (1 + missing.count(), self.count, &trainer.target_field);
+        anyhow::bail!("{}: {count} of {rows} rows lack {field:?}, the target; drop them", self.place(first))
+    }
+
+    /// Where a row stands, for messages.
+    pub fn place(&self, row: usize) -> String {
+        match self.lines.get(row) {
+            Some(line) => format!("{}:{line}", self.name),
+            None => format!("{}: row {row}", self.name),
+        }
+    }
+
+    /// # Errors
+    /// When rows are not what those of `other` are: a network for one could not take the other.
+    pub fn check_like(&self, other: &Self) -> anyhow::Result<()> {
+        let pairs = self.fields().into_iter().zip(other.fields());
+        for ((name, found), (_, expected)) in pairs {
+            ensure!(found == expected, "{}: field {name} is {found}; it is {expected} in {}", self.name, other.name);
+        }
+        Ok(())
+    }
+
+    /// The fields that go in, and the target; of each its name, and what it holds.
+    fn fields(&self) -> Vec<(&str, String)> {
+        let describe = |source: &Source| match &source.column {
+            Column::Texts(_) => "text".to_owned(),
+            Column::Numbers { .. } => format!("numbers {:?}", source.shape),
+        };
+        let of = |source| (Source::name(source), describe(source));
+        let mut fields = match &self.inputs {
+            RawInputs::Bytes { field, .. } => vec![(field.name.as_str(), format!("bytes {:?}", field.shape))],
+            RawInputs::Columns(sources) => sources.iter().map(of).collect(),
+        };
+        fields.push(of(&self.target));
+        fields
+    }
+}
+
+/// What is asked of a reader: the fields that are learned from, and every other scalar of a table as text, for the rows
+/// that are held out.
+fn read_options(reading: Reading, settings: &Settings) -> ReadOptions<'_> {
+    let trainer = &settings.trainer;
+    let names = trainer.input_field.names();
+    let is_category = |name: &&str| settings.features.categorical.iter().any(|category| category == name);
+    let (texts, mut any): (Vec<&str>, Vec<&str>) = names.iter().map(String::as_str).partition(is_category);
+    any.push(&trainer.target_field);
+    ReadOptions {
+        floats: trainer.weight_field.as_deref().into_iter().collect(),
+        texts,
+        any,
+        missing: true,
+        others_as_text: true,
+        plain_name: &names[0],
+        expect_rows: reading.expect_rows,
+        delimiter: reading.delimiter,
+        fortran_bytes: trainer.fortran_bytes,
+        ..ReadOptions::any(&[""])
+    }
+}
+
+/// Adds a field of all rows of a batch.
+fn extend(source: &mut Source, batch: &Batch) -> anyhow::Result<()> {
+    let name = &source.name;
+    match &mut source.column {
+        Column::Texts(texts) => batch.texts(name)?.into_iter().for_each(|text| texts.push(text)),
+        Column::Numbers { values: all, width } => {
+            let mut values = Vec::new();
+            batch.column_f32(name, &mut values)?;
+            if let Some(bad) = values.iter().position(|value| value.is_infinite()) {
+                let problem = format!("field {name:?} is {} as f32; a model cannot learn from it", values[bad]);
+                return Err(batch.place(bad / *width).error(problem).into());
+            }
+            all.extend_from_slice(&values);
+        }
+    }
+    Ok(())
+}
+
+/// Adds the weights of a batch's rows.
+fn read_weights(batch: &Batch, name: &str, all: &mut Vec<f32>) -> anyhow::Result<()> {
+    let field = batch.field(name)?;
+    if !field.shape.is_empty() {
+        return Err(batch.wrong_shape(field, "a number by trainer.weight_field").into());
+    }
+    let mut weights = Vec::new();
+    batch.column_f32(name, &mut weights)?;
+    if let Some(row) = weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
+        let problem = format!("field {name:?} is {}; a weight is a finite number of at least 0", weights[row]);
+        return Err(batch.place(row).error(problem).into());
+    }
+    all.extend_from_slice(&weights);
+    Ok(())
+}
+
+/// Classes are whole numbers, probabilities lie between 0 and 1; a missing one is told later.
+fn check_targets(batch: &Batch, trainer: &TrainerSettings, width: usize, targets: &[f32]) -> anyhow::Result<()> {
+    let is_class = |target: f32| target >= 0.0 && target.fract() == 0.0 && target < trainer.most_classes() as f32;
+    let (is_good, expected): (&dyn Fn(f32) -> bool, String) = match trainer.loss() {
+        Loss::CrossEntropy { .. } if width == 1 => {
+            let expected = match trainer.classes {
+                Some(classes) => format!("a class, from 0 to {} by trainer.classes", classes - 1),
+                None => format!("a class, a whole number from 0 to {} (the limit)", trainer.most_classes() - 1),
+            };
+            (&is_class, expected)
+        }
+        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => {
+            (&|target| (0.0..=1.0).contains(&target), "a probability, from 0 to 1".into())
+        }
+        Loss::Mse | Loss::Mae | Loss::Huber { .. } => return Ok(()),
+    };
+    match targets.iter().position(|&target| !(target.is_nan() || is_good(target))) {
+        None => Ok(()),
+        Some(bad) => {
+            let problem = format!("field {:?} is {}; the loss expects {expected}", trainer.target_field, targets[bad]);
+            Err(batch.place(bad / width).error(problem).into())
+        }
+    }
+}
