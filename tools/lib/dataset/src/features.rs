@@ -288,3 +288,21 @@ impl Features {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Features;
+
+    #[test]
+    fn the_schema_in_the_documentation_is_this_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/features.schema.json");
+        let schema = serde_json::to_value(schemars::schema_for!(Features)).expect("JSON");
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, format!("{schema:#}\n")).expect("docs/ can be written");
+        }
+        // Compared as values: prettier lays the file out in its own way.
+        let text = std::fs::read_to_string(path).expect("the schema is there");
+        let documented: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(documented, schema, "docs/features.schema.json: UPDATE_SCHEMA=1 cargo test -p dataset");
+    }
+}

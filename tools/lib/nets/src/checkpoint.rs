@@ -25,6 +25,13 @@ pub struct Task {
     pub output_activation: OutputActivation,
 }
 
+impl Task {
+    /// The features of one field of numbers that goes in as it is.
+    pub fn features(&self) -> Features {
+        Features::of_field(&self.input_field, &self.input_shape, &self.target_field, &self.target_shape)
+    }
+}
+
 /// The type of the numbers that go in, named as records name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -201,7 +208,7 @@ fn model(metadata: Metadata, tensors: &SafeTensors<'_>) -> std::result::Result<M
     let Metadata { architecture, task, features, .. } = metadata;
     let features = match features {
         Some(features) => features.checked().map_err(|problem| format!("damaged metadata: {problem}"))?,
-        None => Features::of_field(&task.input_field, &task.input_shape, &task.target_field, &task.target_shape),
+        None => task.features(),
     };
     if features.raw_shape() != task.input_shape || features.complete_width() != architecture.inputs() {
         return Err("damaged metadata: features of another width than the network's".into());

@@ -181,15 +181,17 @@ fn a_model_survives_its_file_and_candle_computes_the_same() {
     for graph in perceptrons() {
         let mut random = Random::new(3, 0);
         let rows = normals(&mut random, 11 * graph.architecture.inputs());
+        let task = Task {
+            input_field: "probs".into(),
+            input_shape: vec![graph.architecture.inputs()],
+            input_dtype: InputDtype::F4,
+            target_field: "entropy".into(),
+            target_shape: vec![graph.architecture.outputs],
+            output_activation: OutputActivation::Identity,
+        };
         let model = Model {
-            task: Task {
-                input_field: "probs".into(),
-                input_shape: vec![graph.architecture.inputs()],
-                input_dtype: InputDtype::F4,
-                target_field: "entropy".into(),
-                target_shape: vec![graph.architecture.outputs],
-                output_activation: OutputActivation::Identity,
-            },
+            features: task.features(),
+            task,
             scaling: Some(Scaling::standard(&Statistics::of(
                 rows.chunks_exact(graph.architecture.inputs()),
                 &graph.architecture.input_shape,
@@ -227,7 +229,9 @@ fn damaged_model_files_are_refused_in_one_line() {
         output_activation: OutputActivation::Softmax,
     };
     let parameters = Parameters::random(&graph, &mut Random::new(0, 0));
-    let bytes = Model { graph, task, scaling: None, target_scaling: None, parameters }.to_safetensors().unwrap();
+    let bytes = Model { graph, features: task.features(), task, scaling: None, target_scaling: None, parameters }
+        .to_safetensors()
+        .unwrap();
     for length in 0..bytes.len() {
         let problem = Model::from_safetensors(&bytes[..length]).unwrap_err();
         assert!(!problem.contains('\n'), "{problem}");
@@ -248,7 +252,7 @@ fn a_checkpoint_is_a_model_with_the_state_of_its_training() {
     };
     let parameters = Parameters::random(&graph, &mut Random::new(0, 0));
     let buffers = vec![("a".to_owned(), vec![1.5; parameters.values.len()])];
-    let model = Model { graph, task, scaling: None, target_scaling: None, parameters };
+    let model = Model { graph, features: task.features(), task, scaling: None, target_scaling: None, parameters };
     let checkpoint = Checkpoint { model: model.clone(), buffers, progress: serde_json::json!({ "steps": 3 }) };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.safetensors");

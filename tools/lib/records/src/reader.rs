@@ -133,7 +133,13 @@ impl Reader {
     fn check_fields(&self, options: &ReadOptions<'_>) -> Result<()> {
         let place = || Place::whole(self.source());
         for name in options.floats.iter().chain(&options.any).chain(&options.texts) {
-            self.schema().index_of(name).map_err(|e| place().error(e))?;
+            let plain = match &self.rows {
+                Rows::Npy(rows) if rows.is_plain() => {
+                    ": a plain array is one field; save named columns as CSV (to_csv)"
+                }
+                _ => "",
+            };
+            self.schema().index_of(name).map_err(|e| place().error(e + plain))?;
         }
         match options.adds.iter().find(|name| self.schema().index_of(name).is_ok()) {
             Some(name) => Err(place().error(already_there(name))),

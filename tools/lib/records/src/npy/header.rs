@@ -22,6 +22,8 @@ pub(crate) struct Header {
     pub big_endian: Vec<bool>,
     /// Whether the first index of the array varies fastest in memory: a plain array of several dimensions only.
     pub fortran_order: bool,
+    /// Whether the array has no field names.
+    pub is_plain: bool,
 }
 
 impl Header {
@@ -89,9 +91,10 @@ impl Header {
         };
         // With one dimension both orders are the same.
         let fortran_order = *entry("fortran_order")? == Value::Boolean(true) && shape.len() > 1;
+        let is_plain = matches!(entry("descr")?, Value::String(_));
         let (fields, big_endian) = fields(entry("descr")?, row_shape, plain_name)?;
         let rows = u64::try_from(rows).map_err(|_| "the NPY header has too many rows".to_string())?;
-        Ok(Self { schema: Schema::new(fields)?, rows, big_endian, fortran_order })
+        Ok(Self { schema: Schema::new(fields)?, rows, big_endian, fortran_order, is_plain })
     }
 }
 

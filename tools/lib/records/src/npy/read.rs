@@ -43,6 +43,11 @@ impl NpyReader {
         Ok(reader)
     }
 
+    /// Whether the current array is plain: its one field has a name from the tool.
+    pub fn is_plain(&self) -> bool {
+        self.header.is_plain
+    }
+
     pub fn source(&self) -> &Arc<str> {
         &self.input.name
     }
