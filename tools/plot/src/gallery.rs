@@ -3,7 +3,7 @@
 use crate::{scene::Pixels, settings::Settings};
 use dataset::classes;
 use metrics::argmax;
-use records::{Batch, Field, Input, ReadOptions, Reader};
+use records::{Batch, DType, Field, Input, ReadOptions, Reader};
 use std::{
     cmp::{Ordering, Reverse},
     collections::BinaryHeap,
@@ -50,7 +50,9 @@ impl Gallery {
     /// One line: where, what. A field is not there, or has another shape; a label is no class, a probability none.
     pub fn read(input: Input, settings: &Settings, names: Option<Names>) -> anyhow::Result<Self> {
         let fields = [&settings.image_field, &settings.target_field, &settings.prediction_field].map(String::as_str);
-        let mut reader = Reader::open(input, &ReadOptions::floats(&fields))?;
+        let [image, target, prediction] = fields;
+        let options = ReadOptions { any: vec![target], ..ReadOptions::floats(&[image, prediction]) };
+        let mut reader = Reader::open(input, &options)?;
         let room = settings.gallery_rows * settings.gallery_columns;
         let mut kept: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();
         let (mut rows, mut wrong) = (0, 0);
@@ -124,7 +126,10 @@ impl Columns {
             return Err(batch.wrong_shape(field, &expected));
         }
         batch.column_u8(image, &mut self.images)?;
-        batch.column_f64(target, &mut self.labels)?;
+        match label.dtype {
+            DType::Text => self.labels = named_labels(batch, target, names)?,
+            _ => batch.column_f64(target, &mut self.labels)?,
+        }
         batch.column_f64(prediction, &mut self.probabilities)
     }
 
@@ -148,6 +153,20 @@ impl Columns {
         // A row has at most 256 MiB.
         Pixels { width: width as u32, height: height as u32, rgb }
     }
+}
+
+/// The classes that texts name.
+fn named_labels(batch: &Batch, target: &str, names: Option<Names>) -> records::Result<Vec<f64>> {
+    let Some(Names { names, from }) = names else {
+        return Err(
+            batch.error(format!("field {target:?} holds text: --classes features.json names the classes in order"))
+        );
+    };
+    let class = |(row, text): (usize, &str)| match names.iter().position(|name| name == text) {
+        Some(class) => Ok(class as f64),
+        None => Err(batch.place(row).error(format!("class {text:?} is none of {from}"))),
+    };
+    batch.texts(target)?.into_iter().enumerate().map(class).collect()
 }
 
 fn image_shape(batch: &Batch, field: &Field) -> records::Result<[usize; 3]> {

@@ -250,3 +250,36 @@ fn bad_input_is_one_line_and_status_2() {
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 }
+
+#[test]
+fn classes_may_be_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = folder.path().join("features.json");
+    let names = names.to_str().unwrap();
+    let rows = "label,predicted\nb,b\na,b\nb,b\na,a\n";
+    let args = ["score=classification", "score.prediction_field=predicted"];
+    let (status, out, error) = score(&args, rows);
+    assert_eq!((status, error.as_str()), (0, ""));
+    let metrics: serde_json::Value = serde_json::from_str(&out).unwrap();
+    // By hand: three of four are right; sorted, a comes first.
+    assert_eq!(metrics["accuracy"], 0.75);
+    assert_eq!(metrics["labels"], serde_json::json!(["a", "b"]));
+    assert_eq!(metrics["confusion_matrix"], serde_json::json!([[1, 1], [0, 2]]));
+    let features = r#"{"version":1,"inputs":[{"kind":"number","name":"x","shape":[]}],
+        "target":{"name":"label","shape":[2],"classes":["b","a"]}}"#;
+    std::fs::write(names, features).unwrap();
+    let rows = "{\"label\":\"a\",\"prediction\":[0.25,0.75]}\n{\"label\":\"b\",\"prediction\":[0.5,0.5]}\n";
+    let (status, out, error) = score(&["score=classification", "--classes", names], rows);
+    assert_eq!((status, error.as_str()), (0, ""));
+    let metrics: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&metrics["accuracy"], &metrics["labels"]), (&1.0.into(), &serde_json::json!(["b", "a"])));
+    let (status, _, error) = score(&["score=classification"], rows);
+    assert_eq!(status, 2);
+    assert!(error.contains("field \"label\" holds text: --classes runs/NAME/features.json"), "{error}");
+    let strange = rows.replace("\"b\"", "\"c\"");
+    let (status, _, error) = score(&["score=classification", "--classes", names], &strange);
+    assert!(status == 2 && error.contains("stdin:2: class \"c\" is none of b, a"), "{error}");
+    let mixed = "label,prediction\n1,a\n";
+    let (status, _, error) = score(&["score=classification"], mixed);
+    assert!(status == 2 && error.contains("field \"prediction\" holds text, and field \"label\" numbers"), "{error}");
+}
