@@ -25,8 +25,8 @@ cli::arguments! {
         /// output file, written whole or not at all (default: standard output)
         #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
-        /// encoding: npy or ndjson (default: by the output file's name, otherwise ndjson)
-        #[argh(option, arg_name = "npy|ndjson")]
+        /// encoding: npy, ndjson or csv (default: by the output file's name, otherwise ndjson)
+        #[argh(option, arg_name = "npy|ndjson|csv")]
         to: Option<Encoding>,
         /// only the i-th of n parts of the rows, for instance 2/4
         #[argh(option, default = "Shard::WHOLE")]

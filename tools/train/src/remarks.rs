@@ -46,8 +46,9 @@ fn constant_input(part: Part<'_>, statistics: &[Statistics], features: &Features
             field.name
         ));
     }
-    if field.shape.len() == 3 {
-        let constants = constants(statistics, "channels", rows, usize::to_string);
+    if features.inputs.len() == 1 {
+        let units = if field.shape.len() == 3 { "channels" } else { "features" };
+        let constants = constants(statistics, units, rows, usize::to_string);
         return constants.map(|constants| format!("field {:?}: {constants}", field.name));
     }
     constants(statistics, "features", rows, |index| features.describe(*index))

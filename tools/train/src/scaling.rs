@@ -63,7 +63,8 @@ pub fn choose(
     let (input, target) = (&part.table.input, &part.table.target);
     let feature = |index: usize| match input.shape.len() {
         3 => format!("field {:?}: channel {index}", input.name),
-        _ => format!("field {:?}", features.describe(index)),
+        _ if features.inputs.len() > 1 || input.elements() == 1 => format!("field {:?}", features.describe(index)),
+        _ => format!("field {:?}: feature {index}", input.name),
     };
     let element = |index: usize| match target.elements() {
         1 => format!("field {:?}", target.name),

@@ -83,7 +83,7 @@ fn the_network_learns_and_the_log_tells_how() {
     assert_eq!(log, out);
     let config = fs::read_to_string(folder.path().join("run/config.yaml")).unwrap();
     let groups: Vec<_> = config.lines().filter(|line| !line.starts_with([' ', '-'])).collect();
-    let expected = ["model:", "optimizer:", "scheduler:", "callbacks:", "augmentation:", "trainer:"];
+    let expected = ["model:", "optimizer:", "scheduler:", "callbacks:", "augmentation:", "features:", "trainer:"];
     assert_eq!(groups, expected, "{config}");
     let history = fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
     let columns = "epoch,step,train_loss,learning_rate,val_loss,val_mse,val_mae,val_r2";
@@ -201,7 +201,7 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (&["callbacks.checkpoint.mode=lowest"], &good, "callbacks.checkpoint.mode"),
         (&["model.target_scaling=standrad"], &good, "model.target_scaling"),
         (&["trainer.weight_field=w"], &good, "stdin:1: no field \"w\" (there is probs, entropy)"),
-        (&["trainer.weight_field=entropy"], &good, "\"entropy\" is also the input or the target field"),
+        (&["trainer.weight_field=entropy"], &good, "\"entropy\" is also an input or the target field"),
         (
             &["trainer.class_weights=[1,-1]"],
             &good,
@@ -218,7 +218,7 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (&["--threads", "0"], &good, "--threads 0"),
         (&["trainer.loss=mea"], &good, "trainer.loss"),
         (&["trainer.learning_rate=1"], &good, "learning_rate"),
-        (&["trainer.target_field=probs"], &good, "is also the input field"),
+        (&["trainer.target_field=probs"], &good, "is also an input field"),
         (&["optimizer.learning_rate=0"], &good, "optimizer.learning_rate: 0; expected a positive number"),
         (
             &["optimizer.learning_rate_factors.norm=-1"],

@@ -167,7 +167,7 @@ fn what_does_not_fit_is_one_line_and_leaves_nothing() {
         (&["rows.npy", "trainer.test_input=empty.npy"], "trainer.test_input: empty.npy: no rows"),
         (
             &["rows.npy", "trainer.test_input=small.npy"],
-            "trainer.test_input: small.npy: field image u1[3,8,8]; it is image u1[3,16,16] in rows.npy",
+            "trainer.test_input: small.npy: field image is bytes [3, 8, 8]; it is bytes [3, 16, 16] in rows.npy",
         ),
         (
             &["rows.npy", "trainer.val_input=reals.ndjson"],

@@ -16,6 +16,7 @@
 //!     field: String,
 //!     out_field: Option<String>,
 //!     slope: f64,
+//!     fortran_bytes: u64,
 //! }
 //!
 //! let overrides = ["slope=1e-2".to_owned()];
