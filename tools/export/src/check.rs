@@ -3,6 +3,7 @@
 use crate::Settings;
 use anyhow::{bail, ensure};
 use candle_core::{Device, Module, Tensor};
+use dataset::Input as Feature;
 use kernels::random::Random;
 use metrics::argmax;
 use nets::{CandleModel, InputDtype, Model, OutputActivation};
@@ -20,8 +21,7 @@ const FEW: usize = 7;
 pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settings) -> anyhow::Result<Option<String>> {
     let mut pair = Pair::new(model, onnx, settings)?;
     let width = pair.width();
-    // Where some fields are text, all of them are in the second.
-    let held_out = ["test.csv", "test.npy"].map(|name| folder.join(name)).into_iter().find(|path| path.exists());
+    let held_out = Some(folder.join(held_out(model))).filter(|path| path.exists());
     let file = settings.check_input.clone().or(held_out);
     match file {
         Some(file) => {
@@ -41,6 +41,18 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
         None => pair.compare(&drawn(model, settings.check_rows.unwrap_or(BATCH_SIZE)))?,
     }
     Ok(pair.verdict(settings.tolerance))
+}
+
+/// The file of a run's held-out rows that has all fields that go in: CSV has scalars, NPY numbers.
+fn held_out(model: &Model) -> &'static str {
+    let inputs = &model.features.inputs;
+    let has_text = inputs.iter().any(|input| matches!(input, Feature::Category { .. }));
+    let has_vectors = inputs.iter().any(|input| matches!(input, Feature::Number { shape, .. } if !shape.is_empty()));
+    match (has_text, has_vectors) {
+        (false, _) => "test.npy",
+        (true, false) => "test.csv",
+        (true, true) => "test.ndjson",
+    }
 }
 
 /// Hands on the raw rows of a file, `[rows, inputs]` at a time, until there are no more or none are wanted.

@@ -29,16 +29,21 @@ impl Outputs {
             _ => Vec::new(),
         };
         let classes = names.map(|names| (names, settings.label_field.clone()));
+        let taken = |name: &String| probabilities.contains(name);
+        ensure!(!taken(&settings.out_field), "infer.out_field: {:?} is also a class's probability", settings.out_field);
+        ensure!(
+            !taken(&settings.label_field),
+            "infer.label_field: {:?} is also a class's probability",
+            settings.label_field
+        );
         Ok(Self { out_field: settings.out_field.clone(), classes, probabilities })
     }
 
     /// The names of the fields.
-    pub fn fields(&self) -> Vec<&str> {
-        let label = self.classes.iter().map(|(_, field)| field.as_str());
-        std::iter::once(self.out_field.as_str())
-            .chain(label)
-            .chain(self.probabilities.iter().map(String::as_str))
-            .collect()
+    pub fn fields(&self) -> Vec<(&str, &str)> {
+        let label = self.classes.iter().map(|(_, field)| (field.as_str(), "infer.label_field"));
+        let probabilities = self.probabilities.iter().map(|field| (field.as_str(), "infer.probabilities=false"));
+        std::iter::once((self.out_field.as_str(), "--out-field")).chain(label).chain(probabilities).collect()
     }
 
     /// Adds the fields of `predictions` `[rows, row shape…]`.

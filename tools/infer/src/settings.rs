@@ -46,6 +46,8 @@ impl Settings {
             document.section("infer")?;
         let DataSettings { pull } = document.section("data")?;
         ensure!(batch_size > 0, "infer.batch_size: 0; at least 1 is needed");
+        ensure!(!out_field.is_empty(), "infer.out_field: empty; name a field");
+        ensure!(!label_field.is_empty(), "infer.label_field: empty; name a field");
         ensure!(out_field != label_field, "infer.label_field: {label_field:?} is also infer.out_field");
         Ok(Self { batch_size, threads, out_field, label_field, probabilities, fortran_bytes, onnxruntime, pull })
     }

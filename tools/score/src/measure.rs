@@ -36,6 +36,10 @@ impl Rows<'_> {
 
 /// What measures a task.
 pub trait Task {
+    /// Whether a field is text, whatever it looks like.
+    fn reads_text(&self, _field: &str) -> bool {
+        false
+    }
     /// Overwrites `values` with those of a field.
     fn read(&mut self, batch: &Batch, field: &str, values: &mut Vec<f64>) -> anyhow::Result<()> {
         Ok(batch.column_f64(field, values)?)
@@ -56,7 +60,10 @@ pub fn measure(
 ) -> anyhow::Result<Map<String, Value>> {
     let [target, prediction] = settings.fields().map(str::to_owned);
     let mut task = task(settings, extras)?;
-    let options = ReadOptions { expect_rows, delimiter, ..ReadOptions::any(&[&target, &prediction]) };
+    // Names of classes may look like numbers.
+    let fields = [target.as_str(), &prediction];
+    let (texts, any): (Vec<&str>, Vec<&str>) = fields.iter().partition(|field| task.reads_text(field));
+    let options = ReadOptions { expect_rows, delimiter, texts, any, ..ReadOptions::any(&fields) };
     let mut reader = Reader::open(Input::open(input)?, &options)?;
     let (mut batch, mut targets, mut predictions) = (Batch::new(), Vec::new(), Vec::new());
     while reader.read(&mut batch)? {
@@ -82,7 +89,7 @@ fn task(settings: Settings, extras: Extras) -> anyhow::Result<Box<dyn Task>> {
             Box::new(Errors::default())
         }
         Settings::Classification(settings) => {
-            let names = extras.classes.map(|path| classes::names(&path, &settings.target_field)).transpose();
+            let names = extras.classes.map(|path| classes::Names::read(&path, &settings.target_field)).transpose();
             let names = names.context("--classes")?;
             Box::new(Classifier::new(settings, names, extras.pairs.as_deref(), extras.table)?)
         }

@@ -13,9 +13,6 @@ const METRICS: &str = "metrics.json";
 const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.csv";
 const FEATURES: &str = "features.json";
-/// The rows held out: their numbers, and all their scalars where some are text.
-const TEST: &str = "test.npy";
-const TEST_TEXT: &str = "test.csv";
 /// Where `export` puts the model, if it is not told otherwise.
 const EXPORTED: &str = "model.onnx";
 
@@ -23,7 +20,7 @@ const EXPORTED: &str = "model.onnx";
 /// a run that is cut off does not leave its settings beside another's model.
 pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
-    for name in [METRICS, MODEL, HISTORY, FEATURES, TEST, TEST_TEXT, EXPORTED] {
+    for name in [METRICS, MODEL, HISTORY, FEATURES, EXPORTED].into_iter().chain(held_out::FILES) {
         let path = folder.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -53,7 +50,7 @@ pub fn write(folder: &Path, test_rows: Part<'_>, outcome: &Outcome) -> anyhow::R
     write_file(&folder.join(HISTORY), history(&outcome.history).as_bytes())?;
     write_file(&folder.join(FEATURES), (outcome.model.features.to_json_pretty() + "\n").as_bytes())?;
     if outcome.test.is_some() {
-        held_out::write(&folder.join(TEST), &folder.join(TEST_TEXT), test_rows)?;
+        held_out::write(folder, test_rows)?;
     }
     write_file(&folder.join(METRICS), metrics(outcome)?.as_bytes())?;
     Ok(())

@@ -84,7 +84,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
     let input = cli::open_or_pull(common.input.as_deref(), settings.pull)?;
     let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
-    let data = Data::read(input, Reading { expect_rows: args.expect_rows, delimiter }, &settings)?;
+    let data = Data::read(input, Reading { texts: &[], expect_rows: args.expect_rows, delimiter }, &settings)?;
     let network = Network::new(&settings, &data)?;
     let trains = !(args.summary || args.throughput || args.find_learning_rate);
     let report = if trains { Report::new(args.quiet) } else { Report::lines(args.quiet) };

@@ -5,7 +5,7 @@ use crate::{
     data::{Inputs, Part},
     scaling::RowStatistics,
 };
-use dataset::Features;
+use dataset::{Features, Input};
 use nets::{Loss, Statistics};
 use std::fmt::Display;
 
@@ -28,13 +28,19 @@ pub fn of_rows(
         Loss::CrossEntropy { .. } if table.target_width() == 1 => labels(part, classes, features),
         _ => constant_target(part, &statistics.target),
     };
-    let classes = features.target.classes.as_deref().map(|names| named_classes(&table.target.name, names));
-    [classes, constant_input(part, &statistics.input, features), target].into_iter().flatten().collect()
+    let classes = features.target.classes.as_deref().map(|names| named_texts(&table.target.name, "classes", names));
+    let categories = features.inputs.iter().filter_map(|input| match input {
+        Input::Category { name, categories, .. } => Some(named_texts(name, "categories", categories)),
+        Input::Number { .. } => None,
+    });
+    let categories: Vec<String> = categories.collect();
+    let categories = (!categories.is_empty()).then(|| categories.join("; "));
+    [categories, classes, constant_input(part, &statistics.input, features), target].into_iter().flatten().collect()
 }
 
-/// The classes that texts stand for.
-fn named_classes(field: &str, names: &[String]) -> String {
-    format!("field {field:?} is text, of {} classes: {}", names.len(), named(names))
+/// What the texts of a field stand for.
+fn named_texts(field: &str, what: &str, names: &[String]) -> String {
+    format!("field {field:?} is text, of {} {what}: {}", names.len(), named(names))
 }
 
 /// Inputs, or features of them, that tell no row from another.

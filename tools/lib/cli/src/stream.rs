@@ -101,7 +101,8 @@ impl Streams {
         change: impl FnMut(&mut Batch) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let input = Input::open(self.input.as_deref())?;
-        let options = ReadOptions { adds: adds.to_vec(), ..ReadOptions::floats(needs) };
+        let adds = adds.iter().map(|name| (*name, "--out-field")).collect();
+        let options = ReadOptions { adds, ..ReadOptions::floats(needs) };
         self.filter_from(tool, input, options, change)
     }
 

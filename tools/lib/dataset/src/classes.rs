@@ -5,6 +5,27 @@ use records::{Error, Place, Result};
 use serde_json::Value;
 use std::{fs, path::Path};
 
+/// The names of classes, label 0 on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// In the order of the labels.
+    pub names: Vec<String>,
+    /// Whether the rows have these names themselves, rather than their indices.
+    pub of_text: bool,
+}
+
+impl Names {
+    /// Those of `field`, from the `dataset.json` that `fetch-data` writes, or the `features.json` of a run.
+    ///
+    /// # Errors
+    /// As of [`names`].
+    pub fn read(path: &Path, field: &str) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|e| Error::io(path.display(), e))?;
+        let of_text = serde_json::from_str::<Value>(&text).is_ok_and(|json| json.get("inputs").is_some());
+        Ok(Self { names: names(path, field)?, of_text })
+    }
+}
+
 /// The names of the classes of `field`, label 0 on, from the `dataset.json` that `fetch-data` writes, or the
 /// `features.json` of a run.
 ///

@@ -91,6 +91,23 @@ impl Texts {
     }
 }
 
+impl Texts {
+    /// The same texts, each number in the one way in which it is written here, if all of them are numbers or all booleans.
+    pub fn canonical(self) -> Self {
+        match records::dtype_of_texts(self.iter()) {
+            records::DType::Text => self,
+            _ => {
+                let mut canonical = Self::default();
+                self.iter().for_each(|text| match records::canonical_number(text) {
+                    Some(number) => canonical.push(&number),
+                    None => canonical.push(""),
+                });
+                canonical
+            }
+        }
+    }
+}
+
 impl<'a> FromIterator<&'a str> for Texts {
     fn from_iter<I: IntoIterator<Item = &'a str>>(texts: I) -> Self {
         let mut all = Self::default();

@@ -1,6 +1,7 @@
 //! Rows as a model takes them.
 
 use crate::{Column, Features, Input, Unseen};
+use records::canonical_number;
 use std::collections::HashMap;
 
 /// Why a row cannot go in.
@@ -26,7 +27,14 @@ impl Features {
     pub fn encode<'c>(&self, columns: impl IntoIterator<Item = &'c Column>) -> Result<Vec<f32>, Unfit> {
         let columns: Vec<&Column> = columns.into_iter().collect();
         let (rows, width) = (columns.first().map_or(0, |column| column.rows()), self.raw_width());
-        let mut raw = vec![0.0; rows * width];
+        let mut raw = Vec::new();
+        let elements = rows.checked_mul(width).filter(|elements| raw.try_reserve_exact(*elements).is_ok());
+        let Some(elements) = elements else {
+            let problem =
+                format!("{rows} rows of {width} numbers each do not fit in memory (features.max_categories?)");
+            return Err(Unfit { row: 0, problem });
+        };
+        raw.resize(elements, 0.0);
         let mut start = 0;
         for (input, column) in self.inputs.iter().zip(columns) {
             let slots = Slots { raw: &mut raw, width, start };
@@ -83,6 +91,9 @@ impl Slots<'_> {
     fn categories<'t>(self, input: &Input, texts: impl Iterator<Item = &'t str>) -> Result<(), Unfit> {
         let Input::Category { name, categories, unseen, fill, indicator } = input else { return Ok(()) };
         let index: HashMap<&str, usize> = categories.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+        // Where all categories are numbers, so is a text that stands for one in another way: 2 and 2.0.
+        let is_number = |category: &String| canonical_number(category).as_ref() == Some(category);
+        let of_numbers = categories.iter().all(|category| Some(category) == fill.as_ref() || is_number(category));
         for (row, (slots, text)) in self.raw.chunks_exact_mut(self.width).zip(texts).enumerate() {
             let slots = &mut slots[self.start..];
             let category = match (text, fill) {
@@ -90,7 +101,8 @@ impl Slots<'_> {
                 ("", Some(fill)) => fill,
                 (text, _) => text,
             };
-            match (index.get(category), unseen) {
+            let same = || canonical_number(category).and_then(|number| index.get(number.as_str()));
+            match (index.get(category).or_else(|| if of_numbers { same() } else { None }), unseen) {
                 (Some(&index), _) => slots[index] = 1.0,
                 (None, Unseen::Zero) => {}
                 (None, Unseen::Error) => return Err(unknown(row, name, text, categories)),

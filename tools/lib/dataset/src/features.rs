@@ -193,6 +193,11 @@ impl Features {
         numbers
     }
 
+    /// Whether inputs or classes are text.
+    pub fn has_text(&self) -> bool {
+        self.target.classes.is_some() || self.inputs.iter().any(|input| matches!(input, Input::Category { .. }))
+    }
+
     /// For each number of a complete row, what it is of: `sqft`, `city=Paris`, `age is missing`.
     pub fn describe(&self, index: usize) -> String {
         let mut start = 0;

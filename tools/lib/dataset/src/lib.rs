@@ -32,4 +32,4 @@ pub use column::{Column, Source, Texts};
 pub use encode::Unfit;
 pub use features::{Features, Input, Scaled, Target, Unseen, VERSION};
 pub use fit::{Error, FeatureSettings, Missing};
-pub use rows::{raw_rows, read_options};
+pub use rows::{raw_rows, read_options, texts};

@@ -1,7 +1,7 @@
 //! From records to what a model takes.
 
-use crate::{Column, Features, Input};
-use records::{Batch, ReadOptions, Result};
+use crate::{Column, Features, Input, Texts};
+use records::{Batch, DType, ReadOptions, Result, canonical_number};
 
 /// What a reader is asked for by who feeds rows to a model: its fields, text as it is written (a category may look like a
 /// number), and missing values as such.
@@ -32,7 +32,7 @@ pub fn raw_rows(features: &Features, batch: &Batch) -> Result<Vec<f32>> {
 
 fn column(input: &Input, batch: &Batch) -> Result<Column> {
     match input {
-        Input::Category { name, .. } => Ok(Column::Texts(batch.texts(name)?.into_iter().collect())),
+        Input::Category { name, .. } => texts(name, batch).map(Column::Texts),
         Input::Number { name, shape, .. } => {
             let field = batch.field(name)?;
             if field.shape != *shape {
@@ -41,7 +41,35 @@ fn column(input: &Input, batch: &Batch) -> Result<Column> {
             }
             let mut values = Vec::new();
             batch.column_f32(name, &mut values)?;
+            if let Some(bad) = values.iter().position(|value| value.is_infinite()) {
+                let problem = format!("field {name:?} is {} as f32; a model has no answer to it", values[bad]);
+                return Err(batch.place(bad / field.elements()).error(problem));
+            }
             Ok(Column::numbers(values, field.elements()))
         }
     }
+}
+
+/// The values of a field as text; a number, which NPY has in place of one, in the one way in which it is written here.
+///
+/// # Errors
+/// When there is no such field, or it is no scalar.
+pub fn texts(name: &str, batch: &Batch) -> Result<Texts> {
+    let field = batch.field(name)?;
+    if field.dtype == DType::Text {
+        return Ok(batch.texts(name)?.into_iter().collect());
+    }
+    if !field.shape.is_empty() {
+        return Err(batch.wrong_shape(field, "one text or number"));
+    }
+    let mut values = Vec::new();
+    batch.column_f64(name, &mut values)?;
+    let text = |value: &f64| match (value.is_nan(), field.dtype) {
+        (true, _) => String::new(),
+        (false, DType::B1) => (*value != 0.0).to_string(),
+        (false, _) => canonical_number(&value.to_string()).unwrap_or_default(),
+    };
+    let mut texts = Texts::default();
+    values.iter().for_each(|value| texts.push(&text(value)));
+    Ok(texts)
 }

@@ -94,6 +94,8 @@ pub(crate) struct Cells {
     pub lines: Vec<u64>,
     /// For each column, the field that was parsed from it.
     pub fields: Arc<[Option<usize>]>,
+    /// For each field that was parsed, whether its column is of booleans.
+    pub booleans: Arc<[bool]>,
     /// For each field that was parsed, whether a tool has set it since.
     pub edited: Vec<bool>,
 }

@@ -18,7 +18,7 @@ const MOST_BLANK: usize = 64 << 10;
 const MAGIC_BYTES: usize = 8;
 
 /// Formats that are no rows: how they begin, what they are, and what to do.
-const OTHERS: [(&[u8], &str, &str); 20] = [
+const OTHERS: [(&[u8], &str, &str); 21] = [
     (b"PAR1", "a Parquet file", "pandas.read_parquet(FILE).to_csv('rows.csv', index=False)"),
     (b"PK\x03\x04", "a zip archive, as .npz and .xlsx are", "save one array with np.save, or the sheet as CSV"),
     (b"\x1f\x8b", "compressed with gzip", "gunzip -c FILE | ..."),
@@ -37,9 +37,14 @@ const OTHERS: [(&[u8], &str, &str); 20] = [
     (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE"),
     (b"\xff\xd8\xff", "a JPEG image", "fetch-data makes rows of images"),
     (b"\x89PNG", "a PNG image", "fetch-data makes rows of images"),
+    (b"\x7fELF", "a program", "name a file of rows"),
     (b"%PDF", "a PDF document", "save its table as CSV"),
     (b"[", "a JSON array", "one object a line: jq -c '.[]' FILE"),
 ];
+
+const HTML: &str = "HTML or XML, no rows of NDJSON, NPY or CSV (is it the page of a download that failed?)";
+const UTF16: &str = "UTF-16 or UTF-32 text, no rows of NDJSON, NPY or CSV (iconv -f UTF-16 -t UTF-8 FILE)";
+const JSON_ARRAY: &str = "a JSON array, no rows of NDJSON, NPY or CSV (one object a line: jq -c '.[]' FILE)";
 
 /// Tells the encoding by the first bytes, and skips a byte order mark.
 ///
@@ -54,6 +59,7 @@ pub(crate) fn sniff(input: &mut Input) -> Result<Format> {
         return Err(Place::whole(&input.name).error("no rows: the input is empty"));
     };
     match first {
+        b'{' if input.peek(2)?.get(1) == Some(&0) => return Err(Place::whole(&input.name).error(UTF16)),
         b'{' => return Ok(Format::Ndjson),
         b' ' | b'\t' | b'\r' | b'\n' => return after_blank(input),
         _ => {}
@@ -69,9 +75,11 @@ pub(crate) fn sniff(input: &mut Input) -> Result<Format> {
         return Err(place.error(format!("{what}, no rows of NDJSON, NPY or CSV ({remedy})")));
     }
     if first == b'<' {
-        return Err(
-            place.error("HTML or XML, no rows of NDJSON, NPY or CSV (is it the page of a download that failed?)")
-        );
+        return Err(place.error(HTML));
+    }
+    // Text has no zeros, but in UTF-16 and UTF-32 every second or fourth byte is one.
+    if input.peek(2)?.get(1) == Some(&0) {
+        return Err(place.error(UTF16));
     }
     Ok(Format::Csv)
 }
@@ -83,7 +91,9 @@ fn after_blank(input: &mut Input) -> Result<Format> {
         match start.get(count - 1) {
             None => break,
             Some(byte) if byte.is_ascii_whitespace() => {}
-            Some(b'{' | b'[') => break,
+            Some(b'{') => break,
+            Some(b'[') => return Err(Place::whole(&input.name).error(JSON_ARRAY)),
+            Some(b'<') => return Err(Place::whole(&input.name).error(HTML)),
             Some(_) => return Ok(Format::Csv),
         }
     }

@@ -32,7 +32,7 @@ mod stdout;
 mod writer;
 
 pub use batch::{Batch, Values};
-pub use csv::packed_numbers;
+pub use csv::{canonical_number, dtype_of_texts, pack_texts};
 pub use dtype::{DType, Element};
 pub use error::{Error, Place, Result};
 pub use input::Input;

@@ -33,8 +33,10 @@ pub struct ReadOptions<'a> {
     pub plain_name: &'a str,
     /// The element type of floating-point numbers in NDJSON and CSV: `f4` or `f8`.
     pub float: DType,
-    /// The fields that the tool will add, which must not be there yet.
-    pub adds: Vec<&'a str>,
+    /// The fields that the tool will add, which must not be there yet, each with what gives it another name.
+    pub adds: Vec<(&'a str, &'a str)>,
+    /// Bytes of the first rows, at least, that say the types of fields; half a megabyte is the least.
+    pub first_block: usize,
     /// Fail unless so many rows are read.
     pub expect_rows: Option<u64>,
     /// What stands between the cells of CSV; None is a tab for a `.tsv` file, otherwise a comma.
@@ -57,6 +59,7 @@ impl<'a> ReadOptions<'a> {
             plain_name: names.first().copied().unwrap_or("values"),
             float: DType::F8,
             adds: Vec::new(),
+            first_block: 0,
             expect_rows: None,
             delimiter: None,
             fortran_bytes: FORTRAN_BYTES,
@@ -83,8 +86,10 @@ impl<'a> ReadOptions<'a> {
             others: self.others_as_text,
             all: self.all_fields || self.to.is_some_and(|to| !as_it_came(to)),
             float: self.float,
-            adds: owned(&self.adds),
+            adds: self.adds.iter().map(|(name, remedy)| (name.to_string(), remedy.to_string())).collect(),
             missing: self.missing,
+            exact: self.all_fields || self.to == Some(Encoding::Npy),
+            first_block: self.first_block,
         }
     }
 
@@ -141,8 +146,8 @@ impl Reader {
             };
             self.schema().index_of(name).map_err(|e| place().error(e + plain))?;
         }
-        match options.adds.iter().find(|name| self.schema().index_of(name).is_ok()) {
-            Some(name) => Err(place().error(already_there(name))),
+        match options.adds.iter().find(|(name, _)| self.schema().index_of(name).is_ok()) {
+            Some((name, remedy)) => Err(place().error(already_there(name, remedy))),
             None => Ok(()),
         }
     }
@@ -199,6 +204,6 @@ impl Reader {
 }
 
 /// The message that a field which a tool adds exists.
-pub(crate) fn already_there(name: &str) -> String {
-    format!("field {name:?} is already there; choose another name with --out-field")
+pub(crate) fn already_there(name: &str, remedy: &str) -> String {
+    format!("field {name:?} is already there; choose another name with {remedy}")
 }

@@ -1,7 +1,7 @@
 //! What every row of a stream looks like.
 
 use crate::DType;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// A row may not be larger than this many bytes: a header that says so is damaged or hostile, and
 /// memory is taken by the row.
@@ -52,6 +52,8 @@ pub struct Schema {
     fields: Vec<Field>,
     offsets: Vec<usize>,
     row_bytes: usize,
+    /// Where each field stands: rows may have thousands.
+    index: HashMap<String, usize>,
 }
 
 impl Schema {
@@ -65,12 +67,12 @@ impl Schema {
         }
         let mut offsets = Vec::with_capacity(fields.len());
         let mut row_bytes = 0usize;
-        let mut names = HashSet::with_capacity(fields.len());
+        let mut index = HashMap::with_capacity(fields.len());
         for (i, field) in fields.iter().enumerate() {
             if field.name.is_empty() {
                 return Err(format!("field {i} has no name"));
             }
-            if !names.insert(field.name.as_str()) {
+            if index.insert(field.name.clone(), i).is_some() {
                 return Err(format!("field {:?} appears twice", field.name));
             }
             let elements = field.shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
@@ -84,7 +86,7 @@ impl Schema {
                 _ => return Err(format!("field {:?} makes a row larger than {} MiB", field.name, MAX_ROW_BYTES >> 20)),
             }
         }
-        Ok(Self { fields, offsets, row_bytes })
+        Ok(Self { fields, offsets, row_bytes, index })
     }
 
     /// The fields in order.
@@ -107,7 +109,7 @@ impl Schema {
     /// # Errors
     /// One line with the fields that there are.
     pub fn index_of(&self, name: &str) -> Result<usize, String> {
-        self.fields.iter().position(|field| field.name == name).ok_or_else(|| {
+        self.index.get(name).copied().ok_or_else(|| {
             format!("no field {name:?} (there is {})", some_names(self.fields.iter().map(|field| field.name.as_str())))
         })
     }

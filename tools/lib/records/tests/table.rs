@@ -287,7 +287,7 @@ fn how_the_bytes_arrive_does_not_matter() {
 
 #[test]
 fn a_field_to_be_added_is_known_however_it_is_spelled() {
-    let options = ReadOptions { adds: vec!["y"], ..ReadOptions::floats(&["x"]) };
+    let options = ReadOptions { adds: vec![("y", "--out-field")], ..ReadOptions::floats(&["x"]) };
     for text in ["x,y\n1,2\n", "{\"x\":1,\"\\u0079\":2}\n"] {
         assert!(
             refusal(text, &options).ends_with("field \"y\" is already there; choose another name with --out-field")

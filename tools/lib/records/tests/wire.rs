@@ -247,7 +247,7 @@ fn the_expected_number_of_rows_is_checked_both_ways() {
 
 #[test]
 fn a_field_to_be_added_must_not_be_there() {
-    let options = ReadOptions { adds: vec!["y"], ..ReadOptions::floats(&["x"]) };
+    let options = ReadOptions { adds: vec![("y", "--out-field")], ..ReadOptions::floats(&["x"]) };
     let header = "{'descr': [('x', '<f4'), ('y', '<f4')], 'fortran_order': False, 'shape': (1,), }\n";
     for (bytes, place) in [(b"{\"x\":1,\"y\":2}\n".to_vec(), "stdin:1"), (npy(1, header, &[0; 8]), "stdin")] {
         let error = read_with(&bytes, &options).map(drop).unwrap_err();
@@ -264,7 +264,7 @@ fn json_has_no_number_for_nan() {
     let path = folder.path().join("rows");
     let mut writer = Writer::new(Output::create(Some(&path)).unwrap(), Encoding::Ndjson, None);
     let error = writer.write(&batch).unwrap_err().to_string();
-    assert_eq!(error, "made: row 11: field \"x\" is NaN or infinite, which JSON cannot say (use --to npy)");
+    assert_eq!(error, "made: row 11: field \"x\" is NaN or infinite, which JSON cannot say (use --to npy or csv)");
     drop(writer);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
 }

@@ -14,6 +14,7 @@ use crate::{
     vocabulary::Vocabulary,
 };
 use anyhow::{Context, bail, ensure};
+use dataset::classes::Names;
 use metrics::{ClassScore, Confusion, Ranking};
 use records::{Batch, DType, Field};
 use scale::Scale;
@@ -25,6 +26,8 @@ pub struct Classifier {
     settings: Classification,
     /// The classes that texts, or indices, are.
     names: Vocabulary,
+    /// Whether targets are those names, whatever they look like.
+    of_text: bool,
     pairs: Option<Pairs>,
     table: Option<Table>,
     /// None before the first row.
@@ -55,12 +58,14 @@ struct Report {
 impl Classifier {
     pub fn new(
         settings: Classification,
-        names: Option<Vec<String>>,
+        names: Option<Names>,
         pairs: Option<&Path>,
         table: Option<Table>,
     ) -> anyhow::Result<Self> {
         let pairs = pairs.map(Pairs::create).transpose()?;
-        Ok(Self { settings, names: Vocabulary::new(names), pairs, table, kind: None })
+        let of_text = names.as_ref().is_some_and(|names| names.of_text);
+        let names = Vocabulary::new(names.map(|names| names.names));
+        Ok(Self { settings, names, of_text, pairs, table, kind: None })
     }
 
     /// The kind that the first rows tell.
@@ -113,6 +118,11 @@ impl Classifier {
 }
 
 impl Task for Classifier {
+    fn reads_text(&self, field: &str) -> bool {
+        let labels = self.settings.prediction == Prediction::Labels && field == self.settings.prediction_field;
+        self.of_text && (labels || field == self.settings.target_field)
+    }
+
     /// A text is the index of its class.
     fn read(&mut self, batch: &Batch, field: &str, values: &mut Vec<f64>) -> anyhow::Result<()> {
         if batch.field(field)?.dtype != DType::Text {

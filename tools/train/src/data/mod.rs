@@ -50,7 +50,7 @@ pub struct Part<'a> {
 
 impl Data {
     /// Reads all rows, deals them out, and learns from the training rows what becomes of fields.
-    pub fn read(input: Input, reading: Reading, settings: &Settings) -> anyhow::Result<Self> {
+    pub fn read(input: Input, reading: Reading<'_>, settings: &Settings) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
         // A missing file is told before the first rows are waited for.
         let open = |key: &'static str, path: &Option<String>| -> anyhow::Result<Option<(&'static str, Input)>> {
@@ -61,8 +61,10 @@ impl Data {
         let val = open("trainer.val_input", &trainer.val_input)?;
         let test = open("trainer.test_input", &trainer.test_input)?;
         let input = RawTable::read(input, reading, settings)?;
+        input.check_odd_texts(&settings.features.categorical)?;
+        let reading = Reading { expect_rows: None, texts: &input.text_fields(), ..reading };
         let read = |(key, file)| -> anyhow::Result<RawTable> {
-            let table = RawTable::read(file, Reading { expect_rows: None, ..reading }, settings).context(key)?;
+            let table = RawTable::read(file, reading, settings).context(key)?;
             table.check_like(&input).context(key)?;
             Ok(table)
         };
@@ -104,6 +106,10 @@ impl Data {
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         self.input.hash(&mut hash);
+        // What texts stand for is no part of the numbers.
+        if self.features.has_text() {
+            hash.update(self.features.to_json());
+        }
         for (name, table) in [("val", &self.val), ("test", &self.test)] {
             if let Some(table) = table {
                 hash.update(name);
@@ -144,6 +150,9 @@ fn classes<'a>(
         names.extend(texts.iter());
     }
     let (count, field) = (names.len(), &trainer.target_field);
+    if let [one] = names.iter().collect::<Vec<_>>().as_slice() {
+        anyhow::bail!("field {field:?} is {one:?} in every row; there is nothing to tell apart");
+    }
     ensure!(
         trainer.loss().is_categorical() || count == 2,
         "field {field:?} has {count} different texts; bce tells two classes apart, trainer.loss=cross_entropy any number"

@@ -1,7 +1,7 @@
 //! The fields that nothing is learned from, such as ids: they go with the rows that are held out.
 
 use dataset::Texts;
-use records::{Batch, DType, Encoding, Field};
+use records::{Batch, Encoding, Field};
 
 /// Scalars of every row.
 pub enum Others {
@@ -35,14 +35,14 @@ impl Others {
         }
     }
 
-    /// The values of some rows; what is written is numbers where all of these rows' are.
+    /// The values of some rows; what is written is numbers where those of all rows are.
     pub fn of_rows(&self, rows: &[usize]) -> Vec<(Field, Kept<'_>)> {
         match self {
             Self::Packed(fields) => {
                 let kept = |(field, all): &(Field, Vec<u8>)| {
                     let size = field.bytes();
                     let bytes = rows.iter().flat_map(|row| &all[row * size..(row + 1) * size]).copied().collect();
-                    (field.clone(), Kept::Packed(bytes))
+                    (field.clone(), Kept { packed: bytes, written: None })
                 };
                 fields.iter().map(kept).collect()
             }
@@ -52,16 +52,17 @@ impl Others {
 }
 
 /// Values that go into a file.
-pub enum Kept<'a> {
-    Packed(Vec<u8>),
-    Texts(Vec<&'a str>),
+pub struct Kept<'a> {
+    /// Numbers, little-endian; none of text.
+    pub packed: Vec<u8>,
+    /// As they were written, where they were.
+    pub written: Option<Vec<&'a str>>,
 }
 
 fn written<'a>(name: &str, all: &'a Texts, rows: &[usize]) -> (Field, Kept<'a>) {
+    // The type is that of all rows, whichever are held out.
+    let dtype = records::dtype_of_texts(all.iter());
     let texts: Vec<&str> = rows.iter().map(|&row| all.get(row)).collect();
-    let (dtype, packed) = records::packed_numbers(&texts);
-    match dtype {
-        DType::Text => (Field::new(name, dtype, &[]), Kept::Texts(texts)),
-        dtype => (Field::new(name, dtype, &[]), Kept::Packed(packed)),
-    }
+    let packed = records::pack_texts(&texts, dtype);
+    (Field::new(name, dtype, &[]), Kept { packed, written: Some(texts) })
 }

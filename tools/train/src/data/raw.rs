@@ -9,12 +9,19 @@ use records::{Batch, DType, Field, Input, ReadOptions, Reader};
 
 /// How a file's rows are read.
 #[derive(Clone, Copy, Default)]
-pub struct Reading {
+pub struct Reading<'a> {
+    /// Fields that are read as text, as those of the rows for training are.
+    pub texts: &'a [&'a str],
     /// Fail unless so many rows are read.
     pub expect_rows: Option<u64>,
     /// What separates the cells of CSV.
     pub delimiter: Option<u8>,
 }
+
+/// Bytes of rows that say the types of columns: all rows are held in memory anyway.
+const FIRST_BLOCK: usize = 64 << 20;
+/// Characters of a text that a message shows.
+const SHOWN_CHARS: usize = 40;
 
 /// The columns of a file.
 pub struct RawTable {
@@ -41,46 +48,52 @@ pub enum RawInputs {
 impl RawTable {
     /// Reads all rows: bytes as they are, other numbers as f32, text as it is. A missing number is NaN, a missing text
     /// empty.
-    pub fn read(input: Input, reading: Reading, settings: &Settings) -> anyhow::Result<Self> {
+    pub fn read(input: Input, reading: Reading<'_>, settings: &Settings) -> anyhow::Result<Self> {
         let name = input.name().to_owned();
-        let mut reader = Reader::open(input, &read_options(reading, settings))?;
+        let options = read_options(reading, settings);
+        let mut reader = Reader::open(input, &options)?;
         let (mut batch, mut table) = (Batch::new(), None);
         while reader.read(&mut batch)? {
             let table = match &mut table {
                 Some(table) => table,
-                None => table.insert(Self::like(&batch, &name, settings)?),
+                None => table.insert(Self::like(&batch, &name, &options.texts, settings)?),
             };
             table.extend(&batch, &settings.trainer)?;
         }
-        let table = table.ok_or_else(|| anyhow::anyhow!("{name}: no rows"))?;
+        let mut table = table.ok_or_else(|| anyhow::anyhow!("{name}: no rows"))?;
         table.check_target(&settings.trainer)?;
+        if let RawInputs::Columns(sources) = &mut table.inputs {
+            let forced = sources.iter_mut().filter(|source| options.texts.contains(&source.name.as_str()));
+            forced.for_each(|source| {
+                if let Column::Texts(texts) = &mut source.column {
+                    *texts = std::mem::take(texts).canonical();
+                }
+            });
+        }
         Ok(table)
     }
 
     /// An empty table for rows like those of a batch.
-    fn like(batch: &Batch, name: &str, settings: &Settings) -> anyhow::Result<Self> {
+    fn like(batch: &Batch, name: &str, texts: &[&str], settings: &Settings) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
         let source = |name: &str| -> anyhow::Result<Source> {
             let Field { name, dtype, shape } = batch.field(name)?.clone();
             let column = match dtype {
                 DType::Text => Column::Texts(Texts::default()),
+                // NPY has a number there.
+                _ if texts.contains(&name.as_str()) => Column::Texts(Texts::default()),
                 _ => Column::numbers(Vec::new(), shape.iter().product()),
             };
             Ok(Source { name, shape, column })
         };
         let names = trainer.input_field.names();
         let inputs = match names {
-            [one] if batch.field(one)?.dtype == DType::U1 => {
+            [one] if batch.field(one)?.dtype == DType::U1 && !texts.contains(&one.as_str()) => {
                 RawInputs::Bytes { field: batch.field(one)?.clone(), bytes: Vec::new() }
             }
             names => RawInputs::Columns(names.iter().map(|name| source(name)).collect::<anyhow::Result<_>>()?),
         };
         let target = source(&trainer.target_field)?;
-        ensure!(
-            matches!(target.column, Column::Numbers { .. }) || trainer.loss().has_classes(),
-            "{name}: field {:?} holds text, which are classes: trainer.loss=cross_entropy learns them",
-            target.name
-        );
         let others = Others::like(batch, &trainer.fields());
         Ok(Self { name: name.to_owned(), inputs, target, weights: Vec::new(), others, lines: Vec::new(), count: 0 })
     }
@@ -111,9 +124,54 @@ impl RawTable {
     /// A target that is missing cannot be learned.
     fn check_target(&self, trainer: &TrainerSettings) -> anyhow::Result<()> {
         let mut missing = (0..self.count).filter(|&row| self.target.column.is_missing(row));
+        if let (Column::Texts(texts), false) = (&self.target.column, trainer.loss().has_classes()) {
+            let field = &trainer.target_field;
+            let (row, text) = self.odd_text(texts).unwrap_or((0, texts.get(0)));
+            anyhow::bail!(
+                "{}: field {field:?} is {:?}: text is classes, which trainer.loss=cross_entropy learns",
+                self.place(row),
+                shown(text)
+            );
+        }
         let Some(first) = missing.next() else { return Ok(()) };
         let (count, rows, field) = (1 + missing.count(), self.count, &trainer.target_field);
         anyhow::bail!("{}: {count} of {rows} rows lack {field:?}, the target; drop them", self.place(first))
+    }
+
+    /// # Errors
+    /// When a field of the input is text because of a few values among numbers, and was not said to be one of categories.
+    pub fn check_odd_texts(&self, categorical: &[String]) -> anyhow::Result<()> {
+        let RawInputs::Columns(sources) = &self.inputs else { return Ok(()) };
+        for Source { name, column, .. } in sources.iter().filter(|source| !categorical.contains(&source.name)) {
+            let Column::Texts(texts) = column else { continue };
+            let numbers = texts.iter().filter(|text| records::canonical_number(text).is_some()).count();
+            let present = texts.iter().filter(|text| !text.is_empty()).count();
+            if let (true, Some((row, text))) = (numbers * 10 >= present * 9 && numbers > 0, self.odd_text(texts)) {
+                anyhow::bail!(
+                    "{}: field {name:?} is {:?}, and a number in {numbers} of {} rows; leave a missing value empty, or name \
+                     the field in features.categorical",
+                    self.place(row),
+                    shown(text),
+                    self.count
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The first text that is no number, and its row.
+    fn odd_text<'t>(&self, texts: &'t Texts) -> Option<(usize, &'t str)> {
+        texts.iter().enumerate().find(|(_, text)| !text.is_empty() && records::canonical_number(text).is_none())
+    }
+
+    /// The fields whose values are text: those of another file are read as text, too.
+    pub fn text_fields(&self) -> Vec<&str> {
+        let inputs = match &self.inputs {
+            RawInputs::Bytes { .. } => &[],
+            RawInputs::Columns(sources) => sources.as_slice(),
+        };
+        let texts = inputs.iter().chain([&self.target]).filter(|source| matches!(source.column, Column::Texts(_)));
+        texts.map(Source::name).collect()
     }
 
     /// Where a row stands, for messages.
@@ -152,12 +210,14 @@ impl RawTable {
 
 /// What is asked of a reader: the fields that are learned from, and every other scalar of a table as text, for the rows
 /// that are held out.
-fn read_options(reading: Reading, settings: &Settings) -> ReadOptions<'_> {
+fn read_options<'a>(reading: Reading<'a>, settings: &'a Settings) -> ReadOptions<'a> {
     let trainer = &settings.trainer;
     let names = trainer.input_field.names();
-    let is_category = |name: &&str| settings.features.categorical.iter().any(|category| category == name);
-    let (texts, mut any): (Vec<&str>, Vec<&str>) = names.iter().map(String::as_str).partition(is_category);
-    any.push(&trainer.target_field);
+    let is_text = |name: &&str| {
+        reading.texts.contains(name) || settings.features.categorical.iter().any(|category| category == name)
+    };
+    let learned = names.iter().chain([&trainer.target_field]).map(String::as_str);
+    let (texts, any): (Vec<&str>, Vec<&str>) = learned.partition(is_text);
     ReadOptions {
         floats: trainer.weight_field.as_deref().into_iter().collect(),
         texts,
@@ -165,6 +225,7 @@ fn read_options(reading: Reading, settings: &Settings) -> ReadOptions<'_> {
         missing: true,
         others_as_text: true,
         plain_name: &names[0],
+        first_block: FIRST_BLOCK,
         expect_rows: reading.expect_rows,
         delimiter: reading.delimiter,
         fortran_bytes: trainer.fortran_bytes,
@@ -172,11 +233,15 @@ fn read_options(reading: Reading, settings: &Settings) -> ReadOptions<'_> {
     }
 }
 
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS).collect()
+}
+
 /// Adds a field of all rows of a batch.
 fn extend(source: &mut Source, batch: &Batch) -> anyhow::Result<()> {
     let name = &source.name;
     match &mut source.column {
-        Column::Texts(texts) => batch.texts(name)?.into_iter().for_each(|text| texts.push(text)),
+        Column::Texts(texts) => dataset::texts(name, batch)?.iter().for_each(|text| texts.push(text)),
         Column::Numbers { values: all, width } => {
             let mut values = Vec::new();
             batch.column_f32(name, &mut values)?;

@@ -95,7 +95,10 @@ impl Settings {
 
     fn check_features(&self) -> anyhow::Result<()> {
         let FeatureSettings { fill_number, fill_text, categorical, max_categories, .. } = &self.features;
-        ensure!(fill_number.is_finite(), "features.fill_number: {fill_number}; expected a finite number");
+        ensure!(
+            (*fill_number as f32).is_finite(),
+            "features.fill_number: {fill_number}; expected a number that f4 holds"
+        );
         ensure!(!fill_text.is_empty(), "features.fill_text: empty; name a category");
         ensure!(*max_categories > 0, "features.max_categories: 0; at least 1 is needed");
         let names = self.trainer.input_field.names();

@@ -6,7 +6,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use std::sync::Arc;
 
 /// How much is asked of the operating system at once, and how much of cells makes a batch.
-const BLOCK_BYTES: usize = 512 << 10;
+pub const BLOCK_BYTES: usize = 512 << 10;
 /// A record longer than this is no row but a quote that is left open, or a binary file.
 const MAX_RECORD_BYTES: usize = 256 << 20;
 
@@ -64,14 +64,15 @@ impl Records {
         Ok(Some((cells, line)))
     }
 
-    /// Fills `cells` with the next records; false at end of input.
-    pub fn block(&mut self, cells: &mut Cells) -> Result<bool> {
+    /// Fills `cells` with the next records, of about as many bytes as are wanted; false at end of input. Unless it is to
+    /// be `whole`, a block ends where a slow source has no more for now.
+    pub fn block(&mut self, cells: &mut Cells, bytes: usize, whole: bool) -> Result<bool> {
         let columns = cells.header.len();
         cells.bytes.clear();
         cells.ends.clear();
         cells.lines.clear();
-        while cells.bytes.len() + cells.ends.len() * size_of::<usize>() < BLOCK_BYTES
-            && self.next(!cells.lines.is_empty())?
+        while cells.bytes.len() + cells.ends.len() * size_of::<usize>() < bytes
+            && self.next(!whole && !cells.lines.is_empty())?
         {
             let line = self.line();
             self.check_text(line, &cells.header)?;

@@ -8,6 +8,8 @@ pub(crate) enum Kind {
     /// Nothing stands in any of them.
     Empty,
     Integer,
+    /// An integer that no `f64` holds exactly.
+    LongInteger,
     Real,
     Boolean,
     Text,
@@ -41,6 +43,9 @@ pub(crate) fn real(cell: &str) -> Option<f64> {
     (!value.is_nan() && (value.is_finite() || is_word)).then_some(value)
 }
 
+/// Integers up to this have an `f64` each.
+const EXACT: u64 = 1 << 53;
+
 /// The integer that a cell is. One with leading zeros is a code rather than a number.
 pub(crate) fn integer(cell: &str) -> Option<i64> {
     let cell = cell.trim_ascii();
@@ -61,7 +66,8 @@ impl Kind {
         match () {
             () if is_missing(cell) => Self::Empty,
             () if boolean(cell).is_some() => Self::Boolean,
-            () if integer(cell).is_some() => Self::Integer,
+            () if integer(cell).is_some_and(|integer| integer.unsigned_abs() <= EXACT) => Self::Integer,
+            () if integer(cell).is_some() => Self::LongInteger,
             () if is_code() => Self::Text,
             () if real(cell).is_some() => Self::Real,
             () => Self::Text,
@@ -77,7 +83,10 @@ impl Kind {
             kind = match (kind, cell) {
                 (Self::Empty, other) | (other, Self::Empty) => other,
                 (one, other) if one == other => one,
-                (Self::Integer | Self::Real, Self::Integer | Self::Real) => Self::Real,
+                (Self::Integer | Self::LongInteger, Self::Integer | Self::LongInteger) => Self::LongInteger,
+                (Self::Integer | Self::LongInteger | Self::Real, Self::Integer | Self::LongInteger | Self::Real) => {
+                    Self::Real
+                }
                 _ => return (Self::Text, missing),
             };
         }
@@ -87,26 +96,43 @@ impl Kind {
     /// The element type of a column that no tool computes with. What may be missing needs a value that says so.
     pub fn dtype(self, missing: bool, float: DType) -> DType {
         match (self, missing) {
-            (Self::Integer, false) => DType::I8,
+            (Self::Integer | Self::LongInteger, false) => DType::I8,
             (Self::Integer | Self::Real, _) => float,
             (Self::Boolean, false) => DType::B1,
-            (Self::Boolean | Self::Empty | Self::Text, _) => DType::Text,
+            (Self::Boolean, true) => float,
+            (Self::LongInteger | Self::Empty | Self::Text, _) => DType::Text,
         }
     }
 }
 
-/// Texts as the numbers that all of them are, packed, with their element type: `i8`, `f8` (where one may be missing:
-/// NaN) or `b1`; or `Text` and nothing, where they are none.
-pub fn packed_numbers(texts: &[&str]) -> (DType, Vec<u8>) {
-    let (kind, missing) = Kind::of_column(texts.iter().copied());
-    let dtype = kind.dtype(missing, DType::F8);
-    let packed = match dtype {
+/// The element type of the numbers that all of some texts are: `i8`, `f8` (where one may be missing) or `b1`; `Text` where
+/// they are none.
+pub fn dtype_of_texts<'a>(texts: impl Iterator<Item = &'a str>) -> DType {
+    let (kind, missing) = Kind::of_column(texts);
+    kind.dtype(missing, DType::F8)
+}
+
+/// Texts packed as the numbers of a `dtype` of [`dtype_of_texts`]; a missing one is NaN.
+pub fn pack_texts(texts: &[&str], dtype: DType) -> Vec<u8> {
+    let boolean_or_real = |text: &str| real(text).or_else(|| boolean(text).map(|yes| f64::from(u8::from(yes))));
+    match dtype {
         DType::I8 => texts.iter().flat_map(|text| integer(text).unwrap_or_default().to_le_bytes()).collect(),
-        DType::F8 => texts.iter().flat_map(|text| real(text).unwrap_or(f64::NAN).to_le_bytes()).collect(),
+        DType::F8 => texts.iter().flat_map(|text| boolean_or_real(text).unwrap_or(f64::NAN).to_le_bytes()).collect(),
         DType::B1 => texts.iter().map(|text| u8::from(boolean(text) == Some(true))).collect(),
         _ => Vec::new(),
-    };
-    (dtype, packed)
+    }
+}
+
+/// A number or a boolean in the one way in which it is written here, so that `2`, `2.0` and `2e0` are one category, and
+/// `True` and `true`. None where a text is neither; codes with leading zeros are none.
+pub fn canonical_number(text: &str) -> Option<String> {
+    match Kind::of(text) {
+        Kind::Boolean => boolean(text).map(|yes| yes.to_string()),
+        Kind::Integer | Kind::LongInteger => integer(text).map(|integer| integer.to_string()),
+        // A whole number below 2^53 has its digits, any other the fewest that read back the same.
+        Kind::Real => real(text).map(|real| real.to_string()),
+        Kind::Empty | Kind::Text => None,
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod quotes;
 mod read;
 mod write;
 
-pub use kind::packed_numbers;
+pub(crate) use kind::is_missing;
+pub use kind::{canonical_number, dtype_of_texts, pack_texts};
 pub(crate) use read::CsvReader;
 pub(crate) use write::CsvFormat;

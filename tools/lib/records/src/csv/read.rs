@@ -1,7 +1,7 @@
 //! Reading a table: the header, the types of its columns, and rows of them.
 
 use super::{
-    cells::Records,
+    cells::{BLOCK_BYTES, Records},
     kind::{self, Kind},
 };
 use crate::{
@@ -39,11 +39,12 @@ impl CsvReader {
         let header = check_header(names, delimiter, &wanted).map_err(|e| records.place(line).error(e))?;
         let empty = || Cells { header: header.clone(), delimiter, ..Cells::default() };
         let mut first = empty();
-        if !records.block(&mut first)? {
+        if !records.block(&mut first, wanted.first_block.max(BLOCK_BYTES), wanted.infers())? {
             return Err(records.place(line).error("no rows under the header"));
         }
         let Layout { schema, fields, columns } = layout(&first, &wanted).map_err(|e| records.place(line).error(e))?;
-        let layout = Cells { fields: fields.clone(), edited: vec![false; schema.fields().len()], ..empty() };
+        let booleans = columns.iter().map(|column| column.is_boolean).collect();
+        let layout = Cells { fields: fields.clone(), booleans, edited: vec![false; schema.fields().len()], ..empty() };
         first.fields = fields;
         Ok(Self { records, schema: Arc::new(schema), first: Some(first), layout, columns, rows: 0 })
     }
@@ -64,7 +65,7 @@ impl CsvReader {
             (None, used) => {
                 let mut cells = used.unwrap_or_default();
                 cells.header.clone_from(&self.layout.header);
-                if !self.records.block(&mut cells)? {
+                if !self.records.block(&mut cells, BLOCK_BYTES, false)? {
                     return Ok(false);
                 }
                 cells
@@ -72,6 +73,7 @@ impl CsvReader {
         };
         cells.delimiter = self.layout.delimiter;
         cells.fields.clone_from(&self.layout.fields);
+        cells.booleans.clone_from(&self.layout.booleans);
         cells.edited.clone_from(&self.layout.edited);
         batch.start_packed(self.records.source(), &self.schema, self.rows, cells.lines.len());
         let (packed, heap) = batch.parts();
@@ -113,6 +115,9 @@ fn put(cell: &str, column: Column, value: &mut [u8], heap: &mut Vec<u8>) -> std:
     let Column { dtype, is_boolean, takes_missing } = column;
     if kind::is_missing(cell) && !takes_missing && (dtype != DType::Text || cell.is_empty()) {
         return Err(" is empty; a value is needed in every row".into());
+    }
+    if kind::is_missing(cell) && matches!(dtype, DType::I8 | DType::B1) {
+        return Err(format!(" is empty, and the first rows have {dtype} throughout; leave one empty among those, too"));
     }
     match dtype {
         DType::Text => value.copy_from_slice(bytemuck::bytes_of(&TextSpan::push(heap, cell.as_bytes())?)),
@@ -189,8 +194,8 @@ fn check_header(names: Vec<String>, delimiter: u8, wanted: &Wanted) -> std::resu
     if let Some(missing) = wanted.needed().find(|name| !seen.contains_key(name.as_str())) {
         return Err(missing_column(missing, &names, delimiter));
     }
-    match wanted.adds.iter().find(|name| seen.contains_key(name.as_str())) {
-        Some(name) => Err(already_there(name)),
+    match wanted.adds.iter().find(|(name, _)| seen.contains_key(name.as_str())) {
+        Some((name, remedy)) => Err(already_there(name, remedy)),
         None => Ok(names),
     }
 }
@@ -229,7 +234,11 @@ fn dtype(name: &str, kind: Kind, missing: bool, wanted: &Wanted) -> DType {
         return DType::Text;
     }
     if !wanted.computes(name) {
-        return kind.dtype(missing, wanted.float);
+        return match kind.dtype(missing, wanted.float) {
+            // What is written as it came may be missing further down.
+            DType::I8 | DType::B1 if !wanted.exact => wanted.float,
+            dtype => dtype,
+        };
     }
     match kind {
         // A boolean that may be missing needs a value that says so.

@@ -1,6 +1,9 @@
 //! Printing rows as lines of cells.
 
-use crate::{Batch, DType, Error, Result, Schema, batch::Cells, batch::TextSpan};
+use crate::{
+    Batch, DType, Error, Result, Schema,
+    batch::{Cells, Text, TextSpan},
+};
 use half::f16;
 use std::sync::Arc;
 
@@ -75,6 +78,11 @@ impl CsvFormat {
                     {
                         writer.write_field(cells.cell(row, *cell))?;
                     }
+                    (_, Column { field: Some(field), .. })
+                        if let Some(written) = batch.text.as_ref().and_then(|text| written(text, row, *field)) =>
+                    {
+                        writer.write_field(written)?;
+                    }
                     (_, Column { field, .. }) => {
                         // A column that has no cell was made from a field.
                         let index = field.unwrap_or_default();
@@ -97,6 +105,17 @@ impl CsvFormat {
             false => Err::<(), Error>(batch.error(format!("rows changed from {} to {}", self.schema, batch.schema()))),
         }
     }
+}
+
+/// A number or a boolean of a line of JSON as it is written there, where no tool has set it.
+fn written(text: &Text, row: usize, field: usize) -> Option<&[u8]> {
+    let parsed = text.edited.len();
+    if field >= parsed || text.edited[field] {
+        return None;
+    }
+    let (start, end) = text.spans[row * parsed + field];
+    let value = &text.bytes[start..end];
+    value.first().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b't' | b'f')).then_some(value)
 }
 
 /// A value as a cell; NaN is an empty one.

@@ -42,6 +42,7 @@ impl<'a> Cursor<'a> {
     /// The message that something else stands here.
     pub fn unexpected(&mut self, wanted: &str) -> String {
         match self.peek() {
+            None if self.bytes.trim_ascii() == b"{" => "an object over several lines; one a line: jq -c . FILE".into(),
             None => format!("the line ends where {wanted} is expected"),
             Some(b'N' | b'I') => format!("NaN and Infinity are not JSON (column {}); NPY carries them", self.at + 1),
             Some(byte) => {

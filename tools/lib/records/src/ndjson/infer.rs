@@ -14,11 +14,15 @@ pub(crate) fn schema<'a>(
 ) -> Result<(Schema, Vec<bool>), String> {
     let mut fields = fields(lines.next().unwrap_or_default(), wanted)?;
     for line in lines {
-        if fields.iter().all(|(_, found)| found.is_some()) {
+        if !wanted.others && fields.iter().all(|(_, found)| found.is_some()) {
             break;
         }
         // What is wrong with another line is told when it is read.
         let Ok(more) = self::fields(line, wanted) else { continue };
+        // A field that nothing is computed with need not be on the first line.
+        let is_new = |field: &Field| wanted.others && !fields.iter().any(|(known, _)| known.name == field.name);
+        let new: Vec<_> = more.iter().filter(|(field, _)| is_new(field)).cloned().collect();
+        fields.extend(new);
         for (field, known) in fields.iter_mut().filter(|(_, known)| known.is_none()) {
             if let Some((found, dtype)) = more.iter().find(|(found, known)| known.is_some() && found.name == field.name)
             {

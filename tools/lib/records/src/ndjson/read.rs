@@ -49,6 +49,9 @@ impl NdjsonReader {
             lines: 0,
             rows: 0,
         };
+        if reader.wanted.infers() {
+            reader.fill(reader.wanted.first_block.max(BLOCK_BYTES))?;
+        }
         loop {
             let block = reader.block()?;
             if let Some((schema, takes)) = reader.schema_of(block)? {
@@ -110,13 +113,27 @@ impl NdjsonReader {
             if self.filled > MAX_LINE_BYTES {
                 return Err(self.place(1).error(format!("a line longer than {} MiB", MAX_LINE_BYTES >> 20)));
             }
-            if self.buffer.len() < self.filled + BLOCK_BYTES {
-                self.buffer.resize((2 * self.filled).max(self.filled + BLOCK_BYTES), 0);
-            }
-            let read = self.input.read_some(&mut self.buffer[self.filled..])?;
-            self.filled += read;
-            self.ended = read == 0;
+            self.read_more()?;
         }
+    }
+
+    /// Reads until there are so many bytes, or all that there are: what says the types is not to depend on how the bytes
+    /// arrive.
+    fn fill(&mut self, bytes: usize) -> Result<()> {
+        while self.filled < bytes && !self.ended {
+            self.read_more()?;
+        }
+        Ok(())
+    }
+
+    fn read_more(&mut self) -> Result<()> {
+        if self.buffer.len() < self.filled + BLOCK_BYTES {
+            self.buffer.resize((2 * self.filled).max(self.filled + BLOCK_BYTES), 0);
+        }
+        let read = self.input.read_some(&mut self.buffer[self.filled..])?;
+        self.filled += read;
+        self.ended = read == 0;
+        Ok(())
     }
 
     /// Drops a block of blank lines.

@@ -15,10 +15,14 @@ pub(crate) struct Wanted {
     pub others: bool,
     /// Every other field too, as it looks.
     pub all: bool,
+    /// Whether integers and booleans that no tool computes with are needed as such: for NPY.
+    pub exact: bool,
+    /// Bytes of the first rows that say the types, at least.
+    pub first_block: usize,
     /// The element type of floating-point numbers, which JSON does not say.
     pub float: DType,
-    /// The fields that the tool will add, which must not be there yet.
-    pub adds: Vec<String>,
+    /// The fields that the tool will add, which must not be there yet, each with what gives it another name.
+    pub adds: Vec<(String, String)>,
     /// Whether a value of `floats` and `any` may be missing: null is NaN, or the empty text.
     pub missing: bool,
 }
@@ -27,6 +31,12 @@ impl Wanted {
     /// The fields that must be there.
     pub fn needed(&self) -> impl Iterator<Item = &String> {
         self.floats.iter().chain(&self.any).chain(&self.texts)
+    }
+
+    /// Whether types are read off the first rows: then these are waited for, so that it does not matter how the bytes
+    /// arrive.
+    pub fn infers(&self) -> bool {
+        self.all || self.others || !self.any.is_empty()
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -86,10 +96,10 @@ pub(crate) fn parse(
         loop {
             let name = cursor.string()?;
             cursor.expect(b':')?;
+            if let Some(remedy) = added(wanted, name)? {
+                return Err(Problem::Bad(crate::reader::already_there(&infer::decode(name)?, remedy)));
+            }
             match find(schema, name, next)? {
-                _ if adds(wanted, name)? => {
-                    return Err(Problem::Bad(crate::reader::already_there(&infer::decode(name)?)));
-                }
                 Some(index) => {
                     next = index + 1;
                     let out = &mut Target { row, heap, takes: takes[index] };
@@ -119,16 +129,17 @@ pub(crate) fn parse(
     Ok(close)
 }
 
-/// Whether the tool adds a field of this name, however JSON spells it.
-fn adds(wanted: &Wanted, name: &[u8]) -> Result<bool, String> {
+/// What gives a field that the tool adds another name, if one of this name, however JSON spells it, is added.
+fn added<'w>(wanted: &'w Wanted, name: &[u8]) -> Result<Option<&'w str>, String> {
     if wanted.adds.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
-    if memchr::memchr(b'\\', name).is_none() {
-        return Ok(wanted.adds.iter().any(|adds| adds.as_bytes() == name));
+    let find = |name: &[u8]| wanted.adds.iter().find(|(added, _)| added.as_bytes() == name).map(|(_, remedy)| remedy);
+    Ok(match memchr::memchr(b'\\', name) {
+        None => find(name),
+        Some(_) => find(infer::decode(name)?.as_bytes()),
     }
-    let name = infer::decode(name)?;
-    Ok(wanted.adds.contains(&name))
+    .map(String::as_str))
 }
 
 /// Where values go, and what may stand for them.

@@ -1,8 +1,10 @@
 //! Printing rows as lines.
 
+use super::cursor::Cursor;
 use crate::{
     Batch, DType, Field, Result, Schema,
-    batch::{Text, TextSpan},
+    batch::{Cells, Text, TextSpan},
+    csv::is_missing,
 };
 use half::f16;
 use std::sync::Arc;
@@ -19,6 +21,8 @@ pub(crate) struct NdjsonFormat {
 /// A packed row, and what its texts point into.
 #[derive(Clone, Copy)]
 struct Row<'a> {
+    /// Its place in the batch.
+    number: usize,
     bytes: &'a [u8],
     heap: &'a [u8],
 }
@@ -41,14 +45,16 @@ impl NdjsonFormat {
     pub fn append(&mut self, batch: &Batch, out: &mut Vec<u8>) -> Result<()> {
         let heap = &batch.heap;
         for (i, row) in batch.packed().chunks_exact(self.schema.row_bytes()).enumerate() {
-            let row = Row { bytes: row, heap };
+            let row = Row { number: i, bytes: row, heap };
             let printed = match &batch.text {
                 Some(text) => self.edited_line(text, i, row, out),
                 None => self.line(batch, row, out),
             };
             printed.map_err(|(field, NotFinite)| {
                 let name = &self.schema.fields()[field].name;
-                batch.place(i).error(format!("field {name:?} is NaN or infinite, which JSON cannot say (use --to npy)"))
+                batch
+                    .place(i)
+                    .error(format!("field {name:?} is NaN or infinite, which JSON cannot say (use --to npy or csv)"))
             })?;
         }
         Ok(())
@@ -59,14 +65,12 @@ impl NdjsonFormat {
             out.push(if index == 0 { b'{' } else { b',' });
             out.extend_from_slice(self.keys[index].as_bytes());
             let start = out.len();
-            match self.value(index, row, out) {
-                // An empty cell.
-                Err(NotFinite) if batch.is_parsed(index) => {
-                    out.truncate(start);
-                    out.extend_from_slice(b"null");
-                }
-                printed => printed.map_err(|e| (index, e))?,
+            let cell = batch.cells.as_ref().filter(|_| batch.is_parsed(index));
+            if cell.is_some_and(|cells| as_written(cells, row.number, index, self.schema.fields()[index].dtype, out)) {
+                continue;
             }
+            out.truncate(start);
+            self.value(index, row, out).map_err(|e| (index, e))?;
         }
         out.extend_from_slice(b"}\n");
         Ok(())
@@ -169,6 +173,29 @@ impl NdjsonFormat {
         out.extend_from_slice(self.float.format_finite(value).as_bytes());
         Ok(())
     }
+}
+
+/// Writes the cell that a field was parsed from as JSON has it, where it can stand as it is: a number with its own digits,
+/// a boolean, a missing value.
+fn as_written(cells: &Cells, row: usize, field: usize, dtype: DType, out: &mut Vec<u8>) -> bool {
+    let Some(column) = cells.fields.iter().position(|of| *of == Some(field)) else { return false };
+    let cell = std::str::from_utf8(cells.cell(row, column)).unwrap_or_default();
+    if dtype == DType::Text {
+        return false;
+    }
+    let written = cell.trim_ascii();
+    if is_missing(written) {
+        out.extend_from_slice(b"null");
+    } else if cells.booleans.get(field) == Some(&true) {
+        out.extend_from_slice(written.to_ascii_lowercase().as_bytes());
+    } else {
+        let mut cursor = Cursor::new(written.as_bytes());
+        if cursor.number().is_err() || cursor.at != written.len() {
+            return false;
+        }
+        out.extend_from_slice(written.as_bytes());
+    }
+    true
 }
 
 /// A text as JSON; a missing one is null.
