@@ -171,7 +171,7 @@ fn what_does_not_fit_is_one_line_and_leaves_nothing() {
         ),
         (
             &["rows.npy", "trainer.val_input=reals.ndjson"],
-            "field image f8[3,16,16]; it is image u1[3,16,16] in rows.npy",
+            "field image is numbers [3, 16, 16]; it is bytes [3, 16, 16] in rows.npy",
         ),
         (&["rows.npy", "trainer.val_input=half.ndjson"], "half.ndjson:1: field \"label\" is 0.5; the loss expects"),
         (&["rows.npy", "trainer.val_input=nope.npy", "data.pull=true"], "nope.npy: missing, and"),

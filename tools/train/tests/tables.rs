@@ -62,7 +62,7 @@ fn what_cannot_go_in_is_named() {
         (
             table(),
             vec!["trainer.input_field=a", labels],
-            "field \"label\" holds text, which are classes: trainer.loss=cross_entropy",
+            "rows.csv:2: field \"label\" is \"no\": text is classes, which trainer.loss=cross_entropy learns",
         ),
         (table(), vec!["trainer.input_field=[]"], "trainer.input_field: an empty list"),
         (table(), vec!["trainer.input_field=[a,a]"], "trainer.input_field: \"a\" twice"),

@@ -84,16 +84,16 @@ fn a_table_is_the_same_rows_in_ndjson_and_back() {
     let json = write(&read(HOUSES, &all()).unwrap(), Encoding::Ndjson).unwrap();
     assert_eq!(
         json,
-        "{\"sqft\":2100.0,\"beds\":3,\"city\":\"M\u{fc}nchen\",\"new\":true,\"note\":null}\n\
+        "{\"sqft\":2100,\"beds\":3,\"city\":\"M\u{fc}nchen\",\"new\":true,\"note\":null}\n\
          {\"sqft\":1600.5,\"beds\":2,\"city\":\"Paris, 20e\",\"new\":false,\"note\":\"a \\\"b\\\"\\nc\"}\n"
     );
     let csv = write(&read(&json, &all()).unwrap(), CSV).unwrap();
-    assert_eq!(csv, HOUSES[3..].replace("\r\n", "\n").replace("2100,", "2100.0,").replace("False", "false"));
+    assert_eq!(csv, HOUSES[3..].replace("\r\n", "\n").replace("False", "false"));
     // A number that is missing is null, and NaN.
     let batches = read("a,b\n1,x\n,y\n", &all()).unwrap();
-    assert_eq!(write(&batches, Encoding::Ndjson).unwrap(), "{\"a\":1.0,\"b\":\"x\"}\n{\"a\":null,\"b\":\"y\"}\n");
+    assert_eq!(write(&batches, Encoding::Ndjson).unwrap(), "{\"a\":1,\"b\":\"x\"}\n{\"a\":null,\"b\":\"y\"}\n");
     let batches = read("{\"a\":null,\"b\":null}\n{\"a\":2,\"b\":\"y\"}\n", &all()).unwrap();
-    assert_eq!(write(&batches, CSV).unwrap(), "a,b\n,\n2.0,y\n");
+    assert_eq!(write(&batches, CSV).unwrap(), "a,b\n,\n2,y\n");
     assert!(write(&batches, Encoding::Npy).unwrap_err().contains("field \"b\" holds text, which NPY cannot carry"));
     let batches = read("a,b\n1,2\n,4\n", &all()).unwrap();
     let npy = write(&batches, Encoding::Npy).unwrap();
@@ -180,7 +180,7 @@ fn bad_tables_are_named_with_line_and_column() {
             "stdin:2: column \"y\": not UTF-8 (iconv -f WINDOWS-1252 -t UTF-8, if that is what it is)",
         ),
         (b"\xffx,y\n1,2\n".to_vec(), "stdin:1: column 1: not UTF-8"),
-        (b"x\0,y\n1,2\n".to_vec(), "stdin:1: column 1: its name has control characters"),
+        (b"xx\0,y\n1,2\n".to_vec(), "stdin:1: column 1: its name has control characters"),
         (text_late.into_bytes(), "stdin:200002: column \"x\": \"oops\" is no number"),
     ] {
         let error = refusal(&bytes, &ReadOptions::floats(&["x"]));
@@ -307,7 +307,8 @@ fn literals_are_text_as_it_is_written() {
         assert_eq!(texts(&batches, "zip"), ["02134", "7.50"]);
         assert_eq!(texts(&batches, "id"), ["12345678901234567890", ""]);
         assert_eq!(texts(&batches, "ok"), ["true", ""]);
-        assert_eq!(batches[0].schema().fields().len(), 4);
+        // A field that only a later line has is a field as well.
+        assert_eq!(batches[0].schema().fields().len(), if text == json { 5 } else { 4 });
     }
     assert!(refusal("{\"x\":1,\"zip\":[1]}\n", &options).contains("expected text or a number"));
     assert!(refusal("{\"x\":1}\n", &options).contains("no field \"zip\""));
