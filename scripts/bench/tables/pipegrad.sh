@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From train.csv and test.csv to the score of the test rows, as one line of JSON. The target is the last column.
-# Usage: pipegrad.sh FOLDER classification|regression EPOCHS SEED
+# From train.csv and test.csv to the score of the test rows, as JSON. The target is the last column.
+# Usage: pipegrad.sh FOLDER classification|regression EPOCHS SEED [SETTING...]
 set -euo pipefail
 
 folder=$1 task=$2 epochs=$3 seed=$4
@@ -15,14 +15,18 @@ settings=(
 case $task in
   classification)
     settings+=(trainer.loss=cross_entropy)
-    scoring=(score=classification --classes run/features.json)
+    scoring=(score=classification)
     ;;
   regression)
     settings+=(trainer.loss=mse model.target_scaling=standard)
     scoring=()
     ;;
 esac
+settings+=("${@:5}")
 
 train "$folder/train.csv" -o run --quiet "${settings[@]}" > /dev/null
+if grep -q '"classes"' run/features.json; then # they are text
+  scoring+=(--classes run/features.json)
+fi
 pipegrad export run
 infer -m run/model.onnx "$folder/test.csv" --to ndjson | score score.target_field="$target" "${scoring[@]}"

@@ -63,14 +63,15 @@ def measure(command, env):
     }
 
 
-def rounds(folder, job, count):
+def rounds(folder, job, settings, count):
     """By contestant, for each of its variants: what was measured, round by round. Each round another one is the first."""
     runs = [[] for _ in VARIANTS]
     for seed in range(-1, count):
         for turn in range(len(VARIANTS)):
             index = (seed + turn) % len(VARIANTS)
             contestant, env = VARIANTS[index]
-            run = measure([*map(str, (*COMMANDS[contestant], folder, *job, max(seed, 0)))], env)
+            command = [*COMMANDS[contestant], folder, *job, max(seed, 0), *(settings if contestant == "pipegrad" else [])]
+            run = measure([*map(str, command)], env)
             if seed >= 0:  # before that: files into the page cache
                 runs[index].append(run)
     by_contestant = {contestant: [] for contestant in COMMANDS}
@@ -123,13 +124,14 @@ def shape(file):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="seeds, one run of each contestant a seed")
+    parser.add_argument("--set", nargs="+", default=[], help="settings for pipegrad's train beside those of the peers")
     parser.add_argument("--data", nargs="+", choices=JOBS, default=list(JOBS), help="data sets")
     args = parser.parse_args()
     quality, cost = [], []
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, HERE / "datasets.py", folder], check=True)
         for name in args.data:
-            by_contestant = rounds(Path(folder, name), JOBS[name], args.rounds)
+            by_contestant = rounds(Path(folder, name), JOBS[name], args.set, args.rounds)
             size = shape(Path(folder, name, "rows.csv"))
             quality.append(quality_row(name, *size, by_contestant))
             cost.append(cost_row(name, by_contestant))
