@@ -153,8 +153,8 @@ impl Progress {
 /// What decides which rows each step sees, and what the numbers of the checkpoint mean.
 fn identity(settings: &Settings, data_sha256: &str) -> Value {
     let (model, trainer) = (&settings.json["model"], &settings.json["trainer"]);
-    let mut identity = json!({ "data_sha256": data_sha256, "model": model });
-    identity["features"] = settings.json["features"].clone();
+    // In the order in which differences are told: the features are a part of the data's sum where text is.
+    let mut identity = json!({ "features": settings.json["features"], "data_sha256": data_sha256, "model": model });
     identity["augmentation"] = settings.json["augmentation"].clone();
     identity["optimizer.name"] = settings.json["optimizer"]["name"].clone();
     let keys = [

@@ -188,11 +188,13 @@ def test_the_same_rows_mean_the_same_in_every_encoding(run, tmp_path, houses):
         np.testing.assert_array_equal(frame["prediction"], reference)
         assert models_out is None or np.array_equal(models_out["prediction"], reference.astype("f4"))
     assert len(models) == 1
-    scores = set()
+    # Text has the shortest digits of a single-precision prediction, NPY all its bits.
+    scores = []
     for name in ["rows.csv", "rows.tsv", "rows.ndjson", "rows.npy"]:
         data = run("infer", "-m", "run/model.onnx", name, "--dtype", "f8")
-        scores.add(run("score", "score.target_field=price", "--delimiter", "tab" if "tsv" in name else ",", stdin=data))
-    assert len(scores) == 1
+        delimiter = "tab" if "tsv" in name else ","
+        scores.append(json.loads(run("score", "score.target_field=price", "--delimiter", delimiter, stdin=data)))
+    assert all(score == pytest.approx(scores[0], rel=1e-7) for score in scores)
 
 
 def test_text_means_the_same_in_csv_and_ndjson(run, tmp_path, houses):
@@ -256,3 +258,67 @@ def test_validation_and_test_files_are_encoded_by_the_training_rows(run, tmp_pat
     write(strange, tmp_path / "val.ndjson")
     error = run("train", "train.csv", "-o", "run", *settings, *files, fails=2)
     assert 'val.ndjson:1: field "district" is "west"' in error
+
+
+def test_categories_that_look_like_numbers_are_the_same_in_every_encoding(run, tmp_path):
+    random = np.random.default_rng(1)
+    codes = random.integers(1, 4, 200)
+    table = pandas.DataFrame({"code": codes, "x": random.normal(size=200).round(4), "y": codes * 1.5})
+    settings = ["trainer.input_field=[code,x]", "trainer.target_field=y", "features.categorical=[code]", *QUICK]
+    results = set()
+    for name in ["rows.csv", "rows.ndjson", "rows.npy"]:
+        write(table, tmp_path / name)
+        run("train", name, "-o", "run", *settings)
+        results.add((tmp_path / "run/features.json").read_bytes() + (tmp_path / "run/model.safetensors").read_bytes())
+    assert len(results) == 1
+    assert json.loads((tmp_path / "run/features.json").read_text())["inputs"][0]["categories"] == ["1", "2", "3"]
+    run("export", "run")
+    for name in ["rows.csv", "rows.ndjson", "rows.npy"]:
+        run("infer", "-m", "run/model.onnx", name)
+    rows = b'{"code":2.0,"x":1}\n{"code":"2","x":1}\n{"code":2,"x":1}\n'
+    out = [json.loads(line)["prediction"] for line in run("infer", "-m", "run/model.onnx", stdin=rows).splitlines()]
+    assert out[0] == out[1] == out[2]
+
+
+def test_labels_that_look_like_numbers_are_names(run, tmp_path):
+    table = "x,y\n" + "".join(f"{i % 7},{['1', '2', 'x'][i % 3]}\n" for i in range(60))
+    (tmp_path / "rows.csv").write_text(table)
+    run("train", "rows.csv", "-o", "run", "trainer.input_field=x", "trainer.target_field=y", "trainer.loss=cross_entropy", *QUICK)
+    names = ["--classes", "run/features.json"]
+    rows = b"y,p\n1,1\n2,2\n1,x\n"
+    command = ["score", "score=classification", "score.target_field=y", "score.prediction_field=p", *names]
+    scored = json.loads(run(*command, "score.prediction=labels", stdin=rows))
+    assert scored["accuracy"] == pytest.approx(2 / 3) and scored["labels"] == ["1", "2", "x"]
+    rows = b'{"y":1,"p":[0.9,0.1,0.0]}\n{"y":"x","p":[0.1,0.1,0.8]}\n'
+    assert json.loads(run(*command, stdin=rows))["accuracy"] == 1
+
+
+def test_an_odd_cell_among_numbers_is_named(run, tmp_path):
+    table = "x,y\n" + "".join(f"{i},{i}\n" for i in range(50)) + "?,3\n"
+    (tmp_path / "rows.csv").write_text(table)
+    error = run("train", "rows.csv", "-o", "run", "trainer.input_field=[x]", "trainer.target_field=y", *QUICK, fails=2)
+    assert error.startswith('train: rows.csv:52: field "x" is "?", and a number in 50 of 51 rows') and error.count("\n") == 1
+    error = run("train", "rows.csv", "-o", "run", "trainer.input_field=y", "trainer.target_field=x", *QUICK, fails=2)
+    assert error.startswith('train: rows.csv:52: field "x" is "?": text is classes')
+
+
+def test_what_is_not_computed_with_keeps_its_digits(run):
+    rows = b"id,x,flag\n9007199254740993,1,True\n,2,\n12E2,3,false\n"
+    text = run("relu", "--field", "x", "--to", "ndjson", stdin=rows.replace(b"12E2", b"7"))
+    assert text.splitlines()[0] == b'{"id":"9007199254740993","x":1.0,"flag":true}'
+    rows = b'{"id":1031,"x":1,"flag":true}\n{"id":null,"x":2,"flag":null}\n'
+    assert run("relu", "--field", "x", "--to", "csv", stdin=rows) == b"id,x,flag\n1031,1.0,true\n,2.0,\n"
+    csv = run("relu", "--field", "x", "--to", "ndjson", stdin=b"id,x\n1031,1\n,2\n")
+    assert csv == b'{"id":1031,"x":1.0}\n{"id":null,"x":2.0}\n'
+
+
+def test_vectors_and_text_are_joined_and_checked(run, tmp_path):
+    random = np.random.default_rng(2)
+    rows = [{"id": f"r{i}", "v": list(random.normal(size=3)), "c": "ab"[i % 2], "y": float(i % 2)} for i in range(100)]
+    (tmp_path / "rows.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for fields in ["[v,c]", "v"]:
+        run("train", "rows.ndjson", "-o", "run", f"trainer.input_field={fields}", "trainer.target_field=y", *QUICK)
+        run("export", "run")
+    assert "infinite" not in run("infer", "-m", "run/model.onnx", "rows.ndjson").decode()
+    error = run("infer", "-m", "run/model.onnx", stdin=b'{"v":[1e39,0,0]}\n', fails=2)
+    assert error == 'infer: stdin:1: field "v" is inf as f32; a model has no answer to it\n'
