@@ -1,13 +1,17 @@
-//! Some rows in memory: packed as NPY packs them, and with their text where they came as NDJSON.
+//! Some rows in memory: packed as NPY packs them, and with their text where they came as such.
 
-use crate::{DType, Element, Encoding, Error, Field, Place, Result, Schema};
+use crate::{
+    DType, Element, Encoding, Error, Field, Place, Result, Schema,
+    convert::{Bool, Convert, ToF32, ToF64},
+    origin::{Cells, Text, TextSpan},
+};
 use half::f16;
 use std::sync::Arc;
 
 /// Consecutive rows of a stream.
 ///
 /// Rows are packed without padding, fields in schema order, little-endian. Rows that came as NDJSON
-/// keep their text as well, so that what no tool asked for passes through byte for byte.
+/// or CSV keep their text as well, so that what no tool asked for passes through.
 pub struct Batch {
     source: Arc<str>,
     schema: Arc<Schema>,
@@ -22,29 +26,6 @@ pub struct Batch {
     pub(crate) announced: Option<u64>,
 }
 
-/// The lines that rows came from.
-#[derive(Default)]
-pub(crate) struct Text {
-    /// The lines, with whatever stood between them.
-    pub bytes: Vec<u8>,
-    pub lines: Vec<Line>,
-    /// For each row and each field that was parsed, where its value stands within `bytes`.
-    pub spans: Vec<(usize, usize)>,
-    /// For each field that was parsed, whether a tool has set it since.
-    pub edited: Vec<bool>,
-}
-
-/// One line that holds a row; offsets into [`Text::bytes`].
-pub(crate) struct Line {
-    /// Counted from 1 in the whole stream; blank lines count.
-    pub number: u64,
-    pub start: usize,
-    /// Where the closing brace stands.
-    pub close: usize,
-    /// Where the line ends, without its newline.
-    pub end: usize,
-}
-
 /// The values of a column, row by row.
 #[derive(Debug, Clone)]
 pub enum Values<'a> {
@@ -52,61 +33,6 @@ pub enum Values<'a> {
     Packed(&'a [u8]),
     /// Texts; a missing one is empty.
     Texts(Vec<&'a str>),
-}
-
-/// Where a text stands within [`Batch::heap`]: what a packed row holds of it.
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(crate) struct TextSpan {
-    start: u32,
-    length: u32,
-}
-
-impl TextSpan {
-    /// Adds a text to `heap`.
-    ///
-    /// # Errors
-    /// When the texts of one batch have over 4 GiB.
-    pub fn push(heap: &mut Vec<u8>, text: &[u8]) -> std::result::Result<Self, String> {
-        let (start, length) = (u32::try_from(heap.len()), u32::try_from(text.len()));
-        let (Ok(start), Ok(length)) = (start, length) else { return Err("a text of over 4 GiB".into()) };
-        heap.extend_from_slice(text);
-        Ok(Self { start, length })
-    }
-
-    /// The bytes of the text.
-    pub fn of(self, heap: &[u8]) -> &[u8] {
-        let start = self.start as usize;
-        &heap[start..start + self.length as usize]
-    }
-}
-
-/// The cells that rows came from, unquoted.
-#[derive(Default)]
-pub(crate) struct Cells {
-    /// The names of the columns, and what stood between them.
-    pub header: Arc<[String]>,
-    pub delimiter: u8,
-    pub bytes: Vec<u8>,
-    /// Where each cell ends within `bytes`: `[rows × columns]`.
-    pub ends: Vec<usize>,
-    /// For each row, the line it begins on, counted from 1.
-    pub lines: Vec<u64>,
-    /// For each column, the field that was parsed from it.
-    pub fields: Arc<[Option<usize>]>,
-    /// For each field that was parsed, whether its column is of booleans.
-    pub booleans: Arc<[bool]>,
-    /// For each field that was parsed, whether a tool has set it since.
-    pub edited: Vec<bool>,
-}
-
-impl Cells {
-    /// The cell of a row in a column.
-    pub fn cell(&self, row: usize, column: usize) -> &[u8] {
-        let index = row * self.header.len() + column;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.bytes[start..self.ends[index]]
-    }
 }
 
 impl Batch {
@@ -550,45 +476,5 @@ impl Batch {
 impl Default for Batch {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// A boolean byte; any value but 0 counts as true, as in NumPy.
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(transparent)]
-struct Bool(u8);
-
-impl Element for Bool {
-    const DTYPE: DType = DType::B1;
-    fn to_f32(self) -> f32 {
-        f32::from(u8::from(self.0 != 0))
-    }
-    fn to_f64(self) -> f64 {
-        f64::from(self.to_f32())
-    }
-}
-
-/// Which of an element's two widenings is wanted.
-trait Convert: Copy {
-    type Output;
-    fn apply<T: Element>(self, value: T) -> Self::Output;
-}
-
-#[derive(Clone, Copy)]
-struct ToF32;
-#[derive(Clone, Copy)]
-struct ToF64;
-
-impl Convert for ToF32 {
-    type Output = f32;
-    fn apply<T: Element>(self, value: T) -> f32 {
-        value.to_f32()
-    }
-}
-
-impl Convert for ToF64 {
-    type Output = f64;
-    fn apply<T: Element>(self, value: T) -> f64 {
-        value.to_f64()
     }
 }

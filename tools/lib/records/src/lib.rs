@@ -18,6 +18,7 @@
 //! object a line; CSV is RFC 4180's.
 
 mod batch;
+mod convert;
 mod csv;
 mod dtype;
 mod error;
@@ -25,10 +26,12 @@ mod format;
 mod input;
 mod ndjson;
 mod npy;
+mod origin;
 mod output;
 mod reader;
 mod schema;
 mod stdout;
+mod wanted;
 mod writer;
 
 pub use batch::{Batch, Values};

@@ -4,8 +4,9 @@ use crate::{
     Batch, DType, Encoding, Input, Place, Result, Schema,
     csv::CsvReader,
     format::{self, Format},
-    ndjson::{NdjsonReader, Wanted},
+    ndjson::NdjsonReader,
     npy::NpyReader,
+    wanted::Wanted,
 };
 use std::{path::Path, sync::Arc};
 

@@ -1,7 +1,7 @@
 //! Records of cells, as the `csv` crate's core splits them, block by block.
 
 use super::quotes::Quotes;
-use crate::{Error, Input, Place, Result, batch::Cells};
+use crate::{Error, Input, Place, Result, origin::Cells};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use std::sync::Arc;
 

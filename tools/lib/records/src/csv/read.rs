@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{
     Batch, DType, Field, Input, Result, Schema,
-    batch::{Cells, TextSpan},
-    ndjson::Wanted,
+    origin::{Cells, TextSpan},
     reader::already_there,
     schema::some_names,
+    wanted::Wanted,
 };
 use std::{collections::HashMap, sync::Arc};
 

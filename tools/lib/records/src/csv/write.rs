@@ -2,7 +2,7 @@
 
 use crate::{
     Batch, DType, Error, Result, Schema,
-    batch::{Cells, Text, TextSpan},
+    origin::{Cells, Text, TextSpan},
 };
 use half::f16;
 use std::sync::Arc;

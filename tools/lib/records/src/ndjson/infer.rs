@@ -1,7 +1,7 @@
 //! What a schema is when nobody wrote one: read off the first line.
 
-use super::{cursor::Cursor, row::Wanted};
-use crate::{DType, Field, Schema};
+use super::cursor::Cursor;
+use crate::{DType, Field, Schema, wanted::Wanted};
 
 /// More dimensions than any tensor here needs; the limit bounds recursion.
 const MAX_DIMS: usize = 16;

@@ -7,5 +7,4 @@ mod row;
 mod write;
 
 pub(crate) use read::NdjsonReader;
-pub(crate) use row::Wanted;
 pub(crate) use write::NdjsonFormat;

@@ -3,11 +3,12 @@
 use super::{
     cursor::Cursor,
     infer,
-    row::{self, Problem, Takes, Wanted},
+    row::{self, Problem, Takes},
 };
 use crate::{
     Batch, DType, Field, Input, Place, Result, Schema,
-    batch::{Line, Text},
+    origin::{Line, Text},
+    wanted::Wanted,
 };
 use std::{mem, sync::Arc};
 

@@ -3,8 +3,8 @@
 use super::cursor::Cursor;
 use crate::{
     Batch, DType, Field, Result, Schema,
-    batch::{Cells, Text, TextSpan},
     csv::is_missing,
+    origin::{Cells, Text, TextSpan},
 };
 use half::f16;
 use std::sync::Arc;
