@@ -1,8 +1,8 @@
 """Jobs on tables, from CSV to the score of the test rows: pipegrad against scikit-learn and PyTorch.
 
 Whole processes, imports included, in turn, one seed a round. Each peer runs with one thread and with its default, and
-each of its figures is the better of the two. Prints Markdown: medians with the extremes. Run by `make bench-tables`; the
-Python is that of the environment that the target makes.
+each of its figures is the better of the two. Prints Markdown: medians with the extremes. Run by `make bench-tables`;
+the Python is that of the environment that the target makes.
 """
 
 import argparse
@@ -64,13 +64,14 @@ def measure(command, env):
 
 
 def rounds(folder, job, settings, count):
-    """By contestant, for each of its variants: what was measured, round by round. Each round another one is the first."""
+    """By contestant, for each of its variants: what was measured, round by round. Each round begins with another."""
     runs = [[] for _ in VARIANTS]
     for seed in range(-1, count):
         for turn in range(len(VARIANTS)):
             index = (seed + turn) % len(VARIANTS)
             contestant, env = VARIANTS[index]
-            command = [*COMMANDS[contestant], folder, *job, max(seed, 0), *(settings if contestant == "pipegrad" else [])]
+            own = settings if contestant == "pipegrad" else []
+            command = [*COMMANDS[contestant], folder, *job, max(seed, 0), *own]
             run = measure([*map(str, command)], env)
             if seed >= 0:  # before that: files into the page cache
                 runs[index].append(run)
