@@ -19,7 +19,7 @@ pub struct Reading<'a> {
 }
 
 /// Bytes of rows that say the types of columns: all rows are held in memory anyway.
-const FIRST_BLOCK: usize = 64 << 20;
+const FIRST_BLOCK: usize = 16 << 20;
 /// Characters of a text that a message shows.
 const SHOWN_CHARS: usize = 40;
 

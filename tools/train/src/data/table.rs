@@ -48,23 +48,25 @@ impl Table {
     pub fn new(raw: RawTable, features: &Features, classes: Option<&[String]>) -> anyhow::Result<Self> {
         let target = Field::new(&raw.target.name, DType::F4, &raw.target.shape);
         let (targets, target_source) = targets(&raw, classes)?;
-        let name = features.input_name().to_owned();
-        let (inputs, input, sources) = match raw.inputs {
+        let encoded = match &raw.inputs {
+            RawInputs::Bytes { .. } => Vec::new(),
+            // Many values, which need no copy.
+            RawInputs::Columns(sources) if is_as_read(features) && !sources.iter().any(has_missing) => Vec::new(),
+            RawInputs::Columns(sources) => features
+                .encode(sources.iter().map(|source| &source.column))
+                .map_err(|unfit| anyhow::anyhow!("{}: {unfit}", raw.place(unfit.row)))?,
+        };
+        let RawTable { inputs, weights, others, .. } = raw;
+        let (inputs, input, sources) = match inputs {
             RawInputs::Bytes { field, bytes } => (Inputs::Bytes(bytes), field, None),
-            RawInputs::Columns(ref sources) => {
-                let encoded = features.encode(sources.iter().map(|source| &source.column));
-                let encoded = encoded.map_err(|unfit| anyhow::anyhow!("{}: {unfit}", raw.place(unfit.row)))?;
-                let is_as_read = is_as_read(features);
-                let shape = match features.complete_width() == features.raw_width() {
-                    true => features.raw_shape(),
-                    false => vec![features.complete_width()],
-                };
-                let complete = if is_as_read { encoded } else { features.complete(&encoded) };
-                let RawInputs::Columns(sources) = raw.inputs else { unreachable!("matched above") };
-                (Inputs::Real(complete), Field::new(name, DType::F4, &shape), (!is_as_read).then_some(sources))
+            RawInputs::Columns(sources) => {
+                let input = Field::new(features.input_name(), DType::F4, &complete_shape(features));
+                match is_as_read(features) {
+                    true => (Inputs::Real(numbers(sources)), input, None),
+                    false => (Inputs::Real(features.complete(&encoded)), input, Some(sources)),
+                }
             }
         };
-        let RawTable { weights, others, .. } = raw;
         Ok(Self { inputs, targets, weights, input, target, sources, target_source, others })
     }
 
@@ -119,6 +121,26 @@ impl Table {
         }
         hash_values(&self.targets, hash);
         hash_values(&self.weights, hash);
+    }
+}
+
+fn has_missing(source: &Source) -> bool {
+    (0..source.column.rows()).any(|row| source.column.is_missing(row))
+}
+
+/// The numbers of the one field that goes in as it is.
+fn numbers(sources: Vec<Source>) -> Vec<f32> {
+    match sources.into_iter().next().map(|source| source.column) {
+        Some(Column::Numbers { values, .. }) => values,
+        _ => Vec::new(),
+    }
+}
+
+/// The shape of a row as the network takes it.
+fn complete_shape(features: &Features) -> Vec<usize> {
+    match features.complete_width() == features.raw_width() {
+        true => features.raw_shape(),
+        false => vec![features.complete_width()],
     }
 }
 
