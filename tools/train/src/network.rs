@@ -20,6 +20,10 @@ use nets::{
 /// More is a slip of the keyboard.
 const MAX_PARAMETERS: usize = 1 << 30;
 
+/// A standardised target has mean 0: outputs that begin near it, rather than as far from it as its own deviation, save
+/// the first epochs, which a small table may not have to spare.
+const OUTPUT_SCALE: f32 = 0.1;
+
 /// A network without its numbers, and what it is for.
 pub struct Network {
     pub graph: Graph,
@@ -105,6 +109,9 @@ impl Network {
     /// The numbers that training starts from.
     pub fn start(&self, seed: u64, data: &Data) -> Parameters {
         let mut start = Parameters::random(&self.graph, &mut Random::new(seed, stream::PARAMETERS));
+        if self.target_scaling.is_some() {
+            start.scale_last_linear(&self.graph, OUTPUT_SCALE);
+        }
         if let Some((whiten, _)) = self.graph.whitening() {
             start.whiten(&self.graph, &self.sample(data.train(), whiten.images));
         }

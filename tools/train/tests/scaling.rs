@@ -93,3 +93,22 @@ fn classes_are_never_scaled() {
     assert_eq!((status, error.lines().count()), (2, 1), "{error}");
     assert!(error.starts_with("train: model.target_scaling: standard has no meaning for classes"), "{error}");
 }
+
+#[test]
+fn predictions_of_a_scaled_target_begin_near_its_mean() {
+    // A network that does not learn: as far as its outputs are 0, its loss is the mean square of the standardised target,
+    // which is 1. With He's whole weights it is 0.9 to 2.8.
+    let folder = tempfile::tempdir().unwrap();
+    let idle = ["trainer.max_epochs=1", "optimizer.learning_rate=1e-12", "trainer.split=[1,0,0]", "model.hidden=[100]"];
+    for seed in 0..5 {
+        let seed = format!("trainer.seed={seed}");
+        let settings = [&idle[..], &[seed.as_str(), "-o", "run", "--quiet"]].concat();
+        let (status, out, error) = train(folder.path(), &settings, &rows(500, 2000.0, 1e5, 5e5));
+        assert_eq!(status, 0, "{error}");
+        let epoch = out.lines().map(|line| Event::from_line(line).unwrap().unwrap());
+        let loss = epoch
+            .filter_map(|event| if let Event::Epoch(epoch) = event { epoch.metrics.get("train_loss") } else { None });
+        let loss = loss.last().unwrap();
+        assert!((0.7..1.4).contains(&loss), "{seed}: {loss}");
+    }
+}

@@ -192,6 +192,18 @@ impl Parameters {
         Self { layout, values }
     }
 
+    /// Multiplies the weight of the last linear layer: with a small factor, outputs begin near 0.
+    pub fn scale_last_linear(&mut self, graph: &Graph, factor: f32) {
+        let weight = graph.nodes.iter().rev().find_map(|node| match node.op {
+            Op::Linear { weight, .. } => Some(weight),
+            _ => None,
+        });
+        if let Some(weight) = weight {
+            let range = self.layout.tensors()[weight].range.clone();
+            self.values[range].iter_mut().for_each(|x| *x *= factor);
+        }
+    }
+
     /// Measures scaled training `images` `[_, channels, height, width]` for the whitening in front of the network,
     /// if it has one.
     pub fn whiten(&mut self, graph: &Graph, images: &[f32]) {
