@@ -29,7 +29,8 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
             each_batch(&file, model, |rows| {
                 let count = left.min(rows.len() / width);
                 let rows = &rows[..count * width];
-                if let Some(bad) = rows.iter().position(|x| x.is_infinite()) {
+                let fills = model.features.fills().is_some();
+                if let Some(bad) = rows.iter().position(|x| x.is_infinite() || (x.is_nan() && !fills)) {
                     let (file, row, field) = (file.display(), pair.rows + bad / width, &model.task.input_field);
                     bail!("{file}: row {row}: field {field:?} is {}, which tells nothing of the model", rows[bad]);
                 }
@@ -60,14 +61,23 @@ fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow
     let mut reader = Reader::open(Input::open(Some(file))?, &dataset::read_options(&model.features))?;
     let (mut batch, mut bytes) = (Batch::new(), Vec::new());
     while reader.read(&mut batch)? {
-        let rows = match model.task.input_dtype {
-            InputDtype::F4 => dataset::raw_rows(&model.features, &batch)?,
-            InputDtype::U1 => {
-                let field = batch.field(&model.task.input_field)?;
-                if field.shape != model.task.input_shape {
-                    return Err(batch.wrong_shape(field, &format!("{:?} by the model", model.task.input_shape)).into());
-                }
-                batch.column_u8(&model.task.input_field, &mut bytes)?;
+        let name = &model.task.input_field;
+        let check_shape = || match batch.field(name)? {
+            field if field.shape == model.task.input_shape => Ok(()),
+            field => Err(batch.wrong_shape(field, &format!("{:?} by the model", model.task.input_shape))),
+        };
+        let rows = match (model.task.input_dtype, model.features.inputs.as_slice()) {
+            // Rows behind those that are compared may have gaps.
+            (InputDtype::F4, [Feature::Number { fill: None, .. }]) => {
+                check_shape()?;
+                let mut rows = Vec::new();
+                batch.column_f32(name, &mut rows)?;
+                rows
+            }
+            (InputDtype::F4, _) => dataset::raw_rows(&model.features, &batch)?,
+            (InputDtype::U1, _) => {
+                check_shape()?;
+                batch.column_u8(name, &mut bytes)?;
                 bytes.iter().map(|&byte| f32::from(byte)).collect()
             }
         };

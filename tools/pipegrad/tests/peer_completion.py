@@ -22,7 +22,7 @@ GROUPS = {
     "gen-data": ["data"],
     "entropy": ["entropy"],
     "relu": ["relu"],
-    "train": ["model", "optimizer", "scheduler", "callbacks", "augmentation", "trainer", "data"],
+    "train": ["model", "optimizer", "scheduler", "callbacks", "augmentation", "features", "trainer", "data"],
     "export": ["export"],
     "infer": ["infer", "data"],
     "score": ["score"],

@@ -72,7 +72,8 @@ impl Network {
             },
         };
         let statistics = RowStatistics::of(part, &data.features);
-        let mut remarks = remarks::of_rows(part, &statistics, trainer.loss(), outputs, &data.features);
+        let mut remarks = data.remarks.clone();
+        remarks.extend(remarks::of_rows(part, &statistics, trainer.loss(), outputs, &data.features));
         let (scaling, target_scaling) =
             scaling::choose(&settings.model, trainer.loss(), part, &statistics, &data.features, &mut remarks)?;
         let class_weights = class_weights::choose(trainer, part, outputs, &mut remarks)?;

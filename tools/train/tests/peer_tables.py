@@ -4,13 +4,14 @@ import csv
 import io
 import json
 import os
+import subprocess
+from pathlib import Path
 
 import jsonschema
 import numpy as np
 import onnxruntime
 import pandas
 import pytest
-from pathlib import Path
 from sklearn import metrics
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -298,8 +299,6 @@ def test_an_odd_cell_among_numbers_is_named(run, tmp_path):
     (tmp_path / "rows.csv").write_text(table)
     error = run("train", "rows.csv", "-o", "run", "trainer.input_field=[x]", "trainer.target_field=y", *QUICK, fails=2)
     assert error.startswith('train: rows.csv:52: field "x" is "?", and a number in 50 of 51 rows') and error.count("\n") == 1
-    error = run("train", "rows.csv", "-o", "run", "trainer.input_field=y", "trainer.target_field=x", *QUICK, fails=2)
-    assert error.startswith('train: rows.csv:52: field "x" is "?": text is classes')
 
 
 def test_what_is_not_computed_with_keeps_its_digits(run):
@@ -322,3 +321,41 @@ def test_vectors_and_text_are_joined_and_checked(run, tmp_path):
     assert "infinite" not in run("infer", "-m", "run/model.onnx", "rows.ndjson").decode()
     error = run("infer", "-m", "run/model.onnx", stdin=b'{"v":[1e39,0,0]}\n', fails=2)
     assert error == 'infer: stdin:1: field "v" is inf as f32; a model has no answer to it\n'
+
+
+def test_vectors_with_gaps_are_kept_for_the_test(run, tmp_path):
+    rows = [{"c": "pq"[i % 2], "v": [i if i % 5 else None, i % 7], "y": float(i)} for i in range(200)]
+    (tmp_path / "rows.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = ["trainer.input_field=[c,v]", "trainer.target_field=y", "features.missing=mean", *QUICK]
+    run("train", "rows.ndjson", "-o", "run", *settings)
+    run("export", "run")
+    test = [json.loads(line) for line in (tmp_path / "run/test.ndjson").read_text().splitlines()]
+    assert len(test) == 20 and all(row == rows[int(row["y"])] for row in test)
+    assert any(row["v"][0] is None for row in test)
+    run("infer", "-m", "run/model.onnx", "run/test.ndjson")
+
+
+def test_gaps_of_npy_are_nulls(run, tmp_path):
+    table = np.array([(1.5, 2.0), (np.nan, 3.0)], [("a", "<f4"), ("x", "<f8")])
+    np.save(tmp_path / "rows.npy", table)
+    out = run("relu", "--field", "x", "rows.npy", "--to", "ndjson")
+    assert out == b'{"a":1.5,"x":2.0}\n{"a":null,"x":3.0}\n'
+    table["a"][1] = np.inf
+    np.save(tmp_path / "rows.npy", table)
+    assert "NaN or infinite" in run("relu", "--field", "x", "rows.npy", "--to", "ndjson", fails=2)
+
+
+def test_values_that_single_precision_merges_are_told(run, tmp_path):
+    (tmp_path / "rows.csv").write_text("a,y\n" + "".join(f"{i},{1_700_000_000 + i}\n" for i in range(50)))
+    command = ["train", "rows.csv", "-o", "run", "trainer.input_field=a", "trainer.target_field=y", "trainer.max_epochs=1"]
+    folder = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target/release"))
+    done = subprocess.run([folder / command[0], *command[1:]], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    expected = 'train: field "y" is from 1700000000 to 1700000049, where f4 has steps of 128: subtract 1700000000 from it first\n'
+    assert expected in done.stderr
+
+
+def test_a_slip_in_the_target_is_no_class(run, tmp_path):
+    (tmp_path / "rows.csv").write_text("a,y\n" + "".join(f"{i},{i}\n" for i in range(50)) + "3,?\n")
+    error = run("train", "rows.csv", "-o", "run", "trainer.input_field=a", "trainer.target_field=y", *QUICK, fails=2)
+    assert error.startswith('train: rows.csv:52: field "y" is "?", and a number in 50 of 51 rows; correct it')

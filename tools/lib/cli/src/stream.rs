@@ -124,10 +124,12 @@ impl Streams {
         options.expect_rows = self.expect_rows;
         options.delimiter = self.delimiter.map(|Delimiter(delimiter)| delimiter);
         options.to = to;
+        let is_tsv = output.as_ref().is_some_and(|path| path.extension().is_some_and(|kind| kind == "tsv"));
         options.fortran_bytes = self.fortran_bytes.unwrap_or(options.fortran_bytes);
         let mut reader = Reader::open(input, &options)?;
         let to = match (to.unwrap_or(reader.encoding()), self.delimiter) {
-            (Encoding::Csv { .. }, Some(Delimiter(delimiter))) => Encoding::Csv { delimiter },
+            // A .tsv file has tabs, whatever the input has.
+            (Encoding::Csv { .. }, Some(Delimiter(delimiter))) if !is_tsv => Encoding::Csv { delimiter },
             (to, _) => to,
         };
         let mut writer = Writer::new(Output::create(output.as_deref())?, to, None);

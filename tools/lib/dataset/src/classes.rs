@@ -43,7 +43,10 @@ fn parse(text: &str, field: &str) -> std::result::Result<Vec<String>, String> {
         let target = Features::from_json(text)?.target;
         return match target.classes {
             Some(names) if target.name == field => Ok(names),
-            Some(_) => Err(format!("no classes of field {field:?}; there are those of {}", target.name)),
+            Some(_) => Err(format!(
+                "no classes of field {field:?}; there are those of {} (the setting target_field)",
+                target.name
+            )),
             None => Err(format!("field {:?} was no text, and its classes have no names", target.name)),
         };
     }

@@ -22,6 +22,8 @@ pub struct Batch {
     pub(crate) heap: Vec<u8>,
     pub(crate) text: Option<Text>,
     pub(crate) cells: Option<Cells>,
+    /// For each field of packed rows that came from nowhere else, whether a tool has computed it.
+    computed: Vec<bool>,
     /// On the first batch of an array: how many rows the array promises.
     pub(crate) announced: Option<u64>,
 }
@@ -48,6 +50,7 @@ impl Batch {
             heap: Vec::new(),
             text: None,
             cells: None,
+            computed: Vec::new(),
             announced: None,
         }
     }
@@ -65,7 +68,8 @@ impl Batch {
             return Err(Place::whole(&source).error(format!("packed bytes hold no text, and field {text} is one")));
         }
         let rows = packed.len() / schema.row_bytes();
-        Ok(Self { source, schema: schema.clone(), first_row, rows, packed, ..Self::new() })
+        let computed = vec![true; schema.fields().len()];
+        Ok(Self { source, schema: schema.clone(), first_row, rows, packed, computed, ..Self::new() })
     }
 
     /// A batch of columns that a tool made, in this order, of `rows` rows.
@@ -113,6 +117,7 @@ impl Batch {
         self.schema = schema.clone();
         (self.first_row, self.rows, self.announced) = (first_row, rows, None);
         (self.text, self.cells) = (None, None);
+        self.computed.clear();
         self.heap.clear();
         // Only bytes beyond the last batch's are zeroed.
         self.packed.resize(rows * schema.row_bytes(), 0);
@@ -153,8 +158,15 @@ impl Batch {
         }
     }
 
-    /// Number of fields that were parsed from text, and whether a tool has set field `index`: what a value that is
-    /// not a number means there.
+    /// Whether field `index` is as it was read: then NaN is a value that was missing.
+    pub(crate) fn is_as_read(&self, index: usize) -> bool {
+        match self.text.is_some() || self.cells.is_some() {
+            true => self.is_parsed(index),
+            false => !self.computed.get(index).copied().unwrap_or(false),
+        }
+    }
+
+    /// Whether field `index` was parsed from text, and no tool has set it since.
     pub(crate) fn is_parsed(&self, index: usize) -> bool {
         let edited = self.text.as_ref().map(|text| &text.edited).or(self.cells.as_ref().map(|cells| &cells.edited));
         edited.and_then(|edited| edited.get(index)).is_some_and(|edited| !edited)
@@ -436,6 +448,8 @@ impl Batch {
     }
 
     fn mark_edited(&mut self, index: usize) {
+        self.computed.resize(self.computed.len().max(index + 1), false);
+        self.computed[index] = true;
         let texts = self.text.as_mut().map(|text| &mut text.edited);
         let edited = texts.or(self.cells.as_mut().map(|cells| &mut cells.edited));
         if let Some(edited) = edited.and_then(|edited| edited.get_mut(index)) {
@@ -453,6 +467,7 @@ impl Batch {
             packed.extend_from_slice(value);
         }
         (self.packed, self.schema) = (packed, Arc::new(schema));
+        self.mark_edited(self.schema.fields().len() - 1);
         Ok(())
     }
 

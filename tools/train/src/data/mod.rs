@@ -39,6 +39,8 @@ pub struct Data {
     rows: [Vec<usize>; 3],
     /// What was learned of the training rows; its target has the names of the classes, but no shape yet.
     pub features: Features,
+    /// A line for each thing that a person should know of what was read.
+    pub remarks: Vec<String>,
 }
 
 /// Some rows of a table, in ascending order.
@@ -61,7 +63,7 @@ impl Data {
         let val = open("trainer.val_input", &trainer.val_input)?;
         let test = open("trainer.test_input", &trainer.test_input)?;
         let input = RawTable::read(input, reading, settings)?;
-        input.check_odd_texts(&settings.features.categorical)?;
+        input.check_odd_texts(&settings.features)?;
         let reading = Reading { expect_rows: None, texts: &input.text_fields(), ..reading };
         let read = |(key, file)| -> anyhow::Result<RawTable> {
             let table = RawTable::read(file, reading, settings).context(key)?;
@@ -76,7 +78,8 @@ impl Data {
         let features = features(&input, [&val, &test], &rows[0], settings)?;
         let table = |raw| Table::new(raw, &features, features.target.classes.as_deref());
         let (val, test) = (val.map(&table).transpose()?, test.map(&table).transpose()?);
-        Ok(Self { input: table(input)?, val, test, rows, features })
+        let remarks = input.coarse().collect();
+        Ok(Self { input: table(input)?, val, test, rows, remarks, features })
     }
 
     pub fn train(&self) -> Part<'_> {

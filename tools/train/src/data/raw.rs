@@ -3,9 +3,10 @@
 use super::others::Others;
 use crate::settings::{Settings, TrainerSettings};
 use anyhow::ensure;
-use dataset::{Column, Source, Texts};
+use dataset::{Column, FeatureSettings, Source, Texts};
 use nets::Loss;
 use records::{Batch, DType, Field, Input, ReadOptions, Reader};
+use std::collections::{BTreeMap, HashSet};
 
 /// How a file's rows are read.
 #[derive(Clone, Copy, Default)]
@@ -20,6 +21,8 @@ pub struct Reading<'a> {
 
 /// Bytes of rows that say the types of columns: all rows are held in memory anyway.
 const FIRST_BLOCK: usize = 16 << 20;
+/// A step of f4 that is a larger share than this of the values' range is told.
+const COARSE: f64 = 1e-4;
 /// Characters of a text that a message shows.
 const SHOWN_CHARS: usize = 40;
 
@@ -32,6 +35,8 @@ pub struct RawTable {
     /// `[rows]`: each row's weight in the loss; empty without `trainer.weight_field`.
     pub weights: Vec<f32>,
     pub others: Others,
+    /// For each field of numbers that are not f4 already, the least and the greatest.
+    ranges: BTreeMap<String, (f64, f64)>,
     /// The line that each row begins on; empty where rows have no lines.
     lines: Vec<u64>,
     pub count: usize,
@@ -95,7 +100,16 @@ impl RawTable {
         };
         let target = source(&trainer.target_field)?;
         let others = Others::like(batch, &trainer.fields());
-        Ok(Self { name: name.to_owned(), inputs, target, weights: Vec::new(), others, lines: Vec::new(), count: 0 })
+        Ok(Self {
+            name: name.to_owned(),
+            inputs,
+            target,
+            weights: Vec::new(),
+            others,
+            ranges: BTreeMap::new(),
+            lines: Vec::new(),
+            count: 0,
+        })
     }
 
     fn extend(&mut self, batch: &Batch, trainer: &TrainerSettings) -> anyhow::Result<()> {
@@ -103,12 +117,12 @@ impl RawTable {
             RawInputs::Bytes { field, bytes } => batch.append_packed(&field.name, bytes)?,
             RawInputs::Columns(sources) => {
                 for source in sources {
-                    extend(source, batch)?;
+                    extend(source, batch, &mut self.ranges)?;
                 }
             }
         }
         let before = self.count;
-        extend(&mut self.target, batch)?;
+        extend(&mut self.target, batch, &mut self.ranges)?;
         if let Column::Numbers { values, width } = &self.target.column {
             check_targets(batch, trainer, *width, &values[before * width..])?;
         }
@@ -127,6 +141,14 @@ impl RawTable {
         if let (Column::Texts(texts), false) = (&self.target.column, trainer.loss().has_classes()) {
             let field = &trainer.target_field;
             let (row, text) = self.odd_text(texts).unwrap_or((0, texts.get(0)));
+            if let Some(numbers) = mostly_numbers(texts) {
+                anyhow::bail!(
+                    "{}: field {field:?} is {:?}, and a number in {numbers} of {} rows; correct it, or drop the row",
+                    self.place(row),
+                    shown(text),
+                    self.count
+                );
+            }
             anyhow::bail!(
                 "{}: field {field:?} is {:?}: text is classes, which trainer.loss=cross_entropy learns",
                 self.place(row),
@@ -140,21 +162,22 @@ impl RawTable {
 
     /// # Errors
     /// When a field of the input is text because of a few values among numbers, and was not said to be one of categories.
-    pub fn check_odd_texts(&self, categorical: &[String]) -> anyhow::Result<()> {
+    pub fn check_odd_texts(&self, settings: &FeatureSettings) -> anyhow::Result<()> {
+        let FeatureSettings { categorical, max_categories, .. } = settings;
+        let max_categories = *max_categories;
         let RawInputs::Columns(sources) = &self.inputs else { return Ok(()) };
         for Source { name, column, .. } in sources.iter().filter(|source| !categorical.contains(&source.name)) {
             let Column::Texts(texts) = column else { continue };
-            let numbers = texts.iter().filter(|text| records::canonical_number(text).is_some()).count();
-            let present = texts.iter().filter(|text| !text.is_empty()).count();
-            if let (true, Some((row, text))) = (numbers * 10 >= present * 9 && numbers > 0, self.odd_text(texts)) {
-                anyhow::bail!(
-                    "{}: field {name:?} is {:?}, and a number in {numbers} of {} rows; leave a missing value empty, or name \
-                     the field in features.categorical",
-                    self.place(row),
-                    shown(text),
-                    self.count
-                );
-            }
+            let (Some(numbers), Some((row, text))) = (mostly_numbers(texts), self.odd_text(texts)) else { continue };
+            let different = texts.iter().collect::<HashSet<_>>().len();
+            let categories =
+                if different <= max_categories { ", or name the field in features.categorical" } else { "" };
+            anyhow::bail!(
+                "{}: field {name:?} is {:?}, and a number in {numbers} of {} rows; leave a missing value empty{categories}",
+                self.place(row),
+                shown(text),
+                self.count
+            );
         }
         Ok(())
     }
@@ -172,6 +195,20 @@ impl RawTable {
         };
         let texts = inputs.iter().chain([&self.target]).filter(|source| matches!(source.column, Column::Texts(_)));
         texts.map(Source::name).collect()
+    }
+
+    /// A line for each field whose values f4, which networks compute in, cannot tell apart well.
+    pub fn coarse(&self) -> impl Iterator<Item = String> {
+        self.ranges.iter().filter_map(|(name, &(least, greatest))| {
+            let size = least.abs().max(greatest.abs()) as f32;
+            let step = f64::from(size.next_up()) - f64::from(size);
+            let range = greatest - least;
+            (range > 0.0 && step > COARSE * range).then(|| {
+                format!(
+                    "field {name:?} is from {least} to {greatest}, where f4 has steps of {step}: subtract {least} from it first"
+                )
+            })
+        })
     }
 
     /// Where a row stands, for messages.
@@ -233,18 +270,31 @@ fn read_options<'a>(reading: Reading<'a>, settings: &'a Settings) -> ReadOptions
     }
 }
 
+/// How many texts are numbers, if nine in ten of those that are there are.
+fn mostly_numbers(texts: &Texts) -> Option<usize> {
+    let numbers = texts.iter().filter(|text| records::canonical_number(text).is_some()).count();
+    let present = texts.iter().filter(|text| !text.is_empty()).count();
+    (numbers > 0 && numbers * 10 >= present * 9).then_some(numbers)
+}
+
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN_CHARS).collect()
 }
 
 /// Adds a field of all rows of a batch.
-fn extend(source: &mut Source, batch: &Batch) -> anyhow::Result<()> {
+fn extend(source: &mut Source, batch: &Batch, ranges: &mut BTreeMap<String, (f64, f64)>) -> anyhow::Result<()> {
     let name = &source.name;
     match &mut source.column {
         Column::Texts(texts) => dataset::texts(name, batch)?.iter().for_each(|text| texts.push(text)),
         Column::Numbers { values: all, width } => {
             let mut values = Vec::new();
             batch.column_f32(name, &mut values)?;
+            if matches!(batch.field(name)?.dtype, DType::F8 | DType::I4 | DType::I8 | DType::U4 | DType::U8) {
+                let mut exact = Vec::new();
+                batch.column_f64(name, &mut exact)?;
+                let range = ranges.entry(name.clone()).or_insert((f64::INFINITY, f64::NEG_INFINITY));
+                exact.iter().for_each(|&x| *range = (range.0.min(x), range.1.max(x)));
+            }
             if let Some(bad) = values.iter().position(|value| value.is_infinite()) {
                 let problem = format!("field {name:?} is {} as f32; a model cannot learn from it", values[bad]);
                 return Err(batch.place(bad / *width).error(problem).into());

@@ -28,7 +28,17 @@ struct Row<'a> {
 }
 
 /// A floating-point value that JSON has no number for.
-struct NotFinite;
+enum NotFinite {
+    /// NaN: of a row that was read, a value that was missing there.
+    Missing,
+    Infinite,
+}
+
+impl NotFinite {
+    fn of(is_nan: bool) -> Self {
+        if is_nan { Self::Missing } else { Self::Infinite }
+    }
+}
 
 impl NdjsonFormat {
     pub fn new(schema: &Arc<Schema>) -> Self {
@@ -50,7 +60,7 @@ impl NdjsonFormat {
                 Some(text) => self.edited_line(text, i, row, out),
                 None => self.line(batch, row, out),
             };
-            printed.map_err(|(field, NotFinite)| {
+            printed.map_err(|(field, _)| {
                 let name = &self.schema.fields()[field].name;
                 batch
                     .place(i)
@@ -70,7 +80,13 @@ impl NdjsonFormat {
                 continue;
             }
             out.truncate(start);
-            self.value(index, row, out).map_err(|e| (index, e))?;
+            match self.value(index, row, out) {
+                Err(NotFinite::Missing) if batch.is_as_read(index) => {
+                    out.truncate(start);
+                    out.extend_from_slice(b"null");
+                }
+                printed => printed.map_err(|e| (index, e))?,
+            }
         }
         out.extend_from_slice(b"}\n");
         Ok(())
@@ -157,7 +173,7 @@ impl NdjsonFormat {
             DType::F8 => {
                 let value: f64 = load(bytes);
                 if !value.is_finite() {
-                    return Err(NotFinite);
+                    return Err(NotFinite::of(value.is_nan()));
                 }
                 out.extend_from_slice(self.float.format_finite(value).as_bytes());
             }
@@ -168,7 +184,7 @@ impl NdjsonFormat {
     #[inline]
     fn float32(&mut self, value: f32, out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
         if !value.is_finite() {
-            return Err(NotFinite);
+            return Err(NotFinite::of(value.is_nan()));
         }
         out.extend_from_slice(self.float.format_finite(value).as_bytes());
         Ok(())

@@ -202,7 +202,9 @@ fn element_type(descr: &str) -> Result<(DType, bool), String> {
         (">", Some(dtype)) => Ok((dtype, dtype.size() > 1)),
         _ => {
             let known = numeric_names();
-            Err(format!("dtype {descr:?} is not supported; convert with .astype to one of {known}"))
+            Err(format!(
+                "dtype {descr:?} is not supported; convert with .astype to one of {known}, or save text as CSV"
+            ))
         }
     }
 }
