@@ -14,6 +14,8 @@ pub(crate) struct NdjsonFormat {
     schema: Arc<Schema>,
     /// `"name":` for each field.
     keys: Vec<String>,
+    /// Whether NaN of the field that is printed is null.
+    nulls: bool,
     float: zmij::Buffer,
     integer: itoa::Buffer,
 }
@@ -28,17 +30,7 @@ struct Row<'a> {
 }
 
 /// A floating-point value that JSON has no number for.
-enum NotFinite {
-    /// NaN: of a row that was read, a value that was missing there.
-    Missing,
-    Infinite,
-}
-
-impl NotFinite {
-    fn of(is_nan: bool) -> Self {
-        if is_nan { Self::Missing } else { Self::Infinite }
-    }
-}
+struct NotFinite;
 
 impl NdjsonFormat {
     pub fn new(schema: &Arc<Schema>) -> Self {
@@ -46,6 +38,7 @@ impl NdjsonFormat {
         Self {
             schema: schema.clone(),
             keys: schema.fields().iter().map(key).collect(),
+            nulls: false,
             float: zmij::Buffer::new(),
             integer: itoa::Buffer::new(),
         }
@@ -60,7 +53,7 @@ impl NdjsonFormat {
                 Some(text) => self.edited_line(text, i, row, out),
                 None => self.line(batch, row, out),
             };
-            printed.map_err(|(field, _)| {
+            printed.map_err(|(field, NotFinite)| {
                 let name = &self.schema.fields()[field].name;
                 batch
                     .place(i)
@@ -80,13 +73,10 @@ impl NdjsonFormat {
                 continue;
             }
             out.truncate(start);
-            match self.value(index, row, out) {
-                Err(NotFinite::Missing) if batch.is_as_read(index) => {
-                    out.truncate(start);
-                    out.extend_from_slice(b"null");
-                }
-                printed => printed.map_err(|e| (index, e))?,
-            }
+            self.nulls = batch.is_as_read(index);
+            let printed = self.value(index, row, out);
+            self.nulls = false;
+            printed.map_err(|e| (index, e))?;
         }
         out.extend_from_slice(b"}\n");
         Ok(())
@@ -172,10 +162,10 @@ impl NdjsonFormat {
             DType::F4 => self.float32(load(bytes), out)?,
             DType::F8 => {
                 let value: f64 = load(bytes);
-                if !value.is_finite() {
-                    return Err(NotFinite::of(value.is_nan()));
+                match value.is_finite() {
+                    true => out.extend_from_slice(self.float.format_finite(value).as_bytes()),
+                    false => self.missing(value.is_nan(), out)?,
                 }
-                out.extend_from_slice(self.float.format_finite(value).as_bytes());
             }
         }
         Ok(())
@@ -184,9 +174,18 @@ impl NdjsonFormat {
     #[inline]
     fn float32(&mut self, value: f32, out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
         if !value.is_finite() {
-            return Err(NotFinite::of(value.is_nan()));
+            return self.missing(value.is_nan(), out);
         }
         out.extend_from_slice(self.float.format_finite(value).as_bytes());
+        Ok(())
+    }
+
+    /// A value that is not finite: NaN is one that was missing, in a field that is as it was read.
+    fn missing(&self, is_nan: bool, out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
+        if !(is_nan && self.nulls) {
+            return Err(NotFinite);
+        }
+        out.extend_from_slice(b"null");
         Ok(())
     }
 }
