@@ -106,7 +106,7 @@ fn predictions_of_a_scaled_target_begin_near_its_mean() {
         let (status, out, error) = train(folder.path(), &settings, &rows(500, 2000.0, 1e5, 5e5));
         assert_eq!(status, 0, "{error}");
         let epoch = out.lines().map(|line| Event::from_line(line).unwrap().unwrap());
-        let loss = epoch
+        let mut loss = epoch
             .filter_map(|event| if let Event::Epoch(epoch) = event { epoch.metrics.get("train_loss") } else { None });
         let loss = loss.next_back().unwrap();
         assert!((0.7..1.4).contains(&loss), "{seed}: {loss}");
