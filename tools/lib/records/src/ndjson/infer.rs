@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use crate::{DType, Field, Schema, wanted::Wanted};
+use std::collections::HashMap;
 
 /// More dimensions than any tensor here needs; the limit bounds recursion.
 const MAX_DIMS: usize = 16;
@@ -13,20 +14,26 @@ pub(crate) fn schema<'a>(
     wanted: &Wanted,
 ) -> Result<(Schema, Vec<bool>), String> {
     let mut fields = fields(lines.next().unwrap_or_default(), wanted)?;
+    let mut known: HashMap<_, _> =
+        fields.iter().enumerate().map(|(index, (field, _))| (field.name.clone(), index)).collect();
     for line in lines {
         if !wanted.others && fields.iter().all(|(_, found)| found.is_some()) {
             break;
         }
         // What is wrong with another line is told when it is read.
         let Ok(more) = self::fields(line, wanted) else { continue };
-        // A field that nothing is computed with need not be on the first line.
-        let is_new = |field: &Field| wanted.others && !fields.iter().any(|(known, _)| known.name == field.name);
-        let new: Vec<_> = more.iter().filter(|(field, _)| is_new(field)).cloned().collect();
-        fields.extend(new);
-        for (field, known) in fields.iter_mut().filter(|(_, known)| known.is_none()) {
-            if let Some((found, dtype)) = more.iter().find(|(found, known)| known.is_some() && found.name == field.name)
-            {
-                (*field, *known) = (found.clone(), *dtype);
+        let before = fields.len();
+        for (field, found) in more {
+            let index = known.get(&field.name).copied().filter(|&index| index < before);
+            match index.map(|index| &mut fields[index]) {
+                Some(unknown) if unknown.1.is_none() && found.is_some() => *unknown = (field, found),
+                // A field that nothing is computed with need not be on the first line. One that is twice on this line
+                // is added twice, which the schema refuses.
+                None if wanted.others => {
+                    known.insert(field.name.clone(), fields.len());
+                    fields.push((field, found));
+                }
+                _ => {}
             }
         }
     }

@@ -172,6 +172,15 @@ fn null(cursor: &mut Cursor<'_>, field: &Field, target: &mut [u8]) -> Result<(),
     Ok(())
 }
 
+/// Takes a string; puts the text that it stands for into `heap`.
+fn string(cursor: &mut Cursor<'_>, heap: &mut Vec<u8>) -> Result<TextSpan, String> {
+    let raw = cursor.string()?;
+    match memchr::memchr(b'\\', raw) {
+        None => TextSpan::push(heap, raw),
+        Some(_) => TextSpan::push(heap, infer::decode(raw)?.as_bytes()),
+    }
+}
+
 /// Takes any scalar as it is written, a string as what it says.
 fn literal(
     cursor: &mut Cursor<'_>,
@@ -182,13 +191,7 @@ fn literal(
 ) -> Result<(), Scalar> {
     let start = cursor.at;
     let span = match cursor.peek() {
-        Some(b'"') => {
-            let raw = cursor.string()?;
-            match memchr::memchr(b'\\', raw) {
-                None => TextSpan::push(heap, raw)?,
-                Some(_) => TextSpan::push(heap, infer::decode(raw)?.as_bytes())?,
-            }
-        }
+        Some(b'"') => string(cursor, heap)?,
         Some(b'n') if !takes.null => return Err(Scalar::Bad(infer::is_null(name))),
         Some(b'[' | b'{') if !takes.absent => return Err(cursor.unexpected("text or a number").into()),
         Some(b'[' | b'{' | b'n') => {
@@ -213,13 +216,7 @@ fn text(
     heap: &mut Vec<u8>,
 ) -> Result<(), Scalar> {
     let span = match cursor.peek() {
-        Some(b'"') => {
-            let raw = cursor.string()?;
-            match memchr::memchr(b'\\', raw) {
-                None => TextSpan::push(heap, raw)?,
-                Some(_) => TextSpan::push(heap, infer::decode(raw)?.as_bytes())?,
-            }
-        }
+        Some(b'"') => string(cursor, heap)?,
         Some(b'n') if !takes_null => {
             cursor.word()?;
             return Err(Scalar::Bad(infer::is_null(&field.name)));
