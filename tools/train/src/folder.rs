@@ -4,23 +4,43 @@ use crate::{data::Part, held_out, progress::Row, settings::Settings};
 use anyhow::Context;
 use events::Metrics;
 use nets::Model;
-use records::write_file;
+use records::{write_file, write_files};
 use serde_json::{Map, Value, json};
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// What marks a folder as that of a finished run.
-const METRICS: &str = "metrics.json";
+pub const METRICS: &str = "metrics.json";
+pub const CONFIG: &str = "config.yaml";
+pub const LOG: &str = "events.ndjson";
 const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.csv";
 const FEATURES: &str = "features.json";
 /// Where `export` puts the model, if it is not told otherwise.
 const EXPORTED: &str = "model.onnx";
 
+/// What a finished run leaves, and what is made of it, beside its settings, its log and its mark.
+pub fn files() -> impl Iterator<Item = &'static str> {
+    [MODEL, HISTORY, FEATURES, EXPORTED].into_iter().chain(held_out::FILES)
+}
+
+/// Whether a run has finished in the folder.
+pub fn is_finished(folder: &Path) -> bool {
+    folder.join(METRICS).is_file()
+}
+
+/// Whether the run that finished in the folder had these settings.
+pub fn has_settings(folder: &Path, settings: &Settings) -> bool {
+    fs::read(folder.join(CONFIG)).is_ok_and(|bytes| bytes == settings.yaml.as_bytes())
+}
+
 /// Makes the folder ready for a run: what another left goes first, the sign that it finished before all, so that
-/// a run that is cut off does not leave its settings beside another's model.
-pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
-    for name in [METRICS, MODEL, HISTORY, FEATURES, EXPORTED].into_iter().chain(held_out::FILES) {
+/// a run that is cut off does not leave its settings beside another's model. Returns how long a small file takes.
+pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<Duration> {
+    for name in [METRICS].into_iter().chain(files()) {
         let path = folder.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -29,8 +49,9 @@ pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
             _ => {}
         }
     }
-    write_file(&folder.join("config.yaml"), settings.yaml.as_bytes())?;
-    Ok(())
+    let began = Instant::now();
+    write_file(&folder.join(CONFIG), settings.yaml.as_bytes())?;
+    Ok(began.elapsed())
 }
 
 /// The model that a run ends with, and what is known of it.
@@ -46,13 +67,21 @@ pub struct Outcome {
 
 /// Writes the files of a finished run.
 pub fn write(folder: &Path, test_rows: Part<'_>, outcome: &Outcome) -> anyhow::Result<()> {
-    write_file(&folder.join(MODEL), &outcome.model.to_safetensors()?)?;
-    write_file(&folder.join(HISTORY), history(&outcome.history).as_bytes())?;
-    write_file(&folder.join(FEATURES), (outcome.model.features.to_json_pretty() + "\n").as_bytes())?;
     if outcome.test.is_some() {
         held_out::write(folder, test_rows)?;
     }
-    write_file(&folder.join(METRICS), metrics(outcome)?.as_bytes())?;
+    let (model, history) = (outcome.model.to_safetensors()?, history(&outcome.history));
+    let features = outcome.model.features.to_json_pretty() + "\n";
+    let metrics = metrics(outcome)?;
+    let path = |name| folder.join(name);
+    let (model_path, history_path) = (path(MODEL), path(HISTORY));
+    let (features_path, metrics_path) = (path(FEATURES), path(METRICS));
+    write_files(&[
+        (&model_path, &model),
+        (&history_path, history.as_bytes()),
+        (&features_path, features.as_bytes()),
+        (&metrics_path, metrics.as_bytes()),
+    ])?;
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! The run log: events, to standard output and to the run folder as they come.
 
+use crate::{folder::LOG, lock::no_link};
 use anyhow::Context;
 use events::{End, Event, Status};
 use records::Output;
 use std::{
-    fs::{File, OpenOptions},
-    io::Write,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -21,10 +22,8 @@ impl Log {
     /// Without a folder, events go to standard output alone. A resumed run's log is added to.
     pub fn open(folder: Option<&Path>, resumed: bool) -> anyhow::Result<Self> {
         let file = folder.map(|folder| {
-            let path = folder.join("events.ndjson");
-            let mut options = OpenOptions::new();
-            options.create(true).write(true).append(resumed).truncate(!resumed);
-            options.open(&path).with_context(|| path.display().to_string())
+            let path = folder.join(LOG);
+            open(&path, resumed).with_context(|| path.display().to_string())
         });
         Ok(Self { stdout: Some(Output::create(None)?), file: file.transpose()?, refused: None })
     }
@@ -33,7 +32,7 @@ impl Log {
     pub fn add(&mut self, event: &Event) -> anyhow::Result<()> {
         let line = event.to_line();
         if let Some(file) = &mut self.file {
-            file.write_all(line.as_bytes()).context("events.ndjson")?;
+            file.write_all(line.as_bytes()).context(LOG)?;
         }
         let told = self.stdout.as_mut().map(|stdout| stdout.write_all(line.as_bytes()).map_err(anyhow::Error::from));
         if let Some(Err(error)) = told {
@@ -52,5 +51,67 @@ impl Log {
     /// When standard output could not be written, for instance on a full disk.
     pub fn close(self) -> anyhow::Result<()> {
         self.refused.map_or(Ok(()), |error| Err(error.context("not all events could be written")))
+    }
+}
+
+fn open(path: &Path, resumed: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    if !resumed {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => return options.create_new(true).append(true).open(path),
+        }
+    }
+    let mut file = no_link(options.create(true).read(true).append(true)).open(path)?;
+    cut_torn_line(&mut file)?;
+    Ok(file)
+}
+
+/// Bytes that are read at a time from the end of a log.
+const BLOCK: u64 = 4096;
+
+/// Cuts off a last line without its end, which a run that was killed may have left.
+fn cut_torn_line(file: &mut File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    let mut end = length;
+    while end > 0 {
+        let start = end.saturating_sub(BLOCK);
+        let mut block = vec![0; (end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(&mut block)?;
+        if let Some(newline) = block.iter().rposition(|&byte| byte == b'\n') {
+            end = start + newline as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < length { file.set_len(end) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_torn_last_line_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let long = "x".repeat(10_000);
+        for (before, after) in [
+            (String::new(), String::new()),
+            ("a\nb\n".into(), "a\nb\n".into()),
+            ("a\nb".into(), "a\n".into()),
+            ("torn".into(), String::new()),
+            (format!("a\n{long}"), "a\n".into()),
+            (format!("{long}\n{long}"), format!("{long}\n")),
+            ("a\n\0\0\0".into(), "a\n".into()),
+        ] {
+            fs::write(&path, &before).unwrap();
+            let mut log = open(&path, true).unwrap();
+            log.write_all(b"z\n").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), after + "z\n", "{:.20}", before);
+        }
     }
 }

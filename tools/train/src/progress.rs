@@ -1,6 +1,6 @@
 //! Where a run stands: what a checkpoint holds beside parameters and buffers.
 
-use crate::settings::Settings;
+use crate::{checkpoints, settings::Settings};
 use anyhow::ensure;
 use events::Metrics;
 use nets::Plateau;
@@ -40,6 +40,15 @@ pub struct Progress {
     pub stopping: Waiting,
     /// Where the learning rate follows a metric.
     pub plateau: Option<PlateauState>,
+    /// That of the last step.
+    #[serde(default)]
+    pub learning_rate: Exact,
+    /// Why the run came to its end, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// Seconds spent, where `trainer.max_time` counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
     /// What must not change when the run goes on.
     pub identity: Value,
 }
@@ -53,9 +62,34 @@ pub struct Row {
 }
 
 /// A float that is written as text.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Exact(#[serde(with = "exact")] pub f64);
+
+/// A limit that a run has reached, early stopping included.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    pub reason: String,
+    /// The settings that decided it. With others the run goes on.
+    limits: Value,
+}
+
+impl Ended {
+    pub fn new(reason: String, settings: &Settings) -> Self {
+        Self { reason, limits: limits(settings) }
+    }
+}
+
+/// The settings that end a run.
+fn limits(settings: &Settings) -> Value {
+    let trainer = &settings.json["trainer"];
+    json!({
+        "trainer.max_epochs": trainer["max_epochs"],
+        "trainer.max_steps": trainer["max_steps"],
+        "trainer.max_time": trainer["max_time"],
+        "callbacks.early_stopping": settings.json["callbacks"]["early_stopping"],
+    })
+}
 
 /// A checkpoint file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,8 +161,25 @@ impl Progress {
                 .scheduler
                 .plateau()
                 .map(|(_, options)| Plateau::new(options.mode, settings.optimizer.learning_rate).into()),
+            learning_rate: Exact(settings.optimizer.learning_rate),
+            ended: None,
+            seconds: None,
             identity: identity(settings, data_sha256),
         }
+    }
+
+    /// The state that a checkpoint holds, for a run with these settings: an end that other limits decided is none.
+    ///
+    /// # Errors
+    /// When it is no state of a run, or names a checkpoint that is no file of the folder.
+    pub fn read(value: Value, settings: &Settings) -> anyhow::Result<Self> {
+        let mut progress: Self = serde_json::from_value(value)
+            .map_err(|problem| anyhow::anyhow!("no state of a training run: {problem}"))?;
+        let stray = progress.best.iter().find(|kept| !checkpoints::is_file_name(&kept.file));
+        ensure!(stray.is_none(), "no state of a training run: one of the best checkpoints is no file of its folder");
+        let now = limits(settings);
+        progress.ended = progress.ended.filter(|ended| ended.limits == now);
+        Ok(progress)
     }
 
     /// Checks that a run with these settings and this data can go on from here.

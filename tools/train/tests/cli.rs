@@ -180,7 +180,7 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (&["trainer.limit_val_batches=1.5"], &good, "trainer.limit_val_batches: 1.5; expected"),
         (&["trainer.limit_val_batches=1e9"], &good, "1000000000.0; expected a share above 0 and up to 1.0, or a whole"),
         (&["trainer.ema_decay=1"], &good, "trainer.ema_decay: 1; expected"),
-        (&["trainer.resume=last"], &good, "last.safetensors: trainer.resume: no such checkpoint"),
+        (&["trainer.resume=none.safetensors"], &good, "none.safetensors: trainer.resume: no such checkpoint"),
         (&["trainer.loss=cross_entropy"], &good, "the loss expects a class"),
         (
             &["trainer.loss=cross_entropy", "trainer.classes=2"],

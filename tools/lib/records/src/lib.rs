@@ -40,7 +40,7 @@ pub use dtype::{DType, Element};
 pub use error::{Error, Place, Result};
 pub use input::Input;
 pub use npy::MAGIC as NPY_MAGIC;
-pub use output::{Output, remove_unfinished, replace_file, write_file};
+pub use output::{Output, remove_unfinished, replace_file, write_file, write_files};
 pub use reader::{ReadOptions, Reader};
 pub use schema::{Field, Schema};
 pub use stdout::hand_on_stdout;

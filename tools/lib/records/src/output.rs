@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    thread,
 };
 use tempfile::NamedTempFile;
 
@@ -74,6 +75,14 @@ impl Output {
         match self.target {
             Target::Direct { .. } => Ok(()),
             Target::Atomic { file, path } => persist(file, &path).map_err(|e| Error::io(self.name, e)),
+        }
+    }
+
+    /// Waits until what was written is on the disk.
+    fn sync(&self) -> Result<()> {
+        match &self.target {
+            Target::Direct { .. } => Ok(()),
+            Target::Atomic { file, .. } => file.as_file().sync_all().map_err(|e| Error::io(&self.name, e)),
         }
     }
 
@@ -183,6 +192,42 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     output.finish()
 }
 
+/// Writes several whole files: all of them beside their final places first, then fsyncs together, then renames in the
+/// given order. Faster than one [`write_file`] after the other: the file system flushes once.
+///
+/// # Errors
+/// When a folder does not exist or the disk refuses; files whose turn had not come are then untouched.
+pub fn write_files(files: &[(&Path, &[u8])]) -> Result<()> {
+    let mut outputs = Vec::new();
+    for (path, bytes) in files {
+        let mut output = Output::create(Some(path))?;
+        output.write_all(bytes)?;
+        outputs.push(output);
+    }
+    thread::scope(|scope| {
+        let syncing = outputs.iter().map(|output| (output, spawn(scope, || output.sync())));
+        let syncing: Vec<_> = syncing.collect();
+        // Where no thread can be had, this one syncs.
+        syncing.into_iter().try_for_each(|(output, thread)| match thread {
+            Some(thread) => thread.join().unwrap_or_else(|_| output.sync()),
+            None => output.sync(),
+        })
+    })?;
+    outputs.into_iter().try_for_each(Output::finish_soon)?;
+    let mut folders: Vec<&Path> = files.iter().map(|(path, _)| folder(path)).collect();
+    folders.dedup();
+    folders
+        .into_iter()
+        .try_for_each(|folder| sync_folder(folder).map_err(|e| Error::io(folder.display().to_string(), e)))
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Option<thread::ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().spawn_scoped(scope, work).ok()
+}
+
 /// As [`write_file`], but without fsync, which takes milliseconds: for a file that is soon written again.
 ///
 /// # Errors
@@ -196,9 +241,13 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
 fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
-    // The rename itself is durable only once the folder is; where folders cannot be opened, so be it.
+    sync_folder(folder(path))
+}
+
+/// A rename is durable only once its folder is; where folders cannot be opened, so be it.
+fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
-    File::open(folder(path))?.sync_all()?;
+    File::open(folder)?.sync_all()?;
     Ok(())
 }
 

@@ -21,8 +21,16 @@ pub struct CheckpointSettings {
     pub save_top_k: i64,
     pub save_last: bool,
     pub every_n_steps: Option<u64>,
+    /// The share of a run's time that may go to writing checkpoints; None writes after each epoch.
+    #[serde(default = "max_overhead")]
+    pub max_overhead: Option<f64>,
     pub filename: String,
     pub model: FinalModel,
+}
+
+/// Settings from before there was such a key have none.
+fn max_overhead() -> Option<f64> {
+    Some(0.03)
 }
 
 /// Which weights a run ends with.
@@ -61,6 +69,12 @@ impl CallbackSettings {
         let top_k = self.checkpoint.save_top_k;
         ensure!(top_k >= -1, "callbacks.checkpoint.save_top_k: {top_k}; expected -1 (all), 0 (none) or more");
         Check::of("callbacks.checkpoint").none_or_one("every_n_steps", self.checkpoint.every_n_steps)?;
+        let share = self.checkpoint.max_overhead;
+        ensure!(
+            share.is_none_or(|share| share > 0.0 && share <= 1.0),
+            "callbacks.checkpoint.max_overhead: {}; expected a share above 0 and up to 1, or null",
+            share.unwrap_or_default()
+        );
         let name = &self.checkpoint.filename;
         ensure!(
             !name.is_empty() && !name.contains(['/', '\0']) && name != "last",
