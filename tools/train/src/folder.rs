@@ -4,7 +4,7 @@ use crate::{data::Part, held_out, progress::Row, settings::Settings};
 use anyhow::Context;
 use events::Metrics;
 use nets::Model;
-use records::{write_file, write_files};
+use records::{remove_unfinished_in, write_files};
 use serde_json::{Map, Value, json};
 use std::{
     fs, io,
@@ -40,6 +40,7 @@ pub fn has_settings(folder: &Path, settings: &Settings) -> bool {
 /// Makes the folder ready for a run: what another left goes first, the sign that it finished before all, so that
 /// a run that is cut off does not leave its settings beside another's model. Returns how long a small file takes.
 pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<Duration> {
+    remove_unfinished_in(folder)?;
     for name in [METRICS].into_iter().chain(files()) {
         let path = folder.join(name);
         match fs::remove_file(&path) {
@@ -50,7 +51,7 @@ pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<Duration> {
         }
     }
     let began = Instant::now();
-    write_file(&folder.join(CONFIG), settings.yaml.as_bytes())?;
+    write_files(&[(&folder.join(CONFIG), settings.yaml.as_bytes())])?;
     Ok(began.elapsed())
 }
 

@@ -29,6 +29,7 @@ impl Signals {
     /// # Errors
     /// What the operating system says.
     pub fn listen() -> anyhow::Result<Self> {
+        records::hand_over_signals();
         let received = Arc::new(AtomicUsize::new(0));
         let mut signals = iterator::Signals::new([SIGINT, SIGTERM])?;
         let listener = Arc::clone(&received);
@@ -36,6 +37,7 @@ impl Signals {
             let mut first = None;
             for signal in signals.forever() {
                 if first.get_or_insert_with(Instant::now).elapsed() >= TOGETHER {
+                    records::remove_all_unfinished();
                     process::exit(exit_status(signal).into());
                 }
                 listener.store(signal as usize, Ordering::Relaxed);

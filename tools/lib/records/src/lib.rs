@@ -20,7 +20,10 @@
 mod batch;
 mod convert;
 mod csv;
+mod destination;
 mod dtype;
+#[cfg(unix)]
+mod ending;
 mod error;
 mod format;
 mod input;
@@ -31,19 +34,23 @@ mod output;
 mod reader;
 mod schema;
 mod stdout;
+mod unfinished;
 mod wanted;
 mod writer;
 
 pub use batch::{Batch, Values};
 pub use csv::{canonical_number, dtype_of_texts, pack_texts};
 pub use dtype::{DType, Element};
+#[cfg(unix)]
+pub use ending::{hand_over_signals, remove_all_unfinished};
 pub use error::{Error, Place, Result};
 pub use input::Input;
 pub use npy::MAGIC as NPY_MAGIC;
-pub use output::{Output, remove_unfinished, replace_file, write_file, write_files};
+pub use output::{Output, replace_file, write_file, write_files};
 pub use reader::{ReadOptions, Reader};
 pub use schema::{Field, Schema};
 pub use stdout::hand_on_stdout;
+pub use unfinished::{remove_unfinished, remove_unfinished_in};
 pub use writer::Writer;
 
 /// How rows are written as bytes.

@@ -1,14 +1,18 @@
 //! Where rows go. A file appears under its name whole or not at all.
 
-use crate::{Error, Result, input::widen_pipe, stdout};
+use crate::{
+    Error, Result,
+    destination::Destination,
+    input::widen_pipe,
+    stdout,
+    unfinished::{self, Unfinished},
+};
 use std::{
-    ffi::{OsStr, OsString},
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     thread,
 };
-use tempfile::NamedTempFile;
 
 /// An open sink of bytes. Nothing is under the final name before [`Output::finish`].
 pub struct Output {
@@ -20,20 +24,20 @@ enum Target {
     /// Standard output, a device or a named pipe: written as it goes.
     Direct { file: File, start: Option<u64> },
     /// A regular file: written beside its final place, renamed at the end.
-    Atomic { file: NamedTempFile, path: PathBuf },
+    Atomic { file: Unfinished, path: PathBuf },
 }
 
 impl Output {
-    /// The file at `path`, or standard output where there is none.
+    /// The file at `path`, or standard output where there is none. A symbolic link stays, and the file that it points to
+    /// is written; a device, a named pipe and an open descriptor (`/dev/stdout`, `/dev/fd/3`) are written as it goes. A
+    /// file that is replaced keeps its mode and, where the system allows, its owner.
     ///
     /// # Errors
     /// When the folder does not exist or cannot be written.
     pub fn create(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
-            let file = stdout::open().map_err(|e| Error::io("stdout", e))?;
-            widen_pipe(&file);
-            let start = rewritable_from(&file);
-            return Ok(Self { name: "stdout".into(), target: Target::Direct { file, start } });
+            let target = Target::stdout().map_err(|e| Error::io("stdout", e))?;
+            return Ok(Self { name: "stdout".into(), target });
         };
         let name = path.display().to_string();
         let target = Target::open(path).map_err(|e| Error::io(&name, e))?;
@@ -90,7 +94,7 @@ impl Output {
     fn finish_soon(self) -> Result<()> {
         match self.target {
             Target::Direct { .. } => Ok(()),
-            Target::Atomic { file, path } => file.persist(path).map(drop).map_err(|e| Error::io(self.name, e.error)),
+            Target::Atomic { file, path } => file.persist(&path).map_err(|e| Error::io(self.name, e)),
         }
     }
 
@@ -114,72 +118,64 @@ impl Write for Output {
 }
 
 impl Target {
+    fn stdout() -> io::Result<Self> {
+        let file = stdout::open()?;
+        widen_pipe(&file);
+        Ok(Self::direct(file))
+    }
+
+    fn direct(file: File) -> Self {
+        let start = rewritable_from(&file);
+        Self::Direct { file, start }
+    }
+
     fn open(path: &Path) -> io::Result<Self> {
-        match fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-            // A device or a named pipe cannot be replaced by a rename, and must not be.
-            Ok(meta) if !meta.is_file() => {
-                let file = File::options().write(true).open(path)?;
-                return Ok(Self::Direct { file, start: None });
-            }
-            _ => {}
+        match Destination::of(path)? {
+            Destination::Stdout => Self::stdout(),
+            Destination::Open(file) => Ok(Self::direct(file)),
+            Destination::Replace { path, old } => Self::atomic(&path, old.as_ref()),
         }
-        let prefix = unfinished_prefix(path).ok_or(io::ErrorKind::IsADirectory)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(UNFINISHED_SUFFIX).rand_bytes(UNFINISHED_LETTERS);
-        // As for any new file, the user's umask decides, not the private mode of temporary files.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let folder = folder(path);
-        let file = builder.tempfile_in(folder).map_err(|error| refused(folder, &error))?;
+    }
+
+    /// The file at `path` itself, also where a link is there.
+    fn replace(path: &Path) -> io::Result<Self> {
+        let old = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
+        Self::atomic(path, old.as_ref())
+    }
+
+    fn atomic(path: &Path, old: Option<&fs::Metadata>) -> io::Result<Self> {
+        let file = unfinished::create(path, old.map_or(NEW_FILE, mode))?;
+        if let Some(old) = old {
+            keep_owner_and_mode(file.as_file(), old)?;
+        }
         Ok(Self::Atomic { file, path: path.to_owned() })
     }
 }
 
-/// Why no file can be made in `folder`, without the temporary name, which tells nobody anything.
-fn refused(folder: &Path, error: &io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("there is no folder {}", folder.display())),
-        kind => kind.into(),
-    }
+/// As for any new file, the user's umask decides, not the private mode of temporary files.
+const NEW_FILE: u32 = 0o666;
+
+#[cfg(unix)]
+fn mode(old: &fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&old.permissions()) & 0o777
 }
 
-/// Removes what was left beside `path` by writers that were killed before [`Output::finish`].
-///
-/// Only for a caller who knows that no other process is writing the file now.
-///
-/// # Errors
-/// When the folder cannot be read or a file in it not be removed.
-pub fn remove_unfinished(path: &Path) -> Result<()> {
-    let Some(prefix) = unfinished_prefix(path) else { return Ok(()) };
-    let removed = fs::read_dir(folder(path)).and_then(|entries| {
-        for entry in entries {
-            let entry = entry?;
-            if is_unfinished(&entry.file_name(), &prefix) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
-    });
-    removed.map_err(|e| Error::io(path.display().to_string(), e))
+#[cfg(unix)]
+fn keep_owner_and_mode(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    // Only root may give a file away, and where even it may not (some network disks), the file is the writer's.
+    let _ = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
+    file.set_permissions(fs::Permissions::from_mode(mode(old)))
 }
 
-/// An unfinished file is called `.NAMExxxxxx.tmp`, with letters and digits drawn at random.
-const UNFINISHED_SUFFIX: &str = ".tmp";
-const UNFINISHED_LETTERS: usize = 6;
-
-fn unfinished_prefix(path: &Path) -> Option<OsString> {
-    let mut prefix = OsString::from(".");
-    prefix.push(path.file_name()?);
-    Some(prefix)
+#[cfg(not(unix))]
+fn mode(_: &fs::Metadata) -> u32 {
+    NEW_FILE
 }
 
-fn is_unfinished(name: &OsStr, prefix: &OsStr) -> bool {
-    let letters = name
-        .as_encoded_bytes()
-        .strip_prefix(prefix.as_encoded_bytes())
-        .and_then(|rest| rest.strip_suffix(UNFINISHED_SUFFIX.as_bytes()));
-    letters.is_some_and(|it| it.len() == UNFINISHED_LETTERS && it.iter().all(u8::is_ascii_alphanumeric))
+#[cfg(not(unix))]
+fn keep_owner_and_mode(_: &File, _: &fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 /// Writes a whole small file: by a temporary file beside it, fsync and rename.
@@ -192,15 +188,17 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     output.finish()
 }
 
-/// Writes several whole files: all of them beside their final places first, then fsyncs together, then renames in the
-/// given order. Faster than one [`write_file`] after the other: the file system flushes once.
+/// Writes several whole files of a folder of our own: all of them beside their final places first, then fsyncs
+/// together, then renames in the given order. Faster than one [`write_file`] after the other: the file system flushes
+/// once. A link in a file's place is replaced, not followed: where it leads is not for the folder to say.
 ///
 /// # Errors
 /// When a folder does not exist or the disk refuses; files whose turn had not come are then untouched.
 pub fn write_files(files: &[(&Path, &[u8])]) -> Result<()> {
     let mut outputs = Vec::new();
     for (path, bytes) in files {
-        let mut output = Output::create(Some(path))?;
+        let target = Target::replace(path).map_err(|e| Error::io(path.display(), e))?;
+        let mut output = Output { name: path.display().to_string(), target };
         output.write_all(bytes)?;
         outputs.push(output);
     }
@@ -214,7 +212,7 @@ pub fn write_files(files: &[(&Path, &[u8])]) -> Result<()> {
         })
     })?;
     outputs.into_iter().try_for_each(Output::finish_soon)?;
-    let mut folders: Vec<&Path> = files.iter().map(|(path, _)| folder(path)).collect();
+    let mut folders: Vec<&Path> = files.iter().map(|(path, _)| unfinished::folder(path)).collect();
     folders.dedup();
     folders
         .into_iter()
@@ -238,10 +236,10 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
     output.finish_soon()
 }
 
-fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
+fn persist(file: Unfinished, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    sync_folder(folder(path))
+    file.persist(path)?;
+    sync_folder(unfinished::folder(path))
 }
 
 /// A rename is durable only once its folder is; where folders cannot be opened, so be it.
@@ -249,10 +247,6 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
     Ok(())
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Where writing begins, if `file` is a regular file that is not in append mode (`> x.npy`, not `>> x.npy`).

@@ -19,6 +19,23 @@ pub(crate) fn open() -> io::Result<File> {
     Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
 }
 
+/// The open file that descriptor `number` of this process is, with its position and flags.
+#[cfg(target_os = "linux")]
+pub(crate) fn share(number: i32) -> Option<File> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    if number == 2 {
+        use std::os::fd::AsFd;
+        return Some(File::from(io::stderr().as_fd().try_clone_to_owned().ok()?));
+    }
+    let own = pidfd_open(getpid(), PidfdFlags::empty()).ok()?;
+    Some(File::from(pidfd_getfd(own, number, PidfdGetfdFlags::empty()).ok()?))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn share(_: i32) -> Option<File> {
+    None
+}
+
 /// Before another program takes the place of this one: closes standard output to it, if it was closed to this one.
 pub fn hand_on_stdout() {
     #[cfg(unix)]

@@ -82,6 +82,9 @@ impl Checkpoints {
     }
 
     fn clear(&self, kept: &[Kept], source: Option<&Path>) -> anyhow::Result<()> {
+        if self.folder.is_dir() {
+            records::remove_unfinished_in(&self.folder)?;
+        }
         let entries = match self.folder.read_dir() {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
