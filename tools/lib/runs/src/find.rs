@@ -1,0 +1,57 @@
+//! Which folders are run folders.
+
+use crate::{Error, error::io};
+use std::path::{Path, PathBuf};
+use walkdir::{DirEntry, WalkDir};
+
+pub const SETTINGS: &str = "config.yaml";
+/// Written last: the mark of a finished run.
+pub const METRICS: &str = "metrics.json";
+pub const LOG: &str = "events.ndjson";
+/// Folders of a run that hold none of their own: the finished run that was there before, and checkpoints.
+const PARTS: [&str; 2] = ["previous", "checkpoints"];
+/// Levels of folders that are searched.
+const MAX_DEPTH: usize = 16;
+
+/// The run folders at or below a folder, sorted by path. A run folder itself is the one found; below others, links and
+/// hidden folders are passed over, and at most 16 levels are searched.
+///
+/// # Errors
+/// When a folder cannot be listed.
+pub fn find(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    if missing(folder).is_none() {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let walk = WalkDir::new(folder).max_depth(MAX_DEPTH).sort_by_file_name();
+    let mut found = Vec::new();
+    for entry in walk.into_iter().filter_entry(|entry| is_searched(entry)) {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(folder).to_owned();
+            io(&path)(error.into())
+        })?;
+        if missing(entry.path()).is_none() {
+            found.push(entry.into_path());
+        }
+    }
+    Ok(found)
+}
+
+fn is_searched(entry: &DirEntry) -> bool {
+    if entry.depth() == 0 {
+        return true;
+    }
+    let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+    let is_part = PARTS.iter().any(|part| entry.file_name() == *part)
+        && entry.path().parent().is_some_and(|run| run.join(SETTINGS).is_file());
+    entry.file_type().is_dir() && !hidden && !is_part
+}
+
+/// The file that a folder lacks to be a run's.
+pub fn missing(folder: &Path) -> Option<&'static str> {
+    let has = |name: &str| folder.join(name).exists();
+    match (has(SETTINGS), has(METRICS) || has(LOG)) {
+        (true, true) => None,
+        (false, _) => Some(SETTINGS),
+        (true, false) => Some("metrics.json and no events.ndjson"),
+    }
+}

@@ -1,0 +1,100 @@
+//! Labels: what a chart or a table calls a run.
+
+use crate::{
+    Run,
+    settings::{differing, is_determined, short_names, text},
+};
+use indexmap::IndexSet;
+use std::{collections::HashMap, path::Path};
+
+/// Settings that a label may have without a look at which of them are needed.
+const MOST_SETTINGS: usize = 4;
+/// Characters of a value, such as a list of layers, in a label.
+const MOST_CHARACTERS: usize = 32;
+
+/// A label for each run, no two the same: the settings that differ between them, `optimizer=adam, seed=0`, each called by
+/// the shortest tail of its key that no other setting has.
+///
+/// Where many settings differ, those that suffice to tell runs apart. Where nothing differs, a run is called by its
+/// folder; where settings do not tell it from another, the folder is added: `seed=0 (second)`.
+pub fn labels(runs: &[&Run]) -> Vec<String> {
+    let names = short_names(runs);
+    let keys = needed(runs, differing(runs));
+    let label = |run: &Run| {
+        let setting = |key: &String| Some(format!("{}={}", names[key], shortened(&text(run.settings.get(key)?))));
+        keys.iter().filter_map(setting).collect::<Vec<_>>().join(", ")
+    };
+    let labels: Vec<String> = runs.iter().map(|run| label(run)).collect();
+    distinct(with_folders(labels, runs))
+}
+
+/// Of many keys, those that tell apart what the ones before them do not; options of groups come first.
+fn needed(runs: &[&Run], keys: Vec<String>) -> Vec<String> {
+    if keys.len() <= MOST_SETTINGS {
+        return keys;
+    }
+    let (options, others): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(|key| key.ends_with(".name"));
+    let mut kept: Vec<String> = Vec::new();
+    for key in options.into_iter().chain(others) {
+        if !is_determined(runs, &key, &kept) {
+            kept.push(key);
+        }
+    }
+    keys.into_iter().filter(|key| kept.contains(key)).collect()
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Adds the folders of runs whose labels are empty or shared.
+fn with_folders(labels: Vec<String>, runs: &[&Run]) -> Vec<String> {
+    let mut uses: HashMap<&str, usize> = HashMap::new();
+    labels.iter().for_each(|label| *uses.entry(label).or_default() += 1);
+    let shared: Vec<usize> =
+        (0..labels.len()).filter(|&i| labels[i].is_empty() || uses[labels[i].as_str()] > 1).collect();
+    let folders: Vec<&Path> = shared.iter().map(|&i| runs[i].folder.as_path()).collect();
+    let folders: HashMap<usize, String> = shared.into_iter().zip(folder_names(&folders)).collect();
+    let label = |(i, label): (usize, String)| match folders.get(&i) {
+        Some(folder) if label.is_empty() => folder.clone(),
+        Some(folder) => format!("{label} ({folder})"),
+        None => label,
+    };
+    labels.into_iter().enumerate().map(label).collect()
+}
+
+/// The last part of each path, or as many parts as tell it from the others.
+pub fn folder_names(paths: &[&Path]) -> Vec<String> {
+    let parts: Vec<Vec<String>> = paths.iter().map(|path| parts(path)).collect();
+    let longest = parts.iter().map(Vec::len).max().unwrap_or(0);
+    let tail = |parts: &[String], count: usize| parts[parts.len().saturating_sub(count)..].join("/");
+    let names = |count: usize| parts.iter().map(|parts| tail(parts, count)).collect::<Vec<_>>();
+    let differ = |names: &[String]| names.iter().collect::<IndexSet<_>>().len() == names.len();
+    let count = (1..longest).find(|&count| differ(&names(count))).unwrap_or(longest.max(1));
+    // One folder given twice stays one folder.
+    if differ(&names(count)) { names(count) } else { names(1) }
+}
+
+fn parts(path: &Path) -> Vec<String> {
+    let part = |part: std::path::Component| part.as_os_str().to_string_lossy().replace(char::is_control, "\u{fffd}");
+    let parts: Vec<String> = path.components().map(part).collect();
+    // "." says nothing; the folder has a name all the same.
+    match parts.last().map(String::as_str) {
+        None | Some("." | "..") => path.canonicalize().map_or(parts, |path| path.components().map(part).collect()),
+        _ => parts,
+    }
+}
+
+/// Numbers what is still the same: a folder that was given twice.
+fn distinct(labels: Vec<String>) -> Vec<String> {
+    let mut taken: IndexSet<String> = IndexSet::new();
+    for label in labels {
+        let numbered = (2..).map(|number| format!("{label} ({number})"));
+        let free = [label.clone()].into_iter().chain(numbered).find(|label| !taken.contains(label));
+        taken.extend(free);
+    }
+    taken.into_iter().collect()
+}
