@@ -28,20 +28,20 @@ machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# After an experiment params.yaml holds its overrides, and `dvc repro` alone would keep to them.
+job := dvc repro --single-item --force compose && dvc repro
+
 .PHONY: repro
 repro: $(run_python) build ## Run the main job, from seed to scored model, with DVC
-	. ./env.sh && dvc repro
+	. ./env.sh && $(job)
 
-# DVC composes params.yaml itself, with the overrides; the compose stage would write it again without them.
 .PHONY: exp
 exp: $(run_python) build ## Run a DVC experiment: make exp SET="data=softmax optimizer.learning_rate=0.01"
-	. ./env.sh && dvc exp run --downstream gen-data $(foreach override,$(SET),-S '$(override)')
+	. ./env.sh && dvc exp run $(foreach override,$(SET),-S '$(override)')
 
-# As for exp: with overrides, params.yaml is composed here, and the compose stage left out.
 .PHONY: cifar10
 cifar10: $(run_python) build ## Train on CIFAR-10 and score it, with DVC: make cifar10 SET="model=speednet trainer.max_epochs=5"
-	. ./env.sh && $(if $(SET),pipegrad compose --config-name cifar10 --resolve $(foreach override,$(SET),'$(override)') \
-	  -o pipelines/cifar10/params.yaml && dvc repro --downstream pipelines/cifar10/dvc.yaml:fetch-data,dvc repro pipelines/cifar10/dvc.yaml)
+	. ./env.sh && cd pipelines/cifar10 && $(if $(SET),dvc exp run $(foreach override,$(SET),-S '$(override)'),$(job))
 
 .PHONY: build
 build: ## Build every tool into target/release

@@ -14,25 +14,28 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
-PIPELINE = "pipelines/cifar10/dvc.yaml"
-STAGE = f"{PIPELINE}:fetch-data"
+PIPELINE = "pipelines/cifar10"
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A DVC project with a remote, the pipeline, and configs that name a small archive; a shell in it."""
+    """A DVC project, and the pipeline's own within it, with a remote each, and configs that name a small archive; a
+    shell in the pipeline's folder, or in another one."""
     folder = tmp_path / "project"
     shutil.copytree(ROOT / "configs", folder / "configs")
-    (folder / PIPELINE).parent.mkdir(parents=True)
-    shutil.copy(ROOT / PIPELINE, folder / PIPELINE)
+    for name in ["dvc.yaml", ".gitignore", "data/.gitignore"]:
+        (folder / PIPELINE / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / PIPELINE / name, folder / PIPELINE / name)
     env = os.environ | {"PATH": f"{BIN}:{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
 
-    def shell(command):
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=env, capture_output=True, text=True)
+    def shell(command, within=PIPELINE):
+        run = ["bash", "-euo", "pipefail", "-c", command]
+        done = subprocess.run(run, cwd=folder / within, env=env, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    shell("git init -q && dvc init -q && dvc remote add -q -d store ../store")
+    shell("git init -q && dvc init -q && dvc remote add -q -d store ../store", ".")
+    shell("dvc init -q --subdir && dvc remote add -q -d store ../../../store")
     shell.folder = folder
     name_archive(folder, tmp_path / "cifar.tar.gz", level=1)
     return shell
@@ -60,30 +63,30 @@ def contents(folder):
 
 
 def test_the_stage_is_tracked_pushed_and_pulled(project, tmp_path):
-    data = project.folder / "data/cifar10"
-    project(f"dvc repro {STAGE}")
+    data = project.folder / PIPELINE / "data/cifar10"
+    project("dvc repro fetch-data")
     first = contents(data)
     assert sorted(first) == ["dataset.json", "test.npy", "train.npy"]
-    assert "up to date" in project(f"dvc status --with-deps {STAGE}")
-    assert "didn't change" in project(f"dvc repro {STAGE}")
+    assert "up to date" in project("dvc status --with-deps fetch-data")
+    assert "didn't change" in project("dvc repro fetch-data")
     assert "data/cifar10" not in project("git status --porcelain --untracked-files=all"), "no data in git"
 
-    project(f"dvc push -q {STAGE} && rm -r data/cifar10 .dvc/cache && dvc pull -q {STAGE}")
+    project("dvc push -q fetch-data && rm -r data/cifar10 .dvc/cache && dvc pull -q fetch-data")
     assert contents(data) == first, "without the archive"
 
     name_archive(project.folder, tmp_path / "cifar.tar.gz", level=2)
-    assert "changed deps" in project(f"dvc status --with-deps {STAGE}")
-    project(f"dvc repro -q {STAGE}")
+    assert "changed deps" in project("dvc status --with-deps fetch-data")
+    project("dvc repro -q fetch-data")
     assert contents(data)["train.npy"] != first["train.npy"]
 
 
 def test_a_result_is_added_and_an_archive_imported(project, tmp_path):
-    project("fetch-data dataset=cifar10 -o data/mine && dvc add -q data/mine")
-    assert "up to date" in project("dvc status data/mine.dvc")
+    project("fetch-data dataset=cifar10 -o data/mine && dvc add -q data/mine", ".")
+    assert "up to date" in project("dvc status data/mine.dvc", ".")
     before = contents(project.folder / "data/mine")
-    project("dvc push -q data/mine.dvc && rm -r data/mine .dvc/cache && dvc pull -q data/mine.dvc")
+    project("dvc push -q data/mine.dvc && rm -r data/mine .dvc/cache && dvc pull -q data/mine.dvc", ".")
     assert contents(project.folder / "data/mine") == before
 
-    project(f"dvc import-url -q {tmp_path}/cifar.tar.gz data/archive.tar.gz")
-    project("fetch-data dataset=cifar10 'dataset.files.archive.urls=[data/archive.tar.gz]' -o data/imported")
+    project(f"dvc import-url -q {tmp_path}/cifar.tar.gz data/archive.tar.gz", ".")
+    project("fetch-data dataset=cifar10 'dataset.files.archive.urls=[data/archive.tar.gz]' -o data/imported", ".")
     assert contents(project.folder / "data/imported") == before

@@ -1,5 +1,6 @@
 """The main job under the real DVC, in a copy of the repository."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,9 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
+# What is built and installed already is taken for new enough.
+MAKE = "make -o build -o .venv/.run.stamp"
+MAKE_EXP = f'{MAKE} exp SET="data=softmax data.rows=5000"'
 # DVC's experiments commit; nobody's git configuration is asked for that.
 IDENTITY = {f"GIT_{who}_{what}": "test@localhost" for who in ["AUTHOR", "COMMITTER"] for what in ["NAME", "EMAIL"]}
 
@@ -35,7 +40,11 @@ def job(tmp_path_factory):
         assert done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    shell.fresh = {}
     shell("git init -q && git add -A && git commit -qm start")
+    # In a fresh clone nothing is said of a job that was never run, such as that of pipelines/cifar10.
+    for command in ["metrics show", "metrics diff", "params diff", "plots show -o ../plots"]:
+        shell.fresh[command] = shell(f"dvc {command} 2>&1")
     shell("rm -f dvc.lock && dvc repro && git add -A && git commit -q --allow-empty -m ran")
     shell.folder = folder
     return shell
@@ -54,8 +63,6 @@ def test_a_forced_run_gives_the_same_bytes(job):
 
 
 def test_the_score_is_the_runs_own_test_score(job):
-    import json
-
     score = json.loads((job.folder / "metrics.json").read_text())
     own = json.loads((job.folder / "runs/entropy/metrics.json").read_text())["test"]
     assert score["mse"] == pytest.approx(own["mse"], rel=1e-5)
@@ -76,12 +83,69 @@ def test_metrics_params_and_plots_are_shown(job):
     job("rm -r plots && git checkout -q . && dvc repro")
 
 
-def test_an_experiment_takes_overrides(job):
-    job("dvc exp run --downstream gen-data -S data.rows=5000 -S optimizer.learning_rate=0.01")
-    assert "rows: 5000" in job("cat params.yaml")
-    assert "optimizer.learning_rate" in job("dvc params diff")
+def params(job):
+    return yaml.safe_load((job.folder / "params.yaml").read_text())
+
+
+def changed(job):
+    """The parameters that `dvc params diff` shows, with their values."""
+    lists = json.loads(job("dvc params diff --json")).values()
+    return {name: values["new"] for parameters in lists for name, values in parameters.items()}
+
+
+def restore(job):
     job("git checkout -q . && dvc repro")
     assert job("git status --porcelain") == ""
+
+
+def test_an_experiment_takes_overrides(job):
+    composed = (job.folder / "params.yaml").read_bytes()
+    job("dvc exp run -S data.rows=5000 -S optimizer.learning_rate=0.02")
+    assert changed(job) == {"data.rows": 5000, "optimizer.learning_rate": 0.02}
+    assert "learning_rate: 0.02" in (job.folder / "runs/entropy/config.yaml").read_text()
+    assert json.loads((job.folder / "metrics.json").read_text())["rows"] == 500
+    # The workspace is up to date with what the experiment left; an edit of configs/ composes anew.
+    assert "up to date" in job("dvc repro")
+    job("sed -i 's/^batch_size: .*/batch_size: 64/' configs/infer/default.yaml && dvc repro")
+    assert changed(job) == {"infer.batch_size": 64}
+    job("git checkout -q . && dvc repro --force compose")
+    assert (job.folder / "params.yaml").read_bytes() == composed
+    restore(job)
+
+
+def test_an_experiment_without_overrides_is_the_job(job):
+    job("dvc exp run -S data.rows=5000 && dvc exp run")
+    assert job("git status --porcelain") == ""
+
+
+@pytest.mark.parametrize("command", ["dvc exp run -S data=softmax -S data.rows=5000", MAKE_EXP])
+def test_an_experiment_chooses_groups(job, command):
+    job(command)
+    data = params(job)["data"]
+    assert (data["kind"], data["rows"]) == ("softmax", 5000)
+    assert job("pipegrad compose --resolve data=softmax data.rows=5000") == (job.folder / "params.yaml").read_text()
+    # The job itself is another target: overrides of an experiment are no part of it.
+    job(f"{MAKE} repro")
+    assert job("git status --porcelain") == ""
+
+
+def test_experiments_wait_in_a_queue_for_a_worker(job):
+    job("dvc exp run --queue -S data.rows=2000 -S trainer.max_epochs=1 -S optimizer.learning_rate=0.01,0.03")
+    assert job("git status --porcelain") == ""
+    job("dvc exp run --run-all")
+    shown = json.loads(job("dvc exp show --json"))
+    done = [rev["data"] for base in shown for exp in base["experiments"] or [] for rev in exp["revs"]]
+    queued = [data for data in done if data["params"]["params.yaml"]["data"]["data"]["rows"] == 2000]
+    rates = [data["params"]["params.yaml"]["data"]["optimizer"]["learning_rate"] for data in queued]
+    assert sorted(rates) == [0.01, 0.03]
+    assert len({data["metrics"]["metrics.json"]["data"]["mse"] for data in queued}) == 2
+    assert job("git status --porcelain") == ""
+
+
+def test_a_fresh_clone_has_no_warnings(job):
+    assert "mse" in job.fresh["metrics show"]
+    for command, said in job.fresh.items():
+        assert "failed" not in said and "cifar10" not in said, (command, said)
 
 
 def test_outputs_go_to_the_remote_and_come_back(job):
