@@ -1,13 +1,14 @@
-//! `export`: a run folder in, an ONNX model out.
+//! `export`: a run folder or a checkpoint in, an ONNX model out.
 
 mod check;
 mod graph;
+mod trained;
 
 use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
-use nets::Model;
 use serde::Deserialize;
 use std::{path::PathBuf, process::ExitCode};
+use trained::Trained;
 
 cli::arguments! {
     groups: ["export"],
@@ -15,14 +16,14 @@ cli::arguments! {
     /// Writes the model of a run folder as ONNX, after comparing it with candle on the same rows.
     #[argh(
         example = "{command_name} runs/entropy -o models/entropy.onnx",
-        note = "The input is the run folder that train wrote. The settings are those of config group \
+        note = "The input is the run folder that train wrote, or one of its checkpoints. The settings are those of config group \
                 export. The batch axis is dynamic; input scaling, if the model has it, is part of the \
                 graph; names and shapes are in the model's metadata. Exit status 1 means that the two \
                 disagree by more than export.tolerance, or about a class; the file is then not written. In a shell, where \
                 export is a builtin, call it as pipegrad export."
     )]
     struct Args {
-        /// output file (default: model.onnx in the run folder)
+        /// output file (default: model.onnx in the run folder; of a checkpoint, beside it)
         #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
     }
@@ -63,13 +64,13 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     );
     ensure!(settings.tolerance >= 0.0, "export.tolerance: {}; expected at least 0", settings.tolerance);
     ensure!(settings.check_rows != Some(0), "export.check_rows: 0; at least 1 is needed");
-    let folder = common.input.context("name the run folder, for instance runs/entropy")?;
-    let model = Model::read(&folder.join("model.safetensors"))?;
+    let path = common.input.context("name the run folder, for instance runs/entropy")?;
+    let Trained { model, folder, default_out } = Trained::find(&path)?;
     let bytes = graph::build(&model, settings.opset)?;
     if let Some(disagreement) = check::disagreement(&model, &bytes, &folder, &settings)? {
         return Ok(Outcome::No(disagreement));
     }
-    let path = cli::not_dash(args.out).unwrap_or_else(|| folder.join("model.onnx"));
+    let path = cli::not_dash(args.out).unwrap_or(default_out);
     records::write_file(&path, &bytes)?;
     Ok(Outcome::Done)
 }

@@ -51,7 +51,10 @@ impl Gallery {
     pub fn read(input: Input, settings: &Settings, names: Option<Names>) -> anyhow::Result<Self> {
         let fields = [&settings.image_field, &settings.target_field, &settings.prediction_field].map(String::as_str);
         let [image, target, prediction] = fields;
-        let options = ReadOptions { any: vec![target], ..ReadOptions::floats(&[image, prediction]) };
+        let remedies = [(image, "plot.image_field=NAME"), (target, "plot.target_field=NAME"), (prediction, "plot.prediction_field=NAME")]
+            .map(|(field, key)| (field, records::chosen_by(key)));
+        let options =
+            ReadOptions { any: vec![target], remedies: remedies.into(), ..ReadOptions::floats(&[image, prediction]) };
         let mut reader = Reader::open(input, &options)?;
         let room = settings.gallery_rows * settings.gallery_columns;
         let mut kept: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();

@@ -63,7 +63,11 @@ pub fn measure(
     // Names of classes may look like numbers.
     let fields = [target.as_str(), &prediction];
     let (texts, any): (Vec<&str>, Vec<&str>) = fields.iter().partition(|field| task.reads_text(field));
-    let options = ReadOptions { expect_rows, delimiter, texts, any, ..ReadOptions::any(&fields) };
+    let remedies = vec![
+        (target.as_str(), records::chosen_by("score.target_field=NAME")),
+        (&prediction, format!("infer adds predictions; or {}", records::chosen_by("score.prediction_field=NAME"))),
+    ];
+    let options = ReadOptions { expect_rows, delimiter, texts, any, remedies, ..ReadOptions::any(&fields) };
     let mut reader = Reader::open(Input::open(input)?, &options)?;
     let (mut batch, mut targets, mut predictions) = (Batch::new(), Vec::new(), Vec::new());
     while reader.read(&mut batch)? {

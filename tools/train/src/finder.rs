@@ -17,6 +17,8 @@ const SMOOTHING: f64 = 0.98;
 const TOO_HIGH: f64 = 4.0;
 /// Steps at the beginning and the end that suggest nothing.
 const SKIPPED: (usize, usize) = (10, 1);
+/// Fewer steps suggest nothing: the steepest of those between, each of which has two neighbours.
+pub const LEAST_STEPS: usize = SKIPPED.0 + SKIPPED.1 + 3;
 
 /// What was tried.
 pub struct Curve {

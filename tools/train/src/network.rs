@@ -54,7 +54,7 @@ impl Network {
         let outputs: usize = target_shape.iter().product();
         ensure!(
             outputs > 1 || !trainer.loss().is_categorical(),
-            "trainer.loss: cross_entropy wants two classes or more; give trainer.classes, or use bce"
+            "trainer.loss: cross_entropy wants two classes or more; give trainer.classes=2 or more, or trainer.loss=bce"
         );
         let architecture = settings.model.architecture(&table.input.shape, outputs)?;
         let graph = Graph::new(architecture).map_err(|problem| anyhow::anyhow!("model.{problem}"))?;
@@ -168,7 +168,7 @@ fn classes(settings: &Settings, data: &Data) -> anyhow::Result<usize> {
         let (given, count, field) = (settings.trainer.classes, names.len(), &settings.trainer.target_field);
         ensure!(
             given.is_none_or(|given| given == count),
-            "trainer.classes: field {field:?} has {count} different texts"
+            "trainer.classes: field {field:?} has {count} different texts; give trainer.classes=null, which counts them"
         );
         return Ok(count);
     }

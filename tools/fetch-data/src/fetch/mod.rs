@@ -64,7 +64,7 @@ impl<'a> Fetcher<'a> {
                 self.report.say(&format!("{problem}; trying {location}"));
             }
             let attempt = match &location {
-                Location::Local(path) => local(path, source)?,
+                Location::Local(path) => local(path, source, &setting)?,
                 Location::Remote(url) => self.remote(url, source, &setting)?,
             };
             match attempt {
@@ -116,7 +116,7 @@ impl<'a> Fetcher<'a> {
 }
 
 /// A file where it is, or a folder.
-fn local(path: &Path, source: &Source) -> Attempt<Fetched> {
+fn local(path: &Path, source: &Source, setting: &str) -> Attempt<Fetched> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
@@ -124,7 +124,7 @@ fn local(path: &Path, source: &Source) -> Attempt<Fetched> {
     };
     if meta.is_dir() {
         if source.sha256.is_some() {
-            return Ok(Err("a folder has no sha256 to check; set it to null".into()));
+            return Ok(Err(format!("a folder has no sha256 to check; give {setting}.sha256=null")));
         }
         return Ok(Ok(Fetched { path: path.to_owned(), name, sum: None }));
     }

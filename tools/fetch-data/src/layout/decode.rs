@@ -53,7 +53,8 @@ pub fn planes(bytes: &[u8], target: &Target, pixels: &mut Vec<u8>) -> anyhow::Re
     let [target_height, target_width] = target.size;
     ensure!(
         target.resize || [height, width] == target.size,
-        "{height}x{width} pixels, expected {target_height}x{target_width} (dataset.resize=true scales)"
+        "{height}x{width} pixels, expected {target_height}x{target_width} (dataset.resize=true \
+         dataset.size=[{target_height},{target_width}] scales)"
     );
     let mut image = header.decode()?;
     if [height, width] != target.size {

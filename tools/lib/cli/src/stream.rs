@@ -89,7 +89,8 @@ pub struct Streams {
 impl Streams {
     /// Reads rows, lets `change` set columns of each batch, and writes them.
     ///
-    /// `needs` are the fields that must be there, of numbers; `adds` are those that must not be there yet.
+    /// `needs` are the fields that must be there, of numbers, which the tool's `--field` names; `adds` are those that
+    /// must not be there yet, which its `--out-field` names.
     ///
     /// # Errors
     /// What reading, `change` or writing says; the output file is then not there.
@@ -102,7 +103,8 @@ impl Streams {
     ) -> anyhow::Result<()> {
         let input = Input::open(self.input.as_deref())?;
         let adds = adds.iter().map(|name| (*name, "--out-field")).collect();
-        let options = ReadOptions { adds, ..ReadOptions::floats(needs) };
+        let remedies = needs.iter().map(|name| (*name, records::chosen_by("--field NAME"))).collect();
+        let options = ReadOptions { adds, remedies, ..ReadOptions::floats(needs) };
         self.filter_from(tool, input, options, change)
     }
 

@@ -71,6 +71,9 @@ pub struct Checkpoint {
     pub progress: serde_json::Value,
 }
 
+/// The buffer of the moving average of the parameters, where a run keeps one.
+pub const AVERAGE: &str = "average";
+
 /// The one key of the file's metadata. One, because the order of several is not defined.
 const METADATA_KEY: &str = "pipegrad";
 
@@ -103,6 +106,15 @@ impl Checkpoint {
     pub fn read(path: &Path) -> Result<Self> {
         let (name, bytes) = read(path)?;
         Self::from_safetensors(&bytes).map_err(|problem| Error::Checkpoint { path: name, problem })
+    }
+
+    /// The model that is measured: its parameters are their moving average, where the run keeps one.
+    pub fn measured(self) -> Model {
+        let Self { mut model, buffers, .. } = self;
+        if let Some((_, average)) = buffers.into_iter().find(|(name, _)| name == AVERAGE) {
+            model.parameters.values = average;
+        }
+        model
     }
 
     fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, String> {

@@ -30,7 +30,7 @@ mod whitening;
 pub use architecture::{Activation, Architecture, OutputActivation, Perceptron};
 pub use autograd::Autograd;
 pub use candle_model::CandleModel;
-pub use checkpoint::{Checkpoint, InputDtype, Model, Task};
+pub use checkpoint::{AVERAGE, Checkpoint, InputDtype, Model, Task};
 pub use engine::{Batch, Engine};
 pub use fused::FusedMlp;
 pub use graph::Graph;

@@ -47,7 +47,7 @@ pub use error::{Error, Place, Result};
 pub use input::Input;
 pub use npy::MAGIC as NPY_MAGIC;
 pub use output::{Output, replace_file, write_file, write_files};
-pub use reader::{ReadOptions, Reader};
+pub use reader::{ReadOptions, Reader, chosen_by};
 pub use schema::{Field, Schema};
 pub use stdout::hand_on_stdout;
 pub use unfinished::{remove_unfinished, remove_unfinished_in};

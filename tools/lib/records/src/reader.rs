@@ -36,6 +36,8 @@ pub struct ReadOptions<'a> {
     pub float: DType,
     /// The fields that the tool will add, which must not be there yet, each with what gives it another name.
     pub adds: Vec<(&'a str, &'a str)>,
+    /// What a person does about a field that is not there: for instance the setting that names it.
+    pub remedies: Vec<(&'a str, String)>,
     /// Bytes of the first rows, at least, that say the types of fields; half a megabyte is the least.
     pub first_block: usize,
     /// Fail unless so many rows are read.
@@ -60,6 +62,7 @@ impl<'a> ReadOptions<'a> {
             plain_name: names.first().copied().unwrap_or("values"),
             float: DType::F8,
             adds: Vec::new(),
+            remedies: Vec::new(),
             first_block: 0,
             expect_rows: None,
             delimiter: None,
@@ -88,6 +91,7 @@ impl<'a> ReadOptions<'a> {
             all: self.all_fields || self.to.is_some_and(|to| !as_it_came(to)),
             float: self.float,
             adds: self.adds.iter().map(|(name, remedy)| (name.to_string(), remedy.to_string())).collect(),
+            remedies: self.remedies.iter().map(|(name, remedy)| (name.to_string(), remedy.clone())).collect(),
             missing: self.missing,
             exact: self.all_fields || self.to == Some(Encoding::Npy),
             first_block: self.first_block,
@@ -138,14 +142,17 @@ impl Reader {
 
     fn check_fields(&self, options: &ReadOptions<'_>) -> Result<()> {
         let place = || Place::whole(self.source());
+        let plain = match &self.rows {
+            Rows::Npy(rows) if rows.is_plain() => ": a plain array is one field; save named columns as CSV (to_csv)",
+            _ => "",
+        };
+        let remedy_of = |name: &str| match plain {
+            "" => options.remedies.iter().find(|(field, _)| *field == name).map(|(_, remedy)| format!("; {remedy}")),
+            plain => Some(plain.to_owned()),
+        };
         for name in options.floats.iter().chain(&options.any).chain(&options.texts) {
-            let plain = match &self.rows {
-                Rows::Npy(rows) if rows.is_plain() => {
-                    ": a plain array is one field; save named columns as CSV (to_csv)"
-                }
-                _ => "",
-            };
-            self.schema().index_of(name).map_err(|e| place().error(e + plain))?;
+            let found = self.schema().index_of(name);
+            found.map_err(|e| place().error(e + &remedy_of(name).unwrap_or_default()))?;
         }
         match options.adds.iter().find(|(name, _)| self.schema().index_of(name).is_ok()) {
             Some((name, remedy)) => Err(place().error(already_there(name, remedy))),
@@ -202,6 +209,11 @@ impl Reader {
             _ => Ok(more),
         }
     }
+}
+
+/// What to do about a field that is not there: `key` is the setting or flag that names it.
+pub fn chosen_by(key: &str) -> String {
+    format!("choose another with {key}")
 }
 
 /// The message that a field which a tool adds exists.

@@ -110,9 +110,14 @@ impl Schema {
     /// One line with the fields that there are.
     pub fn index_of(&self, name: &str) -> Result<usize, String> {
         self.index.get(name).copied().ok_or_else(|| {
-            format!("no field {name:?} (there is {})", some_names(self.fields.iter().map(|field| field.name.as_str())))
+            no_field(name, self.fields.iter().map(|field| field.name.as_str()))
         })
     }
+}
+
+/// The message that there is no field of a name.
+pub(crate) fn no_field<'a>(name: &str, names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    format!("no field {name:?} (there is {})", some_names(names))
 }
 
 /// Names that a message lists at most.

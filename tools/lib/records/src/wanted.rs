@@ -1,6 +1,6 @@
 //! What is parsed of rows of text.
 
-use crate::DType;
+use crate::{DType, schema::no_field};
 
 /// Which fields a tool wants parsed, and how.
 pub(crate) struct Wanted {
@@ -22,6 +22,8 @@ pub(crate) struct Wanted {
     pub float: DType,
     /// The fields that the tool will add, which must not be there yet, each with what gives it another name.
     pub adds: Vec<(String, String)>,
+    /// What a person does about a field that is not there.
+    pub remedies: Vec<(String, String)>,
     /// Whether a value of `floats` and `any` may be missing: null is NaN, or the empty text.
     pub missing: bool,
 }
@@ -30,6 +32,12 @@ impl Wanted {
     /// The fields that must be there.
     pub fn needed(&self) -> impl Iterator<Item = &String> {
         self.floats.iter().chain(&self.any).chain(&self.texts)
+    }
+
+    /// The message that one of the fields that must be there is not among `names`.
+    pub fn lacks<'n>(&self, missing: &str, names: impl ExactSizeIterator<Item = &'n str>) -> String {
+        let remedy = self.remedies.iter().find(|(field, _)| field == missing);
+        no_field(missing, names) + &remedy.map_or(String::new(), |(_, remedy)| format!("; {remedy}"))
     }
 
     /// Whether types are read off the first rows: then these are waited for, so that it does not matter how the bytes

@@ -7,7 +7,7 @@ mod name;
 mod state;
 
 pub use name::{check_template, file_name};
-pub use state::{AVERAGE, State};
+pub use state::State;
 
 use crate::{progress::Kept, settings::CheckpointSettings};
 use anyhow::{Context, ensure};

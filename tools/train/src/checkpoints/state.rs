@@ -5,10 +5,7 @@ use crate::{
     progress::{Progress, Row},
     step::Learner,
 };
-use nets::{Checkpoint, Parameters};
-
-/// The buffer of the moving average.
-pub const AVERAGE: &str = "average";
+use nets::{AVERAGE, Checkpoint, Parameters};
 
 /// What a checkpoint file is made of.
 pub struct State {

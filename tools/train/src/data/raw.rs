@@ -259,6 +259,7 @@ fn read_options<'a>(reading: Reading<'a>, settings: &'a Settings) -> ReadOptions
         floats: trainer.weight_field.as_deref().into_iter().collect(),
         texts,
         any,
+        remedies: remedies(trainer),
         missing: true,
         others_as_text: true,
         plain_name: &names[0],
@@ -268,6 +269,14 @@ fn read_options<'a>(reading: Reading<'a>, settings: &'a Settings) -> ReadOptions
         fortran_bytes: trainer.fortran_bytes,
         ..ReadOptions::any(&[""])
     }
+}
+
+/// The setting that names each field.
+fn remedies(trainer: &TrainerSettings) -> Vec<(&str, String)> {
+    let inputs = trainer.input_field.names().iter().map(|name| (name, "trainer.input_field=NAME"));
+    let weight = trainer.weight_field.iter().map(|name| (name, "trainer.weight_field=NAME"));
+    let named = inputs.chain([(&trainer.target_field, "trainer.target_field=NAME")]).chain(weight);
+    named.map(|(name, key)| (name.as_str(), records::chosen_by(key))).collect()
 }
 
 /// How many texts are numbers, if nine in ten of those that are there are.

@@ -46,6 +46,9 @@ pub enum ScalingMode {
 /// Wider layers than this are a slip of the keyboard, and their product must not overflow.
 const MAX_WIDTH: usize = 1 << 20;
 
+/// Layers, as an argument in a shell.
+const LAYERS_EXAMPLE: &str = "'+model.layers=[{linear: {}}]'";
+
 impl ModelSettings {
     pub fn check(&self) -> anyhow::Result<()> {
         let hidden = self.hidden.as_deref().unwrap_or_default();
@@ -53,12 +56,19 @@ impl ModelSettings {
         ensure!(widths, "model.hidden: {hidden:?}; expected widths from 1 to {MAX_WIDTH}");
         match self.name {
             ModelName::Mlp => {
-                ensure!(self.layers.is_none(), "model.layers: an mlp has hidden; layers go with name: layers")
+                ensure!(self.layers.is_none(), "model.layers: an mlp has hidden; layers go with model.name=layers")
             }
-            ModelName::Layers => ensure!(
-                self.hidden.is_none() && self.activation.is_none(),
-                "model.hidden and model.activation are an mlp's; with name: layers, list them in model.layers"
-            ),
+            ModelName::Layers => {
+                let of_mlp = [("model.hidden", self.hidden.is_some()), ("model.activation", self.activation.is_some())];
+                let of_mlp: Vec<&str> = of_mlp.into_iter().filter(|(_, is_there)| *is_there).map(|(key, _)| key).collect();
+                let without: Vec<_> = of_mlp.iter().map(|key| format!("'~{key}'")).collect();
+                ensure!(
+                    of_mlp.is_empty(),
+                    "{}: of an mlp; model.name=layers goes with {} {LAYERS_EXAMPLE}",
+                    of_mlp.join(" and "),
+                    without.join(" ")
+                );
+            }
         }
         Ok(())
     }
@@ -75,7 +85,7 @@ impl ModelSettings {
                 Ok(Architecture { input_shape, ..(&perceptron).into() })
             }
             ModelName::Layers => {
-                let layers = self.layers.clone().context("model.layers: missing; a list, for instance [linear: {}]")?;
+                let layers = self.layers.clone().with_context(|| format!("model.layers: missing; for instance {LAYERS_EXAMPLE}"))?;
                 Ok(Architecture { input_shape, layers, outputs })
             }
         }

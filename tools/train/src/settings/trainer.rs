@@ -1,6 +1,7 @@
 //! Config group `trainer`.
 
 use super::{Check, ClassWeights, Limit, time::Time};
+use crate::finder;
 use anyhow::ensure;
 use nets::Loss;
 use serde::Deserialize;
@@ -145,7 +146,7 @@ impl TrainerSettings {
 
     pub fn check(&self, check: &Check) -> anyhow::Result<()> {
         let limits = [self.max_epochs.is_some(), self.max_steps.is_some(), self.max_time.is_some()];
-        ensure!(limits.contains(&true), "trainer: the run would never end; give max_epochs, max_steps or max_time");
+        ensure!(limits.contains(&true), "the run would never end; give trainer.max_epochs, trainer.max_steps or trainer.max_time");
         check.none_or_one("max_epochs", self.max_epochs)?;
         check.none_or_one("max_steps", self.max_steps)?;
         check.at_least_one("batch_size", self.batch_size as u64)?;
@@ -162,7 +163,8 @@ impl TrainerSettings {
         check.positive("finder.min", self.finder.min)?;
         check.positive("finder.max", self.finder.max)?;
         ensure!(self.finder.min < self.finder.max, "trainer.finder: min is not below max");
-        ensure!(self.finder.steps >= 2, "trainer.finder.steps: {}; at least 2 are needed", self.finder.steps);
+        let (steps, least) = (self.finder.steps, finder::LEAST_STEPS);
+        ensure!(steps >= least, "trainer.finder.steps: {steps}; at least {least} are needed");
         self.check_limits()?;
         let shares = &self.split;
         let whole = shares.iter().all(|share| *share >= 0.0) && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9;

@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use crate::{
-    checkpoints::{self, AVERAGE, State, Written},
+    checkpoints::{self, State, Written},
     folder,
     log::Log,
     progress::Progress,

@@ -126,16 +126,12 @@ impl Trainer<'_> {
 
 /// The weights of a best checkpoint on disk.
 fn read_best(path: &Path, best: &Kept) -> anyhow::Result<Parameters> {
-    let Checkpoint { model, buffers, progress } = Checkpoint::read(path)?;
+    let checkpoint = Checkpoint::read(path)?;
     ensure!(
-        progress["steps"] == best.step,
+        checkpoint.progress["steps"] == best.step,
         "{}: not the state after step {}; another run has written it",
         path.display(),
         best.step
     );
-    let mut parameters = model.parameters;
-    if let Some((_, average)) = buffers.into_iter().find(|(name, _)| name == AVERAGE) {
-        parameters.values = average;
-    }
-    Ok(parameters)
+    Ok(checkpoint.measured().parameters)
 }

@@ -8,7 +8,6 @@ use crate::{
     Batch, DType, Field, Input, Result, Schema,
     origin::{Cells, TextSpan},
     reader::already_there,
-    schema::some_names,
     wanted::Wanted,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -192,7 +191,7 @@ fn check_header(names: Vec<String>, delimiter: u8, wanted: &Wanted) -> std::resu
         return Err("numbers where the names of the columns are expected: the first line is the header".into());
     }
     if let Some(missing) = wanted.needed().find(|name| !seen.contains_key(name.as_str())) {
-        return Err(missing_column(missing, &names, delimiter));
+        return Err(missing_column(missing, &names, delimiter, wanted));
     }
     match wanted.adds.iter().find(|(name, _)| seen.contains_key(name.as_str())) {
         Some((name, remedy)) => Err(already_there(name, remedy)),
@@ -200,11 +199,13 @@ fn check_header(names: Vec<String>, delimiter: u8, wanted: &Wanted) -> std::resu
     }
 }
 
-fn missing_column(missing: &str, names: &[String], delimiter: u8) -> String {
+fn missing_column(missing: &str, names: &[String], delimiter: u8, wanted: &Wanted) -> String {
     let other = [(';', "';'"), ('\t', "tab"), ('|', "'|'")];
     let other = other.iter().find(|(c, _)| names.len() == 1 && *c as u8 != delimiter && names[0].contains(*c));
-    let hint = other.map_or(String::new(), |(_, name)| format!("; --delimiter {name}?"));
-    format!("no field {missing:?} (there is {}{hint})", some_names(names.iter().map(String::as_str)))
+    match other {
+        Some((_, name)) => format!("no field {missing:?} (there is {}; --delimiter {name}?)", names[0]),
+        None => wanted.lacks(missing, names.iter().map(String::as_str)),
+    }
 }
 
 /// The fields that are wanted, in the order of the columns; for each column, which field is read from it; for each

@@ -69,7 +69,7 @@ fn fields(line: &[u8], wanted: &Wanted) -> Result<Vec<(Field, Option<DType>)>, S
         cursor.expect(b'}').map_err(|_| cursor.unexpected("',' or '}'"))?;
     }
     match wanted.needed().find(|name| !names.contains(name)) {
-        Some(missing) => Err(format!("no field {missing:?} (there is {})", names.join(", "))),
+        Some(missing) => Err(wanted.lacks(missing, names.iter().map(String::as_str))),
         None => Ok(fields),
     }
 }

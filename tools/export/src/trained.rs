@@ -1,0 +1,75 @@
+//! Finding the trained model: that of a run folder, or a checkpoint.
+
+use anyhow::{Context, ensure};
+use nets::{Checkpoint, Model};
+use std::path::{Path, PathBuf};
+
+/// The files of a run folder that say how far the run came.
+const MODEL: &str = "model.safetensors";
+const CONFIG: &str = "config.yaml";
+const FINDER: &str = "finder.csv";
+const LAST_CHECKPOINT: &str = "checkpoints/last.safetensors";
+const EXTENSION: &str = "safetensors";
+
+/// A trained model, and where it is from.
+pub struct Trained {
+    pub model: Model,
+    /// The run folder, which may hold rows to compare on.
+    pub folder: PathBuf,
+    /// Where the ONNX file goes if nobody says otherwise.
+    pub default_out: PathBuf,
+}
+
+impl Trained {
+    /// Reads the final model of a run folder, or a file of weights: the model's or a checkpoint.
+    ///
+    /// # Errors
+    /// When there is no model, with what gives one.
+    pub fn find(path: &Path) -> anyhow::Result<Self> {
+        if path.is_dir() {
+            let file = path.join(MODEL);
+            ensure!(file.is_file(), "{}", without_model(path));
+            return Ok(Self { model: Model::read(&file)?, folder: path.into(), default_out: path.join("model.onnx") });
+        }
+        let name = path.display();
+        ensure!(path.exists(), "{name}: no such run folder; train -o {name} makes one");
+        let is_weights = path.extension().is_some_and(|kind| kind == EXTENSION);
+        ensure!(is_weights, "{name}: neither a run folder nor a .{EXTENSION} file of one");
+        let parent = path.parent().context("the file's folder")?;
+        let folder = if parent.ends_with("checkpoints") { parent.parent().unwrap_or(parent) } else { parent };
+        Ok(Self { model: weights(path)?, folder: folder.into(), default_out: path.with_extension("onnx") })
+    }
+}
+
+/// The model of a file; of a checkpoint, the one that its metrics are of.
+fn weights(path: &Path) -> anyhow::Result<Model> {
+    let model = Model::read(path)?;
+    match Checkpoint::read(path) {
+        Ok(checkpoint) => Ok(checkpoint.measured()),
+        // A model without the state of its training.
+        Err(_) => Ok(model),
+    }
+}
+
+/// Why a folder has no model, and what to do.
+fn without_model(folder: &Path) -> String {
+    let name = folder.display();
+    let has = |file: &str| folder.join(file).is_file();
+    let config = folder.join(CONFIG);
+    let again = format!("train --config {} with the same rows", config.display());
+    if has(LAST_CHECKPOINT) {
+        let checkpoint = folder.join(LAST_CHECKPOINT);
+        return format!(
+            "{name}: no {MODEL}: the run did not finish. To finish it: {again} and trainer.resume=last; to export it \
+             as it stands: pipegrad export {}",
+            checkpoint.display()
+        );
+    }
+    if has(CONFIG) {
+        return format!("{name}: no {MODEL}: the run ended before its first checkpoint. To train it: {again}");
+    }
+    if has(FINDER) {
+        return format!("{name}: no {MODEL}: --find-learning-rate trains none; train -o {name} without it does");
+    }
+    format!("{name}: no run folder: there is no {MODEL}; train -o {name} makes one")
+}
