@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::{Context, bail, ensure};
 use events::{Checkpoint as CheckpointEvent, Event, Metrics, Resumed};
-use nets::Checkpoint;
+use nets::{AVERAGE, Checkpoint};
 use std::{
     path::{Path, PathBuf},
     time::Duration,

@@ -2,7 +2,6 @@
 
 use super::{Trainer, checkpointing::When};
 use crate::{
-    checkpoints::AVERAGE,
     evaluate::{evaluate, named},
     folder,
     log::Log,
@@ -12,7 +11,7 @@ use crate::{
 use anyhow::ensure;
 use cli::Signal;
 use events::{Event, Status, Test};
-use nets::{Checkpoint, Parameters};
+use nets::{AVERAGE, Checkpoint, Parameters};
 use std::{path::Path, time::Duration};
 
 /// Why the loop ends.
