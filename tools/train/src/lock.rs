@@ -12,10 +12,12 @@ const LOCK: &str = ".lock";
 /// Most bytes of a lock file that an error quotes.
 const MOST_QUOTED: u64 = 64;
 
-/// A locked run folder. The lock file is deleted when the lock goes.
+/// A locked run folder. The lock file is deleted when the lock goes, and so are folders that it created and nobody
+/// has written to.
 pub struct Lock {
     path: PathBuf,
     _file: File,
+    created: Vec<PathBuf>,
 }
 
 impl Lock {
@@ -24,6 +26,8 @@ impl Lock {
     /// # Errors
     /// When another process holds the lock: it is named.
     pub fn take(folder: &Path) -> anyhow::Result<Self> {
+        let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let created: Vec<PathBuf> = folder.ancestors().take_while(missing).map(Path::to_owned).collect();
         fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
         let path = folder.join(LOCK);
         loop {
@@ -45,7 +49,7 @@ impl Lock {
             if is_same(&file, &path) {
                 file.set_len(0).with_context(|| path.display().to_string())?;
                 writeln!(file, "train, process {}", std::process::id()).with_context(|| path.display().to_string())?;
-                return Ok(Self { path, _file: file });
+                return Ok(Self { path, _file: file, created });
             }
         }
     }
@@ -55,6 +59,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // While it is still locked: who opens the path from now on creates another file.
         let _ = fs::remove_file(&self.path);
+        self.created.iter().for_each(|folder| drop(fs::remove_dir(folder)));
     }
 }
 
