@@ -165,7 +165,7 @@ fn a_signal_ends_a_run_in_good_order() {
     let folder = folder.path();
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
-    for (signal, status) in [("INT", 130), ("TERM", 143)] {
+    for (signal, status) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
         let mut running = until_step(folder, &["-o", signal], 14);
         let id = running.child.id().to_string();
         // Twice, as `timeout` sends it: to its child, and to the group of both.

@@ -1,7 +1,7 @@
 //! Ending on a signal, in good order.
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator,
 };
 use std::{
@@ -17,7 +17,7 @@ use std::{
 /// Signals within this time are one: `timeout` sends its own twice, to its child and to the group of both.
 const TOGETHER: Duration = Duration::from_millis(300);
 
-/// Remembers that SIGINT or SIGTERM came. One that comes later ends the process at once.
+/// Remembers that SIGHUP, SIGINT or SIGTERM came. One that comes later ends the process at once.
 #[derive(Debug, Clone)]
 pub struct Signals {
     received: Arc<AtomicUsize>,
@@ -31,7 +31,7 @@ impl Signals {
     pub fn listen() -> anyhow::Result<Self> {
         records::hand_over_signals();
         let received = Arc::new(AtomicUsize::new(0));
-        let mut signals = iterator::Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = iterator::Signals::new(records::ending_signals())?;
         let listener = Arc::clone(&received);
         thread::Builder::new().name("signals".into()).spawn(move || {
             let mut first = None;
@@ -49,6 +49,7 @@ impl Signals {
     /// The signal that came, if one did.
     pub fn received(&self) -> Option<Signal> {
         match self.received.load(Ordering::Relaxed) as i32 {
+            SIGHUP => Some(Signal { name: "SIGHUP", exit_status: exit_status(SIGHUP) }),
             SIGINT => Some(Signal { name: "SIGINT", exit_status: exit_status(SIGINT) }),
             SIGTERM => Some(Signal { name: "SIGTERM", exit_status: exit_status(SIGTERM) }),
             _ => None,

@@ -16,10 +16,10 @@ use std::{
 };
 
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-/// Whether SIGINT and SIGTERM are another's.
+/// Whether the signals are another's.
 static HANDED_OVER: AtomicBool = AtomicBool::new(false);
 
-/// Leaves SIGINT and SIGTERM to the caller, who ends the process in good order or calls [`remove_all_unfinished`].
+/// Leaves SIGHUP, SIGINT and SIGTERM to the caller, who ends the process in good order or calls [`remove_all_unfinished`].
 pub fn hand_over_signals() {
     HANDED_OVER.store(true, Ordering::SeqCst);
 }
@@ -47,19 +47,23 @@ pub(crate) fn forget(path: &Path) {
 
 /// Where signals or threads are not to be had, the next writer removes what is left.
 fn listen() {
-    let ignored = ignored();
-    let wanted = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
-    let Ok(mut signals) = Signals::new(wanted) else { return };
+    let Ok(mut signals) = Signals::new(ending_signals()) else { return };
     let listener = thread::Builder::new().name("unfinished files".into());
     let _ = listener.spawn(move || {
         for signal in signals.forever() {
-            if signal == SIGHUP || !HANDED_OVER.load(Ordering::SeqCst) {
+            if !HANDED_OVER.load(Ordering::SeqCst) {
                 remove_all_unfinished();
                 // The process ends as it would have: a shell sees 128 + signal.
                 let _ = low_level::emulate_default_handler(signal);
             }
         }
     });
+}
+
+/// The signals that end a process, SIGHUP, SIGINT and SIGTERM, less those that whoever started it had ignored.
+pub fn ending_signals() -> Vec<i32> {
+    let ignored = ignored();
+    [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
 }
 
 /// A bit for each signal, 1 first, that whoever started the process had ignored (`nohup`, `&` in a script): it stays so.

@@ -42,7 +42,7 @@ pub use batch::{Batch, Values};
 pub use csv::{canonical_number, dtype_of_texts, pack_texts};
 pub use dtype::{DType, Element};
 #[cfg(unix)]
-pub use ending::{hand_over_signals, remove_all_unfinished};
+pub use ending::{ending_signals, hand_over_signals, remove_all_unfinished};
 pub use error::{Error, Place, Result};
 pub use input::Input;
 pub use npy::MAGIC as NPY_MAGIC;

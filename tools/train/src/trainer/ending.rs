@@ -11,7 +11,7 @@ use crate::{
 use anyhow::ensure;
 use cli::Signal;
 use events::{Event, Status, Test};
-use nets::{AVERAGE, Checkpoint, Parameters};
+use nets::{Checkpoint, Parameters};
 use std::{path::Path, time::Duration};
 
 /// Why the loop ends.
