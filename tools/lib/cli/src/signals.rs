@@ -2,7 +2,7 @@
 
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator,
+    flag, iterator,
 };
 use std::{
     process,
@@ -33,7 +33,7 @@ impl Signals {
         let received = Arc::new(AtomicUsize::new(0));
         let mut signals = iterator::Signals::new(records::ending_signals())?;
         let listener = Arc::clone(&received);
-        thread::Builder::new().name("signals".into()).spawn(move || {
+        let listening = thread::Builder::new().name("signals".into()).spawn(move || {
             let mut first = None;
             for signal in signals.forever() {
                 if first.get_or_insert_with(Instant::now).elapsed() >= TOGETHER {
@@ -42,7 +42,13 @@ impl Signals {
                 }
                 listener.store(signal as usize, Ordering::Relaxed);
             }
-        })?;
+        });
+        if listening.is_err() {
+            // Where no thread can be had, a second signal is as the first.
+            for signal in records::ending_signals() {
+                flag::register_usize(signal, Arc::clone(&received), signal as usize)?;
+            }
+        }
         Ok(Self { received })
     }
 

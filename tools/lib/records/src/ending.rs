@@ -6,7 +6,7 @@ use signal_hook::{
     low_level,
 };
 use std::{
-    fs, mem,
+    fs, io, mem,
     path::{Path, PathBuf},
     sync::{
         Mutex, Once, PoisonError,
@@ -14,6 +14,7 @@ use std::{
     },
     thread,
 };
+use tempfile::NamedTempFile;
 
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// Whether the signals are another's.
@@ -32,10 +33,14 @@ pub fn remove_all_unfinished() {
     mem::forget(unfinished);
 }
 
-pub(crate) fn remove_on_signal(path: &Path) {
+/// Creates an unfinished file, which is removed when a signal ends the process, also one that comes now.
+pub(crate) fn create(create: impl FnOnce() -> io::Result<NamedTempFile>) -> io::Result<NamedTempFile> {
     static LISTENING: Once = Once::new();
     LISTENING.call_once(listen);
-    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+    let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = create()?;
+    unfinished.push(file.path().to_owned());
+    Ok(file)
 }
 
 pub(crate) fn forget(path: &Path) {

@@ -33,7 +33,7 @@ pub(crate) fn create(path: &Path, mode: u32) -> io::Result<Unfinished> {
     #[cfg(not(unix))]
     let _ = mode;
     loop {
-        let file = Unfinished::new(builder.tempfile_in(folder).map_err(|error| refused(folder, &error))?);
+        let file = Unfinished::create(|| builder.tempfile_in(folder)).map_err(|error| refused(folder, &error))?;
         // Where locks are not to be had, nobody sweeps either.
         let _ = file.as_file().lock();
         // A sweep between the two lines above took it for a leftover.
@@ -47,10 +47,12 @@ pub(crate) fn create(path: &Path, mode: u32) -> io::Result<Unfinished> {
 pub(crate) struct Unfinished(Option<NamedTempFile>);
 
 impl Unfinished {
-    fn new(file: NamedTempFile) -> Self {
+    fn create(create: impl FnOnce() -> io::Result<NamedTempFile>) -> io::Result<Self> {
         #[cfg(unix)]
-        crate::ending::remove_on_signal(file.path());
-        Self(Some(file))
+        let file = crate::ending::create(create)?;
+        #[cfg(not(unix))]
+        let file = create()?;
+        Ok(Self(Some(file)))
     }
 
     pub(crate) fn as_file(&self) -> &File {

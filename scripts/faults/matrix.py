@@ -1,0 +1,350 @@
+"""What each tool promises under each fault, as trials that can fail.
+
+A trial runs a real binary on real files, with one fault, and checks the promises of docs/reliability.md: a file is there
+whole or not at all, an error is one line and the exit status 2, nothing is left over, the next run gives the same bytes.
+Faults of the kernel (a kill at the nth rename or write, a full disk, no thread) come from strace's injection.
+"""
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
+LIBRARY = next(ROOT.glob(".venv/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*"), None)
+TIMEOUT = 60
+
+
+@dataclass
+class Job:
+    """A tool's run: its arguments, what it reads, and what it leaves."""
+
+    tool: str
+    args: list[str]
+    # Files that are there whole or not at all. Of a folder: the file that marks it as finished.
+    outputs: list[str]
+    inputs: list[str] = field(default_factory=list)
+    # Its first output, on standard output in its place; None where it has no such form.
+    to_stdout: list[str] | None = None
+    # Arguments that go on from what a killed run left.
+    resume: list[str] = field(default_factory=list)
+    # Lines on standard error that are no errors.
+    talks: bool = False
+
+    @property
+    def command(self):
+        return [str(BIN / self.tool), *self.args]
+
+
+TRAIN = ["--quiet", "trainer.max_epochs=3", "model.hidden=[16]", "-o", "run"]
+JOBS = [
+    Job("gen-data", ["rows=20000", "-o", "out.npy"], ["out.npy"], [], ["rows=20000", "--to", "npy"]),
+    Job("entropy", ["probs.npy", "-o", "out.npy"], ["out.npy"], ["probs.npy"], ["probs.npy"]),
+    Job("relu", ["probs.npy", "--field", "probs", "-o", "out.npy"], ["out.npy"], ["probs.npy"], ["probs.npy", "--field", "probs"]),
+    Job("compose", ["--resolve", "-o", "out.yaml"], ["out.yaml"], [], ["--resolve"]),
+    Job("sweep", ["trainer.seed=0,1,2"], [], [], ["trainer.seed=0,1,2"]),
+    Job("train", ["rows.npy", *TRAIN], ["run/metrics.json", "run/model.safetensors"], ["rows.npy"], ["rows.npy", *TRAIN], ["trainer.resume=last"]),
+    Job("export", ["trained", "-o", "out.onnx"], ["out.onnx"], ["trained"], None),
+    Job("infer", ["-m", "model.onnx", "probs.npy", "-o", "out.npy"], ["out.npy"], ["model.onnx", "probs.npy"], ["-m", "model.onnx", "probs.npy"]),
+    Job("score", ["predicted.npy", "-o", "out.json"], ["out.json"], ["predicted.npy"], ["predicted.npy"]),
+    Job("plot", ["trained", "-o", "charts"], ["charts/loss.svg"], ["trained"], None),
+    Job("compare", ["trained"], [], ["trained"], ["trained"]),
+    Job("track", ["--no-mlflow", "--csv", "csv", "--dvclive", "live", "trained/events.ndjson"], ["csv/metrics.csv", "live/metrics.json"], ["trained"], ["--no-mlflow", "--csv", "csv", "trained/events.ndjson"]),
+    Job("fetch-data", ["dataset=image_folder", "dataset.files.archive.urls=[pictures]", "-o", "set"], ["set/dataset.json", "set/train.npy"], ["pictures"], None),
+]
+
+
+class Failed(Exception):
+    """A promise that was not kept."""
+
+
+def check(kept, what):
+    if not kept:
+        raise Failed(what)
+
+
+class Fixtures:
+    """Inputs of all jobs, and what each job gives without a fault."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.environment = {**os.environ, "ORT_DYLIB_PATH": str(LIBRARY or ""), "RUST_BACKTRACE": "0"}
+        self.environment.pop("CI", None)
+        run = lambda tool, *args: subprocess.run([BIN / tool, *args], cwd=folder, check=True, env=self.environment, capture_output=True)  # noqa: E731
+        run("gen-data", "rows=3000", "-o", "probs.npy")
+        run("entropy", "probs.npy", "-o", "rows.npy")
+        run("train", "rows.npy", "-o", "trained", "--quiet", "trainer.max_epochs=2")
+        run("export", "trained", "-o", "model.onnx")
+        run("infer", "-m", "model.onnx", "rows.npy", "-o", "predicted.npy")
+        self.pictures()
+        self.expected = {}
+
+    def pictures(self):
+        from PIL import Image
+
+        for split, count in (("train", 6), ("test", 2)):
+            for name in ("cat", "dog"):
+                folder = self.folder / "pictures" / split / name
+                folder.mkdir(parents=True)
+                for i in range(count):
+                    Image.new("RGB", (8, 8), (i * 20, 40, 90)).save(folder / f"{i}.png")
+
+    def place(self, job, folder):
+        for name in job.inputs:
+            source = self.folder / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+
+    def of(self, job):
+        """Bytes of each output, and of standard output, of a run without a fault."""
+        if job.tool not in self.expected:
+            with tempfile.TemporaryDirectory() as folder:
+                folder = Path(folder)
+                self.place(job, folder)
+                done = run(job.command, folder, self)
+                check(done.returncode == 0, f"without a fault: {done.stderr[-300:]}")
+                found = {name: (folder / name).read_bytes() for name in job.outputs}
+                self.expected[job.tool] = found, done.stdout
+        return self.expected[job.tool]
+
+
+def run(command, folder, fixtures, **more):
+    more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    return subprocess.run(command, cwd=folder, env=fixtures.environment, timeout=TIMEOUT, **more)
+
+
+def strace(inject, command, calls):
+    return ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:{inject}", *command]
+
+
+RENAMES = "rename,renameat,renameat2"
+WRITES = "write,pwrite64,writev"
+
+
+def is_whole(job, folder, fixtures):
+    """Each output is absent or as it would be without a fault."""
+    expected, _ = fixtures.of(job)
+    for name, data in expected.items():
+        path = folder / name
+        check(not path.exists() or path.read_bytes() == data, f"{name} is neither whole nor absent")
+
+
+def leftovers(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.name.endswith(".tmp"))
+
+
+def recovers(job, folder, fixtures):
+    """The next run gives the same bytes, and leaves nothing over."""
+    done = run([*job.command, *job.resume], folder, fixtures)
+    check(done.returncode == 0, f"the next run: {done.stderr[-300:]}")
+    expected, _ = fixtures.of(job)
+    for name, data in expected.items():
+        check((folder / name).read_bytes() == data, f"the next run: {name} differs")
+    check(not leftovers(folder), f"left over: {leftovers(folder)}")
+
+
+def is_one_line(done, status=(2,)):
+    text = done.stderr.decode(errors="replace")
+    check(done.returncode in status, f"exit status {done.returncode}: {text[-300:]}")
+    check("panicked" not in text, text[-300:])
+    check(text.count("\n") == 1, f"not one line: {text[-300:]}")
+
+
+def fresh(job, fixtures):
+    folder = tempfile.TemporaryDirectory()
+    fixtures.place(job, Path(folder.name))
+    return folder
+
+
+def kill_at(calls, job, fixtures, whole):
+    """Killed at the nth call, for each n; for a few of them where not all are to be tried."""
+    expected, _ = fixtures.of(job)
+    number, trials = 1, 0
+    while True:
+        with fresh(job, fixtures) as name:
+            folder = Path(name)
+            done = run(strace(f"signal=KILL:when={number}", job.command, calls), folder, fixtures)
+            is_whole(job, folder, fixtures)
+            recovers(job, folder, fixtures)
+        trials += 1
+        if done.returncode == 0:
+            return trials
+        number += 1 if whole and number < 30 else max(1, number)
+
+
+def kill_at_renames(job, fixtures, whole):
+    return kill_at(RENAMES, job, fixtures, whole)
+
+
+def kill_at_writes(job, fixtures, whole):
+    return kill_at(WRITES, job, fixtures, whole)
+
+
+def ended_by(number):
+    def trial(job, fixtures, whole):
+        delays = [0.001, 0.003, 0.006, 0.01, 0.015, 0.02, 0.04, 0.08] if whole else [0.004, 0.015]
+        for delay in delays:
+            with fresh(job, fixtures) as name:
+                folder = Path(name)
+                process = subprocess.Popen(job.command, cwd=folder, env=fixtures.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                time.sleep(delay)
+                process.send_signal(number)
+                _, error = process.communicate(timeout=TIMEOUT)
+                check(process.returncode in (0, -number, 128 + number), f"exit status {process.returncode}: {error[-300:]}")
+                check(b"panicked" not in error, error[-300:])
+                is_whole(job, folder, fixtures)
+                check(not leftovers(folder), f"left over: {leftovers(folder)}")
+                recovers(job, folder, fixtures)
+        return len(delays)
+
+    return trial
+
+
+def closed_pipe(job, fixtures, whole):
+    if job.to_stdout is None:
+        return 0
+    with fresh(job, fixtures) as name:
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = run([str(BIN / job.tool), *job.to_stdout], Path(name), fixtures, stdout=writer)
+        os.close(writer)
+        check(done.returncode == 0 and not done.stderr, f"exit status {done.returncode}: {done.stderr[-300:]}")
+        is_whole(job, Path(name), fixtures)
+    return 1
+
+
+def full_disk(job, fixtures, whole):
+    trials = 0
+    if job.to_stdout is not None:
+        with fresh(job, fixtures) as name, open("/dev/full", "wb") as full:
+            done = run([str(BIN / job.tool), *job.to_stdout], Path(name), fixtures, stdout=full)
+            is_one_line(done)
+            trials += 1
+    if not job.outputs:
+        return trials
+    for number in (1, 2, 3, 5, 9, 17, 33) if whole else (2,):
+        with fresh(job, fixtures) as name:
+            folder = Path(name)
+            # Standard error is a file descriptor like any other: from the nth write on, those to files fail alone.
+            command = strace(f"error=ENOSPC:when={number}+", job.command, "fsync,fdatasync")
+            done = run(command, folder, fixtures, stdout=subprocess.DEVNULL)
+            check(done.returncode in (0, 2), f"exit status {done.returncode}: {done.stderr[-300:]}")
+            if done.returncode == 2:
+                is_one_line(done)
+            is_whole(job, folder, fixtures)
+            recovers(job, folder, fixtures)
+        trials += 1
+    return trials
+
+
+def read_only_folder(job, fixtures, whole):
+    """/sys takes no new files, not even root's."""
+    if not job.outputs:
+        return 0
+    flags = {"-o", "--csv", "--dvclive"}
+    args = ["/sys/" + arg if before in flags else arg for before, arg in zip(["", *job.args], job.args)]
+    with fresh(job, fixtures) as name:
+        done = run([str(BIN / job.tool), *args], Path(name), fixtures)
+        is_one_line(done)
+        check("/sys/" in done.stderr.decode(), done.stderr[-300:])
+        check(not leftovers(Path(name)), f"left over: {leftovers(Path(name))}")
+    return 1
+
+
+def damaged(data, kind, chance):
+    if kind == "torn":
+        return data[: chance.randrange(len(data))]
+    if kind == "empty":
+        return b""
+    if kind == "random":
+        return chance.randbytes(len(data) // 2 + 1)
+    flipped = bytearray(data)
+    for _ in range(8):
+        flipped[chance.randrange(min(len(flipped), 400))] ^= 1 << chance.randrange(8)
+    return bytes(flipped)
+
+
+def garbage_input(job, fixtures, whole):
+    chance = random.Random(job.tool)
+    files = [path for name in job.inputs for path in [fixtures.folder / name, *(fixtures.folder / name).rglob("*")] if path.is_file()]
+    trials = 0
+    for path in files if whole else files[:2]:
+        for kind in ("torn", "empty", "random", "flipped") if whole else ("torn", "random"):
+            with fresh(job, fixtures) as name:
+                folder = Path(name)
+                target = folder / path.relative_to(fixtures.folder)
+                target.write_bytes(damaged(path.read_bytes(), kind, chance))
+                done = run(job.command, folder, fixtures)
+                text = done.stderr.decode(errors="replace")
+                check("panicked" not in text and done.returncode in (0, 1, 2), f"{path.name} {kind}: {done.returncode} {text[-300:]}")
+                if done.returncode == 2:
+                    is_one_line(done)
+                check(not leftovers(folder), f"{path.name} {kind}: left over: {leftovers(folder)}")
+            trials += 1
+    return trials
+
+
+def memory_limit(job, fixtures, whole):
+    """A process that cannot have its memory ends; what it was writing is whole or absent."""
+    sizes = [20, 40, 80, 160, 320] if whole else [60]
+    for megabytes in sizes:
+        with fresh(job, fixtures) as name:
+            folder = Path(name)
+            limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20,) * 2)  # noqa: B023, E731
+            done = run(job.command, folder, fixtures, preexec_fn=limit)
+            check(b"panicked" not in done.stderr, done.stderr[-300:])
+            is_whole(job, folder, fixtures)
+            recovers(job, folder, fixtures)
+    return len(sizes)
+
+
+def no_threads(job, fixtures, whole):
+    """Where no thread can be had, the one that there is does the work, with the same result."""
+    with fresh(job, fixtures) as name:
+        folder = Path(name)
+        done = run(strace("error=EAGAIN", job.command, "clone,clone3"), folder, fixtures)
+        check(b"panicked" not in done.stderr, done.stderr[-300:])
+        check(done.returncode == 0, f"exit status {done.returncode}: {done.stderr[-300:]}")
+        is_whole(job, folder, fixtures)
+        recovers(job, folder, fixtures)
+    return 1
+
+
+def two_writers(job, fixtures, whole):
+    if not job.outputs:
+        return 0
+    trials = 5 if whole else 1
+    for _ in range(trials):
+        with fresh(job, fixtures) as name:
+            folder = Path(name)
+            start = lambda: subprocess.Popen(job.command, cwd=folder, env=fixtures.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: B023, E731
+            for process in [start(), start()]:
+                _, error = process.communicate(timeout=TIMEOUT)
+                check(process.returncode in (0, 2) and b"panicked" not in error, f"{process.returncode}: {error[-300:]}")
+                # Which of two takes the folder is chance; the other is refused in one line.
+                check(process.returncode == 0 or error.count(b"\n") == 1, error[-300:])
+            is_whole(job, folder, fixtures)
+            recovers(job, folder, fixtures)
+    return trials
+
+
+FAULTS = {
+    "kill -9 at renames": kill_at_renames,
+    "kill -9 at writes": kill_at_writes,
+    "SIGTERM": ended_by(signal.SIGTERM),
+    "SIGINT": ended_by(signal.SIGINT),
+    "SIGHUP": ended_by(signal.SIGHUP),
+    "closed pipe": closed_pipe,
+    "full disk": full_disk,
+    "read-only folder": read_only_folder,
+    "torn or garbage input": garbage_input,
+    "memory limit": memory_limit,
+    "no threads": no_threads,
+    "two writers": two_writers,
+}
