@@ -1,0 +1,49 @@
+//! What rows are called: by their folders.
+
+use crate::ranking::Ranking;
+use std::path::{Path, PathBuf};
+
+/// A name for each row: as much of its folder's path as tells it from the others. Of a row of several runs, what their
+/// folders share, with a star for the rest, as a shell would match them.
+pub fn of(ranking: &Ranking) -> Vec<String> {
+    let pattern = |folders: Vec<String>| PathBuf::from(star(&folders));
+    let folders = ranking.rows.iter().map(|row| row.runs.iter().map(|run| run.folder.display().to_string()).collect());
+    let patterns: Vec<PathBuf> = folders.map(pattern).collect();
+    let patterns: Vec<&Path> = patterns.iter().map(PathBuf::as_path).collect();
+    runs::folder_names(&patterns)
+}
+
+fn star(texts: &[String]) -> String {
+    let Some((first, rest)) = texts.split_first().filter(|(_, rest)| !rest.is_empty()) else { return texts.concat() };
+    let front = rest.iter().fold(first.as_str(), |front, text| &front[..shared(front.chars(), text.chars())]);
+    // What is matched in front is not matched again at the end.
+    let end = rest.iter().fold(&first[front.len()..], |end, text| {
+        let length = shared(end.chars().rev(), text[front.len()..].chars().rev());
+        &end[end.len() - length..]
+    });
+    format!("{front}*{end}")
+}
+
+/// The bytes of what two texts begin with alike.
+fn shared(a: impl Iterator<Item = char>, b: impl Iterator<Item = char>) -> usize {
+    a.zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_a_row_share_a_pattern() {
+        for (texts, expected) in [
+            (vec!["runs/a"], "runs/a"),
+            (vec!["s/lr=1,seed=0", "s/lr=1,seed=1"], "s/lr=1,seed=*"),
+            (vec!["s/seed=0,x", "s/seed=10,x"], "s/seed=*,x"),
+            (vec!["s/0", "s/00", "s/000"], "s/0*"),
+            (vec!["a", "b"], "*"),
+            (vec!["é1", "è1"], "*1"),
+        ] {
+            assert_eq!(star(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()), expected);
+        }
+    }
+}

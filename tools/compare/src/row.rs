@@ -1,0 +1,103 @@
+//! Rows: a run, or the runs of one row that only repeat each other with other seeds.
+
+use crate::{sample::Sample, source::Source};
+use runs::{Direction, Monitor, Run, identity, is_volatile};
+use std::{cmp::Ordering, collections::HashSet, hash::Hash, path::Path};
+
+/// Runs of the same settings, other than seeds. Those that have not finished are rows of their own.
+pub struct Row<'a> {
+    /// At least one.
+    pub runs: Vec<&'a Run>,
+    pub is_baseline: bool,
+}
+
+impl<'a> Row<'a> {
+    /// The rows of some runs, in the order of their first runs.
+    pub fn group(sources: &'a [Source], seeds: &[String]) -> Vec<Self> {
+        let key = |source: &&Source| (source.is_baseline, fixed(&source.run, seeds));
+        let (finished, others): (Vec<_>, Vec<_>) = sources.iter().partition(|source| source.run.is_finished());
+        let repeats = grouped(finished, key).into_iter().flat_map(|group| independent(group, seeds));
+        repeats.chain(others.into_iter().map(|source| vec![source])).map(Self::new).collect()
+    }
+
+    fn new(group: Vec<&'a Source>) -> Self {
+        let is_baseline = group.iter().any(|source| source.is_baseline);
+        Self { runs: group.into_iter().map(|source| &source.run).collect(), is_baseline }
+    }
+
+    /// What the runs have in common.
+    pub fn first(&self) -> &'a Run {
+        self.runs[0]
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.first().is_finished()
+    }
+
+    /// The values of a metric, in the runs that have it.
+    pub fn values(&self, metric: &str) -> Vec<f64> {
+        self.runs.iter().filter_map(|run| run.metric(metric)).collect()
+    }
+
+    pub fn sample(&self, metric: &str) -> Option<Sample> {
+        Sample::of(&self.values(metric))
+    }
+
+    /// Its best run, by the metric.
+    pub fn best_run(&self, monitor: &Monitor) -> &'a Run {
+        let value = |run: &Run| run.metric(&monitor.metric).unwrap_or(f64::NAN);
+        let better = |best: &'a Run, run: &'a Run| {
+            if compare(value(run), value(best), monitor.direction) == Ordering::Less { run } else { best }
+        };
+        self.runs.iter().copied().fold(self.first(), better)
+    }
+}
+
+/// The better value first; what is no number last.
+pub fn compare(a: f64, b: f64, direction: Direction) -> Ordering {
+    let by_value = match direction {
+        Direction::Minimize => a.partial_cmp(&b),
+        Direction::Maximize => b.partial_cmp(&a),
+    };
+    by_value.unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// The settings that a run shares with those that repeat it.
+fn fixed(run: &Run, seeds: &[String]) -> Vec<String> {
+    let kept = run.settings.iter().filter(|(key, _)| !is_volatile(key) && !seeds.contains(key));
+    let mut settings: Vec<String> = kept.map(|(key, value)| format!("{key}={}", identity(value))).collect();
+    settings.sort();
+    settings
+}
+
+/// Splits runs that repeat a seed, which are not independent: by the folder they are in, or else one by one.
+fn independent<'a>(group: Vec<&'a Source>, seeds: &[String]) -> Vec<Vec<&'a Source>> {
+    if seeds_differ(&group, seeds) {
+        return vec![group];
+    }
+    let parent = |source: &&Source| source.run.folder.parent().map(Path::to_owned);
+    let split = |group: Vec<&'a Source>| match seeds_differ(&group, seeds) {
+        true => vec![group],
+        false => group.into_iter().map(|source| vec![source]).collect(),
+    };
+    grouped(group, parent).into_iter().flat_map(split).collect()
+}
+
+fn seeds_differ(group: &[&Source], seeds: &[String]) -> bool {
+    let of = |source: &&Source| seeds.iter().map(|key| source.run.settings.get(key).map(identity)).collect::<Vec<_>>();
+    group.iter().map(of).collect::<HashSet<_>>().len() == group.len()
+}
+
+/// Items by their keys, in the order in which those come up.
+fn grouped<T, K: Hash + Eq>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
+    let mut places = std::collections::HashMap::new();
+    let mut groups: Vec<Vec<T>> = Vec::new();
+    for item in items {
+        let place = *places.entry(key(&item)).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(item),
+            None => groups.push(vec![item]),
+        }
+    }
+    groups
+}
