@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The tools, and what each turns into what.
-const TOOLS: [(&str, &str); 12] = [
+const TOOLS: [(&str, &str); 13] = [
     ("compose", "settings -> one resolved YAML document"),
     ("sweep", "settings of several values -> one job a line"),
     ("gen-data", "nothing -> records of random data"),
@@ -27,6 +27,7 @@ const TOOLS: [(&str, &str); 12] = [
     ("infer", "records -> records with a model's prediction"),
     ("score", "records with predictions -> metrics"),
     ("plot", "run events -> charts"),
+    ("compare", "run folders -> one table, best first, and a gate"),
 ];
 
 fn main() -> ExitCode {

@@ -8,9 +8,20 @@ use assert_cmd::cargo::cargo_bin_cmd;
 fn usage_names_every_tool() {
     let output = cargo_bin_cmd!("pipegrad").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    for tool in
-        ["compose", "gen-data", "fetch-data", "entropy", "relu", "train", "track", "plot", "export", "infer", "score"]
-    {
+    for tool in [
+        "compose",
+        "gen-data",
+        "fetch-data",
+        "entropy",
+        "relu",
+        "train",
+        "track",
+        "plot",
+        "compare",
+        "export",
+        "infer",
+        "score",
+    ] {
         assert!(text.contains(&format!("  {tool} ")), "{tool}: {text}");
     }
 }

@@ -27,6 +27,7 @@ GROUPS = {
     "infer": ["infer", "data"],
     "score": ["score"],
     "plot": ["plot"],
+    "compare": ["compare"],
 }
 TOOLS = [*GROUPS, "compose", "sweep"]
 SHELLS = ["bash", "zsh", "fish"]

@@ -17,7 +17,7 @@ ENV = os.environ | {
     "ORT_DYLIB_PATH": str(min(CAPI.glob("libonnxruntime.*"))),
 }
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot export infer score".split()
+TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare export infer score".split()
 
 
 def shell(command, folder):
