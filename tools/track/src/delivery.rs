@@ -1,28 +1,30 @@
 //! Bringing a spool to the server, from where its state says to its end.
 //!
 //! Every step may be cut off and done again. Metrics that the server has are not doubled: it knows them by
-//! key, step, time and value, all of which come from the event. A run whose creation was not answered is
-//! looked for by a tag before another is created; should both come to be, one of them is deleted at the end.
+//! key, step, time and value, all of which come from the event. A run is looked for by what its start event says
+//! before it is created, since its log may have been sent before, and by a tag of the spool where its creation was not
+//! answered; should two come to be, one of them is deleted at the end.
 //! The state moves on only after an answer.
 
 use crate::{
-    describe,
+    describe, files,
     lines::Lines,
     mlflow::{
-        self, Answer, Client, Failure, GROUP_FOLDER_TAG, GROUP_TAG, MAX_METRICS, NewRun, RUN_TAG, RunInfo, Store,
-        milliseconds, names,
+        self, Answer, Artifact, Client, Failure, GROUP_FOLDER_TAG, GROUP_TAG, IDENTITY_TAG, MAX_METRICS, NewRun,
+        RUN_TAG, RunInfo, Store, milliseconds, names,
     },
+    model::{self, Model},
     settings::Settings,
     spool::{RunState, Spool, State},
 };
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use events::{Event, Start, Status};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::Value;
 use std::{
-    io::{self, IsTerminal, Seek, SeekFrom},
+    io::{self, IsTerminal},
     mem,
-    path::{self, Path},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 use walkdir::WalkDir;
@@ -55,9 +57,7 @@ impl Delivery {
     pub fn advance(&mut self, ended: bool) -> Answer<()> {
         self.metrics.clear();
         let mut read = self.state.position;
-        let mut log = self.spool.reader()?;
-        log.seek(SeekFrom::Start(read)).context("the spool")?;
-        let mut lines = Lines::new(log);
+        let mut lines = Lines::new(self.spool.reader(read)?);
         while let Some(piece) = lines.next().context("the spool")? {
             // The rest of the line is still to come.
             if !piece.ends() && !ended {
@@ -65,13 +65,26 @@ impl Delivery {
             }
             let before = read;
             read += piece.bytes.len() as u64;
-            match piece.text().and_then(|text| Event::from_line(text).ok().flatten()) {
-                Some(Event::Start(start)) => {
+            if piece.is_blank() {
+                continue;
+            }
+            match piece.text().map(Event::from_line) {
+                Some(Ok(Some(Event::Start(start)))) => {
                     self.flush(before)?;
                     self.start(&start, read)?;
                 }
-                Some(event) => self.take(&event),
-                None => {}
+                Some(Ok(Some(event))) if self.state.run.is_some() => self.take(&event),
+                // A kind that a later version wrote.
+                Some(Ok(None)) => {}
+                // What a killed writer left of its last line.
+                _ if !piece.ends() => {
+                    cli::complain("track", &format!("{}: its last line was cut off: passed over", self.log()));
+                }
+                _ => {
+                    self.flush(before)?;
+                    let what = "damaged: no event of a run; it and what is behind it stay";
+                    return Err(anyhow!("{}: byte {before}: {what}", self.log()).into());
+                }
             }
             if self.metrics.len() >= MAX_METRICS {
                 self.flush(read)?;
@@ -79,6 +92,16 @@ impl Delivery {
         }
         self.flush(read)?;
         if ended { self.close(self.spool.was_killed()) } else { Ok(()) }
+    }
+
+    /// Runs that are done with.
+    pub fn runs(&self) -> usize {
+        self.state.runs
+    }
+
+    /// What messages call the events.
+    fn log(&self) -> String {
+        self.spool.folder().join("events.ndjson").display().to_string()
     }
 
     /// Takes an event of the current run into account. One that belongs to no run is passed over.
@@ -125,25 +148,29 @@ impl Delivery {
         Ok(self.spool.save(&self.state)?)
     }
 
-    /// Creates the run, or finds the one that was created without our knowing.
+    /// Creates the run, or finds the one that was created without our knowing, or when its log was sent before.
     fn create(&mut self, start: &Start, position: u64) -> Answer<RunState> {
         let experiment_id = &self.server.experiment(&self.settings.experiment)?;
-        let run_dir = path::absolute(&start.run_dir).with_context(|| format!("run_dir {:?}", start.run_dir))?;
+        let folder = self.spool.run_folder(self.state.runs, &start.run_dir)?;
         let again = mem::replace(&mut self.state.creating, true);
         self.spool.save(&self.state)?;
         let parent = match &self.settings.parent_run {
-            None if self.settings.group => Some(self.group(experiment_id, &run_dir)?),
+            None if self.settings.group => Some(self.group(experiment_id, &folder.path)?),
             parent => parent.clone(),
         };
-        let mark = self.mark();
-        let mark = (RUN_TAG, mark.as_str());
+        let (mark, identity) = (self.mark(), self.identity(start));
+        let (mark, identity) = ((RUN_TAG, mark.as_str()), (IDENTITY_TAG, identity.as_str()));
         let found = if again { self.server.find_runs(experiment_id, mark)?.into_iter().next() } else { None };
+        let found = match found {
+            None => self.server.find_runs(experiment_id, identity)?.into_iter().next(),
+            found => found,
+        };
         let info = match found {
             Some(info) => info,
             None => {
-                let name = self.settings.run_name.as_deref().unwrap_or(&start.name);
+                let name = &names::run_name(self.settings.run_name.as_deref().unwrap_or(&start.name));
                 let start_time = milliseconds(start.time);
-                self.server.create_run(&NewRun { experiment_id, name, start_time, mark, tags: &[] })?
+                self.server.create_run(&NewRun { experiment_id, name, start_time, mark, tags: &[identity] })?
             }
         };
         self.state.creating = false;
@@ -152,7 +179,19 @@ impl Delivery {
             cli::complain("track", &format!("{server}/#/experiments/{experiment_id}/runs/{run}"));
         }
         let (status, uploaded) = (None, Vec::new());
-        Ok(RunState { info, parent, start: position, run_dir, status, time: start.time, twins: again, uploaded })
+        let identity = files::identity(start);
+        let count = self.state.last.take().filter(|(last, _)| *last == identity).map_or(0, |(_, count)| count);
+        self.state.last = Some((identity, count + 1));
+        Ok(RunState { info, parent, start: position, folder, status, time: start.time, twins: again, uploaded })
+    }
+
+    /// What a run is known by whenever its log is sent. A log may hold the same start event twice: each is a run.
+    fn identity(&self, start: &Start) -> String {
+        let identity = files::identity(start);
+        match &self.state.last {
+            Some((last, count)) if *last == identity => format!("{identity}/{count}"),
+            _ => identity,
+        }
     }
 
     /// What the current run, or the next, is known by.
@@ -188,8 +227,8 @@ impl Delivery {
         }
         // What was refused can be tried again with --resume; how the run ended is known by now.
         kept?;
-        let State { id, position, runs, .. } = mem::take(&mut self.state);
-        self.state = State { id, position, runs: runs + 1, ..State::default() };
+        let State { id, position, runs, last, .. } = mem::take(&mut self.state);
+        self.state = State { id, position, runs: runs + 1, last, ..State::default() };
         Ok(self.spool.save(&self.state)?)
     }
 
@@ -203,7 +242,7 @@ impl Delivery {
             }
         }
         let Some(parent) = run.parent.as_ref().filter(|_| self.settings.group) else { return Ok(()) };
-        for twin in self.server.find_runs(experiment_id, (GROUP_TAG, &Group::of(&run.run_dir).mark))? {
+        for twin in self.server.find_runs(experiment_id, (GROUP_TAG, &Group::of(&run.folder.path).mark))? {
             if twin.run_id != *parent {
                 self.server.end_run(&twin.run_id, word(Status::Finished), milliseconds(run.time))?;
             }
@@ -211,35 +250,86 @@ impl Delivery {
         Ok(())
     }
 
+    /// Sends the files of the run folder that are artifacts, and the model. What was sent is not sent again.
     fn upload(&mut self) -> Answer<()> {
-        let Some(run) = &mut self.state.run else { return Ok(()) };
-        let names = chosen(&run.run_dir, &self.artifacts);
-        let Some(store) = Store::of(&run.info) else {
-            if !names.is_empty() {
-                let uri = &run.info.artifact_uri;
-                let what =
-                    "not kept: only a client of that store can write there; run the server with --serve-artifacts";
-                cli::complain("track", &format!("{uri}: artifacts {what}"));
+        let Some(run) = &self.state.run else { return Ok(()) };
+        let folder = run.folder.path.clone();
+        if !folder.is_dir() {
+            return self.miss(run);
+        }
+        let chosen = chosen(&folder, &self.artifacts);
+        let Some(store) = Store::of(&run.info, self.settings.artifact_root.as_deref()) else {
+            if !chosen.is_empty() {
+                self.tell_of_store(&run.info.artifact_uri);
             }
             return Ok(());
         };
-        for name in names {
-            let Some(run) = &mut self.state.run else { break };
-            if run.uploaded.contains(&name) {
-                continue;
-            }
-            self.server.log_artifact(&store, &run.run_dir.join(&name), &name, self.settings.upload_timeout.0)?;
+        for (path, name) in chosen {
+            self.send(&store, Artifact::File(&path), name)?;
+        }
+        self.send_model(&store)
+    }
+
+    /// A run folder that has gone since is missed; of one that never was here, the artifacts are elsewhere.
+    fn miss(&self, run: &RunState) -> Answer<()> {
+        let folder = run.folder.path.display();
+        if self.artifacts.is_empty() {
+            return Ok(());
+        }
+        if run.folder.there {
+            let hint = "bring it back, or leave its files out by artifacts=[]";
+            return Err(anyhow!("{folder}: the run folder is gone, and its artifacts are not sent; {hint}").into());
+        }
+        cli::complain("track", &format!("{folder}: no such run folder is here: no artifacts are sent"));
+        Ok(())
+    }
+
+    fn tell_of_store(&self, uri: &str) {
+        let what = "not kept: only a client of that store can write there; run the server with --serve-artifacts, or \
+                    name a folder of this machine by artifact_root=";
+        cli::complain("track", &format!("{}: artifacts {what}", cli::redacted(&names::run_name(uri))));
+    }
+
+    fn send(&mut self, store: &Store, from: Artifact, name: String) -> Answer<()> {
+        let Some(run) = &mut self.state.run else { return Ok(()) };
+        if !run.uploaded.contains(&name) {
+            self.server.log_artifact(store, from, &name, self.settings.upload_timeout.0)?;
             run.uploaded.push(name);
             self.spool.save(&self.state)?;
         }
         Ok(())
     }
 
-    fn register(&self) -> Answer<()> {
-        match (&self.settings.registered_model, &self.state.run) {
-            (Some(model), Some(run)) => self.server.register(model, &run.info),
-            _ => Ok(()),
+    /// The ONNX file that becomes a model, if it is there.
+    fn onnx(&self) -> Option<PathBuf> {
+        let path = self.state.run.as_ref()?.folder.path.join(&self.settings.model);
+        path.is_file().then_some(path)
+    }
+
+    fn send_model(&mut self, store: &Store) -> Answer<()> {
+        let (Some(path), Some(run)) = (self.onnx(), &self.state.run) else { return Ok(()) };
+        if self.artifacts.is_empty() && self.settings.registered_model.is_none() {
+            return Ok(());
         }
+        let model = Model::of(&path, &run.info.run_id, milliseconds(run.time), &self.settings)?;
+        let history = mlflow::pair("mlflow.log-model.history", &model.history.to_string());
+        self.server.log_pairs(&run.info.run_id, "tags", &[history])?;
+        let name = |file: &str| format!("{}/{file}", model::FOLDER);
+        self.send(store, Artifact::File(&path), name(model::DATA))?;
+        for (file, bytes) in model.files {
+            self.send(store, Artifact::Bytes(bytes), name(file))?;
+        }
+        Ok(())
+    }
+
+    fn register(&self) -> Answer<()> {
+        let (Some(model), Some(run)) = (&self.settings.registered_model, &self.state.run) else { return Ok(()) };
+        if run.uploaded.iter().any(|name| Path::new(name).starts_with(model::FOLDER)) {
+            return self.server.register(model, &run.info, model::FOLDER);
+        }
+        let (folder, file) = (run.folder.path.display(), &self.settings.model);
+        let what = format!("{folder}/{file}: not kept as a model, and {model:?} has no version of it");
+        Err(anyhow!("{what}; if it is not there, write it by: export {folder}").into())
     }
 }
 
@@ -260,14 +350,15 @@ impl Group {
     }
 }
 
-/// The files of the run folder that are artifacts, by name, in order.
-fn chosen(folder: &Path, artifacts: &GlobSet) -> Vec<String> {
+/// The files of the run folder that are artifacts, with their names, in order.
+fn chosen(folder: &Path, artifacts: &GlobSet) -> Vec<(PathBuf, String)> {
     let files = WalkDir::new(folder).sort_by_file_name().into_iter().filter_map(Result::ok);
     // Followed, where it is a link: DVC may keep what it tracks elsewhere.
     let files = files.filter(|entry| entry.path().is_file());
     let names = files.filter_map(|entry| {
         let name = entry.path().strip_prefix(folder).ok()?;
-        artifacts.is_match(name).then(|| name.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/"))
+        let parts = || name.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+        artifacts.is_match(name).then(|| (entry.path().to_owned(), parts()))
     });
     names.collect()
 }

@@ -5,11 +5,11 @@ use crate::{
         names::{self, flatten},
         pair,
     },
+    person,
     settings::Settings,
 };
 use events::Start;
 use serde_json::{Value, json};
-use std::env;
 
 /// Characters of a dataset's digest that MLflow takes.
 const MAX_DIGEST: usize = 36;
@@ -18,6 +18,9 @@ const MAX_DIGEST: usize = 36;
 pub fn params(start: &Start) -> Vec<Value> {
     flatten(&start.config).iter().map(|(name, value)| pair(name, value)).collect()
 }
+
+/// Characters of the hash that the dataset's source has.
+const MAX_HASH: usize = 64;
 
 /// MLflow's own tags, what else is known of the run (`pipegrad.…`), and those of the settings.
 pub fn tags(start: &Start, settings: &Settings, parent: Option<&str>) -> Vec<Value> {
@@ -35,9 +38,8 @@ pub fn tags(start: &Start, settings: &Settings, parent: Option<&str>) -> Vec<Val
         ("pipegrad.rows.test", start.rows.test.to_string()),
         ("pipegrad.data_sha256", start.data_sha256.clone()),
     ];
-    if let Some(user) = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| env::var(name).ok()) {
-        tags.push(("mlflow.user", user));
-    }
+    tags.extend(person::user().map(|user| ("mlflow.user", user)));
+    tags.extend(person::host().map(|host| ("pipegrad.host", host)));
     if let Some(git) = &start.git {
         tags.push(("mlflow.source.git.commit", git.commit.clone()));
         tags.push(("mlflow.source.git.dirty", git.dirty.to_string()));
@@ -56,7 +58,7 @@ pub fn tags(start: &Start, settings: &Settings, parent: Option<&str>) -> Vec<Val
 
 /// The rows that the run was given. They came by a pipe or a file: what is known is their hash.
 pub fn dataset(start: &Start) -> Value {
-    let hash = &start.data_sha256;
+    let hash: String = start.data_sha256.chars().take(MAX_HASH).collect();
     let digest: String = hash.chars().take(MAX_DIGEST).collect();
     let source = json!({ "sha256": hash }).to_string();
     json!({ "name": "records", "digest": digest, "source_type": "local", "source": source })

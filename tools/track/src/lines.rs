@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 /// Longest line that is taken for an event, in bytes. It bounds the memory; a start event with its
 /// whole configuration is some kilobytes.
-const MAX_LINE: u64 = 16 << 20;
+pub const MAX_LINE: u64 = 16 << 20;
 
 /// Reads a stream line by line without changing a byte of it.
 pub struct Lines<R> {

@@ -1,8 +1,9 @@
 //! Logging a run while it goes on.
 
-use crate::{delivery::Delivery, files::Sink, pass::Pass, sender::Sending, settings::Settings, spool::Spool};
+use crate::{
+    delivery::Delivery, files::Sink, pass::Pass, sender::Sending, settings::Settings, source::Source, spool::Spool,
+};
 use cli::{Outcome, Signals};
-use records::Input;
 use std::{
     sync::{
         Arc,
@@ -15,16 +16,16 @@ use std::{
 /// How often it is looked whether a signal came.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Passes `input` on to standard output and logs it: to the server that the settings name, and to `sinks`.
+/// Passes `source` on to standard output and logs it: to the server that the settings name, and to `sinks`.
 /// `config` is the settings' document, for a later `--resume`.
 ///
 /// # Errors
 /// What reading, or writing a file, says. A server that is away is none.
-pub fn run(settings: &Settings, config: &str, input: Input, sinks: Vec<Box<dyn Sink>>) -> anyhow::Result<Outcome> {
+pub fn run(settings: &Settings, config: &str, source: Source, sinks: Vec<Box<dyn Sink>>) -> anyhow::Result<Outcome> {
     let signals = Signals::listen()?;
     let upload = if settings.mlflow { Some(Upload::start(settings, config)?) } else { None };
-    let spool = upload.as_ref().map(|upload| upload.spool.writer()).transpose()?;
-    let pass = Pass::new(input, spool, sinks)?;
+    let spool = upload.as_ref().map(|upload| upload.spool.recorder(source.run_folder.as_deref())).transpose()?;
+    let pass = Pass::new(source.input, spool, sinks)?;
     let (tell, outcome) = mpsc::channel();
     thread::spawn(move || {
         // Where nobody listens any more, a signal came, and what there was is on disk.

@@ -6,22 +6,26 @@ mod files;
 mod lines;
 mod live;
 mod mlflow;
+mod model;
 mod pass;
+mod person;
 mod resume;
 mod sender;
 mod settings;
+mod source;
 mod spool;
 
 use anyhow::ensure;
 use cli::{Common, Outcome};
 use settings::Settings;
+use source::Source;
 use std::{path::PathBuf, process::ExitCode};
 
 cli::arguments! {
     groups: ["tracking"],
     input: File,
     /// Logs run events to an MLflow server, and to files for DVC, Lightning's readers and TensorBoard.
-    /// Every line is passed on as it came.
+    /// Every line is passed on as it came. The input is standard input, a log, or the folder of a run.
     #[argh(
         example = "gen-data rows=10000 | entropy | train trainer.max_epochs=3 | \
                    {command_name} --no-mlflow --dvclive dvclive",
@@ -67,7 +71,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let flags: Vec<String> = flags.chain(args.no_mlflow.then(|| "tracking.mlflow=false".to_owned())).collect();
     let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
-    let input = records::Input::open(common.input.as_deref())?;
-    let sinks = files::open(args.dvclive, args.csv, args.tensorboard, settings.interval.0)?;
-    live::run(&settings, &document.to_yaml(), input, sinks)
+    let source = Source::open(common.input.as_deref())?;
+    let sinks = files::open(args.dvclive, args.csv, args.tensorboard, &settings)?;
+    live::run(&settings, &document.to_yaml(), source, sinks)
 }

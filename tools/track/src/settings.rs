@@ -17,8 +17,19 @@ pub struct Settings {
     pub tags: BTreeMap<String, String>,
     /// Patterns of paths within the run folder.
     pub artifacts: Vec<String>,
+    /// Folder of a server's artifacts that may be written to.
+    pub artifact_root: Option<PathBuf>,
+    /// Path within the run folder of the ONNX file that becomes a model of MLflow.
+    pub model: String,
+    /// Packages of Python, and its version, that the model is loaded with.
+    pub model_requirements: Vec<String>,
+    pub model_python: String,
     pub registered_model: Option<String>,
     pub spool: PathBuf,
+    /// Cells of the file of `--csv`.
+    pub csv_cells: u64,
+    /// Bytes of an answer.
+    pub max_answer: u64,
     pub interval: Seconds,
     pub timeout: Seconds,
     pub upload_timeout: Seconds,

@@ -1,26 +1,35 @@
 //! What is not sent yet, on disk: a folder for each invocation.
 //!
-//! `events.ndjson` is the input, byte for byte. `state.json` says how far it is sent, and is replaced as a
-//! whole. `config.yaml` holds the settings, for `--resume`. `killed` is there once a signal cut the run off.
+//! `events.ndjson` holds the events of the input, as they came. `folders.ndjson` says, for each run in them, where its
+//! run folder is, from the root: who sends the rest may stand elsewhere. `state.json` says how far the events are sent,
+//! and is replaced as a whole. `config.yaml` holds the settings, for `--resume`. `killed` is there once a signal cut the
+//! run off.
 
 use crate::mlflow::RunInfo;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use events::{Event, Start};
 use records::write_file;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, TryLockError},
-    path::{Path, PathBuf},
-    time::SystemTime,
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    path::{self, Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
 };
 
 const EVENTS: &str = "events.ndjson";
+const FOLDERS: &str = "folders.ndjson";
 const STATE: &str = "state.json";
 const CONFIG: &str = "config.yaml";
 const KILLED: &str = "killed";
 const LOCK: &str = "lock";
+const FILES: [&str; 6] = [EVENTS, FOLDERS, STATE, CONFIG, KILLED, LOCK];
 
 /// Random characters of a spool's name: enough for it to be the only one, on any machine.
 const RANDOM_CHARACTERS: usize = 12;
+
+/// Bytes of the state that are read: some for each artifact that was sent.
+const MAX_STATE: u64 = 64 << 20;
 
 /// The folder of one invocation. One process has it at a time.
 pub struct Spool {
@@ -38,6 +47,8 @@ pub struct State {
     pub position: u64,
     /// Runs that are done with.
     pub runs: usize,
+    /// The identity of the last run, and how many runs in a row had the same.
+    pub last: Option<(String, usize)>,
     /// Whether the server was asked to create the run that comes next, and did not answer yet.
     pub creating: bool,
     /// The run that events are logged to.
@@ -53,8 +64,7 @@ pub struct RunState {
     pub parent: Option<String>,
     /// Where its start event ends.
     pub start: u64,
-    /// The run folder, from the root.
-    pub run_dir: PathBuf,
+    pub folder: RunFolder,
     /// MLflow's word for how it ended; None before its end.
     pub status: Option<String>,
     /// Time of the last event that was sent, in seconds since 1970-01-01 UTC.
@@ -65,22 +75,33 @@ pub struct RunState {
     pub uploaded: Vec<String>,
 }
 
+/// Where a run's files are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunFolder {
+    /// From the root.
+    pub path: PathBuf,
+    /// Whether it was there when the run began.
+    pub there: bool,
+}
+
 impl Spool {
     /// Makes a new one in the folder `parent`, which is made where it is missing.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn create(parent: &Path, config: &str) -> anyhow::Result<Self> {
-        fs::create_dir_all(parent).with_context(|| format!("{}: tracking.spool", parent.display()))?;
-        let second = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let prefix = second.replace([':', '-'], "") + "-";
-        let folder = tempfile::Builder::new().prefix(&prefix).rand_bytes(RANDOM_CHARACTERS).tempdir_in(parent);
-        let folder = folder.with_context(|| format!("{}: tracking.spool", parent.display()))?.keep();
+        let place = || format!("{}: tracking.spool", parent.display());
+        ensure!(parent.is_dir() || !parent.exists(), "{}: no folder", place());
+        fs::create_dir_all(parent).with_context(place)?;
+        let folder = tempfile::Builder::new().prefix(&prefix()).rand_bytes(RANDOM_CHARACTERS).tempdir_in(parent);
+        let folder = folder.with_context(place)?.keep();
         let spool = Self { _lock: lock(&folder)?, folder };
         write_file(&spool.path(CONFIG), config.as_bytes())?;
-        let id = spool.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        spool.save(&State { id, ..State::default() })?;
-        File::create(spool.path(EVENTS)).with_context(|| spool.path(EVENTS).display().to_string())?;
+        for name in [EVENTS, FOLDERS] {
+            File::create(spool.path(name)).with_context(|| spool.path(name).display().to_string())?;
+        }
+        spool.save(&State { id: spool.name(), ..State::default() })?;
         Ok(spool)
     }
 
@@ -92,37 +113,91 @@ impl Spool {
         if !is_spool(folder) {
             bail!("{}: no spool: it has no {STATE}", folder.display());
         }
-        Ok(Self { _lock: lock(folder)?, folder: folder.to_owned() })
+        let spool = Self { _lock: lock(folder)?, folder: folder.to_owned() };
+        spool.open_file(EVENTS)?;
+        Ok(spool)
     }
 
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The events, to be added to.
+    /// What adds events to it. `run_folder` is the one that the log was found in.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn writer(&self) -> anyhow::Result<File> {
-        let path = self.path(EVENTS);
-        File::options().append(true).open(&path).with_context(|| path.display().to_string())
+    pub fn recorder(&self, run_folder: Option<&Path>) -> anyhow::Result<Recorder> {
+        let open = |name| {
+            let path = self.path(name);
+            File::options().append(true).open(&path).with_context(|| path.display().to_string())
+        };
+        let run_folder = run_folder.map(path::absolute).transpose()?;
+        Ok(Recorder { events: open(EVENTS)?, folders: open(FOLDERS)?, run_folder })
     }
 
-    /// The events, from the first.
+    /// The events, from `position` on.
     ///
     /// # Errors
-    /// What the operating system says.
-    pub fn reader(&self) -> anyhow::Result<File> {
-        let path = self.path(EVENTS);
-        File::open(&path).with_context(|| path.display().to_string())
+    /// What the operating system says, or that they end before.
+    pub fn reader(&self, position: u64) -> anyhow::Result<File> {
+        let mut file = self.open_file(EVENTS)?;
+        let length = file.metadata()?.len();
+        ensure!(
+            position <= length,
+            "{}: damaged: it ends after {length} bytes, and {position} were sent; what it held beyond is lost",
+            self.path(EVENTS).display()
+        );
+        file.seek(SeekFrom::Start(position))?;
+        Ok(file)
     }
 
+    /// The folder of the run of that number, from 0. Where the spool does not know it, it is looked for from here.
+    ///
     /// # Errors
-    /// When the file is damaged.
+    /// When there is no current folder.
+    pub fn run_folder(&self, run: usize, run_dir: &str) -> anyhow::Result<RunFolder> {
+        let lines = self.open_file(FOLDERS).ok().map(|file| BufReader::new(file).lines());
+        let line = lines.and_then(|mut lines| lines.nth(run)?.ok());
+        if let Some(folder) = line.and_then(|line| serde_json::from_str(&line).ok()) {
+            return Ok(folder);
+        }
+        let path = path::absolute(run_dir).with_context(|| format!("run_dir {run_dir:?}"))?;
+        Ok(RunFolder { path, there: true })
+    }
+
+    /// How far the events are sent. Without a state that can be read, that is nowhere: what is sent again then is known
+    /// to the server.
+    ///
+    /// # Errors
+    /// When the file is none.
     pub fn state(&self) -> anyhow::Result<State> {
-        let path = self.path(STATE);
-        let text = fs::read(&path).with_context(|| path.display().to_string())?;
-        serde_json::from_slice(&text).with_context(|| path.display().to_string())
+        let read = || -> anyhow::Result<State> {
+            let mut text = Vec::new();
+            self.open_file(STATE)?.take(MAX_STATE).read_to_end(&mut text)?;
+            let state: State = serde_json::from_slice(&text)?;
+            ensure!(!state.id.is_empty(), "no id");
+            ensure!(self.begins_line(state.position)?, "no line begins at byte {}", state.position);
+            Ok(state)
+        };
+        read().or_else(|error| {
+            let path = self.path(STATE);
+            ensure!(!path.exists() || path.is_file(), "{}: no regular file", path.display());
+            let what = "sending all from the beginning; what the server has stays single";
+            cli::complain("track", &format!("{}: damaged: {error:#}: {what}", path.display()));
+            Ok(State { id: self.name(), ..State::default() })
+        })
+    }
+
+    /// Whether a line of the events begins there, or they end before.
+    fn begins_line(&self, position: u64) -> anyhow::Result<bool> {
+        let mut file = self.open_file(EVENTS)?;
+        if position == 0 || position > file.metadata()?.len() {
+            return Ok(true);
+        }
+        let mut before = [0];
+        file.seek(SeekFrom::Start(position - 1))?;
+        file.read_exact(&mut before)?;
+        Ok(before == *b"\n")
     }
 
     /// # Errors
@@ -143,22 +218,103 @@ impl Spool {
         self.path(KILLED).exists()
     }
 
-    /// Takes it away: everything is sent.
+    /// Takes it away: everything is sent. What is not of the spool stays, and its folder then, too.
     ///
     /// # Errors
     /// What the operating system says.
     pub fn remove(&self) -> anyhow::Result<()> {
-        fs::remove_dir_all(&self.folder).with_context(|| self.folder.display().to_string())
+        for name in FILES {
+            match fs::remove_file(self.path(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| self.path(name).display().to_string());
+                }
+                _ => {}
+            }
+        }
+        match fs::remove_dir(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                Err(error).with_context(|| self.folder.display().to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn name(&self) -> String {
+        let folder = path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+
+    fn open_file(&self, name: &str) -> anyhow::Result<File> {
+        regular(&self.path(name))
+    }
+}
+
+/// Adds events to a spool.
+pub struct Recorder {
+    events: File,
+    folders: File,
+    run_folder: Option<PathBuf>,
+}
+
+impl Recorder {
+    /// Adds the line of an event.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn add(&mut self, line: &[u8], event: &Event) -> anyhow::Result<()> {
+        // The folder first: who reads the event looks for it.
+        if let Event::Start(start) = event {
+            let mut folder = serde_json::to_vec(&self.folder(start)?)?;
+            folder.push(b'\n');
+            self.folders.write_all(&folder)?;
+        }
+        self.events.write_all(line)?;
+        if !line.ends_with(b"\n") {
+            self.events.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    fn folder(&self, start: &Start) -> anyhow::Result<RunFolder> {
+        let path = match &self.run_folder {
+            Some(folder) => folder.clone(),
+            None => path::absolute(&start.run_dir).with_context(|| format!("run_dir {:?}", start.run_dir))?,
+        };
+        let there = path.is_dir();
+        Ok(RunFolder { path, there })
+    }
+}
+
+/// How a spool's name begins: with the second in which it is made, so that the oldest is the first.
+fn prefix() -> String {
+    /// The last second that has a date.
+    const MAX_SECOND: u64 = 253_402_300_799;
+    let second = Duration::from_secs((events::now() as u64).min(MAX_SECOND));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + second).to_string().replace([':', '-'], "") + "-"
+}
+
+/// Whether a folder is called as a spool is, for one that has lost its state.
+fn is_named_as_spool(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    name.split_once("Z-").is_some_and(|(second, random)| {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        second.split_once('T').is_some_and(|(day, time)| digits(day) && digits(time))
+            && random.len() == RANDOM_CHARACTERS
+    })
 }
 
 /// The settings that a spool was made with.
-pub fn config_file(folder: &Path) -> PathBuf {
-    folder.join(CONFIG)
+///
+/// # Errors
+/// When they are no file.
+pub fn config_file(folder: &Path) -> anyhow::Result<PathBuf> {
+    let path = folder.join(CONFIG);
+    regular(&path)?;
+    Ok(path)
 }
 
 /// The folder itself, if it is a spool, or else all spools in it, the oldest first.
@@ -171,7 +327,7 @@ pub fn find(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let mut found = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
-    found.retain(|path| is_spool(path));
+    found.retain(|path| path.is_dir() && (is_spool(path) || is_named_as_spool(path)));
     found.sort();
     if found.is_empty() {
         bail!("{}: no spool is here: nothing is left to send", folder.display());
@@ -179,12 +335,21 @@ pub fn find(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// A run folder has events and settings, too, and is none.
 fn is_spool(folder: &Path) -> bool {
-    folder.join(STATE).is_file()
+    [STATE, FOLDERS].iter().any(|name| folder.join(name).exists())
+}
+
+/// Opens a file to read it, and nothing else: a pipe would be waited for, and a device may have no end.
+fn regular(path: &Path) -> anyhow::Result<File> {
+    let place = || path.display().to_string();
+    ensure!(fs::metadata(path).with_context(place)?.is_file(), "{}: no regular file", path.display());
+    File::open(path).with_context(place)
 }
 
 fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join(LOCK);
+    ensure!(path.is_file() || !path.exists(), "{}: no regular file", path.display());
     let file = File::options().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -55,6 +55,22 @@ fn log(steps: usize) -> String {
     start("a") + &(1..=steps).map(step).collect::<String>() + END
 }
 
+/// A temporary folder in which the run folder of [`start`]`("a")` is.
+fn place() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join("runs/a")).unwrap();
+    folder
+}
+
+/// An ONNX file with an input `x` `[batch, 2]` and an output of the same.
+fn onnx() -> Vec<u8> {
+    let mut graph = onnx::GraphBuilder::new("net");
+    let x = graph.input("x", &[2], "");
+    let y = graph.node("Identity", &[&x], "prediction", &[]);
+    graph.output(&y, &[2], "");
+    graph.to_bytes(&onnx::ModelInfo { opset: 17, description: String::new(), metadata: vec![] })
+}
+
 /// Settings that make a test short.
 fn quick(server: &Server) -> Vec<String> {
     let uri = format!("uri={}", server.uri());
@@ -92,7 +108,7 @@ fn bad_usage_and_bad_input_are_one_line() {
     fs::write(folder.path().join("file"), "").unwrap();
     for (args, stdin, expected) in [
         (&["uri=sqlite:///x.db"][..], log(1), "tracking.uri: sqlite:///x.db: expected http:// or https://"),
-        (&["uri=nowhere"], log(1), "tracking.uri: \"nowhere\""),
+        (&["uri=nowhere"], log(1), "tracking.uri: nowhere: expected http:// or https://"),
         (&["timeout=-1"], log(1), "tracking.timeout: -1; expected seconds, from 0 to 31622400"),
         (&["wait=1e18"], log(1), "tracking.wait: 1000000000000000000; expected seconds"),
         (&["retry_first=1e19"], log(1), "tracking.retry_first: 10000000000000000000; expected seconds"),
@@ -170,7 +186,7 @@ fn a_log_that_cannot_be_written_does_not_hold_the_lines_back() {
 
 #[test]
 fn what_a_server_gets_is_the_run() {
-    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let (folder, server) = (place(), Server::start(&[]));
     let args = quick(&server);
     let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(3));
     assert_eq!((status, out, error.as_str()), (0, log(3).into_bytes(), ""));
@@ -193,16 +209,18 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 fn whatever_answer_is_lost_nothing_is_lost_or_doubled() {
     for fault in [Fault::BeforeWork, Fault::AfterWork, Fault::TooLate] {
         for hit in 0.. {
-            let (folder, server) = (TempDir::new().unwrap(), Server::start(&[(hit, fault)]));
+            let (folder, server) = (place(), Server::start(&[(hit, fault)]));
             let mut args = quick(&server);
             args.push("registered_model=m".into());
-            fs::create_dir_all(folder.path().join("runs/a")).unwrap();
             fs::write(folder.path().join("runs/a/config.yaml"), "a: 1\n").unwrap();
+            fs::write(folder.path().join("runs/a/model.onnx"), onnx()).unwrap();
             let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(1500));
             assert_eq!(status, 0, "{error}");
             let run = server.only_run();
             assert_eq!((run.metrics.len(), run.status.0.as_str()), (1500, "FINISHED"), "{fault:?} at {hit}: {error}");
-            assert_eq!(run.artifacts, ["config.yaml"], "{fault:?} at {hit}");
+            let (model, plain): (Vec<_>, _) = run.artifacts.iter().partition(|name| name.starts_with("model/"));
+            assert_eq!(plain, ["config.yaml", "model.onnx"].iter().collect::<Vec<_>>(), "{fault:?} at {hit}");
+            assert_eq!((model.len(), model[0].as_str()), (7, "model/model.onnx"), "{fault:?} at {hit}");
             assert_eq!(server.versions(), 1, "{fault:?} at {hit}");
             if server.requests() <= hit {
                 assert!(hit > 8, "the server was asked {hit} times only");
@@ -216,9 +234,8 @@ fn whatever_answer_is_lost_nothing_is_lost_or_doubled() {
 #[test]
 fn a_run_that_was_created_too_late_is_taken_away() {
     for (group, created, names) in [(false, 2, vec!["a"]), (true, 3, vec!["a", "runs", "runs"])] {
-        // The third request creates the run, or its parent: the experiment is looked for and made before.
-        let creation = if group { 3 } else { 2 };
-        let (folder, server) = (TempDir::new().unwrap(), Server::start(&[(creation, Fault::TooLate)]));
+        // The fourth request creates the run, or its parent: the experiment is looked for and made before.
+        let (folder, server) = (TempDir::new().unwrap(), Server::start(&[(3, Fault::TooLate)]));
         let mut args = quick(&server);
         args.push(format!("group={group}"));
         let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(3));
@@ -235,9 +252,10 @@ fn a_run_that_was_created_too_late_is_taken_away() {
 #[test]
 fn a_run_that_did_not_finish_is_no_version_of_a_model() {
     for (end, versions) in [("FINISHED", 1), ("KILLED", 0), ("FAILED", 0), ("", 0)] {
-        let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+        let (folder, server) = (place(), Server::start(&[]));
         let mut args = quick(&server);
         args.push("registered_model=m".into());
+        fs::write(folder.path().join("runs/a/model.onnx"), onnx()).unwrap();
         let input = if end.is_empty() { start("a") } else { start("a") + &END.replace("FINISHED", end) };
         assert_eq!(outcome(&mut track(folder.path(), &as_strs(&args)), input).0, 0);
         assert_eq!(server.versions(), versions, "{end}");
@@ -337,7 +355,7 @@ fn a_server_in_trouble_is_asked_again() {
 
 #[test]
 fn what_a_server_that_is_away_did_not_get_is_sent_later() {
-    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let (folder, server) = (place(), Server::start(&[]));
     let away = ["uri=http://127.0.0.1:9", "wait=0.2", "retry_first=0.05"];
     let (status, out, error) = outcome(&mut track(folder.path(), &away), log(1500));
     assert_eq!((status, out), (0, log(1500).into_bytes()));
@@ -387,8 +405,8 @@ fn a_refusal_is_told_and_the_events_stay() {
 #[test]
 fn a_dataset_that_is_refused_does_not_take_the_run_with_it() {
     for refusals in [1, 2] {
-        // Of the requests before: the experiment is looked for and made, the run created, params and tags logged.
-        let faults: Vec<_> = (0..refusals).map(|at| (5 + at, Fault::Forbidden)).collect();
+        // Of the requests before: the experiment and the run are looked for and made, params and tags logged.
+        let faults: Vec<_> = (0..refusals).map(|at| (6 + at, Fault::Forbidden)).collect();
         let (folder, server) = (TempDir::new().unwrap(), Server::start(&faults));
         let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), log(2));
         let run = server.only_run();
@@ -413,7 +431,7 @@ fn a_log_that_was_cut_off_is_that_of_a_failed_run_and_each_start_is_a_run() {
 
 #[test]
 fn one_metric_that_is_refused_does_not_take_the_others_with_it() {
-    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let (folder, server) = (place(), Server::start(&[]));
     let mut args = quick(&server);
     args.push("run_name=mine".into());
     let bad = "{\"event\":\"test\",\"epoch\":1,\"step\":9,\"metrics\":{\"a\":1.0,\"refuse me\":2.0,\"b\":null},\"time\":1.0}\n";

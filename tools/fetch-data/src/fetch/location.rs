@@ -20,14 +20,14 @@ impl Location {
             anyhow::ensure!(!text.is_empty(), "an empty URL");
             return Ok(Self::Local(Path::new(text).to_owned()));
         };
-        let url = Url::parse(text).with_context(|| text.to_owned())?;
+        let url = Url::parse(text).with_context(|| cli::redacted(text))?;
         match url.scheme() {
             "http" | "https" => Ok(Self::Remote(url)),
             "file" => match url.to_file_path() {
                 Ok(path) => Ok(Self::Local(path)),
-                Err(()) => bail!("{text}: names no file of this machine; write file:///path"),
+                Err(()) => bail!("{}: names no file of this machine; write file:///path", cli::redacted(text)),
             },
-            _ => bail!("{text}: no way to fetch {scheme}:; expected http:, https:, file: or a path"),
+            _ => bail!("{}: no way to fetch {scheme}:; expected http:, https:, file: or a path", cli::redacted(text)),
         }
     }
 }
@@ -36,19 +36,9 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local(path) => path.display().fmt(f),
-            Self::Remote(url) => public(url).fmt(f),
+            Self::Remote(url) => cli::redacted(url.as_str()).fmt(f),
         }
     }
-}
-
-/// The URL without a password, which is for no log.
-pub fn public(url: &Url) -> Url {
-    let mut url = url.clone();
-    if url.password().is_some() {
-        // Only URLs without a host refuse, and those have no password.
-        let _ = url.set_password(Some("***"));
-    }
-    url
 }
 
 /// The last part of a URL's path that is not empty, or the host.

@@ -94,7 +94,7 @@ impl<'a> Fetcher<'a> {
             source.sha256.is_some(),
             "{setting}.sha256: null, so that nothing says whether {} is the right file; if it is, give \
              {setting}.sha256={} (the download is kept)",
-            location::public(url),
+            cli::redacted(url.as_str()),
             sum.sha256
         );
         Ok(Ok(Fetched { path, name, sum: Some(sum) }))

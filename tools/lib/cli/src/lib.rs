@@ -24,6 +24,7 @@
 //! }
 //! ```
 
+mod address;
 mod args;
 mod complete;
 mod exit;
@@ -31,6 +32,7 @@ mod pull;
 mod signals;
 mod stream;
 
+pub use address::redacted;
 #[doc(hidden)]
 pub use args::RawCommon;
 pub use args::{Arguments, Common, Input, flag, not_dash, text_flag};

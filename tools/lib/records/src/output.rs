@@ -91,7 +91,10 @@ impl Output {
     }
 
     /// Gives the file its name without waiting for the disk.
-    fn finish_soon(self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the rename is refused.
+    pub fn finish_soon(self) -> Result<()> {
         match self.target {
             Target::Direct { .. } => Ok(()),
             Target::Atomic { file, path } => file.persist(&path).map_err(|e| Error::io(self.name, e)),

@@ -1,7 +1,7 @@
 //! DVCLive's layout: `plots/metrics/<name>.tsv` with the columns `step` and the name, and the latest
 //! numbers in `metrics.json`. `dvc plots` and `dvc metrics` read it.
 
-use super::{Measured, Sink, number};
+use super::{Measured, Sink, if_there, is_final, number};
 use crate::mlflow::names;
 use anyhow::Context;
 use events::Start;
@@ -11,10 +11,17 @@ use serde_json::{Map, Value, json, ser::PrettyFormatter};
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{self, Write},
-    path::PathBuf,
+    io::Write,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+use walkdir::WalkDir;
+
+/// Plots that are kept open: a process may have only so many files, and a run any number of metrics.
+const MAX_OPEN: usize = 128;
+
+/// Bytes of a part of a metric's name, which is the name of a file or a folder: `.tsv` is to come behind it.
+const MAX_NAME: usize = 200;
 
 pub struct DvcLive {
     folder: PathBuf,
@@ -36,18 +43,24 @@ impl DvcLive {
         self.folder.join("plots").join("metrics")
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.plots().join(format!("{name}.tsv"))
+    fn metrics(&self) -> PathBuf {
+        self.folder.join("metrics.json")
     }
 
+    /// The plot of a metric, at its end.
     fn plot(&mut self, name: &str) -> anyhow::Result<&mut File> {
         if !self.plots.contains_key(name) {
-            let path = self.path(name);
+            if self.plots.len() == MAX_OPEN {
+                self.plots.clear();
+            }
+            let path = self.plots().join(format!("{name}.tsv"));
             let context = || path.display().to_string();
             fs::create_dir_all(path.parent().unwrap_or(&self.folder)).with_context(context)?;
-            let mut file = File::create(&path).with_context(context)?;
-            let column = name.rsplit('/').next().unwrap_or(name);
-            file.write_all(format!("step\t{column}\n").as_bytes()).with_context(context)?;
+            let mut file = File::options().create(true).append(true).open(&path).with_context(context)?;
+            if file.metadata().with_context(context)?.len() == 0 {
+                let column = name.rsplit('/').next().unwrap_or(name);
+                file.write_all(format!("step\t{column}\n").as_bytes()).with_context(context)?;
+            }
             self.plots.insert(name.to_owned(), file);
         }
         self.plots.get_mut(name).context("a plot that was just put there")
@@ -58,35 +71,65 @@ impl DvcLive {
         let format = PrettyFormatter::with_indent(b"    ");
         self.summary.serialize(&mut serde_json::Serializer::with_formatter(&mut text, format))?;
         text.push(b'\n');
-        Ok((self.folder.join("metrics.json"), text))
+        Ok((self.metrics(), text))
     }
 }
 
 impl Sink for DvcLive {
+    fn flag(&self) -> &'static str {
+        "--dvclive"
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn is_used(&self) -> bool {
+        self.plots().exists() || self.metrics().exists()
+    }
+
     /// As DVCLive does: what another run left goes first.
     fn start(&mut self, _: &Start) -> anyhow::Result<()> {
-        let (plots, metrics) = (self.plots(), self.folder.join("metrics.json"));
+        let (plots, metrics) = (self.plots(), self.metrics());
         if_there(fs::remove_dir_all(&plots)).with_context(|| plots.display().to_string())?;
         if_there(fs::remove_file(&metrics)).with_context(|| metrics.display().to_string())
     }
 
+    fn take_up(&mut self, _: &Start, step: usize) -> anyhow::Result<()> {
+        self.go_back(step)
+    }
+
+    /// Plots lose the rows beyond `step`, and the summary is that of what they keep.
     fn go_back(&mut self, step: usize) -> anyhow::Result<()> {
-        let paths: Vec<_> = self.plots.keys().map(|name| (name.clone(), self.path(name))).collect();
-        for (name, path) in paths {
+        self.plots.clear();
+        self.summary = json!({});
+        let (folder, mut latest) = (self.plots(), None);
+        for entry in WalkDir::new(&folder).sort_by_file_name().into_iter().filter_map(Result::ok) {
+            let (path, name) = (entry.path(), entry.path().strip_prefix(&folder).unwrap_or(entry.path()));
+            let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".tsv")) else { continue };
+            if !entry.file_type().is_file() {
+                continue;
+            }
             let context = || path.display().to_string();
-            let text = fs::read_to_string(&path).with_context(context)?;
-            // The header is no number.
-            let is_beyond = |line: &str| line.split('\t').next().and_then(|cell| cell.parse().ok()) > Some(step);
-            let kept: String = text.split_inclusive('\n').filter(|line| !is_beyond(line)).collect();
-            replace_file(&path, kept.as_bytes())?;
-            self.plots.insert(name, File::options().append(true).open(&path).with_context(context)?);
+            let text = fs::read_to_string(path).with_context(context)?;
+            let kept = kept(&text, if is_final(name) { None } else { Some(step) });
+            replace_file(path, kept.as_bytes())?;
+            if let Some((step, value)) = kept.lines().skip(1).last().and_then(row) {
+                let value =
+                    value.parse().ok().filter(|value: &f64| value.is_finite()).map_or(json!(value), Value::from);
+                set(&mut self.summary, name, value);
+                latest = latest.max(Some(step));
+            }
+        }
+        if let Some(step) = latest {
+            self.summary["step"] = step.into();
         }
         Ok(())
     }
 
     fn measure(&mut self, measured: &Measured) -> anyhow::Result<()> {
         for (name, value) in measured.metrics.iter() {
-            let name = names::key(name);
+            let name = file_name(name);
             let line = format!("{}\t{}\n", measured.step, number(value));
             self.plot(&name)?.write_all(line.as_bytes()).with_context(|| format!("--dvclive: {name}"))?;
             set(&mut self.summary, &name, if value.is_finite() { json!(value) } else { json!(number(value)) });
@@ -106,6 +149,34 @@ impl Sink for DvcLive {
     }
 }
 
+/// A metric's name as a path: as MLflow takes it, and none of its parts too long for a file system.
+fn file_name(name: &str) -> String {
+    let key = names::key(name);
+    if key.split('/').all(|part| part.len() <= MAX_NAME) {
+        return key;
+    }
+    let short = |part: &str| {
+        let end = part.floor_char_boundary(MAX_NAME / 2);
+        if part.len() <= MAX_NAME { part.to_owned() } else { part[..end].to_owned() }
+    };
+    let short = key.split('/').map(short).collect::<Vec<_>>().join("/");
+    format!("{short}_{}", names::short_digest(name))
+}
+
+/// The header and the rows up to `last`, none without it. A row without its newline was cut off.
+fn kept(text: &str, last: Option<usize>) -> String {
+    let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let header = lines.next().into_iter();
+    let rows = lines.filter(|line| row(line).is_some_and(|(step, _)| Some(step) <= last));
+    header.chain(rows).collect()
+}
+
+/// Step and value of a row.
+fn row(line: &str) -> Option<(usize, &str)> {
+    let (step, value) = line.trim_end().split_once('\t')?;
+    Some((step.parse().ok()?, value))
+}
+
 /// Sets what is at a path whose parts `/` separates; a number in its way gives way.
 fn set(summary: &mut Value, path: &str, value: Value) {
     let mut place = summary;
@@ -116,14 +187,6 @@ fn set(summary: &mut Value, path: &str, value: Value) {
         place = &mut place[part];
     }
     *place = value;
-}
-
-/// Removing what is not there is done at once.
-fn if_there(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }
 
 #[cfg(test)]

@@ -4,15 +4,20 @@
 //! A checksum is the masked CRC-32C of `tensorflow/core/lib/hash/crc32c.h`.
 
 use super::{Measured, Sink};
+use crate::mlflow::milliseconds;
 use anyhow::Context;
 use events::Start;
 use prost::Message;
 use std::{
     fs::{self, File},
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process,
 };
+
+/// How names of event files begin, as TensorBoard knows them, and who wrote them.
+const PREFIX: &str = "events.out.tfevents.";
+const WRITER: &str = ".pipegrad.";
 
 /// What the first event says.
 const VERSION: &str = "brain.Event:2";
@@ -67,6 +72,31 @@ impl TensorBoard {
         Ok(Self { folder, file: None })
     }
 
+    /// The event files that `track` wrote, with the second in which their run began.
+    fn files(&self) -> Vec<(i64, PathBuf)> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let second = |entry: &fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_prefix(PREFIX)?.split_once(WRITER)?.0.parse().ok()
+        };
+        entries.filter_map(|entry| Some((second(&entry)?, entry.path()))).collect()
+    }
+
+    /// Removes those of runs that began in `second` or later.
+    fn remove_from(&self, second: i64) -> anyhow::Result<()> {
+        for (_, path) in self.files().into_iter().filter(|(began, _)| *began >= second) {
+            fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, start: &Start) -> anyhow::Result<()> {
+        let name = format!("{PREFIX}{:010}{WRITER}{}", second(start), process::id());
+        let path = self.folder.join(name);
+        self.file = Some(File::create(&path).with_context(|| path.display().to_string())?);
+        self.write(&Event { wall_time: start.time, file_version: Some(VERSION.into()), ..Event::default() })
+    }
+
     fn write(&mut self, event: &Event) -> anyhow::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         file.write_all(&record(&event.encode_to_vec()))
@@ -75,25 +105,51 @@ impl TensorBoard {
 }
 
 impl Sink for TensorBoard {
-    /// The name is one that no other run has: TensorBoard reads all event files of a folder as one run.
+    fn flag(&self) -> &'static str {
+        "--tensorboard"
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn is_used(&self) -> bool {
+        !self.files().is_empty()
+    }
+
+    /// TensorBoard reads all event files of a folder as one run, so that those of another go.
     fn start(&mut self, start: &Start) -> anyhow::Result<()> {
-        let name = format!("events.out.tfevents.{:010.0}.pipegrad.{}", start.time, process::id());
-        let path = self.folder.join(name);
-        self.file = Some(File::create(&path).with_context(|| path.display().to_string())?);
-        self.write(&Event { wall_time: start.time, file_version: Some(VERSION.into()), ..Event::default() })
+        self.remove_from(i64::MIN)?;
+        self.create(start)
+    }
+
+    /// TensorBoard reads the files by name: what the same log left when it was read before would come again.
+    fn take_up(&mut self, start: &Start, step: usize) -> anyhow::Result<()> {
+        self.remove_from(second(start))?;
+        self.create(start)?;
+        self.go_back(step)
     }
 
     fn go_back(&mut self, step: usize) -> anyhow::Result<()> {
-        let step = i64::try_from(step)? + 1;
+        let step = whole(step)?.saturating_add(1);
         self.write(&Event { step, session_log: Some(SessionLog { status: START }), ..Event::default() })
     }
 
     fn measure(&mut self, measured: &Measured) -> anyhow::Result<()> {
         let scalar = |(name, value): (&str, f64)| Scalar { tag: name.to_owned(), simple_value: Some(value as f32) };
         let summary = Some(Summary { value: measured.metrics.iter().map(scalar).collect() });
-        let step = i64::try_from(measured.step)?;
+        let step = whole(measured.step)?;
         self.write(&Event { wall_time: measured.time, step, summary, ..Event::default() })
     }
+}
+
+/// The second in which a run began, whatever its clock said.
+fn second(start: &Start) -> i64 {
+    milliseconds(start.time) / 1000
+}
+
+fn whole(step: usize) -> anyhow::Result<i64> {
+    i64::try_from(step).with_context(|| format!("--tensorboard: step {step}: larger than its files can hold"))
 }
 
 fn record(message: &[u8]) -> Vec<u8> {

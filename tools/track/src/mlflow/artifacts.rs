@@ -1,31 +1,38 @@
 //! Where a run's artifacts go.
 
 use super::{Answer, Client, RunInfo};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use percent_encoding::percent_decode_str;
 use records::Output;
+use reqwest::blocking::Body;
 use std::{
     fs::{self, File},
     io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::Duration,
 };
-
-/// Folders between the root of a store and a run's artifacts: experiment, run, `artifacts`.
-const DEPTH: usize = 3;
 
 /// The place that a run's `artifact_uri` names.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Store {
     /// Behind a server, at this path: the tracking server, or the one of that host and port.
     Server { host: Option<String>, path: String },
-    /// A folder of this machine.
-    Folder(PathBuf),
+    /// A folder of this machine, in one that the user named.
+    Folder { root: PathBuf, folder: PathBuf },
+}
+
+/// What is kept.
+pub enum Artifact<'a> {
+    /// A file of this machine.
+    File(&'a Path),
+    /// Bytes.
+    Bytes(Vec<u8>),
 }
 
 impl Store {
-    /// None for one that only a client of that store can write to.
-    pub fn of(run: &RunInfo) -> Option<Self> {
+    /// None for one that only a client of that store can write to, or that the user has not named: a server's answer
+    /// chooses no folder of this machine.
+    pub fn of(run: &RunInfo, root: Option<&Path>) -> Option<Self> {
         let uri = run.artifact_uri.as_str();
         if let Some(rest) = uri.strip_prefix("mlflow-artifacts:") {
             let (host, path) = match rest.strip_prefix("//") {
@@ -38,40 +45,69 @@ impl Store {
         let folder = match uri.strip_prefix("file:") {
             Some(path) => {
                 let path = path.strip_prefix("//").unwrap_or(path);
-                Some(PathBuf::from(percent_decode_str(path).decode_utf8_lossy().as_ref()))
+                PathBuf::from(percent_decode_str(path).decode_utf8_lossy().as_ref())
             }
-            None => Path::new(uri).is_absolute().then(|| PathBuf::from(uri)),
+            None => PathBuf::from(uri),
         };
-        // Of a server on another machine, not even the root would be here.
-        folder.filter(|folder| folder.ancestors().nth(DEPTH).is_some_and(Path::is_dir)).map(Self::Folder)
+        let root = fs::canonicalize(root?).ok()?;
+        let plain = folder.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        let inside = plain && folder.is_absolute() && within(&folder, &root);
+        inside.then_some(Self::Folder { root, folder })
     }
 }
 
+/// Whether what there is of `path` already leads, whatever links are in it, into `root`.
+fn within(path: &Path, root: &Path) -> bool {
+    let there = path.ancestors().find_map(|part| fs::canonicalize(part).ok());
+    // Of a path that is not there yet, the root itself has to be.
+    there.is_some_and(|there| there.starts_with(root))
+}
+
 impl Client {
-    /// Keeps the file at `from` under the name `name`, with `/` between its parts. One that is there is replaced.
-    pub fn log_artifact(&self, store: &Store, from: &Path, name: &str, timeout: Duration) -> Answer<()> {
-        let place = || from.display().to_string();
+    /// Keeps an artifact under the name `name`, with `/` between its parts. One that is there is replaced.
+    pub fn log_artifact(&self, store: &Store, from: Artifact, name: &str, timeout: Duration) -> Answer<()> {
         match store {
             Store::Server { host, path } => {
-                let file = File::open(from).with_context(place)?;
-                self.put_artifact(host.as_deref(), &format!("{path}/{name}"), file, timeout)
+                let body = match from {
+                    Artifact::File(from) => Body::from(open(from)?),
+                    Artifact::Bytes(bytes) => Body::from(bytes),
+                };
+                self.put_artifact(host.as_deref(), &format!("{path}/{name}"), body, timeout)
             }
-            Store::Folder(folder) => {
+            Store::Folder { root, folder } => {
                 let to = folder.join(name);
-                if let Some(parent) = to.parent() {
-                    fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+                let place = || to.display().to_string();
+                ensure_within(&to, root).with_context(place)?;
+                match from {
+                    Artifact::File(from) => copy(&mut open(from)?, &to),
+                    Artifact::Bytes(bytes) => copy(&mut bytes.as_slice(), &to),
                 }
-                copy(from, &to).with_context(|| format!("{} to {}", place(), to.display()))?;
+                .with_context(place)?;
                 Ok(())
             }
         }
     }
 }
 
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| path.display().to_string())
+}
+
+/// Makes the folder of `to`, in `root` alone. What is there and no file, a pipe for instance, is not written to.
+fn ensure_within(to: &Path, root: &Path) -> anyhow::Result<()> {
+    let outside = "leads out of tracking.artifact_root";
+    ensure!(within(to, root), "{outside}");
+    let parent = to.parent().context(outside)?;
+    fs::create_dir_all(parent)?;
+    ensure!(fs::canonicalize(parent)?.starts_with(root), "{outside}");
+    ensure!(to.is_file() || !to.exists(), "no regular file");
+    Ok(())
+}
+
 /// The copy appears whole or not at all.
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+fn copy(from: &mut impl io::Read, to: &Path) -> anyhow::Result<()> {
     let mut output = Output::create(Some(to))?;
-    io::copy(&mut File::open(from)?, &mut output)?;
+    io::copy(from, &mut output)?;
     Ok(output.finish()?)
 }
 
@@ -80,9 +116,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn store(uri: &str) -> Option<Store> {
+    fn store(uri: &str, root: Option<&Path>) -> Option<Store> {
         let run = json!({"run_id": "r", "experiment_id": "1", "artifact_uri": uri});
-        Store::of(&serde_json::from_value(run).expect("a run"))
+        Store::of(&serde_json::from_value(run).expect("a run"), root)
     }
 
     #[test]
@@ -90,16 +126,37 @@ mod tests {
         let server = |host: Option<&str>| {
             Some(Store::Server { host: host.map(str::to_owned), path: "1/r/artifacts".to_owned() })
         };
-        assert_eq!(store("mlflow-artifacts:/1/r/artifacts"), server(None));
-        assert_eq!(store("mlflow-artifacts:///1/r/artifacts"), server(None));
-        assert_eq!(store("mlflow-artifacts://host:5000/1/r/artifacts"), server(Some("host:5000")));
-        assert_eq!(store("s3://bucket/1/r/artifacts"), None);
-        assert_eq!(store("/no/such/root/1/r/artifacts"), None);
+        assert_eq!(store("mlflow-artifacts:/1/r/artifacts", None), server(None));
+        assert_eq!(store("mlflow-artifacts:///1/r/artifacts", None), server(None));
+        assert_eq!(store("mlflow-artifacts://host:5000/1/r/artifacts", None), server(Some("host:5000")));
+        assert_eq!(store("s3://bucket/1/r/artifacts", Some(Path::new("/"))), None);
+    }
+
+    #[test]
+    fn a_folder_is_one_that_the_user_named_or_none() {
         let here = tempfile::tempdir().expect("a folder");
-        let folder = here.path().join("a b/1/r/artifacts");
-        fs::create_dir(here.path().join("a b")).expect("a folder");
+        let here = fs::canonicalize(here.path()).expect("a path");
+        let (root, other) = (here.join("a b"), here.join("other"));
+        fs::create_dir(&root).expect("a folder");
+        fs::create_dir(&other).expect("a folder");
+        let folder = root.join("1/r/artifacts");
         let uri = folder.to_str().expect("UTF-8").to_owned();
-        assert_eq!(store(&uri), Some(Store::Folder(folder.clone())));
-        assert_eq!(store(&format!("file://{}", uri.replace(' ', "%20"))), Some(Store::Folder(folder)));
+        let inside = || Some(Store::Folder { root: root.clone(), folder: folder.clone() });
+        assert_eq!(store(&uri, Some(&root)), inside());
+        assert_eq!(store(&format!("file://{}", uri.replace(' ', "%20")), Some(&root)), inside());
+        assert_eq!(store(&uri, None), None);
+        assert_eq!(store(&uri, Some(&other)), None);
+        assert_eq!(store(&uri, Some(&here.join("missing"))), None);
+        for outside in ["1/../../other/r", "1/%2e%2e/%2e%2e/other"] {
+            let uri = format!("file://{}/{outside}", root.display());
+            assert_eq!(store(&uri, Some(&root)), None, "{uri}");
+        }
+        assert_eq!(store("a b/1/r", Some(&root)), None);
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&other, root.join("link")).expect("a link");
+            let uri = format!("{}/link/r", root.display());
+            assert_eq!(store(&uri, Some(&root)), None, "{uri}");
+        }
     }
 }

@@ -1,14 +1,22 @@
 //! Requests to a tracking server.
 
+use super::address;
 use crate::settings::Settings;
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use reqwest::{
     Url,
     blocking::{Body, Client as Http, RequestBuilder, Response},
+    header::LOCATION,
+    redirect::Policy,
 };
 use serde::Deserialize;
 use serde_json::Value;
-use std::{env, error::Error, time::Duration};
+use std::{
+    env,
+    error::Error,
+    io::Read,
+    time::{Duration, Instant},
+};
 
 /// Why a request did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +56,9 @@ pub struct Client {
     http: Http,
     base: Url,
     login: Login,
+    /// Bytes of an answer, and the time that it may take.
+    max_answer: u64,
+    timeout: Duration,
 }
 
 /// From the environment, never from a config file: settings are logged as params.
@@ -61,20 +72,17 @@ impl Client {
     /// # Errors
     /// When the address is none that a server can have.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let mut base = Url::parse(&settings.uri).with_context(|| format!("tracking.uri: {:?}", settings.uri))?;
-        let server = matches!(base.scheme(), "http" | "https");
-        ensure!(
-            server,
-            "tracking.uri: {base}: expected http:// or https://; a store is served by: mlflow server --backend-store-uri {base}"
-        );
+        let mut base = address::parse(&settings.uri)?;
         let login = Login::read(&mut base);
-        let mut http = Http::builder().timeout(settings.timeout.0).connect_timeout(settings.timeout.0);
+        // What is redirected would go, with the login, to whom the answer names.
+        let http = Http::builder().redirect(Policy::none());
+        let mut http = http.timeout(settings.timeout.0).connect_timeout(settings.timeout.0);
         // A proxy cannot reach what this machine alone can.
         if base.host_str().is_some_and(is_this_machine) {
             http = http.no_proxy();
         }
         let http = http.user_agent(concat!("pipegrad/", env!("CARGO_PKG_VERSION"))).build()?;
-        Ok(Self { http, base, login })
+        Ok(Self { http, base, login, max_answer: settings.max_answer, timeout: settings.timeout.0 })
     }
 
     /// The server's address, without a password.
@@ -106,9 +114,15 @@ impl Client {
         let mut url = self.url("api/2.0/mlflow-artifacts/artifacts", path);
         if let Some(host) = host {
             let address = format!("{}://{host}{}", url.scheme(), url.path());
-            url = Url::parse(&address).with_context(|| format!("artifacts at {host:?}"))?;
+            let place = || format!("artifacts at {:?}", cli::redacted(host));
+            url = Url::parse(&address).with_context(place)?;
+            // A name in it is none of ours. Refused for addresses without a host only, which are no addresses of http.
+            let _ = url.set_username("").and_then(|()| url.set_password(None));
         }
-        self.send(self.http.put(url).body(content).timeout(timeout)).map(drop)
+        // The answer may name any host; the login is for the one that the user named.
+        let known = url.origin() == self.base.origin();
+        let request = self.http.put(url).body(content).timeout(timeout);
+        self.send(if known { self.login.add(request) } else { request }).map(drop)
     }
 
     /// Each part of `path` becomes a part of the address, whatever characters it has.
@@ -121,27 +135,30 @@ impl Client {
     }
 
     fn json(&self, request: RequestBuilder) -> Answer<Value> {
-        let response = self.send(request)?;
-        let text = response.bytes().map_err(|e| self.unreachable(&e))?;
-        serde_json::from_slice(&text).map_err(|_| Failure::Refused {
-            code: NOT_MLFLOW.into(),
-            message: format!("{}: no MLflow server: its answer is not JSON", self.address()),
+        let response = self.send(self.login.add(request))?;
+        let status = response.status();
+        let text = self.body(response)?;
+        serde_json::from_slice(&text).map_err(|_| {
+            let message = format!("{}: no MLflow server: {status}, and its answer is not JSON", self.address());
+            Failure::Refused { code: NOT_MLFLOW.into(), message }
         })
     }
 
     fn send(&self, request: RequestBuilder) -> Answer<Response> {
-        let request = match &self.login {
-            Login::Basic { user, password } => request.basic_auth(user, Some(password)),
-            Login::Token(token) => request.bearer_auth(token),
-            Login::None => request,
-        };
         let response = request.send().map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
-        let refusal = Refusal::read(response);
-        let why = if refusal.message.is_empty() { status.to_string() } else { refusal.message };
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok()).map(cli::redacted);
+        let refusal: Refusal =
+            self.body(response).ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+        let why = match (refusal.message.as_str(), location) {
+            (_, Some(to)) if status.is_redirection() => format!("{status} to {}; give its address as uri=", short(&to)),
+            ("", _) if status.as_u16() == 404 && refusal.error_code.is_empty() => format!("no MLflow server: {status}"),
+            ("", _) => status.to_string(),
+            (message, _) => short(message),
+        };
         let message = format!("{}: {why}", self.address());
         // Too slow, too many, or the server's own trouble: another time, then.
         if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
@@ -154,9 +171,33 @@ impl Client {
         Err(Failure::Refused { code: refusal.error_code, message: message + hint })
     }
 
+    /// The answer, if it is not too long in bytes or in time.
+    fn body(&self, response: Response) -> Answer<Vec<u8>> {
+        let (status, deadline) = (response.status(), Instant::now() + self.timeout);
+        let mut response = response.take(self.max_answer.saturating_add(1));
+        let (mut body, mut block) = (Vec::new(), vec![0; BLOCK]);
+        loop {
+            match response.read(&mut block) {
+                Ok(0) => break,
+                Ok(count) => body.extend_from_slice(&block[..count]),
+                Err(error) => return Err(Failure::Unreachable(format!("{}: {}", self.address(), innermost(&error)))),
+            }
+            if Instant::now() > deadline {
+                return Err(Failure::Unreachable(format!("{}: no answer in time", self.address())));
+            }
+        }
+        if body.len() as u64 > self.max_answer {
+            let limit = self.max_answer;
+            let message =
+                format!("{}: {status}, and an answer of more than tracking.max_answer, {limit} bytes", self.address());
+            return Err(Failure::Refused { code: NOT_MLFLOW.into(), message });
+        }
+        Ok(body)
+    }
+
     /// For an answer that lacks what MLflow's answers have.
     pub(super) fn not_understood(&self, what: &str) -> Failure {
-        let message = format!("{}: no MLflow server: its answer lacks {what}", self.address());
+        let message = format!("{}: no MLflow server: 200 OK, but its answer lacks {}", self.address(), short(what));
         Failure::Refused { code: NOT_MLFLOW.into(), message }
     }
 
@@ -167,6 +208,14 @@ impl Client {
 }
 
 impl Login {
+    fn add(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::Basic { user, password } => request.basic_auth(user, Some(password)),
+            Self::Token(token) => request.bearer_auth(token),
+            Self::None => request,
+        }
+    }
+
     /// As MLflow's own client: user and password before the token. Those of the address, too, are taken out of it, so
     /// that no message shows them.
     fn read(base: &mut Url) -> Self {
@@ -196,9 +245,15 @@ struct Refusal {
     message: String,
 }
 
-impl Refusal {
-    fn read(response: Response) -> Self {
-        response.bytes().ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()
+/// Bytes that are read at a time.
+const BLOCK: usize = 1 << 14;
+
+/// What a server says, as much of it as a line can hold.
+fn short(text: &str) -> String {
+    const MAX_CHARACTERS: usize = 300;
+    match text.char_indices().nth(MAX_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! A tracking server, by its REST API (`/api/2.0/mlflow`). Every call may be made again: what the server
 //! has already stays as it is.
 
+mod address;
 mod artifacts;
 mod batch;
 mod client;
 pub mod names;
 mod registry;
 
-pub use artifacts::Store;
+pub use artifacts::{Artifact, Store};
 pub use batch::MAX_METRICS;
 pub use client::{Answer, Client, Failure};
 
@@ -16,6 +17,8 @@ use serde_json::{Value, json};
 
 /// Names an invocation's run on the server, so that it is found again where an answer was lost.
 pub const RUN_TAG: &str = "pipegrad.track.run";
+/// Names a run, by a digest of its start event, so that its log may be sent again.
+pub const IDENTITY_TAG: &str = "pipegrad.track.identity";
 /// Names the folder that a parent's children have their run folders in, by a digest.
 pub const GROUP_TAG: &str = "pipegrad.track.group";
 /// The same folder, for people.
@@ -43,9 +46,13 @@ pub struct NewRun<'a> {
     pub tags: &'a [(&'a str, &'a str)],
 }
 
-/// Milliseconds since 1970-01-01 UTC, of seconds.
+/// The last millisecond of the year 9999, after which calendars end.
+const MAX_MILLISECONDS: f64 = 253_402_300_799_999.0;
+
+/// Milliseconds since 1970-01-01 UTC, of seconds. What no calendar has is the nearest that it has: MLflow refuses times
+/// before 1970, and its readers fail at those after 9999.
 pub fn milliseconds(seconds: f64) -> i64 {
-    (seconds * 1e3).round() as i64
+    (seconds * 1e3).round().clamp(0.0, MAX_MILLISECONDS) as i64
 }
 
 /// A key and its value, as params and tags are sent.

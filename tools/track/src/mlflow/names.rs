@@ -20,8 +20,7 @@ pub fn key(name: &str) -> String {
     if !key.is_empty() && key == name && key.chars().count() <= MAX_KEY {
         return key;
     }
-    let digest = &digest(name.as_bytes())[..DIGEST_DIGITS];
-    format!("{}_{digest}", shortened(&key, MAX_KEY - 1 - DIGEST_DIGITS))
+    format!("{}_{}", shortened(&key, MAX_KEY - 1 - DIGEST_DIGITS), short_digest(name))
 }
 
 fn acceptable(name: &str) -> String {
@@ -29,6 +28,11 @@ fn acceptable(name: &str) -> String {
     let clean: String = name.chars().map(known).collect();
     let parts = clean.split('/').filter(|part| !part.is_empty() && *part != ".");
     parts.map(|part| if part == ".." { "__" } else { part }).collect::<Vec<_>>().join("/")
+}
+
+/// What tells a name apart from others that become the same.
+pub fn short_digest(name: &str) -> String {
+    digest(name.as_bytes())[..DIGEST_DIGITS].to_owned()
 }
 
 /// SHA-256 in hexadecimal digits.
@@ -39,6 +43,11 @@ pub fn digest(bytes: &[u8]) -> String {
 /// A param's value, cut where it is too long, as MLflow's own client does.
 pub fn param_value(value: &str) -> String {
     shortened(value, MAX_PARAM)
+}
+
+/// The name of a run, likewise.
+pub fn run_name(name: &str) -> String {
+    shortened(name, MAX_KEY)
 }
 
 /// A tag's value, likewise.

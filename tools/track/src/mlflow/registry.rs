@@ -4,8 +4,9 @@ use super::{Answer, Client, RunInfo};
 use serde_json::{Value, json};
 
 impl Client {
-    /// Makes the run a version of the registered model of that name, both of which are made where they are missing.
-    pub fn register(&self, model: &str, run: &RunInfo) -> Answer<()> {
+    /// Makes the model at `path` among the run's artifacts a version of the registered model of that name; both are made
+    /// where they are missing.
+    pub fn register(&self, model: &str, run: &RunInfo, path: &str) -> Answer<()> {
         match self.post("registered-models/create", &json!({ "name": model })) {
             Err(failure) if !failure.is("RESOURCE_ALREADY_EXISTS") => return Err(failure),
             _ => {}
@@ -16,7 +17,8 @@ impl Client {
         if versions.iter().any(|version| version.get("name").and_then(Value::as_str) == Some(model)) {
             return Ok(());
         }
-        let version = json!({ "name": model, "source": run.artifact_uri, "run_id": run.run_id });
+        let source = format!("{}/{path}", run.artifact_uri.trim_end_matches('/'));
+        let version = json!({ "name": model, "source": source, "run_id": run.run_id });
         self.post("model-versions/create", &version).map(drop)
     }
 }
