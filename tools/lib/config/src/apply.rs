@@ -1,35 +1,37 @@
 //! Applying overrides of values to a composed tree, in which only known keys may change.
 
 use crate::{
-    error::{Error, Result, did_you_mean, list, nearest},
+    error::{Error, Result, list},
     interpolate,
     merge::merge,
     node::{Map, Node, Value, split_key},
     overrides::{Action, Override},
+    slips,
+    unknown::{self, Known},
 };
 
-/// Applies an override, of a tool that reads the groups `own`, or of the whole job.
+/// Applies an override; an error says what of the `known` a wrong key may be meant as.
 ///
 /// # Errors
 /// An unknown key, a key to add that is there already, one to delete that is not.
-pub(crate) fn apply(root: &mut Node, one: &Override, own: Option<&[&str]>) -> Result<()> {
+pub(crate) fn apply(root: &mut Node, one: &Override, known: &Known<'_>) -> Result<()> {
     if let Some(package) = &one.package {
         let message = format!("{}@{package} looks like a group, but there is no group {0}", one.key);
         return Err(Error::at(&one.origin(), message));
     }
     if one.key.contains('/') {
-        let known = root.as_map().map_or_else(String::new, |map| list(map.keys().map(String::as_str)));
-        return Err(Error::at(&one.origin(), format!("there is no group {}; known: {known}", one.key)));
+        let groups = root.as_map().map_or_else(String::new, |map| list(map.keys().map(String::as_str)));
+        return Err(Error::at(&one.origin(), format!("there is no group {}; known: {groups}", one.key)));
     }
     match one.action {
-        Action::Delete => delete(root, one),
-        Action::Change => set(root, one, Add::Refused, own),
-        Action::Force => set(root, one, Add::Allowed, own),
+        Action::Delete => delete(root, one, known),
+        Action::Change => set(root, one, Add::Refused, known),
+        Action::Force => set(root, one, Add::Allowed, known),
         Action::Add => {
             let new = node(one)?;
             let free = selected(root, &one.key)?.is_none_or(|old| old.value == Value::Null);
             if free || new.is_container() {
-                return set(root, one, Add::Allowed, own);
+                return set(root, one, Add::Allowed, known);
             }
             let message = format!("{} is there already; change it without +, or write ++ for either", one.key);
             Err(Error::at(&one.origin(), message))
@@ -54,19 +56,17 @@ fn selected(root: &Node, path: &str) -> Result<Option<Node>> {
     interpolate::select(root, &keys)
 }
 
-fn set(root: &mut Node, one: &Override, add: Add, own: Option<&[&str]>) -> Result<()> {
+fn set(root: &mut Node, one: &Override, add: Add, known: &Known<'_>) -> Result<()> {
     let new = node(one)?;
     new.check_depth(split_key(&one.key).len())?;
     let keys = split_key(&one.key);
     let Some((last, parents)) = keys.split_last() else { return Err(Error::at(&one.origin(), "needs a key")) };
-    let known_paths = paths(root);
-    let mut at = root;
-    for (depth, key) in parents.iter().enumerate() {
-        at = container(at, key, one, add).map_err(|()| unknown(one, &keys[..=depth], &known_paths))?;
+    if let Some(error) = unknown_key(root, one, &keys, add, known) {
+        return Err(error);
     }
-    let known = at.child(last).is_some();
-    if !known && (add == Add::Refused || matches!(at.value, Value::Seq(_))) {
-        return Err(unknown_in(one, at, last, &known_paths, own));
+    let mut at = root;
+    for key in parents {
+        at = container(at, key, one).ok_or_else(|| Error::at(&one.origin(), format!("{key}: no such mapping")))?;
     }
     match at.child_mut(last) {
         Some(old) if old.is_container() && new.is_container() => {
@@ -88,22 +88,34 @@ fn set(root: &mut Node, one: &Override, add: Add, own: Option<&[&str]>) -> Resul
     }
 }
 
-/// The container at `key`; where adding is allowed, it is made, in place of a value if need be.
-fn container<'n>(at: &'n mut Node, key: &str, one: &Override, add: Add) -> std::result::Result<&'n mut Node, ()> {
+/// The error of a key that is not there and may not be added: a tool knows its keys, a list its length.
+fn unknown_key(root: &Node, one: &Override, keys: &[&str], add: Add, known: &Known<'_>) -> Option<Error> {
+    let (last, parents) = keys.split_last()?;
+    let mut at = root;
+    for (depth, key) in parents.iter().enumerate() {
+        match at.child(key).filter(|child| child.is_container()) {
+            Some(child) => at = child,
+            None if add == Add::Refused => return Some(unknown::mapping(root, one, &keys[..=depth], known)),
+            None => return None,
+        }
+    }
+    let is_free = add == Add::Allowed && !matches!(at.value, Value::Seq(_));
+    (at.child(last).is_none() && !is_free).then(|| unknown::key(root, at, one, known))
+}
+
+/// The container at `key`; where there is none it is made, in place of a value if need be.
+fn container<'n>(at: &'n mut Node, key: &str, one: &Override) -> Option<&'n mut Node> {
     let exists = at.child(key).is_some_and(Node::is_container);
     if !exists {
-        if add == Add::Refused {
-            return Err(());
-        }
         let new = Node::new(Value::Map(Map::new()), &one.origin());
         match &mut at.value {
             Value::Map(map) => {
                 map.insert(key.to_owned(), new);
             }
-            _ => *at.child_mut(key).ok_or(())? = new,
+            _ => *at.child_mut(key)? = new,
         }
     }
-    at.child_mut(key).ok_or(())
+    at.child_mut(key)
 }
 
 /// A mapping merged by a plain override may hold only keys that are there.
@@ -113,68 +125,23 @@ fn only_known(old: &Node, new: &Node, path: &str) -> Result<()> {
         match old.get(key) {
             Some(old) => only_known(old, value, &format!("{path}.{key}"))?,
             None => {
-                let near = did_you_mean(key, old.keys().map(String::as_str));
-                return Err(Error::at(&value.origin, format!("{path}.{key}: unknown key{near}")));
+                let wrong = format!("{path}.{key}");
+                let known: Vec<String> = old.keys().map(|key| format!("{path}.{key}")).collect();
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                return Err(Error::at(
+                    &value.origin,
+                    format!("{wrong}: unknown key{}", slips::hint(&wrong, &known, "")),
+                ));
             }
         }
     }
     Ok(())
 }
 
-fn unknown(one: &Override, keys: &[&str], known_paths: &[String]) -> Error {
-    let path = keys.join(".");
-    let last = one.key.rsplit('.').next().unwrap_or("");
-    Error::at(&one.origin(), format!("{path}: no such mapping{}", elsewhere(last, known_paths)))
-}
-
-fn unknown_in(one: &Override, parent: &Node, key: &str, known_paths: &[String], own: Option<&[&str]>) -> Error {
-    let message = match &parent.value {
-        Value::Seq(items) => format!("{}: the list has {} elements", one.key, items.len()),
-        Value::Map(map) => {
-            let known = || map.keys().map(String::as_str);
-            let hints = [did_you_mean(key, known()), slip_of_a_group(one, own), elsewhere(key, known_paths)];
-            let hint = hints.into_iter().find(|hint| !hint.is_empty());
-            let hint = hint.unwrap_or_else(|| format!("; known: {}", list(known())));
-            // A tool knows its settings, and takes no others.
-            let add = if own.is_none() { format!(" (to add it: +{})", one.text) } else { String::new() };
-            format!("{}: unknown key{hint}{add}", one.key)
-        }
-        _ => format!("{}: unknown key", one.key),
-    };
-    Error::at(&one.origin(), message)
-}
-
-/// A hint at the group that the bare key of a tool's setting may be a slip of.
-fn slip_of_a_group(one: &Override, own: Option<&[&str]>) -> String {
-    let bare = one.text.split_once('=').filter(|(key, _)| !key.contains('.'));
-    let near = bare.and_then(|(key, option)| Some((nearest(key, own?.iter().copied())?, option)));
-    near.map_or_else(String::new, |(group, option)| format!("; did you mean {group}={option}?"))
-}
-
-/// A hint at the paths that end in `key`.
-fn elsewhere(key: &str, known_paths: &[String]) -> String {
-    let found = known_paths.iter().find(|path| path.rsplit('.').next() == Some(key));
-    found.map_or_else(String::new, |path| format!("; did you mean {path}?"))
-}
-
-/// The dotted paths of all entries of mappings in the tree.
-fn paths(root: &Node) -> Vec<String> {
-    fn walk(node: &Node, prefix: &str, paths: &mut Vec<String>) {
-        for (key, child) in node.as_map().into_iter().flatten() {
-            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-            walk(child, &path, paths);
-            paths.push(path);
-        }
-    }
-    let mut found = Vec::new();
-    walk(root, "", &mut found);
-    found
-}
-
-fn delete(root: &mut Node, one: &Override) -> Result<()> {
+fn delete(root: &mut Node, one: &Override, known: &Known<'_>) -> Result<()> {
     let fail = |message: String| Err(Error::at(&one.origin(), message));
     let Some(old) = selected(root, &one.key)?.filter(|old| old.value != Value::Null) else {
-        return fail(format!("{}: not there to take away", one.key));
+        return fail(format!("{}: not there to take away{}", one.key, unknown::hint(root, one, known)));
     };
     if one.value.is_some() {
         let wanted = node(one)?;

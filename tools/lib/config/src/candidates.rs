@@ -4,19 +4,18 @@
 //! nothing, and a file that is broken offers nothing.
 
 use crate::{
+    comments::{Texts, about_config, choices, comment_at},
     compose::{self, Plan, Sources},
     defaults::GLOBAL,
-    error::{Origin, Result},
+    error::Result,
     interpolate,
     node::{Node, Value, split_key},
     number,
     overrides::{self, Action, Override},
+    resolved,
     search::{self, SearchPath},
 };
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashSet};
 
 /// A word that may stand on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,19 +70,23 @@ struct Job<'a> {
     /// The document, with interpolations left as they are.
     root: Option<Node>,
     /// The texts of the files that the document is made of, by name.
-    texts: HashMap<Arc<str>, String>,
+    texts: Texts,
 }
 
 impl<'a> Job<'a> {
     fn new(own: Option<&'a [&'a str]>, sources: &Sources, overrides: &[String]) -> Self {
         let overrides = overrides.iter().filter_map(|text| Override::parse(text).ok());
         let overrides: Vec<Override> = match own {
-            Some(own) => overrides.filter_map(|one| compose::within(own, one).ok()).collect(),
+            Some(own) => {
+                overrides.map(|one| compose::within(own, one)).filter(|one| compose::is_within(own, one)).collect()
+            }
             None => overrides.collect(),
         };
-        let mut job = Self { own, plan: None, search: None, root: None, texts: HashMap::new() };
+        let mut job = Self { own, plan: None, search: None, root: None, texts: Texts::new() };
         if let Some(file) = &sources.file {
-            job.root = as_far_as_it_works(&overrides, |overrides| compose::from_file(file, overrides, own));
+            job.root = as_far_as_it_works(&overrides, |overrides| {
+                resolved::document(file, sources, overrides, own).map(|(document, _)| document.root)
+            });
             job.texts.extend(search::read_file(file).ok().flatten().map(|source| (source.name, source.text)));
             return job;
         }
@@ -177,7 +180,7 @@ impl<'a> Job<'a> {
         let Some(node) = self.node(parent) else { return Vec::new() };
         let mut found = Vec::new();
         for (name, child) in children(&node) {
-            let about = self.comment(&name, &child.origin);
+            let about = comment_at(&self.texts, &name, &child.origin);
             let key = if parent.is_empty() { name } else { format!("{parent}.{name}") };
             // Not every key of a document can be written on the command line.
             if !self.is_own(&key) || Override::parse(&format!("{key}=")).is_err() {
@@ -226,7 +229,7 @@ impl<'a> Job<'a> {
         }
         let choices = match node.value {
             Value::Bool(_) => vec!["true", "false"],
-            _ => choices(self.comment(split_key(&whole).last().unwrap_or(&""), &node.origin)),
+            _ => choices(comment_at(&self.texts, split_key(&whole).last().unwrap_or(&""), &node.origin)),
         };
         for choice in &choices {
             if values.iter().all(|value| value.word != *choice) {
@@ -249,14 +252,6 @@ impl<'a> Job<'a> {
         }
         let about = |name: &String| about_config(search, &format!("{group}/{name}"));
         options.into_iter().map(|name| Candidate { about: about(&name), word: name }).collect()
-    }
-
-    /// The comment behind the key `name` that stands at `origin`, where a line of its own does.
-    fn comment(&self, name: &str, origin: &Origin) -> &str {
-        let Origin::File { file, line } = origin else { return "" };
-        let text = self.texts.get(file).and_then(|text| text.lines().nth(line.checked_sub(1)?));
-        // The origin of a whole config is that of its first key.
-        text.filter(|text| text.trim_start().starts_with(&format!("{name}:"))).map_or("", comment)
     }
 }
 
@@ -283,14 +278,6 @@ fn children(node: &Node) -> Vec<(String, &Node)> {
     }
 }
 
-/// The choices that a comment names, with bars between them: `a|b|c`.
-fn choices(comment: &str) -> Vec<&str> {
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-    let words = comment.split([' ', ',', ':', ';', '(', ')']);
-    let mut listed = words.map(|word| word.split('|').collect::<Vec<_>>());
-    listed.find(|names| names.len() > 1 && names.iter().all(|name| is_name(name))).unwrap_or_default()
-}
-
 /// The value as an override has it, if that needs no quotes.
 fn override_text(node: &Node) -> Option<String> {
     let text = unquoted(node).filter(|text| !text.is_empty() && !text.contains("${"))?;
@@ -310,49 +297,5 @@ fn unquoted(node: &Node) -> Option<String> {
             Some(format!("[{}]", items.join(",")))
         }
         Value::Map(_) => None,
-    }
-}
-
-/// The first line of the comment that a config begins with.
-fn about_config(search: &SearchPath, path: &str) -> String {
-    let Ok(Some(source)) = search.read(path) else { return String::new() };
-    let comments = source.text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim);
-    comments.into_iter().find(|line| !line.is_empty() && !line.starts_with("@package")).unwrap_or("").to_owned()
-}
-
-/// What stands behind the `#` of a line that begins with a key.
-fn comment(line: &str) -> &str {
-    let (mut quote, mut before) = (None, ' ');
-    for (at, c) in line.char_indices() {
-        match quote {
-            None if c == '#' && before.is_whitespace() => return line[at + 1..].trim(),
-            None if "'\"".contains(c) && (before.is_whitespace() || "[{,".contains(before)) => quote = Some(c),
-            Some(open) if c == open => quote = None,
-            _ => {}
-        }
-        before = c;
-    }
-    ""
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn choices_have_bars_between_them() {
-        assert_eq!(choices("min|max: which is better"), ["min", "max"]);
-        assert_eq!(choices("where to go on: last|null, or a file|s"), ["last", "null"]);
-        assert_eq!(choices("a | b, c||d, |e|, f|<g>, 2|1.5"), ["2", "1.5"]);
-        assert_eq!(choices("min or max"), [""; 0]);
-    }
-
-    #[test]
-    fn a_comment_is_told_from_a_number_sign_in_a_value() {
-        assert_eq!(comment("rows: 10 # rows to write"), "rows to write");
-        assert_eq!(comment("color: '#fff' # in hexadecimal"), "in hexadecimal");
-        assert_eq!(comment("color: a#b"), "");
-        assert_eq!(comment("name: it's # an apostrophe"), "an apostrophe");
-        assert_eq!(comment("names: [\"a # b\", 'c'] # two"), "two");
     }
 }

@@ -2,24 +2,26 @@
 
 use crate::{
     apply,
-    defaults::{Branch, Choice, Choices, Entry, Expansion, Target},
+    defaults::{Branch, Choices, Expansion},
     document::Document,
-    error::{Error, Origin, Result, did_you_mean, list},
+    error::{Error, Origin, Result},
     explain::Explanation,
-    hydra, interpolate,
+    fallback, hydra, interpolate,
     merge::merge_config,
     node::{Map, Node, Value, split_key},
-    overrides::{self, Action, Override},
+    overrides::{Action, Override},
     repository::Repository,
-    search::{self, SearchPath},
+    resolved::{self, SetAside},
+    search::SearchPath,
     searchpath,
+    settings::History,
+    shadow::Shadow,
+    unknown::{self, Known},
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The primary config that is composed from when none is named.
-const PRIMARY: &str = "entropy";
-/// The option that a group has when no defaults list names one.
-const DEFAULT_OPTION: &str = "default";
+pub(crate) const PRIMARY: &str = "entropy";
 
 /// Where settings come from.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +49,7 @@ pub fn compose(sources: &Sources, overrides: &[String]) -> Result<Document> {
 /// # Errors
 /// One line that names the file and line, or the override, at fault.
 pub fn compose_raw(sources: &Sources, overrides: &[String]) -> Result<Document> {
-    tree(sources, &parse(overrides)?, None)
+    tree(sources, &parse(overrides)?, None).map(|composed| composed.document)
 }
 
 /// How the document of a whole job comes about: its defaults list and tree, and the search path.
@@ -73,18 +75,44 @@ pub fn explain(sources: &Sources, overrides: &[String]) -> Result<Explanation> {
 /// # Errors
 /// One line that names the file and line, or the override, at fault.
 pub fn compose_for(own: &[&str], sources: &Sources, overrides: &[String]) -> Result<Document> {
-    let overrides = parse(overrides)?.into_iter().map(|one| within(own, one)).collect::<Result<Vec<_>>>()?;
-    let Document { root, warnings, taken_away } = tree(sources, &overrides, Some(own))?;
-    let resolved = match interpolate::resolve(&root, Some(own)) {
-        Ok(resolved) => resolved,
+    let (root, Composed { document, set_aside }) = tool(own, sources, overrides)?;
+    let resolved = interpolate::resolve(&root, Some(own))?;
+    let set_aside = set_aside.iter().filter_map(|one| one.warning(&resolved.node)).collect();
+    let warnings = [document.warnings, resolved.warnings, set_aside].concat();
+    Ok(Document { root: resolved.node, warnings, history: document.history })
+}
+
+/// As [`compose_for`], with interpolations left as they are, and the groups that they refer to.
+pub(crate) fn compose_for_raw(own: &[&str], sources: &Sources, overrides: &[String]) -> Result<Document> {
+    tool(own, sources, overrides).map(|(root, composed)| Document { root, ..composed.document })
+}
+
+/// The tree of a tool's groups, and the same or, where these refer to others, that of the whole job.
+fn tool(own: &[&str], sources: &Sources, overrides: &[String]) -> Result<(Node, Composed)> {
+    let overrides = given(Some(own), overrides)?;
+    let (overrides, stray): (Vec<_>, Vec<_>) = overrides.into_iter().partition(|one| is_within(own, one));
+    if let Some(stray) = stray.first() {
+        return Err(stray_key(stray, own, sources, &overrides));
+    }
+    let composed = tree(sources, &overrides, Some(own))?;
+    match interpolate::resolve(&composed.document.root, Some(own)) {
         // A reference to another group, perhaps: try with all of them, but report what failed first
         // where that is of no help.
-        Err(error) if sources.file.is_none() => tree(sources, &overrides, None)
-            .and_then(|whole| interpolate::resolve(&whole.root, Some(own)))
-            .map_err(|_| error)?,
-        Err(error) => return Err(error),
-    };
-    Ok(Document { root: resolved.node, warnings: [warnings, resolved.warnings].concat(), taken_away })
+        Err(error) if sources.file.is_none() => {
+            let whole = tree(sources, &overrides, None);
+            let root = whole.map(|whole| whole.document.root);
+            let root = root.and_then(|root| interpolate::resolve(&root, Some(own)).map(|_| root)).map_err(|_| error)?;
+            Ok((root, composed))
+        }
+        Err(error) => Err(error),
+        Ok(_) => Ok((composed.document.root.clone(), composed)),
+    }
+}
+
+/// The overrides, parsed; of a tool, with their whole keys.
+pub(crate) fn given(own: Option<&[&str]>, overrides: &[String]) -> Result<Vec<Override>> {
+    let parsed = parse(overrides)?.into_iter();
+    Ok(parsed.map(|one| own.map_or_else(|| one.clone(), |own| within(own, one.clone()))).collect())
 }
 
 fn parse(texts: &[String]) -> Result<Vec<Override>> {
@@ -92,38 +120,61 @@ fn parse(texts: &[String]) -> Result<Vec<Override>> {
     parsed.map(|one| one.and_then(|one| hydra::refuse(&one).map(|()| one))).collect()
 }
 
-/// Puts the key of an override into the tool's only group, or checks that it is in one of them.
-pub(crate) fn within(own: &[&str], mut one: Override) -> Result<Override> {
-    let first = one.key.split(['.', '/']).next().unwrap_or("");
+/// Puts the key of an override into the tool's only group, unless it is in there already.
+pub(crate) fn within(own: &[&str], mut one: Override) -> Override {
     match own {
-        _ if own.contains(&first) || searchpath::is_override(&one) => {}
-        [only] => one.key = format!("{only}.{}", one.key),
+        [only] if !is_within(own, &one) => one.key = format!("{only}.{}", one.key),
         // `+experiment=x` adds a group whose configs may set anything.
-        _ if one.action == Action::Add && !one.key.contains('.') => {}
-        _ => {
-            let near = did_you_mean(first, own.iter().copied());
-            let own = list(own.iter().copied());
-            return Err(Error::at(
-                &one.origin(),
-                format!("{}: not a setting of this tool{near}; its groups are {own}", one.key),
-            ));
-        }
+        _ => {}
     }
-    Ok(one)
+    one
 }
 
-/// The tree with overrides, before interpolation.
-fn tree(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Document> {
-    match &sources.file {
-        Some(file) => {
-            let root = from_file(file, overrides, own)?;
-            Ok(Document { root, warnings: Vec::new(), taken_away: taken_away(overrides) })
-        }
-        None => Plan::new(sources, overrides, own)?.build(own),
-    }
+/// Whether an override concerns one of the tool's groups.
+pub(crate) fn is_within(own: &[&str], one: &Override) -> bool {
+    own.contains(&first(&one.key))
+        || searchpath::is_override(one)
+        || (own.len() > 1 && one.action == Action::Add && !one.key.contains('.'))
 }
 
-fn taken_away(overrides: &[Override]) -> Vec<Override> {
+/// The group that a key is in.
+pub(crate) fn first(key: &str) -> &str {
+    key.split(['.', '/']).next().unwrap_or("")
+}
+
+/// The error of a key outside the tool's groups; what it is meant as is looked for in what the rest composes to.
+fn stray_key(stray: &Override, own: &[&str], sources: &Sources, overrides: &[Override]) -> Error {
+    let error = |root: &Node, known: &Known<'_>| unknown::stray(root, stray, own, known);
+    for overrides in [overrides, &[]] {
+        if sources.file.is_some() {
+            if let Ok(tree) = tree(sources, overrides, Some(own)) {
+                return error(&tree.document.root, &Known { own: Some(own), ..Known::default() });
+            }
+        } else if let Ok(plan) = Plan::new(sources, overrides, Some(own))
+            && let Ok(document) = plan.build(Some(own))
+        {
+            return error(&document.root, &plan.known(Some(own), &document.history.shadows));
+        }
+    }
+    error(&Node::map(&stray.origin()), &Known { own: Some(own), ..Known::default() })
+}
+
+/// A tree with overrides, before interpolation.
+struct Composed {
+    document: Document,
+    /// What a run's settings are not taken for.
+    set_aside: Vec<SetAside>,
+}
+
+fn tree(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Composed> {
+    let (document, set_aside) = match &sources.file {
+        Some(file) => resolved::document(file, sources, overrides, own)?,
+        None => (Plan::new(sources, overrides, own)?.build(own)?, Vec::new()),
+    };
+    Ok(Composed { document, set_aside })
+}
+
+pub(crate) fn taken_away(overrides: &[Override]) -> Vec<Override> {
     overrides.iter().filter(|one| one.action == Action::Delete).cloned().collect()
 }
 
@@ -132,18 +183,24 @@ pub(crate) struct Plan {
     pub repository: Repository,
     pub choices: Choices,
     pub defaults: Branch,
-    primary: String,
+    pub primary: String,
     warnings: Vec<String>,
 }
 
 impl Plan {
     pub fn new(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Self> {
+        let search = SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs)?;
+        Self::of(search, sources, overrides, own)
+    }
+
+    /// As [`Plan::new`], from the configs on a search path.
+    pub fn of(search: SearchPath, sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Self> {
         let (searchpath, overrides): (Vec<_>, Vec<_>) = overrides.iter().cloned().partition(searchpath::is_override);
-        let (repository, primary, warnings) = repository(sources, searchpath.first())?;
+        let (repository, primary, warnings) = extended(search, sources, searchpath.first())?;
         let mut choices = Choices::new(&repository.search, &overrides)?;
         let mut defaults = Expansion::new(&repository, &mut choices, own).primary(&primary)?;
         if let Some(own) = own {
-            let unnamed = unnamed_groups(&repository, own, &choices)?;
+            let unnamed = fallback::entries(&repository, own, &choices, &defaults)?;
             if !unnamed.is_empty() {
                 choices = Choices::new(&repository.search, &overrides)?;
                 choices.prepended = unnamed;
@@ -160,10 +217,29 @@ impl Plan {
         if let Value::Map(map) = &mut root.value {
             map.shift_remove(hydra::KEY);
         }
+        let shadows = self.shadows();
+        let known = self.known(own, &shadows);
         for one in &self.choices.values {
-            apply::apply(&mut root, one, own)?;
+            apply::apply(&mut root, one, &known)?;
         }
-        Ok(Document { root, warnings: self.warnings.clone(), taken_away: taken_away(&self.choices.values) })
+        let history = History { taken_away: taken_away(&self.choices.values), shadows };
+        Ok(Document { root, warnings: self.warnings.clone(), history })
+    }
+
+    /// What is known besides a tree.
+    pub fn known<'a>(&'a self, own: Option<&'a [&'a str]>, shadows: &'a [Shadow]) -> Known<'a> {
+        Known { own, configs: Some((&self.repository, &self.choices)), shadows }
+    }
+
+    /// The chosen files that stand in front of built-in ones.
+    fn shadows(&self) -> Vec<Shadow> {
+        let chosen = self.defaults.chosen().into_iter();
+        let shadows = chosen.filter_map(|one| {
+            let config = self.repository.load(&one.config_path).ok()??;
+            let file = config.shadows.clone()?;
+            Some(Shadow { file, path: one.config_path.clone(), package: one.package.clone() })
+        });
+        shadows.collect()
     }
 
     /// The chosen configs, each merged at its package.
@@ -191,25 +267,19 @@ pub(crate) fn repository(
     sources: &Sources,
     searchpath: Option<&Override>,
 ) -> Result<(Repository, String, Vec<String>)> {
-    let mut repository = Repository::new(SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs)?);
+    extended(SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs)?, sources, searchpath)
+}
+
+fn extended(
+    search: SearchPath,
+    sources: &Sources,
+    searchpath: Option<&Override>,
+) -> Result<(Repository, String, Vec<String>)> {
+    let mut repository = Repository::new(search);
     let name = sources.config_name.as_deref().unwrap_or(PRIMARY);
     let primary = name.strip_suffix(".yaml").unwrap_or(name).to_owned();
     let warnings = searchpath::extend(&mut repository, &primary, searchpath)?;
     Ok((repository, primary, warnings))
-}
-
-/// Entries for the groups of `own` that the defaults list does not name.
-fn unnamed_groups(repository: &Repository, own: &[&str], choices: &Choices) -> Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for group in own.iter().filter(|group| !choices.is_known(group)) {
-        let options = repository.search.options(group);
-        let option = if options.len() == 1 { options.first() } else { options.get(DEFAULT_OPTION) };
-        if let Some(option) = option {
-            let origin = Origin::Override(format!("{group}={option}").into());
-            entries.push(Entry::new(Target::Group((*group).to_owned(), Choice::One(option.clone())), None, &origin));
-        }
-    }
-    Ok(entries)
 }
 
 /// `body` below the keys of `package`.
@@ -218,33 +288,4 @@ fn embedded(body: Node, package: &str) -> Node {
         let origin = node.origin.clone();
         Node::new(Value::Map(Map::from([(key.to_owned(), node)])), &origin)
     })
-}
-
-/// A resolved document, with overrides of its values.
-pub(crate) fn from_file(path: &Path, overrides: &[Override], own: Option<&[&str]>) -> Result<Node> {
-    let Some(source) = search::read_file(path)? else {
-        return Err(Error::new(format!("{}: no such file", path.display())));
-    };
-    let Document { mut root, .. } = Document::from_yaml(&source.name, &source.text)?;
-    for one in overrides {
-        refuse_choice(&root, one, path)?;
-        apply::apply(&mut root, one, own)?;
-    }
-    Ok(root)
-}
-
-/// A resolved document has no groups to choose from.
-fn refuse_choice(root: &Node, one: &Override, path: &Path) -> Result<()> {
-    let names_option =
-        one.value.as_ref().is_some_and(|value| value.as_str().is_some() || matches!(value, overrides::Value::List(_)));
-    let on_mapping = root.get(&one.key).is_some_and(|node| node.as_map().is_some());
-    if one.key.contains('/') || one.package.is_some() || (names_option && on_mapping) {
-        let message = format!(
-            "chooses an option of a group, but {} is a resolved document; change its values, e.g. {}.key=value",
-            path.display(),
-            one.key
-        );
-        return Err(Error::at(&one.origin(), message));
-    }
-    Ok(())
 }

@@ -1,12 +1,14 @@
 //! A composed document.
 
 use crate::{
+    comments::Comments,
     emit,
-    error::{Error, Result, list, nearest},
+    error::{Error, Result, list},
     interpolate,
     node::{Node, Value, split_key},
-    overrides::Override,
-    settings, yaml,
+    settings::{self, History},
+    slips::nearest,
+    yaml,
 };
 use serde::de::DeserializeOwned;
 
@@ -15,8 +17,7 @@ use serde::de::DeserializeOwned;
 pub struct Document {
     pub(crate) root: Node,
     pub(crate) warnings: Vec<String>,
-    /// The overrides that took keys away.
-    pub(crate) taken_away: Vec<Override>,
+    pub(crate) history: History,
 }
 
 impl Document {
@@ -27,7 +28,7 @@ impl Document {
     pub fn from_yaml(name: &str, text: &str) -> Result<Self> {
         let root = yaml::parse(&name.into(), text)?;
         match root.value {
-            Value::Map(_) => Ok(Self { root, warnings: Vec::new(), taken_away: Vec::new() }),
+            Value::Map(_) => Ok(Self { root, warnings: Vec::new(), history: History::default() }),
             _ => Err(Error::at(&root.origin, format!("a document is a mapping, not {}", root.describe()))),
         }
     }
@@ -39,7 +40,7 @@ impl Document {
     pub fn resolved(&self) -> Result<Self> {
         let resolved = interpolate::resolve(&self.root, None)?;
         let warnings = [self.warnings.clone(), resolved.warnings].concat();
-        Ok(Self { root: resolved.node, warnings, taken_away: self.taken_away.clone() })
+        Ok(Self { root: resolved.node, warnings, history: self.history.clone() })
     }
 
     /// The document with a text, which may hold interpolations, at the top-level `key`.
@@ -60,7 +61,7 @@ impl Document {
     /// missing key.
     pub fn section<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let node = self.get(path).ok_or_else(|| self.no_section(path))?;
-        settings::from_node(node, path, &self.taken_away)
+        settings::from_node(node, path, &self.history)
     }
 
     /// The node at a dotted `path`; the empty path is the whole document.
@@ -78,7 +79,7 @@ impl Document {
             let keys: Vec<String> = split_key(path).into_iter().map(str::to_owned).collect();
             root = interpolate::select(&self.root, &keys)?.unwrap_or(root);
         }
-        Ok(Self { root, warnings: self.warnings.clone(), taken_away: Vec::new() })
+        Ok(Self { root, warnings: self.warnings.clone(), history: History::default() })
     }
 
     /// The document without the group or key at its top level, if it has it.
@@ -110,6 +111,11 @@ impl Document {
     /// When it holds a number that JSON has not: NaN, infinity, an integer beyond 64 bits.
     pub fn to_json(&self) -> Result<String> {
         Ok(format!("{:#}\n", emit::json(&self.root)?))
+    }
+
+    /// As YAML, each setting with its comment.
+    pub fn to_commented_yaml(&self, comments: &Comments) -> String {
+        emit::yaml_about(&self.root, &|path| comments.get(path))
     }
 
     /// What composing wants the user to know, one line each: uses of deprecated keys.

@@ -8,7 +8,7 @@ use crate::{
     search::SearchPath,
     yaml,
 };
-use std::{cell::RefCell, collections::HashMap, path::PathBuf, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, path::PathBuf, rc::Rc, sync::Arc};
 
 /// A config file, taken apart.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub defaults: Vec<Entry>,
     /// The rest.
     pub body: Node,
+    /// The file, where it stands in front of a built-in one that says something else.
+    pub shadows: Option<Arc<str>>,
 }
 
 /// The search path with a cache in front.
@@ -70,6 +72,8 @@ impl Repository {
             Some(list) => parse_list(&list)?,
             None => Vec::new(),
         };
-        Ok(Some(Config { header, defaults, body }))
+        let builtin = SearchPath::read_builtin(path);
+        let shadows = builtin.filter(|builtin| builtin.text != source.text).map(|_| Arc::clone(&source.name));
+        Ok(Some(Config { header, defaults, body, shadows }))
     }
 }

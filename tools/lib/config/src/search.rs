@@ -56,6 +56,11 @@ impl SearchPath {
         Ok(Self { folders: main.into_iter().chain(more).collect() })
     }
 
+    /// The embedded copy alone.
+    pub fn builtin() -> Self {
+        Self { folders: Vec::new() }
+    }
+
     /// Adds a folder behind the others, if it is one.
     pub fn push(&mut self, path: PathBuf, provider: &'static str) -> bool {
         let is_folder = path.is_dir();
@@ -79,9 +84,12 @@ impl SearchPath {
                 return Ok(Some(source));
             }
         }
-        let builtin = BUILTIN.iter().find(|(name, _)| *name == file);
-        Ok(builtin
-            .map(|(name, text)| Source { name: format!("{BUILTIN_NAME}{name}").into(), text: (*text).to_owned() }))
+        Ok(builtin(&file))
+    }
+
+    /// The built-in config `path`, whatever stands in front of it.
+    pub fn read_builtin(path: &str) -> Option<Source> {
+        builtin(&format!("{path}{EXTENSION}"))
     }
 
     /// Whether `group` is a folder anywhere on the path.
@@ -118,6 +126,11 @@ impl SearchPath {
         groups.extend(below.map(|(name, _)| name.to_owned()));
         groups
     }
+}
+
+fn builtin(file: &str) -> Option<Source> {
+    let (name, text) = BUILTIN.iter().find(|(name, _)| *name == file)?;
+    Some(Source { name: format!("{BUILTIN_NAME}{name}").into(), text: (*text).to_owned() })
 }
 
 fn option_name(file: &str) -> Option<String> {

@@ -1,9 +1,11 @@
 //! Typed settings from a tree: a serde deserializer whose errors know the file and line.
 
 use crate::{
-    error::{Error, Origin, Result, did_you_mean, list},
+    error::{Error, Origin, Result, list},
     node::{Map, Node, Value},
     overrides::Override,
+    shadow::{self, Shadow},
+    slips::{self, did_you_mean},
 };
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Expected, Unexpected, Visitor};
 use std::fmt;
@@ -15,13 +17,22 @@ const MAX_WHOLE_FLOAT: f64 = (1u64 << 53) as f64;
 /// from such a mapping (unlike serde's own `tag`, that keeps the place of each value), or from `variant: {fields}`.
 const SELECTORS: [&str; 3] = ["name", "kind", "task"];
 
-/// The settings at `node`, which stands at `path`. Of the keys that are not there, `taken_away` may be why.
-pub(crate) fn from_node<T: DeserializeOwned>(node: &Node, path: &str, taken_away: &[Override]) -> Result<T> {
-    T::deserialize(Reader { node }).map_err(|failure| failure.within(node).into_error(path, node, taken_away))
+/// The settings at `node`, which stands at `path`.
+pub(crate) fn from_node<T: DeserializeOwned>(node: &Node, path: &str, history: &History) -> Result<T> {
+    T::deserialize(Reader { node }).map_err(|failure| failure.within(node).into_error(path, node, history))
+}
+
+/// What composing did that may be why a key is missing, or is there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    /// The overrides that took keys away.
+    pub taken_away: Vec<Override>,
+    /// Files in the place of built-in ones.
+    pub shadows: Vec<Shadow>,
 }
 
 /// The key of `node` that says what the others are for, and its value.
-fn selector(node: &Node) -> Option<(&'static str, &Node)> {
+pub(crate) fn selector(node: &Node) -> Option<(&'static str, &Node)> {
     SELECTORS.iter().find_map(|key| Some((*key, node.child(key)?)))
 }
 
@@ -67,20 +78,27 @@ impl Failure {
         self
     }
 
-    fn into_error(self, base: &str, node: &Node, taken_away: &[Override]) -> Error {
+    fn into_error(self, base: &str, node: &Node, history: &History) -> Error {
         let keys = std::iter::once(base).filter(|base| !base.is_empty());
         let path: Vec<_> = keys.chain(self.path.iter().rev().map(String::as_str)).collect();
-        if let Some(error) = self.caused_by_override(&path.join("."), node, taken_away) {
+        if let Some(error) = self.caused_by_override(&path.join("."), node, &history.taken_away) {
             return error;
         }
         let join = |last: &str| path.iter().copied().chain([last]).collect::<Vec<_>>().join(".");
+        let origin = self.origin.as_ref().unwrap_or(&node.origin);
+        let shadow = |key: &str| shadow::note_at(&history.shadows, key, origin);
         let message = match &self.kind {
-            Kind::UnknownField { field, known } => unknown(&join(field), field, known),
-            Kind::MissingField(field) => format!("{}: missing; give it as {0}=...", join(field)),
+            Kind::UnknownField { field, known } => {
+                let known: Vec<String> = known.iter().map(|known| join(known)).collect();
+                unknown(&join(field), &known, || shadow(&join(field)))
+            }
+            Kind::MissingField(field) => {
+                format!("{}: missing; give it as {0}=...{}", join(field), shadow(&join(field)))
+            }
             Kind::Other(message) if path.is_empty() => message.clone(),
             Kind::Other(message) => format!("{}: {message}", path.join(".")),
         };
-        Error::at(self.origin.as_ref().unwrap_or(&node.origin), message)
+        Error::at(origin, message)
     }
 
     /// The error of the override that took a key away, or that said what all keys are for and changed none of them;
@@ -107,10 +125,15 @@ impl Failure {
     }
 }
 
-fn unknown(path: &str, field: &str, known: &[&str]) -> String {
-    match did_you_mean(field, known.iter().copied()) {
-        near if near.is_empty() => format!("{path}: unknown key; known: {}", list(known.iter().copied())),
-        near => format!("{path}: unknown key{near}"),
+/// `known` are whole keys beside the one at `path`.
+fn unknown(path: &str, known: &[String], shadow: impl Fn() -> String) -> String {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    match slips::hint(path, &known, "") {
+        hint if hint.is_empty() => {
+            let names = known.iter().map(|key| key.rsplit('.').next().unwrap_or(key));
+            format!("{path}: unknown key; known: {}{}", list(names), shadow())
+        }
+        hint => format!("{path}: unknown key{hint}"),
     }
 }
 
@@ -495,7 +518,7 @@ mod tests {
     const GOOD: &str = "learning_rate: 1\nbatch_size: 1e3\nsplit: [0.8, 0.1, 0.1]\nactivation: relu\nrun_dir: null\n";
 
     fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
-        from_node(&crate::yaml::parse(&Arc::from("a.yaml"), text).expect("valid YAML"), "trainer", &[])
+        from_node(&crate::yaml::parse(&Arc::from("a.yaml"), text).expect("valid YAML"), "trainer", &History::default())
     }
 
     fn error(text: &str) -> String {
@@ -516,7 +539,7 @@ mod tests {
     fn errors_name_the_line_and_the_key() {
         assert_eq!(
             error(&GOOD.replace("learning_rate", "learning_rte")),
-            "a.yaml:1: trainer.learning_rte: unknown key; did you mean learning_rate?"
+            "a.yaml:1: trainer.learning_rte: unknown key; did you mean trainer.learning_rate?"
         );
         assert_eq!(
             error(&(GOOD.to_owned() + "colour: red\n")),
@@ -547,7 +570,7 @@ mod tests {
         assert!(error(&GOOD.replace("relu", "[relu]")).contains("activation: expected a name"));
         assert!(error("3").contains("expected a mapping, found 3"));
         let data = read::<Data>("kind: line\nslope: 2\nslop: 3\n").expect_err("unknown").to_string();
-        assert_eq!(data, "a.yaml:3: trainer.slop: unknown key; did you mean slope?");
+        assert_eq!(data, "a.yaml:3: trainer.slop: unknown key; did you mean trainer.slope?");
         assert_eq!(
             error(&GOOD.replace(", 0.1]", "]")),
             "a.yaml:3: trainer.split: expected a list of length 3, found one of length 2"
@@ -565,7 +588,10 @@ mod tests {
         assert_eq!(error("kind: line\n"), "a.yaml:1: trainer.slope: missing; give it as trainer.slope=...");
         assert_eq!(error("slope: 2\nx: 1\n"), "a.yaml:1: trainer.name: missing; give it as trainer.name=...");
         assert_eq!(read::<Data>("line: {slope: 2}\n").expect("valid"), Data::Line { slope: 2.0 });
-        assert_eq!(error("line:\n  slop: 2\n"), "a.yaml:2: trainer.line.slop: unknown key; did you mean slope?");
+        assert_eq!(
+            error("line:\n  slop: 2\n"),
+            "a.yaml:2: trainer.line.slop: unknown key; did you mean trainer.line.slope?"
+        );
         assert_eq!(error("line"), "a.yaml:1: trainer: expected a mapping, found a name alone");
         assert!(
             super::tests::error(&GOOD.replace("relu", "{name: relu}"))

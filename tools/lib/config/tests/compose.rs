@@ -78,7 +78,7 @@ fn keys_of_a_tool_with_several_groups_are_whole_paths() {
     let message = error(&folder, tool(&folder, &["data", "model"], &["modl.width=1"]));
     assert_eq!(
         message,
-        "override \"modl.width=1\": modl.width: not a setting of this tool; did you mean model?; its groups are data, model"
+        "override \"modl.width=1\": modl.width: not a setting of this tool; did you mean model.width=1?"
     );
 }
 
@@ -135,8 +135,6 @@ fn a_resolved_file_takes_values_and_no_choices() {
         "override \"data=edge\": chooses an option of a group, but params.yaml is a resolved document; \
          change its values, e.g. data.key=value"
     );
-    let missing = from_file(&["model"], &[]).unwrap().section::<String>("model").unwrap_err().to_string();
-    assert!(missing.contains("no section model"), "{missing}");
 }
 
 #[derive(Debug, Deserialize)]
@@ -161,7 +159,7 @@ fn typed_errors_name_the_file_or_the_override() {
         section(&["rows=abc"]),
         "override \"rows=abc\": data.rows: expected a non-negative integer, found \"abc\""
     );
-    assert_eq!(section(&["+rowz=1"]), "override \"+rowz=1\": data.rowz: unknown key; did you mean rows?");
+    assert_eq!(section(&["+rowz=1"]), "override \"+rowz=1\": data.rowz: unknown key; did you mean data.rows?");
     assert_eq!(section(&["~rows"]), "override \"~rows\": data.rows: is needed; change it, or leave it");
     assert_eq!(
         section(&["~rows", "~seed", "+rows=x"]),
@@ -174,9 +172,12 @@ fn typed_errors_name_the_file_or_the_override() {
     assert_eq!(section(&["kind=edge"]), format!("override \"kind=edge\": {other}"));
     assert_eq!(section(&["rows=???"]), "override \"rows=???\": data.rows: has no value yet (???); give one");
     write(folder.path(), "data/line.yaml", "kind: line\nrow: 10\nseed: 0\n");
-    assert_eq!(section(&[]), "data/line.yaml:2: data.row: unknown key; did you mean rows?");
+    assert_eq!(section(&[]), "data/line.yaml:2: data.row: unknown key; did you mean data.rows?");
     write(folder.path(), "data/line.yaml", "kind: line\nseed: 0\n");
-    assert_eq!(section(&[]), "data/line.yaml:1: data.rows: missing; give it as data.rows=...");
+    assert_eq!(
+        section(&[]),
+        "data/line.yaml:1: data.rows: missing; give it as data.rows=... (data/line.yaml takes the place of the built-in data/line; --config-path FOLDER looks elsewhere)"
+    );
 }
 
 #[test]
@@ -186,9 +187,9 @@ fn mistakes_are_one_line_with_what_to_do() {
         (&["data=lime"], "override \"data=lime\": data has no option lime; did you mean line?; there are "),
         (
             &["data.rwos=1"],
-            "override \"data.rwos=1\": data.rwos: unknown key; did you mean rows? (to add it: +data.rwos=1)",
+            "override \"data.rwos=1\": data.rwos: unknown key; did you mean data.rows=1? (to add it: +data.rwos=1)",
         ),
-        (&["width=1"], "override \"width=1\": width: unknown key; did you mean model.width? (to add it: +width=1)"),
+        (&["width=1"], "override \"width=1\": width: unknown key; did you mean model.width=1? (to add it: +width=1)"),
         (
             &["data=null"],
             "override \"data=null\": data: a group's option is a name or a list of names (~group chooses none)",
@@ -244,9 +245,17 @@ fn a_tool_is_told_what_it_can_do_itself() {
     let folder = folder(TREE);
     let cases: &[(&[&str], &[&str], &str)] = &[
         (&["data"], &["dta=edge"], "data.dta: unknown key; did you mean data=edge?"),
-        (&["data"], &["rwos=1"], "data.rwos: unknown key; did you mean rows?"),
-        (&["data"], &["colour=red"], "data.colour: unknown key; known: kind, rows, seed"),
-        (&["data", "model"], &["data.colour=red"], "data.colour: unknown key; known: kind, rows, seed"),
+        (&["data"], &["rwos=1"], "data.rwos: unknown key; did you mean data.rows=1?"),
+        (
+            &["data"],
+            &["colour=red"],
+            "data.colour: unknown key; known: kind, rows, seed (data/line.yaml takes the place of the built-in data/line; --config-path FOLDER looks elsewhere)",
+        ),
+        (
+            &["data", "model"],
+            &["data.colour=red"],
+            "data.colour: unknown key; known: kind, rows, seed (data/line.yaml takes the place of the built-in data/line; --config-path FOLDER looks elsewhere)",
+        ),
         (
             &["data"],
             &["hydra.sweep.dir=x"],

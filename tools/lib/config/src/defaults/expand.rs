@@ -6,10 +6,11 @@ use super::{
     tree::{Branch, Chosen},
 };
 use crate::{
-    error::{Error, Origin, Result, did_you_mean, list},
+    error::{Error, Origin, Result, list},
     interpolate,
     node::{MISSING, Value},
     repository::{Config, Repository},
+    slips::did_you_mean,
 };
 use std::{collections::HashSet, rc::Rc};
 

@@ -10,4 +10,4 @@ mod tree;
 pub(crate) use choices::Choices;
 pub(crate) use entry::{Choice, Entry, GLOBAL, Target, parse_list};
 pub(crate) use expand::Expansion;
-pub(crate) use tree::Branch;
+pub(crate) use tree::{Branch, Chosen};

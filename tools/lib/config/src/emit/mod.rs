@@ -3,7 +3,7 @@
 mod block;
 mod scalar;
 
-pub(crate) use block::yaml;
+pub(crate) use block::{yaml, yaml_about};
 
 use crate::{
     error::{Error, Result},

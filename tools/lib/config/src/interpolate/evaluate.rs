@@ -5,8 +5,9 @@ use super::{
     python, resolvers,
 };
 use crate::{
-    error::{Error, Origin, Result, did_you_mean},
+    error::{Error, Origin, Result},
     node::{MISSING, Node, Value, is_index},
+    slips::did_you_mean,
 };
 use std::cell::{Cell, RefCell};
 

@@ -39,6 +39,12 @@ pub(crate) fn text(root: &Node, text: &str, origin: &Origin) -> Result<Node> {
     Evaluator::new(root).node(&Place::root().child("_"), &node)
 }
 
+/// The resolved value of `node`, which stands at `keys`.
+pub(crate) fn at(root: &Node, keys: &[String], node: &Node) -> Result<Node> {
+    let place = keys.iter().fold(Place::root(), |place, key| place.child(key));
+    Evaluator::new(root).node(&place, node)
+}
+
 /// The value at `keys`, interpolations followed but those inside it left; None where there is none or it is missing.
 pub(crate) fn select(root: &Node, keys: &[String]) -> Result<Option<Node>> {
     let evaluator = Evaluator::new(root);

@@ -1,0 +1,96 @@
+//! What a tool's settings are: the built-in groups with their options, keys, defaults and comments.
+
+use crate::{
+    comments::{Texts, about_config, choices, comment, line_at},
+    compose::{Plan, Sources},
+    node::{Node, Value},
+    search::SearchPath,
+};
+use std::sync::Arc;
+
+/// A group of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name, `optimizer`.
+    pub name: String,
+    /// The option that it has by default, and what that is.
+    pub default: Option<(String, String)>,
+    /// The names of all options.
+    pub options: Vec<String>,
+    /// The settings of the default option.
+    pub settings: Vec<Setting>,
+}
+
+/// A setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its whole key, `optimizer.learning_rate`.
+    pub key: String,
+    /// Its default, as an override has it; empty for a mapping, whose keys follow.
+    pub value: String,
+    /// What it is.
+    pub comment: String,
+    /// The values that it may have, where they are listed.
+    pub choices: Vec<String>,
+}
+
+/// The built-in groups of the tool that reads `own`, or all that the built-in primary config chooses from.
+pub fn reference(own: Option<&[&str]>) -> Vec<Group> {
+    let search = SearchPath::builtin();
+    // The embedded configs compose; the tests see to it.
+    let Ok(plan) = Plan::of(search, &Sources::default(), &[], own) else { return Vec::new() };
+    let chosen: Vec<(String, Option<String>)> =
+        plan.choices.known().map(|(name, option)| (name.to_owned(), option.map(str::to_owned))).collect();
+    let names: Vec<String> = match own {
+        Some(own) => own.iter().map(ToString::to_string).collect(),
+        None => chosen.iter().map(|(name, _)| name.clone()).collect(),
+    };
+    names.into_iter().map(|name| group(&plan, name, &chosen)).collect()
+}
+
+fn group(plan: &Plan, name: String, chosen: &[(String, Option<String>)]) -> Group {
+    let search = &plan.repository.search;
+    let default = chosen.iter().find(|(group, _)| *group == name).and_then(|(_, option)| option.clone());
+    let default = default.map(|option| {
+        let about = about_config(search, &format!("{name}/{option}"));
+        (option, about)
+    });
+    let mut settings = Vec::new();
+    // An option may be made of another: dataset/default is dataset/cifar10.
+    for one in plan.defaults.chosen().into_iter().filter(|one| one.package == name) {
+        let source = search.read(&one.config_path).ok().flatten();
+        let config = plan.repository.load(&one.config_path).ok().flatten();
+        if let Some((source, config)) = source.zip(config) {
+            let texts = Texts::from([(Arc::clone(&source.name), source.text)]);
+            list(&config.body, &name, &texts, &mut settings);
+        }
+    }
+    Group { options: search.options(&name).into_iter().collect(), name, default, settings }
+}
+
+fn list(node: &Node, path: &str, texts: &Texts, found: &mut Vec<Setting>) {
+    for (key, child) in node.as_map().into_iter().flatten() {
+        let path = format!("{path}.{key}");
+        let line = line_at(texts, key, &child.origin).unwrap_or("");
+        let about = comment(line);
+        let is_mapping = child.as_map().is_some_and(|map| !map.is_empty());
+        let value = if is_mapping { String::new() } else { as_written(line, about, child) };
+        let choices = choices(about).into_iter().map(str::to_owned).collect();
+        found.push(Setting { key: path.clone(), value, comment: about.to_owned(), choices });
+        if is_mapping {
+            list(child, &path, texts, found);
+        }
+    }
+}
+
+/// The value as it stands in the file, `1e-3` and not `0.001`, without blanks; `[...]` for a list on lines of its own.
+fn as_written(line: &str, comment: &str, node: &Node) -> String {
+    let text = line.split_once(':').map_or("", |(_, value)| value);
+    let text = text.strip_suffix(comment).filter(|_| !comment.is_empty()).unwrap_or(text).trim_end();
+    let text = text.strip_suffix('#').unwrap_or(text).trim();
+    match (&node.value, text) {
+        (Value::Seq(_), "") => "[...]".to_owned(),
+        (Value::Seq(_), text) => text.replace(", ", ","),
+        (_, text) => text.to_owned(),
+    }
+}

@@ -1,0 +1,210 @@
+//! A resolved document in place of composed settings: `--config FILE`.
+//!
+//! The file may be a whole job's (`params.yaml`) or a run's (`runs/x/config.yaml`), which has the groups of `train`
+//! alone and may come from another machine.
+
+use crate::{
+    apply,
+    compose::{self, Plan, Sources},
+    document::Document,
+    error::{Error, Result, list},
+    fallback,
+    node::{Map, Node, Value, split_key},
+    overrides::{self, Override},
+    search, searchpath,
+    settings::{History, selector},
+    slips,
+    unknown::Known,
+};
+use std::path::Path;
+
+/// The name that a run's settings have in its folder.
+const OF_A_RUN: &str = "config.yaml";
+/// Files of which a run's folder has at least one.
+const BESIDE: [&str; 5] = ["events.ndjson", "model.safetensors", "metrics.json", "history.csv", "checkpoints"];
+/// A group of every job that is no part of a run's settings.
+const NOT_OF_A_RUN: &str = "data";
+/// Settings of the machine and the moment: libraries to load, addresses to talk to, folders to write to. A run's
+/// settings have been written by someone, somewhere; these are the defaults' or the command line's.
+const HERE: [&str; 10] = [
+    "trainer.run_dir",
+    "trainer.resume",
+    "infer.onnxruntime",
+    "export.onnxruntime",
+    "tracking.uri",
+    "tracking.spool",
+    "plot.out",
+    "download.cache",
+    "dataset.files",
+    "data.pull",
+];
+
+/// A value of a run's settings that is not taken.
+pub(crate) struct SetAside {
+    key: &'static str,
+    node: Node,
+    is_given: bool,
+}
+
+impl SetAside {
+    /// A line that says so, where another value is in its place that nobody gave.
+    pub fn warning(&self, root: &Node) -> Option<String> {
+        let now = root.get(self.key)?;
+        let differs = !self.is_given && self.node.value != Value::Null && *now != self.node;
+        let (was, is) = (self.node.describe(), now.describe());
+        let to_give = slips::shell_word(&format!("{}={}", self.key, self.node.as_str().unwrap_or("...")));
+        differs.then(|| {
+            format!(
+                "{}: {}: {was} is not taken from a run's settings; it is {is} ({to_give} sets it)",
+                self.node.origin, self.key
+            )
+        })
+    }
+}
+
+/// The document of `path` with overrides of its values. The groups of `own` that it lacks are composed.
+pub(crate) fn document(
+    path: &Path,
+    sources: &Sources,
+    overrides: &[Override],
+    own: Option<&[&str]>,
+) -> Result<(Document, Vec<SetAside>)> {
+    let Some(source) = search::read_file(path)? else {
+        return Err(Error::new(format!("{}: no such file", path.display())));
+    };
+    let mut document = Document::from_yaml(&source.name, &source.text)?;
+    let mut set_aside = Vec::new();
+    let mut shadows = Vec::new();
+    if let Some(own) = own {
+        let is_run = is_of_a_run(path, &document.root);
+        let lacking: Vec<&str> = own.iter().copied().filter(|group| document.root.get(group).is_none()).collect();
+        let groups = if is_run { own } else { &lacking };
+        if !groups.is_empty() {
+            let defaults = defaults(sources, overrides, groups, &lacking, &document.root)?;
+            if is_run {
+                set_aside = put_aside(&mut document.root, &defaults.root, overrides);
+                document.warnings.extend(complete(&mut document.root, &defaults.root, &lacking, path));
+            }
+            take(&mut document.root, defaults.root, &lacking);
+            shadows = defaults.history.shadows;
+        }
+        let known = Known { own: Some(own), ..Known::default() };
+        // A group that was composed has its overrides already.
+        let of_the_file = overrides.iter().filter(|one| !lacking.contains(&compose::first(&one.key)));
+        change(&mut document.root, of_the_file, path, &known)?;
+    } else {
+        change(&mut document.root, overrides.iter(), path, &Known::default())?;
+    }
+    document.history = History { taken_away: compose::taken_away(overrides), shadows };
+    Ok((document, set_aside))
+}
+
+fn change<'o>(
+    root: &mut Node,
+    overrides: impl Iterator<Item = &'o Override>,
+    path: &Path,
+    known: &Known<'_>,
+) -> Result<()> {
+    for one in overrides.filter(|one| !searchpath::is_override(one)) {
+        refuse_choice(root, one, path)?;
+        apply::apply(root, one, known)?;
+    }
+    Ok(())
+}
+
+/// Whether `root`, which `path` holds, is what `train` wrote to a run's folder.
+fn is_of_a_run(path: &Path, root: &Node) -> bool {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    path.file_name().is_some_and(|name| name == OF_A_RUN)
+        && (root.get(NOT_OF_A_RUN).is_none() || BESIDE.iter().any(|name| folder.join(name).exists()))
+}
+
+/// What `groups` are composed to; overrides count of those that are `lacking` in the file, whose `root` says which
+/// option the others are of.
+fn defaults(
+    sources: &Sources,
+    overrides: &[Override],
+    groups: &[&str],
+    lacking: &[&str],
+    root: &Node,
+) -> Result<Document> {
+    let sources = Sources { file: None, ..sources.clone() };
+    let is_lacking = |one: &&Override| lacking.contains(&compose::first(&one.key)) || searchpath::is_override(one);
+    let mut overrides: Vec<Override> = overrides.iter().filter(is_lacking).cloned().collect();
+    let plan = Plan::new(&sources, &overrides, Some(groups))?;
+    for group in groups.iter().filter(|group| !lacking.contains(group)) {
+        let chosen = plan.choices.known().any(|(key, option)| key == *group && option.is_some());
+        if chosen && let Some(option) = fallback::option(&plan.repository, group, root.get(group))? {
+            overrides.push(Override::parse(&format!("{group}={option}"))?);
+        }
+    }
+    Plan::new(&sources, &overrides, Some(groups))?.build(Some(groups))
+}
+
+/// Gives the settings of the machine their default values, and returns what they were.
+fn put_aside(root: &mut Node, defaults: &Node, overrides: &[Override]) -> Vec<SetAside> {
+    let mut found = Vec::new();
+    for key in HERE {
+        let keys = split_key(key);
+        let node = keys.iter().try_fold(&mut *root, |node, key| node.child_mut(key));
+        if let (Some(node), Some(default)) = (node, defaults.get(key)) {
+            let is_given = overrides.iter().any(|one| one.key == key);
+            found.push(SetAside { key, node: std::mem::replace(node, default.clone()), is_given });
+        }
+    }
+    found
+}
+
+/// Adds the keys that an older version did not know, with their defaults; returns a line that names them.
+fn complete(root: &mut Node, defaults: &Node, lacking: &[&str], path: &Path) -> Option<String> {
+    let mut added = Vec::new();
+    let groups = defaults.as_map().into_iter().flatten().filter(|(group, _)| !lacking.contains(&group.as_str()));
+    for (group, default) in groups {
+        if let Some(node) = root.child_mut(group) {
+            fill(node, default, group, &mut added);
+        }
+    }
+    let added = list(added.iter().map(String::as_str));
+    (!added.is_empty()).then(|| format!("{} has no {added}; the default is taken", path.display()))
+}
+
+fn fill(node: &mut Node, default: &Node, at: &str, added: &mut Vec<String>) {
+    let is_same = match (selector(node), selector(default)) {
+        (Some(one), Some(other)) => one == other,
+        (one, other) => one.is_none() && other.is_none(),
+    };
+    let (Value::Map(map), Some(default)) = (&mut node.value, default.as_map().filter(|_| is_same)) else { return };
+    for (key, default) in default {
+        let at = format!("{at}.{key}");
+        match map.get_mut(key) {
+            Some(node) => fill(node, default, &at, added),
+            None => {
+                map.insert(key.clone(), default.clone());
+                added.push(at);
+            }
+        }
+    }
+}
+
+/// Moves the `lacking` groups from `defaults` to `root`.
+fn take(root: &mut Node, defaults: Node, lacking: &[&str]) {
+    let (Value::Map(map), Value::Map(groups)) = (&mut root.value, defaults.value) else { return };
+    let groups: Map = groups.into_iter().filter(|(group, _)| lacking.contains(&group.as_str())).collect();
+    map.extend(groups);
+}
+
+/// A resolved document has no groups to choose from.
+fn refuse_choice(root: &Node, one: &Override, path: &Path) -> Result<()> {
+    let names_option =
+        one.value.as_ref().is_some_and(|value| value.as_str().is_some() || matches!(value, overrides::Value::List(_)));
+    let on_mapping = root.get(&one.key).is_some_and(|node| node.as_map().is_some());
+    if one.key.contains('/') || one.package.is_some() || (names_option && on_mapping) {
+        let message = format!(
+            "chooses an option of a group, but {} is a resolved document; change its values, e.g. {}.key=value",
+            path.display(),
+            one.key
+        );
+        return Err(Error::at(&one.origin(), message));
+    }
+    Ok(())
+}

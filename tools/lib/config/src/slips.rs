@@ -1,0 +1,249 @@
+//! What a wrong word was probably meant as: the words of other programs, and the nearest word.
+
+use crate::error::list;
+
+/// The words of Lightning, Keras, scikit-learn, PyTorch and Hugging Face for settings that are called otherwise here,
+/// without `_` and in lower case. Of several settings those count that the tool has.
+const SYNONYMS: &[(&[&str], &[&str])] = &[
+    (&["lr", "eta", "eta0", "alpha0", "learningrateinit", "baselr", "maxlr", "stepsize"], &["optimizer.learning_rate"]),
+    (
+        &["epochs", "epoch", "numepochs", "nepochs", "maxepoch", "maxiter", "numtrainepochs", "nepoch"],
+        &["trainer.max_epochs"],
+    ),
+    (&["steps", "numsteps", "nsteps", "maxstep", "iterations", "iters"], &["trainer.max_steps"]),
+    (
+        &["batch", "bs", "batchsize", "trainbatchsize", "perdevicetrainbatchsize", "minibatch", "minibatchsize"],
+        &["trainer.batch_size", "infer.batch_size"],
+    ),
+    (&["wd", "decay", "weightdecay", "l2", "l2reg"], &["optimizer.weight_decay"]),
+    (&["epsilon", "adamepsilon"], &["optimizer.eps"]),
+    (&["solver", "optim", "opt"], &["optimizer"]),
+    (&["lrscheduler", "schedule", "sched", "lrschedule"], &["scheduler"]),
+    (&["net", "network", "arch", "architecture"], &["model"]),
+    (&["warmupsteps", "warmupepochs"], &["scheduler.warmup"]),
+    (&["randomstate", "randomseed", "rngseed", "manualseed"], &["trainer.seed", "data.seed"]),
+    (&["criterion", "lossfn", "lossfunction", "objective"], &["trainer.loss"]),
+    (&["hiddenlayersizes", "hiddensize", "hiddensizes", "hiddendim", "hiddenlayers", "layersizes"], &["model.hidden"]),
+    (&["nonlinearity", "act", "actfn"], &["model.activation"]),
+    (&["x", "inputs", "xcol", "featurecolumns"], &["trainer.input_field"]),
+    (
+        &["y", "target", "label", "labels", "targets", "ycol", "labelcolumn"],
+        &["trainer.target_field", "score.target_field"],
+    ),
+    (&["valdata", "valfile", "validationdata", "evalset", "validation"], &["trainer.val_input"]),
+    (&["testdata", "testfile"], &["trainer.test_input"]),
+    (&["valsplit", "validationsplit", "validationfraction", "testsize", "valsize", "trainsize"], &["trainer.split"]),
+    (&["gradientclipval", "gradclip", "clipgrad", "maxgradnorm", "clipgradnorm", "clipnorm"], &["trainer.clip_norm"]),
+    (
+        &["accumulategradbatches", "gradientaccumulationsteps", "gradaccum", "accumsteps"],
+        &["trainer.accumulate_batches"],
+    ),
+    (&["checkvaleverynepoch", "valcheckinterval", "evalevery"], &["trainer.val_every_epochs"]),
+    (&["logeverynsteps", "loggingsteps"], &["trainer.log_every_steps"]),
+    (&["ema", "emarate"], &["trainer.ema_decay"]),
+    (&["classweight", "posweight"], &["trainer.class_weights"]),
+    (&["sampleweight"], &["trainer.weight_field"]),
+    (&["numclasses", "nclasses"], &["trainer.classes", "data.classes"]),
+    (&["patience", "earlystopping", "niternochange", "earlystoppingpatience"], &["callbacks.early_stopping.patience"]),
+    (&["tol", "mindelta"], &["callbacks.early_stopping.min_delta", "export.tolerance", "score.tolerance"]),
+    (&["savetopk"], &["callbacks.checkpoint.save_top_k"]),
+    (&["ckptpath", "resumefromcheckpoint", "checkpoint", "resumefrom"], &["trainer.resume"]),
+    (
+        &["outputdir", "defaultrootdir", "logdir", "savedir", "rundir", "outdir", "workdir"],
+        &["trainer.run_dir", "plot.out"],
+    ),
+    (&["workers", "numworkers", "njobs", "nthreads", "numthreads", "threads"], &["infer.threads"]),
+    (&["n", "nsamples", "numrows", "nrows", "size", "count"], &["data.rows"]),
+    (&["std", "sigma", "scale"], &["data.noise", "data.scale"]),
+    (&["opsetversion"], &["export.opset"]),
+    (&["atol", "rtol"], &["export.tolerance", "score.tolerance"]),
+    (&["trackinguri", "mlflowtrackinguri", "url", "server", "address"], &["tracking.uri"]),
+    (&["experimentname", "project"], &["tracking.experiment"]),
+    (&["name", "runname"], &["tracking.run_name"]),
+];
+
+/// Words of settings that there are none of, and what does their work.
+const ELSEWHERE: &[(&[&str], &str)] = &[
+    (&["workers", "numworkers", "njobs", "numthreads", "nthreads", "threads"], "train --threads N sets the threads"),
+    (&["devices", "device", "accelerator", "gpus", "gpu", "cuda", "strategy"], "training runs on the CPU"),
+    (&["shuffle"], "training rows are shuffled each epoch, by trainer.seed"),
+    (&["verbose", "enableprogressbar", "progressbar"], "train --quiet says nothing"),
+    (&["precision", "dtype", "amp", "fp16", "bf16"], "training computes in f4"),
+];
+
+/// Keys that a hint names at most.
+const MOST: usize = 3;
+
+/// `word` as the tables have it.
+fn plain(word: &str) -> String {
+    word.chars().filter(|c| !"_-".contains(*c)).flat_map(char::to_lowercase).collect()
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(parent, _)| parent)
+}
+
+/// The settings that another program calls `word`.
+fn synonyms(word: &str) -> impl Iterator<Item = &'static str> {
+    let word = plain(word);
+    let rows = SYNONYMS.iter().filter(move |(words, _)| words.contains(&word.as_str()));
+    rows.flat_map(|(_, keys)| keys.iter().copied())
+}
+
+/// What does the work of the setting `word`, which there is none of.
+pub(crate) fn note(word: &str) -> Option<&'static str> {
+    let word = plain(last(word));
+    ELSEWHERE.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, note)| *note)
+}
+
+/// The `known` keys, whole paths, that `wrong` was probably meant as; the likeliest first, and only the equally likely.
+pub(crate) fn meant<'k>(wrong: &str, known: &[&'k str]) -> Vec<&'k str> {
+    let (above, word) = (parent(wrong), last(wrong));
+    let beside: Vec<&str> = known.iter().copied().filter(|key| parent(key) == above).collect();
+    let is_within = !above.is_empty() && !beside.is_empty();
+    let same = |key: &str| plain(last(key)) == plain(word);
+    let near = |keys: &[&'k str]| {
+        let name = nearest(word, keys.iter().map(|key| last(key)));
+        keys.iter().copied().filter(|key| Some(last(key)) == name).collect::<Vec<_>>()
+    };
+    let called = |keys: &[&'k str]| {
+        let found = synonyms(word).filter_map(|key| keys.iter().copied().find(|known| *known == key));
+        found.collect::<Vec<_>>()
+    };
+    let stages: [&dyn Fn() -> Vec<&'k str>; 7] = [
+        &|| if is_within { beside.iter().copied().filter(|key| same(key)).collect() } else { Vec::new() },
+        &|| if is_within { called(&beside) } else { Vec::new() },
+        &|| if is_within { near(&beside) } else { Vec::new() },
+        &|| known.iter().copied().filter(|key| same(key)).collect(),
+        &|| called(known),
+        &|| near_path(wrong, known).into_iter().collect(),
+        &|| near(known),
+    ];
+    let mut found = stages.iter().map(|stage| stage()).find(|found| !found.is_empty()).unwrap_or_default();
+    found.truncate(MOST);
+    found
+}
+
+/// `; did you mean A or B?`, or nothing; each key is followed by `value`.
+pub(crate) fn hint(wrong: &str, known: &[&str], value: &str) -> String {
+    ask(meant(wrong, known).into_iter().map(|key| format!("{key}{value}")))
+}
+
+/// `; did you mean A or B?`, or nothing where there are none.
+pub(crate) fn ask(found: impl IntoIterator<Item = String>) -> String {
+    let found: Vec<String> = found.into_iter().map(|word| shell_word(&word)).collect();
+    match found.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!("; did you mean {only}?"),
+        Some((last, first)) => format!("; did you mean {} or {last}?", list(first.iter().map(String::as_str))),
+    }
+}
+
+/// `word` as a shell reads it back.
+pub(crate) fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// `; did you mean X?`, or nothing where no name is near.
+pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(wrong, known).map_or_else(String::new, |near| format!("; did you mean {near}?"))
+}
+
+/// The known name that `wrong` is most likely a slip of.
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.into_iter().filter_map(|name| Some((distance(wrong, name)?, name)));
+    near.min().map(|(_, name)| name)
+}
+
+/// The known path of which `wrong` may be a slip, with slips in its group as well as in its last word.
+fn near_path<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    let both = |key: &str| Some(distance(parent(wrong), parent(key))? + distance(last(wrong), last(key))?);
+    let near = known.iter().filter_map(|key| Some((both(key)?, *key)));
+    near.min().map(|(_, key)| key)
+}
+
+/// How many letters are wrong, if `wrong` can be a slip of `name`.
+fn distance(wrong: &str, name: &str) -> Option<usize> {
+    // A third of the letters may be wrong: "learning_rte" is a slip, "lr" is another word.
+    let limit = (wrong.chars().count() / 3).max(1);
+    let distance = strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase());
+    (wrong == name || (distance <= limit && distance < name.chars().count())).then_some(distance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRAIN: [&str; 12] = [
+        "model",
+        "model.hidden",
+        "optimizer",
+        "optimizer.learning_rate",
+        "optimizer.weight_decay",
+        "scheduler.interval",
+        "callbacks.checkpoint.monitor",
+        "callbacks.early_stopping.monitor",
+        "trainer.max_epochs",
+        "trainer.batch_size",
+        "trainer.input_field",
+        "trainer.seed",
+    ];
+
+    #[test]
+    fn words_of_other_programs_name_the_whole_key() {
+        let cases = [
+            ("lr", "optimizer.learning_rate"),
+            ("optimizer.lr", "optimizer.learning_rate"),
+            ("trainer.lr", "optimizer.learning_rate"),
+            ("learning-rate", "optimizer.learning_rate"),
+            ("LearningRate", "optimizer.learning_rate"),
+            ("learning_rte", "optimizer.learning_rate"),
+            ("epochs", "trainer.max_epochs"),
+            ("n_epochs", "trainer.max_epochs"),
+            ("trainer.epochs", "trainer.max_epochs"),
+            ("bs", "trainer.batch_size"),
+            ("wd", "optimizer.weight_decay"),
+            ("random_state", "trainer.seed"),
+            ("input_field", "trainer.input_field"),
+            ("trainer.sed", "trainer.seed"),
+            ("trianer.seed", "trainer.seed"),
+            ("hidden_layer_sizes", "model.hidden"),
+        ];
+        for (wrong, right) in cases {
+            assert_eq!(meant(wrong, &TRAIN), [right], "{wrong}");
+        }
+        assert_eq!(meant("zzz", &TRAIN), [""; 0]);
+    }
+
+    #[test]
+    fn keys_that_are_equally_likely_are_all_named() {
+        let asked = hint("monitor", &TRAIN, "=x");
+        assert_eq!(asked, "; did you mean callbacks.checkpoint.monitor=x or callbacks.early_stopping.monitor=x?");
+    }
+
+    #[test]
+    fn a_hint_can_be_pasted_into_a_shell() {
+        assert_eq!(hint("hiden", &TRAIN, "=[8, 8]"), "; did you mean 'model.hidden=[8, 8]'?");
+        assert_eq!(shell_word("a='b'"), r"'a='\''b'\'''");
+    }
+
+    #[test]
+    fn words_of_the_tables_are_written_as_they_are_looked_up() {
+        let words = SYNONYMS.iter().map(|(words, _)| *words).chain(ELSEWHERE.iter().map(|(words, _)| *words));
+        for word in words.flatten() {
+            assert_eq!(plain(word), *word);
+        }
+    }
+
+    #[test]
+    fn short_words_are_no_slips_of_each_other() {
+        assert_eq!(nearest("x", ["y"]), None);
+        assert_eq!(nearest("AdamW", ["adam", "adamw"]), Some("adamw"));
+        assert_eq!(nearest("trian", ["train", "track"]), Some("train"));
+    }
+}

@@ -1,0 +1,172 @@
+//! What is said of an override whose key there is none of.
+
+use crate::{
+    defaults::{Choices, GLOBAL},
+    error::{Error, list},
+    node::{Node, Value},
+    overrides::{Action, Override},
+    repository::Repository,
+    shadow::{self, Shadow},
+    slips,
+};
+
+/// What is known besides the tree that an override is applied to.
+#[derive(Default)]
+pub(crate) struct Known<'a> {
+    /// The groups of the tool; None for the whole job.
+    pub own: Option<&'a [&'a str]>,
+    /// The configs that groups could be chosen from, and what is chosen.
+    pub configs: Option<(&'a Repository, &'a Choices)>,
+    /// Files that stand in front of built-in ones.
+    pub shadows: &'a [Shadow],
+}
+
+/// The error of a key below `keys`, which are no mapping.
+pub(crate) fn mapping(root: &Node, one: &Override, keys: &[&str], known: &Known<'_>) -> Error {
+    let path = keys.join(".");
+    Error::at(&one.origin(), format!("{path}: no such mapping{}", hint(root, one, known)))
+}
+
+/// The error of a key that `parent` has not.
+pub(crate) fn key(root: &Node, parent: &Node, one: &Override, known: &Known<'_>) -> Error {
+    let message = match &parent.value {
+        Value::Seq(items) => format!("{}: the list has {} elements", one.key, items.len()),
+        Value::Map(map) => {
+            let hint = match hint(root, one, known) {
+                hint if hint.is_empty() => {
+                    let shadow = shadow::note(known.shadows, &one.key);
+                    format!("; known: {}{shadow}", list(map.keys().map(String::as_str)))
+                }
+                hint => hint,
+            };
+            // A tool knows its settings, and takes no others.
+            let add = if known.own.is_none() { format!(" (to add it: +{})", one.text) } else { String::new() };
+            format!("{}: unknown key{hint}{add}", one.key)
+        }
+        _ => format!("{}: unknown key", one.key),
+    };
+    Error::at(&one.origin(), message)
+}
+
+/// The error of a key outside the groups `own` of a tool, of whose settings `root` holds all.
+pub(crate) fn stray(root: &Node, one: &Override, own: &[&str], known: &Known<'_>) -> Error {
+    let hint = match hint(root, one, known) {
+        hint if hint.is_empty() => format!("; its groups are {}", list(own.iter().copied())),
+        hint => hint,
+    };
+    Error::at(&one.origin(), format!("{}: not a setting of this tool{hint}", one.key))
+}
+
+/// A hint at what the key of `one` may be meant as, or nothing.
+pub(crate) fn hint(root: &Node, one: &Override, known: &Known<'_>) -> String {
+    let group = slip_of_a_group(one, known);
+    if !group.is_empty() {
+        return group;
+    }
+    let paths = paths(root);
+    let paths: Vec<&str> = paths.iter().map(String::as_str).filter(|key| is_read(known.own, key)).collect();
+    let meant = slips::meant(&one.key, &paths);
+    if !meant.is_empty() {
+        return slips::ask(meant.into_iter().map(|key| instead(root, one, key)));
+    }
+    if let Some(note) = slips::note(&one.key) {
+        return format!("; {note}");
+    }
+    of_another_option(one, known).unwrap_or_default()
+}
+
+/// Whether a tool with the groups `own` reads the setting `key`: of `data`, which is gen-data's, others read one key.
+pub(crate) fn is_read(own: Option<&[&str]>, key: &str) -> bool {
+    let is_gen_datas = own.is_none_or(|own| own.len() == 1);
+    is_gen_datas || !key.starts_with("data.") || key == "data.pull"
+}
+
+/// `one` with the right `key`, as it is typed.
+fn instead(root: &Node, one: &Override, key: &str) -> String {
+    let sign = if one.action == Action::Delete { "~" } else { "" };
+    match one.text.split_once('=') {
+        None => format!("{sign}{key}"),
+        // What is a list here may be a number elsewhere.
+        Some((_, value)) if is_list(root, key) && !value.starts_with(['[', '$']) => format!("{sign}{key}=[{value}]"),
+        Some((_, value)) => format!("{sign}{key}={value}"),
+    }
+}
+
+fn is_list(root: &Node, key: &str) -> bool {
+    root.get(key).is_some_and(|node| matches!(node.value, Value::Seq(_)))
+}
+
+/// A hint at the group that a key without a dot is a slip of: its value is one of the group's options.
+fn slip_of_a_group(one: &Override, known: &Known<'_>) -> String {
+    let Some(((key, option), (repository, choices))) = one.text.split_once('=').zip(known.configs) else {
+        return String::new();
+    };
+    if key.contains(['.', '@']) || one.action != Action::Change {
+        return String::new();
+    }
+    let groups: Vec<&str> = match known.own {
+        Some(own) => own.to_vec(),
+        None => choices.known().map(|(key, _)| key).collect(),
+    };
+    let of_option = groups.iter().copied().filter(|group| repository.search.options(group).contains(option));
+    let meant = slips::meant(key, &of_option.collect::<Vec<_>>());
+    if let [group, ..] = meant.as_slice() {
+        return slips::ask([format!("{group}={option}")]);
+    }
+    let is_addable = repository.search.options(key).contains(option) && !choices.is_known(key);
+    match slips::nearest(key, groups) {
+        _ if is_addable && known.own.is_none_or(|own| own.len() > 1) => slips::ask([format!("+{key}={option}")]),
+        // A wrong option is told by the next attempt.
+        Some(group) if repository.search.has_group(group) => slips::ask([format!("{group}={option}")]),
+        _ => String::new(),
+    }
+}
+
+/// A hint at the options of a group that have the key, where the chosen one has not.
+fn of_another_option(one: &Override, known: &Known<'_>) -> Option<String> {
+    let (repository, choices) = known.configs?;
+    let (_, value) = one.text.split_once('=')?;
+    for (group, chosen) in choices.known().filter(|(group, _)| !group.contains(['@', '/'])) {
+        if known.own.is_some_and(|own| !own.contains(&group)) || group == GLOBAL {
+            continue;
+        }
+        let options = repository.search.options(group);
+        let has = |option: &&String| {
+            let config = repository.load(&format!("{group}/{option}")).ok().flatten()?;
+            let paths = paths(&config.body);
+            let paths: Vec<String> = paths.iter().map(|path| format!("{group}.{path}")).collect();
+            let same = paths.iter().find(|path| is_same(path, &one.key))?;
+            Some(same.clone())
+        };
+        let mut found: Vec<(&String, String)> =
+            options.iter().filter_map(|option| Some((option, has(&option)?))).collect();
+        // The plainest of several is named.
+        found.sort_by_key(|(option, _)| (option.len(), *option));
+        if let Some((option, key)) = found.first() {
+            let chosen = chosen.unwrap_or("null");
+            let words = [format!("{group}={option}"), format!("{key}={value}")];
+            let words = words.map(|word| slips::shell_word(&word)).join(" ");
+            return Some(format!("; {group}={chosen} has no such key, but {group}={option}: write {words}"));
+        }
+    }
+    None
+}
+
+/// Whether `wrong` names the setting `path`, with its groups or without.
+fn is_same(path: &str, wrong: &str) -> bool {
+    path == wrong || path.strip_suffix(wrong).is_some_and(|before| before.ends_with('.') && !wrong.contains('.'))
+}
+
+/// The dotted paths of all entries of mappings in the tree.
+pub(crate) fn paths(root: &Node) -> Vec<String> {
+    fn walk(node: &Node, prefix: &str, paths: &mut Vec<String>) {
+        for (key, child) in node.as_map().into_iter().flatten() {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            walk(child, &path, paths);
+            paths.push(path);
+        }
+    }
+    let mut found = Vec::new();
+    walk(root, "", &mut found);
+    found
+}

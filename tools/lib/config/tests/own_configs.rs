@@ -1,0 +1,76 @@
+//! A folder of configs of one's own: groups that it lacks, and files of another project.
+
+mod common;
+
+use common::{Folder, TRAIN, text};
+
+#[test]
+fn a_group_that_no_list_names_is_the_built_in_one() {
+    let folder = Folder::new(&[
+        ("mine.yaml", "defaults:\n  - model: wide\n  - _self_\ntrainer:\n  max_epochs: 2\n"),
+        ("model/wide.yaml", "defaults:\n  - mlp\nhidden: [512]\n"),
+    ]);
+    let sources = folder.sources(Some("mine"));
+    let document = folder.tool(&TRAIN, &sources, &[]).unwrap();
+    let settings = ["model.hidden", "optimizer.name", "scheduler.name", "trainer.max_epochs", "trainer.batch_size"];
+    assert_eq!(settings.map(|key| text(&document, key)), ["- 512", "adam", "constant", "2", "128"]);
+    // Another option of such a group can be chosen.
+    let chosen = folder.tool(&TRAIN, &sources, &["optimizer=sgd"]).unwrap();
+    assert_eq!(text(&chosen, "optimizer.name"), "sgd");
+    for own in [&["score"][..], &["plot"], &["infer", "data"], &["tracking"], &["export"], &["data"]] {
+        let (mine, builtin) =
+            (folder.tool(own, &sources, &[]).unwrap(), folder.tool(own, &Default::default(), &[]).unwrap());
+        assert!(own.iter().all(|group| mine.get(group) == builtin.get(group)), "{own:?}");
+    }
+    // compose is Hydra's: what no list names is not there.
+    let whole = config::compose(&sources, &[]).unwrap();
+    assert!(whole.get("optimizer").is_none() && whole.get("trainer.batch_size").is_none());
+}
+
+#[test]
+fn values_in_the_body_have_the_option_of_their_name() {
+    let folder = Folder::new(&[("mine.yaml", "optimizer:\n  name: sgd\n  learning_rate: 0.5\nmodel:\n  name: own\n")]);
+    let document = folder.tool(&TRAIN, &folder.sources(Some("mine")), &[]).unwrap();
+    let settings = ["optimizer.learning_rate", "optimizer.momentum", "optimizer.nesterov"];
+    assert_eq!(settings.map(|key| text(&document, key)), ["0.5", "0.9", "false"]);
+    assert_eq!(document.package("model").unwrap().to_yaml(), "name: own\n");
+}
+
+#[test]
+fn a_group_filled_by_a_package_or_chosen_as_null_is_left() {
+    let folder = Folder::new(&[
+        ("mine.yaml", "defaults:\n  - nets@model: own\n  - optimizer: null\n"),
+        ("nets/own.yaml", "name: own\n"),
+    ]);
+    let document = folder.tool(&TRAIN, &folder.sources(Some("mine")), &[]).unwrap();
+    assert_eq!(document.package("model").unwrap().to_yaml(), "name: own\n");
+    assert!(document.get("optimizer").is_none());
+}
+
+#[test]
+fn a_file_of_another_project_is_named() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Scheduler {
+        #[serde(rename = "name")]
+        _name: String,
+        #[serde(rename = "interval")]
+        _interval: String,
+    }
+    let folder = Folder::new(&[("scheduler/constant.yaml", "name: constant\n_target_: lightning.Trainer\n")]);
+    let document = folder.tool(&TRAIN, &folder.sources(None), &[]).unwrap();
+    let takes = "(scheduler/constant.yaml takes the place of the built-in scheduler/constant; --config-path FOLDER looks elsewhere)";
+    let error = folder.plain(&document.section::<Scheduler>("scheduler").unwrap_err().to_string());
+    assert!(error.starts_with("scheduler/constant.yaml:2: scheduler._target_: unknown key"), "{error}");
+    assert!(error.ends_with(takes), "{error}");
+    folder.write("scheduler/constant.yaml", "name: constant\n");
+    let document = folder.tool(&TRAIN, &folder.sources(None), &[]).unwrap();
+    let error = folder.plain(&document.section::<Scheduler>("scheduler").unwrap_err().to_string());
+    assert!(error.contains("scheduler.interval: missing") && error.ends_with(takes), "{error}");
+    let error = folder.tool(&TRAIN, &folder.sources(None), &["scheduler.interval=step"]).unwrap_err();
+    assert!(error.ends_with(takes), "{error}");
+    // A copy of the built-in file is no other project's.
+    folder.write("scheduler/constant.yaml", include_str!("../../../../configs/scheduler/constant.yaml"));
+    let error = folder.tool(&TRAIN, &folder.sources(None), &["scheduler.zzzz=1"]).unwrap_err();
+    assert!(!error.contains("takes the place"), "{error}");
+}
