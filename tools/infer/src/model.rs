@@ -3,7 +3,7 @@
 use crate::settings::Settings;
 use anyhow::ensure;
 use dataset::{Features, Target};
-use records::Batch;
+use records::{Batch, Limit};
 use runtime::{DType, Inputs, Options, Session};
 use std::path::Path;
 
@@ -28,7 +28,8 @@ impl Model {
     /// Loads the model at `path`.
     pub fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
         let options = Options { library: settings.onnxruntime.as_deref(), threads: settings.threads };
-        let session = Session::open(path, &options)?;
+        let limit = Limit { bytes: settings.model_bytes, setting: Some("infer.model_bytes") };
+        let session = Session::open(path, limit, &options)?;
         let told = session.metadata(FEATURES).map(|text| Features::from_json(&text)).transpose();
         let told = told.map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
         let input = session.input();

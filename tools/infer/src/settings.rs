@@ -15,6 +15,8 @@ pub struct Settings {
     pub probabilities: bool,
     /// Most bytes of an array in Fortran order that comes over a pipe.
     pub fortran_bytes: u64,
+    /// Most bytes of the model, with the files of weights that it names.
+    pub model_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
     /// Whether a missing input is fetched with `dvc pull`.
     pub pull: bool,
@@ -29,6 +31,7 @@ struct Group {
     label_field: String,
     probabilities: bool,
     fortran_bytes: u64,
+    model_bytes: u64,
     onnxruntime: Option<PathBuf>,
 }
 
@@ -42,13 +45,31 @@ struct DataSettings {
 impl Settings {
     /// Reads and checks the settings.
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
-        let Group { batch_size, threads, out_field, label_field, probabilities, fortran_bytes, onnxruntime } =
-            document.section("infer")?;
+        let Group {
+            batch_size,
+            threads,
+            out_field,
+            label_field,
+            probabilities,
+            fortran_bytes,
+            model_bytes,
+            onnxruntime,
+        } = document.section("infer")?;
         let DataSettings { pull } = document.section("data")?;
         ensure!(batch_size > 0, "infer.batch_size: 0; at least 1 is needed");
         ensure!(!out_field.is_empty(), "infer.out_field: empty; name a field");
         ensure!(!label_field.is_empty(), "infer.label_field: empty; name a field");
         ensure!(out_field != label_field, "infer.label_field: {label_field:?} is also infer.out_field");
-        Ok(Self { batch_size, threads, out_field, label_field, probabilities, fortran_bytes, onnxruntime, pull })
+        Ok(Self {
+            batch_size,
+            threads,
+            out_field,
+            label_field,
+            probabilities,
+            fortran_bytes,
+            model_bytes,
+            onnxruntime,
+            pull,
+        })
     }
 }

@@ -36,6 +36,7 @@ mod schema;
 mod stdout;
 mod unfinished;
 mod wanted;
+mod whole;
 mod writer;
 
 pub use batch::{Batch, Values};
@@ -51,6 +52,7 @@ pub use reader::{ReadOptions, Reader, chosen_by};
 pub use schema::{Field, Schema};
 pub use stdout::hand_on_stdout;
 pub use unfinished::{remove_unfinished, remove_unfinished_in};
+pub use whole::{Limit, read_file};
 pub use writer::Writer;
 
 /// How rows are written as bytes.

@@ -1,12 +1,18 @@
 //! Running models: one [`Session`], for now over ONNX Runtime.
 
+mod external;
 mod library;
+mod trust;
 
 use ort::{
     environment::Environment,
-    session::{Session as OrtSession, builder::GraphOptimizationLevel},
+    session::{
+        Session as OrtSession,
+        builder::{GraphOptimizationLevel, SessionBuilder},
+    },
     value::{Outlet, TensorElementType, TensorRef, ValueType},
 };
+use records::Limit;
 use std::path::Path;
 
 /// What can go wrong with a model at run time. Displays as one line.
@@ -18,6 +24,9 @@ pub enum Error {
          with the setting onnxruntime or with ORT_DYLIB_PATH"
     )]
     Library(String),
+    /// The file cannot be read, or is too long.
+    #[error("{0}")]
+    Unreadable(String),
     /// The model cannot be loaded or run.
     #[error("{path}: {problem}")]
     Model {
@@ -39,6 +48,9 @@ pub struct Options<'a> {
     /// Threads for one run; 0 is one a core.
     pub threads: usize,
 }
+
+/// Characters of what ONNX Runtime says, and a model through it, that go into a message.
+const SAID: usize = 400;
 
 /// The type of a tensor's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,24 +102,44 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads the model at `path`.
+    /// Loads the model at `path`: with the files of weights that it names, at most `limit` bytes. Those lie in its folder.
     ///
     /// # Errors
-    /// When the library is missing, the file is no model, or the model has other inputs and outputs.
-    pub fn open(path: &Path, options: &Options<'_>) -> Result<Self> {
+    /// When the library is missing, the file is no model, is too long or names files elsewhere, or the model has other
+    /// inputs and outputs.
+    pub fn open(path: &Path, limit: Limit<'_>, options: &Options<'_>) -> Result<Self> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|e| Error::Model { path: name.clone(), problem: e.to_string() })?;
-        Self::from_bytes(&name, &bytes, options)
+        let model = |problem| Error::Model { path: name.clone(), problem };
+        let bytes = records::read_file(path, limit).map_err(|e| Error::Unreadable(e.to_string()))?;
+        let locations = external::locations(&bytes).map_err(model)?;
+        if locations.is_empty() {
+            return Self::new(&name, options, |builder| builder.commit_from_memory(&bytes));
+        }
+        let rest = limit.bytes.saturating_sub(bytes.len() as u64);
+        drop(bytes);
+        external::check(path, &locations, rest, limit.setting.unwrap_or("limit")).map_err(model)?;
+        // From a file: only so does ONNX Runtime look beside it, not in the working folder.
+        let path = path.canonicalize().map_err(|e| model(e.to_string()))?;
+        Self::new(&name, options, |builder| builder.commit_from_file(&path))
     }
 
-    /// Loads a model from memory; messages call it `name`.
+    /// Loads a model from memory; messages call it `name`. Its weights are in it.
     ///
     /// # Errors
     /// As [`Session::open`].
     pub fn from_bytes(name: &str, bytes: &[u8], options: &Options<'_>) -> Result<Self> {
+        Self::new(name, options, |builder| builder.commit_from_memory(bytes))
+    }
+
+    fn new(
+        name: &str,
+        options: &Options<'_>,
+        commit: impl FnOnce(&mut SessionBuilder) -> ort::Result<OrtSession>,
+    ) -> Result<Self> {
         let environment = library::load(options.library)?;
         let model = |problem: String| Error::Model { path: name.into(), problem };
-        let session = commit(&environment, bytes, options).map_err(|e| model(one_line(&e)))?;
+        let session = builder(&environment, options).and_then(|mut builder| commit(&mut builder));
+        let session = session.map_err(|e| model(one_line(&e)))?;
         let input = only(session.inputs(), "input", &[DType::F32, DType::U8]).map_err(model)?;
         let output = only(session.outputs(), "output", &[DType::F32]).map_err(model)?;
         Ok(Self { path: name.into(), session, input, output, _environment: environment })
@@ -161,15 +193,14 @@ impl Session {
     }
 }
 
-fn commit(environment: &Environment, bytes: &[u8], options: &Options<'_>) -> ort::Result<OrtSession> {
+fn builder(environment: &Environment, options: &Options<'_>) -> ort::Result<SessionBuilder> {
     let builder = OrtSession::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.threads)?
         // The same bytes on every run.
         .with_deterministic_compute(true)?;
     // A spinning pool burns the processor time of the tools on either side of the pipe.
-    let mut builder = builder.with_intra_op_spinning(false)?;
-    builder.commit_from_memory(bytes)
+    Ok(builder.with_intra_op_spinning(false)?)
 }
 
 /// The one tensor of `outlets`, of a type that is `accepted`.
@@ -213,6 +244,15 @@ impl DType {
     }
 }
 
+/// What a library says, in one line of at most [`SAID`] characters that a terminal shows and does not obey.
 fn one_line(error: &dyn std::fmt::Display) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = String::new();
+    for character in words.chars().take(SAID) {
+        if character.is_control() { line.extend(character.escape_unicode()) } else { line.push(character) }
+    }
+    if words.chars().nth(SAID).is_some() {
+        line.push('\u{2026}');
+    }
+    line
 }

@@ -1,49 +1,99 @@
 //! Finding ONNX Runtime's shared library.
 
-use crate::{Error, Result, one_line};
+use crate::{Error, Result, one_line, trust};
 use ort::{environment::Environment, logging::LogLevel};
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+/// What a project's root holds; a `.venv` above it is another's.
+const ROOT_MARKS: [&str; 3] = [".git", ".dvc", "dvc.yaml"];
 
 /// Loads the library at `named`, or the first that is found, and starts ONNX Runtime.
 pub(crate) fn load(named: Option<&Path>) -> Result<Environment> {
-    let path = match named {
-        Some(path) => path.to_owned(),
-        None => find().ok_or_else(|| Error::Library(String::new()))?,
-    };
+    let path = named.map_or_else(find, |path| Ok(path.to_owned()))?;
     let unusable = |e: &dyn std::fmt::Display| Error::Library(format!(" ({}: {})", path.display(), one_line(e)));
     let environment = ort::init_from(&path).map_err(|e| unusable(&e))?;
-    let environment = environment.with_telemetry(false).build().map_err(|e| unusable(&e))?;
-    environment.set_log_level(LogLevel::Error);
+    // Its log would stand beside the one line, with a model's text in it as it is; what went wrong is in the error, too.
+    let environment = environment.with_telemetry(false).with_logger(Arc::new(|_, _, _, _, _| {}));
+    let environment = environment.build().map_err(|e| unusable(&e))?;
+    environment.set_log_level(LogLevel::Fatal);
     Ok(environment)
 }
 
-/// `ORT_DYLIB_PATH`, then the active virtual environment, then a `.venv` beside or above the current
-/// folder or this program.
-fn find() -> Option<PathBuf> {
-    if let Some(path) = env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
-        return Some(path.into());
+/// `ORT_DYLIB_PATH`, then the active virtual environment, which the user named; then beside this program, in its project
+/// and in the working folder's, where it must be the user's own.
+fn find() -> Result<PathBuf> {
+    let named = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    if let Some(path) = named("ORT_DYLIB_PATH") {
+        return Ok(path);
     }
-    let active = env::var_os("VIRTUAL_ENV").map(PathBuf::from);
-    let starts = [env::current_dir().ok(), env::current_exe().ok()];
-    let above = starts.iter().flatten().flat_map(|start| start.ancestors().map(|folder| folder.join(".venv")));
-    active.into_iter().chain(above).find_map(|venv| in_venv(&venv))
+    if let Some(path) = named("VIRTUAL_ENV").and_then(|venv| in_venv(&venv)) {
+        return Ok(path);
+    }
+    let program = env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
+    let beside = program.iter().filter_map(|folder| Some((folder.clone(), libraries(folder.clone()).pop()?)));
+    let starts = program.iter().cloned().chain(env::current_dir().ok());
+    let projects = starts.flat_map(|start| project(&start));
+    let in_projects = projects.filter_map(|folder| Some((folder.clone(), in_venv(&folder.join(".venv"))?)));
+    let mut refused: Vec<String> = Vec::new();
+    for (folder, library) in beside.chain(in_projects) {
+        match trust::refusal(&folder, &library) {
+            None => return Ok(library),
+            Some(why) if refused.contains(&why) => {}
+            Some(why) => refused.push(why),
+        }
+    }
+    let refused = if refused.is_empty() {
+        String::new()
+    } else {
+        format!(" (one that was found is not loaded: {})", refused.join("; "))
+    };
+    Err(Error::Library(refused))
+}
+
+/// The folders from `start` up to the root of the project that it lies in; where it lies in none, all above it.
+fn project(start: &Path) -> Vec<PathBuf> {
+    let is_root = |folder: &Path| ROOT_MARKS.iter().any(|mark| folder.join(mark).exists());
+    let root = start.ancestors().position(is_root).unwrap_or(usize::MAX - 1);
+    start.ancestors().take(root + 1).map(Path::to_owned).collect()
 }
 
 /// The library of PyPI's `onnxruntime`, which has only its versioned name.
 fn in_venv(venv: &Path) -> Option<PathBuf> {
-    let names = |folder: PathBuf, prefix: &'static str| {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut paths: Vec<_> = entries
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
-            .collect();
-        paths.sort();
-        paths
-    };
-    names(venv.join("lib"), "python3").into_iter().find_map(|python| {
-        let capi = python.join("site-packages/onnxruntime/capi");
-        names(capi, "libonnxruntime.").pop()
-    })
+    names(venv.join("lib"), "python3")
+        .into_iter()
+        .find_map(|python| libraries(python.join("site-packages/onnxruntime/capi")).pop())
+}
+
+/// ONNX Runtime's libraries in a folder.
+fn libraries(folder: PathBuf) -> Vec<PathBuf> {
+    names(folder, "libonnxruntime.")
+}
+
+/// The paths in a folder whose names begin with `prefix`, sorted.
+fn names(folder: PathBuf, prefix: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut paths: Vec<_> = entries
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_ends_at_its_root() {
+        let here = tempfile::tempdir().expect("a folder");
+        let deep = here.path().join("a/b/c");
+        fs::create_dir_all(&deep).expect("folders");
+        fs::write(here.path().join("a/dvc.yaml"), "").expect("written");
+        fs::create_dir(here.path().join(".git")).expect("a folder");
+        assert_eq!(project(&deep), [deep.clone(), here.path().join("a/b"), here.path().join("a")]);
+    }
 }
