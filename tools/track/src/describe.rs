@@ -42,7 +42,7 @@ pub fn tags(start: &Start, settings: &Settings, parent: Option<&str>) -> Vec<Val
     tags.extend(person::host().map(|host| ("pipegrad.host", host)));
     if let Some(git) = &start.git {
         tags.push(("mlflow.source.git.commit", git.commit.clone()));
-        tags.push(("mlflow.source.git.dirty", git.dirty.to_string()));
+        tags.extend(git.dirty.map(|dirty| ("mlflow.source.git.dirty", dirty.to_string())));
     }
     if let Some(resumed) = &start.resumed {
         tags.push(("pipegrad.resumed.path", resumed.path.clone()));

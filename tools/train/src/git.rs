@@ -1,18 +1,77 @@
 //! The state of the source that is being run.
+//!
+//! A repository that was unpacked or copied brings its own configuration, and git runs what that names: a file system
+//! monitor, hooks, filters. None of it runs here.
 
 use events::Git;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-/// The commit of the repository around the working folder, and whether tracked files differ from it.
-/// None outside a repository, before its first commit, or where git is not installed.
+/// Above what the repository configures: no monitor, no hooks, no pager.
+const SETTINGS: [&str; 6] =
+    ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat"];
+
+/// No object is fetched, by any protocol (`remote.*.vcs`, `core.sshCommand`), for a clone that lacks some; no lock that
+/// somebody's commit waits for is taken.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_ALLOW_PROTOCOL", "none"),
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+];
+
+/// Settings that name a program which a comparison of files runs, and that cannot be set aside by name.
+const PROGRAMS: [&str; 2] = ["filter.", "lfs."];
+
+/// The commit of the repository around the working folder, and whether tracked files differ from it: None where only
+/// programs that the repository names could tell.
+/// None in all outside a repository, before its first commit, where git is not installed, or where another user owns the
+/// repository (git's `safe.directory`).
 pub fn state() -> Option<Git> {
-    let commit = git(&["rev-parse", "--verify", "HEAD"])?;
-    // `git` may refresh its index; a log must not contend for the lock with somebody's commit.
-    let dirty = !git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"])?.is_empty();
-    Some(Git { commit, dirty })
+    let commit = git(&["rev-parse", "--verify", "--end-of-options", "HEAD"])?;
+    Some(Git { commit: commit.trim().to_owned(), dirty: dirty() })
+}
+
+fn dirty() -> Option<bool> {
+    if names_programs(&git(&["config", "--includes", "--show-scope", "--null", "--list"])?) {
+        return None;
+    }
+    // A submodule has a configuration of its own: whether its commit is the one that is recorded can be told without.
+    let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
+    Some(!git(&status)?.trim().is_empty())
+}
+
+/// Whether the repository itself, not the user or the system, configures filters: of `scope NUL key LF value NUL` each.
+fn names_programs(settings: &str) -> bool {
+    let mut parts = settings.split('\0');
+    while let (Some(scope), Some(setting)) = (parts.next(), parts.next()) {
+        let own = ["local", "worktree"].contains(&scope);
+        let key = setting.to_ascii_lowercase();
+        if own && PROGRAMS.iter().any(|program| key.starts_with(program)) {
+            return true;
+        }
+    }
+    false
 }
 
 fn git(args: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(args).output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+    let mut command = Command::new("git");
+    command.args(SETTINGS).args(args).envs(ENVIRONMENT).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_of_the_repository_are_told_from_the_users() {
+        let of = |scope: &str, key: &str| format!("global\0user.name\nx\0{scope}\0{key}\nvalue\0local\0core.bare\nfalse\0");
+        for key in ["filter.x.clean", "Filter.X.process", "lfs.extension.x.clean"] {
+            assert!(names_programs(&of("local", key)) && names_programs(&of("worktree", key)), "{key}");
+            assert!(!names_programs(&of("global", key)) && !names_programs(&of("system", key)), "{key}");
+        }
+        assert!(!names_programs(&of("local", "core.filter")));
+        assert!(!names_programs("local\0odd") && !names_programs(""));
+    }
 }

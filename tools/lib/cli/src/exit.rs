@@ -1,6 +1,6 @@
 //! How a tool ends.
 
-use crate::{Arguments, Common, args};
+use crate::{Arguments, Common, args, message};
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -53,11 +53,9 @@ fn describe(error: &anyhow::Error) -> String {
     })
 }
 
-/// One line on standard error; where that is closed there is nobody left to tell.
+/// One line on standard error, of bounded length and without control characters; where that is closed there is nobody left to tell.
 pub fn complain(tool: &str, problem: &str) {
-    let line = problem.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    // A name out of a file may hold what a terminal obeys.
-    let line = line.replace(|character: char| character.is_control() && character != '\t', "\u{fffd}");
+    let line = message::line(problem);
     let _ = writeln!(io::stderr(), "{tool}: {line}");
 }
 

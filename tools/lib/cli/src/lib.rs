@@ -28,6 +28,7 @@ mod address;
 mod args;
 mod complete;
 mod exit;
+mod message;
 mod pull;
 mod signals;
 mod stream;

@@ -73,8 +73,8 @@ pub struct RowCounts {
 pub struct Git {
     /// The commit's full hash.
     pub commit: String,
-    /// Whether tracked files differ from it.
-    pub dirty: bool,
+    /// Whether tracked files differ from it; null where only programs that the repository names could tell.
+    pub dirty: Option<bool>,
 }
 
 /// Where a resumed run goes on.
