@@ -6,6 +6,7 @@ mod trained;
 
 use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
+use records::Output;
 use serde::Deserialize;
 use std::{path::PathBuf, process::ExitCode};
 use trained::Trained;
@@ -23,7 +24,7 @@ cli::arguments! {
                 export is a builtin, call it as pipegrad export."
     )]
     struct Args {
-        /// output file (default: model.onnx in the run folder; of a checkpoint, beside it)
+        /// output file, or - (default: model.onnx in the run folder; of a checkpoint, beside it)
         #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
     }
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
+    cli::use_threads(None)?;
     let settings: Settings = document.section("export")?;
     ensure!(
         OPSETS.contains(&settings.opset),
@@ -70,7 +72,9 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     if let Some(disagreement) = check::disagreement(&model, &bytes, &folder, &settings)? {
         return Ok(Outcome::No(disagreement));
     }
-    let path = cli::not_dash(args.out).unwrap_or(default_out);
-    records::write_file(&path, &bytes)?;
+    match cli::not_dash(Some(args.out.unwrap_or(default_out))) {
+        Some(path) => records::write_file(&path, &bytes)?,
+        None => Output::create(None)?.write_all(&bytes)?,
+    }
     Ok(Outcome::Done)
 }

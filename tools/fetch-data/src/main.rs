@@ -49,7 +49,8 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
     let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;
-    let named = cli::not_dash(args.out).filter(|out| !out.as_os_str().is_empty());
+    cli::no_dash("--out", args.out.as_deref())?;
+    let named = args.out.filter(|out| !out.as_os_str().is_empty());
     let out = named.context("name a folder for the result, for instance -o data/cifar10")?;
     let report = Report::new(args.quiet);
     let folder = write::Folder::open(&out, &report)?;

@@ -27,7 +27,10 @@ pub struct Model {
 impl Model {
     /// Loads the model at `path`.
     pub fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
-        let options = Options { library: settings.onnxruntime.as_deref(), threads: settings.threads };
+        let options = Options {
+            library: settings.onnxruntime.as_deref(),
+            threads: cli::limited_threads("infer.threads", settings.threads),
+        };
         let limit = Limit { bytes: settings.model_bytes, setting: Some("infer.model_bytes") };
         let session = Session::open(path, limit, &options)?;
         let told = session.metadata(FEATURES).map(|text| Features::from_json(&text)).transpose();

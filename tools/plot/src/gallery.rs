@@ -51,8 +51,12 @@ impl Gallery {
     pub fn read(input: Input, settings: &Settings, names: Option<Names>) -> anyhow::Result<Self> {
         let fields = [&settings.image_field, &settings.target_field, &settings.prediction_field].map(String::as_str);
         let [image, target, prediction] = fields;
-        let remedies = [(image, "plot.image_field=NAME"), (target, "plot.target_field=NAME"), (prediction, "plot.prediction_field=NAME")]
-            .map(|(field, key)| (field, records::chosen_by(key)));
+        let remedies = [
+            (image, "plot.image_field=NAME"),
+            (target, "plot.target_field=NAME"),
+            (prediction, "plot.prediction_field=NAME"),
+        ]
+        .map(|(field, key)| (field, records::chosen_by(key)));
         let options =
             ReadOptions { any: vec![target], remedies: remedies.into(), ..ReadOptions::floats(&[image, prediction]) };
         let mut reader = Reader::open(input, &options)?;

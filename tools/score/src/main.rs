@@ -67,7 +67,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let text = serde_json::to_string_pretty(&metrics)? + "\n";
     match cli::not_dash(args.out) {
         Some(path) => records::write_file(&path, text.as_bytes()).context("the metrics")?,
-        None => cli::print(&text)?,
+        None => cli::print_answer(&text)?,
     }
     Ok(if failed.is_empty() { Outcome::Done } else { Outcome::No(failed.join("; ")) })
 }

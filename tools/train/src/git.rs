@@ -7,8 +7,7 @@ use events::Git;
 use std::process::{Command, Stdio};
 
 /// Above what the repository configures: no monitor, no hooks, no pager.
-const SETTINGS: [&str; 6] =
-    ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat"];
+const SETTINGS: [&str; 6] = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat"];
 
 /// No object is fetched, by any protocol (`remote.*.vcs`, `core.sshCommand`), for a clone that lacks some; no lock that
 /// somebody's commit waits for is taken.
@@ -66,7 +65,8 @@ mod tests {
 
     #[test]
     fn filters_of_the_repository_are_told_from_the_users() {
-        let of = |scope: &str, key: &str| format!("global\0user.name\nx\0{scope}\0{key}\nvalue\0local\0core.bare\nfalse\0");
+        let of =
+            |scope: &str, key: &str| format!("global\0user.name\nx\0{scope}\0{key}\nvalue\0local\0core.bare\nfalse\0");
         for key in ["filter.x.clean", "Filter.X.process", "lfs.extension.x.clean"] {
             assert!(names_programs(&of("local", key)) && names_programs(&of("worktree", key)), "{key}");
             assert!(!names_programs(&of("global", key)) && !names_programs(&of("system", key)), "{key}");

@@ -80,6 +80,7 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+    cli::no_dash("--out", args.out.as_deref().map(Path::new))?;
     let flags: Vec<String> = cli::text_flag("trainer.run_dir", &args.out).into_iter().collect();
     let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
     let settings = Settings::read(&document)?;

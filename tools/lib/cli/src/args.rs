@@ -1,6 +1,9 @@
 //! Arguments: the flags that every tool has, and what a positional argument means.
 
-use crate::complete;
+use crate::{
+    complete,
+    dash::{self, DASH, not_dash},
+};
 use anyhow::bail;
 use argh::{ArgsInfo, FromArgs};
 use config::overrides::{Quote, quoted};
@@ -146,7 +149,9 @@ impl Common {
             std::mem::take(&mut raw.rest).into_iter().partition(|arg| is_override(arg));
         let input = match paths.as_slice() {
             [] => None,
-            [path, ..] if A::INPUT == Input::None => bail!("{path}: this tool reads no input; settings are key=value"),
+            [path, ..] if A::INPUT == Input::None => {
+                bail!("{}: this tool reads no input; settings are key=value", path.replace(DASH, "-"))
+            }
             [path] => not_dash(Some(PathBuf::from(path))),
             _ if A::INPUT == Input::Many => None,
             [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
@@ -199,9 +204,6 @@ pub(crate) enum Parsed<A> {
     Text(String),
 }
 
-/// Stands for the argument `-`, which argh would take for a flag; no argument can hold a NUL.
-const DASH: &str = "\0";
-
 pub(crate) fn parse<A: Arguments>(tool: &str) -> anyhow::Result<Parsed<A>> {
     let args: Vec<String> = std::env::args_os()
         .skip(1)
@@ -215,7 +217,7 @@ pub(crate) fn parse<A: Arguments>(tool: &str) -> anyhow::Result<Parsed<A>> {
     if args == ["--version"] {
         return Ok(Parsed::Text(format!("{tool} {}\n", env!("CARGO_PKG_VERSION"))));
     }
-    let args = spelled_out(args)?;
+    let args = dash::as_values(spelled_out(args)?, A::get_args_info().flags)?;
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match A::from_args(&[tool], &args) {
         Ok(args) => Ok(Parsed::Arguments(args)),
@@ -256,11 +258,6 @@ pub(crate) fn spelled_out(args: Vec<String>) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(out)
-}
-
-/// `-` is standard input or output.
-pub fn not_dash(path: Option<PathBuf>) -> Option<PathBuf> {
-    path.filter(|path| path != Path::new(DASH))
 }
 
 /// Whether an argument is a setting: `key=value`, `+key=value`, `++key=value`, `~key`, and no path.

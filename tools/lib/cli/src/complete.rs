@@ -100,7 +100,7 @@ impl<'a> Line<'a> {
 }
 
 /// The flag that is written `--long` or `-s`.
-fn find<'a>(flags: &'a [FlagInfo<'a>], word: &str) -> Option<&'a FlagInfo<'a>> {
+pub(crate) fn find<'a>(flags: &'a [FlagInfo<'a>], word: &str) -> Option<&'a FlagInfo<'a>> {
     let is_short = |short: char| word.strip_prefix('-').is_some_and(|rest| rest.chars().eq([short]));
     flags.iter().find(|flag| flag.long == word || flag.short.is_some_and(is_short))
 }

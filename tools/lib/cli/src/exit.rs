@@ -4,7 +4,11 @@ use crate::{Arguments, Common, args, message};
 use std::{
     io::{self, Write},
     process::ExitCode,
+    sync::OnceLock,
 };
+
+/// The tool that runs in this process.
+static TOOL: OnceLock<String> = OnceLock::new();
 
 /// The tool ran; what was its answer?
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,7 @@ pub enum Outcome {
 /// 0 done, 1 the answer is no, 2 bad usage, input or I/O. An error is one line on standard error
 /// that begins with the tool's name. A reader that went away (`| head`) ends the tool quietly.
 pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>) -> ExitCode {
+    let _ = TOOL.set(tool.to_owned());
     let result = match args::parse::<A>(tool) {
         Ok(args::Parsed::Arguments(mut args)) => {
             Common::new::<A>(tool, args.take_common()).and_then(|common| work(args, common))
@@ -57,6 +62,22 @@ fn describe(error: &anyhow::Error) -> String {
 pub fn complain(tool: &str, problem: &str) {
     let line = message::line(problem);
     let _ = writeln!(io::stderr(), "{tool}: {line}");
+}
+
+/// As [`complain`], for the tool that runs.
+pub(crate) fn remark(text: &str) {
+    complain(TOOL.get().map_or("pipegrad", String::as_str), text);
+}
+
+/// Writes an answer of which the exit status is a part: it stands, also where nobody reads the words.
+///
+/// # Errors
+/// What the operating system says, but for a reader that went away.
+pub fn print_answer(text: &str) -> anyhow::Result<()> {
+    match print(text) {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        printed => printed,
+    }
 }
 
 /// Writes `text` to standard output; unlike `println!`, does not panic when the reader went away.

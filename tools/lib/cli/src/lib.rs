@@ -27,29 +27,21 @@
 mod address;
 mod args;
 mod complete;
+mod dash;
 mod exit;
 mod message;
 mod pull;
 mod signals;
 mod stream;
+mod threads;
 
 pub use address::redacted;
 #[doc(hidden)]
 pub use args::RawCommon;
-pub use args::{Arguments, Common, Input, flag, not_dash, text_flag};
-pub use exit::{Outcome, complain, is_broken_pipe, print, run};
+pub use args::{Arguments, Common, Input, flag, text_flag};
+pub use dash::{no_dash, not_dash};
+pub use exit::{Outcome, complain, is_broken_pipe, print, print_answer, run};
 pub use pull::open_or_pull;
 pub use signals::{Signal, Signals};
 pub use stream::{Delimiter, Streams};
-
-use anyhow::Context;
-
-/// Limits the threads of this process; without a number, as many as there are cores.
-///
-/// # Errors
-/// When `threads` is 0 or the threads cannot be started.
-pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
-    let Some(threads) = threads else { return Ok(()) };
-    anyhow::ensure!(threads > 0, "--threads 0: at least one thread is needed");
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("--threads")
-}
+pub use threads::{limited as limited_threads, use_threads};

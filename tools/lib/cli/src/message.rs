@@ -51,7 +51,9 @@ fn shortened(part: &str) -> String {
     let inner = part.strip_prefix('"').and_then(|part| part.strip_suffix('"'));
     match inner {
         // A quoted path is a path.
-        Some(inner) if !inner.contains('/') || inner.contains(char::is_whitespace) => format!("\"{}\"", cut(inner, TOKEN)),
+        Some(inner) if !inner.contains('/') || inner.contains(char::is_whitespace) => {
+            format!("\"{}\"", cut(inner, TOKEN))
+        }
         Some(inner) => format!("\"{}\"", run(inner)),
         None => run(part),
     }
@@ -112,7 +114,8 @@ mod tests {
         assert_eq!(line(&format!("key={token}")), format!("key={short}"));
         let words = "word ".repeat(100);
         assert_eq!(line(&format!("class \"{words}\" is none")), format!("class \"{}\u{2026}\" is none", &words[..63]));
-        for long in [token.clone(), format!("\"{token}"), "a,".repeat(90_000), "x ".repeat(90_000), "/a".repeat(90_000)] {
+        for long in [token.clone(), format!("\"{token}"), "a,".repeat(90_000), "x ".repeat(90_000), "/a".repeat(90_000)]
+        {
             assert!(line(&long).chars().count() <= MESSAGE, "{}", &long[..9]);
         }
         let bytes = line(&"é".repeat(900_000));
@@ -121,9 +124,10 @@ mod tests {
 
     #[test]
     fn nothing_that_a_terminal_obeys_comes_through() {
-        assert_eq!(line("a\u{1b}]0;x\u{7}b\u{9b}2J\u{202e}c\0\u{7f}"), concat!(
-            r"a\u{1b}]0;x\u{7}b\u{9b}2J\u{202e}c\u{0}", r"\u{7f}"
-        ));
+        assert_eq!(
+            line("a\u{1b}]0;x\u{7}b\u{9b}2J\u{202e}c\0\u{7f}"),
+            concat!(r"a\u{1b}]0;x\u{7}b\u{9b}2J\u{202e}c\u{0}", r"\u{7f}")
+        );
         let controls = line(&"\u{1b}".repeat(9000));
         assert!(controls.len() < 1000, "{}", controls.len());
     }

@@ -62,7 +62,8 @@ fn refuse_programs(path: &Path) -> anyhow::Result<()> {
 
 /// The first key of a configuration that names a program.
 fn program(config: &str) -> Option<&str> {
-    let keys = config.lines().filter_map(|line| line.split_once('=')).map(|(key, _)| key.trim().trim_matches(['"', '\'']));
+    let keys =
+        config.lines().filter_map(|line| line.split_once('=')).map(|(key, _)| key.trim().trim_matches(['"', '\'']));
     let is_program = |key: &&str| PROGRAMS.iter().any(|program| key.to_ascii_lowercase().ends_with(program));
     keys.into_iter().find(is_program)
 }
@@ -73,7 +74,9 @@ mod tests {
 
     #[test]
     fn a_configuration_that_names_programs_is_known() {
-        let config = |line: &str| format!("[core]\n    remote = r\n['remote \"r\"']\n    url = webdavs://x/y?z=command\n{line}\n");
+        let config = |line: &str| {
+            format!("[core]\n    remote = r\n['remote \"r\"']\n    url = webdavs://x/y?z=command\n{line}\n")
+        };
         for key in ["bearer_token_command", "Bearer_Token_Command", "configpath", "credentialpath"] {
             assert_eq!(program(&config(&format!("  {key} = touch x"))), Some(key));
             assert_eq!(program(&config(&format!("\"{key}\"=x"))), Some(key));

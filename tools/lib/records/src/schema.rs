@@ -109,9 +109,7 @@ impl Schema {
     /// # Errors
     /// One line with the fields that there are.
     pub fn index_of(&self, name: &str) -> Result<usize, String> {
-        self.index.get(name).copied().ok_or_else(|| {
-            no_field(name, self.fields.iter().map(|field| field.name.as_str()))
-        })
+        self.index.get(name).copied().ok_or_else(|| no_field(name, self.fields.iter().map(|field| field.name.as_str())))
     }
 }
 

@@ -60,7 +60,8 @@ impl ModelSettings {
             }
             ModelName::Layers => {
                 let of_mlp = [("model.hidden", self.hidden.is_some()), ("model.activation", self.activation.is_some())];
-                let of_mlp: Vec<&str> = of_mlp.into_iter().filter(|(_, is_there)| *is_there).map(|(key, _)| key).collect();
+                let of_mlp: Vec<&str> =
+                    of_mlp.into_iter().filter(|(_, is_there)| *is_there).map(|(key, _)| key).collect();
                 let without: Vec<_> = of_mlp.iter().map(|key| format!("'~{key}'")).collect();
                 ensure!(
                     of_mlp.is_empty(),
@@ -85,7 +86,10 @@ impl ModelSettings {
                 Ok(Architecture { input_shape, ..(&perceptron).into() })
             }
             ModelName::Layers => {
-                let layers = self.layers.clone().with_context(|| format!("model.layers: missing; for instance {LAYERS_EXAMPLE}"))?;
+                let layers = self
+                    .layers
+                    .clone()
+                    .with_context(|| format!("model.layers: missing; for instance {LAYERS_EXAMPLE}"))?;
                 Ok(Architecture { input_shape, layers, outputs })
             }
         }

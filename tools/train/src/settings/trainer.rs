@@ -146,7 +146,10 @@ impl TrainerSettings {
 
     pub fn check(&self, check: &Check) -> anyhow::Result<()> {
         let limits = [self.max_epochs.is_some(), self.max_steps.is_some(), self.max_time.is_some()];
-        ensure!(limits.contains(&true), "the run would never end; give trainer.max_epochs, trainer.max_steps or trainer.max_time");
+        ensure!(
+            limits.contains(&true),
+            "the run would never end; give trainer.max_epochs, trainer.max_steps or trainer.max_time"
+        );
         check.none_or_one("max_epochs", self.max_epochs)?;
         check.none_or_one("max_steps", self.max_steps)?;
         check.at_least_one("batch_size", self.batch_size as u64)?;

@@ -1,0 +1,75 @@
+//! The threads of this process.
+
+use crate::exit;
+use rayon::{ThreadBuilder, ThreadPoolBuilder};
+use std::{env, num::NonZero, sync::mpsc, thread};
+
+/// As many threads as anybody may ask for, on a machine with fewer cores: the result is the same for any number, which
+/// can be tried out with it.
+const LEAST_LIMIT: usize = 64;
+
+/// Starts the threads that loops are shared by: as many as `threads` says, else the environment's `RAYON_NUM_THREADS`,
+/// else one a core. More than the machine has cores and than 64, or than the system gives, are told on standard error
+/// and not started.
+///
+/// # Errors
+/// When `threads` is 0.
+pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
+    anyhow::ensure!(threads != Some(0), "--threads 0: at least one thread is needed");
+    let wanted = match threads {
+        Some(threads) => limited("--threads", threads),
+        None => match environment() {
+            Some(threads) => limited(VARIABLE, threads),
+            None => cores(),
+        },
+    };
+    let started: Vec<_> = (0..wanted).map_while(|_| waiting()).collect();
+    if started.len() < wanted {
+        let used = started.len().max(1);
+        exit::remark(&format!("the system gives no more threads; {used} of {wanted} are used"));
+    }
+    if started.is_empty() {
+        // This thread does it all.
+        ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global()?;
+        return Ok(());
+    }
+    let count = started.len();
+    let mut started = started.into_iter();
+    let hand_over = |thread| {
+        let sent = started.next().map(|waiting| waiting.send(thread));
+        sent.and_then(Result::ok).ok_or_else(|| std::io::Error::other("a thread has ended"))
+    };
+    Ok(ThreadPoolBuilder::new().num_threads(count).spawn_handler(hand_over).build_global()?)
+}
+
+/// A number of threads that `source`, a flag or setting, asks for, or the most that there may be: that is told.
+pub fn limited(source: &str, threads: usize) -> usize {
+    let limit = cores().max(LEAST_LIMIT);
+    if threads > limit {
+        exit::remark(&format!("{source}: {threads} threads are more than may be ({limit}); {limit} are used"));
+    }
+    threads.min(limit)
+}
+
+/// A thread that waits for what it is to do. None where the system gives no more: rayon, which starts its threads
+/// itself otherwise, ends the program then.
+fn waiting() -> Option<mpsc::Sender<ThreadBuilder>> {
+    let (sender, receiver) = mpsc::channel::<ThreadBuilder>();
+    let work = move || {
+        if let Ok(thread) = receiver.recv() {
+            thread.run();
+        }
+    };
+    thread::Builder::new().name("worker".into()).spawn(work).ok().map(|_| sender)
+}
+
+const VARIABLE: &str = "RAYON_NUM_THREADS";
+
+/// What rayon would read.
+fn environment() -> Option<usize> {
+    env::var(VARIABLE).ok()?.parse().ok().filter(|threads| *threads > 0)
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
