@@ -24,7 +24,7 @@ pub fn find(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     let walk = WalkDir::new(folder).max_depth(MAX_DEPTH).sort_by_file_name();
     let mut found = Vec::new();
-    for entry in walk.into_iter().filter_entry(|entry| is_searched(entry)) {
+    for entry in walk.into_iter().filter_entry(is_searched) {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(folder).to_owned();
             io(&path)(error.into())
