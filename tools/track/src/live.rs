@@ -26,11 +26,7 @@ pub fn run(settings: &Settings, config: &str, source: Source, sinks: Vec<Box<dyn
     let upload = if settings.mlflow { Some(Upload::start(settings, config)?) } else { None };
     let spool = upload.as_ref().map(|upload| upload.spool.recorder(source.run_folder.as_deref())).transpose()?;
     let pass = Pass::new(source.input, spool, sinks)?;
-    let (tell, outcome) = mpsc::channel();
-    thread::spawn(move || {
-        // Where nobody listens any more, a signal came, and what there was is on disk.
-        let _ = tell.send(pass.run());
-    });
+    let outcome = in_background(pass);
     let patience = Patience { signals: &signals, grace: settings.stop_wait.0 };
     let passed = patience.last_word(&outcome, None);
     if let Some(upload) = upload {
@@ -41,6 +37,27 @@ pub fn run(settings: &Settings, config: &str, source: Source, sinks: Vec<Box<dyn
         (None, Some(Err(error))) => Err(error),
         (None, _) => Ok(Outcome::Done),
     }
+}
+
+/// Passes the events on while this thread looks for signals; where no other thread can be had, before that.
+fn in_background(pass: Pass) -> Receiver<anyhow::Result<()>> {
+    let (tell, outcome) = mpsc::channel();
+    let (hand, taken) = mpsc::channel::<Pass>();
+    let teller = tell.clone();
+    let work = move || {
+        if let Ok(pass) = taken.recv() {
+            // Where nobody listens any more, a signal came, and what there was is on disk.
+            let _ = teller.send(pass.run());
+        }
+    };
+    let pass = match thread::Builder::new().name("events".into()).spawn(work) {
+        Ok(_) => hand.send(pass).err().map(|refused| refused.0),
+        Err(_) => Some(pass),
+    };
+    if let Some(pass) = pass {
+        let _ = tell.send(pass.run());
+    }
+    outcome
 }
 
 /// How long threads are waited for.
@@ -84,8 +101,9 @@ struct Upload {
 impl Upload {
     fn start(settings: &Settings, config: &str) -> anyhow::Result<Self> {
         let spool = Arc::new(Spool::create(&settings.spool, config)?);
-        let sending = match Delivery::new(Arc::clone(&spool), settings.clone()) {
-            Ok(delivery) => Sending::start(delivery, settings),
+        let delivery = Delivery::new(Arc::clone(&spool), settings.clone());
+        let sending = match delivery.and_then(|delivery| Sending::start(delivery, settings)) {
+            Ok(sending) => sending,
             Err(error) => {
                 spool.remove()?;
                 return Err(error);

@@ -1,6 +1,7 @@
 //! The thread that sends, again and again until it is done. Nothing waits for it.
 
 use crate::{delivery::Delivery, mlflow::Failure, settings::Settings};
+use anyhow::Context;
 use std::{
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
@@ -16,15 +17,19 @@ pub struct Sending {
 
 impl Sending {
     /// Starts it.
-    pub fn start(delivery: Delivery, settings: &Settings) -> Self {
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(delivery: Delivery, settings: &Settings) -> anyhow::Result<Self> {
         let (open, closed) = mpsc::channel();
         let (tell, outcome) = mpsc::channel();
         let pace = Pace::new(settings);
-        thread::spawn(move || {
+        let work = move || {
             // Where nobody listens any more, the state on disk knows.
             let _ = tell.send(send(delivery, pace, &closed));
-        });
-        Self { open, outcome }
+        };
+        thread::Builder::new().name("sender".into()).spawn(work).context("a thread that sends")?;
+        Ok(Self { open, outcome })
     }
 
     /// Says that the input has ended. What comes then is the outcome: all is sent, or why the rest will not

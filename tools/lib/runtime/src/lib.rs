@@ -134,11 +134,16 @@ impl Session {
     fn new(
         name: &str,
         options: &Options<'_>,
-        commit: impl FnOnce(&mut SessionBuilder) -> ort::Result<OrtSession>,
+        commit: impl Fn(&mut SessionBuilder) -> ort::Result<OrtSession>,
     ) -> Result<Self> {
         let environment = library::load(options.library)?;
         let model = |problem: String| Error::Model { path: name.into(), problem };
-        let session = builder(&environment, options).and_then(|mut builder| commit(&mut builder));
+        let open = |threads| builder(&environment, threads).and_then(|mut builder| commit(&mut builder));
+        let session = open(options.threads).or_else(|error| match error.message().contains(NO_THREAD) {
+            // The system gives no more threads: this one does the work.
+            true => open(1),
+            false => Err(error),
+        });
         let session = session.map_err(|e| model(one_line(&e)))?;
         let input = only(session.inputs(), "input", &[DType::F32, DType::U8]).map_err(model)?;
         let output = only(session.outputs(), "output", &[DType::F32]).map_err(model)?;
@@ -193,10 +198,13 @@ impl Session {
     }
 }
 
-fn builder(environment: &Environment, options: &Options<'_>) -> ort::Result<SessionBuilder> {
+/// What an error of the library's says when it cannot start a thread.
+const NO_THREAD: &str = "pthread_create failed";
+
+fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuilder> {
     let builder = OrtSession::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(options.threads)?
+        .with_intra_threads(threads)?
         // The same bytes on every run.
         .with_deterministic_compute(true)?;
     // A spinning pool burns the processor time of the tools on either side of the pipe.
