@@ -54,6 +54,10 @@ test: $(dev_python) ## Run the tests: Rust, then those against Python peers
 	$(CARGO) build --release --workspace $(LOCKED)
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools
 
+.PHONY: faults
+faults: $(dev_python) build ## Kill, starve and mislead every tool in every way of docs/reliability.md; needs strace
+	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/faults/run.py
+
 .PHONY: lint
 lint: $(dev_python) $(prettier) $(machete) ## Check format, clippy, unused dependencies, shell and files, as a commit does
 	$(venv)/bin/pre-commit run --all-files --show-diff-on-failure
