@@ -101,7 +101,7 @@ impl Gate {
                 let told = format!("{told}, mean of {}; bound {}, difference {interval}", candidate.n, number(bound));
                 let fails = self.comparison.holds_within(difference, half_width);
                 if !fails && self.comparison.holds(difference) {
-                    cli::complain("compare", &format!("--fail-if {told}: passes, the interval has 0 in it"));
+                    cli::complain("compare", &format!("--fail-if {told}: passes, the interval includes 0"));
                 }
                 fails.then_some(told)
             }
