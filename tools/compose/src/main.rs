@@ -28,8 +28,8 @@ cli::arguments! {
         #[argh(switch)]
         resolve: bool,
         /// tell instead how the document comes about: defaults (the configs in the order of merging), defaults-tree or
-        /// searchpath
-        #[argh(option, arg_name = "defaults|defaults-tree|searchpath")]
+        /// searchpath, or origin (the file, line, choice or override that each setting is from)
+        #[argh(option, arg_name = "defaults|defaults-tree|searchpath|origin")]
         info: Option<Info>,
         /// yaml or json (default: by the output file's name, otherwise yaml)
         #[argh(option, arg_name = "yaml|json")]
@@ -53,6 +53,7 @@ enum Info {
     Defaults,
     DefaultsTree,
     Searchpath,
+    Origin,
 }
 
 impl FromStr for Info {
@@ -63,7 +64,8 @@ impl FromStr for Info {
             "defaults" => Ok(Self::Defaults),
             "defaults-tree" => Ok(Self::DefaultsTree),
             "searchpath" => Ok(Self::Searchpath),
-            _ => Err("expected defaults, defaults-tree or searchpath".into()),
+            "origin" => Ok(Self::Origin),
+            _ => Err("expected defaults, defaults-tree, searchpath or origin".into()),
         }
     }
 }
@@ -84,12 +86,17 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
 /// What is asked for.
 fn text(args: &Args, common: &Common, path: Option<&Path>) -> anyhow::Result<String> {
     let Common { sources, overrides, .. } = common;
+    let is_origin = matches!(args.info, Some(Info::Origin)) || common.show_settings == Some(cli::Shown::Origin);
+    if is_origin {
+        let package = args.package.as_deref().unwrap_or("");
+        return Ok(config::origins(None, sources, overrides, package)?);
+    }
     if let Some(info) = args.info {
         let explanation = config::explain(sources, overrides)?;
         return Ok(match info {
             Info::Defaults => explanation.defaults,
             Info::DefaultsTree => explanation.defaults_tree,
-            Info::Searchpath => explanation.searchpath,
+            Info::Searchpath | Info::Origin => explanation.searchpath,
         });
     }
     let compose = if args.resolve { config::compose } else { config::compose_raw };

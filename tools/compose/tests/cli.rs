@@ -167,3 +167,38 @@ fn output_that_goes_nowhere_is_an_error() {
         assert_eq!(error.contains("standard output is closed"), expected == 2, "{args}: {error}");
     }
 }
+
+#[test]
+fn the_origin_of_each_setting_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let origins = |args: &[&str]| {
+        let (status, out, error) = compose(folder.path(), &[&["--info", "origin"], args].concat());
+        assert_eq!((status, error.as_str()), (0, ""), "{args:?}");
+        out
+    };
+    let told = origins(&["trainer.max_epochs=3", "optimizer=sgd", "~trainer.huber_delta"]);
+    let line = |key: &str| {
+        let line = told.lines().find(|line| line.starts_with(&format!("{key} "))).unwrap_or_else(|| panic!("{key}"));
+        let (setting, origin) = line.split_once("   ").unwrap();
+        (setting.to_owned(), origin.trim_start().to_owned())
+    };
+    assert_eq!(
+        line("trainer.max_epochs"),
+        ("trainer.max_epochs = 3".into(), "command line: trainer.max_epochs=3".into())
+    );
+    let (setting, origin) = line("optimizer.name");
+    assert_eq!(setting, "optimizer.name = sgd");
+    assert_eq!(origin, "builtin:optimizer/sgd.yaml:2 (optimizer=sgd, command line: optimizer=sgd)");
+    let (setting, origin) = line("tracking.uri");
+    assert!(setting.starts_with("tracking.uri = ") && origin.contains("builtin:tracking/mlflow.yaml:3"), "{origin}");
+    assert!(origin.ends_with(": ${oc.env:MLFLOW_TRACKING_URI,http://127.0.0.1:8080}"), "{origin}");
+    assert!(told.ends_with("   command line: ~trainer.huber_delta\n"), "{told}");
+    let experiment = origins(&["--config-name", "cifar10", "+experiment=speednet", "-p", "optimizer"]);
+    assert!(experiment.contains("optimizer.momentum = 0.85"), "{experiment}");
+    assert!(
+        experiment.contains("(experiment=speednet, command line: +experiment=speednet)")
+            && experiment.contains("(optimizer=sgd_nesterov, from builtin:experiment/speednet.yaml:"),
+        "{experiment}"
+    );
+    assert!(experiment.lines().all(|line| line.starts_with("optimizer.")));
+}

@@ -16,7 +16,8 @@ cli::arguments! {
     input: Folder,
     /// Writes the model of a run folder as ONNX, after comparing it with candle on the same rows.
     #[argh(
-        example = "{command_name} runs/entropy -o models/entropy.onnx",
+        example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 > events.ndjson\n  \
+                   {command_name} runs/entropy -o entropy.onnx",
         note = "The input is the run folder that train wrote, or one of its checkpoints. The settings are those of config group \
                 export. The batch axis is dynamic; input scaling, if the model has it, is part of the \
                 graph; names and shapes are in the model's metadata. Exit status 1 means that the two \

@@ -16,7 +16,9 @@ cli::filter_arguments! {
     groups: ["infer", "data"],
     /// Runs an ONNX model on records and adds its output as a field.
     #[argh(
-        example = "gen-data rows=3 seed=1 | {command_name} --model models/entropy.onnx",
+        example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 > events.ndjson\n  \
+                   pipegrad export runs/entropy -o entropy.onnx\n  \
+                   gen-data rows=3 seed=1 | {command_name} --model entropy.onnx",
         note = "The settings are those of config group infer. A model of pipegrad's reads the fields that it was trained \
                 on, by name, and names the predicted class where it has names; of another model, the field is named \
                 after its input."

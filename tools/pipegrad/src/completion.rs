@@ -24,11 +24,20 @@ pub fn script(shell: Option<&OsStr>) -> ExitCode {
     let shells = SCRIPTS.map(|(shell, _)| shell).join(", ");
     let Some(shell) = shell else { return complain(&format!("{COMMAND}: name the shell; there is {shells}")) };
     let Some((_, script)) = SCRIPTS.iter().find(|(known, _)| shell == *known) else {
-        return complain(&format!("{COMMAND}: no script for {:?}; there is {shells}", shell.display().to_string()));
+        return complain(&format!(
+            "{COMMAND}: no script for {:?}{}; there is {shells}",
+            shell.display().to_string(),
+            near(shell)
+        ));
     };
     let tools = TOOLS.iter().map(|(tool, _)| *tool).filter(|tool| !BUILTINS.contains(tool));
     let commands: Vec<&str> = ["pipegrad"].into_iter().chain(tools).collect();
     say(&script.replace(COMMANDS, &commands.join(" ")))
+}
+
+/// A hint at the shell whose name `shell` is a slip of.
+fn near(shell: &OsStr) -> String {
+    config::did_you_mean(&shell.display().to_string(), SCRIPTS.map(|(shell, _)| shell))
 }
 
 /// Answers what may stand at the end of `line`, in the form that the library `cli` describes.

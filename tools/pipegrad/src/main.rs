@@ -34,17 +34,24 @@ fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);
     match args.next() {
         None => usage(),
-        Some(name) if name == "--help" || name == "help" => usage(),
+        Some(name) if ["--help", "-h", "help"].iter().any(|help| name == *help) => usage(),
         Some(name) if name == completion::COMMAND => completion::script(args.next().as_deref()),
         Some(name) if name == completion::QUESTION => completion::answer(args.next().as_deref()),
         Some(name) if name == "--version" => say(&format!("pipegrad {}\n", env!("CARGO_PKG_VERSION"))),
         Some(name) => match TOOLS.iter().find(|(tool, _)| name == *tool) {
             Some((tool, _)) => run(&locate(tool), args),
-            None => {
-                let known: Vec<_> = TOOLS.iter().map(|(tool, _)| *tool).collect();
-                complain(&format!("no tool {:?}; there is {}", name.display().to_string(), known.join(", ")))
-            }
+            None => complain(&unknown(&name.display().to_string())),
         },
+    }
+}
+
+/// What is said of a word that is no tool's name.
+fn unknown(name: &str) -> String {
+    let own = [completion::COMMAND, "help", "--help", "--version"];
+    let known: Vec<&str> = TOOLS.iter().map(|(tool, _)| *tool).collect();
+    match config::did_you_mean(name, known.iter().copied().chain(own)) {
+        near if near.is_empty() => format!("no tool {name:?}; there is {}", known.join(", ")),
+        near => format!("no tool {name:?}{near}"),
     }
 }
 
@@ -78,7 +85,7 @@ fn usage() -> ExitCode {
         text.push_str(&format!("  {tool:<12}{does}\n"));
     }
     text.push_str(
-        "\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each.\n\
+        "\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each, -h less.\n\
          pipegrad completion bash|zsh|fish prints a script that completes commands in that shell.\n",
     );
     say(&text)

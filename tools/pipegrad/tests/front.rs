@@ -28,13 +28,35 @@ fn usage_names_every_tool() {
 
 #[test]
 fn an_unknown_tool_is_one_line_and_status_2() {
-    let output = cargo_bin_cmd!("pipegrad").arg("trian").output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let error = String::from_utf8(output.stderr).unwrap();
+    let said = |word: &str| {
+        let output = cargo_bin_cmd!("pipegrad").arg(word).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let slips = [
+        ("trian", "train"),
+        ("Train", "train"),
+        ("sweeep", "sweep"),
+        ("gendata", "gen-data"),
+        ("compsoe", "compose"),
+        ("--hlep", "--help"),
+        ("completions", "completion"),
+    ];
+    for (slip, tool) in slips {
+        assert_eq!(said(slip), format!("pipegrad: no tool \"{slip}\"; did you mean {tool}?\n"));
+    }
+    let error = said("quux");
     assert!(
-        error.starts_with("pipegrad: no tool \"trian\"; there is compose,") && error.lines().count() == 1,
+        error.starts_with("pipegrad: no tool \"quux\"; there is compose,") && error.lines().count() == 1,
         "{error}"
     );
+}
+
+#[test]
+fn short_help_is_help() {
+    let usage = |flag: &str| cargo_bin_cmd!("pipegrad").arg(flag).output().unwrap();
+    assert_eq!(usage("-h"), usage("--help"));
+    assert!(usage("-h").status.success());
 }
 
 #[cfg(unix)]

@@ -34,22 +34,38 @@ def test_the_examples_of_a_page_run(page, tmp_path):
         shell(block, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def job(tmp_path_factory):
-    """A folder in which the main job left a run folder and a model."""
-    folder = tmp_path_factory.mktemp("job")
-    (folder / "models").mkdir()
-    shell("gen-data rows=2000 --to npy | entropy | train trainer.max_epochs=1 > events.ndjson", folder)
-    shell("pipegrad export runs/entropy -o models/entropy.onnx", folder)
-    return folder
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_example_of_help_runs_as_it_is_pasted(tool, tmp_path):
+    text = shell(f"pipegrad {tool} --help", tmp_path)
+    (example,) = re.search(r"^Examples:\n(.*?)^Notes:", text, re.DOTALL | re.MULTILINE).groups()
+    shell(example, tmp_path)
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_the_example_of_help_runs(tool, job):
-    text = shell(f"pipegrad {tool} --help", job)
-    (example,) = re.search(r"^Examples:\n(.*?)^Notes:", text, re.DOTALL | re.MULTILINE).groups()
-    # The tool's own name is a builtin of the shell in one case.
-    shell(re.sub(r"^  export ", "pipegrad export ", example, flags=re.MULTILINE), job)
+def test_help_is_read_in_a_terminal(tool, tmp_path):
+    long, short = (shell(f"pipegrad {tool} {flag}", tmp_path) for flag in ("--help", "-h"))
+    examples = re.search(r"^Examples:\n(.*?)\n\n", long, re.DOTALL | re.MULTILINE).group(1).splitlines()
+    assert [line for line in long.splitlines() if len(line) > 100 and line not in examples] == []
+    assert short.splitlines()[0] == long.splitlines()[0] and len(short) < len(long) and "Options:" in short
+    # Wherever it stands, and beside what else is wrong.
+    assert shell(f"pipegrad {tool} x=1 -h", tmp_path) == short
+    assert shell(f"pipegrad {tool} --nonsense --help", tmp_path) == long
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help_lists_every_setting_with_its_default(tool, tmp_path):
+    text = shell(f"pipegrad {tool} --help", tmp_path)
+    if tool in ("compose", "sweep"):
+        assert re.search(r"^  optimizer=adam +adam\|adamw\|", text, re.MULTILINE)
+        return
+    composed = yaml.safe_load(shell(f"pipegrad {tool} --cfg", tmp_path))
+    for group, settings in composed.items():
+        for key, value in settings.items():
+            if group == "data" and tool != "gen-data" and key != "pull":
+                continue
+            (shown,) = re.findall(rf"^    {group}\.{key}(?:=(.*?)|:)(?:  .*)?$", text, re.MULTILINE)
+            if not isinstance(value, (dict, list)) and "${" not in shown:
+                assert yaml.safe_load(shown) == value or float(shown) == value, f"{group}.{key}={shown}, not {value}"
 
 
 @pytest.mark.parametrize("tool", TOOLS)

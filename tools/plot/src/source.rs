@@ -57,6 +57,7 @@ impl<'a> Inputs<'a> {
     /// One line: where, what.
     pub fn read(&mut self, path: Option<&Path>, watch: Watch) -> anyhow::Result<()> {
         let Some(path) = path else {
+            cli::say_if_terminal("run events or records");
             let content = self.content("stdin", BufReader::new(io::stdin()), watch)?;
             self.add(None, content);
             return Ok(());

@@ -3,7 +3,7 @@
 use crate::{classification::Classifier, per_class::Table, regression::Errors, settings::Settings};
 use anyhow::{Context, ensure};
 use dataset::classes;
-use records::{Batch, Field, Input, ReadOptions, Reader};
+use records::{Batch, Field, ReadOptions, Reader};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -68,7 +68,7 @@ pub fn measure(
         (&prediction, format!("infer adds predictions; or {}", records::chosen_by("score.prediction_field=NAME"))),
     ];
     let options = ReadOptions { expect_rows, delimiter, texts, any, remedies, ..ReadOptions::any(&fields) };
-    let mut reader = Reader::open(Input::open(input)?, &options)?;
+    let mut reader = Reader::open(cli::open(input, "records")?, &options)?;
     let (mut batch, mut targets, mut predictions) = (Batch::new(), Vec::new(), Vec::new());
     while reader.read(&mut batch)? {
         task.read(&batch, &target, &mut targets)?;

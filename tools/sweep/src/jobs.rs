@@ -48,7 +48,10 @@ impl Jobs {
                 jobs.name = path.display().to_string();
                 jobs.multiply(open(path).with_context(|| jobs.name.clone())?, &swept, &mut sweeper, most)?;
             }
-            None if common.names_stdin => jobs.multiply(io::stdin().lock(), &swept, &mut sweeper, most)?,
+            None if common.names_stdin => {
+                cli::say_if_terminal("jobs");
+                jobs.multiply(io::stdin().lock(), &swept, &mut sweeper, most)?;
+            }
             None if common.overrides.is_empty() => bail!("nothing to sweep over; give settings, e.g. trainer.seed=0,1"),
             None => jobs.grids.push((None, swept)),
         }

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
-    ensure!(!common.show_settings, "--cfg: a sweep has settings for each job; compose prints those of one");
+    ensure!(common.show_settings.is_none(), "--cfg: a sweep has settings for each job; compose prints those of one");
     ensure!(!(args.json && args.null), "--json or --null, not both");
     ensure!(args.run_dir.is_none() || args.skip_done.is_none(), "--run-dir or --skip-done, which does both");
     ensure!(!args.no_check || args.skip_done.is_none(), "--skip-done composes each job, --no-check does not");

@@ -23,7 +23,7 @@ impl Source {
     /// # Errors
     /// When there is none, or when it is a device or a named pipe.
     pub fn open(path: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = path else { return Ok(Self { input: Input::open(None)?, run_folder: None }) };
+        let Some(path) = path else { return Ok(Self { input: cli::open(None, "run events")?, run_folder: None }) };
         let run_folder = path.is_dir().then(|| path.to_owned());
         let log = if path.is_dir() { path.join(LOG) } else { path.to_owned() };
         match fs::metadata(&log) {

@@ -3,6 +3,7 @@
 use crate::{
     complete,
     dash::{self, DASH, not_dash},
+    help,
 };
 use anyhow::bail;
 use argh::{ArgsInfo, FromArgs};
@@ -22,8 +23,8 @@ pub struct Common {
     pub overrides: Vec<String>,
     /// Where settings come from.
     pub sources: config::Sources,
-    /// Print the settings and stop.
-    pub show_settings: bool,
+    /// Print the settings, or where they are from, and stop.
+    pub show_settings: Option<Shown>,
     /// What messages begin with.
     tool: String,
     /// The groups whose settings the tool reads.
@@ -43,6 +44,15 @@ pub enum Input {
     Many,
 }
 
+/// What `--cfg` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, argh::FromArgValue)]
+pub enum Shown {
+    /// The settings, with their comments.
+    Job,
+    /// Where each setting is from.
+    Origin,
+}
+
 /// The flags that [`crate::arguments!`] adds, as they stand on the command line.
 #[doc(hidden)]
 #[derive(Default)]
@@ -51,7 +61,7 @@ pub struct RawCommon {
     pub config_path: Option<PathBuf>,
     pub config_name: Option<String>,
     pub config_dir: Vec<PathBuf>,
-    pub cfg: bool,
+    pub cfg: Option<Shown>,
     pub rest: Vec<String>,
 }
 
@@ -101,6 +111,7 @@ macro_rules! arguments {
         $(#[$meta:meta])* struct $name:ident { $($fields:tt)* }
     ) => {
         #[derive(argh::FromArgs, argh::ArgsInfo)]
+        #[argh(help_triggers("-h", "--help"))]
         $(#[$meta])*
         struct $name {
             $($fields)*
@@ -116,9 +127,9 @@ macro_rules! arguments {
             /// folder of configs to look in next; may be given several times (also -cd)
             #[argh(option, arg_name = "folder")]
             config_dir: Vec<std::path::PathBuf>,
-            /// print the settings, without interpolations, and stop
-            #[argh(switch)]
-            cfg: bool,
+            /// print the settings and their comments, or with origin the file, line or override that each is from, and stop
+            #[argh(option, arg_name = "job|origin")]
+            cfg: Option<$crate::Shown>,
             #[doc = $rest]
             #[argh(positional, arg_name = $rest_name)]
             rest: Vec<String>,
@@ -134,7 +145,7 @@ macro_rules! arguments {
                     config_path: self.config_path.take(),
                     config_name: self.config_name.take(),
                     config_dir: std::mem::take(&mut self.config_dir),
-                    cfg: self.cfg,
+                    cfg: self.cfg.take(),
                     rest: std::mem::take(&mut self.rest),
                 }
             }
@@ -180,11 +191,22 @@ impl Common {
             None => config::compose(&self.sources, &overrides)?,
         };
         document.warnings().iter().for_each(|warning| crate::complain(&self.tool, warning));
-        if self.show_settings {
-            crate::print(&document.to_yaml())?;
-            return Ok(None);
-        }
-        Ok(Some(document))
+        let text = match self.show_settings {
+            None => return Ok(Some(document)),
+            Some(Shown::Job) => {
+                let comments = config::Comments::new(self.groups, &self.sources, &overrides)?;
+                document.to_commented_yaml(&comments)
+            }
+            Some(Shown::Origin) => config::origins(self.groups, &self.sources, &overrides, "")?,
+        };
+        crate::print(&text)?;
+        Ok(None)
+    }
+
+    /// The run folder that the command line's settings name, as those of a sweep's job do.
+    pub(crate) fn run_folder(&self) -> Option<String> {
+        let given = self.overrides.iter().rev().find_map(|one| one.strip_prefix(RUN_FOLDER)?.strip_prefix('='));
+        given.map(|text| text.trim_matches(['\'', '"']).to_owned())
     }
 }
 
@@ -198,11 +220,19 @@ pub fn text_flag(key: &str, value: &Option<String>) -> Option<String> {
     value.as_ref().map(|text| format!("{key}={}", quoted(text, Quote::Single)))
 }
 
+/// The setting that names a run folder.
+const RUN_FOLDER: &str = "trainer.run_dir";
+
 pub(crate) enum Parsed<A> {
     Arguments(A),
     /// `--help`, `--version` or candidates for completion.
     Text(String),
 }
+
+/// Tools that a shell has a builtin of the same name for: the front command runs them.
+const BUILTINS: [&str; 1] = ["export"];
+/// What argh says of a flag that there is none of.
+const UNKNOWN_FLAG: &str = "Unrecognized argument: ";
 
 pub(crate) fn parse<A: Arguments>(tool: &str) -> anyhow::Result<Parsed<A>> {
     let args: Vec<String> = std::env::args_os()
@@ -217,16 +247,30 @@ pub(crate) fn parse<A: Arguments>(tool: &str) -> anyhow::Result<Parsed<A>> {
     if args == ["--version"] {
         return Ok(Parsed::Text(format!("{tool} {}\n", env!("CARGO_PKG_VERSION"))));
     }
-    let args = dash::as_values(spelled_out(args)?, A::get_args_info().flags)?;
+    let args = spelled_out(args)?;
+    let command = if BUILTINS.contains(&tool) { format!("pipegrad {tool}") } else { tool.to_owned() };
+    if let Some(help) = help::asked(&args, A::get_args_info().flags) {
+        return Ok(Parsed::Text(help::text::<A>(&command, help)));
+    }
+    let args = dash::as_values(args, A::get_args_info().flags)?;
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match A::from_args(&[tool], &args) {
+    match A::from_args(&[&command], &args) {
         Ok(args) => Ok(Parsed::Arguments(args)),
-        Err(exit) if exit.status.is_ok() => Ok(Parsed::Text(exit.output + "\n")),
-        Err(exit) => bail!("{} (see {tool} --help)", exit.output.replace(DASH, "-").trim()),
+        Err(exit) => {
+            let problem = exit.output.replace(DASH, "-");
+            let hint = match problem.trim().strip_prefix(UNKNOWN_FLAG) {
+                Some(flag) => {
+                    let next = args.iter().skip_while(|arg| **arg != flag).nth(1);
+                    help::hint::<A>(flag, next.copied())
+                }
+                None => String::new(),
+            };
+            bail!("{}{hint} (see {command} --help)", problem.trim())
+        }
     }
 }
 
-/// Arguments as argh reads them: `--flag=value` in two, Hydra's short flags in full, `--cfg job` as `--cfg`.
+/// Arguments as argh reads them: `--flag=value` in two, Hydra's short flags in full, `--cfg` as `--cfg job`.
 pub(crate) fn spelled_out(args: Vec<String>) -> anyhow::Result<Vec<String>> {
     let mut out: Vec<String> = Vec::with_capacity(args.len());
     let mut args = args.into_iter().peekable();
@@ -242,22 +286,28 @@ pub(crate) fn spelled_out(args: Vec<String>) -> anyhow::Result<Vec<String>> {
             "-cn" => out.push("--config-name".into()),
             "-cd" => out.push("--config-dir".into()),
             "--cfg" | "-c" => {
-                out.push("--cfg".into());
-                match args.next_if(|next| ["job", "hydra", "all"].contains(&next.as_str())).as_deref() {
-                    None | Some("job") => {}
-                    Some(other) => {
-                        bail!("--cfg {other}: Hydra's own settings have no meaning here; there is --cfg job")
-                    }
-                }
+                let shown = args.next_if(|next| SHOWN.iter().chain(&HYDRAS).any(|known| known == next));
+                out.extend(["--cfg".to_owned(), shown_by(shown.as_deref().unwrap_or(SHOWN[0]))?]);
             }
             flag => match flag.split_once('=').filter(|(name, _)| name.starts_with("--")) {
-                Some(("--cfg", "job")) => out.push("--cfg".into()),
+                Some(("--cfg", shown)) => out.extend(["--cfg".to_owned(), shown_by(shown)?]),
                 Some((name, value)) => out.extend([name, value].map(str::to_owned)),
                 None => out.push(arg),
             },
         }
     }
     Ok(out)
+}
+
+/// What `--cfg` shows here, and what it shows of Hydra.
+const SHOWN: [&str; 2] = ["job", "origin"];
+const HYDRAS: [&str; 2] = ["hydra", "all"];
+
+fn shown_by(word: &str) -> anyhow::Result<String> {
+    if HYDRAS.contains(&word) {
+        bail!("--cfg {word}: Hydra's own settings have no meaning here; there is --cfg job and --cfg origin");
+    }
+    Ok(word.to_owned())
 }
 
 /// Whether an argument is a setting: `key=value`, `+key=value`, `++key=value`, `~key`, and no path.
@@ -309,8 +359,10 @@ mod tests {
         let ok = |args: &[&str]| spelled(args).expect("valid");
         assert_eq!(ok(&["-cp", "a", "-cn", "b", "-cd=c"])[..4], ["--config-path", "a", "--config-name", "b"]);
         assert_eq!(ok(&["--out=a=b", "x=1", "-"]), ["--out", "a=b", "x=1", DASH]);
-        assert_eq!(ok(&["--cfg", "job", "job"]), ["--cfg", "job"]);
-        assert_eq!(ok(&["--cfg=job", "--", "--a=b", "-"]), ["--cfg", "--", "--a=b", "-"]);
+        assert_eq!(ok(&["--cfg", "job", "job"]), ["--cfg", "job", "job"]);
+        assert_eq!(ok(&["--cfg", "a=1"]), ["--cfg", "job", "a=1"]);
+        assert_eq!(ok(&["-c", "origin"]), ["--cfg", "origin"]);
+        assert_eq!(ok(&["--cfg=job", "--", "--a=b", "-"]), ["--cfg", "job", "--", "--a=b", "-"]);
         assert!(spelled(&["--cfg", "hydra"]).is_err());
     }
 

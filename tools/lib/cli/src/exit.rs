@@ -27,25 +27,35 @@ pub enum Outcome {
 /// that begins with the tool's name. A reader that went away (`| head`) ends the tool quietly.
 pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>) -> ExitCode {
     let _ = TOOL.set(tool.to_owned());
+    let mut folder = None;
     let result = match args::parse::<A>(tool) {
-        Ok(args::Parsed::Arguments(mut args)) => {
-            Common::new::<A>(tool, args.take_common()).and_then(|common| work(args, common))
-        }
+        Ok(args::Parsed::Arguments(mut args)) => Common::new::<A>(tool, args.take_common()).and_then(|common| {
+            folder = common.run_folder();
+            work(args, common)
+        }),
         Ok(args::Parsed::Text(text)) => print(&text).map(|()| Outcome::Done),
         Err(error) => Err(error),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No(why)) => {
-            complain(tool, &why);
+            complain(tool, &of_run(why, folder.as_deref()));
             ExitCode::from(1)
         }
         Ok(Outcome::Signal(status)) => ExitCode::from(status),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(tool, &describe(&error));
+            complain(tool, &of_run(describe(&error), folder.as_deref()));
             ExitCode::from(2)
         }
+    }
+}
+
+/// The problem of a run whose `folder` the command line names: of several jobs, each says which it is.
+fn of_run(problem: String, folder: Option<&str>) -> String {
+    match folder {
+        Some(folder) if !problem.contains(folder) => format!("{problem} (run folder {folder})"),
+        _ => problem,
     }
 }
 

@@ -29,19 +29,22 @@ mod args;
 mod complete;
 mod dash;
 mod exit;
+mod help;
 mod message;
 mod pull;
 mod signals;
 mod stream;
+mod terminal;
 mod threads;
 
 pub use address::redacted;
 #[doc(hidden)]
 pub use args::RawCommon;
-pub use args::{Arguments, Common, Input, flag, text_flag};
+pub use args::{Arguments, Common, Input, Shown, flag, text_flag};
 pub use dash::{no_dash, not_dash};
 pub use exit::{Outcome, complain, is_broken_pipe, print, print_answer, run};
 pub use pull::open_or_pull;
 pub use signals::{Signal, Signals};
 pub use stream::{Delimiter, Streams};
+pub use terminal::{open, say_if_terminal};
 pub use threads::{limited as limited_threads, use_threads};

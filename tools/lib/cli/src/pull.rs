@@ -15,7 +15,7 @@ pub fn open_or_pull(path: Option<&Path>, pull: bool) -> anyhow::Result<Input> {
     {
         dvc_pull(path)?;
     }
-    Ok(Input::open(path)?)
+    crate::open(path, "records")
 }
 
 fn dvc_pull(path: &Path) -> anyhow::Result<()> {

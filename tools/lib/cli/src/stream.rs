@@ -101,7 +101,7 @@ impl Streams {
         adds: &[&str],
         change: impl FnMut(&mut Batch) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let input = Input::open(self.input.as_deref())?;
+        let input = crate::open(self.input.as_deref(), "records")?;
         let adds = adds.iter().map(|name| (*name, "--out-field")).collect();
         let remedies = needs.iter().map(|name| (*name, records::chosen_by("--field NAME"))).collect();
         let options = ReadOptions { adds, remedies, ..ReadOptions::floats(needs) };

@@ -5,6 +5,8 @@ use crate::{
     compose::{Plan, Sources},
     node::{Node, Value},
     search::SearchPath,
+    slips,
+    unknown::is_read,
 };
 use std::sync::Arc;
 
@@ -43,9 +45,18 @@ pub fn reference(own: Option<&[&str]>) -> Vec<Group> {
         plan.choices.known().map(|(name, option)| (name.to_owned(), option.map(str::to_owned))).collect();
     let names: Vec<String> = match own {
         Some(own) => own.iter().map(ToString::to_string).collect(),
-        None => chosen.iter().map(|(name, _)| name.clone()).collect(),
+        None => plan.defaults.chosen().into_iter().filter_map(|one| one.override_key.clone()).collect(),
     };
     names.into_iter().map(|name| group(&plan, name, &chosen)).collect()
+}
+
+/// The whole keys of the built-in settings that `word` is probably meant as, by a tool that reads `own`.
+pub fn settings_called(own: Option<&[&str]>, word: &str) -> Vec<String> {
+    let groups = reference(own);
+    let names = groups.iter().map(|group| group.name.as_str());
+    let keys = groups.iter().flat_map(|group| &group.settings).map(|setting| setting.key.as_str());
+    let known: Vec<&str> = names.chain(keys).filter(|key| is_read(own, key)).collect();
+    slips::meant(word, &known).into_iter().map(str::to_owned).collect()
 }
 
 fn group(plan: &Plan, name: String, chosen: &[(String, Option<String>)]) -> Group {

@@ -123,7 +123,9 @@ pub(crate) fn meant<'k>(wrong: &str, known: &[&'k str]) -> Vec<&'k str> {
         &|| near_path(wrong, known).into_iter().collect(),
         &|| near(known),
     ];
-    let mut found = stages.iter().map(|stage| stage()).find(|found| !found.is_empty()).unwrap_or_default();
+    let found = stages.iter().map(|stage| stage()).find(|found| !found.is_empty());
+    // What is there already is not what is meant.
+    let mut found: Vec<&str> = found.unwrap_or_default().into_iter().filter(|key| *key != wrong).collect();
     found.truncate(MOST);
     found
 }
@@ -134,7 +136,7 @@ pub(crate) fn hint(wrong: &str, known: &[&str], value: &str) -> String {
 }
 
 /// `; did you mean A or B?`, or nothing where there are none.
-pub(crate) fn ask(found: impl IntoIterator<Item = String>) -> String {
+pub fn ask(found: impl IntoIterator<Item = String>) -> String {
     let found: Vec<String> = found.into_iter().map(|word| shell_word(&word)).collect();
     match found.split_last() {
         None => String::new(),

@@ -72,11 +72,13 @@ pub(crate) fn hint(root: &Node, one: &Override, known: &Known<'_>) -> String {
     if let Some(note) = slips::note(&one.key) {
         return format!("; {note}");
     }
-    of_another_option(one, known).unwrap_or_default()
+    // A file of another project lacks keys that its group has.
+    let is_shadowed = !shadow::note(known.shadows, &one.key).is_empty();
+    if is_shadowed { String::new() } else { of_another_option(one, known).unwrap_or_default() }
 }
 
 /// Whether a tool with the groups `own` reads the setting `key`: of `data`, which is gen-data's, others read one key.
-pub(crate) fn is_read(own: Option<&[&str]>, key: &str) -> bool {
+pub fn is_read(own: Option<&[&str]>, key: &str) -> bool {
     let is_gen_datas = own.is_none_or(|own| own.len() == 1);
     is_gen_datas || !key.starts_with("data.") || key == "data.pull"
 }
