@@ -135,10 +135,22 @@ fn wrapped(text: &str) -> String {
     out
 }
 
-/// The words of `text` in lines of at most `width` characters; a longer word has a line of its own.
+/// The words of `text` in lines of at most `width` characters. A longer word is broken behind a `|`, or has a line of its
+/// own.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
+        if word.chars().count() > width && word.contains('|') {
+            let mut line = String::new();
+            for part in word.split_inclusive('|') {
+                if line.chars().count() + part.chars().count() > width {
+                    lines.push(std::mem::take(&mut line));
+                }
+                line.push_str(part);
+            }
+            lines.push(line);
+            continue;
+        }
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');

@@ -232,7 +232,8 @@ fn mistakes_are_one_line_with_what_to_do() {
     let sources = Sources { config_name: Some("jbo".into()), ..sources(&folder) };
     let message =
         compose(&sources, &[]).unwrap_err().to_string().replace(&folder.path().display().to_string(), "FOLDER");
-    let expected = "no primary config jbo; did you mean job?; there is cifar10, entropy, job (in FOLDER, builtin:)";
+    let expected =
+        "no primary config jbo; did you mean job?; there is cifar10, entropy, images, job (in FOLDER, builtin:)";
     assert_eq!(message, expected);
     let message = job(&folder, &[]).unwrap().package("data.rwos").unwrap_err().to_string();
     assert_eq!(message, "no section data.rwos; did you mean data.rows?");

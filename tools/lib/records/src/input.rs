@@ -14,6 +14,8 @@ pub struct Input {
     source: Source,
     /// Bytes that were looked at and are still to be read.
     ahead: Vec<u8>,
+    /// Whether a stream's end was read.
+    has_ended: bool,
 }
 
 enum Source {
@@ -36,18 +38,18 @@ impl Input {
             return Err(Error::io(path.display(), io::ErrorKind::IsADirectory.into()));
         }
         let source = if metadata.is_file() { Source::File(file) } else { Source::Stream(Box::new(file)) };
-        Ok(Self { name: path.display().to_string().into(), source, ahead: Vec::new() })
+        Ok(Self { name: path.display().to_string().into(), source, ahead: Vec::new(), has_ended: false })
     }
 
     fn stdin() -> Self {
         widen_pipe(&io::stdin());
         let source = redirected().map_or_else(|| Source::Stream(Box::new(io::stdin())), Source::File);
-        Self { name: "stdin".into(), source, ahead: Vec::new() }
+        Self { name: "stdin".into(), source, ahead: Vec::new(), has_ended: false }
     }
 
     /// Bytes from anywhere else, under a name.
     pub fn new(name: &str, bytes: impl Read + Send + 'static) -> Self {
-        Self { name: name.into(), source: Source::Stream(Box::new(bytes)), ahead: Vec::new() }
+        Self { name: name.into(), source: Source::Stream(Box::new(bytes)), ahead: Vec::new(), has_ended: false }
     }
 
     /// The name that messages give it: the path, or `stdin`.
@@ -126,7 +128,13 @@ impl Read for Input {
         }
         match &mut self.source {
             Source::File(file) => file.read(buffer),
-            Source::Stream(bytes) => bytes.read(buffer),
+            // The end of a terminal's input is typed once.
+            Source::Stream(_) if self.has_ended => Ok(0),
+            Source::Stream(bytes) => {
+                let count = bytes.read(buffer)?;
+                self.has_ended = count == 0 && !buffer.is_empty();
+                Ok(count)
+            }
         }
     }
 }
