@@ -300,7 +300,7 @@ pub(crate) fn spelled_out(args: Vec<String>) -> anyhow::Result<Vec<String>> {
 }
 
 /// What `--cfg` shows here, and what it shows of Hydra.
-const SHOWN: [&str; 2] = ["job", "origin"];
+pub(crate) const SHOWN: [&str; 2] = ["job", "origin"];
 const HYDRAS: [&str; 2] = ["hydra", "all"];
 
 fn shown_by(word: &str) -> anyhow::Result<String> {

@@ -29,7 +29,15 @@ pub(crate) fn answer<A: Arguments>(words: &[String]) -> String {
         (None, None) if is_flag => Answer::words(line.unused_flags()),
         (None, _) => setting_or_input::<A>(&line, current),
     };
-    answer.beginning_with(current).to_string()
+    with_shown(answer, before).beginning_with(current).to_string()
+}
+
+/// Behind `--cfg` may stand what it shows, or the next argument.
+fn with_shown(mut answer: Answer, before: &[String]) -> Answer {
+    if before.last().is_some_and(|word| ["--cfg", "-c"].contains(&word.as_str())) {
+        answer.candidates.splice(0..0, args::SHOWN.map(|word| Candidate::new(word, "")));
+    }
+    answer
 }
 
 /// The words before the cursor.
@@ -237,6 +245,8 @@ mod tests {
         assert_eq!(lines(&["-cd", ""]), ["folders"]);
         assert_eq!(lines(&["--nonsense=x"]), ["words"]);
         assert_eq!(lines(&["--config-name", "entr"]), ["words", "entropy"]);
+        assert_eq!(lines(&["--cfg", "orig"]), ["files", "origin"]);
+        assert_eq!(lines(&["--cfg", "orig", "ro"]), ["files", "rows="]);
         // A folder of which the primary configs would be options.
         let folder = "../../../configs/data";
         assert_eq!(lines(&["--config-path", folder, "--config-name", "dirich"]), ["words", "dirichlet"]);
