@@ -302,3 +302,21 @@ def test_a_sweep_goes_on_where_it_ended(tmp_path):
         assert not left_out(run)
     log.write_text(lines)
     assert left_out(run)
+
+
+def test_a_job_that_fails_names_its_run_folder(tmp_path):
+    """As the lines are run by xargs, by a shell and by themselves, so that of many jobs the failed one is known."""
+    rows = "".join(f'{{"probs":[{i / 50},{1 - i / 50}],"entropy":{i / 50}}}\n' for i in range(50))
+    (tmp_path / "rows.ndjson").write_text(rows)
+    env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    sweep = "sweep --run-dir runs/s trainer.max_epochs=1 trainer.input_field=probs,nope trainer.seed=0,1"
+    folders = [f"runs/s/trainer.input_field=nope,trainer.max_epochs=1,trainer.seed={seed}" for seed in (0, 1)]
+    for command in (
+        f"{sweep} | xargs -r -L1 -P2 train rows.ndjson --quiet > /dev/null",
+        f'{sweep} | while read -r job; do eval "train rows.ndjson --quiet $job" > /dev/null; done; false',
+    ):
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True)
+        lines = done.stderr.splitlines()
+        assert done.returncode != 0 and len([line for line in lines if line.startswith("train: ")]) == 2, done.stderr
+        for folder in folders:
+            assert len([line for line in lines if f"run folder {folder}" in line]) == 1, done.stderr

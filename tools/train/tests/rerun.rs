@@ -80,3 +80,46 @@ fn a_job_that_fails_names_its_run_folder() {
     let (status, said) = train(folder.path(), &args);
     assert!(status == 1 && said.contains("runs/y"), "{said}");
 }
+
+#[test]
+fn images_of_ones_own_need_no_file_of_another_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = |i: usize| {
+        let pixel = |at: usize| (at * 7 + i * 31 + (i % 2) * 100) % 256;
+        let row = |y: usize| (0..8).map(|x| pixel(8 * y + x).to_string()).collect::<Vec<_>>().join(",");
+        let rows = (0..8).map(|y| format!("[{}]", row(y))).collect::<Vec<_>>().join(",");
+        format!("{{\"image\":[[{rows}]],\"label\":{}}}\n", i % 2)
+    };
+    let rows: String = (0..40).map(image).collect();
+    for primary in ["images", "cifar10"] {
+        let args = ["--config-name", primary, "--quiet", "trainer.max_epochs=1", "trainer.batch_size=8"];
+        let output = cargo_bin_cmd!("train").current_dir(folder.path()).args(args).write_stdin(rows.as_str()).output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !said.contains("data/"), "{primary}: {said}");
+        let metrics = fs::read_to_string(folder.path().join("runs").join(primary).join("metrics.json")).unwrap();
+        assert!(metrics.contains("\"val\"") && metrics.contains("accuracy"), "{metrics}");
+    }
+}
+
+#[test]
+fn configs_of_another_project_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join("configs").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    // As the Lightning-Hydra template has it.
+    write("train.yaml", "defaults:\n  - trainer: default\nseed: null\n");
+    write("trainer/default.yaml", "_target_: lightning.pytorch.trainer.Trainer\nmin_epochs: 1\nmax_epochs: 10\n");
+    for args in [&["-o", "r"][..], &["-o", "r", "trainer.batch_size=3"], &["-o", "r", "trainer.loss=cross_entropy"]] {
+        let (status, said) = train(folder.path(), args);
+        assert!(status == 2 && said.lines().count() == 1 && said.contains("configs/trainer/default.yaml"), "{said}");
+        assert!(said.contains("takes the place of the built-in trainer/default"), "{said}");
+    }
+    // What is not in the way is no matter.
+    fs::remove_file(folder.path().join("configs/trainer/default.yaml")).unwrap();
+    write("mine.yaml", "trainer: {input_field: x, target_field: y, loss: cross_entropy, max_epochs: 1}\n");
+    assert_eq!(train(folder.path(), &["--config-name", "mine", "-o", "r", "--quiet"]), (0, String::new()));
+}

@@ -4,6 +4,7 @@ use crate::{
     error::{Error, Origin, Result, list},
     node::{Map, Node, Value},
     overrides::Override,
+    reference::reference,
     shadow::{self, Shadow},
     slips::{self, did_you_mean},
 };
@@ -128,13 +129,28 @@ impl Failure {
 /// `known` are whole keys beside the one at `path`.
 fn unknown(path: &str, known: &[String], shadow: impl Fn() -> String) -> String {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    match slips::hint(path, &known, "") {
+    let hint = match slips::hint(path, &known, "") {
+        hint if hint.is_empty() => of_another_group(path),
+        hint => hint,
+    };
+    match hint {
         hint if hint.is_empty() => {
             let names = known.iter().map(|key| key.rsplit('.').next().unwrap_or(key));
             format!("{path}: unknown key; known: {}{}", list(names), shadow())
         }
         hint => format!("{path}: unknown key{hint}"),
     }
+}
+
+/// A hint at the built-in setting of another group that the key at `path` is called by.
+fn of_another_group(path: &str) -> String {
+    let groups = reference(None);
+    let (group, word) = path.split_once('.').unwrap_or(("", path));
+    if !groups.iter().any(|one| one.name == group) {
+        return String::new();
+    }
+    let keys = groups.iter().flat_map(|group| &group.settings).map(|setting| setting.key.as_str());
+    slips::hint(word, &keys.collect::<Vec<_>>(), "")
 }
 
 impl fmt::Display for Failure {

@@ -74,3 +74,20 @@ fn a_file_of_another_project_is_named() {
     let error = folder.tool(&TRAIN, &folder.sources(None), &["scheduler.zzzz=1"]).unwrap_err();
     assert!(!error.contains("takes the place"), "{error}");
 }
+
+#[test]
+fn a_key_in_the_wrong_group_of_a_file_is_told() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Relu {
+        #[serde(rename = "field")]
+        _field: String,
+    }
+    let error = |key: &str| {
+        let folder = Folder::new(&[("mine.yaml", &format!("trainer:\n  field: x\n  {key}: 0.1\n"))]);
+        let document = config::compose(&folder.sources(Some("mine")), &[]).unwrap();
+        folder.plain(&document.section::<Relu>("trainer").unwrap_err().to_string())
+    };
+    assert_eq!(error("lr"), "mine.yaml:3: trainer.lr: unknown key; did you mean optimizer.learning_rate?");
+    assert_eq!(error("fields"), "mine.yaml:3: trainer.fields: unknown key; did you mean trainer.field?");
+}
