@@ -15,10 +15,8 @@ use kernels::random::Random;
 const SMOOTHING: f64 = 0.98;
 /// The search ends where the smoothed loss is this many times the lowest.
 const TOO_HIGH: f64 = 4.0;
-/// Steps at the beginning and the end that suggest nothing.
-const SKIPPED: (usize, usize) = (10, 1);
-/// Fewer steps suggest nothing: the steepest of those between, each of which has two neighbours.
-pub const LEAST_STEPS: usize = SKIPPED.0 + SKIPPED.1 + 3;
+/// Fewer steps suggest nothing.
+pub const LEAST_STEPS: usize = metrics::LEAST_FINDER_STEPS;
 
 /// What was tried.
 pub struct Curve {
@@ -59,32 +57,12 @@ impl Curve {
 
     /// The learning rate at the steepest descent; none where too little was measured.
     pub fn suggestion(&self) -> Option<f64> {
-        let (begin, end) = SKIPPED;
-        let points = self.points.get(begin..self.points.len().checked_sub(end)?)?;
-        // As numpy.gradient: half the difference of both neighbours.
-        let slope = |i: usize| (points[i + 1].1 - points[i - 1].1) / 2.0;
-        let steepest = (1..points.len().checked_sub(1)?).min_by(|&a, &b| slope(a).total_cmp(&slope(b)))?;
-        Some(points[steepest].0)
+        metrics::suggested_learning_rate(&self.points)
     }
 
     /// Learning rate and loss, a line a step.
     pub fn to_csv(&self) -> String {
         let lines = self.points.iter().map(|(learning_rate, loss)| format!("{learning_rate},{loss}\n"));
         std::iter::once("learning_rate,loss\n".to_owned()).chain(lines).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_suggestion_is_where_the_loss_falls_most() {
-        // Flat, then a fall that is steepest at step 20, then a rise.
-        let loss = |i: i32| 1.0 / (1.0 + f64::from(i - 20).exp()) + if i > 35 { f64::from(i - 35) } else { 0.0 };
-        let points = (0..40).map(|i| (10f64.powi(i - 30), loss(i))).collect();
-        assert_eq!(Curve { points }.suggestion(), Some(10f64.powi(-10)));
-        assert_eq!(Curve { points: Vec::new() }.suggestion(), None);
-        assert_eq!(Curve { points: vec![(1.0, 1.0); 12] }.suggestion(), None);
     }
 }

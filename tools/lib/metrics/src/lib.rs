@@ -6,6 +6,7 @@
 
 mod confusion;
 mod direction;
+mod learning_rate;
 mod multi_class;
 mod multi_label;
 mod ranking;
@@ -14,6 +15,7 @@ mod scores;
 
 pub use confusion::{ClassScore, Confusion, macro_means};
 pub use direction::{Direction, direction_of};
+pub use learning_rate::{LEAST_FINDER_STEPS, suggested_learning_rate};
 pub use multi_class::MultiClass;
 pub use multi_label::MultiLabel;
 pub use ranking::Ranking;

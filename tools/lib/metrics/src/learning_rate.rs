@@ -1,0 +1,35 @@
+//! The suggestion of a learning-rate finder.
+
+/// Steps at the beginning and the end that suggest nothing.
+const SKIPPED: (usize, usize) = (10, 1);
+
+/// Steps of a learning-rate finder below which nothing is suggested: the steepest of those between the ones that are
+/// passed over, each of which has two neighbours.
+pub const LEAST_FINDER_STEPS: usize = SKIPPED.0 + SKIPPED.1 + 3;
+
+/// The learning rate where the loss falls most steeply from step to step, as Lightning suggests it; `points` are the
+/// learning rate and the smoothed loss of each step (Smith, "Cyclical learning rates for training neural networks",
+/// 2017). None where too little was measured.
+pub fn suggested_learning_rate(points: &[(f64, f64)]) -> Option<f64> {
+    let (begin, end) = SKIPPED;
+    let points = points.get(begin..points.len().checked_sub(end)?)?;
+    // As numpy.gradient: half the difference of both neighbours.
+    let slope = |i: usize| (points[i + 1].1 - points[i - 1].1) / 2.0;
+    let steepest = (1..points.len().checked_sub(1)?).min_by(|&a, &b| slope(a).total_cmp(&slope(b)))?;
+    Some(points[steepest].0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suggestion_is_where_the_loss_falls_most() {
+        // Flat, then a fall that is steepest at step 20, then a rise.
+        let loss = |i: i32| 1.0 / (1.0 + f64::from(i - 20).exp()) + if i > 35 { f64::from(i - 35) } else { 0.0 };
+        let points: Vec<_> = (0..40).map(|i| (10f64.powi(i - 30), loss(i))).collect();
+        assert_eq!(suggested_learning_rate(&points), Some(10f64.powi(-10)));
+        assert_eq!(suggested_learning_rate(&[]), None);
+        assert_eq!(suggested_learning_rate(&[(1.0, 1.0); 12]), None);
+    }
+}
