@@ -1,5 +1,6 @@
 //! Confusion matrices: how often rows of one class were taken for another.
 
+use crate::text::printable;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -38,6 +39,10 @@ impl Confusion {
             let odd = counts.iter().find(|count| **count < 0.0);
             ensure!(odd.is_none(), "{name}: confusion matrix: row {row} has a number below 0; expected counts");
         }
+        ensure!(
+            json.confusion_matrix.iter().flatten().any(|count| *count > 0.0),
+            "{name}: nothing to draw: the confusion matrix counts no rows"
+        );
         let labels = json.labels.unwrap_or_else(|| (0..classes).map(Into::into).collect());
         let labels = labels.iter().map(|label| label.as_str().map_or_else(|| label.to_string(), str::to_owned));
         Self { path: Vec::new(), labels: labels.collect(), counts: json.confusion_matrix }.checked(name)
@@ -67,6 +72,29 @@ impl Confusion {
         Ok(self)
     }
 
+    /// The labels as `cut` shortens them; where two would look alike, with the index of the class in front.
+    pub fn short_labels(&self, cut: impl Fn(&str) -> String) -> Vec<String> {
+        if self.look_alike(&cut) { self.indexed_labels(cut) } else { self.cut_labels(cut) }
+    }
+
+    /// Whether two labels are the same when `cut` has shortened them.
+    pub fn look_alike(&self, cut: impl Fn(&str) -> String) -> bool {
+        let mut labels = self.cut_labels(cut);
+        labels.sort();
+        labels.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    /// The labels as `cut` shortens them.
+    pub fn cut_labels(&self, cut: impl Fn(&str) -> String) -> Vec<String> {
+        self.labels.iter().map(|label| cut(&printable(label))).collect()
+    }
+
+    /// The index of each class, and as much of its label as `cut` leaves of both.
+    pub fn indexed_labels(&self, cut: impl Fn(&str) -> String) -> Vec<String> {
+        let label = |(class, label): (usize, &String)| cut_behind(&format!("{class} "), &printable(label), &cut);
+        self.labels.iter().enumerate().map(label).collect()
+    }
+
     fn checked(self, name: &str) -> anyhow::Result<Self> {
         let (labels, classes) = (self.labels.len(), self.counts.len());
         ensure!(labels == classes, "{name}: {labels} labels for {classes} classes");
@@ -84,6 +112,17 @@ impl Confusion {
         let rows: f64 = self.counts[actual].iter().sum();
         if rows > 0.0 { self.counts[actual][predicted] / rows } else { 0.0 }
     }
+}
+
+/// The front whole, and as much of the label as `cut` leaves of both.
+fn cut_behind(front: &str, label: &str, cut: impl Fn(&str) -> String) -> String {
+    let short = |kept: usize| -> String {
+        let end = label.char_indices().nth(kept).map_or(label.len(), |(end, _)| end);
+        format!("{front}{}{}", &label[..end], if end < label.len() { "…" } else { "" })
+    };
+    let fits = |text: &String| cut(text) == *text;
+    let most = label.chars().count();
+    (0..=most).rev().map(short).find(fits).unwrap_or_else(|| front.trim_end().to_owned())
 }
 
 /// Pairs of an actual and a predicted class, counted.
@@ -143,12 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn labels_that_would_look_alike_have_their_index_in_front() {
+        let labels = |labels: [&str; 2], room: usize| {
+            let labels: Vec<_> = labels.into_iter().map(str::to_owned).collect();
+            let confusion = Confusion { path: vec![], labels, counts: vec![vec![1.0, 0.0], vec![0.0, 1.0]] };
+            confusion.short_labels(|label| match label.chars().count() > room {
+                true => label.chars().take(room - 1).chain(['…']).collect(),
+                false => label.to_owned(),
+            })
+        };
+        assert_eq!(labels(["cat", "horse"], 4), ["cat", "hor…"]);
+        assert_eq!(labels(["class one", "class two"], 6), ["0 cla…", "1 cla…"]);
+        assert_eq!(labels(["class one", "class two"], 1), ["0", "1"]);
+        assert_eq!(labels(["a\u{1b}", "b"], 9), ["a\\u{1b}", "b"]);
+    }
+
+    #[test]
     fn a_matrix_that_is_none_is_refused() {
         for (text, expected) in [
             (r#"{"mse":1}"#, "confusion"),
             (r#"{"matrix":[]}"#, "empty"),
             (r#"{"matrix":[[1,2]]}"#, "row 0 has 2 numbers; expected 1"),
             (r#"{"matrix":[[1,2],[3,-4]]}"#, "row 1 has a number below 0"),
+            (r#"{"matrix":[[0,0],[0,0]]}"#, "nothing to draw: the confusion matrix counts no rows"),
             (r#"{"matrix":[[1]],"labels":["a","b"]}"#, "2 labels for 1 classes"),
         ] {
             let error = format!("{:#}", Confusion::from_json("m.json", text).expect_err(text));

@@ -42,6 +42,38 @@ pub fn decimated(points: &[Point], width: f64) -> Vec<Point> {
     out
 }
 
+/// The parts of a line with y within `[low, high]`, ends included; a gap follows where it leaves.
+pub fn clipped(points: &[Point], low: f64, high: f64) -> Vec<Point> {
+    let inside = |point: &Point| point.1 >= low && point.1 <= high;
+    let mut out = Vec::new();
+    let mut before: Option<Point> = None;
+    for &point in points {
+        if gap(&point) {
+            out.push(point);
+            before = None;
+            continue;
+        }
+        if let Some(from) = before {
+            // Where the line from the point before crosses a limit, in order.
+            let at = |limit: f64| (limit - from.1) / (point.1 - from.1);
+            let mut crossings: Vec<(f64, f64)> =
+                [low, high].map(|limit| (at(limit), limit)).into_iter().filter(|(t, _)| *t > 0.0 && *t < 1.0).collect();
+            crossings.sort_by(|a, b| a.0.total_cmp(&b.0));
+            out.extend(crossings.iter().map(|(t, limit)| (from.0 + (point.0 - from.0) * t, *limit)));
+            if !crossings.is_empty() && !inside(&point) {
+                out.push((point.0, f64::NAN));
+            }
+        }
+        if inside(&point) {
+            out.push(point);
+        } else if before.is_some_and(|from| inside(&from)) {
+            out.push((point.0, f64::NAN));
+        }
+        before = Some(point);
+    }
+    out
+}
+
 fn gap(point: &Point) -> bool {
     !point.1.is_finite()
 }
@@ -86,6 +118,20 @@ mod tests {
             assert_eq!((max(&all), min(&all)), (max(&kept), min(&kept)));
             assert_eq!((all.first(), all.last()), (kept.first(), kept.last()));
         }
+    }
+
+    #[test]
+    fn a_line_ends_where_it_leaves_the_limits() {
+        let clip = |ys: &[f64]| {
+            let points: Vec<Point> = ys.iter().enumerate().map(|(x, y)| (x as f64, *y)).collect();
+            stretches(&clipped(&points, 0.0, 1.0)).map(<[Point]>::to_vec).collect::<Vec<_>>()
+        };
+        assert_eq!(clip(&[0.5, 0.0, 1.0]), [[(0.0, 0.5), (1.0, 0.0), (2.0, 1.0)]]);
+        assert_eq!(clip(&[0.5, 1.5, 0.5]), [[(0.0, 0.5), (0.5, 1.0)], [(1.5, 1.0), (2.0, 0.5)]]);
+        assert_eq!(clip(&[-1.0, 3.0]), [[(0.25, 0.0), (0.5, 1.0)]]);
+        assert_eq!(clip(&[1.0, 2.0, 3.0, 1.0]), [vec![(0.0, 1.0)], vec![(3.0, 1.0)]]);
+        assert_eq!(clip(&[0.5, f64::NAN, 0.5]).len(), 2);
+        assert!(clip(&[2.0, 3.0]).is_empty() && clip(&[]).is_empty());
     }
 
     #[test]

@@ -43,12 +43,19 @@ pub fn shortened(text: &str, size: f64, limit: f64) -> String {
     if width(text, size) <= limit {
         return text.to_owned();
     }
+    // As many characters as could stand in the limit, from both ends by turns, while they do.
     let all: Vec<char> = text.chars().collect();
-    let with = |kept: usize| -> String {
-        let (front, back) = (kept.div_ceil(2), kept / 2);
-        all[..front].iter().chain([&ELLIPSIS]).chain(&all[all.len() - back..]).collect()
-    };
-    (0..all.len()).rev().map(with).find(|short| width(short, size) <= limit).unwrap_or_else(|| ELLIPSIS.to_string())
+    let mut room = limit - width(ELLIPSIS.encode_utf8(&mut [0; 4]), size);
+    let (mut front, mut back) = (0, 0);
+    loop {
+        let next = if front <= back { all[front] } else { all[all.len() - 1 - back] };
+        room -= advance(glyph(next)) * scale(size);
+        if room < 0.0 || front + back + 1 >= all.len() {
+            break;
+        }
+        if front <= back { front += 1 } else { back += 1 }
+    }
+    all[..front].iter().chain([&ELLIPSIS]).chain(&all[all.len() - back..]).collect()
 }
 
 #[cfg(test)]

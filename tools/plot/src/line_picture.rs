@@ -3,21 +3,20 @@
 use crate::{
     axis::Tick,
     chart::{Chart, Curve},
-    curve::{Point, decimated, stretches},
+    curve::{Point, clipped, decimated, stretches},
     font,
+    legend::{self, Layout},
     scene::{Anchor, Color, Mark, Scene, Shape, Stroke},
-    settings::Settings,
-    style::{self, Entry, Line, Style},
+    settings::{LONGEST_SIDE, Settings},
+    style::{self, Dash, Line, Style},
 };
 
 /// All lengths are in units of the font size, so that a picture grows with it.
 const TITLE: f64 = 1.25;
 const PADDING: f64 = 1.0;
 const GAP: f64 = 0.5;
-const LINE_HEIGHT: f64 = 1.5;
-const SWATCH: f64 = 1.8;
-const STROKE: f64 = 0.13;
-const THIN_STROKE: f64 = 0.08;
+const STROKE: f64 = 0.15;
+const THIN_STROKE: f64 = 0.07;
 const DOT: f64 = 0.27;
 const TICK_LENGTH: f64 = 0.35;
 /// Room for each tick of an axis.
@@ -25,9 +24,11 @@ const X_TICK_ROOM: f64 = 6.0;
 const Y_TICK_ROOM: f64 = 3.5;
 /// A text whose baseline is this far under a point looks centered on it.
 const HALF_HEIGHT: f64 = 0.36;
-/// The greatest share of the picture's width that the legend takes.
-const LEGEND_SHARE: f64 = 0.3;
-const PALE: f64 = 0.45;
+/// Of a ring, the inner radius as a share of the outer.
+const HOLLOW: f64 = 0.55;
+/// The share of the height of the settings that curves have at least.
+const LEAST_SHARE: f64 = 0.6;
+const PALE: f64 = 0.35;
 
 /// The frame that curves are in.
 struct Frame {
@@ -37,31 +38,38 @@ struct Frame {
     bottom: f64,
 }
 
-/// Lays a chart out.
+/// Lays a chart out. Where the legend stands below the curves and needs the room, the picture is higher than the settings
+/// say.
 pub fn scene(chart: &Chart, settings: &Settings) -> Scene {
     let em = settings.font_size;
     let title = style::title(chart);
-    let mut scene = Scene::new(settings.width, settings.height, &title);
+    let (width, height) = (f64::from(settings.width), f64::from(settings.height));
     let top = (PADDING + TITLE + 2.0 * GAP) * em;
-    let bottom = f64::from(settings.height) - (PADDING + 2.0 + 3.0 * GAP) * em;
-    let bottom = bottom.max(top + em);
+    let under = (PADDING + 2.0 + 3.0 * GAP) * em;
+    let tallest = (height - under - top).max(em);
+    let most = f64::from(LONGEST_SIDE) - top - under - tallest - PADDING * em;
+    let legend = legend::layout(style::legend(chart, &settings.colors), em, width, tallest, most);
+    let taken = if legend.is_below { legend.height + GAP * em } else { 0.0 };
+    let bottom = (top + tallest - taken).max(top + tallest.min(height * LEAST_SHARE));
     let y_ticks = chart.y.ticks(((bottom - top) / (Y_TICK_ROOM * em)) as usize, false);
     let widest = y_ticks.iter().map(|tick| font::width(&tick.label, em)).fold(0.0, f64::max);
     let left = (PADDING + 1.0 + 3.0 * GAP) * em + widest;
-    let legend = fitting(style::legend(chart, &settings.colors), ((bottom - top) / (LINE_HEIGHT * em)) as usize);
-    let names = f64::from(settings.width) * LEGEND_SHARE - (SWATCH + GAP) * em;
-    let right = f64::from(settings.width) - PADDING * em - legend_width(&legend, em, names);
-    let frame = Frame { left, right: right.max(left + em), top, bottom };
+    let beside = if legend.is_below || legend.cells.is_empty() { em } else { legend.width + PADDING * em };
+    let frame = Frame { left, right: (width - PADDING * em - beside).max(left + em), top, bottom };
+    let mut scene = Scene::new(settings.width, (bottom + under + taken).ceil() as u32, &title);
 
-    let limit = f64::from(settings.width) - 2.0 * PADDING * em;
-    let shortened = font::shortened(&title, TITLE * em, limit);
+    let shortened = font::shortened(&title, TITLE * em, width - left - PADDING * em);
     scene.text("title", (left, (PADDING + TITLE) * em), &shortened, TITLE * em, Anchor::Start);
     draw_y_axis(&mut scene, chart, &frame, &y_ticks, em);
     draw_x_axis(&mut scene, chart, &frame, em);
-    for curve in &chart.curves {
-        draw_curve(&mut scene, chart, curve, &frame, settings);
+    // What curves were smoothed from lies behind all of them.
+    for raw in [true, false] {
+        chart.curves.iter().for_each(|curve| draw_curve(&mut scene, chart, curve, raw, &frame, settings));
     }
-    draw_legend(&mut scene, &legend, &frame, em, names);
+    chart.curves.iter().for_each(|curve| draw_mark(&mut scene, chart, curve, &frame, settings));
+    let corner =
+        if legend.is_below { (PADDING * em, bottom + under - GAP * em) } else { (frame.right + PADDING * em, top) };
+    draw_legend(&mut scene, &legend, corner, em);
     scene
 }
 
@@ -96,86 +104,108 @@ fn draw_y_axis(scene: &mut Scene, chart: &Chart, frame: &Frame, ticks: &[Tick], 
 fn draw_x_axis(scene: &mut Scene, chart: &Chart, frame: &Frame, em: f64) {
     let stroke = Stroke::solid(Color::AXIS, 1.0);
     scene.line("axis", (frame.left, frame.bottom), (frame.right, frame.bottom), stroke);
-    for tick in chart.x.ticks(((frame.right - frame.left) / (X_TICK_ROOM * em)) as usize, true) {
+    for tick in chart.x.ticks(((frame.right - frame.left) / (X_TICK_ROOM * em)) as usize, !chart.x.log) {
         let x = frame.x(chart.x.place(tick.value));
         scene.line("x-mark", (x, frame.bottom), (x, frame.bottom + TICK_LENGTH * em), stroke);
         scene.text("x-tick", (x, frame.bottom + (1.0 + GAP) * em), &tick.label, em, Anchor::Middle);
+    }
+    for value in chart.x.minor_ticks() {
+        let x = frame.x(chart.x.place(value));
+        scene.line("minor-tick", (x, frame.bottom), (x, frame.bottom - TICK_LENGTH * em), stroke);
     }
     let at = ((frame.left + frame.right) / 2.0, frame.bottom + (2.0 + 3.0 * GAP) * em);
     scene.text("x-label", at, chart.x_name, em, Anchor::Middle);
 }
 
-fn draw_curve(scene: &mut Scene, chart: &Chart, curve: &Curve, frame: &Frame, settings: &Settings) {
+/// Draws a curve, or else the values that a smoothed one was made from.
+fn draw_curve(scene: &mut Scene, chart: &Chart, curve: &Curve, raw: bool, frame: &Frame, settings: &Settings) {
     let look = style::style(chart, curve, &settings.colors);
     let name = format!("{} {}", chart.runs[curve.run], curve.metric).trim().to_owned();
-    let pale = Style { line: Line::Pale, ..look };
-    let layers = match &curve.smoothed {
-        None => vec![(&curve.points, look, "curve")],
-        Some(smooth) => vec![(&curve.points, pale, "raw"), (smooth, look, "curve")],
+    let (points, look, class) = match raw {
+        true if curve.smoothed.is_none() => return,
+        true => (curve.points.as_slice(), Style { line: Line::Pale, dash: Dash::Solid, ..look }, "raw"),
+        false => (curve.line(), look, "curve"),
     };
-    for (points, look, class) in layers {
-        let points: Vec<Point> =
-            points.iter().map(|(x, y)| (frame.x(chart.x.place(*x)), frame.y(chart.y.place(*y)))).collect();
-        for stretch in stretches(&decimated(&points, 1.0)) {
-            for shape in shapes(stretch, look, settings.font_size) {
-                scene.marks.push(Mark { class, name: Some(name.clone()), shape });
-            }
+    let place = |(x, y): &Point| (frame.x(chart.x.place(*x)), frame.y(chart.y.place(*y)));
+    let mut points = decimated(&points.iter().map(place).collect::<Vec<_>>(), 1.0);
+    if chart.limited {
+        points = if look.line == Line::Dots {
+            points.into_iter().filter(|(_, y)| (frame.top..=frame.bottom).contains(y)).collect()
+        } else {
+            clipped(&points, frame.top, frame.bottom)
+        };
+    }
+    let em = settings.font_size;
+    for stretch in stretches(&points) {
+        // A single point has no line through it.
+        if look.line == Line::Dots || stretch.len() == 1 {
+            stretch.iter().for_each(|&center| draw_dot(scene, class, Some(&name), center, look, em));
+        } else {
+            let shape = Shape::Line { points: stretch.to_vec(), stroke: stroke(look, em) };
+            scene.marks.push(Mark { class, name: Some(name.clone()), shape });
         }
     }
 }
 
-fn shapes(points: &[Point], look: Style, em: f64) -> Vec<Shape> {
-    let color = look.color;
-    // A single point has no line through it.
-    if look.line == Line::Dots || points.len() == 1 {
-        let radius = if look.line == Line::Dots { DOT * em * 1.3 } else { DOT * em };
-        return points.iter().map(|&center| Shape::Dot { center, radius, color }).collect();
+/// A dot; from one dash pattern to the next, dots are full, rings, squares and hollow squares.
+fn draw_dot(scene: &mut Scene, class: &'static str, name: Option<&str>, center: Point, look: Style, em: f64) {
+    let radius = if look.line == Line::Dots { DOT * em * 1.3 } else { DOT * em };
+    let shape = |radius: f64, color| match look.dash {
+        Dash::Solid | Dash::Dashed => Shape::Dot { center, radius, color },
+        Dash::Dotted | Dash::DashDot => {
+            Shape::Rect { x: center.0 - radius, y: center.1 - radius, width: 2.0 * radius, height: 2.0 * radius, color }
+        }
+    };
+    scene.marks.push(Mark { class, name: name.map(str::to_owned), shape: shape(radius, look.color) });
+    if matches!(look.dash, Dash::Dashed | Dash::DashDot) {
+        scene.add("hollow", shape(radius * HOLLOW, Color::WHITE));
     }
-    vec![Shape::Line { points: points.to_vec(), stroke: stroke(look, em) }]
+}
+
+/// Points a curve's mark out: a line down to the horizontal axis.
+fn draw_mark(scene: &mut Scene, chart: &Chart, curve: &Curve, frame: &Frame, settings: &Settings) {
+    let Some((x, y)) = curve.marked else { return };
+    let at = (frame.x(chart.x.place(x)), frame.y(chart.y.place(y)));
+    if !(frame.top..=frame.bottom).contains(&at.1) {
+        return;
+    }
+    let em = settings.font_size;
+    let look = style::style(chart, curve, &settings.colors);
+    let drop = Style { dash: Dash::Dotted, line: Line::Thin, ..look };
+    scene.line("suggestion", at, (at.0, frame.bottom), stroke(drop, em));
+    draw_dot(scene, "suggestion", Some(&chart.runs[curve.run]), at, Style { line: Line::Dots, ..look }, em);
 }
 
 fn stroke(look: Style, em: f64) -> Stroke {
-    let solid = Stroke::solid(look.color, STROKE * em);
+    let dash = match look.dash {
+        Dash::Solid => None,
+        Dash::Dashed => Some([0.55, 0.3, 0.55, 0.3]),
+        Dash::Dotted => Some([0.14, 0.24, 0.14, 0.24]),
+        Dash::DashDot => Some([0.6, 0.25, 0.14, 0.25]),
+    };
+    let full = Stroke {
+        dash: dash.map(|lengths| lengths.map(|length| length * em)),
+        ..Stroke::solid(look.color, STROKE * em)
+    };
     match look.line {
-        Line::Solid | Line::Dots => solid,
-        Line::Dashed => Stroke { dash: Some([0.45 * em, 0.3 * em]), ..solid },
-        Line::Pale => Stroke { width: THIN_STROKE * em, opacity: PALE, ..solid },
+        Line::Full | Line::Dots => full,
+        Line::Thin => Stroke { width: THIN_STROKE * em, ..full },
+        Line::Pale => Stroke { width: THIN_STROKE * em, opacity: PALE, ..full },
     }
 }
 
-/// As many entries as there are lines for; the last then says how many are not there.
-fn fitting(mut entries: Vec<Entry>, lines: usize) -> Vec<Entry> {
-    let lines = lines.max(1);
-    if entries.len() > lines {
-        // White on white: it stands for no curve.
-        let style = Style { color: Color::WHITE, line: Line::Solid };
-        let name = format!("and {} more", entries.len() - (lines - 1));
-        entries.truncate(lines - 1);
-        entries.push(Entry { name, style });
-    }
-    entries
-}
-
-fn legend_width(legend: &[Entry], em: f64, limit: f64) -> f64 {
-    if legend.is_empty() {
-        return em;
-    }
-    let widest = legend.iter().map(|entry| font::width(&entry.name, em)).fold(0.0, f64::max);
-    (PADDING + SWATCH + GAP) * em + widest.min(limit.max(0.0))
-}
-
-fn draw_legend(scene: &mut Scene, legend: &[Entry], frame: &Frame, em: f64, limit: f64) {
-    let left = frame.right + PADDING * em;
-    for (line, entry) in legend.iter().enumerate() {
-        let y = frame.top + (line as f64 + 0.5) * LINE_HEIGHT * em;
-        let (from, to) = ((left, y), (left + SWATCH * em, y));
-        if entry.style.line == Line::Dots {
-            let center = (left + SWATCH * em / 2.0, y);
-            scene.add("swatch", Shape::Dot { center, radius: DOT * em * 1.3, color: entry.style.color });
+fn draw_legend(scene: &mut Scene, legend: &Layout, (left, top): Point, em: f64) {
+    let (swatch, text) = legend::swatch(em);
+    for cell in &legend.cells {
+        let (x, y) = (left + cell.left, top + cell.middle);
+        if cell.style.line == Line::Dots {
+            draw_dot(scene, "swatch", None, (x + swatch / 2.0, y), cell.style, em);
         } else {
-            scene.line("swatch", from, to, stroke(entry.style, em));
+            scene.line("swatch", (x, y), (x + swatch, y), stroke(cell.style, em));
         }
-        let name = font::shortened(&entry.name, em, limit);
-        scene.text("legend", (to.0 + GAP * em, y + HALF_HEIGHT * em), &name, em, Anchor::Start);
+        for (i, line) in cell.lines.iter().enumerate() {
+            let y = y + i as f64 * legend::line_height(em) + HALF_HEIGHT * em;
+            scene.text("legend", (x + text, y), line, em, Anchor::Start);
+        }
     }
 }

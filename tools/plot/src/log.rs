@@ -1,6 +1,9 @@
 //! Runs from a run log.
 
-use crate::run::{Run, Sample};
+use crate::{
+    labels::Identity,
+    run::{Ending, Run, Sample},
+};
 use events::{Event, Metrics, Start};
 
 /// The runs of a stream of events so far. A `start` that does not go on from a checkpoint begins the next one.
@@ -14,7 +17,6 @@ struct LoggedRun {
     run: Run,
     /// `(step, epoch)` where each epoch ended.
     epochs: Vec<(f64, f64)>,
-    ended: bool,
 }
 
 impl Log {
@@ -30,7 +32,7 @@ impl Log {
                 self.last().epochs.push((e.step as f64, e.epoch as f64));
             }
             Event::Checkpoint(_) => {}
-            Event::End(_) => self.last().ended = true,
+            Event::End(end) => self.last().run.ending = end.status.into(),
         }
     }
 
@@ -38,7 +40,7 @@ impl Log {
         match (&start.resumed, self.runs.last_mut()) {
             (Some(resumed), Some(last)) => last.go_on_from(resumed.step as f64),
             _ => self.runs.push(LoggedRun {
-                run: Run { path: vec![start.name.clone()], ..Run::default() },
+                run: Run { identity: identity(start), ending: Ending::Open, ..Run::default() },
                 ..LoggedRun::default()
             }),
         }
@@ -53,7 +55,8 @@ impl Log {
     /// The run that events belong to: a log whose beginning is lost has one all the same.
     fn last(&mut self) -> &mut LoggedRun {
         if self.runs.is_empty() {
-            self.runs.push(LoggedRun::default());
+            let run = Run { ending: Ending::Open, ..Run::default() };
+            self.runs.push(LoggedRun { run, ..LoggedRun::default() });
         }
         let last = self.runs.len() - 1;
         &mut self.runs[last]
@@ -61,7 +64,7 @@ impl Log {
 
     /// Whether the last run came to its end.
     pub fn ended(&self) -> bool {
-        self.runs.last().is_some_and(|last| last.ended)
+        self.runs.last().is_some_and(|last| last.run.ending != Ending::Open)
     }
 
     /// The runs as they stand.
@@ -70,12 +73,16 @@ impl Log {
     }
 }
 
+fn identity(start: &Start) -> Identity {
+    Identity { path: vec![start.name.clone()], settings: runs::settings_of(&start.config) }
+}
+
 impl LoggedRun {
     /// What was measured after the checkpoint is void.
     fn go_on_from(&mut self, step: f64) {
         self.run.metrics.values_mut().for_each(|samples| samples.retain(|sample| sample.step <= step));
         self.epochs.retain(|(ended, _)| *ended <= step);
-        self.ended = false;
+        self.run.ending = Ending::Open;
     }
 
     /// Within an epoch, events carry its whole number: where epochs ended tells how far into it a step was.
@@ -153,7 +160,7 @@ mod tests {
         let mut log = Log::default();
         [start("a", None), step(1, 10, 1.0), start("b", None), step(1, 5, 2.0)].iter().for_each(|e| log.add(e));
         let runs = log.runs();
-        assert_eq!((runs.len(), &runs[1].path[0][..]), (2, "b"));
+        assert_eq!((runs.len(), &runs[1].identity.path[0][..]), (2, "b"));
         assert_eq!(steps(&runs[1], "train_loss_step"), [(5.0, 2.0)]);
     }
 

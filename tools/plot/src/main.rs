@@ -6,15 +6,21 @@
 //! its text shaping, for PNG. Ticks, legend and thinning decide how a chart reads, and would be ours in any case.
 
 mod axis;
+mod bounded;
 mod chart;
+mod charts;
 mod confusion;
 mod curve;
+mod finder;
 mod font;
 mod gallery;
 mod gallery_picture;
+mod labels;
+mod legend;
 mod line_picture;
 mod log;
 mod matrix_picture;
+mod metric;
 mod names;
 mod pictures;
 mod png;
@@ -26,6 +32,7 @@ mod style;
 mod svg;
 mod table;
 mod terminal;
+mod text;
 
 use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
@@ -44,7 +51,7 @@ cli::arguments! {
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 | {command_name} -o plots",
         note = "The settings are those of config group plot. Inputs are run events, run folders, CSV or TSV files with a \
                 column step or epoch, what score says of a classification, and records of images with predictions; \
-                several are drawn together, to compare. The paths of the pictures go to standard output."
+                several are drawn together, to compare, each called by what differs between their settings. The paths of the pictures go to standard output."
     )]
     struct Args {
         /// folder for the pictures (the setting plot.out); - writes one chart to standard output
@@ -83,6 +90,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     for path in &common.inputs {
         inputs.read(path.as_deref(), &mut |log| if live { screen.watch(log) } else { Ok(()) })?;
     }
+    inputs.note_what_looks_alike();
     let drawn = if args.terminal { screen.show(&inputs) } else { pictures::write(&inputs, &settings) };
     // Under the chart: above, they would be in the way of drawing over it.
     for note in &inputs.notes {

@@ -43,8 +43,7 @@ pub fn scene(confusion: &Confusion, name: &str, settings: &Settings) -> Scene {
     let em = settings.font_size;
     let title = title(confusion, name);
     let mut scene = Scene::new(settings.width, settings.height, &title);
-    let labels: Vec<String> =
-        confusion.labels.iter().map(|label| font::shortened(label, em, LONGEST_LABEL * em)).collect();
+    let labels = confusion.short_labels(|label| font::shortened(label, em, LONGEST_LABEL * em));
     let widest = labels.iter().map(|label| font::width(label, em)).fold(0.0, f64::max);
     let left = (PADDING + 1.0 + 2.0 * GAP) * em + widest;
     let top = (PADDING + TITLE + 2.0 * GAP) * em;

@@ -1,7 +1,7 @@
 //! Charts as files.
 
 use crate::{
-    chart, gallery_picture, line_picture, matrix_picture, names, png,
+    charts, gallery_picture, line_picture, matrix_picture, names, png,
     scene::Scene,
     settings::{Format, Settings},
     source::Inputs,
@@ -10,15 +10,19 @@ use crate::{
 use anyhow::{Context, ensure};
 use std::{fs, path::Path};
 
+/// Characters of a file's name; one takes up to four bytes.
+const LONGEST_NAME: usize = 60;
+
 /// Draws everything that was read into the folder of the settings, and prints the paths; or one chart to standard
 /// output.
 ///
 /// # Errors
 /// When there is nothing to draw or a file cannot be written; a file is there whole or not at all.
 pub fn write(inputs: &Inputs, settings: &Settings) -> anyhow::Result<()> {
-    let scenes = scenes(inputs, settings)?;
-    if settings.out == Path::new("-") {
-        return to_stdout(&scenes, settings);
+    let to_stdout = settings.out == Path::new("-");
+    let scenes = scenes(inputs, settings, if to_stdout { 1 } else { usize::MAX })?;
+    if to_stdout {
+        return write_to_stdout(&scenes, settings);
     }
     fs::create_dir_all(&settings.out).with_context(|| format!("{}: plot.out", settings.out.display()))?;
     let mut written = String::new();
@@ -39,7 +43,7 @@ pub fn write(inputs: &Inputs, settings: &Settings) -> anyhow::Result<()> {
     cli::print(&written)
 }
 
-fn to_stdout(scenes: &[(String, Scene)], settings: &Settings) -> anyhow::Result<()> {
+fn write_to_stdout(scenes: &[(String, Scene)], settings: &Settings) -> anyhow::Result<()> {
     let one = settings.charts.as_ref().is_none_or(|charts| charts.len() == 1);
     ensure!(one, "plot.out: standard output takes one chart; plot.charts names several");
     let Some((_, scene)) = scenes.first() else { return Ok(()) };
@@ -53,11 +57,11 @@ fn to_stdout(scenes: &[(String, Scene)], settings: &Settings) -> anyhow::Result<
     Ok(output.finish()?)
 }
 
-/// Every picture, with the name of its file.
-fn scenes(inputs: &Inputs, settings: &Settings) -> anyhow::Result<Vec<(String, Scene)>> {
+/// Every picture, with the name of its file; of the charts, at most `most`.
+fn scenes(inputs: &Inputs, settings: &Settings, most: usize) -> anyhow::Result<Vec<(String, Scene)>> {
     let mut scenes = Vec::new();
-    if !inputs.runs.is_empty() {
-        for chart in chart::charts(&inputs.runs, settings)? {
+    if !inputs.runs.is_empty() || !inputs.finders.is_empty() {
+        for chart in charts::charts(&inputs.runs, &inputs.finders, settings, most)? {
             scenes.push((file_name(&chart.name), line_picture::scene(&chart, settings)));
         }
     }
@@ -76,7 +80,8 @@ fn scenes(inputs: &Inputs, settings: &Settings) -> anyhow::Result<Vec<(String, S
 /// A name that is safe in any folder.
 fn file_name(name: &str) -> String {
     let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let name: String = name.chars().map(safe).collect();
+    // File systems take 255 bytes; what is cut off alike is numbered.
+    let name: String = name.chars().map(safe).take(LONGEST_NAME).collect();
     let name = name.trim_start_matches('.');
     if name.is_empty() { "metric".into() } else { name.into() }
 }

@@ -1,6 +1,7 @@
 //! A run: named metrics, each measured at some steps and epochs.
 
-use crate::settings::X;
+use crate::{labels::Identity, settings::X};
+use events::Status;
 use indexmap::IndexMap;
 
 /// A metric's value at a place; NaN where the run has no step, no epoch, or a value that is not finite.
@@ -23,10 +24,49 @@ impl Sample {
 /// What one run measured.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
-    /// The parts of its path, or its name in the log: what tells it from others.
-    pub path: Vec<String>,
+    pub identity: Identity,
     /// Samples by metric, both in the order they came.
     pub metrics: IndexMap<String, Vec<Sample>>,
+    pub ending: Ending,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// A table does not say.
+    #[default]
+    Unknown,
+    /// The log has no end event.
+    Open,
+    Finished,
+    Failed,
+    Killed,
+}
+
+impl Ending {
+    pub fn is_finished(self) -> bool {
+        self == Self::Finished
+    }
+
+    /// What is remarked of a run among finished ones.
+    pub fn remark(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown | Self::Finished => None,
+            Self::Open => Some("unfinished"),
+            Self::Failed => Some("failed"),
+            Self::Killed => Some("killed"),
+        }
+    }
+}
+
+impl From<Status> for Ending {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Finished => Self::Finished,
+            Status::Failed => Self::Failed,
+            Status::Killed => Self::Killed,
+        }
+    }
 }
 
 impl Run {

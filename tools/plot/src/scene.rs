@@ -45,8 +45,8 @@ pub struct Stroke {
     pub color: Color,
     pub width: f64,
     pub opacity: f64,
-    /// Lengths of dash and gap.
-    pub dash: Option<[f64; 2]>,
+    /// Lengths of dash and gap, by turns.
+    pub dash: Option<[f64; 4]>,
 }
 
 /// Which part of a text is at its place; vertically, it stands on the line there.

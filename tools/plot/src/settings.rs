@@ -1,7 +1,12 @@
 //! Config group `plot`.
 
-use crate::scene::Color;
+use crate::{
+    axis::{Axis, is_drawable},
+    scene::Color,
+    text::printable,
+};
 use anyhow::ensure;
+use indexmap::IndexMap;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -16,8 +21,11 @@ pub struct Settings {
     pub x: X,
     pub y_scale: YScale,
     pub log_ratio: f64,
+    pub ylim: Ylim,
     pub smoothing: f64,
     pub charts: Option<Vec<String>>,
+    pub hidden_charts: Vec<String>,
+    pub max_charts: usize,
     pub labels: Option<Vec<String>>,
     pub image_field: String,
     pub target_field: String,
@@ -57,6 +65,94 @@ pub enum YScale {
     Auto,
     Linear,
     Log,
+}
+
+/// Where a vertical axis ends; None is where the values do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(from = "[Option<f64>; 2]")]
+pub struct Limits {
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+}
+
+/// Limits of vertical axes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected [lowest, highest], such as [0, 1], or one such pair a chart: {loss: [0, null]}"
+)]
+pub enum Ylim {
+    Automatic(()),
+    All(Limits),
+    Each(IndexMap<String, Limits>),
+}
+
+impl From<[Option<f64>; 2]> for Limits {
+    fn from([low, high]: [Option<f64>; 2]) -> Self {
+        Self { low, high }
+    }
+}
+
+impl std::fmt::Display for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [low, high] = [self.low, self.high].map(|end| end.map_or("null".to_owned(), |end| end.to_string()));
+        write!(f, "[{low}, {high}]")
+    }
+}
+
+impl Limits {
+    /// Whether there is one.
+    pub fn any(self) -> bool {
+        self.low.is_some() || self.high.is_some()
+    }
+
+    /// The axis with these ends; None where nothing is between them.
+    pub fn over(self, axis: Axis) -> Option<Axis> {
+        let (low, high) = (self.low.unwrap_or(axis.low), self.high.unwrap_or(axis.high));
+        (low < high).then_some(Axis { low, high, ..axis })
+    }
+
+    fn check(self) -> anyhow::Result<()> {
+        let sensible = |end: Option<f64>| end.is_none_or(|end| is_drawable(end, false));
+        let in_order = self.low.zip(self.high).is_none_or(|(low, high)| low < high);
+        ensure!(sensible(self.low) && sensible(self.high) && in_order, "plot.ylim: {self}; expected [lowest, highest]");
+        Ok(())
+    }
+}
+
+impl Ylim {
+    /// The limits of a chart.
+    pub fn of(&self, chart: &str) -> Limits {
+        match self {
+            Self::Automatic(()) => Limits::default(),
+            Self::All(limits) => *limits,
+            Self::Each(limits) => limits.get(chart).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Whether every chart that it names is one of `known`.
+    ///
+    /// # Errors
+    /// One line that names those that there are.
+    pub fn check(&self, known: &[&str]) -> anyhow::Result<()> {
+        let Self::Each(limits) = self else { return Ok(()) };
+        let unknown = limits.keys().find(|name| !known.contains(&name.as_str()));
+        ensure!(
+            unknown.is_none(),
+            "plot.ylim: no chart {:?}; there is {}",
+            unknown.map_or("", String::as_str),
+            printable(&known.join(", "))
+        );
+        Ok(())
+    }
+
+    fn all(&self) -> Vec<Limits> {
+        match self {
+            Self::Automatic(()) => Vec::new(),
+            Self::All(limits) => vec![*limits],
+            Self::Each(limits) => limits.values().copied().collect(),
+        }
+    }
 }
 
 impl X {
@@ -99,6 +195,8 @@ impl Settings {
             "plot.refresh: {}; expected 0 to 60 seconds",
             settings.refresh
         );
+        settings.ylim.all().into_iter().try_for_each(Limits::check)?;
+        ensure!(settings.max_charts >= 1, "plot.max_charts: 0; expected at least 1");
         for (key, tiles) in [("rows", settings.gallery_rows), ("columns", settings.gallery_columns)] {
             ensure!((1..=100).contains(&tiles), "plot.gallery_{key}: {tiles}; expected 1 to 100");
         }

@@ -1,17 +1,23 @@
 //! Inputs: what a path or standard input holds, by its first bytes.
 
 use crate::{
+    bounded::{self, LARGEST_DOCUMENT, LONGEST_LINE, Line},
     confusion::Confusion,
+    finder::Finder,
     gallery::{Gallery, Names},
+    labels::Identity,
     log::Log,
     names,
     run::Run,
     settings::Settings,
-    table,
+    style, table,
+    text::{excerpt, printable},
 };
 use anyhow::{Context, bail, ensure};
 use events::Event;
+use indexmap::IndexMap;
 use records::{Error, NPY_MAGIC};
+use serde_json::Value;
 use std::{
     collections::HashMap,
     fs::File,
@@ -23,6 +29,7 @@ use std::{
 pub enum Content {
     Run(Run),
     Runs(Vec<Run>),
+    Finder(Finder),
     Confusion(Confusion),
     Gallery(Gallery),
 }
@@ -31,7 +38,9 @@ pub enum Content {
 pub type Watch<'a> = &'a mut dyn FnMut(&Log) -> anyhow::Result<()>;
 
 /// The files of a run folder that hold metrics, the better one first.
-const RUN_FILES: [&str; 2] = ["events.ndjson", "history.csv"];
+const RUN_FILES: [&str; 3] = ["events.ndjson", "history.csv", "finder.csv"];
+/// Bytes of a metric's name, which stands in a picture and is the name of a file.
+const LONGEST_NAME: usize = 200;
 
 /// Everything that all inputs held.
 pub struct Inputs<'a> {
@@ -39,6 +48,7 @@ pub struct Inputs<'a> {
     /// The names of the classes, of `--classes`.
     classes: Option<Vec<String>>,
     pub runs: Vec<Run>,
+    pub finders: Vec<Finder>,
     pub confusions: Vec<Confusion>,
     pub galleries: Vec<Gallery>,
     /// What a person should know of them, a line each.
@@ -47,8 +57,8 @@ pub struct Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     pub fn new(settings: &'a Settings, classes: Option<Vec<String>>) -> Self {
-        let (runs, confusions, galleries, notes) = Default::default();
-        Self { settings, classes, runs, confusions, galleries, notes }
+        let (runs, finders, confusions, galleries, notes) = Default::default();
+        Self { settings, classes, runs, finders, confusions, galleries, notes }
     }
 
     /// Reads an input; None is standard input.
@@ -59,15 +69,14 @@ impl<'a> Inputs<'a> {
         let Some(path) = path else {
             cli::say_if_terminal("run events or records");
             let content = self.content("stdin", BufReader::new(io::stdin()), watch)?;
-            self.add(None, content);
+            self.add(None, content)?;
             return Ok(());
         };
         let file = if path.is_dir() { run_file(path)? } else { path.to_owned() };
         let name = file.display().to_string();
         let open = File::open(&file).map_err(|e| Error::io(&name, e))?;
         let content = self.content(&name, BufReader::new(open), watch)?;
-        self.add(Some(&file), content);
-        Ok(())
+        self.add(Some(&file), content)
     }
 
     /// The confusion matrices with their names, and with the labels of the settings or of `--classes`.
@@ -91,30 +100,49 @@ impl<'a> Inputs<'a> {
         names::distinguishing(&paths).into_iter().zip(&self.galleries)
     }
 
-    fn add(&mut self, file: Option<&Path>, content: Content) {
-        let path = file.map(distinctive);
+    /// Notes that there are more runs than can be told apart.
+    pub fn note_what_looks_alike(&mut self) {
+        let (runs, looks) = (self.runs.len().max(self.finders.len()), style::looks(&self.settings.colors));
+        if runs > looks {
+            self.notes
+                .push(format!("{runs} runs share {looks} looks; more plot.colors, or fewer runs, tell them apart"));
+        }
+    }
+
+    fn add(&mut self, file: Option<&Path>, content: Content) -> anyhow::Result<()> {
+        let path = file.map(distinctive).unwrap_or_default();
+        let settings = file.map_or_else(|| Ok(None), settings_beside)?;
         match content {
-            Content::Confusion(confusion) => {
-                self.confusions.push(Confusion { path: path.unwrap_or_default(), ..confusion });
+            Content::Confusion(confusion) => self.confusions.push(Confusion { path, ..confusion }),
+            Content::Gallery(gallery) => self.galleries.push(Gallery { path, ..gallery }),
+            Content::Finder(finder) => {
+                let identity = Identity { path, settings: settings.unwrap_or_default() };
+                self.finders.push(Finder { identity, ..finder });
             }
-            Content::Gallery(gallery) => self.galleries.push(Gallery { path: path.unwrap_or_default(), ..gallery }),
             // DVCLive writes a file for each metric: the files of a folder are one run.
             Content::Run(run) if file.and_then(Path::extension).is_some_and(|kind| kind == "tsv") => {
-                let folder = path.and_then(|path| Some(path.split_last()?.1.to_vec())).unwrap_or_default();
-                match self.runs.iter_mut().find(|other| other.path == folder) {
+                let folder = path.split_last().map(|(_, folder)| folder.to_vec()).unwrap_or_default();
+                match self.runs.iter_mut().find(|other| other.identity.path == folder) {
                     Some(other) => other.metrics.extend(run.metrics),
-                    None => self.runs.push(Run { path: folder, ..run }),
+                    None => self.runs.push(Run { identity: Identity { path: folder, ..run.identity }, ..run }),
                 }
             }
-            Content::Run(run) => self.runs.push(Run { path: path.unwrap_or_default(), ..run }),
+            Content::Run(run) => {
+                let identity = Identity { path, settings: settings.unwrap_or_default() };
+                self.runs.push(Run { identity, ..run });
+            }
             Content::Runs(mut runs) => {
                 // A file with one run is known by its path; runs that share one, by their names in the log.
-                if let (Some(path), [run]) = (path.filter(|path| !path.is_empty()), runs.as_mut_slice()) {
-                    run.path = path;
+                if let [run] = runs.as_mut_slice() {
+                    if !path.is_empty() {
+                        run.identity.path = path;
+                    }
+                    run.identity.settings = settings.unwrap_or_else(|| std::mem::take(&mut run.identity.settings));
                 }
                 self.runs.append(&mut runs);
             }
         }
+        Ok(())
     }
 
     /// Tells by its first line what an input is, and reads it.
@@ -126,15 +154,20 @@ impl<'a> Inputs<'a> {
     ) -> anyhow::Result<Content> {
         let mut line = Vec::new();
         let mut number = 0;
+        let known =
+            "expected run events, a table with a column step or epoch, a confusion matrix, or records of images";
+        let binary = bytes.fill_buf().map_err(|e| Error::io(name, e))?;
+        // A device of zeros has no end to its line.
+        ensure!(binary.starts_with(NPY_MAGIC) || !binary.contains(&0), "{name}: not text; {known}");
         while line.trim_ascii().is_empty() {
-            line.clear();
             number += 1;
-            let read = bytes.read_until(b'\n', &mut line).map_err(|e| Error::io(name, e))?;
-            ensure!(
-                read > 0,
-                "{name}: empty; expected run events, a table with a column step or epoch, a confusion matrix, or \
-                 records of images"
-            );
+            match bounded::read_line(&mut bytes, &mut line, LARGEST_DOCUMENT).map_err(|e| Error::io(name, e))? {
+                Line::End => bail!("{name}: empty; {known}"),
+                Line::Whole => {}
+                Line::TooLong => {
+                    bail!("{name}:{number}: the line is longer than {} MiB; {known}", LARGEST_DOCUMENT >> 20)
+                }
+            }
         }
         if line.starts_with(NPY_MAGIC) || self.is_record(&line) {
             // The lines that were passed over count in the place of an error.
@@ -143,17 +176,27 @@ impl<'a> Inputs<'a> {
         }
         let first = std::str::from_utf8(&line).with_context(|| format!("{name}:{number}: not text"))?;
         if !first.trim_start().starts_with('{') {
-            return table::read(name, first, line.as_slice().chain(bytes));
+            let content = table::read(name, first, line.as_slice().chain(bytes))?;
+            if let Content::Run(run) = &content {
+                check_names(name, run)?;
+            }
+            return Ok(content);
         }
         match Event::from_line(first) {
             // An object without `event`, or one that goes on in the next line.
             Err(events::Error::NotAnEvent(_)) => {
                 let mut text = first.to_owned();
-                bytes.read_to_string(&mut text).map_err(|e| Error::io(name, e))?;
+                let rest = bytes.take(LARGEST_DOCUMENT as u64).read_to_string(&mut text);
+                let read = rest.map_err(|e| Error::io(name, e))?;
+                ensure!(read < LARGEST_DOCUMENT, "{name}: larger than {} MiB", LARGEST_DOCUMENT >> 20);
                 Confusion::from_json(name, &text).map(Content::Confusion)
             }
             Err(error) => bail!("{name}:{number}: {error}"),
-            Ok(event) => log(name, event, number, bytes, watch, &mut self.notes).map(Content::Runs),
+            Ok(event) => {
+                let runs = log(name, event, number, bytes, watch, &mut self.notes)?;
+                runs.iter().try_for_each(|run| check_names(name, run))?;
+                Ok(Content::Runs(runs))
+            }
         }
     }
 
@@ -175,8 +218,29 @@ impl<'a> Inputs<'a> {
 }
 
 fn run_file(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
-    let found = RUN_FILES.iter().map(|name| folder.join(name)).find(|file| file.is_file());
-    found.with_context(|| format!("{}: no run folder: there is no {}", folder.display(), RUN_FILES.join(" and no ")))
+    let [first, others @ ..] = RUN_FILES;
+    let found = bounded::regular_file(folder, &RUN_FILES)?;
+    let problem =
+        || format!("{}: no run folder: there is no {first} and no {}", folder.display(), others.join(", no "));
+    found.with_context(problem)
+}
+
+/// The settings of the run folder that a file is in; None where it is in none.
+fn settings_beside(file: &Path) -> anyhow::Result<Option<IndexMap<String, Value>>> {
+    let is_of_run = file.file_name().is_some_and(|name| RUN_FILES.iter().any(|known| name == *known));
+    let Some(folder) = file.parent().filter(|_| is_of_run) else { return Ok(None) };
+    Ok(runs::read_settings(folder)?.filter(|settings| !settings.is_empty()))
+}
+
+/// Names of metrics become names of files, and stand in pictures.
+fn check_names(input: &str, run: &Run) -> anyhow::Result<()> {
+    let long = run.metrics.keys().find(|name| name.len() > LONGEST_NAME);
+    let problem = long.map_or(String::new(), |name| {
+        let length = name.len();
+        format!("{input}: metric {:?} has a name of {length} bytes; expected at most {LONGEST_NAME}", excerpt(name))
+    });
+    ensure!(long.is_none(), problem);
+    Ok(())
 }
 
 /// The parts of a file's path that name a run: not the name that the file has in every run folder.
@@ -206,13 +270,18 @@ fn log(
     let mut line = Vec::new();
     let mut damage = None;
     loop {
-        line.clear();
         number += 1;
-        if bytes.read_until(b'\n', &mut line).map_err(|e| Error::io(name, e))? == 0 {
+        let read = bounded::read_line(&mut bytes, &mut line, LONGEST_LINE).map_err(|e| Error::io(name, e))?;
+        if read == Line::End {
             break;
         }
         if line.trim_ascii().is_empty() || damage.is_some() {
             // What comes after damage is read all the same: a pipe that nobody reads would end the run.
+            continue;
+        }
+        if read == Line::TooLong {
+            let longest = LONGEST_LINE >> 20;
+            damage = Some(format!("{name}:{number}: the line is longer than {longest} MiB; drawn up to there"));
             continue;
         }
         let text = String::from_utf8_lossy(&line);
@@ -228,6 +297,6 @@ fn log(
     if damage.is_none() && !log.ended() {
         damage = Some(format!("{name}: no end event: the run was cut off, or goes on; drawn as far as it is there"));
     }
-    notes.extend(damage);
+    notes.extend(damage.map(|damage| printable(&damage)));
     Ok(log.runs())
 }

@@ -81,8 +81,8 @@ fn stroke_attributes(Stroke { color, width, opacity, dash }: &Stroke) -> String 
     if *opacity < 1.0 {
         text.push_str(&format!(" stroke-opacity=\"{}\"", number(*opacity)));
     }
-    if let Some([dash, gap]) = dash {
-        text.push_str(&format!(" stroke-dasharray=\"{} {}\"", number(*dash), number(*gap)));
+    if let Some(lengths) = dash {
+        text.push_str(&format!(" stroke-dasharray=\"{}\"", lengths.map(number).join(" ")));
     }
     text
 }
@@ -104,7 +104,7 @@ fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\t' | '\n' | '\r' => out.push(' '),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

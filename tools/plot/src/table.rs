@@ -1,98 +1,120 @@
-//! Runs from CSV and TSV: a column `step` or `epoch`, and a column for each metric.
+//! Runs from CSV and TSV: a column `step` or `epoch`, and a column for each metric. Curves of learning-rate finders, and
+//! pairs of classes.
 
 use crate::{
+    bounded::{Allowance, Rationed, rationed},
     confusion::{Confusion, Pairs},
+    finder::{self, Finder},
+    labels::Identity,
     run::{Run, Sample},
     source::Content,
+    text::excerpt,
 };
 use anyhow::{Context, bail, ensure};
 use csv::{Reader, ReaderBuilder, StringRecord};
 use std::io::Read;
 
+/// A table that is read row by row.
+struct Table<'a, R> {
+    name: &'a str,
+    header: StringRecord,
+    reader: Reader<Rationed<R>>,
+    allowance: Allowance,
+}
+
 /// Reads a table; `header` is its first line. Without steps and epochs, the columns `actual` and `predicted` make a
-/// confusion matrix.
+/// confusion matrix, and `learning_rate` and `loss` the curve of a learning-rate finder.
 ///
 /// # Errors
 /// When there are no such columns, or a cell is no number; the line is named.
 pub fn read(name: &str, header: &str, bytes: impl Read) -> anyhow::Result<Content> {
     let delimiter = if header.contains('\t') { b'\t' } else { b',' };
+    let (bytes, allowance) = rationed(bytes);
     let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let header = reader.headers().with_context(|| name.to_owned())?.clone();
-    let column = |wanted: &str| header.iter().position(|cell| cell == wanted);
-    if column("step").is_some() || column("epoch").is_some() {
-        return metrics(name, &header, column("step"), column("epoch"), &mut reader).map(Content::Run);
+    let mut table = Table { name, header, reader, allowance };
+    let column = |table: &Table<_>, wanted: &str| table.header.iter().position(|cell| cell == wanted);
+    let (step, epoch) = (column(&table, "step"), column(&table, "epoch"));
+    if step.is_some() || epoch.is_some() {
+        return table.metrics(step, epoch).map(Content::Run);
     }
-    if let (Some(actual), Some(predicted)) = (column("actual"), column("predicted")) {
-        return pairs(name, &header, actual, predicted, &mut reader).map(Content::Confusion);
+    if let (Some(actual), Some(predicted)) = (column(&table, "actual"), column(&table, "predicted")) {
+        return table.pairs(actual, predicted).map(Content::Confusion);
     }
-    let known: Vec<_> = header.iter().take(8).collect();
+    if let [Some(rate), Some(loss)] = finder::COLUMNS.map(|wanted| column(&table, wanted)) {
+        return table.finder(rate, loss).map(Content::Finder);
+    }
+    let known: Vec<_> = table.header.iter().take(8).map(excerpt).collect();
     bail!(
-        "{name}:1: no run events, and no column step or epoch, nor actual and predicted; there is {}",
+        "{name}:1: no run events, and no column step or epoch, nor actual and predicted, nor learning_rate and loss; \
+         there is {}",
         known.join(", ")
     )
 }
 
-fn metrics(
-    name: &str,
-    header: &StringRecord,
-    step: Option<usize>,
-    epoch: Option<usize>,
-    reader: &mut Reader<impl Read>,
-) -> anyhow::Result<Run> {
-    let mut run = Run::default();
-    // A column whose first value is text (a name, a date) is no metric.
-    let mut is_text = vec![None; header.len()];
-    let mut row = StringRecord::new();
-    while next_row(name, header, reader, &mut row)? {
-        let cell = |column: usize| -> anyhow::Result<Option<f64>> {
-            let cell = &row[column];
-            let problem = || format!("{name}:{}: column {:?}: {cell:?} is no number", line(&row), &header[column]);
-            Ok(if cell.is_empty() { None } else { Some(cell.parse().with_context(problem)?) })
-        };
-        let place = |column: Option<usize>| Ok::<_, anyhow::Error>(column.map(cell).transpose()?.flatten());
-        let (step, epoch) = (place(step)?.unwrap_or(f64::NAN), place(epoch)?.unwrap_or(f64::NAN));
-        for column in 0..header.len() {
-            if ["step", "epoch", ""].contains(&&header[column]) || row[column].is_empty() {
-                continue;
-            }
-            if !*is_text[column].get_or_insert_with(|| row[column].parse::<f64>().is_err())
-                && let Some(value) = cell(column)?
-            {
-                run.add(&header[column], Sample { step, epoch, value });
+impl<R: Read> Table<'_, R> {
+    fn metrics(&mut self, step: Option<usize>, epoch: Option<usize>) -> anyhow::Result<Run> {
+        let mut run = Run::default();
+        // A column whose first value is text (a name, a date) is no metric.
+        let mut is_text = vec![None; self.header.len()];
+        let mut row = StringRecord::new();
+        while self.next_row(&mut row)? {
+            let place = |column: Option<usize>| column.map_or(Ok(None), |column| self.number(&row, column));
+            let (step, epoch) = (place(step)?.unwrap_or(f64::NAN), place(epoch)?.unwrap_or(f64::NAN));
+            for (column, name) in self.header.iter().enumerate() {
+                if ["step", "epoch", ""].contains(&name) || row[column].is_empty() {
+                    continue;
+                }
+                if !*is_text[column].get_or_insert_with(|| row[column].parse::<f64>().is_err())
+                    && let Some(value) = self.number(&row, column)?
+                {
+                    run.add(name, Sample { step, epoch, value });
+                }
             }
         }
+        ensure!(!run.metrics.is_empty(), "{}: no column with numbers beside step and epoch", self.name);
+        Ok(run)
     }
-    ensure!(!run.metrics.is_empty(), "{name}: no column with numbers beside step and epoch");
-    Ok(run)
-}
 
-fn pairs(
-    name: &str,
-    header: &StringRecord,
-    actual: usize,
-    predicted: usize,
-    reader: &mut Reader<impl Read>,
-) -> anyhow::Result<Confusion> {
-    let mut pairs = Pairs::default();
-    let mut row = StringRecord::new();
-    while next_row(name, header, reader, &mut row)? {
-        pairs.add(&row[actual], &row[predicted]);
+    fn pairs(&mut self, actual: usize, predicted: usize) -> anyhow::Result<Confusion> {
+        let mut pairs = Pairs::default();
+        let mut row = StringRecord::new();
+        while self.next_row(&mut row)? {
+            pairs.add(&row[actual], &row[predicted]);
+        }
+        ensure!(!pairs.is_empty(), "{}: no rows under the header", self.name);
+        Ok(pairs.confusion())
     }
-    ensure!(!pairs.is_empty(), "{name}: no rows under the header");
-    Ok(pairs.confusion())
-}
 
-/// The next row; false at the end.
-fn next_row(
-    name: &str,
-    header: &StringRecord,
-    reader: &mut Reader<impl Read>,
-    row: &mut StringRecord,
-) -> anyhow::Result<bool> {
-    let more = reader.read_record(row).with_context(|| name.to_owned())?;
-    let (cells, columns) = (row.len(), header.len());
-    ensure!(!more || cells == columns, "{name}:{}: {cells} cells; the header has {columns}", line(row));
-    Ok(more)
+    fn finder(&mut self, rate: usize, loss: usize) -> anyhow::Result<Finder> {
+        let mut points = Vec::new();
+        let mut row = StringRecord::new();
+        while self.next_row(&mut row)? {
+            let cell = |column| Ok::<_, anyhow::Error>(self.number(&row, column)?.unwrap_or(f64::NAN));
+            points.push((cell(rate)?, cell(loss)?));
+        }
+        Ok(Finder { identity: Identity::default(), points })
+    }
+
+    /// A cell's number; None where it is empty.
+    fn number(&self, row: &StringRecord, column: usize) -> anyhow::Result<Option<f64>> {
+        let cell = &row[column];
+        if cell.is_empty() {
+            return Ok(None);
+        }
+        let (name, header) = (self.name, excerpt(&self.header[column]));
+        let problem = || format!("{name}:{}: column {header:?}: {:?} is no number", line(row), excerpt(cell));
+        Ok(Some(cell.parse().with_context(problem)?))
+    }
+
+    /// The next row; false at the end.
+    fn next_row(&mut self, row: &mut StringRecord) -> anyhow::Result<bool> {
+        let more = self.reader.read_record(row).with_context(|| self.name.to_owned())?;
+        self.allowance.renew();
+        let (cells, columns) = (row.len(), self.header.len());
+        ensure!(!more || cells == columns, "{}:{}: {cells} cells; the header has {columns}", self.name, line(row));
+        Ok(more)
+    }
 }
 
 fn line(row: &StringRecord) -> u64 {

@@ -262,7 +262,7 @@ fn bad_input_is_one_line_and_status_2() {
         (
             &[],
             "a,b\n1,2\n",
-            "stdin:1: no run events, and no column step or epoch, nor actual and predicted; there is a, b",
+            "stdin:1: no run events, and no column step or epoch, nor actual and predicted, nor learning_rate and loss; there is a, b",
         ),
         (&[], "step\n1\n", "stdin: no column with numbers beside step and epoch"),
         (
@@ -273,12 +273,12 @@ fn bad_input_is_one_line_and_status_2() {
         (&[], "{\"event\":\"end\"}\n", "stdin:1: event \"end\": missing field"),
         (&[], &start("a", "null"), "a: nothing was measured yet"),
         (&["none"], "", "none: No such file"),
-        (&["empty"], "", "empty: no run folder: there is no events.ndjson and no history.csv"),
+        (&["empty"], "", "empty: no run folder: there is no events.ndjson and no history.csv, no finder.csv"),
         (&["a.csv", "b.csv"], "", "b has no steps and a no epochs: there is no axis for both"),
         (&["ragged.csv"], "", "ragged.csv:3: 1 cells; the header has 2"),
         (&["text.csv"], "", "text.csv:3: column \"loss\": \"high\" is no number"),
         (&["latin"], "", "latin:1: not text"),
-        (&["binary"], "", "binary:1: no run events"),
+        (&["binary"], "", "binary: not text"),
         (&["charts=[nope]"], &good, "no chart \"nope\"; there is loss, mae, learning_rate"),
         (&["charts=[]"], &good, "plot.charts: no chart is named"),
         (&["-o", "-", "charts=[loss,mae]"], &good, "standard output takes one chart"),
@@ -426,5 +426,408 @@ fn the_run_folders_of_a_sweep_are_inputs_and_no_settings() {
     // In place they look like settings, and a setting that is nowhere is no path.
     for arg in ["optimizer=adam,trainer.seed=0", "runs/optimizer=rmsprop,trainer.seed=0"] {
         assert_eq!(plot(&folder.path().join("runs"), &[arg], "").status, 2);
+    }
+}
+
+/// A folder of a run: its settings, and a log of three epochs that ended as `status` says.
+fn run_of(folder: &Path, path: &str, settings: &str, loss: [&str; 3], status: &str) {
+    let folder = folder.join(path);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("config.yaml"), settings).unwrap();
+    let mut log = start(path, "null");
+    for (i, loss) in loss.iter().enumerate() {
+        let step = (i + 1) * 10;
+        log.push_str(&format!(
+            "{{\"event\":\"validation\",\"epoch\":{0},\"step\":{step},\"metrics\":{{\"val_loss\":{loss}}},\"time\":0}}\n",
+            i + 1
+        ));
+        log.push_str(&epoch(i + 1, &format!("{{\"train_loss\":{loss},\"rows_per_second\":9}}")));
+    }
+    if !status.is_empty() {
+        log.push_str(&format!("{{\"event\":\"end\",\"status\":\"{status}\",\"reason\":\"\",\"time\":0}}\n"));
+    }
+    fs::write(folder.join("events.ndjson"), log).unwrap();
+}
+
+/// The runs of a sweep, in folders that are only numbered.
+fn sweep(folder: &Path, runs: usize) -> Vec<String> {
+    let path = |i| format!("runs/{i:02}");
+    for i in 0..runs {
+        let (optimizer, seed) = (["adam", "sgd", "adamw", "rmsprop"][i % 4], i / 4);
+        let settings = format!(
+            "model: {{name: mlp, hidden: [64, 64]}}\noptimizer: {{name: {optimizer}}}\ntrainer: {{seed: {seed}, run_dir: {}}}\n",
+            path(i)
+        );
+        let loss = [1, 2, 3].map(|epoch| (1.0 + i as f64 / 10.0 - f64::from(epoch) / 4.0).to_string());
+        run_of(folder, &path(i), &settings, [&loss[0], &loss[1], &loss[2]], "FINISHED");
+    }
+    (0..runs).map(path).collect()
+}
+
+fn labels_of_sweep(runs: usize) -> Vec<String> {
+    let label = |i| format!("optimizer={}, seed={}", ["adam", "sgd", "adamw", "rmsprop"][i % 4], i / 4);
+    (0..runs).map(label).collect()
+}
+
+/// The texts of a class in an SVG.
+fn texts(svg: &str, class: &str) -> Vec<String> {
+    let marker = format!("<text class=\"{class}\"");
+    let elements = svg.split(&marker).skip(1);
+    elements.map(|rest| rest.split_once('>').unwrap().1.split('<').next().unwrap().to_owned()).collect()
+}
+
+/// An attribute of each element of a class and a name.
+fn attributes(svg: &str, class: &str, name: &str, attribute: &str) -> Vec<String> {
+    let marker = format!("class=\"{class}\" data-name=\"{name}\"");
+    let value = |line: &str| {
+        let rest = line.split_once(&format!(" {attribute}=\"")).map_or("", |(_, rest)| rest);
+        rest.split('"').next().unwrap_or("").to_owned()
+    };
+    svg.lines().filter(|line| line.contains(&marker)).map(value).collect()
+}
+
+#[test]
+fn runs_are_named_by_the_settings_that_differ() {
+    let folder = folder_with(&[]);
+    for count in [2, 6, 16] {
+        let runs = sweep(folder.path(), count);
+        let inputs: Vec<&str> = runs.iter().map(String::as_str).collect();
+        let svg = plot(folder.path(), &[&inputs[..], &["-o", "-"]].concat(), "").out;
+        let expected = match count {
+            2 => vec!["optimizer=adam".to_owned(), "optimizer=sgd".into()],
+            count => labels_of_sweep(count),
+        };
+        let legend = texts(&svg, "legend");
+        assert!(legend.starts_with(&["train".into(), "validation".into()]), "{legend:?}");
+        let mut shown = legend[2..].to_vec();
+        shown.sort();
+        let mut sorted = expected.clone();
+        sorted.sort();
+        assert_eq!(shown, sorted);
+        // No two runs look alike.
+        let look = |label: &String| {
+            let of = |attribute| attributes(&svg, "curve", &format!("{label} val_loss"), attribute).concat();
+            (of("stroke"), of("stroke-dasharray"))
+        };
+        let mut looks: Vec<_> = expected.iter().map(look).collect();
+        assert!(looks.iter().all(|look| !look.0.is_empty()), "{looks:?}");
+        looks.sort();
+        looks.dedup();
+        assert_eq!(looks.len(), count);
+    }
+}
+
+#[test]
+fn a_log_on_a_pipe_names_its_runs_by_the_settings_that_it_holds() {
+    let run =
+        |seed: &str| log("same").replace("\"config\":{}", &format!("\"config\":{{\"trainer\":{{\"seed\":{seed}}}}}"));
+    let svg = plot(folder_with(&[]).path(), &["-o", "-"], &(run("3") + &run("4"))).out;
+    let legend = texts(&svg, "legend");
+    assert!(legend.ends_with(&["seed=3".into(), "seed=4".into()]), "{legend:?}");
+}
+
+#[test]
+fn a_terminal_of_any_width_shows_every_label_whole() {
+    let folder = folder_with(&[]);
+    let runs = sweep(folder.path(), 16);
+    let inputs: Vec<&str> = runs.iter().map(String::as_str).collect();
+    for width in [20, 60, 80, 120] {
+        let size = format!("terminal_width={width}");
+        let done = plot(folder.path(), &[&inputs[..], &["--terminal", &size]].concat(), "");
+        assert!(done.out.lines().all(|line| line.chars().count() <= width), "{}", done.out);
+        let head = done.out.split('│').next().unwrap();
+        // Names that were broken into lines are put together again.
+        let head = head.replace('\n', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        for label in labels_of_sweep(16) {
+            assert!(head.contains(&label), "{width}: {label}: {head}");
+        }
+        let markers = |c: char| done.out.matches(&format!("{c} optimizer=")).count();
+        assert!(['*', 'o', '&', 'A', 'H'].into_iter().all(|c| markers(c) == 1), "{}", done.out);
+        assert!(done.out.lines().filter(|line| line.contains(['│', '┤'])).count() >= 10, "{}", done.out);
+    }
+}
+
+#[test]
+fn a_run_without_values_or_without_an_end_is_marked_among_others() {
+    let folder = folder_with(&[]);
+    let settings = |seed| format!("trainer: {{seed: {seed}}}\n");
+    run_of(folder.path(), "a", &settings(0), ["3", "2", "1"], "FINISHED");
+    run_of(folder.path(), "b", &settings(1), ["3", "2", "1"], "");
+    run_of(folder.path(), "c", &settings(2), ["3", "null", "null"], "FAILED");
+    run_of(folder.path(), "d", &settings(3), ["null", "null", "null"], "FAILED");
+    let svg = plot(folder.path(), &["a", "b", "c", "d", "-o", "-"], "").out;
+    let expected = ["seed=0", "seed=1 (unfinished)", "seed=2 (failed)", "seed=3 (no finite value)"];
+    assert_eq!(texts(&svg, "legend")[2..], expected);
+    // Where none is finished, it says nothing.
+    let svg = plot(folder.path(), &["b", "c", "-o", "-"], "").out;
+    assert_eq!(texts(&svg, "legend")[2..], ["seed=1", "seed=2"]);
+}
+
+#[test]
+fn a_metric_that_is_the_loss_is_drawn_once() {
+    let both = |mse: f64| {
+        let twice = format!("{{\"val_loss\":0.3,\"val_mse\":{mse},\"val_mae\":0.5}}");
+        start("a", "null") + &epoch(1, &twice) + &epoch(2, &twice)
+    };
+    let folder = folder_with(&[]);
+    // Summed in another order, the mean differs in its last digit.
+    let done = plot(folder.path(), &[], &both(0.300_000_000_000_000_04));
+    assert_eq!(done.out, "plots/loss.svg\nplots/mae.svg\n", "{}", done.error);
+    let svg = fs::read_to_string(folder.path().join("plots/loss.svg")).unwrap();
+    assert_eq!(texts(&svg, "y-label"), ["loss = mse"]);
+    assert_eq!(plot(folder.path(), &["charts=[mse]"], &both(0.3)).out, "plots/mse.svg\n");
+    assert_eq!(plot(folder.path(), &[], &both(0.31)).out, "plots/loss.svg\nplots/mse.svg\nplots/mae.svg\n");
+}
+
+#[test]
+fn throughput_is_drawn_where_it_is_asked_for() {
+    let folder = folder_with(&[]);
+    run_of(folder.path(), "a", "{}\n", ["3", "2", "1"], "FINISHED");
+    let out = |args: &[&str]| plot(folder.path(), &[&["a"], args].concat(), "").out;
+    assert_eq!(out(&[]), "plots/loss.svg\n");
+    assert_eq!(out(&["charts=[rows_per_second]"]), "plots/rows_per_second.svg\n");
+    assert_eq!(out(&["hidden_charts=[]"]), "plots/loss.svg\nplots/rows_per_second.svg\n");
+    assert_eq!(out(&["hidden_charts=[loss]"]), "plots/rows_per_second.svg\n");
+}
+
+#[test]
+fn a_smoothed_curve_is_the_line_and_its_values_are_the_shade_behind_all_lines() {
+    let folder = folder_with(&[]);
+    let runs = sweep(folder.path(), 2);
+    let svg = plot(folder.path(), &[&runs[0], &runs[1], "-o", "-", "smoothing=0.6"], "").out;
+    let at = |class: &str| svg.match_indices(&format!("class=\"{class}\"")).map(|(at, _)| at).collect::<Vec<_>>();
+    assert_eq!((at("raw").len(), at("curve").len()), (4, 4));
+    assert!(at("raw").iter().max() < at("curve").iter().min());
+    for run in ["optimizer=adam", "optimizer=sgd"] {
+        let of = |class, attribute| attributes(&svg, class, &format!("{run} val_loss"), attribute).concat();
+        assert_eq!(of("raw", "stroke"), of("curve", "stroke"));
+        assert_eq!((of("raw", "stroke-opacity"), of("curve", "stroke-opacity")), ("0.35".into(), String::new()));
+        assert!(of("raw", "stroke-width").parse::<f64>().unwrap() < of("curve", "stroke-width").parse().unwrap());
+    }
+}
+
+#[test]
+fn the_vertical_axis_ends_where_ylim_says() {
+    let folder = folder_with(&[]);
+    let log = start("a", "null")
+        + &[1.0, 9.0, 3.0, 2.0]
+            .iter()
+            .enumerate()
+            .map(|(i, v)| epoch(i + 1, &format!("{{\"loss\":{v},\"acc\":{v}}}")))
+            .collect::<String>();
+    let svg = |args: &[&str]| plot(folder.path(), &[&["-o", "-"], args].concat(), &log).out;
+    for setting in ["ylim=[0,4]", "ylim={loss:[0,4]}", "plot.ylim=[0,4]"] {
+        let svg = svg(&[setting]);
+        let ticks = texts(&svg, "y-tick");
+        assert_eq!([ticks[0].as_str(), &ticks[ticks.len() - 1]], ["0", "4.0"], "{setting}");
+        // Up to 9 and down again it is outside.
+        let curves = points(&svg, "loss").into_iter().chain(points(&svg, "a loss")).collect::<Vec<_>>();
+        assert_eq!(curves.len(), 2, "{svg}");
+    }
+    assert_eq!(texts(&svg(&["ylim=[null,4]", "y_scale=log"]), "y-tick").last().unwrap(), "4");
+    assert!(texts(&svg(&["ylim=[0,null]"]), "y-tick").contains(&"8".to_owned()));
+    // The other chart keeps its own.
+    let done = plot(folder.path(), &["ylim={acc:[0,4]}"], &log);
+    let loss = fs::read_to_string(folder.path().join("plots/loss.svg")).unwrap();
+    assert!(done.status == 0 && texts(&loss, "y-tick").contains(&"8".to_owned()));
+    let terminal = plot(folder.path(), &["--terminal", "ylim=[0,4]"], &log).out;
+    assert!(terminal.lines().any(|line| line.trim_start().starts_with("4┤")), "{terminal}");
+    for (args, expected) in [
+        (&["ylim=[4,0]"][..], "plot.ylim: [4, 0]; expected [lowest, highest]"),
+        (&["ylim=[1,1]"], "plot.ylim: [1, 1]; expected [lowest, highest]"),
+        (&["ylim=[10,20]"], "plot.ylim: [10, 20]; the values of loss are all beyond"),
+        (&["ylim=[0,4]", "y_scale=log"], "plot.ylim: [0, 4]; a log scale has no place for 0 or less"),
+        (&["ylim={mae:[0,1]}"], "plot.ylim: no chart \"mae\"; there is loss, acc"),
+        (&["ylim=3"], "expected [lowest, highest], such as [0, 1]"),
+        (&["ylim=[1]"], "expected [lowest, highest], such as [0, 1]"),
+    ] {
+        let done = plot(folder.path(), args, &log);
+        assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}");
+        assert!(
+            done.error.contains(expected) && done.error.lines().filter(|l| l.contains("ylim")).count() == 1,
+            "{}",
+            done.error
+        );
+    }
+}
+
+#[test]
+fn a_chart_without_a_finite_value_is_an_error() {
+    let folder = folder_with(&[("nan.csv", "step,val_loss\n1,nan\n2,nan\n"), ("empty.csv", "step,val_loss\n1,\n")]);
+    let log = |value: &str| start("a", "null") + &epoch(1, &format!("{{\"train_loss\":{value},\"mae\":1}}"));
+    let alone = start("a", "null") + &epoch(1, "{\"train_loss\":null}");
+    let negative = start("a", "null") + &epoch(1, "{\"train_loss\":-1}");
+    let cases: &[(&[&str], &str, &str)] = &[
+        (&[], &alone, "loss: nothing to draw: of 1 values, none is a finite number\n"),
+        (&["--terminal"], &alone, "loss: nothing to draw"),
+        (&["-o", "-"], &alone, "loss: nothing to draw"),
+        (&[], &log("null"), "none is a finite number; charts=[mae] leaves it out\n"),
+        (&["charts=[loss]"], &log("null"), "none is a finite number\n"),
+        (&["nan.csv"], "", "loss: nothing to draw: of 2 values, none"),
+        (&["empty.csv"], "", "no column with numbers"),
+        (&["y_scale=log"], &negative, "no value is above 0; y_scale=linear draws it"),
+        (&[], "{\"matrix\":[[0,0],[0,0]]}", "nothing to draw: the confusion matrix counts no rows"),
+        (&[], "learning_rate,loss\n", "finder: nothing to draw: of 0 values"),
+        (&[], "learning_rate,loss\n0,1\n-1,1\n", "finder: nothing to draw"),
+        (&["hidden_charts=[loss,mae]"], &log("1"), "charts=[loss,mae] draws it"),
+        (&["max_charts=1"], &log("1"), "2 metrics make 2 charts, and plot.max_charts allows 1"),
+    ];
+    for (args, stdin, expected) in cases {
+        let done = plot(folder.path(), args, stdin);
+        assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}: {}", done.error);
+        assert!(done.error.contains(expected), "{args:?}: {}", done.error);
+        assert!(!folder.path().join("plots").exists(), "{args:?}");
+    }
+    // What the message says works.
+    assert_eq!(plot(folder.path(), &["charts=[mae]"], &log("null")).out, "plots/mae.svg\n");
+}
+
+#[test]
+fn the_curve_of_a_learning_rate_finder_has_a_log_axis_and_the_suggestion() {
+    // Flat, then a fall that is steepest at 1e-2, as in the test of the suggestion.
+    let loss = |i: i32| 1.0 / (1.0 + f64::from(i - 20).exp());
+    let table: String = (0..40).map(|i| format!("{:e},{}\n", 10f64.powf(f64::from(i) / 5.0 - 6.0), loss(i))).collect();
+    let table = format!("learning_rate,loss\n{table}");
+    let folder = folder_with(&[
+        ("a/finder.csv", &table),
+        ("a/config.yaml", "optimizer: {name: adam}\n"),
+        ("b/finder.csv", &table),
+        ("b/config.yaml", "optimizer: {name: sgd}\n"),
+    ]);
+    let done = plot(folder.path(), &["a"], "");
+    assert_eq!((done.out.as_str(), done.error.as_str()), ("plots/finder.svg\n", ""));
+    let svg = fs::read_to_string(folder.path().join("plots/finder.svg")).unwrap();
+    assert_eq!(texts(&svg, "title"), ["learning-rate finder of a: 1.000e-2 suggested"]);
+    assert_eq!(texts(&svg, "x-label"), ["learning rate"]);
+    assert_eq!(
+        texts(&svg, "x-tick"),
+        ["1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "1e0", "1e1"][..texts(&svg, "x-tick").len()]
+    );
+    let marks: Vec<&str> = svg.lines().filter(|line| line.contains("class=\"suggestion\"")).collect();
+    assert_eq!(marks.len(), 2, "{marks:?}");
+    let two = plot(folder.path(), &["a/finder.csv", "b/finder.csv", "-o", "-"], "").out;
+    assert_eq!(texts(&two, "legend"), ["optimizer=adam: 1.000e-2 suggested", "optimizer=sgd: 1.000e-2 suggested"]);
+    let terminal = plot(folder.path(), &["a", "--terminal"], "").out;
+    assert!(terminal.starts_with("learning-rate finder of a: 1.000e-2 suggested by learning rate\n"), "{terminal}");
+    assert_eq!(terminal.matches('◆').count(), 1, "{terminal}");
+    // Too few points suggest nothing.
+    let few = plot(folder.path(), &["-o", "-"], "learning_rate,loss\n1e-3,2\n1e-2,1\n").out;
+    assert!(!few.contains("suggest") && few.contains("class=\"curve\""), "{few}");
+}
+
+#[cfg(unix)]
+#[test]
+fn files_of_a_run_that_are_no_files_are_refused() {
+    use std::os::unix::fs::symlink;
+    let folder = folder_with(&[
+        ("good/events.ndjson", &log("a")),
+        ("c/events.ndjson", &log("a")),
+        ("d/history.csv", "step,l\n1,1\n"),
+    ]);
+    let path = |name: &str| folder.path().join(name);
+    for name in ["a", "b"] {
+        fs::create_dir_all(path(name)).unwrap();
+    }
+    symlink("/dev/zero", path("a/events.ndjson")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path("b/events.ndjson")).status().unwrap().success());
+    symlink("/dev/zero", path("c/config.yaml")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path("d/config.yaml")).status().unwrap().success());
+    for (inputs, expected) in [
+        (&["a"][..], "a/events.ndjson: no regular file"),
+        (&["good", "b"], "b/events.ndjson: no regular file"),
+        (&["good", "c"], "c/config.yaml: no regular file"),
+        (&["d"], "d/config.yaml: no regular file"),
+        (&["/dev/zero"], "/dev/zero: not text"),
+    ] {
+        let done = plot(folder.path(), inputs, "");
+        assert_eq!((done.status, done.out.as_str()), (2, ""), "{inputs:?}: {}", done.error);
+        assert!(done.error.starts_with(&format!("plot: {expected}")), "{inputs:?}: {}", done.error);
+        assert_eq!(done.error.lines().count(), 1);
+    }
+}
+
+#[test]
+fn control_characters_of_names_reach_no_terminal_and_no_picture() {
+    let folder = folder_with(&[]);
+    for (i, evil) in ["\\e[31mred", "\\e[32mgreen", "\\u202Eabc", "\\u009b2J"].iter().enumerate() {
+        let settings = format!("model: {{tag: \"{evil}\"}}\ntrainer: {{seed: 0}}\n");
+        run_of(folder.path(), &format!("r{i}"), &settings, ["3", "2", "1"], "");
+    }
+    let inputs = ["r0", "r1", "r2", "r3"];
+    let metric = start("x\\u001b[31m", "null")
+        + &epoch(1, "{\"train_a\\u001b]0;b\\u0007\":1}")
+        + "{\"event\":\"epoch\",\"x\u{1b}[31m";
+    let matrix = "{\"matrix\":[[1,0],[0,1]],\"labels\":[\"a\\u001b[31m\",\"b\\u202e\"]}";
+    for terminal in [true, false] {
+        let to: &[&str] = if terminal { &["--terminal"] } else { &["-o", "-"] };
+        for (inputs, stdin) in [(&inputs[..], ""), (&[], &metric), (&[], matrix)] {
+            let done = plot(folder.path(), &[inputs, to].concat(), stdin);
+            assert_eq!(done.status, 0, "{}", done.error);
+            let bad = |text: &str| text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}');
+            assert!(!bad(&done.out) && !bad(&done.error), "{:?} {:?}", done.out, done.error);
+        }
+    }
+    let done = plot(folder.path(), &["charts=[x]"], &metric);
+    assert!(done.status == 2 && !done.error.contains('\u{1b}'), "{:?}", done.error);
+}
+
+#[test]
+fn what_a_log_or_a_table_holds_at_once_is_bounded() {
+    let folder = folder_with(&[]);
+    let whole = start("a", "null") + &epoch(1, r#"{"train_loss":2}"#);
+    let long = format!(
+        "{whole}{{\"event\":\"confetti\",\"x\":\"{}\"}}\n{}",
+        "x".repeat(5 << 20),
+        epoch(2, r#"{"train_loss":1}"#)
+    );
+    let done = plot(folder.path(), &["-o", "-"], &long);
+    assert_eq!(done.status, 0);
+    assert_eq!(done.error, "plot: stdin:3: the line is longer than 4 MiB; drawn up to there\n");
+    let name = "x".repeat(3 << 20);
+    let cases = [
+        (
+            start("a", "null") + &epoch(1, &format!("{{\"{name}\":1}}")),
+            "has a name of 3145728 bytes; expected at most 200",
+        ),
+        (format!("step,{name}\n1,1\n"), "has a name of 3145728 bytes; expected at most 200"),
+        (format!("step,loss\n1,1\n2,{name}\n"), "xxx…\" is no number"),
+        (format!("step,loss\n1,\"{}", "1\n".repeat(3 << 20)), "a row is longer than 4 MiB"),
+    ];
+    for (stdin, expected) in cases {
+        let done = plot(folder.path(), &[], &stdin);
+        assert_eq!((done.status, done.out.as_str()), (2, ""), "{expected}");
+        assert!(
+            done.error.contains(expected) && done.error.len() < 1000,
+            "{}",
+            &done.error[..done.error.len().min(2000)]
+        );
+    }
+    // A name that a picture has room for makes no file name that is too long.
+    let done = plot(folder.path(), &[], &(start("a", "null") + &epoch(1, &format!("{{\"{}\":1}}", "é".repeat(100)))));
+    assert_eq!((done.status, done.out), (0, format!("plots/{}.svg\n", "é".repeat(60))), "{}", done.error);
+}
+
+#[test]
+fn a_confusion_matrix_in_a_terminal_tells_its_classes_apart() {
+    let matrix = |labels: &[&str]| {
+        let row = |i: usize| {
+            format!("[{}]", (0..labels.len()).map(|j| if i == j { "981" } else { "12" }).collect::<Vec<_>>().join(","))
+        };
+        let rows: Vec<String> = (0..labels.len()).map(row).collect();
+        format!("{{\"labels\":{labels:?},\"matrix\":[{}]}}", rows.join(","))
+    };
+    let cifar = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+    let long = ["a long name of class one", "a long name of class two", "a long name of class three"];
+    for (labels, width) in [(&cifar[..], 60), (&cifar, 80), (&cifar, 120), (&long, 60), (&long, 30)] {
+        let args = ["--terminal", &format!("terminal_width={width}")];
+        let text = plot(folder_with(&[]).path(), &args, &matrix(labels)).out;
+        assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        let header: Vec<&str> = lines[2].split_whitespace().collect();
+        let unique: std::collections::HashSet<_> = header.iter().collect();
+        assert_eq!((header.len(), unique.len()), (labels.len(), labels.len()), "{text}");
+        let rows: std::collections::HashSet<_> =
+            lines[3..].iter().map(|line| line.trim_start().split("  ").next()).collect();
+        assert_eq!(rows.len(), labels.len(), "{text}");
     }
 }

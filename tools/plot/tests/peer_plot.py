@@ -100,6 +100,9 @@ def test_nothing_is_drawn_outside_and_no_labels_overlap(run, tmp_path):
     for width, height, size in [(800, 480, 13), (300, 200, 10), (1600, 900, 20)]:
         settings = [f"width={width}", f"height={height}", f"font_size={size}"]
         svg = ET.fromstring(run("plot", *files, "-o", "-", *settings))
+        # A legend below the curves makes the picture higher where it needs to.
+        assert int(svg.get("width")) == width and int(svg.get("height")) >= height
+        height = int(svg.get("height"))
         for text in svg.iter(f"{SVG}text"):
             assert 0 <= float(text.get("x")) <= width and 0 <= float(text.get("y")) <= height, text.text
         _, x_places = ticks(svg, "x")
@@ -110,6 +113,57 @@ def test_nothing_is_drawn_outside_and_no_labels_overlap(run, tmp_path):
             for point in line.get("points").split():
                 x, y = map(float, point.split(","))
                 assert 0 <= x <= width and 0 <= y <= height
+
+
+def test_sixteen_runs_have_looks_of_their_own_and_a_legend_to_read(run, tmp_path):
+    """The legend of the SVG has every label whole, and in the PNG each swatch has ink of its run's color beside it."""
+    names = ["adam", "sgd", "adamw", "rmsprop"]
+    for i in range(16):
+        folder = tmp_path / "runs" / str(i)
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(f"optimizer: {{name: {names[i % 4]}}}\ntrainer: {{seed: {i // 4}}}\n")
+        (folder / "events.ndjson").write_bytes(log(np.linspace(2 + i, 1 + i, 20)))
+    runs = [f"runs/{i}" for i in range(16)]
+    labels = [f"optimizer={names[i % 4]}, seed={i // 4}" for i in range(16)]
+    run("plot", *runs, "--format", "both")
+    svg = ET.fromstring((tmp_path / "plots" / "loss.svg").read_bytes())
+    legend = [text for text in svg.iter(f"{SVG}text") if text.get("class") == "legend"]
+    assert sorted(text.text for text in legend if "=" in text.text) == sorted(labels)
+    curves = {line.get("data-name"): line for line in svg.iter(f"{SVG}polyline") if line.get("class") == "curve"}
+    looks = {(curve.get("stroke"), curve.get("stroke-dasharray")) for curve in curves.values()}
+    assert len(curves) == len(looks) == 16
+    pixels = np.array(Image.open(tmp_path / "plots" / "loss.png").convert("RGB")).astype(int)
+    assert pixels.shape[:2] == (int(svg.get("height")), int(svg.get("width")))
+    for text in legend:
+        if "=" not in text.text:
+            continue
+        color = curves[f"{text.text} val_loss"].get("stroke")
+        expected = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
+        x, y = float(text.get("x")), float(text.get("y"))
+        swatch = pixels[int(y) - 10 : int(y) + 3, int(x) - 30 : int(x) - 4].reshape(-1, 3)
+        assert np.abs(swatch - expected).max(1).min() < 40, text.text
+
+
+def test_the_curve_of_a_learning_rate_finder_is_read_back_from_its_log_axis(run):
+    rates = 10.0 ** np.linspace(-7, 0, 50)
+    losses = 2 - 1 / (1 + np.exp(-3 * (np.log10(rates) + 3)))
+    table = "learning_rate,loss\n" + "".join(f"{rate!r},{loss!r}\n" for rate, loss in zip(rates.tolist(), losses.tolist()))
+    svg = ET.fromstring(run("plot", "-o", "-", stdin=table.encode()))
+    x_values, x_places = ticks(svg, "x")
+    mark = next(dot for dot in svg.iter(f"{SVG}circle") if dot.get("class") == "suggestion")
+    place = lambda value: np.interp(np.log10(value), np.log10(x_values), x_places)
+    # Lightning's suggestion: the steepest descent, but for the first ten steps and the last.
+    expected = rates[10:-1][np.gradient(losses[10:-1]).argmin()]
+    assert float(mark.get("cx")) == pytest.approx(place(expected), abs=0.1)
+    line = next(line for line in svg.iter(f"{SVG}polyline") if line.get("class") == "curve")
+    xs = np.array([float(point.split(",")[0]) for point in line.get("points").split()])
+    np.testing.assert_allclose(xs, place(rates), atol=0.1)
+
+
+def test_any_metric_name_makes_a_document_that_an_xml_parser_reads(run, tmp_path):
+    for name in ['a<b>&"c\'', "]]>", "\x00\x1b[31m", "\ufffe\uffff", "\u202eabc", "</svg>", "é日本", "\ud7ff\ue000"]:
+        svg = run("plot", "-o", "-", stdin=log([2.0, 1.0], key=f"val_{name}"))
+        assert ET.fromstring(svg).find(f"{SVG}title").text.endswith(" of run")
 
 
 def test_a_png_has_the_size_asked_for_and_the_colors_of_the_curves(run, tmp_path):

@@ -8,8 +8,13 @@ pub const DOTS_DOWN: usize = 4;
 const BRAILLE: u32 = 0x2800;
 /// The bit of a dot, by row and column (Unicode numbers the lowest row last).
 const BITS: [[u8; DOTS_ACROSS]; DOTS_DOWN] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
-/// What tells curves apart where there is no color.
-pub const MARKERS: [char; 8] = ['*', 'o', '+', 'x', '#', '@', '%', '&'];
+/// What tells curves apart where colors do not.
+const MARKERS: [char; 8] = ['*', 'o', '+', 'x', '#', '@', '%', '&'];
+
+/// The marker of a look: signs, and then letters.
+pub fn marker(look: usize) -> char {
+    MARKERS.into_iter().chain('A'..='Z').cycle().nth(look).unwrap_or(MARKERS[0])
+}
 
 /// A grid of cells, each with dots of the curve that was drawn there last.
 pub struct Canvas {
@@ -23,6 +28,8 @@ pub struct Cell {
     dots: u8,
     /// The curve's index.
     pub owner: usize,
+    /// Whether it is pointed out.
+    pub marked: bool,
 }
 
 impl Cell {
@@ -63,6 +70,15 @@ impl Canvas {
         }
     }
 
+    /// Points the cell of a dot out.
+    pub fn mark(&mut self, (x, y): (f64, f64), owner: usize) {
+        self.dot((x, y), owner);
+        let (column, row) = (x.round() as usize / DOTS_ACROSS, y.round() as usize / DOTS_DOWN);
+        if column < self.columns && row < self.rows {
+            self.cells[row * self.columns + column].marked = true;
+        }
+    }
+
     fn dot(&mut self, (x, y): (f64, f64), owner: usize) {
         let (x, y) = (x.round() as usize, y.round() as usize);
         let (column, row) = (x / DOTS_ACROSS, y / DOTS_DOWN);
@@ -70,7 +86,7 @@ impl Canvas {
             let cell = &mut self.cells[row * self.columns + column];
             // A character has one color.
             let others = if cell.owner == owner { cell.dots } else { 0 };
-            *cell = Cell { dots: others | BITS[y % DOTS_DOWN][x % DOTS_ACROSS], owner };
+            *cell = Cell { dots: others | BITS[y % DOTS_DOWN][x % DOTS_ACROSS], owner, marked: cell.marked };
         }
     }
 }

@@ -1,39 +1,49 @@
 //! A chart of curves as text.
 
 use super::{
-    canvas::{Canvas, MARKERS},
-    painted, printable,
+    canvas::{Canvas, marker},
+    painted,
 };
 use crate::{
     axis::Tick,
     chart::{Chart, Curve},
-    curve::{Point, decimated, stretches},
+    curve::{Point, clipped, decimated, stretches},
     scene::Color,
-    style::{self, Line},
+    style::{self, Entry, Line, Style},
+    text::{printable, wrapped},
 };
-use console::{measure_text_width as width, truncate_str};
+use console::measure_text_width as width;
 
 /// Rows and columns that a labelled tick takes.
 const TICK_ROWS: usize = 3;
 const TICK_COLUMNS: usize = 12;
 /// Rows beside those of the curves: title, axis, its labels.
 const OTHER_ROWS: usize = 3;
+/// Rows that curves have at least, however long the legend is.
+const LEAST_ROWS: usize = 10;
+/// A point that is pointed out.
+const MARK: char = '◆';
 
-/// The chart in `rows` lines of at most `columns` characters.
+/// The chart in `rows` lines of at most `columns` characters; more lines where the legend takes them.
 pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &[Color]) -> String {
     let title = printable(&format!("{} by {}", style::title(chart), chart.x_name));
-    let looks = visible(chart).map(|curve| look(chart, curve, colors)).collect::<Vec<_>>();
-    let markers = !colored && looks.iter().any(|look| look.1 != looks[0].1);
+    let looks: Vec<Style> = visible(chart).map(|curve| style::style(chart, curve, colors)).collect();
+    // Colors that are used twice tell nothing apart.
+    let markers = looks.iter().any(|look| look.look != looks[0].look && (!colored || look.dash != looks[0].dash));
     let legend = legend(chart, columns, colored, markers, colors);
-    let height = rows.saturating_sub(OTHER_ROWS + legend.lines().count()).max(2);
+    let height = rows
+        .saturating_sub(OTHER_ROWS + legend.lines().count())
+        .max(LEAST_ROWS.min(rows.saturating_sub(OTHER_ROWS)).max(2));
     let y_ticks = chart.y.ticks((height / TICK_ROWS).max(2), false);
     let margin = y_ticks.iter().map(|tick| width(&tick.label)).max().unwrap_or(0) + 1;
     let across = columns.saturating_sub(margin + 1).max(2);
     let mut canvas = Canvas::new(across, height);
-    for (index, curve) in visible(chart).enumerate() {
-        draw_curve(&mut canvas, chart, curve, index, colors);
+    for (index, (curve, look)) in visible(chart).zip(&looks).enumerate() {
+        draw_curve(&mut canvas, chart, curve, index, look.line);
     }
-    let mut out = format!("{}\n{legend}", truncate_str(&title, columns, "…"));
+    let mut out = String::new();
+    wrapped(&title, |line| width(line) <= columns).iter().for_each(|line| out.push_str(&format!("{line}\n")));
+    out.push_str(&legend);
     for row in 0..height {
         let tick = y_ticks.iter().find(|tick| row_of(chart.y.place(tick.value), height) == row);
         let (label, edge) = tick.map_or(("", '│'), |tick| (&tick.label, '┤'));
@@ -41,7 +51,7 @@ pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &
         out.push_str(cells(&canvas, row, &looks, colored, markers).trim_end());
         out.push('\n');
     }
-    let x_ticks = chart.x.ticks((across / TICK_COLUMNS).max(1), true);
+    let x_ticks = chart.x.ticks((across / TICK_COLUMNS).max(1), !chart.x.log);
     out.push_str(&x_axis(chart, &x_ticks, margin, across));
     out
 }
@@ -52,69 +62,84 @@ fn visible(chart: &Chart) -> impl Iterator<Item = &Curve> {
     chart.curves.iter().filter(move |curve| all_pale || !curve.part.is_pale())
 }
 
-/// A curve's color and marker.
-fn look(chart: &Chart, curve: &Curve, colors: &[Color]) -> (Color, char) {
-    let style = style::style(chart, curve, colors);
-    (style.color, marker(style.color, colors))
-}
-
-/// Curves of one color have one marker.
-fn marker(color: Color, colors: &[Color]) -> char {
-    MARKERS[colors.iter().position(|other| *other == color).unwrap_or(0) % MARKERS.len()]
-}
-
+/// The kinds of lines, and under them the runs: in columns of one width, names in several lines where they must be.
 fn legend(chart: &Chart, columns: usize, colored: bool, markers: bool, colors: &[Color]) -> String {
-    let shows_pale = visible(chart).any(|curve| curve.part.is_pale());
-    let mut line = String::new();
-    let mut used = 0;
-    for entry in style::legend(chart, colors) {
-        if entry.style.line == Line::Pale && !shows_pale {
-            continue;
-        }
+    let style::Legend { mut parts, runs } = style::legend(chart, colors);
+    parts.retain(|entry| visible(chart).any(|curve| Some(curve.part) == entry.part));
+    let swatched = |entry: &Entry| {
         let about_parts = entry.style.color == Color::AXIS;
         let swatch = match entry.style.line {
-            Line::Dashed => "- -".to_owned(),
-            _ if markers && !about_parts => marker(entry.style.color, colors).to_string(),
+            Line::Thin => "- -".to_owned(),
+            Line::Dots if about_parts => " • ".to_owned(),
+            _ if markers && !about_parts => marker(entry.style.look).to_string(),
             _ => "───".to_owned(),
         };
-        let name = printable(&entry.name);
-        let room = width(&swatch) + 1 + width(&name) + 2;
-        if used + room > columns {
-            line.push('…');
-            break;
-        }
-        used += room;
         let color = (colored && !about_parts).then_some(entry.style.color);
-        line.push_str(&format!("{} {name}  ", painted(&swatch, color)));
-    }
-    if line.is_empty() { line } else { format!("{}\n", line.trim_end()) }
+        (swatch, color, printable(&entry.name))
+    };
+    [parts, runs].map(|entries| grid(&entries.iter().map(swatched).collect::<Vec<_>>(), columns)).concat()
 }
 
-fn draw_curve(canvas: &mut Canvas, chart: &Chart, curve: &Curve, index: usize, colors: &[Color]) {
+/// Entries of a swatch, its color and a name, column by column, no line longer than `columns`.
+fn grid(entries: &[(String, Option<Color>, String)], columns: usize) -> String {
+    /// Between two columns.
+    const GAP: usize = 2;
+    let own = |(swatch, _, name): &(String, Option<Color>, String)| width(swatch) + 1 + width(name);
+    let in_line = entries.iter().map(own).sum::<usize>() + GAP * entries.len().saturating_sub(1) <= columns;
+    if in_line && !entries.is_empty() {
+        let entry =
+            |(swatch, color, name): &(String, Option<Color>, String)| format!("{} {name}", painted(swatch, *color));
+        return entries.iter().map(entry).collect::<Vec<_>>().join("  ") + "\n";
+    }
+    let widest = entries.iter().map(own).max().unwrap_or(0);
+    let across = ((columns + GAP) / (widest.min(columns) + GAP).max(1)).clamp(1, entries.len().max(1));
+    let down = entries.len().div_ceil(across);
+    let mut out = String::new();
+    for row in 0..down {
+        let in_row = entries.iter().skip(row).step_by(down.max(1));
+        let mut line = String::new();
+        for (column, (swatch, color, name)) in in_row.enumerate() {
+            let room = columns.saturating_sub(width(swatch) + 1).max(1);
+            let mut names = wrapped(name, |line| width(line) <= room).into_iter();
+            let first = names.next().unwrap_or_default();
+            let free = column * (widest + GAP);
+            line.push_str(&" ".repeat(free.saturating_sub(width(&line))));
+            line.push_str(&format!("{} {first}", painted(swatch, *color)));
+            let indent = " ".repeat(width(swatch) + 1);
+            names.for_each(|rest| line.push_str(&format!("\n{indent}{rest}")));
+        }
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+fn draw_curve(canvas: &mut Canvas, chart: &Chart, curve: &Curve, index: usize, line: Line) {
     let (right, bottom) = canvas.last_dot();
-    let points = curve.smoothed.as_ref().unwrap_or(&curve.points);
-    let dots: Vec<Point> = points
-        .iter()
-        .map(|(x, y)| (chart.x.place(*x) * right, ((1.0 - chart.y.place(*y)) * bottom).clamp(0.0, bottom)))
-        .collect();
-    let line = style::style(chart, curve, colors).line;
-    for stretch in stretches(&decimated(&dots, 1.0)) {
+    let place = |(x, y): &Point| (chart.x.place(*x) * right, (1.0 - chart.y.place(*y)) * bottom);
+    let dots: Vec<Point> = curve.line().iter().map(place).collect();
+    for stretch in stretches(&clipped(&decimated(&dots, 1.0), 0.0, bottom)) {
         if stretch.len() == 1 || line == Line::Dots {
             stretch.iter().for_each(|&dot| canvas.line(dot, dot, index, false));
         }
         if line != Line::Dots {
-            stretch.windows(2).for_each(|pair| canvas.line(pair[0], pair[1], index, line == Line::Dashed));
+            stretch.windows(2).for_each(|pair| canvas.line(pair[0], pair[1], index, line == Line::Thin));
         }
+    }
+    if let Some(marked) = curve.marked.map(|point| place(&point)).filter(|(_, y)| (0.0..=bottom).contains(y)) {
+        canvas.mark(marked, index);
     }
 }
 
 /// A row of cells, the curves in their colors, or in characters of their own where there are none.
-fn cells(canvas: &Canvas, row: usize, looks: &[(Color, char)], colored: bool, markers: bool) -> String {
+fn cells(canvas: &Canvas, row: usize, looks: &[Style], colored: bool, markers: bool) -> String {
     let mut out = String::new();
     for stretch in canvas.row(row).chunk_by(|a, b| a.is_empty() == b.is_empty() && a.owner == b.owner) {
-        let (color, marker) = looks.get(stretch[0].owner).copied().unwrap_or((Color::TEXT, MARKERS[0]));
+        let (color, marker) =
+            looks.get(stretch[0].owner).map_or((Color::TEXT, ' '), |look| (look.color, marker(look.look)));
         let character = |cell: &super::canvas::Cell| match cell {
             cell if cell.is_empty() => ' ',
+            cell if cell.marked => MARK,
             _ if markers => marker,
             cell => cell.braille(),
         };

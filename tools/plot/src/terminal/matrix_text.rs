@@ -1,38 +1,50 @@
 //! A confusion matrix as text.
 
-use super::{palette_index, printable};
-use crate::{confusion::Confusion, matrix_picture, scene::Color};
+use super::palette_index;
+use crate::{confusion::Confusion, matrix_picture, scene::Color, text::printable};
 use anyhow::ensure;
-use console::{measure_text_width as width, truncate_str};
+use console::measure_text_width as width;
 
 /// Labels of classes are cut off beyond; those of columns also where there is less room.
 const LONGEST_LABEL: usize = 12;
+/// A column of no more characters shows too little of a label that is cut off.
+const LEAST_LABEL: usize = 4;
 
 /// The matrix as a table, in shades of `paint` if there is one.
 ///
 /// # Errors
 /// When it is wider than `columns`.
 pub fn draw(confusion: &Confusion, name: &str, columns: usize, paint: Option<Color>) -> anyhow::Result<String> {
-    let cut = |label: &String, to: usize| truncate_str(&printable(label), to, "…").into_owned();
-    let labels: Vec<String> = confusion.labels.iter().map(|label| cut(label, LONGEST_LABEL)).collect();
-    let longest = labels.iter().map(|label| width(label)).max().unwrap_or(0);
+    let classes = confusion.labels.len();
+    let cut = |to: usize| move |label: &str| shortened(label, to);
+    let longest = |labels: &[String]| labels.iter().map(|label| width(label)).max().unwrap_or(0);
     let counts = confusion.counts.iter().flatten().map(|count| matrix_picture::format_count(*count).len());
-    // A cell begins with a space.
-    let least = counts.max().unwrap_or(0) + 1;
-    let room = columns.saturating_sub(longest + 1) / labels.len();
-    ensure!(
-        least <= room,
-        "the confusion matrix of {} classes takes {} columns and there are {columns}: draw a picture",
-        labels.len(),
-        longest + 1 + least * labels.len()
-    );
-    let cell = (longest + 1).clamp(least, room);
+    // A cell begins with a space, and has room for the index of a class.
+    let least = counts.max().unwrap_or(0).max((classes - 1).to_string().len()) + 1;
+    let cell = |longest: usize| {
+        let room = columns.saturating_sub(longest + 1) / classes;
+        let needed = longest + 1 + least * classes;
+        ensure!(
+            least <= room,
+            "the confusion matrix of {classes} classes takes {needed} columns and there are {columns}: draw a picture"
+        );
+        Ok((longest + 1).clamp(least, room))
+    };
+    let mut rows = confusion.short_labels(cut(LONGEST_LABEL));
+    let across = cell(longest(&rows))? - 1;
+    let mut header = confusion.cut_labels(cut(across));
+    let says_little = across < LEAST_LABEL && header.iter().any(|label| label.contains('…'));
+    if says_little || confusion.look_alike(cut(across)) {
+        rows = confusion.indexed_labels(cut(LONGEST_LABEL));
+        header = (0..classes).map(|class| class.to_string()).collect();
+    }
+    let (longest, cell) = (longest(&rows), cell(longest(&rows))?);
     let padded = |text: &str, to: usize| " ".repeat(to.saturating_sub(width(text))) + text;
     let title = printable(&matrix_picture::title(confusion, name));
     let mut out = format!("{title}\nrows are actual, columns predicted\n{:1$}", "", longest + 1);
-    confusion.labels.iter().for_each(|label| out.push_str(&padded(&cut(label, cell - 1), cell)));
+    header.iter().for_each(|label| out.push_str(&padded(label, cell)));
     out.push('\n');
-    for (actual, (label, counts)) in labels.iter().zip(&confusion.counts).enumerate() {
+    for (actual, (label, counts)) in rows.iter().zip(&confusion.counts).enumerate() {
         out.push_str(&padded(label, longest));
         out.push(' ');
         for (predicted, &count) in counts.iter().enumerate() {
@@ -42,6 +54,19 @@ pub fn draw(confusion: &Confusion, name: &str, columns: usize, paint: Option<Col
         out.push('\n');
     }
     Ok(out)
+}
+
+/// The label, with an ellipsis in the middle where it is wider than `limit` columns: names differ at their ends.
+fn shortened(label: &str, limit: usize) -> String {
+    if width(label) <= limit {
+        return label.to_owned();
+    }
+    let all: Vec<char> = label.chars().collect();
+    let with = |kept: usize| -> String {
+        let (front, back) = (kept.div_ceil(2), kept / 2);
+        all[..front].iter().chain(&['…']).chain(&all[all.len() - back..]).collect()
+    };
+    (0..all.len().min(limit)).rev().map(with).find(|short| width(short) <= limit).unwrap_or_default()
 }
 
 fn shaded(text: &str, paint: Option<Color>, share: f64) -> String {

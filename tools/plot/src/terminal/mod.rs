@@ -5,12 +5,7 @@ mod chart_text;
 mod matrix_text;
 
 use crate::{
-    chart::{self, Chart},
-    log::Log,
-    run::Run,
-    scene::Color,
-    settings::Settings,
-    source::Inputs,
+    chart::Chart, charts, finder::Finder, log::Log, run::Run, scene::Color, settings::Settings, source::Inputs,
 };
 use anyhow::ensure;
 use console::Term;
@@ -53,7 +48,10 @@ impl<'a> Screen<'a> {
             return Ok(());
         }
         // Before anything is measured there is nothing to draw; what does not fit could not be drawn over.
-        let Ok(text) = self.charts(&log.runs(), (self.rows / LEAST_ROWS).max(1)) else { return Ok(()) };
+        let Ok(text) = self.charts(&log.runs(), &[], (self.rows / LEAST_ROWS).max(1)) else { return Ok(()) };
+        if text.lines().count() > self.rows {
+            return Ok(());
+        }
         self.drawn = Some(Instant::now());
         self.replace(&text)
     }
@@ -61,7 +59,10 @@ impl<'a> Screen<'a> {
     /// Draws what was read.
     pub fn show(&mut self, inputs: &Inputs) -> anyhow::Result<()> {
         ensure!(inputs.galleries.is_empty(), "--terminal shows no images; without it, they are drawn into files");
-        let mut text = if inputs.runs.is_empty() { String::new() } else { self.charts(&inputs.runs, usize::MAX)? };
+        let mut text = String::new();
+        if !inputs.runs.is_empty() || !inputs.finders.is_empty() {
+            text = self.charts(&inputs.runs, &inputs.finders, usize::MAX)?;
+        }
         for (name, confusion) in inputs.named_confusions()? {
             let paint = self.colored.then_some(self.settings.colors[0]);
             text.push_str(&matrix_text::draw(&confusion, &name, self.columns, paint)?);
@@ -70,9 +71,9 @@ impl<'a> Screen<'a> {
     }
 
     /// The charts that the settings name, or else the first, one under the other, and no more than `most`.
-    fn charts(&self, runs: &[Run], most: usize) -> anyhow::Result<String> {
-        let mut charts = chart::charts(runs, self.settings)?;
-        charts.truncate(if self.settings.charts.is_none() { 1 } else { most });
+    fn charts(&self, runs: &[Run], finders: &[Finder], most: usize) -> anyhow::Result<String> {
+        let most = if self.settings.charts.is_none() { 1 } else { most };
+        let charts = charts::charts(runs, finders, self.settings, most)?;
         let rows = (self.rows / charts.len().max(1)).max(LEAST_ROWS);
         let draw = |chart: &Chart| chart_text::draw(chart, self.columns, rows, self.colored, &self.settings.colors);
         Ok(charts.iter().map(draw).collect())
@@ -108,11 +109,6 @@ fn palette_index(color: Color) -> u8 {
     let nearest = |part: u8| (0..6u8).min_by_key(|level| LEVELS[usize::from(*level)].abs_diff(part)).unwrap_or(0);
     let [red, green, blue] = color.0.map(nearest);
     16 + 36 * red + 6 * green + blue
-}
-
-/// Names come from files: a control character in one would reach the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
