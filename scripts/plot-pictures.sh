@@ -19,9 +19,9 @@ for optimizer in adam sgd; do
     done
   done
 done
-train --quiet -o smoothed trainer.log_every_steps=1 trainer.max_epochs=10 trainer.batch_size=32 rows.npy > /dev/null
+train --quiet -o smoothed trainer.log_every_steps=1 trainer.max_epochs=40 rows.npy > /dev/null
 train --find-learning-rate -o finder rows.npy > /dev/null
 
 plot runs/* x=epoch 'charts=[loss]' -o - > "$root/docs/pictures/plot-sweep.svg"
-plot smoothed smoothing=0.95 'charts=[loss]' -o - > "$root/docs/pictures/plot-smoothing.svg"
+plot smoothed smoothing=0.8 'charts=[loss]' -o - > "$root/docs/pictures/plot-smoothing.svg"
 plot finder -o - > "$root/docs/pictures/plot-finder.svg"

@@ -37,11 +37,7 @@ mod text;
 use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
 use settings::Settings;
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 cli::arguments! {
     groups: ["plot"],
@@ -93,9 +89,6 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     inputs.note_what_looks_alike();
     let drawn = if args.terminal { screen.show(&inputs) } else { pictures::write(&inputs, &settings) };
     // Under the chart: above, they would be in the way of drawing over it.
-    for note in &inputs.notes {
-        // Where standard error is closed there is nobody to tell.
-        let _ = writeln!(io::stderr(), "plot: {note}");
-    }
+    inputs.notes.iter().for_each(|note| cli::complain("plot", note));
     drawn.map(|()| Outcome::Done)
 }

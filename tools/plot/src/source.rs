@@ -11,7 +11,7 @@ use crate::{
     run::Run,
     settings::Settings,
     style, table,
-    text::{excerpt, printable},
+    text::excerpt,
 };
 use anyhow::{Context, bail, ensure};
 use events::Event;
@@ -297,6 +297,6 @@ fn log(
     if damage.is_none() && !log.ended() {
         damage = Some(format!("{name}: no end event: the run was cut off, or goes on; drawn as far as it is there"));
     }
-    notes.extend(damage.map(|damage| printable(&damage)));
+    notes.extend(damage);
     Ok(log.runs())
 }

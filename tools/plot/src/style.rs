@@ -33,10 +33,11 @@ pub enum Dash {
     Solid,
     Dashed,
     Dotted,
-    DashDot,
+    /// Dashes and dots by turns.
+    Mixed,
 }
 
-const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::DashDot];
+const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::Mixed];
 
 /// How many looks there are of so many colors.
 pub fn looks(colors: &[Color]) -> usize {

@@ -1,7 +1,12 @@
 //! A confusion matrix as text.
 
 use super::palette_index;
-use crate::{confusion::Confusion, matrix_picture, scene::Color, text::printable};
+use crate::{
+    confusion::Confusion,
+    matrix_picture,
+    scene::Color,
+    text::{printable, wrapped},
+};
 use anyhow::ensure;
 use console::measure_text_width as width;
 
@@ -41,7 +46,11 @@ pub fn draw(confusion: &Confusion, name: &str, columns: usize, paint: Option<Col
     let (longest, cell) = (longest(&rows), cell(longest(&rows))?);
     let padded = |text: &str, to: usize| " ".repeat(to.saturating_sub(width(text))) + text;
     let title = printable(&matrix_picture::title(confusion, name));
-    let mut out = format!("{title}\nrows are actual, columns predicted\n{:1$}", "", longest + 1);
+    let mut out = String::new();
+    for line in [title.as_str(), "rows are actual, columns predicted"] {
+        wrapped(line, |line| width(line) <= columns).iter().for_each(|line| out.push_str(&format!("{line}\n")));
+    }
+    out.push_str(&" ".repeat(longest + 1));
     header.iter().for_each(|label| out.push_str(&padded(label, cell)));
     out.push('\n');
     for (actual, (label, counts)) in rows.iter().zip(&confusion.counts).enumerate() {
