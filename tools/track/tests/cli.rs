@@ -3,83 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
 mod server;
 
-use assert_cmd::{Command, cargo::cargo_bin_cmd};
+use common::{END, as_strs, log, onnx, outcome, place, quick, start, step, track};
 use serde_json::{Value, json};
 use server::{Fault, Server};
 use std::{
     fs,
     io::{BufRead, Write},
-    path::Path,
 };
 use tempfile::TempDir;
-
-fn track(folder: &Path, args: &[&str]) -> Command {
-    let mut command = cargo_bin_cmd!("track");
-    command.current_dir(folder).args(args).env("NO_PROXY", "*");
-    for name in ["URI", "TOKEN", "USERNAME", "PASSWORD"] {
-        command.env_remove(format!("MLFLOW_TRACKING_{name}"));
-    }
-    command.env_remove("MLFLOW_EXPERIMENT_NAME");
-    command
-}
-
-/// Exit status, standard output and standard error.
-fn outcome(command: &mut Command, stdin: impl AsRef<[u8]>) -> (i32, Vec<u8>, String) {
-    let output = command.write_stdin(stdin.as_ref()).output().unwrap();
-    (output.status.code().unwrap(), output.stdout, String::from_utf8(output.stderr).unwrap())
-}
-
-fn start(name: &str) -> String {
-    let start = json!({
-        "event": "start", "name": name, "run_dir": format!("runs/{name}"), "seed": 7, "device": "cpu", "threads": 1,
-        "config": {"model": {"hidden": [64, 64]}, "optimizer": {"learning_rate": 1e-3}},
-        "rows": {"train": 8, "val": 1, "test": 1}, "data_sha256": "ab".repeat(32), "parameters": 10,
-        "git": {"commit": "c".repeat(40), "dirty": true}, "resumed": null, "version": "0.1.0", "time": 1000.0,
-    });
-    format!("{start}\n")
-}
-
-fn step(step: usize) -> String {
-    let metrics = json!({"loss": 1.0 / step as f64});
-    format!(
-        "{}\n",
-        json!({"event": "step", "epoch": 1, "step": step, "metrics": metrics, "time": 1000.5 + step as f64})
-    )
-}
-
-const END: &str = "{\"event\":\"end\",\"status\":\"FINISHED\",\"reason\":\"max_epochs\",\"time\":9000.25}\n";
-
-fn log(steps: usize) -> String {
-    start("a") + &(1..=steps).map(step).collect::<String>() + END
-}
-
-/// A temporary folder in which the run folder of [`start`]`("a")` is.
-fn place() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::create_dir_all(folder.path().join("runs/a")).unwrap();
-    folder
-}
-
-/// An ONNX file with an input `x` `[batch, 2]` and an output of the same.
-fn onnx() -> Vec<u8> {
-    let mut graph = onnx::GraphBuilder::new("net");
-    let x = graph.input("x", &[2], "");
-    let y = graph.node("Identity", &[&x], "prediction", &[]);
-    graph.output(&y, &[2], "");
-    graph.to_bytes(&onnx::ModelInfo { opset: 17, description: String::new(), metadata: vec![] })
-}
-
-/// Settings that make a test short.
-fn quick(server: &Server) -> Vec<String> {
-    let uri = format!("uri={}", server.uri());
-    [&uri, "interval=0.01", "retry_first=0.01", "retry_max=0.1", "timeout=1"].map(str::to_owned).into()
-}
-
-fn as_strs(args: &[String]) -> Vec<&str> {
-    args.iter().map(String::as_str).collect()
-}
 
 #[test]
 fn lines_are_passed_on_byte_for_byte() {

@@ -173,6 +173,17 @@ def full_log(name, steps):
     ]
 
 
+def an_onnx_file():
+    """Doubles a row of two numbers."""
+    from onnx import TensorProto, helper
+
+    row = ["batch", 2]
+    double = helper.make_node("Add", ["x", "x"], ["prediction"])
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, row) for name in ("x", "prediction"))
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(helper.make_graph([double], "double", [x], [y]), opset_imports=opset, ir_version=8)
+
+
 def lines(events):
     return "".join(json.dumps(event) + "\n" for event in events).encode()
 
@@ -212,6 +223,7 @@ def only_run(client, experiment):
 def test_a_run_is_logged_whole(server, client, tmp_path):
     folder = tmp_path / "runs" / "whole"
     (folder / "plots a").mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(an_onnx_file().SerializeToString())
     files = {"config.yaml": b"a: 1\n", "model.safetensors": bytes(range(256)) * 999, "plots a/ü 1%.svg": b"<svg/>"}
     for name, content in files.items():
         (folder / name).write_bytes(content)
@@ -240,7 +252,7 @@ def test_a_run_is_logged_whole(server, client, tmp_path):
     for name, content in files.items():
         assert Path(client.download_artifacts(child.info.run_id, name, tmp_path)).read_bytes() == content, name
     (version,) = client.search_model_versions("name = 'net'")
-    assert (version.run_id, version.source) == (child.info.run_id, child.info.artifact_uri)
+    assert (version.run_id, version.source) == (child.info.run_id, child.info.artifact_uri + "/model")
 
 
 def test_runs_of_one_sweep_meet_under_one_parent(server, client, tmp_path):
@@ -267,7 +279,7 @@ def test_answers_that_are_lost_double_nothing(server, client, tmp_path):
     chance = random.Random(3)
     proxy = Proxy(server, lose=lambda number: chance.random() < 1 / 3)
     (tmp_path / "runs" / "lossy").mkdir(parents=True)
-    (tmp_path / "runs" / "lossy" / "config.yaml").write_text("a: 1\n")
+    (tmp_path / "runs" / "lossy" / "model.onnx").write_bytes(an_onnx_file().SerializeToString())
     events = full_log("lossy", 2500)
     track(tmp_path, *SETTINGS, f"uri={proxy.uri}", "experiment=lossy", "registered_model=lossy", stdin=lines(events))
     run = only_run(client, "lossy")
@@ -313,6 +325,93 @@ def test_what_was_left_is_sent_later(server, client, tmp_path):
     assert logged(client, run) == points(events)
     assert run.info.status == "FAILED"
     assert not Path(spool).exists()
+
+
+def test_a_log_that_is_sent_again_doubles_nothing(server, client, tmp_path):
+    """Whole, from its run folder, and where it was sent in part before."""
+    folder = tmp_path / "runs" / "again"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("a: 1\n")
+    events = full_log("again", 300)
+    resumed = start("again", resumed={"path": "runs/again/checkpoints/last", "step": 300}, time=1.8e9 + 2000)
+    log = [*events, resumed, *(step(i) | {"time": 1.9e9 + i} for i in range(301, 351)), events[-1]]
+    settings = [*SETTINGS, f"uri={server.uri}", "experiment=again"]
+    track(tmp_path, *settings, stdin=lines(log[:100]))
+    assert only_run(client, "again").info.status == "FAILED"
+    for _ in range(2):
+        track(tmp_path, *settings, stdin=lines(log))
+    (folder / "events.ndjson").write_bytes(lines(log))
+    (folder / "plots").mkdir()
+    (folder / "plots" / "loss.svg").write_text("<svg/>")
+    track(tmp_path / "runs", *settings, "again")
+    second, first = runs(client, "again")
+    assert (first.info.status, second.info.status) == ("FINISHED", "FINISHED")
+    assert logged(client, first) == points(events)
+    assert logged(client, second) == points(log[len(events) :])
+    assert [file.path for file in client.list_artifacts(first.info.run_id, "plots")] == ["plots/loss.svg"]
+    assert second.data.tags["pipegrad.resumed.step"] == "300"
+
+
+def test_a_registered_model_is_loaded_and_served(server, client, tmp_path, monkeypatch):
+    """A trained one: by `mlflow.pyfunc`, by `mlflow models serve`, against the ONNX file itself."""
+    import mlflow
+    import numpy as np
+    import onnxruntime
+    import pandas as pd
+
+    train = "gen-data rows=500 | entropy | train --quiet trainer.max_epochs=1 -o runs/net | cat"
+    env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "MLFLOW_TRACKING_URI": server.uri}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", train], cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
+    settings = [*SETTINGS, f"uri={server.uri}", "experiment=model", "registered_model=entropy net"]
+    left = track(tmp_path, *settings, "runs/net").stderr.decode()
+    assert "model.onnx: not kept as a model" in left and "export" in left, left
+    subprocess.run([BIN / "export", "runs/net"], cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
+    for _ in range(2):
+        track(tmp_path, *settings, "runs/net")
+    (version,) = client.search_model_versions("name = 'entropy net'")
+    assert version.status == "READY" and version.run_id == only_run(client, "model").info.run_id
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    mlflow.set_tracking_uri(server.uri)
+    rows = np.random.default_rng(0).dirichlet(np.ones(8), 5).astype(np.float32)
+    (expected,) = onnxruntime.InferenceSession(tmp_path / "runs/net/model.onnx").run(None, {"probs": rows})
+    for uri in ["models:/entropy net/1", f"runs:/{version.run_id}/model"]:
+        model = mlflow.pyfunc.load_model(uri)
+        assert model.metadata.signature.inputs.input_names() == ["probs"]
+        assert model.metadata.signature.inputs.inputs[0].shape == (-1, 8)
+        assert model.metadata.signature.outputs.input_names() == ["prediction"]
+        for given in [rows, {"probs": rows}]:
+            assert np.array_equal(model.predict(given)["prediction"], expected)
+        frame = pd.DataFrame({"probs": list(rows)})
+        assert np.array_equal(model.predict(frame)["prediction"], expected)
+        assert model.input_example["probs"].shape == (1, 8)
+    assert mlflow.onnx.load_model("models:/entropy net/1").graph.input[0].name == "probs"
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [PYTHON, "-m", "mlflow", "models", "serve", "-m", "models:/entropy net/1", "--env-manager", "local"]
+    env["PATH"] = f"{PYTHON.parent}:{env['PATH']}"
+    serving = subprocess.Popen([*command, "--port", str(port)], cwd=tmp_path, env=env, start_new_session=True)
+    try:
+        wait_for(lambda: is_up(f"http://127.0.0.1:{port}/ping", serving))
+        body = json.dumps({"inputs": rows.tolist()}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", body, {"content-type": "application/json"}
+        )
+        answer = json.load(urllib.request.urlopen(request, timeout=PATIENCE))
+    finally:
+        os.killpg(serving.pid, signal.SIGKILL)
+        serving.wait()
+    assert np.allclose(answer["predictions"]["prediction"], expected, rtol=1e-6)
+
+
+def is_up(url, process):
+    try:
+        return urllib.request.urlopen(url, timeout=5).status == 200
+    except (urllib.error.URLError, OSError):
+        assert process.poll() is None
+        return False
 
 
 def test_a_server_that_is_killed_and_comes_back_has_all(server, client, tmp_path):

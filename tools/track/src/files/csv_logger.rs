@@ -5,7 +5,7 @@
 //! name, with the cells alone that are not empty; and where writing anew begins to take long, new columns are gathered
 //! until it has been paid for.
 
-use super::{Measured, Sink, if_there, is_final, number};
+use super::{Measured, Sink, ensure_writable, if_there, is_final, number};
 use anyhow::Context;
 use csv::ReaderBuilder;
 use events::Start;
@@ -51,7 +51,9 @@ impl CsvLogger {
 
     fn begin(&mut self, start: &Start) -> anyhow::Result<()> {
         let text = serde_yaml::to_string(&start.config)?;
-        write_file(&self.folder.join("hparams.yaml"), text.as_bytes())?;
+        let settings = self.folder.join("hparams.yaml");
+        ensure_writable(&settings)?;
+        write_file(&settings, text.as_bytes())?;
         (self.columns, self.told) = (Columns::default(), false);
         self.columns.add("epoch");
         self.columns.add("step");

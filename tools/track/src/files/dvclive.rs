@@ -1,7 +1,7 @@
 //! DVCLive's layout: `plots/metrics/<name>.tsv` with the columns `step` and the name, and the latest
 //! numbers in `metrics.json`. `dvc plots` and `dvc metrics` read it.
 
-use super::{Measured, Sink, if_there, is_final, number};
+use super::{Measured, Sink, ensure_writable, if_there, is_final, number};
 use crate::mlflow::names;
 use anyhow::Context;
 use events::Start;
@@ -9,7 +9,7 @@ use records::{replace_file, write_file};
 use serde::Serialize;
 use serde_json::{Map, Value, json, ser::PrettyFormatter};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
@@ -54,6 +54,7 @@ impl DvcLive {
                 self.plots.clear();
             }
             let path = self.plots().join(format!("{name}.tsv"));
+            ensure_writable(&path)?;
             let context = || path.display().to_string();
             fs::create_dir_all(path.parent().unwrap_or(&self.folder)).with_context(context)?;
             let mut file = File::options().create(true).append(true).open(&path).with_context(context)?;
@@ -71,6 +72,7 @@ impl DvcLive {
         let format = PrettyFormatter::with_indent(b"    ");
         self.summary.serialize(&mut serde_json::Serializer::with_formatter(&mut text, format))?;
         text.push(b'\n');
+        ensure_writable(&self.metrics())?;
         Ok((self.metrics(), text))
     }
 }
@@ -96,14 +98,16 @@ impl Sink for DvcLive {
     }
 
     fn take_up(&mut self, _: &Start, step: usize) -> anyhow::Result<()> {
+        ensure_writable(&self.metrics())?;
+        let text = fs::read(self.metrics()).unwrap_or_default();
+        self.summary = serde_json::from_slice(&text).ok().filter(Value::is_object).unwrap_or_else(|| json!({}));
         self.go_back(step)
     }
 
     /// Plots lose the rows beyond `step`, and the summary is that of what they keep.
     fn go_back(&mut self, step: usize) -> anyhow::Result<()> {
         self.plots.clear();
-        self.summary = json!({});
-        let (folder, mut latest) = (self.plots(), None);
+        let (folder, mut latest, mut values) = (self.plots(), None, BTreeMap::new());
         for entry in WalkDir::new(&folder).sort_by_file_name().into_iter().filter_map(Result::ok) {
             let (path, name) = (entry.path(), entry.path().strip_prefix(&folder).unwrap_or(entry.path()));
             let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".tsv")) else { continue };
@@ -117,13 +121,12 @@ impl Sink for DvcLive {
             if let Some((step, value)) = kept.lines().skip(1).last().and_then(row) {
                 let value =
                     value.parse().ok().filter(|value: &f64| value.is_finite()).map_or(json!(value), Value::from);
-                set(&mut self.summary, name, value);
+                values.insert(name.to_owned(), value);
                 latest = latest.max(Some(step));
             }
         }
-        if let Some(step) = latest {
-            self.summary["step"] = step.into();
-        }
+        values.extend(latest.map(|step| ("step".to_owned(), step.into())));
+        self.summary = in_order_of(&self.summary, values);
         Ok(())
     }
 
@@ -147,6 +150,32 @@ impl Sink for DvcLive {
         let (path, text) = self.summary()?;
         Ok(write_file(&path, &text)?)
     }
+}
+
+/// The paths of the numbers in a summary, in order.
+fn leaves(summary: &Value, path: &str, found: &mut Vec<String>) {
+    match summary {
+        Value::Object(map) => {
+            for (name, value) in map {
+                leaves(value, &if path.is_empty() { name.clone() } else { format!("{path}/{name}") }, found);
+            }
+        }
+        _ => found.push(path.to_owned()),
+    }
+}
+
+/// A summary of `values`, in the order of an earlier one.
+fn in_order_of(old: &Value, mut values: BTreeMap<String, Value>) -> Value {
+    let mut summary = json!({});
+    let mut order = Vec::new();
+    leaves(old, "", &mut order);
+    for name in order {
+        if let Some(value) = values.remove(&name) {
+            set(&mut summary, &name, value);
+        }
+    }
+    values.into_iter().for_each(|(name, value)| set(&mut summary, &name, value));
+    summary
 }
 
 /// A metric's name as a path: as MLflow takes it, and none of its parts too long for a file system.

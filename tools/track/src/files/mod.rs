@@ -8,9 +8,10 @@ mod tensorboard;
 pub use owner::{Owner, identity};
 
 use crate::settings::Settings;
+use anyhow::ensure;
 use events::{Event, Metrics, Start};
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -134,6 +135,13 @@ pub fn open(
 /// A number as Python writes it, so that its readers know what is not finite.
 fn number(value: f64) -> String {
     if value.is_finite() { format!("{value:?}") } else { "nan".to_owned() }
+}
+
+/// Refuses what is there and no file: a named pipe would hold the lines back until it has a reader.
+fn ensure_writable(path: &Path) -> anyhow::Result<()> {
+    let other = fs::metadata(path).is_ok_and(|meta| !meta.is_file());
+    ensure!(!other, "{}: no regular file", path.display());
+    Ok(())
 }
 
 /// Removing what is not there is done at once.

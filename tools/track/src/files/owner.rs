@@ -39,6 +39,7 @@ impl Owner {
     /// What the operating system says.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let path = folder.join(FILE);
+        super::ensure_writable(&path)?;
         replace_file(&path, &serde_json::to_vec(self)?).with_context(|| path.display().to_string())
     }
 

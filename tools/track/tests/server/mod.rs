@@ -1,6 +1,8 @@
 //! A server that speaks as much of MLflow's API as `track` does, for faults that a real one has rarely. It
 //! keeps metrics as the real one does: one of the same key, step, time and value is the same metric.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -25,6 +27,12 @@ pub enum Fault {
     Trouble,
     /// The answer is 401.
     Forbidden,
+    /// Nothing is done, and the answer has this status and is a page.
+    Page(u16),
+    /// The answer is another address.
+    Redirect(&'static str),
+    /// The answer has no end; its status is this.
+    Endless(u16),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -49,6 +57,12 @@ struct Store {
     runs: Vec<Run>,
     models: Vec<String>,
     versions: Vec<Value>,
+    /// What the server says of where artifacts go, if not that it takes them itself.
+    artifact_uri: Option<String>,
+    /// What came as login.
+    logins: Vec<String>,
+    /// Artifacts that were sent to no run of this server.
+    others: Vec<String>,
 }
 
 pub struct Server {
@@ -70,6 +84,24 @@ impl Server {
             }
         });
         Self { port, store }
+    }
+
+    /// Has artifacts go to where `uri` says.
+    pub fn keeps_artifacts_at(self, uri: &str) -> Self {
+        self.store().artifact_uri = Some(uri.to_owned());
+        self
+    }
+
+    pub fn logins(&self) -> Vec<String> {
+        self.store().logins.clone()
+    }
+
+    pub fn other_artifacts(&self) -> Vec<String> {
+        self.store().others.clone()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn uri(&self) -> String {
@@ -108,8 +140,9 @@ impl Server {
 /// Requests of a connection, until one is cut.
 fn serve(stream: &TcpStream, store: &Mutex<Store>) {
     let mut reader = BufReader::new(stream);
-    while let Some((method, path, body)) = request(&mut reader) {
+    while let Some((method, path, body, login)) = request(&mut reader) {
         let mut store = store.lock().unwrap();
+        store.logins.extend(login);
         let number = store.requests;
         store.requests += 1;
         let fault = store.faults.iter().find(|(at, _)| *at == number).map(|(_, fault)| *fault);
@@ -122,6 +155,7 @@ fn serve(stream: &TcpStream, store: &Mutex<Store>) {
                 return;
             }
             Some(Fault::Forbidden) => (401, json!({})),
+            Some(Fault::Page(_) | Fault::Redirect(_) | Fault::Endless(_)) => (200, json!({})),
             _ => answer(&mut store, &method, &path, &body),
         };
         drop(store);
@@ -132,24 +166,44 @@ fn serve(stream: &TcpStream, store: &Mutex<Store>) {
         };
         let text = answer.to_string();
         let mut stream = stream;
+        match fault {
+            Some(Fault::Page(status)) => {
+                let page = "<html>hello</html>";
+                write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n{page}", page.len()).unwrap();
+                continue;
+            }
+            Some(Fault::Redirect(to)) => {
+                write!(stream, "HTTP/1.1 307 x\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n").unwrap();
+                continue;
+            }
+            Some(Fault::Endless(status)) => {
+                let _ = write!(stream, "HTTP/1.1 {status} x\r\n\r\n");
+                while stream.write_all(&[b' '; 1 << 16]).is_ok() {}
+                return;
+            }
+            _ => {}
+        }
         if write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n{text}", text.len()).is_err() {
             return;
         }
     }
 }
 
-/// Method, path with query, and body.
-fn request(reader: &mut BufReader<&TcpStream>) -> Option<(String, String, Vec<u8>)> {
+/// Method, path with query, body, and login.
+fn request(reader: &mut BufReader<&TcpStream>) -> Option<(String, String, Vec<u8>, Option<String>)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut length = 0;
+    let (mut length, mut login) = (0, None);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
         if header.trim().is_empty() {
             break;
+        }
+        if header.to_lowercase().starts_with("authorization:") {
+            login = Some(header.trim().to_owned());
         }
         if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
@@ -157,13 +211,17 @@ fn request(reader: &mut BufReader<&TcpStream>) -> Option<(String, String, Vec<u8
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some((method, path, body))
+    Some((method, path, body, login))
 }
 
 fn answer(store: &mut Store, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
     if let Some(artifact) = path.strip_prefix("/api/2.0/mlflow-artifacts/artifacts/").filter(|_| method == "PUT") {
         let (run, name) = artifact.split_once("/artifacts/").unwrap();
-        let artifacts = &mut store.runs[run.parse::<usize>().unwrap()].artifacts;
+        let Some(run) = store.runs.get_mut(run.parse::<usize>().unwrap()) else {
+            store.others.push(name.to_owned());
+            return (200, json!({}));
+        };
+        let artifacts = &mut run.artifacts;
         if !artifacts.iter().any(|there| there == name) {
             artifacts.push(name.to_owned());
         }
@@ -193,7 +251,7 @@ fn answer(store: &mut Store, method: &str, path: &str, body: &[u8]) -> (u16, Val
                 let name = body["run_name"].as_str().unwrap().to_owned();
                 store.runs.push(Run { name, tags: pairs(&body["tags"]), ..Run::default() });
             }
-            (200, json!({"run": info(id)}))
+            (200, json!({"run": info(store, id)}))
         }
         "runs/delete" => {
             store.runs[text("run_id").parse::<usize>().unwrap()].deleted = true;
@@ -206,7 +264,7 @@ fn answer(store: &mut Store, method: &str, path: &str, body: &[u8]) -> (u16, Val
             assert!(!value.contains(['\'', '"']), "the real server has no escape: {filter}");
             let has = |run: &Run| !run.deleted && run.tags.get(tag).is_some_and(|is| is == value);
             let found = store.runs.iter().enumerate().filter(|(_, run)| has(run));
-            let found: Vec<_> = found.map(|(id, _)| info(id)).collect();
+            let found: Vec<_> = found.map(|(id, _)| info(store, id)).collect();
             (200, json!({"runs": found}))
         }
         "runs/log-batch" => log_batch(&mut store.runs[text("run_id").parse::<usize>().unwrap()], &body),
@@ -253,7 +311,7 @@ fn pairs(pairs: &Value) -> BTreeMap<String, String> {
     pairs.as_array().into_iter().flatten().map(|pair| (text(&pair["key"]), text(&pair["value"]))).collect()
 }
 
-fn info(id: usize) -> Value {
-    let uri = format!("mlflow-artifacts:/{id}/artifacts");
+fn info(store: &Store, id: usize) -> Value {
+    let uri = store.artifact_uri.clone().unwrap_or(format!("mlflow-artifacts:/{id}/artifacts"));
     json!({"info": {"run_id": id.to_string(), "experiment_id": "0", "artifact_uri": uri}})
 }

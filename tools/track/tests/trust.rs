@@ -1,0 +1,230 @@
+//! What a server says is no command: no folder, no other host, no answer without an end; and what is no MLflow server.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+mod server;
+
+use common::{END, as_strs, log, onnx, outcome, place, quick, start, step, track};
+use server::{Fault, Server};
+use std::{fs, process::Stdio};
+use tempfile::TempDir;
+
+#[test]
+fn a_server_chooses_no_folder() {
+    for uri in ["{}", "{}/../victim", "file://{}", "file:{}", "{}/1/r/artifacts"] {
+        let (folder, victim) = (place(), TempDir::new().unwrap());
+        let uri = uri.replace("{}", &victim.path().display().to_string());
+        let server = Server::start(&[]).keeps_artifacts_at(&uri);
+        fs::write(folder.path().join("runs/a/config.yaml"), "a: 1\n").unwrap();
+        let root = TempDir::new().unwrap();
+        for more in [String::new(), format!("artifact_root={}", root.path().display())] {
+            let mut args = quick(&server);
+            args.extend((!more.is_empty()).then_some(more));
+            let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+            assert_eq!((status, server.only_run().metrics.len()), (0, 2), "{error}");
+            assert!(error.contains("artifacts not kept") && error.contains("artifact_root="), "{error}");
+            assert_eq!(fs::read_dir(victim.path()).unwrap().count(), 0, "{uri}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_the_user_named_is_written_to() {
+    let (folder, root) = (place(), TempDir::new().unwrap());
+    let server = Server::start(&[]).keeps_artifacts_at(&format!("file://{}/1/r/artifacts", root.path().display()));
+    fs::write(folder.path().join("runs/a/config.yaml"), "a: 1\n").unwrap();
+    let mut args = quick(&server);
+    args.push(format!("artifact_root={}", root.path().display()));
+    let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+    assert_eq!((status, error.as_str()), (0, ""));
+    assert_eq!(fs::read_to_string(root.path().join("1/r/artifacts/config.yaml")).unwrap(), "a: 1\n");
+}
+
+#[test]
+fn another_host_never_gets_the_login() {
+    for (name, value) in [("MLFLOW_TRACKING_TOKEN", "t0ken"), ("MLFLOW_TRACKING_USERNAME", "me")] {
+        let (folder, other) = (place(), Server::start(&[]));
+        fs::write(folder.path().join("runs/a/config.yaml"), "a: 1\n").unwrap();
+        let uri = format!("mlflow-artifacts://name:word@127.0.0.1:{}/0/artifacts", other.port());
+        let server = Server::start(&[]).keeps_artifacts_at(&uri);
+        let mut command = track(folder.path(), &as_strs(&quick(&server)));
+        command.env(name, value).env("MLFLOW_TRACKING_PASSWORD", "s3cret");
+        let (status, _, error) = outcome(&mut command, log(2));
+        assert_eq!(status, 0, "{error}");
+        assert_eq!(other.other_artifacts(), ["config.yaml"], "{error}");
+        assert_eq!(other.logins(), [""; 0]);
+        assert!(!server.logins().is_empty());
+        // Nor does it by a redirection, whatever is asked for.
+        for hit in 0..6 {
+            let other = Server::start(&[]);
+            let to: &'static str = Box::leak(format!("{}/x", other.uri()).into_boxed_str());
+            let server = Server::start(&[(hit, Fault::Redirect(to))]);
+            let mut command = track(folder.path(), &as_strs(&quick(&server)));
+            command.env(name, value).env("MLFLOW_TRACKING_PASSWORD", "s3cret");
+            let (status, _, error) = outcome(&mut command, log(2));
+            assert_eq!((status, other.requests()), (0, 0), "{hit}: {error}");
+            assert!(error.contains("307 Temporary Redirect to http://127.0.0.1:"), "{hit}: {error}");
+            assert!(error.contains("track --resume"), "{hit}: {error}");
+        }
+    }
+}
+
+/// Of an answer without an end, or one that is no answer of MLflow, there is a line with the status, and all stays.
+#[test]
+fn what_is_no_mlflow_server_is_told_with_its_status() {
+    for (fault, expected) in [
+        (Fault::Page(200), "no MLflow server: 200 OK, and its answer is not JSON"),
+        (Fault::Page(404), "no MLflow server: 404 Not Found"),
+        (Fault::Page(400), ": 400 Bad Request"),
+        (Fault::Page(503), ": 503 Service Unavailable; trying again"),
+        (Fault::Endless(200), ": 200 OK, and an answer of more than tracking.max_answer, 100000 bytes"),
+        (Fault::Endless(404), ": no MLflow server: 404 Not Found"),
+        (Fault::Endless(500), ": 500 Internal Server Error; trying again"),
+    ] {
+        let folder = place();
+        let server = Server::start(&(0..100).map(|at| (at, fault)).collect::<Vec<_>>());
+        let mut args = quick(&server);
+        args.extend(["max_answer=100000", "wait=0.3"].map(str::to_owned));
+        let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+        assert_eq!((status, out), (0, log(2).into_bytes()));
+        assert!(error.contains(expected), "{fault:?}: {error}");
+        assert!(error.contains("track --resume"), "{fault:?}: {error}");
+        let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", ".pipegrad/spool"]), "");
+        assert_eq!((status, error.lines().count()), (2, 1), "{fault:?}: {error}");
+    }
+}
+
+#[test]
+fn no_message_has_a_password() {
+    let folder = place();
+    for uri in [
+        "http://me:s3cret@127.0.0.1:9",
+        "http://me:s3cret@127.0.0.1:99999",
+        "http://me:s3/cret@127.0.0.1:9",
+        "http:/me:s3cret@127.0.0.1:9",
+        "ftp://me:s3cret@host/x",
+        "postgresql://me:s3cret@host/db",
+        "me:s3cret@host:5000",
+        "http://s3cret@127.0.0.1:9",
+    ] {
+        let (_, _, error) = outcome(&mut track(folder.path(), &[&format!("uri='{uri}'"), "wait=0.2"]), log(1));
+        assert!(!error.is_empty() && !error.contains("cret"), "{uri}: {error}");
+        let mut command = track(folder.path(), &["wait=0.2"]);
+        let (_, _, error) = outcome(command.env("MLFLOW_TRACKING_URI", uri), log(1));
+        assert!(!error.is_empty() && !error.contains("cret"), "{uri}: {error}");
+    }
+}
+
+#[test]
+fn an_address_without_a_scheme_is_explained() {
+    let folder = TempDir::new().unwrap();
+    for (uri, expected) in [
+        (
+            "127.0.0.1:5000",
+            "127.0.0.1:5000: expected http:// or https://; for a server there: uri=http://127.0.0.1:5000",
+        ),
+        ("./mlruns", "./mlruns: expected http:// or https://; a store is served by: mlflow server"),
+        ("file:./mlruns", "file:./mlruns: expected http:// or https://; a store is served by: mlflow server"),
+        ("databricks", "databricks: expected http:// or https://; for Databricks: uri=https://"),
+    ] {
+        let mut command = track(folder.path(), &[]);
+        let (status, out, error) = outcome(command.env("MLFLOW_TRACKING_URI", uri), log(1));
+        assert_eq!((status, out.len(), error.lines().count()), (2, 0, 1), "{error}");
+        assert!(error.starts_with(&format!("track: tracking.uri: {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn a_run_folder_is_logged_as_its_log_is_wherever_it_is_now() {
+    let (folder, server) = (place(), Server::start(&[]));
+    let moved = folder.path().join("elsewhere/run");
+    fs::create_dir_all(moved.join("plots")).unwrap();
+    fs::write(moved.join("events.ndjson"), log(3)).unwrap();
+    for name in ["config.yaml", "plots/loss.svg", "plots/loss.png", "scores.json", "metrics.json", "notes.txt"] {
+        fs::write(moved.join(name), "x").unwrap();
+    }
+    fs::write(moved.join("model.onnx"), onnx()).unwrap();
+    let mut args = quick(&server);
+    args.push("elsewhere/run".into());
+    for _ in 0..2 {
+        let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), "");
+        assert_eq!((status, out, error.as_str()), (0, log(3).into_bytes(), ""));
+    }
+    let run = server.only_run();
+    let plain: Vec<_> = run.artifacts.iter().filter(|name| !name.starts_with("model/")).map(String::as_str).collect();
+    assert_eq!(plain, ["config.yaml", "metrics.json", "model.onnx", "plots/loss.png", "plots/loss.svg", "scores.json"]);
+    assert_eq!((run.metrics.len(), server.created()), (3, 1));
+    let history = &run.tags["mlflow.log-model.history"];
+    assert!(history.contains("\"loader_module\":\"mlflow.onnx\""), "{history}");
+}
+
+/// What was sent in part, from another spool, is not sent anew as another run.
+#[test]
+fn a_log_that_is_sent_again_doubles_nothing() {
+    let (folder, server) = (place(), Server::start(&[]));
+    for input in [start("a") + &step(1), log(3), log(3), log(3) + &log(3), log(3) + &log(3)] {
+        let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), input);
+        assert_eq!((status, error.as_str()), (0, ""));
+    }
+    // The log that holds two runs of the same start has a second.
+    let seen: Vec<_> = server.runs().iter().map(|run| (run.status.0.clone(), run.metrics.len())).collect();
+    assert_eq!(seen, vec![("FINISHED".to_owned(), 3); 2]);
+}
+
+#[test]
+fn the_model_that_is_to_be_registered_has_to_be_there() {
+    let (folder, server) = (place(), Server::start(&[]));
+    let mut args = quick(&server);
+    args.push("registered_model=m".into());
+    let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+    assert_eq!((status, server.versions()), (0, 0));
+    assert!(error.contains("runs/a/model.onnx: not kept as a model, and \"m\" has no version of it"), "{error}");
+    // As the line says: it is written, and the rest sent.
+    fs::write(folder.path().join("runs/a/model.onnx"), onnx()).unwrap();
+    let spool = error.trim().split_once("track --resume ").unwrap().1;
+    let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", spool]), "");
+    assert_eq!((status, error.as_str(), server.versions()), (0, "", 1));
+    assert_eq!(server.only_run().status.0, "FINISHED");
+    // What is no ONNX file is no model.
+    fs::write(folder.path().join("runs/a/model.onnx"), "hello").unwrap();
+    let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+    assert_eq!((status, server.versions()), (0, 1));
+    assert!(error.contains("runs/a/model.onnx"), "{error}");
+}
+
+#[test]
+fn who_logs_is_known_without_a_variable() {
+    let (folder, server) = (place(), Server::start(&[]));
+    let mut command = track(folder.path(), &as_strs(&quick(&server)));
+    for name in ["USER", "LOGNAME", "LNAME", "USERNAME"] {
+        command.env_remove(name);
+    }
+    assert_eq!(outcome(&mut command, log(1)).0, 0);
+    let run = server.only_run();
+    assert!(!run.tags["mlflow.user"].is_empty() && !run.tags["pipegrad.host"].is_empty(), "{:?}", run.tags);
+}
+
+/// What its reader does says nothing of the logging.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_closes_the_pipe_changes_no_exit_status() {
+    for (input, expected, metrics) in [(log(5000), 0, Some(5000)), (step(1).repeat(5000), 2, None)] {
+        let (folder, server) = (place(), Server::start(&[]));
+        let log = folder.path().join("log");
+        fs::write(&log, &input).unwrap();
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("track"))
+            .current_dir(folder.path())
+            .args(quick(&server))
+            .stdin(fs::File::open(&log).unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(server.runs().first().map(|run| run.metrics.len()), metrics);
+    }
+    let _ = END;
+}
