@@ -3,6 +3,7 @@
 mod classification;
 mod gate;
 mod measure;
+mod metrics;
 mod pairs;
 mod per_class;
 mod regression;
@@ -13,9 +14,14 @@ use anyhow::Context;
 use cli::{Common, Outcome};
 use gate::Gate;
 use measure::{Extras, measure};
+use metrics::Metrics;
 use per_class::Table;
+use records::Output;
 use settings::Settings;
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 cli::arguments! {
     groups: ["score"],
@@ -62,12 +68,18 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let extras = Extras { classes: args.classes, pairs: args.confusion, table: args.per_class };
     let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
     let metrics = measure(Settings::new(&document)?, extras, common.input.as_deref(), args.expect_rows, delimiter)?;
-    let failed = args.fail_if.iter().filter_map(|gate| gate.failure(&metrics).transpose());
+    let failed = args.fail_if.iter().filter_map(|gate| gate.failure(metrics.members()).transpose());
     let failed = failed.collect::<anyhow::Result<Vec<_>>>()?;
-    let text = serde_json::to_string_pretty(&metrics)? + "\n";
-    match cli::not_dash(args.out) {
-        Some(path) => records::write_file(&path, text.as_bytes()).context("the metrics")?,
-        None => cli::print_answer(&text)?,
-    }
+    write(&metrics, cli::not_dash(args.out).as_deref())?;
     Ok(if failed.is_empty() { Outcome::Done } else { Outcome::No(failed.join("; ")) })
+}
+
+fn write(metrics: &Metrics, path: Option<&Path>) -> anyhow::Result<()> {
+    let mut output = Output::create(path).context("the metrics")?;
+    match metrics.write(&mut output) {
+        // The answer of a condition is the exit status, also where nobody reads the metrics.
+        Err(error) if path.is_none() && cli::is_broken_pipe(&error) => Ok(()),
+        Err(error) => Err(error.context(output.name().to_owned())),
+        Ok(()) => Ok(output.finish().context("the metrics")?),
+    }
 }

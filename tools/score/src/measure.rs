@@ -1,10 +1,9 @@
 //! From rows to metrics.
 
-use crate::{classification::Classifier, per_class::Table, regression::Errors, settings::Settings};
+use crate::{classification::Classifier, metrics::Metrics, per_class::Table, regression::Errors, settings::Settings};
 use anyhow::{Context, ensure};
 use dataset::classes;
 use records::{Batch, Field, ReadOptions, Reader};
-use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// What is asked for beside the metrics; of classifiers only.
@@ -47,7 +46,7 @@ pub trait Task {
     /// Takes rows into account.
     fn add(&mut self, rows: &Rows<'_>) -> anyhow::Result<()>;
     /// The metrics by name.
-    fn finish(self: Box<Self>) -> anyhow::Result<Map<String, Value>>;
+    fn finish(self: Box<Self>) -> anyhow::Result<Metrics>;
 }
 
 /// Reads all rows; gives the metrics of the task.
@@ -57,7 +56,7 @@ pub fn measure(
     input: Option<&Path>,
     expect_rows: Option<u64>,
     delimiter: Option<u8>,
-) -> anyhow::Result<Map<String, Value>> {
+) -> anyhow::Result<Metrics> {
     let [target, prediction] = settings.fields().map(str::to_owned);
     let mut task = task(settings, extras)?;
     // Names of classes may look like numbers.

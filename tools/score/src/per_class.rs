@@ -1,7 +1,7 @@
 //! A table of what is measured of each class.
 
+use ::metrics::{ClassScore, Ranking};
 use dataset::classes;
-use metrics::{ClassScore, Ranking};
 use serde_json::{Map, Value, json};
 use std::{path::PathBuf, str::FromStr};
 

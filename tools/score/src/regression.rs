@@ -1,9 +1,12 @@
 //! How far predicted numbers are from the true ones.
 
-use crate::measure::{Rows, Task};
+use crate::{
+    measure::{Rows, Task},
+    metrics::Metrics,
+};
+use ::metrics::Regression;
 use anyhow::Context;
-use metrics::Regression;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 /// Mean squared error, mean absolute error and coefficient of determination.
 #[derive(Default)]
@@ -34,7 +37,7 @@ impl Task for Errors {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> anyhow::Result<Map<String, Value>> {
+    fn finish(self: Box<Self>) -> anyhow::Result<Metrics> {
         let errors = self.errors.context("no rows")?;
         let mut metrics = Map::from_iter([
             ("rows".to_owned(), json!(self.rows)),
@@ -46,6 +49,6 @@ impl Task for Errors {
         if per_target.len() > 1 {
             metrics.insert("r2_per_target".to_owned(), json!(per_target));
         }
-        Ok(metrics)
+        Ok(metrics.into())
     }
 }

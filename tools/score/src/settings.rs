@@ -44,6 +44,8 @@ pub struct Classification {
     pub tolerance: f64,
     /// The confusion matrix is part of the metrics up to this many classes.
     pub confusion_classes: usize,
+    /// Most classes, where nothing names them.
+    pub max_classes: usize,
     /// At most this many predicted numbers are kept for AUC and average precision.
     pub ranking_scores: usize,
 }

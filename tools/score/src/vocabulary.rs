@@ -34,8 +34,8 @@ impl Vocabulary {
     /// The index of a text.
     ///
     /// # Errors
-    /// When it is none of the names that were given.
-    pub fn index(&mut self, text: &str) -> Result<usize, String> {
+    /// When it is none of the names that were given, or one more than `most`.
+    pub fn index(&mut self, text: &str, most: usize) -> Result<usize, String> {
         if let Some(&index) = self.index.get(text) {
             return Ok(index);
         }
@@ -43,6 +43,9 @@ impl Vocabulary {
             let listed = self.names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
             let more = if self.names.len() > LISTED { ", ..." } else { "" };
             return Err(format!("class {text:?} is none of {listed}{more}"));
+        }
+        if self.names.len() >= most {
+            return Err(format!("class {text:?} is one more than score.max_classes, {most}"));
         }
         self.index.insert(text.to_owned(), self.names.len());
         self.names.push(text.to_owned());

@@ -7,7 +7,10 @@ use image::{
     metadata::Orientation,
 };
 use jpeg_decoder::{Decoder as JpegDecoder, PixelFormat};
-use std::io::Cursor;
+use std::{
+    io::Cursor,
+    sync::{Mutex, PoisonError},
+};
 
 /// What every image becomes.
 #[derive(Clone, Copy)]
@@ -56,9 +59,18 @@ pub fn planes(bytes: &[u8], target: &Target, pixels: &mut Vec<u8>) -> anyhow::Re
         "{height}x{width} pixels, expected {target_height}x{target_width} (dataset.resize=true \
          dataset.size=[{target_height},{target_width}] scales)"
     );
+    let between = Passes::new([height, width], target.size);
+    ensure!(
+        [height, width] == target.size || between.pixels <= most,
+        "{height}x{width} pixels, scaled to {target_height}x{target_width}: {} pixels between the two, more than \
+         dataset.image_pixels, {most}",
+        between.pixels
+    );
+    // Large images are decoded one after the other: of many at once, even those within the limit are too much.
+    let _alone = (height * width > LARGE).then(|| ONE_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
     let mut image = header.decode()?;
     if [height, width] != target.size {
-        image = image.resize_exact(u32::try_from(target_width)?, u32::try_from(target_height)?, FilterType::Triangle);
+        image = between.scale(&image, target.size)?;
     }
     let image = image.into_rgb8();
     match target.channels {
@@ -66,6 +78,40 @@ pub fn planes(bytes: &[u8], target: &Target, pixels: &mut Vec<u8>) -> anyhow::Re
         Channels::Rgb => (0..3).for_each(|channel| pixels.extend(image.pixels().map(|pixel| pixel[channel]))),
     }
     Ok(())
+}
+
+/// Pixels of a large image, of which only one is in memory: with what scaling needs, 20 bytes a pixel and more.
+const LARGE: usize = 16_000_000;
+static ONE_LARGE: Mutex<()> = Mutex::new(());
+
+/// Scaling is a pass along one axis and then one along the other; between the two is an image that has the new size
+/// along one axis only. A strip of 100000000 x 1 pixels, say, must not become one of 100000000 x 224.
+struct Passes {
+    /// Whether the first pass goes along the rows, not along the columns.
+    widths_first: bool,
+    /// Pixels of the image in between.
+    pixels: u64,
+}
+
+impl Passes {
+    /// From and to these heights and widths: along the columns first, unless that makes more pixels than there were and
+    /// than the other order does.
+    fn new([height, width]: [usize; 2], [new_height, new_width]: [usize; 2]) -> Self {
+        let product = |a: usize, b: usize| (a as u64).saturating_mul(b as u64);
+        let (heights_first, widths_first) = (product(new_height, width), product(height, new_width));
+        let turn = new_height > height && widths_first < heights_first;
+        Self { widths_first: turn, pixels: if turn { widths_first } else { heights_first } }
+    }
+
+    /// Bilinear, over all pixels that a new one covers.
+    fn scale(&self, image: &DynamicImage, [height, width]: [usize; 2]) -> anyhow::Result<DynamicImage> {
+        let (height, width) = (u32::try_from(height)?, u32::try_from(width)?);
+        // `resize_exact` begins with the columns.
+        Ok(match self.widths_first {
+            false => image.resize_exact(width, height, FilterType::Triangle),
+            true => image.rotate90().resize_exact(height, width, FilterType::Triangle).rotate270(),
+        })
+    }
 }
 
 /// Brightness by ITU-R BT.601, as JPEG and Pillow have it, not by BT.709, as `image` does; in 16-bit fixed point.
@@ -137,4 +183,32 @@ fn decode_jpeg(mut decoder: JpegDecoder<&[u8]>) -> anyhow::Result<DynamicImage> 
         PixelFormat::L16 | PixelFormat::CMYK32 => bail!("a JPEG in CMYK or of 16 bits; save it as RGB"),
     };
     image.context("a JPEG with another number of pixels than its header says")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_between_the_passes_is_the_smaller_one_where_there_is_a_choice() {
+        let pixels = |from, to| Passes::new(from, to).pixels;
+        assert_eq!(pixels([1, 100_000_000], [224, 224]), 224);
+        assert_eq!(pixels([100_000_000, 1], [224, 224]), 224);
+        assert_eq!(pixels([4, 1000], [8, 2000]), 8000);
+        assert!(!Passes::new([1000, 1000], [32, 64]).widths_first);
+    }
+
+    #[test]
+    fn the_order_of_the_passes_is_not_to_be_seen() {
+        let image = RgbImage::from_fn(61, 3, |x, y| Rgb([(x * 4) as u8, (y * 80) as u8, (x * y) as u8]));
+        let image = DynamicImage::from(image);
+        let scaled = |widths_first| {
+            let passes = Passes { widths_first, pixels: 0 };
+            passes.scale(&image, [7, 5]).expect("small").into_rgb8()
+        };
+        let (a, b) = (scaled(false), scaled(true));
+        assert_eq!(a.dimensions(), (5, 7));
+        let furthest = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(furthest <= Some(1), "{furthest:?}");
+    }
 }

@@ -79,17 +79,6 @@ pub(crate) fn remark(text: &str) {
     complain(TOOL.get().map_or("pipegrad", String::as_str), text);
 }
 
-/// Writes an answer of which the exit status is a part: it stands, also where nobody reads the words.
-///
-/// # Errors
-/// What the operating system says, but for a reader that went away.
-pub fn print_answer(text: &str) -> anyhow::Result<()> {
-    match print(text) {
-        Err(error) if is_broken_pipe(&error) => Ok(()),
-        printed => printed,
-    }
-}
-
 /// Writes `text` to standard output; unlike `println!`, does not panic when the reader went away.
 ///
 /// # Errors

@@ -2,20 +2,33 @@ use std::collections::BTreeMap;
 
 /// How many rows of each class were taken for each class.
 ///
-/// Only pairs of classes that occur take memory, at most one for each row.
-#[derive(Debug, Clone, Default)]
+/// Of each class three counts are kept; pairs of classes only of those that occur, and up to a number of classes.
+#[derive(Debug, Clone)]
 pub struct Confusion {
-    classes: usize,
-    /// Rows by (actual, predicted).
-    counts: BTreeMap<(usize, usize), u64>,
+    /// Of each class: rows that were taken for it and are of it, rows that were taken for it, rows that are of it.
+    sums: Vec<[u64; 3]>,
+    /// Rows by (actual, predicted); none where there are more than `limit` classes.
+    counts: Option<BTreeMap<(usize, usize), u64>>,
+    limit: usize,
     rows: u64,
-    hits: u64,
+}
+
+impl Default for Confusion {
+    fn default() -> Self {
+        Self::new(0)
+    }
 }
 
 impl Confusion {
     /// For classes 0 to `classes - 1`; a higher one that is added raises their number.
     pub fn new(classes: usize) -> Self {
-        Self { classes, ..Self::default() }
+        Self::with_pairs(classes, usize::MAX)
+    }
+
+    /// As [`Confusion::new`]; of more than `limit` classes, no pairs are counted.
+    pub fn with_pairs(classes: usize, limit: usize) -> Self {
+        let counts = (classes <= limit).then(BTreeMap::new);
+        Self { sums: vec![[0; 3]; classes], counts, limit, rows: 0 }
     }
 
     /// Adds a row.
@@ -25,27 +38,34 @@ impl Confusion {
 
     /// Adds so many rows of one pair of classes.
     pub fn add_rows(&mut self, actual: usize, predicted: usize, rows: u64) {
-        self.classes = self.classes.max(actual + 1).max(predicted + 1);
+        let classes = self.sums.len().max(actual + 1).max(predicted + 1);
+        self.sums.resize(classes, [0; 3]);
+        if classes > self.limit {
+            self.counts = None;
+        }
         self.rows += rows;
-        self.hits += if actual == predicted { rows } else { 0 };
-        if rows > 0 {
-            *self.counts.entry((actual, predicted)).or_default() += rows;
+        self.sums[actual][0] += if actual == predicted { rows } else { 0 };
+        self.sums[predicted][1] += rows;
+        self.sums[actual][2] += rows;
+        if let Some(counts) = self.counts.as_mut().filter(|_| rows > 0) {
+            *counts.entry((actual, predicted)).or_default() += rows;
         }
     }
 
     /// The same rows with class `i` called `order[i]`, which has a place for each.
     pub fn reordered(&self, order: &[usize]) -> Self {
         let place = |class: usize| order.get(class).copied().unwrap_or(class);
-        let mut reordered = Self::new(self.classes);
-        for (&(actual, predicted), &rows) in &self.counts {
-            reordered.add_rows(place(actual), place(predicted), rows);
-        }
-        reordered
+        let mut sums = self.sums.clone();
+        self.sums.iter().enumerate().for_each(|(class, found)| sums[place(class)] = *found);
+        let renamed =
+            |(&(actual, predicted), &rows): (&(usize, usize), &u64)| ((place(actual), place(predicted)), rows);
+        let counts = self.counts.as_ref().map(|counts| counts.iter().map(renamed).collect());
+        Self { sums, counts, ..*self }
     }
 
     /// Number of classes.
     pub fn classes(&self) -> usize {
-        self.classes
+        self.sums.len()
     }
 
     /// Number of rows.
@@ -55,27 +75,24 @@ impl Confusion {
 
     /// Share of the rows whose class was predicted; NaN without rows.
     pub fn accuracy(&self) -> f64 {
-        self.hits as f64 / self.rows as f64
+        let hits: u64 = self.sums.iter().map(|[hits, ..]| hits).sum();
+        hits as f64 / self.rows as f64
     }
 
-    /// All counts as `[actual][predicted]`: `classes²` of them.
-    pub fn dense(&self) -> Vec<Vec<u64>> {
-        let mut dense = vec![vec![0; self.classes]; self.classes];
-        self.counts.iter().for_each(|(&(actual, predicted), &rows)| dense[actual][predicted] = rows);
-        dense
+    /// The counts of each actual class, by the predicted one: `classes` times `classes`. None where there are more
+    /// classes than pairs are counted of.
+    pub fn matrix(&self) -> Option<impl ExactSizeIterator<Item = Vec<u64>>> {
+        let (classes, counts) = (self.classes(), self.counts.as_ref()?);
+        Some((0..classes).map(move |actual| {
+            let mut row = vec![0; classes];
+            counts.range((actual, 0)..(actual + 1, 0)).for_each(|(&(_, predicted), &rows)| row[predicted] = rows);
+            row
+        }))
     }
 
     /// The score of each class.
     pub fn class_scores(&self) -> Vec<ClassScore> {
-        let mut sums = vec![[0; 3]; self.classes];
-        for (&(actual, predicted), &rows) in &self.counts {
-            sums[predicted][1] += rows;
-            sums[actual][2] += rows;
-            if actual == predicted {
-                sums[actual][0] += rows;
-            }
-        }
-        sums.into_iter().map(|[hits, predicted, support]| ClassScore::new(hits, predicted, support)).collect()
+        self.sums.iter().map(|&[hits, predicted, support]| ClassScore::new(hits, predicted, support)).collect()
     }
 }
 
@@ -130,7 +147,8 @@ mod tests {
     fn counts_are_those_of_a_case_worked_by_hand() {
         let mut confusion = Confusion::new(3);
         [(1, 1), (0, 1)].into_iter().for_each(|(actual, predicted)| confusion.add(actual, predicted));
-        assert_eq!(confusion.dense(), [[0, 1, 0], [0, 1, 0], [0, 0, 0]]);
+        let matrix: Vec<_> = confusion.matrix().expect("few classes").collect();
+        assert_eq!(matrix, [[0, 1, 0], [0, 1, 0], [0, 0, 0]]);
         assert_eq!((confusion.rows(), confusion.accuracy()), (2, 0.5));
         let scores = confusion.class_scores();
         assert_eq!(scores[0], ClassScore { precision: None, recall: Some(0.0), f1: Some(0.0), support: 1 });
@@ -145,5 +163,20 @@ mod tests {
         let mut confusion = Confusion::default();
         confusion.add(0, 2);
         assert_eq!(confusion.classes(), 3);
+    }
+
+    #[test]
+    fn of_many_classes_the_sums_are_the_same_and_no_pairs_are_counted() {
+        let pairs = [(0, 1), (1, 1), (3, 0), (2, 2), (2, 1)];
+        let (mut all, mut few) = (Confusion::new(2), Confusion::with_pairs(2, 3));
+        for (actual, predicted) in pairs {
+            all.add(actual, predicted);
+            few.add(actual, predicted);
+        }
+        assert_eq!((few.class_scores(), few.rows()), (all.class_scores(), 5));
+        assert!(all.matrix().is_some() && few.matrix().is_none());
+        let order = [3, 1, 0, 2];
+        assert_eq!(few.reordered(&order).class_scores(), all.reordered(&order).class_scores());
+        assert_eq!(all.reordered(&order).class_scores()[3], all.class_scores()[0]);
     }
 }

@@ -26,6 +26,11 @@ impl MultiClass {
         }
     }
 
+    /// Counts pairs of classes only where there are at most `limit` classes.
+    pub fn with_pairs(self, limit: usize) -> Self {
+        Self { confusion: Confusion::with_pairs(self.confusion.classes(), limit), ..self }
+    }
+
     /// Adds a row of class `actual` with the probability of each class; returns the predicted class. For the
     /// cross-entropy, probabilities are clipped to `eps..=1 - eps`; scikit-learn's `eps` is the machine epsilon of their
     /// dtype.

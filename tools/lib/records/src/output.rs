@@ -44,6 +44,11 @@ impl Output {
         Ok(Self { name, target })
     }
 
+    /// The name that messages give it: the path, or `stdout`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether bytes already written can be corrected with [`Output::patch`].
     pub fn can_patch(&self) -> bool {
         matches!(self.target, Target::Atomic { .. } | Target::Direct { start: Some(_), .. })

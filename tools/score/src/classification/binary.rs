@@ -1,5 +1,5 @@
 use super::{Kind, Report, Scale, object, yes_or_no};
-use metrics::{MultiLabel, macro_means};
+use ::metrics::{MultiLabel, macro_means};
 use serde_json::json;
 
 /// The probability or logit of a yes; the target is 0 or 1.

@@ -1,10 +1,7 @@
 use super::{Kind, Report, object};
+use ::metrics::{Confusion, macro_means};
 use dataset::classes;
-use metrics::{Confusion, macro_means};
 use serde_json::json;
-
-/// Without names, class indices are below this: a table of classes fits in memory.
-const MAX_CLASSES: usize = 1 << 20;
 
 /// Predicted classes; target and prediction are class indices.
 pub struct Labels {
@@ -14,9 +11,9 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// For so many classes; otherwise as many as occur.
-    pub fn new(classes: Option<usize>) -> Self {
-        Self { limit: classes.unwrap_or(MAX_CLASSES), confusion: Confusion::new(classes.unwrap_or(0)) }
+    /// For so many classes; otherwise as many as occur, up to `most`. Pairs of classes are counted of at most `pairs`.
+    pub fn new(classes: Option<usize>, most: usize, pairs: usize) -> Self {
+        Self { limit: classes.unwrap_or(most), confusion: Confusion::with_pairs(classes.unwrap_or(0), pairs) }
     }
 }
 

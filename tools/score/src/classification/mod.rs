@@ -8,14 +8,15 @@ mod scale;
 
 use crate::{
     measure::{Rows, Task},
+    metrics::Metrics,
     pairs::Pairs,
     per_class::{Row, Table},
     settings::{Classification, Prediction},
     vocabulary::Vocabulary,
 };
+use ::metrics::{ClassScore, Confusion, Ranking};
 use anyhow::{Context, bail, ensure};
 use dataset::classes::Names;
-use metrics::{ClassScore, Confusion, Ranking};
 use records::{Batch, DType, Field};
 use scale::Scale;
 use serde_json::{Map, Value, json};
@@ -73,13 +74,16 @@ impl Classifier {
         let Rows { batch, target, prediction, .. } = rows;
         let scale = Scale::new(&self.settings);
         let mode = self.mode(target, prediction).map_err(|problem| batch.error(problem))?;
-        let ranked = self.settings.ranking_scores;
+        let (ranked, pairs) = (self.settings.ranking_scores, self.settings.confusion_classes);
         let kind: Box<dyn Kind> = match (mode, target.elements(), prediction.elements()) {
-            (Prediction::Labels, 1, 1) => Box::new(labels::Labels::new(self.names.given().map(<[String]>::len))),
+            (Prediction::Labels, 1, 1) => {
+                let given = self.names.given().map(<[String]>::len);
+                Box::new(labels::Labels::new(given, self.settings.max_classes, pairs))
+            }
             (Prediction::Labels, 1, _) => return Err(batch.wrong_shape(prediction, "one class index").into()),
             (Prediction::Labels, ..) => return Err(batch.wrong_shape(target, "one class index").into()),
             (_, 1, 1) => Box::new(binary::Binary::new(scale, ranked)),
-            (_, 1, classes) => Box::new(multi_class::Classes::new(scale, classes, ranked)),
+            (_, 1, classes) => Box::new(multi_class::Classes::new(scale, classes, ranked, pairs)),
             (_, labels, same) if labels == same => Box::new(multi_label::Labels::new(scale, labels, ranked)),
             (_, _, 1) => return Err(batch.wrong_shape(target, "0 or 1, as the prediction is one number").into()),
             (_, _, classes) => {
@@ -130,7 +134,8 @@ impl Task for Classifier {
         }
         values.clear();
         for (row, text) in batch.texts(field)?.into_iter().enumerate() {
-            let class = self.names.index(text).map_err(|problem| batch.place(row).error(problem))?;
+            let class =
+                self.names.index(text, self.settings.max_classes).map_err(|problem| batch.place(row).error(problem))?;
             values.push(class as f64);
         }
         Ok(())
@@ -153,8 +158,8 @@ impl Task for Classifier {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> anyhow::Result<Map<String, Value>> {
-        let Report { mut metrics, mut scores, rankings, mut confusion } = self.kind.context("no rows")?.report();
+    fn finish(self: Box<Self>) -> anyhow::Result<Metrics> {
+        let Report { metrics, mut scores, rankings, mut confusion } = self.kind.context("no rows")?.report();
         let (names, order) = self.names.sorted();
         if let (Some(order), Some(found)) = (order, &confusion) {
             let sorted = found.reordered(&order);
@@ -171,17 +176,18 @@ impl Task for Classifier {
             let text = table.text(&rows.collect::<Vec<_>>(), names.as_deref())?;
             records::write_file(&table.path, text.as_bytes()).context("--per-class")?;
         }
+        let mut metrics = Metrics::from(metrics);
         if let Some(confusion) = confusion {
             let (classes, limit) = (confusion.classes(), self.settings.confusion_classes);
             if classes <= limit {
-                metrics.insert("confusion_matrix".to_owned(), json!(confusion.dense()));
+                metrics.insert_confusion(confusion);
             } else {
                 let left_out = format!("no confusion_matrix: {classes} classes, score.confusion_classes={limit}");
                 cli::complain("score", &left_out);
             }
         }
         if let Some(names) = names {
-            metrics.insert("labels".to_owned(), json!(names));
+            metrics.insert("labels", json!(names));
         }
         Ok(metrics)
     }

@@ -1,6 +1,6 @@
 use super::{Kind, Report, Scale, object};
+use ::metrics::{MultiClass, Ranking, macro_means};
 use dataset::classes;
-use metrics::{MultiClass, Ranking, macro_means};
 use serde_json::json;
 
 /// A number for each of at least two classes, which exclude each other; the target is a class index.
@@ -11,8 +11,8 @@ pub struct Classes {
 }
 
 impl Classes {
-    pub fn new(scale: Scale, classes: usize, ranked: usize) -> Self {
-        Self { scale, classes, metrics: MultiClass::new(classes, ranked) }
+    pub fn new(scale: Scale, classes: usize, ranked: usize, pairs: usize) -> Self {
+        Self { scale, classes, metrics: MultiClass::new(classes, ranked).with_pairs(pairs) }
     }
 }
 

@@ -1,5 +1,5 @@
 use super::{Kind, Report, Scale, object, yes_or_no};
-use metrics::{MultiLabel, Ranking, macro_means};
+use ::metrics::{MultiLabel, Ranking, macro_means};
 use serde_json::json;
 
 /// The probability or logit of each of at least two labels, which do not exclude each other; the target has 0 or 1 for
