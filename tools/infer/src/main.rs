@@ -1,6 +1,7 @@
 //! `infer`: records in, the same records with a prediction out.
 
 mod model;
+mod not_onnx;
 mod outputs;
 mod settings;
 

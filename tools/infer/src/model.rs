@@ -1,7 +1,7 @@
 //! A model, and what it takes of a row.
 
-use crate::settings::Settings;
-use anyhow::ensure;
+use crate::{not_onnx, settings::Settings};
+use anyhow::{bail, ensure};
 use dataset::{Features, Target};
 use records::{Batch, Limit};
 use runtime::{DType, Inputs, Options, Session};
@@ -27,6 +27,9 @@ pub struct Model {
 impl Model {
     /// Loads the model at `path`.
     pub fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
+        if let Some(explanation) = not_onnx::explain(path) {
+            bail!("{explanation}");
+        }
         let options = Options {
             library: settings.onnxruntime.as_deref(),
             threads: cli::limited_threads("infer.threads", settings.threads),

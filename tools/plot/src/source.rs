@@ -218,11 +218,10 @@ impl<'a> Inputs<'a> {
 }
 
 fn run_file(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
-    let [first, others @ ..] = RUN_FILES;
-    let found = bounded::regular_file(folder, &RUN_FILES)?;
-    let problem =
-        || format!("{}: no run folder: there is no {first} and no {}", folder.display(), others.join(", no "));
-    found.with_context(problem)
+    bounded::regular_file(folder, &RUN_FILES)?.with_context(|| {
+        let folder = folder.display();
+        format!("{folder}: no run folder: there is no {}; train -o {folder} makes one", RUN_FILES.join(" and no "))
+    })
 }
 
 /// The settings of the run folder that a file is in; None where it is in none.

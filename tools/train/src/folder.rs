@@ -16,7 +16,7 @@ use std::{
 pub const METRICS: &str = "metrics.json";
 pub const CONFIG: &str = "config.yaml";
 pub const LOG: &str = "events.ndjson";
-const MODEL: &str = "model.safetensors";
+pub const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.csv";
 const FEATURES: &str = "features.json";
 /// Where `export` puts the model, if it is not told otherwise.

@@ -1,4 +1,5 @@
-//! The run log: events, to standard output and to the run folder as they come.
+//! The run log: events, to the run folder and to standard output as they come. A terminal gets none of them, but one
+//! line at the end: a person follows the progress on standard error.
 
 use crate::{folder::LOG, lock::no_link};
 use anyhow::Context;
@@ -6,13 +7,15 @@ use events::{End, Event, Status};
 use records::Output;
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, IsTerminal, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
 pub struct Log {
-    /// None once it cannot be written any more. The run goes on: what it learns is worth more than its echo.
+    /// None in a terminal, and once it cannot be written any more. The run goes on: what it learns is worth more than
+    /// its echo.
     stdout: Option<Output>,
+    in_terminal: bool,
     file: Option<File>,
     /// Why standard output could not be written, unless its reader just went away.
     refused: Option<anyhow::Error>,
@@ -25,7 +28,9 @@ impl Log {
             let path = folder.join(LOG);
             open(&path, resumed).with_context(|| path.display().to_string())
         });
-        Ok(Self { stdout: Some(Output::create(None)?), file: file.transpose()?, refused: None })
+        let in_terminal = io::stdout().is_terminal();
+        let stdout = Some(Output::create(None)?).filter(|_| !in_terminal);
+        Ok(Self { stdout, in_terminal, file: file.transpose()?, refused: None })
     }
 
     /// Tells an event.
@@ -47,9 +52,15 @@ impl Log {
         self.add(&Event::End(End { status, reason: reason.to_owned(), time: events::now() }))
     }
 
+    /// Tells in a terminal, in a line, how the run went.
+    ///
     /// # Errors
     /// When standard output could not be written, for instance on a full disk.
-    pub fn close(self) -> anyhow::Result<()> {
+    pub fn close(self, closing: impl FnOnce() -> Option<String>) -> anyhow::Result<()> {
+        if self.in_terminal && let Some(line) = closing() {
+            // A terminal that was closed, which SIGHUP tells of, takes no more.
+            let _ = cli::print(&line);
+        }
         self.refused.map_or(Ok(()), |error| Err(error.context("not all events could be written")))
     }
 }

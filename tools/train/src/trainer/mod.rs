@@ -1,6 +1,7 @@
 //! The training loop: epochs and steps. Beside it: what is measured, what is kept, and when a run ends.
 
 mod checkpointing;
+mod closing;
 mod ending;
 mod measuring;
 
@@ -170,7 +171,7 @@ impl<'a> Trainer<'a> {
             let _ = log.end(Status::Failed, &format!("{error:#}"));
         }
         let ended = ended?;
-        log.close()?;
+        log.close(|| self.closing(&ended))?;
         Ok(ended)
     }
 

@@ -46,10 +46,8 @@ impl Choices {
         for one in overrides {
             if let Some(Value::Sweep(sweep)) = &one.value {
                 let to_mean_one = match sweep {
-                    Sweep::Choice(overrides::Choice { simple: true, .. }) => {
-                        "; one value is a text, 'a,b', or a list, [a,b]"
-                    }
-                    _ => "",
+                    Sweep::Choice(overrides::Choice { simple: true, .. }) => one.as_one_value(),
+                    _ => String::new(),
                 };
                 let message = format!("several values are a sweep, of which `sweep` makes jobs{to_mean_one}");
                 return Err(Error::at(&one.origin(), message));

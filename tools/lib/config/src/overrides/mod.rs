@@ -110,6 +110,17 @@ impl Override {
             None => self.key.clone(),
         }
     }
+
+    /// How several values are written for the shell so that they are one. Nothing where the shell has a meaning for a
+    /// part of them.
+    pub(crate) fn as_one_value(&self) -> String {
+        match self.text.split_once('=') {
+            Some((key, values)) if !values.contains(['\'', '"', '$', '`', '\\', '!']) => {
+                format!("; for a list, write '{key}=[{values}]', for a text \"{key}='{values}'\"")
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// How the override `text` is written for the shell so that its `value`, outside the grammar as it is, is a text.

@@ -1,0 +1,33 @@
+//! What a person means who names a file of a run folder that is no ONNX model.
+
+use std::path::Path;
+
+/// What a path is instead of an ONNX model, and what to do; None where it may be one.
+pub fn explain(path: &Path) -> Option<String> {
+    let name = path.display();
+    if path.is_dir() {
+        let exported = path.join("model.onnx");
+        return Some(if exported.is_file() {
+            format!("{name}: a folder; its model is -m {}", exported.display())
+        } else if path.join("config.yaml").is_file() {
+            format!("{name}: a run folder; {}", export(path, &exported))
+        } else {
+            format!("{name}: a folder, expected an .onnx file")
+        });
+    }
+    let has_extension = |extension| path.extension().is_some_and(|found| found == extension);
+    if has_extension("safetensors") && path.is_file() {
+        let (what, from) = match path.parent().filter(|_| path.ends_with("model.safetensors")) {
+            Some(folder) if folder != Path::new("") => ("the weights of a run", folder),
+            _ => ("weights", path),
+        };
+        return Some(format!("{name}: {what}, and no ONNX model; {}", export(from, &path.with_extension("onnx"))));
+    }
+    let weights = path.with_extension("safetensors");
+    let not_exported = has_extension("onnx") && !path.exists() && weights.is_file();
+    not_exported.then(|| format!("{name}: not there yet; pipegrad export {} -o {name} makes it", weights.display()))
+}
+
+fn export(from: &Path, to: &Path) -> String {
+    format!("export it first: pipegrad export {}, then -m {}", from.display(), to.display())
+}
