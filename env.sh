@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Puts the tools and DVC on PATH for this shell. From the repository's root: . ./env.sh
+# Puts the tools and DVC on PATH for this shell, and names the environment that ONNX Runtime is in. From the repository's root: . ./env.sh
 
 if [ -f env.sh ] && [ -d tools ]; then
   pipegrad_path=${CARGO_TARGET_DIR:-$PWD/target}/release:$PWD/.venv/bin
@@ -8,6 +8,9 @@ if [ -f env.sh ] && [ -d tools ]; then
     *) export PATH="$pipegrad_path:$PATH" ;;
   esac
   unset pipegrad_path
+  if [ -d .venv ]; then
+    export VIRTUAL_ENV="$PWD/.venv"
+  fi
 else
   echo "env.sh: not in pipegrad's root: cd there first" >&2
   false

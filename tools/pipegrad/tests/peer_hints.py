@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -188,9 +190,14 @@ HINTS = [
         rf"train lab.ndjson -o r {FIELDS} trainer.target_field=name \1 {QUICK}",
     ),
     (
-        f"train lab.ndjson -o r trainer.target_field=y trainer.input_field=x,name",
-        r"for a list, write (\S+), for a text (\S+)$",
-        rf"train lab.ndjson -o r trainer.target_field=y \1 {QUICK}; train lab.ndjson -o r \2 {QUICK} || true",
+        "train lab.ndjson -o r trainer.target_field=y trainer.input_field=x,name",
+        r"for a list, write (\S+), for a text",
+        rf"train lab.ndjson -o r trainer.target_field=y \1 {QUICK}",
+    ),
+    (
+        "train rows.npy trainer.run_dir=r,s",
+        r"for a text (\S+)$",
+        rf"train rows.npy \1 {QUICK}",
     ),
     (
         "train rows.npy -o r callbacks.checkpoint.filename={epoch}-{val_loss:.4f}",
@@ -341,6 +348,21 @@ def test_a_hint_works_when_it_is_followed(folder, command, hint, follow):
     assert found, message
     if follow is not None:
         shell(folder, found.expand(follow) + " > /dev/null")
+
+
+def test_the_library_is_found_where_it_was_installed(folder):
+    """Installing takes the network; here a link stands for what pip brings."""
+    (folder / "elsewhere").mkdir()
+    without = {name: value for name, value in ENV.items() if name not in ("ORT_DYLIB_PATH", "VIRTUAL_ENV")}
+    # A copy of the tool: in the repository it finds the library of the repository's own environment.
+    tool = shutil.copy2(BIN / "infer", folder / "elsewhere" / "infer")
+    command = [tool, "-m", "run/model.onnx", "rows.npy", "--out-field", "q"]
+    done = subprocess.run(command, cwd=folder, env=without, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 2 and "install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime)" in done.stderr
+    site = folder / ".venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages" / "onnxruntime"
+    shutil.copytree(CAPI, site / "capi", ignore=shutil.ignore_patterns("*.py*", "__pycache__"))
+    done = subprocess.run(command, cwd=folder, env=without, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stderr
 
 
 def killed_run(folder, name, until):

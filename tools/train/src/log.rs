@@ -57,7 +57,9 @@ impl Log {
     /// # Errors
     /// When standard output could not be written, for instance on a full disk.
     pub fn close(self, closing: impl FnOnce() -> Option<String>) -> anyhow::Result<()> {
-        if self.in_terminal && let Some(line) = closing() {
+        if self.in_terminal
+            && let Some(line) = closing()
+        {
             // A terminal that was closed, which SIGHUP tells of, takes no more.
             let _ = cli::print(&line);
         }

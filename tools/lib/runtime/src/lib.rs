@@ -20,8 +20,8 @@ use std::path::Path;
 pub enum Error {
     /// ONNX Runtime's library is not there or not usable.
     #[error(
-        "ONNX Runtime's library is missing{0}; install it (make setup, or pip install onnxruntime) or name it \
-         with the setting onnxruntime or with ORT_DYLIB_PATH"
+        "ONNX Runtime's library is missing{0}; install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime) \
+         or name it with ORT_DYLIB_PATH, export.onnxruntime or infer.onnxruntime"
     )]
     Library(String),
     /// The file cannot be read, or is too long.
