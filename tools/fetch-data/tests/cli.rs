@@ -321,7 +321,10 @@ fn images_of_another_size_are_refused_or_scaled() {
     let options = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null"];
     let run = |more: &[&'static str]| folder.fails(&[&options, more].concat());
     let message = run(&[]);
-    assert!(message.contains("i: train/a/2.jpg: 8x8 pixels, expected 2x3 (dataset.resize=true scales)"), "{message}");
+    assert!(
+        message.contains("i: train/a/2.jpg: 8x8 pixels, expected 2x3 (dataset.resize=true dataset.size=[2,3] scales)"),
+        "{message}"
+    );
     let message = run(&["dataset.resize=true"]);
     assert!(message.contains("dataset.resize: needs dataset.size"), "{message}");
     let message = run(&["dataset.resize=true", "dataset.size=[4,4]", "dataset.image_pixels=63"]);
@@ -459,7 +462,10 @@ fn images_without_classes_have_one_size_and_are_sound() {
     let args = [FILES, "dataset.files.archive.urls=[i]"];
     let run = |more: &[&'static str]| folder.fails(&[&args, more].concat());
     let message = run(&[]);
-    assert!(message.contains("i: b/2.jpg: 8x8 pixels, expected 2x3 (dataset.resize=true scales)"), "{message}");
+    assert!(
+        message.contains("i: b/2.jpg: 8x8 pixels, expected 2x3 (dataset.resize=true dataset.size=[2,3] scales)"),
+        "{message}"
+    );
     assert!(run(&["dataset.resize=true"]).contains("dataset.resize: needs dataset.size"));
     assert!(run(&["dataset.size=[0,0]", "dataset.resize=true"]).contains("dataset.size: 0 pixels"));
     assert!(run(&["dataset.train=x"]).contains("train"), "a key of another layout");

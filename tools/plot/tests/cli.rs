@@ -387,7 +387,7 @@ fn records_that_cannot_be_shown_are_refused_with_their_place() {
         (&[], fields("{\"label\":0,\"prediction\":[0.4,0.6]}"), "stdin:1: no field \"image\""),
         (&[], fields("{\"image\":[[[1]]],\"prediction\":[0.4,0.6]}"), "no field \"label\""),
         (&[], fields("{\"image\":[[[1]]],\"label\":0}"), "no field \"prediction\""),
-        (&["target_field=class"], good.clone(), "no field \"class\""),
+        (&["target_field=class"], good.clone(), "; choose another with plot.target_field=NAME"),
         (&["labels=[a]"], good.clone(), "a probability for each of the 1 classes of plot.labels"),
         (&["--classes", "names.json"], good.clone(), "stdin: field prediction f8[2] has the wrong shape"),
         (&[], good.clone() + &record("2", "[0.4,0.6]"), "stdin:2: target 2 is no class from 0 to 1"),

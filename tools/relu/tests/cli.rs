@@ -29,7 +29,7 @@ fn bad_usage_is_one_line_and_status_2() {
         (&["--slope", "x"], "x"),
         (&["slope=inf"], "relu.slope"),
         (&["--out-field", "b"], "field \"b\" is already there"),
-        (&["--field", "nope"], "no field \"nope\" (there is values, b)"),
+        (&["--field", "nope"], "no field \"nope\" (there is values, b); choose another with --field NAME"),
     ];
     for (args, expected) in cases {
         let (status, out, error) = relu(args, "{\"values\":[1.0],\"b\":2}\n");

@@ -124,7 +124,11 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
     let good = rows(100);
     let cases: &[(&[&str], &str, &str)] = &[
         (&[], "", "stdin: no rows"),
-        (&[], "{\"probs\":[1]}\n", "stdin:1: no field \"entropy\" (there is probs)"),
+        (
+            &[],
+            "{\"probs\":[1]}\n",
+            "stdin:1: no field \"entropy\" (there is probs); choose another with trainer.target_field=NAME",
+        ),
         (&[], "{\"probs\":[1e300],\"entropy\":1}\n", "stdin:1: field \"probs\" is inf as f32"),
         (&["--expect-rows", "101"], &good, "stdin: expected 101 rows, found 100"),
         (&["missing.npy"], "", "missing.npy"),
@@ -200,7 +204,11 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         ),
         (&["callbacks.checkpoint.mode=lowest"], &good, "callbacks.checkpoint.mode"),
         (&["model.target_scaling=standrad"], &good, "model.target_scaling"),
-        (&["trainer.weight_field=w"], &good, "stdin:1: no field \"w\" (there is probs, entropy)"),
+        (
+            &["trainer.weight_field=w"],
+            &good,
+            "stdin:1: no field \"w\" (there is probs, entropy); choose another with trainer.weight_field=NAME",
+        ),
         (&["trainer.weight_field=entropy"], &good, "\"entropy\" is also an input or the target field"),
         (
             &["trainer.class_weights=[1,-1]"],

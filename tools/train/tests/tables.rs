@@ -67,7 +67,11 @@ fn what_cannot_go_in_is_named() {
         (table(), vec!["trainer.input_field=[]"], "trainer.input_field: an empty list"),
         (table(), vec!["trainer.input_field=[a,a]"], "trainer.input_field: \"a\" twice"),
         (table(), vec!["trainer.input_field=[a,y]"], "\"y\" is also an input field"),
-        (table(), vec!["trainer.input_field=[a,d]"], "no field \"d\" (there is a, b, c, label, y)"),
+        (
+            table(),
+            vec!["trainer.input_field=[a,d]"],
+            "no field \"d\" (there is a, b, c, label, y); choose another with trainer.input_field=NAME",
+        ),
         (table(), vec!["trainer.input_field=a", "features.categorical=[c]"], "features.categorical: \"c\" is none of"),
         (table(), vec!["trainer.input_field=[a,c]", "features.max_categories=1"], "field \"c\" has 2 different texts"),
         (
