@@ -67,7 +67,8 @@ fn a_log_whose_run_folder_was_never_here_has_no_artifacts() {
 /// Without a state, all is sent from the beginning, and the server knows it.
 #[test]
 fn a_state_that_is_damaged_is_made_anew() {
-    let damage: [(&str, fn(&Path)); 5] = [
+    type Damage = fn(&Path);
+    let damage: [(&str, Damage); 5] = [
         ("removed", |state| fs::remove_file(state).unwrap()),
         ("torn", |state| fs::write(state, &fs::read(state).unwrap()[..20]).unwrap()),
         ("emptied", |state| fs::write(state, "").unwrap()),
@@ -93,7 +94,8 @@ fn a_state_that_is_damaged_is_made_anew() {
 
 #[test]
 fn events_that_are_damaged_are_told_and_kept() {
-    let damage: [(&str, fn(&mut Vec<u8>)); 7] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damage: [(&str, Damage); 7] = [
         ("its start is gone", |events| drop(events.drain(..start("a").len()))),
         ("half of its start is gone", |events| drop(events.drain(..20))),
         ("all is gone", Vec::clear),
