@@ -1,5 +1,7 @@
 //! `compose --info origin`: which file and line, choice or override each setting is from.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Folder, TRAIN, strings};

@@ -1,5 +1,7 @@
 //! A folder of configs of one's own: groups that it lacks, and files of another project.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Folder, TRAIN, text};

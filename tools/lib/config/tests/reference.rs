@@ -1,5 +1,7 @@
 //! What `--help` and `--cfg` say of settings is what the configs say.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{TRAIN, strings};

@@ -1,5 +1,7 @@
 //! `--config FILE`: a run's settings again, and those of a job.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Folder, TRAIN, recorded, text};

@@ -1,5 +1,7 @@
 //! Hints at what a wrong key was meant as work when they are followed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Folder, TRAIN};
