@@ -16,12 +16,14 @@ pub fn of(ranking: &Ranking) -> Vec<String> {
 fn star(texts: &[String]) -> String {
     let Some((first, rest)) = texts.split_first().filter(|(_, rest)| !rest.is_empty()) else { return texts.concat() };
     let front = rest.iter().fold(first.as_str(), |front, text| &front[..shared(front.chars(), text.chars())]);
+    // Whole words: seeds 10 and 11 are no `1*`.
+    let front = &front[..front.trim_end_matches(char::is_alphanumeric).len()];
     // What is matched in front is not matched again at the end.
     let end = rest.iter().fold(&first[front.len()..], |end, text| {
         let length = shared(end.chars().rev(), text[front.len()..].chars().rev());
         &end[end.len() - length..]
     });
-    format!("{front}*{end}")
+    format!("{front}*{}", end.trim_start_matches(char::is_alphanumeric))
 }
 
 /// The bytes of what two texts begin with alike.
@@ -39,9 +41,10 @@ mod tests {
             (vec!["runs/a"], "runs/a"),
             (vec!["s/lr=1,seed=0", "s/lr=1,seed=1"], "s/lr=1,seed=*"),
             (vec!["s/seed=0,x", "s/seed=10,x"], "s/seed=*,x"),
-            (vec!["s/0", "s/00", "s/000"], "s/0*"),
+            (vec!["s/0", "s/00", "s/000"], "s/*"),
+            (vec!["s/x-1", "s/x-1-1"], "s/x-*"),
             (vec!["a", "b"], "*"),
-            (vec!["é1", "è1"], "*1"),
+            (vec!["é/1", "è/1"], "*/1"),
         ] {
             assert_eq!(star(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()), expected);
         }

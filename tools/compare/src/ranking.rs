@@ -113,8 +113,8 @@ fn monitor(runs: &[&Run], metrics: &[String], settings: &Settings) -> anyhow::Re
     let name = &monitor.metric;
     ensure!(
         !any_finished || metrics.contains(name),
-        "no metrics.json has {name}, which the runs monitored; choose with compare.metric= one of {}",
-        metrics.join(", ")
+        "no metrics.json has {name}, which the runs monitored; {}, to choose from with compare.metric=",
+        there_are(metrics)
     );
     Ok(monitor)
 }
@@ -137,5 +137,9 @@ fn monitored(runs: &[&&Run]) -> anyhow::Result<Monitor> {
 /// That there is no such metric, and what there is.
 pub fn no_metric(name: &str, metrics: &[String]) -> String {
     let near = config::did_you_mean(name, metrics.iter().map(String::as_str));
-    format!("no run has a metric {name:?}{near}; there are {}", metrics.join(", "))
+    format!("no run has a metric {name:?}{near}; {}", there_are(metrics))
+}
+
+fn there_are(metrics: &[String]) -> String {
+    if metrics.is_empty() { "there are none".to_owned() } else { format!("there are {}", metrics.join(", ")) }
 }

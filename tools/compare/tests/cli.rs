@@ -57,7 +57,7 @@ fn run(folder: &TempDir, name: &str, settings: &str, metrics: &str) {
 /// A finished run with a seed and a validation loss.
 fn seed(folder: &TempDir, name: &str, optimizer: &str, seed: u32, loss: f64) {
     let settings = format!(
-        "optimizer: {{name: {optimizer}}}\ntrainer: {{seed: {seed}, batch_size: 32, run_dir: {name}, resume: null}}\n"
+        "optimizer: {{name: {optimizer}}}\ntrainer: {{seed: {seed}, batch_size: 32, run_dir: '{name}', resume: null}}\n"
     );
     run(folder, name, &settings, &format!(r#"{{"train":{{"loss":9}},"val":{{"loss":{loss}}}}}"#));
 }
@@ -314,7 +314,7 @@ fn what_no_gate_can_be_judged_by_is_an_error() {
     gate(
         &base,
         "val_los>baseline",
-        "no run has a metric \"val_los\"; did you mean val_loss?; there are val_loss, train_loss",
+        "no run has a metric \"val_los\"; did you mean val_loss?; there are train_loss, val_loss",
     );
     gate(&base, "val_loss", "no comparison; expected metric>bound");
     gate(&base, "val_loss=1", "no comparison");
@@ -372,17 +372,17 @@ fn bad_input_is_one_line() {
         (vec!["json"], "compare: json/metrics.json:2: no metrics: EOF"),
         (vec!["list"], "compare: list/metrics.json:1: no metrics: expected a JSON object"),
         (vec!["log"], "compare: log/events.ndjson: last line: no event"),
-        (vec!["none"], "no metrics.json has train_loss"),
-        (vec!["text"], "no metrics.json has train_loss"),
+        (vec!["none"], "no metrics.json has val_loss, which the runs monitored; there are none, to choose"),
+        (vec!["text"], "no metrics.json has val_loss"),
         (
             vec!["runs", "metric=val_mae"],
-            "compare.metric: no run has a metric \"val_mae\"; there are val_loss, train_loss",
+            "compare.metric: no run has a metric \"val_mae\"; there are train_loss, val_loss",
         ),
         (vec!["runs", "--metrics", "val_los"], "--metrics: no run has a metric \"val_los\"; did you mean val_loss?"),
         (vec!["runs", "--metrics", "val_loss,"], "--metrics \"val_loss,\": expected names"),
         (
             vec!["runs", "columns=[lr]"],
-            "compare.columns: no run has a metric \"lr\"; there are val_loss, train_loss; and no setting",
+            "compare.columns: no run has a metric \"lr\"; there are train_loss, val_loss; and no setting",
         ),
         (vec!["runs", "columns=[seed]", "--metrics", "val_loss"], "--metrics or compare.columns"),
         (vec!["runs", "confidence=1"], "compare.confidence: 1; expected above 0 and below 1"),
@@ -434,7 +434,7 @@ fn cells_hold_what_they_hold() {
     run(&folder, "a", "k: \"a|b\\\\\\n\\e[31m,\\\"\"\n", r#"{"val":{"loss":1}}"#);
     run(&folder, "b", "k: [1, {x: 2}]\n", r#"{"val":{"loss":2}}"#);
     let markdown = compare(&folder, &["a", "b", "--to", "md"]).out;
-    assert!(markdown.contains("| a\\|b\\\\\u{fffd}\u{fffd}[31m,\"  | "), "{markdown}");
+    assert!(markdown.contains("| a\\|b\\\\\u{fffd}\u{fffd}[31m,\" | "), "{markdown}");
     let csv = compare(&folder, &["a", "b", "--to", "csv"]).out;
     assert!(
         csv.contains(",\"a|b\\\u{fffd}\u{fffd}[31m,\"\"\",1\n") && csv.contains(",\"[1,{\"\"x\"\":2}]\",2\n"),

@@ -27,7 +27,7 @@ pub fn find(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     for entry in walk.into_iter().filter_entry(is_searched) {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(folder).to_owned();
-            io(&path)(error.into())
+            io(&path)(error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links")))
         })?;
         if missing(entry.path()).is_none() {
             found.push(entry.into_path());

@@ -86,7 +86,7 @@ impl Run {
             None => log.ended.unwrap_or(Status::Unfinished),
         };
         let metrics = metrics.unwrap_or_default();
-        let validates = metrics.is_empty() || metrics.keys().any(|key| metric_name(key) == "val_loss");
+        let validates = metrics.is_empty() || metrics.keys().any(|key| metric_name(key).starts_with("val_"));
         let monitor = Monitor::read(&settings, validates);
         Ok(Self { folder: folder.to_owned(), settings, status, metrics, monitor, data_sha256: log.data_sha256 })
     }
