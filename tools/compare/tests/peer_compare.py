@@ -2,13 +2,17 @@
 
 import io
 import json
+import os
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+ROOT = Path(__file__).resolve().parents[3]
+BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 SEEDS = [0, 1, 2]
 
 
@@ -85,8 +89,6 @@ def test_a_bound_without_a_baseline_is_compared_with_students_interval(run, tmp_
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     """Runs of train: two optimizers, three seeds."""
-    from conftest import BIN
-
     folder = tmp_path_factory.mktemp("sweep")
     shell = lambda command: subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, check=True)  # noqa: E731
     shell(f"{BIN}/gen-data rows=500 --to npy | {BIN}/entropy > rows.npy")
