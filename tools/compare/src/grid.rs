@@ -60,7 +60,7 @@ impl Grid<'_> {
 
     fn cells(&self, row: &Row, name: String) -> Vec<String> {
         let name = if row.is_baseline { format!("{name} (baseline)") } else { name };
-        let setting = |key: &str| row.first().settings.get(key).map_or(NOTHING.to_owned(), runs::text);
+        let setting = |key: &str| row.first().settings.get(key).map_or_else(|| NOTHING.to_owned(), runs::short_text);
         let mut cells = vec![name];
         cells.extend(self.columns.settings.iter().map(|column| setting(&column.key)));
         cells.extend(self.ranking.has_repeats().then(|| row.runs.len().to_string()));

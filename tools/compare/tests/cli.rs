@@ -440,6 +440,10 @@ fn cells_hold_what_they_hold() {
         csv.contains(",\"a|b\\\u{fffd}\u{fffd}[31m,\"\"\",1\n") && csv.contains(",\"[1,{\"\"x\"\":2}]\",2\n"),
         "{csv}"
     );
+    let layers = format!("k: [{}]\n", ["conv"; 100].join(", "));
+    run(&folder, "c", &layers, r#"{"val":{"loss":3}}"#);
+    let shortened = "c [\"conv\",\"conv\",\"conv\",\"conv\",\"co\u{2026} 3.0000";
+    assert_eq!(compare(&folder, &["a", "c"]).rows()[2], shortened);
     let json: serde_json::Value = serde_json::from_str(&compare(&folder, &["a", "b", "--to", "json"]).out).unwrap();
     assert_eq!(json["rows"][0]["settings"]["k"], "a|b\\\n\u{1b}[31m,\"");
 }

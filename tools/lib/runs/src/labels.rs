@@ -2,15 +2,13 @@
 
 use crate::{
     Run,
-    settings::{differing, is_determined, short_names, text},
+    settings::{differing, is_determined, short_names, short_text},
 };
 use indexmap::IndexSet;
 use std::{collections::HashMap, path::Path};
 
 /// Settings that a label may have without a look at which of them are needed.
 const MOST_SETTINGS: usize = 4;
-/// Characters of a value, such as a list of layers, in a label.
-const MOST_CHARACTERS: usize = 32;
 
 /// A label for each run, no two the same: the settings that differ between them, `optimizer=adam, seed=0`, each called by
 /// the shortest tail of its key that no other setting has.
@@ -21,7 +19,7 @@ pub fn labels(runs: &[&Run]) -> Vec<String> {
     let names = short_names(runs);
     let keys = needed(runs, differing(runs));
     let label = |run: &Run| {
-        let setting = |key: &String| Some(format!("{}={}", names[key], shortened(&text(run.settings.get(key)?))));
+        let setting = |key: &String| Some(format!("{}={}", names[key], short_text(run.settings.get(key)?)));
         keys.iter().filter_map(setting).collect::<Vec<_>>().join(", ")
     };
     let labels: Vec<String> = runs.iter().map(|run| label(run)).collect();
@@ -41,13 +39,6 @@ fn needed(runs: &[&Run], keys: Vec<String>) -> Vec<String> {
         }
     }
     keys.into_iter().filter(|key| kept.contains(key)).collect()
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARACTERS) {
-        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// Adds the folders of runs whose labels are empty or shared.

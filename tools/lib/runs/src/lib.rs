@@ -32,4 +32,4 @@ pub use labels::{folder_names, labels};
 pub use metrics::Direction;
 pub use monitor::Monitor;
 pub use run::{Run, Status};
-pub use settings::{differing, identity, is_volatile, short_names, text};
+pub use settings::{differing, identity, is_volatile, short_names, short_text, text};

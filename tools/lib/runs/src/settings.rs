@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 /// Last parts of keys that say where a run is kept, where it goes on from or what computes it, and not what is trained.
 const VOLATILE_KEYS: [&str; 3] = ["run_dir", "resume", "threads"];
+/// Characters of a value, such as a list of layers, in a label.
+const MOST_CHARACTERS: usize = 32;
 /// Groups that say where a run is shown.
 const VOLATILE_GROUPS: [&str; 2] = ["tracking", "plot"];
 
@@ -87,6 +89,15 @@ pub fn text(value: &Value) -> String {
         // A line break would end a label, and a terminal obeys other control characters.
         Value::String(text) => text.replace(char::is_control, "\u{fffd}"),
         other => other.to_string().replace(char::is_control, "\u{fffd}"),
+    }
+}
+
+/// [`text`], of which a label or a cell shows no more than 32 characters.
+pub fn short_text(value: &Value) -> String {
+    let text = text(value);
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
+        None => text,
     }
 }
 
