@@ -79,7 +79,7 @@ fn an_error_names_the_override_and_the_line() {
     let (status, out, message) = run(folder.path(), &["jobs.txt"], "");
     assert_eq!((status, out.as_str()), (2, ""));
     assert!(message.starts_with("sweep: jobs.txt:2: override \"trainer.sed=1\": "), "{message}");
-    assert!(message.contains("did you mean seed?"), "{message}");
+    assert!(message.contains("did you mean trainer.seed=1?"), "{message}");
     assert!(error(&["-"], "a='b\n").starts_with("sweep: stdin:1: a quote is not closed"));
     assert!(error(&["-"], "\n--flag\n").starts_with("sweep: stdin:2: override \"--flag\": no value"));
     assert!(error(&["model=mlp,mlq"], "").contains("mlq"));
