@@ -167,6 +167,11 @@ pub(crate) fn hint<A: Arguments>(flag: &str, next: Option<&str>) -> String {
     let flags = A::get_args_info().flags;
     let name = flag.trim_start_matches('-');
     let names = || flags.iter().filter(|flag| !flag.hidden).map(|flag| flag.long.trim_start_matches('-'));
+    if let (Some(letter), None) = (name.chars().next(), name.chars().nth(1)) {
+        let mut same = names().filter(|known| known.starts_with(letter));
+        let only = same.next().filter(|_| same.next().is_none());
+        return only.map_or_else(String::new, |one| format!("; did you mean --{one}?"));
+    }
     let begins =
         |known: &str| known.len() > 2 && (name.starts_with(known) || (name.len() > 1 && known.starts_with(name)));
     if let Some(near) = config::nearest(name, names()).or_else(|| names().find(|known| begins(known))) {
@@ -233,6 +238,8 @@ mod tests {
         let hint = |flag: &str, next| hint::<Args>(flag, next);
         assert_eq!(hint("--qiet", None), "; did you mean --quiet?");
         assert_eq!(hint("-quiet", None), "; did you mean --quiet?");
+        assert_eq!(hint("-q", None), "; did you mean --quiet?");
+        assert_eq!(hint("-c", None), "");
         assert_eq!(hint("--output", Some("x")), "; did you mean --out?");
         assert_eq!(hint("--lr", Some("0.1")), "; did you mean optimizer.learning_rate=0.1?");
         assert_eq!(hint("--max-epochs", Some("3")), "; did you mean trainer.max_epochs=3?");

@@ -26,13 +26,14 @@ const BESIDE: [&str; 5] = ["events.ndjson", "model.safetensors", "metrics.json",
 const NOT_OF_A_RUN: &str = "data";
 /// Settings of the machine and the moment: libraries to load, addresses to talk to, folders to write to. A run's
 /// settings have been written by someone, somewhere; these are the defaults' or the command line's.
-const HERE: [&str; 10] = [
+const HERE: [&str; 11] = [
     "trainer.run_dir",
     "trainer.resume",
     "infer.onnxruntime",
     "export.onnxruntime",
     "tracking.uri",
     "tracking.spool",
+    "tracking.artifact_root",
     "plot.out",
     "download.cache",
     "dataset.files",
