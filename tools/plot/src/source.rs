@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufRead, BufReader, Cursor, Read},
+    io::{BufRead, BufReader, Cursor, Read},
     path::{Component, Path},
 };
 
@@ -67,8 +67,8 @@ impl<'a> Inputs<'a> {
     /// One line: where, what.
     pub fn read(&mut self, path: Option<&Path>, watch: Watch) -> anyhow::Result<()> {
         let Some(path) = path else {
-            cli::say_if_terminal("run events or records");
-            let content = self.content("stdin", BufReader::new(io::stdin()), watch)?;
+            let input = cli::open(None, "run events or records")?;
+            let content = self.content("stdin", BufReader::new(input), watch)?;
             self.add(None, content)?;
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! `compose --info origin`: which file and line, choice or override each setting is from.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! A folder of configs of one's own: groups that it lacks, and files of another project.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

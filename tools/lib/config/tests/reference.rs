@@ -1,6 +1,6 @@
 //! What `--help` and `--cfg` say of settings is what the configs say.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! `--config FILE`: a run's settings again, and those of a job.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Hints at what a wrong key was meant as work when they are followed.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
