@@ -3,7 +3,7 @@
 use crate::{
     axis::{Axis, is_drawable},
     chart::{Chart, Curve, Vertical},
-    curve::{Point, smoothed},
+    curve::{Point, smoothed, spacing},
     finder::{self, Finder},
     labels,
     metric::{self, Part},
@@ -13,6 +13,7 @@ use crate::{
 };
 use anyhow::{anyhow, bail, ensure};
 use indexmap::IndexMap;
+use runs::Status;
 
 const LOSS: &str = "loss";
 const LEARNING_RATE: &str = "learning_rate";
@@ -156,6 +157,7 @@ impl<'a> Drawer<'a> {
         let position = |run| present.iter().position(|other| *other == run).unwrap_or_default();
         let mut curves: Vec<Curve> =
             drawn.map(|&(run, metric, part)| self.curve(run, metric, part, position(run))).collect();
+        self.smooth(&mut curves);
         // Pale ones lie behind; otherwise runs are in the order they were given.
         curves.sort_by_key(|curve| (!curve.part.is_pale(), curve.run, curve.part));
         let runs = self.run_labels(&present, &curves);
@@ -174,19 +176,30 @@ impl<'a> Drawer<'a> {
         let samples = self.runs[run].metrics[metric].iter().filter(|sample| is_drawable(sample.at(self.x), false));
         let mut points: Vec<Point> = samples.map(|sample| (sample.at(self.x), sample.value)).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let smoothed = (self.settings.smoothing > 0.0).then(|| smoothed(&points, self.settings.smoothing));
-        Curve { metric: metric.to_owned(), run: position, part, points, smoothed, marked: None }
+        Curve { metric: metric.to_owned(), run: position, part, points, smoothed: None, marked: None }
+    }
+
+    /// Smooths all curves over as much of the axis as the one whose points are closest: a value an epoch is not averaged
+    /// over as many epochs as there are batches in an average of batches.
+    fn smooth(&self, curves: &mut [Curve]) {
+        let weight = self.settings.smoothing;
+        let closest = curves.iter().filter_map(|curve| spacing(&curve.points)).fold(f64::INFINITY, f64::min);
+        for curve in curves.iter_mut().filter(|_| weight > 0.0) {
+            let ratio = spacing(&curve.points).map_or(1.0, |own| own / closest);
+            curve.smoothed = Some(smoothed(&curve.points, weight.powf(ratio)));
+        }
     }
 
     /// The labels of the runs that are present; where a run differs from the others in how it ended, that too.
     fn run_labels(&self, present: &[usize], curves: &[Curve]) -> Vec<String> {
-        let some_finished = present.iter().any(|run| self.runs[*run].ending.is_finished());
+        let some_finished = present.iter().any(|run| self.runs[*run].status == Some(Status::Finished));
         let label = |(position, run): (usize, &usize)| {
             let mut own = curves.iter().filter(|curve| curve.run == position);
             let empty = own.all(|curve| curve.values().next().is_none());
-            let remark = match self.runs[*run].ending.remark() {
+            let remark = match &self.runs[*run].status {
                 _ if empty => Some("no finite value"),
-                remark => remark.filter(|_| some_finished),
+                None | Some(Status::Finished) => None,
+                Some(status) => Some(status.name()).filter(|_| some_finished),
             };
             let label = &self.labels[*run];
             remark.filter(|_| present.len() > 1).map_or_else(|| label.clone(), |remark| format!("{label} ({remark})"))

@@ -18,6 +18,12 @@ pub fn smoothed(points: &[Point], weight: f64) -> Vec<Point> {
     points.iter().map(smooth).collect()
 }
 
+/// The mean distance of neighbours along the axis; None where there are not two places.
+pub fn spacing(points: &[Point]) -> Option<f64> {
+    let (first, last) = (points.first()?.0, points.last()?.0);
+    (last > first).then(|| (last - first) / (points.len() - 1) as f64)
+}
+
 /// Thins points to the first, least, greatest and last of each column of `width`, with x within `[0, columns]`.
 /// A line through what is left covers the same pixels. Points are in order of x.
 pub fn decimated(points: &[Point], width: f64) -> Vec<Point> {
@@ -100,6 +106,12 @@ mod tests {
         assert!(smooth[1].1.is_nan());
         // (0.5 * 0.5 * 1 + 0.5 * 2) / (1 - 0.25)
         assert!((smooth[2].1 - 5.0 / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn spacing_is_the_mean_distance() {
+        assert_eq!(spacing(&[(0.0, 1.0), (1.0, f64::NAN), (6.0, 2.0)]), Some(3.0));
+        assert_eq!((spacing(&[]), spacing(&[(1.0, 1.0)]), spacing(&[(1.0, 1.0), (1.0, 2.0)])), (None, None, None));
     }
 
     #[test]

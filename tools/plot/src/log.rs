@@ -2,9 +2,10 @@
 
 use crate::{
     labels::Identity,
-    run::{Ending, Run, Sample},
+    run::{Run, Sample},
 };
 use events::{Event, Metrics, Start};
+use runs::Status;
 
 /// The runs of a stream of events so far. A `start` that does not go on from a checkpoint begins the next one.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ impl Log {
                 self.last().epochs.push((e.step as f64, e.epoch as f64));
             }
             Event::Checkpoint(_) => {}
-            Event::End(end) => self.last().run.ending = end.status.into(),
+            Event::End(end) => self.last().run.status = Some(Status::of_end(end)),
         }
     }
 
@@ -40,7 +41,7 @@ impl Log {
         match (&start.resumed, self.runs.last_mut()) {
             (Some(resumed), Some(last)) => last.go_on_from(resumed.step as f64),
             _ => self.runs.push(LoggedRun {
-                run: Run { identity: identity(start), ending: Ending::Open, ..Run::default() },
+                run: Run { identity: identity(start), status: Some(Status::Unfinished), ..Run::default() },
                 ..LoggedRun::default()
             }),
         }
@@ -55,7 +56,7 @@ impl Log {
     /// The run that events belong to: a log whose beginning is lost has one all the same.
     fn last(&mut self) -> &mut LoggedRun {
         if self.runs.is_empty() {
-            let run = Run { ending: Ending::Open, ..Run::default() };
+            let run = Run { status: Some(Status::Unfinished), ..Run::default() };
             self.runs.push(LoggedRun { run, ..LoggedRun::default() });
         }
         let last = self.runs.len() - 1;
@@ -64,7 +65,7 @@ impl Log {
 
     /// Whether the last run came to its end.
     pub fn ended(&self) -> bool {
-        self.runs.last().is_some_and(|last| last.run.ending != Ending::Open)
+        self.runs.last().is_some_and(|last| last.run.status != Some(Status::Unfinished))
     }
 
     /// The runs as they stand.
@@ -82,7 +83,7 @@ impl LoggedRun {
     fn go_on_from(&mut self, step: f64) {
         self.run.metrics.values_mut().for_each(|samples| samples.retain(|sample| sample.step <= step));
         self.epochs.retain(|(ended, _)| *ended <= step);
-        self.run.ending = Ending::Open;
+        self.run.status = Some(Status::Unfinished);
     }
 
     /// Within an epoch, events carry its whole number: where epochs ended tells how far into it a step was.
@@ -118,7 +119,7 @@ fn slope(from: (f64, f64), to: (f64, f64)) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use events::{End, Epoch, Status, Step};
+    use events::{End, Epoch, Step};
 
     fn step(epoch: usize, step: usize, value: f64) -> Event {
         Event::Step(Step { epoch, step, metrics: Metrics::from([("train_loss_step", value)]), time: 0.0 })
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn going_on_from_a_checkpoint_voids_what_came_after_it() {
         let mut log = Log::default();
-        let end = Event::End(End { status: Status::Killed, reason: String::new(), time: 0.0 });
+        let end = Event::End(End { status: events::Status::Killed, reason: String::new(), time: 0.0 });
         for event in [start("a", None), step(1, 10, 1.0), step(1, 20, 9.0), end] {
             log.add(&event);
         }

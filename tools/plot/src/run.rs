@@ -1,8 +1,8 @@
 //! A run: named metrics, each measured at some steps and epochs.
 
 use crate::{labels::Identity, settings::X};
-use events::Status;
 use indexmap::IndexMap;
+use runs::Status;
 
 /// A metric's value at a place; NaN where the run has no step, no epoch, or a value that is not finite.
 #[derive(Debug, Clone, Copy)]
@@ -27,46 +27,8 @@ pub struct Run {
     pub identity: Identity,
     /// Samples by metric, both in the order they came.
     pub metrics: IndexMap<String, Vec<Sample>>,
-    pub ending: Ending,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Ending {
-    /// A table does not say.
-    #[default]
-    Unknown,
-    /// The log has no end event.
-    Open,
-    Finished,
-    Failed,
-    Killed,
-}
-
-impl Ending {
-    pub fn is_finished(self) -> bool {
-        self == Self::Finished
-    }
-
-    /// What is remarked of a run among finished ones.
-    pub fn remark(self) -> Option<&'static str> {
-        match self {
-            Self::Unknown | Self::Finished => None,
-            Self::Open => Some("unfinished"),
-            Self::Failed => Some("failed"),
-            Self::Killed => Some("killed"),
-        }
-    }
-}
-
-impl From<Status> for Ending {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Finished => Self::Finished,
-            Status::Failed => Self::Failed,
-            Status::Killed => Self::Killed,
-        }
-    }
+    /// How it ended; None where a table does not say.
+    pub status: Option<Status>,
 }
 
 impl Run {

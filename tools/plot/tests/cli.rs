@@ -429,8 +429,8 @@ fn the_run_folders_of_a_sweep_are_inputs_and_no_settings() {
     }
 }
 
-/// A folder of a run: its settings, and a log of three epochs that ended as `status` says.
-fn run_of(folder: &Path, path: &str, settings: &str, loss: [&str; 3], status: &str) {
+/// A folder of a run: its settings, and a log of three epochs that ended as `end` says: a status, and a reason.
+fn run_of(folder: &Path, path: &str, settings: &str, loss: [&str; 3], end: &str) {
     let folder = folder.join(path);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("config.yaml"), settings).unwrap();
@@ -443,8 +443,8 @@ fn run_of(folder: &Path, path: &str, settings: &str, loss: [&str; 3], status: &s
         ));
         log.push_str(&epoch(i + 1, &format!("{{\"train_loss\":{loss},\"rows_per_second\":9}}")));
     }
-    if !status.is_empty() {
-        log.push_str(&format!("{{\"event\":\"end\",\"status\":\"{status}\",\"reason\":\"\",\"time\":0}}\n"));
+    if let Some((status, reason)) = end.split_once(' ').or((!end.is_empty()).then_some((end, ""))) {
+        log.push_str(&format!("{{\"event\":\"end\",\"status\":\"{status}\",\"reason\":\"{reason}\",\"time\":0}}\n"));
     }
     fs::write(folder.join("events.ndjson"), log).unwrap();
 }
@@ -553,10 +553,10 @@ fn a_run_without_values_or_without_an_end_is_marked_among_others() {
     let settings = |seed| format!("trainer: {{seed: {seed}}}\n");
     run_of(folder.path(), "a", &settings(0), ["3", "2", "1"], "FINISHED");
     run_of(folder.path(), "b", &settings(1), ["3", "2", "1"], "");
-    run_of(folder.path(), "c", &settings(2), ["3", "null", "null"], "FAILED");
+    run_of(folder.path(), "c", &settings(2), ["3", "null", "null"], "FAILED the loss is not finite");
     run_of(folder.path(), "d", &settings(3), ["null", "null", "null"], "FAILED");
     let svg = plot(folder.path(), &["a", "b", "c", "d", "-o", "-"], "").out;
-    let expected = ["seed=0", "seed=1 (unfinished)", "seed=2 (failed)", "seed=3 (no finite value)"];
+    let expected = ["seed=0", "seed=1 (unfinished)", "seed=2 (diverged)", "seed=3 (no finite value)"];
     assert_eq!(texts(&svg, "legend")[2..], expected);
     // Where none is finished, it says nothing.
     let svg = plot(folder.path(), &["b", "c", "-o", "-"], "").out;

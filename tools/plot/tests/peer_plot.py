@@ -90,6 +90,23 @@ def test_smoothing_is_the_debiased_average(run):
     np.testing.assert_allclose(y, expected, atol=unit)
 
 
+def test_curves_of_one_chart_are_smoothed_over_the_same_span(run):
+    """Ten batches an epoch: a value an epoch has the weight of ten steps of the past."""
+    batch, epoch = np.random.default_rng(1).normal(size=(2, 60))
+    events = [START]
+    for i, value in enumerate(batch):
+        events.append({"event": "step", "epoch": 1, "step": i, "metrics": {"train_loss_step": value}, "time": 0})
+        if i % 10 == 9:
+            metrics = {"val_loss": epoch[i // 10]}
+            events.append({"event": "validation", "epoch": 1, "step": i, "metrics": metrics, "time": 0})
+    stdin = "".join(json.dumps(event) + "\n" for event in [*events, END]).encode()
+    svg = ET.fromstring(run("plot", "-o", "-", "smoothing=0.8", stdin=stdin))
+    weights = 0.8 ** (10 * np.arange(6))
+    expected = [np.average(epoch[: i + 1][::-1], weights=weights[: i + 1]) for i in range(6)]
+    _, y, _, unit = read_back(svg, "run val_loss")
+    np.testing.assert_allclose(y, expected, atol=unit)
+
+
 def test_nothing_is_drawn_outside_and_no_labels_overlap(run, tmp_path):
     """Eight runs with long names, at several sizes: every text lies in the picture, ticks have room."""
     files = [f"./optimizer.learning_rate={i}e-3,trainer.seed={i}.csv" for i in range(8)]

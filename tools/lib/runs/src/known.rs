@@ -1,7 +1,8 @@
 //! Runs of which no more than the settings is known, such as those of a log on a pipe.
 
-use crate::{Error, Monitor, Run, Status, file, find::SETTINGS, flat};
+use crate::{Error, Monitor, Run, Status, file, find::SETTINGS, flat, log::DIVERGED};
 use config::Document;
+use events::{End, Status as Ended};
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,18 @@ impl Run {
     }
 }
 
+impl Status {
+    /// What the last event of a log tells.
+    pub fn of_end(end: &End) -> Self {
+        match end.status {
+            Ended::Finished => Self::Finished,
+            Ended::Failed if end.reason.contains(DIVERGED) => Self::Diverged(end.reason.clone()),
+            Ended::Failed => Self::Failed(end.reason.clone()),
+            Ended::Killed => Self::Stopped(end.reason.clone()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +75,15 @@ mod tests {
         assert_eq!(settings_of(&config), read);
         assert_eq!(read.keys().collect::<Vec<_>>(), ["model.name", "model.hidden", "trainer.seed", "trainer.finder"]);
         assert!(settings_of(&json!(3)).is_empty() && settings_of(&json!({})).is_empty());
+    }
+
+    #[test]
+    fn a_log_says_how_its_run_ended() {
+        let end = |status, reason: &str| Status::of_end(&End { status, reason: reason.into(), time: 0.0 }).name();
+        assert_eq!(end(Ended::Finished, "max_epochs reached"), "finished");
+        assert_eq!(end(Ended::Failed, "step 3: the loss is not finite"), "diverged");
+        assert_eq!(end(Ended::Failed, "no space left"), "failed");
+        assert_eq!(end(Ended::Killed, "SIGTERM"), "stopped");
     }
 
     #[test]

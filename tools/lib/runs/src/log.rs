@@ -8,7 +8,7 @@ use std::path::Path;
 const END_BYTES: u64 = 1 << 20;
 
 /// What `train` writes as the reason of a run whose loss is no number any more.
-const DIVERGED: &str = "is not finite";
+pub const DIVERGED: &str = "is not finite";
 
 /// What a log tells.
 #[derive(Default)]
