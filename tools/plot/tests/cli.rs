@@ -273,7 +273,11 @@ fn bad_input_is_one_line_and_status_2() {
         (&[], "{\"event\":\"end\"}\n", "stdin:1: event \"end\": missing field"),
         (&[], &start("a", "null"), "a: nothing was measured yet"),
         (&["none"], "", "none: No such file"),
-        (&["empty"], "", "empty: no run folder: there is no events.ndjson and no history.csv, no finder.csv"),
+        (
+            &["empty"],
+            "",
+            "empty: no run folder: there is no events.ndjson and no history.csv and no finder.csv; train -o empty makes one",
+        ),
         (&["a.csv", "b.csv"], "", "b has no steps and a no epochs: there is no axis for both"),
         (&["ragged.csv"], "", "ragged.csv:3: 1 cells; the header has 2"),
         (&["text.csv"], "", "text.csv:3: column \"loss\": \"high\" is no number"),
