@@ -345,9 +345,16 @@ fn a_cache_that_cannot_be_written_is_still_read() {
 #[test]
 fn a_password_stays_out_of_messages() {
     let case = Case::new();
-    let url = "'http://me:secret@127.0.0.1:1/data.tar.gz'";
-    let settings = source(&[url], case.file());
-    let settings: Vec<&str> = settings.iter().map(String::as_str).chain(["download.retries=0"]).collect();
-    let message = case.folder.fails(&settings);
-    assert!(message.contains("me:***@127.0.0.1") && !message.contains("secret"), "{message}");
+    for (address, shown) in [
+        ("http://me:secret@127.0.0.1:1/data.tar.gz", "http://me:***@127.0.0.1:1/data.tar.gz"),
+        ("http://me:secret@127.0.0.1:99999/x", "http://me:***@127.0.0.1:99999/x"),
+        ("http://me:sec/ret@127.0.0.1/x", "http://me:***@127.0.0.1/x"),
+        ("ftp://me:secret@host/x", "ftp://me:***@host/x"),
+        ("file://me:secret@host/x", "file://me:***@host/x"),
+    ] {
+        let settings = source(&[&format!("'{address}'")], case.file());
+        let settings: Vec<&str> = settings.iter().map(String::as_str).chain(["download.retries=0"]).collect();
+        let message = case.folder.fails(&settings);
+        assert!(message.contains(shown) && !message.contains("ret@"), "{message}");
+    }
 }

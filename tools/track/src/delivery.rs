@@ -329,7 +329,7 @@ impl Delivery {
         }
         let (folder, file) = (run.folder.path.display(), &self.settings.model);
         let what = format!("{folder}/{file}: not kept as a model, and {model:?} has no version of it");
-        Err(anyhow!("{what}; if it is not there, write it by: export {folder}").into())
+        Err(anyhow!("{what}; if it is not there, write it by: pipegrad export {folder}").into())
     }
 }
 

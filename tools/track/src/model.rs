@@ -91,7 +91,7 @@ impl Model {
         let mut files = environment(settings)?;
         if let Some(example) = example {
             files.push(("input_example.json", example.to_string().into_bytes()));
-            files.push(("serving_input_example.json", example.to_string().into_bytes()));
+            files.push(("serving_input_example.json", json!({ "inputs": example }).to_string().into_bytes()));
         }
         // The last one: a model is there once this is.
         files.push(("MLmodel", serde_yaml::to_string(&model)?.into_bytes()));
@@ -150,14 +150,14 @@ fn tensors(values: &[ValueInfoProto]) -> Option<Vec<Tensor>> {
     values.iter().map(Tensor::of).collect()
 }
 
-/// A row of zeros for the one input, as the body of a request; None where it would be large.
+/// A row of zeros for the one input, by its name; None where it would be large.
 fn example(inputs: &[Tensor]) -> Option<Value> {
     let [input] = inputs else { return None };
     let dims = || input.shape.iter().map(|size| (*size).max(1));
     let elements = dims().try_fold(1_i64, i64::checked_mul)?;
     let zero = if input.dtype.starts_with("float") { json!(0.0) } else { json!(0) };
     let rows = dims().rev().fold(zero, |row, size| Value::Array(vec![row; size as usize]));
-    (elements <= MAX_EXAMPLE && !input.shape.is_empty() && input.dtype != "bool").then(|| json!({ "inputs": rows }))
+    (elements <= MAX_EXAMPLE && !input.shape.is_empty() && input.dtype != "bool").then(|| json!({ (&input.name): rows }))
 }
 
 fn numpy(elem_type: i32) -> Option<&'static str> {

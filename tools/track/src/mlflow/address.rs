@@ -41,10 +41,11 @@ fn remedy(text: &str, scheme: &str) -> String {
     // As of SQLAlchemy, with a driver behind a plus.
     let store = scheme.split('+').next().unwrap_or(scheme);
     if STORES.contains(&store) && store != "file" {
-        return served(&shown);
+        return served("", &shown);
     }
     if store == "file" || is_folder(text) {
-        return served(&quoted(&shown));
+        // MLflow 3 serves folders only to those who insist.
+        return served("MLFLOW_ALLOW_FILE_STORE=true ", &quoted(&shown));
     }
     if text.contains("://") {
         return format!("for instance uri={EXAMPLE}");
@@ -52,8 +53,9 @@ fn remedy(text: &str, scheme: &str) -> String {
     format!("for a server there: uri=http://{shown}")
 }
 
-fn served(store: &str) -> String {
-    format!("a store is served by: mlflow server --port 8080 --backend-store-uri {store}, at uri={EXAMPLE}")
+fn served(environment: &str, store: &str) -> String {
+    let command = format!("{environment}mlflow server --port 8080 --backend-store-uri {store}");
+    format!("a store is served by: {command}, at uri={EXAMPLE}")
 }
 
 /// A folder is told from a host by how it is written, or by being there.
