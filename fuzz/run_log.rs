@@ -25,7 +25,7 @@ pub fn spool(text: &str, track: &Path, uri: &str, config: &str, folder: &Path) {
     let mut part = || parts.next().unwrap_or("");
     let (state, folders, events) = (part(), part(), part());
     let files =
-        [("state.json", state), ("folders.ndjson", folders), ("events.ndjson", events), ("config.yaml", config)];
+        [("state.json", state), ("folders.ndjson", folders), ("events.ndjson", events), ("settings.yaml", config)];
     for (name, content) in files {
         fs::write(spool.join(name), content).expect("the file can be written");
     }

@@ -157,7 +157,8 @@ fn example(inputs: &[Tensor]) -> Option<Value> {
     let elements = dims().try_fold(1_i64, i64::checked_mul)?;
     let zero = if input.dtype.starts_with("float") { json!(0.0) } else { json!(0) };
     let rows = dims().rev().fold(zero, |row, size| Value::Array(vec![row; size as usize]));
-    (elements <= MAX_EXAMPLE && !input.shape.is_empty() && input.dtype != "bool").then(|| json!({ (&input.name): rows }))
+    (elements <= MAX_EXAMPLE && !input.shape.is_empty() && input.dtype != "bool")
+        .then(|| json!({ (&input.name): rows }))
 }
 
 fn numpy(elem_type: i32) -> Option<&'static str> {

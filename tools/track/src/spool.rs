@@ -2,7 +2,7 @@
 //!
 //! `events.ndjson` holds the events of the input, as they came. `folders.ndjson` says, for each run in them, where its
 //! run folder is, from the root: who sends the rest may stand elsewhere. `state.json` says how far the events are sent,
-//! and is replaced as a whole. `config.yaml` holds the settings, for `--resume`. `killed` is there once a signal cut the
+//! and is replaced as a whole. `settings.yaml` holds the settings, for `--resume`. `killed` is there once a signal cut the
 //! run off.
 
 use crate::mlflow::RunInfo;
@@ -20,10 +20,16 @@ use std::{
 const EVENTS: &str = "events.ndjson";
 const FOLDERS: &str = "folders.ndjson";
 const STATE: &str = "state.json";
-const CONFIG: &str = "config.yaml";
+const SETTINGS: &str = "settings.yaml";
 const KILLED: &str = "killed";
 const LOCK: &str = "lock";
-const FILES: [&str; 6] = [EVENTS, FOLDERS, STATE, CONFIG, KILLED, LOCK];
+const FILES: [&str; 6] = [EVENTS, FOLDERS, STATE, SETTINGS, KILLED, LOCK];
+
+/// The last line of the settings: what lacks it was cut off, and what is cut off would be the default.
+const END: &str = "# all settings\n";
+
+/// Bytes of the settings that are read.
+const MAX_SETTINGS: u64 = 16 << 20;
 
 /// Random characters of a spool's name: enough for it to be the only one, on any machine.
 const RANDOM_CHARACTERS: usize = 12;
@@ -97,7 +103,7 @@ impl Spool {
         let folder = tempfile::Builder::new().prefix(&prefix()).rand_bytes(RANDOM_CHARACTERS).tempdir_in(parent);
         let folder = folder.with_context(place)?.keep();
         let spool = Self { _lock: lock(&folder)?, folder };
-        write_file(&spool.path(CONFIG), config.as_bytes())?;
+        write_file(&spool.path(SETTINGS), format!("{config}{END}").as_bytes())?;
         for name in [EVENTS, FOLDERS] {
             File::create(spool.path(name)).with_context(|| spool.path(name).display().to_string())?;
         }
@@ -310,10 +316,12 @@ fn is_named_as_spool(folder: &Path) -> bool {
 /// The settings that a spool was made with.
 ///
 /// # Errors
-/// When they are no file.
+/// When they are no file, or not whole.
 pub fn config_file(folder: &Path) -> anyhow::Result<PathBuf> {
-    let path = folder.join(CONFIG);
-    regular(&path)?;
+    let (path, mut text) = (folder.join(SETTINGS), String::new());
+    let read = regular(&path)?.take(MAX_SETTINGS).read_to_string(&mut text);
+    read.with_context(|| path.display().to_string())?;
+    ensure!(text.ends_with(END), "{}: damaged: it was cut off", path.display());
     Ok(path)
 }
 

@@ -23,7 +23,7 @@ fn any_spool() {
     let folder = TempDir::new().unwrap();
     let (_, _, error) = outcome(&mut track(folder.path(), &["uri=http://127.0.0.1:9", "wait=0"]), log(1));
     let spool = folder.path().join(error.trim().split_once("track --resume ").unwrap().1);
-    let config = fs::read_to_string(spool.join("config.yaml")).unwrap();
+    let config = fs::read_to_string(spool.join("settings.yaml")).unwrap();
     let count = std::env::var("FUZZ_MUTATIONS").map_or(60, |count| count.parse().unwrap());
     mutations::run(&mutations::corpus("spool"), &PIECES, count, |text| {
         let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));

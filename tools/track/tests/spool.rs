@@ -140,7 +140,7 @@ fn events_that_end_before_what_was_sent_are_told() {
 
 #[test]
 fn what_is_missing_of_a_spool_is_named() {
-    for name in ["events.ndjson", "config.yaml"] {
+    for name in ["events.ndjson", "settings.yaml"] {
         let (folder, server) = (place(), Server::start(&[]));
         let spool = left(folder.path(), &log(2));
         fs::remove_file(spool.join(name)).unwrap();
@@ -152,15 +152,15 @@ fn what_is_missing_of_a_spool_is_named() {
     // Settings that were cut off lack keys.
     let (folder, server) = (place(), Server::start(&[]));
     let spool = left(folder.path(), &log(2));
-    let config = fs::read(spool.join("config.yaml")).unwrap();
-    for length in [0, config.len() / 3, config.len() / 2] {
-        fs::write(spool.join("config.yaml"), &config[..length]).unwrap();
+    let config = fs::read(spool.join("settings.yaml")).unwrap();
+    for length in [0, config.len() / 3, config.len() / 2, config.len() - 1] {
+        fs::write(spool.join("settings.yaml"), &config[..length]).unwrap();
         let (status, error) = send(&server, &spool, &[]);
         assert_eq!((status, error.lines().count()), (2, 1), "{length}: {error}");
         assert!(spool.join("events.ndjson").exists());
     }
     // Without the folders, the run folder is looked for from here.
-    fs::write(spool.join("config.yaml"), config).unwrap();
+    fs::write(spool.join("settings.yaml"), config).unwrap();
     fs::write(spool.join("folders.ndjson"), "{").unwrap();
     let (status, error) = send(&server, &spool, &[]);
     assert_eq!(status, 2, "{error}");
@@ -229,7 +229,7 @@ fn devices_pipes_and_folders_are_no_logs_and_no_spools() {
     }
     // What is in their place in a spool.
     let server = Server::start(&[]);
-    for name in ["events.ndjson", "state.json", "config.yaml", "lock", "folders.ndjson"] {
+    for name in ["events.ndjson", "state.json", "settings.yaml", "lock", "folders.ndjson"] {
         let spool = left(folder.path(), &log(1));
         for other in ["pipe", "device", "folder"] {
             let path = spool.join(name);
@@ -274,4 +274,18 @@ fn a_resumed_run_in_a_spool_is_one_of_its_own() {
     assert_eq!(send(&server, &spool, &[]), (0, String::new()));
     let seen: Vec<_> = server.runs().iter().map(|run| (run.status.0.clone(), run.metrics.len())).collect();
     assert_eq!(seen, [("FAILED".to_owned(), 1), ("FINISHED".to_owned(), 1)]);
+}
+
+/// The settings of a spool are its own, wherever the rest is sent from: with no more than the hint says, all goes where
+/// it was meant to go.
+#[test]
+fn the_rest_goes_to_the_server_that_was_meant() {
+    let folder = place();
+    let server = Server::start(&[(0, server::Fault::Forbidden)]);
+    let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), log(2));
+    assert_eq!((status, server.created()), (0, 0));
+    let spool = folder.path().join(error.trim().split_once("track --resume ").unwrap().1);
+    let elsewhere = TempDir::new().unwrap();
+    let (status, _, error) = outcome(&mut track(elsewhere.path(), &["--resume", &spool.display().to_string()]), "");
+    assert_eq!((status, error.as_str(), server.only_run().metrics.len()), (0, "", 2));
 }

@@ -124,8 +124,14 @@ fn an_address_without_a_scheme_is_explained() {
             "127.0.0.1:5000",
             "127.0.0.1:5000: expected http:// or https://; for a server there: uri=http://127.0.0.1:5000",
         ),
-        ("./mlruns", "./mlruns: expected http:// or https://; a store is served by: MLFLOW_ALLOW_FILE_STORE=true mlflow server"),
-        ("file:./mlruns", "file:./mlruns: expected http:// or https://; a store is served by: MLFLOW_ALLOW_FILE_STORE=true mlflow server"),
+        (
+            "./mlruns",
+            "./mlruns: expected http:// or https://; a store is served by: MLFLOW_ALLOW_FILE_STORE=true mlflow server",
+        ),
+        (
+            "file:./mlruns",
+            "file:./mlruns: expected http:// or https://; a store is served by: MLFLOW_ALLOW_FILE_STORE=true mlflow server",
+        ),
         ("databricks", "databricks: expected http:// or https://; for Databricks: uri=https://"),
     ] {
         let mut command = track(folder.path(), &[]);
