@@ -182,6 +182,7 @@ impl Spool {
             self.open_file(STATE)?.take(MAX_STATE).read_to_end(&mut text)?;
             let state: State = serde_json::from_slice(&text)?;
             ensure!(!state.id.is_empty(), "no id");
+            ensure!(state.position > 0 || (state.runs == 0 && state.run.is_none()), "a run of which no event was sent");
             ensure!(self.begins_line(state.position)?, "no line begins at byte {}", state.position);
             Ok(state)
         };

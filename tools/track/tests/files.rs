@@ -50,13 +50,13 @@ fn a_run_that_is_resumed_by_another_invocation_leaves_the_files_of_one_that_neve
         let rest = resumed("a", 2 * from) + &epochs(from + 1..=4) + &test(4) + END;
         assert_eq!(files(folder.path(), &rest), "");
         assert_eq!(kept(folder.path()), kept(whole.path()), "from epoch {from}");
+        assert_eq!(contents(&folder.path().join("t")).keys().filter(|name| name.contains("tfevents")).count(), 2);
         // And again: the rest alone, and all that the run's own log holds.
         for again in [&rest, &(first.clone() + &rest)] {
             assert_eq!(files(folder.path(), again), "");
             assert_eq!(kept(folder.path()), kept(whole.path()), "from epoch {from}");
         }
         assert!(read(folder.path(), "d/plots/metrics/val_loss.tsv").ends_with("\n8\t0.125\n"));
-        assert_eq!(contents(&folder.path().join("t")).keys().filter(|name| name.contains("tfevents")).count(), 2);
     }
 }
 

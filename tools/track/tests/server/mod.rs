@@ -230,6 +230,10 @@ fn answer(store: &mut Store, method: &str, path: &str, body: &[u8]) -> (u16, Val
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let is_there = |id: &str| id.parse::<usize>().is_ok_and(|id| id < store.runs.len());
+    if body["run_id"].as_str().is_some_and(|id| !is_there(id)) {
+        return (404, json!({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such run"}));
+    }
     match path.strip_prefix("/api/2.0/mlflow/").unwrap() {
         "experiments/get-by-name" => {
             let name = query.strip_prefix("experiment_name=").unwrap();
