@@ -95,3 +95,54 @@ fn bad_usage_is_one_line_and_status_2() {
         assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
     }
 }
+
+#[test]
+fn a_field_is_known_however_json_spells_its_name() {
+    for name in ["\\u0065ntropy", "entrop\\u0079", "\\u0065\\u006e\\u0074\\u0072\\u006f\\u0070\\u0079"] {
+        for line in [
+            format!("{{\"{name}\":1,\"probs\":[0.5,0.5]}}\n"),
+            format!("{{\"probs\":[0.5,0.5],\"{name}\":1}}\n"),
+            format!("{{\"probs\":[0.5,0.5]}}\n{{\"probs\":[0.5,0.5],\"{name}\":null}}\n"),
+        ] {
+            let (status, out, error) = entropy(&[], line.clone());
+            assert_eq!((status, out.as_str()), (2, ""), "{line}");
+            assert!(error.contains("field \"entropy\" is already there"), "{line}: {error}");
+        }
+    }
+    let (status, out, _) = entropy(&[], "{\"prob\\u0073\":[0.5,0.5]}\n");
+    assert_eq!((status, out.contains(",\"entropy\":")), (0, true), "{out}");
+}
+
+/// What the input says may be a megabyte long and hold what a terminal obeys; the message is one short line.
+#[test]
+fn messages_are_bounded_and_escaped() {
+    let long = "9".repeat(900_000);
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({long},2), }}\n");
+    let length = u32::try_from(header.len()).unwrap().to_le_bytes();
+    let npy = [b"\x93NUMPY\x02\x00", length.as_slice(), header.as_bytes()].concat();
+    let inputs: [Vec<u8>; 8] = [
+        npy,
+        format!("{{\"{long}\":1}}\n").into(),
+        format!("{{\"probs\":{long}x}}\n").into(),
+        format!("{{\"probs\":\"{long}\"}}\n").into(),
+        format!("{{\"probs\":[\"{}\"]}}\n", "word ".repeat(100_000)).into(),
+        format!("{long}\n{long}\n").into(),
+        format!("probs,{}\n1,2\n", "b ".repeat(100_000)).into(),
+        "{\"\\u001b]0;title\\u0007\\u001b[2J\":1}\n".into(),
+    ];
+    for input in inputs {
+        let start = String::from_utf8_lossy(&input[..input.len().min(30)]).into_owned();
+        let (status, _, error) = entropy(&[], input);
+        assert_eq!((status, error.lines().count()), (2, 1), "{start}: {}", error.len());
+        assert!(error.chars().count() <= 600, "{start}: {} characters", error.chars().count());
+        assert!(!error.trim_end().contains(char::is_control), "{error:?}");
+        let token = error.split(|c: char| !c.is_alphanumeric()).map(|token| token.chars().count()).max();
+        assert!(token <= Some(64), "{start}: {error}");
+    }
+    // As long as an argument may be.
+    let long = &long[..100_000];
+    let (status, _, error) = entropy(&["--dtype", long], "");
+    assert!(status == 2 && error.len() < 600, "{}", error.len());
+    let (status, _, error) = entropy(&[&format!("{long}=1")], "");
+    assert!(status == 2 && error.len() < 600, "{}", error.len());
+}

@@ -92,3 +92,53 @@ def test_csv_has_cells_for_scalars_only(run, tmp_path):
         "probability_no, never": 4,
         "probability_yes": 2,
     }
+
+
+def external(folder, location, values):
+    """A model `x · w` whose weights are in a file."""
+    weights = onnx.TensorProto(dims=[2, 2], data_type=TensorProto.FLOAT, name="w", data_location=TensorProto.EXTERNAL)
+    for key, value in [("location", location), ("offset", "0"), ("length", "16")]:
+        entry = weights.external_data.add()
+        entry.key, entry.value = key, value
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 2])
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "external", [x], [y], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    folder.mkdir(exist_ok=True)
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+    if values is not None:
+        (np.eye(2, dtype="f4") * values).tofile(folder / location)
+
+
+def test_weights_are_those_beside_the_model_whatever_the_working_folder_has(run, tmp_path):
+    external(tmp_path / "model", "w.bin", 2)
+    (np.eye(2, dtype="f4") * 1000).tofile(tmp_path / "w.bin")
+    for path in ["model/m.onnx", str(tmp_path / "model/m.onnx")]:
+        (row,) = run("infer", "-m", path, stdin=b'{"x":[1,2]}\n').splitlines()
+        assert json.loads(row)["prediction"] == [2, 4]
+
+
+@pytest.mark.parametrize("location", ["../w.bin", "/dev/zero", "link", "none", "", "sub/../../w.bin"])
+def test_weights_elsewhere_are_refused(run, tmp_path, location):
+    external(tmp_path / "model", location, None)
+    (np.eye(2, dtype="f4")).tofile(tmp_path / "w.bin")
+    (np.eye(2, dtype="f4")).tofile(tmp_path / "none")
+    (tmp_path / "model/sub").mkdir()
+    (tmp_path / "model/link").symlink_to("../w.bin")
+    error = run("infer", "-m", "model/m.onnx", stdin=b'{"x":[1,2]}\n', fails=2)
+    assert error.startswith("infer: model/m.onnx: its weights in ") and error.count("\n") == 1, error
+
+
+def test_the_librarys_log_is_not_shown_and_a_models_text_is_escaped(run, tmp_path):
+    name = "\x1b]0;pwned\x07\x1b[2Jevil\nsecond line" + "x" * 10_000
+    node = helper.make_node("Gather", ["w", "i"], ["y"], name=name)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])
+    tensors = [onnx.numpy_helper.from_array(np.zeros((2, 2), "f4"), "w"), onnx.numpy_helper.from_array(np.array([5], "i8"), "i")]
+    model = helper.make_model(helper.make_graph([node], "g", [x], [y], tensors), opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, tmp_path / "m.onnx")
+    error = run("infer", "-m", "m.onnx", stdin=b'{"x":[1,2]}\n', fails=2)
+    assert error.startswith("infer: m.onnx: ") and error.count("\n") == 1 and len(error) < 1000, error
+    assert not any(ord(character) < 32 for character in error[:-1]), error

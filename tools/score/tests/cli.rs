@@ -283,3 +283,86 @@ fn classes_may_be_text() {
     let (status, _, error) = score(&["score=classification"], mixed);
     assert!(status == 2 && error.contains("field \"prediction\" holds text, and field \"label\" numbers"), "{error}");
 }
+
+/// A reader that has closed its end of the pipe does not take the answer with it.
+#[test]
+#[cfg(unix)]
+fn a_gate_is_missed_also_where_nobody_reads_the_metrics() {
+    for (gate, expected) in [("mse>0", 1), ("mse<0", 0)] {
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("score"))
+            .current_dir(std::env::temp_dir())
+            .args(["--fail-if", gate])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), REGRESSION.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{gate}");
+        assert_eq!(output.stderr.is_empty(), expected == 0, "{gate}");
+    }
+}
+
+#[test]
+fn many_classes_take_little_memory() {
+    const CLASSES: usize = 10_000;
+    let row = format!("{{\"label\":3,\"prediction\":[{}]}}\n", vec!["1e-4"; CLASSES].join(","));
+    let (status, out, error) = score(&["score=classification"], &row);
+    assert_eq!(status, 0, "{error}");
+    assert!(error.contains("no confusion_matrix: 10000 classes, score.confusion_classes=1000"), "{error}");
+    let metrics: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&metrics["rows"], &metrics["accuracy"]), (&json!(1), &json!(0.0)));
+    // The matrix itself is written row by row: 100 000 000 counts are never in memory at once.
+    let script = "ulimit -v 1000000; \"$0\" score=classification confusion_classes=10000 \"$1\"";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("row.ndjson"), row).unwrap();
+    let mut child = std::process::Command::new("sh")
+        .current_dir(folder.path())
+        .args(["-c", script])
+        .arg(assert_cmd::cargo::cargo_bin!("score"))
+        .arg("row.ndjson")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut counted = 0;
+    let mut block = vec![0; 1 << 20];
+    let mut stdout = child.stdout.take().unwrap();
+    loop {
+        match std::io::Read::read(&mut stdout, &mut block).unwrap() {
+            0 => break,
+            read => counted += block[..read].iter().filter(|byte| **byte == b'0').count(),
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(counted >= CLASSES * CLASSES - 1, "{counted}");
+}
+
+#[test]
+fn classes_without_names_are_bounded() {
+    let rows = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("{{\"label\":\"{name}\",\"prediction\":\"{name}\"}}\n")).collect()
+    };
+    let (status, _, error) = score(&["score=classification", "max_classes=2"], &rows(&["a", "b", "a"]));
+    assert_eq!(status, 0, "{error}");
+    let (status, _, error) = score(&["score=classification", "max_classes=2"], &rows(&["a", "b", "c"]));
+    assert!(status == 2 && error.contains("stdin:3: class \"c\" is one more than score.max_classes, 2"), "{error}");
+    let args = ["score=classification", "prediction=labels", "max_classes=2"];
+    let (status, _, error) = score(&args, "{\"label\":2,\"prediction\":1}\n");
+    assert!(status == 2 && error.starts_with("score: stdin:1: "), "{error}");
+}
+
+#[test]
+fn a_dash_is_refused_where_it_is_no_file() {
+    for flag in ["--classes", "--confusion", "--per-class", "--config", "--config-path"] {
+        for args in [vec![flag.to_owned(), "-".into()], vec![format!("{flag}=-")]] {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let (status, out, error) = score(&args, REGRESSION);
+            assert_eq!((status, out.as_str()), (2, ""), "{args:?}");
+            assert!(error.starts_with(&format!("score: {flag} -: expected the name of a ")), "{error}");
+        }
+    }
+    let (status, out, _) = score(&["--out=-"], REGRESSION);
+    assert_eq!((status, out), (0, score(&[], REGRESSION).1));
+}

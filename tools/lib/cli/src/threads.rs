@@ -23,8 +23,10 @@ pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
             None => cores(),
         },
     };
-    let started: Vec<_> = (0..wanted).map_while(|_| waiting()).collect();
+    let mut started: Vec<_> = (0..wanted).map_while(|_| waiting()).collect();
     if started.len() < wanted {
+        // The others end: who used up all that there is would have no room to work in.
+        started.truncate(started.len().div_ceil(2));
         let used = started.len().max(1);
         exit::remark(&format!("the system gives no more threads; {used} of {wanted} are used"));
     }

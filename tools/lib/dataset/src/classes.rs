@@ -1,9 +1,9 @@
 //! Rows of a classifier: the names of classes, and the class that a label means.
 
 use crate::Features;
-use records::{Error, Place, Result};
+use records::{Limit, Place, Result};
 use serde_json::Value;
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// The names of classes, label 0 on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Names {
     /// # Errors
     /// As of [`names`].
     pub fn read(path: &Path, field: &str) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io(path.display(), e))?;
+        let text = read(path)?;
         let of_text = serde_json::from_str::<Value>(&text).is_ok_and(|json| json.get("inputs").is_some());
         Ok(Self { names: names(path, field)?, of_text })
     }
@@ -32,8 +32,16 @@ impl Names {
 /// # Errors
 /// When the file cannot be read or names no classes of that field, or two alike.
 pub fn names(path: &Path, field: &str) -> Result<Vec<String>> {
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path.display(), e))?;
+    let text = read(path)?;
     parse(&text, field).map_err(|problem| Place::whole(&path.display().to_string().into()).error(problem))
+}
+
+/// Most bytes of a description.
+const LIMIT: Limit<'_> = Limit { bytes: 64 << 20, setting: None };
+
+fn read(path: &Path) -> Result<String> {
+    let bytes = records::read_file(path, LIMIT)?;
+    String::from_utf8(bytes).map_err(|_| Place::whole(&path.display().to_string().into()).error("not UTF-8"))
 }
 
 fn parse(text: &str, field: &str) -> std::result::Result<Vec<String>, String> {

@@ -164,10 +164,13 @@ impl Model {
     }
 }
 
+/// Most bytes of a file: a billion parameters.
+const FILE_LIMIT: records::Limit<'_> = records::Limit { bytes: 4 << 30, setting: None };
+
 /// The name of a file for errors, and its bytes.
 fn read(path: &Path) -> Result<(String, Vec<u8>)> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: name.clone(), source })?;
+    let bytes = records::read_file(path, FILE_LIMIT).map_err(|e| Error::Unreadable(e.to_string()))?;
     Ok((name, bytes))
 }
 
@@ -244,6 +247,10 @@ fn model(metadata: Metadata, tensors: &SafeTensors<'_>) -> std::result::Result<M
         Err(_) => None,
     };
     let layout = graph.layout.clone();
+    // What the metadata says is not taken for a reason to allocate.
+    for one in layout.tensors() {
+        checked(tensors, &one.name, &one.shape)?;
+    }
     let mut values = vec![0.0; layout.len()];
     for one in layout.tensors() {
         values[one.range.clone()].copy_from_slice(&tensor(tensors, &one.name, &one.shape)?);
@@ -252,12 +259,17 @@ fn model(metadata: Metadata, tensors: &SafeTensors<'_>) -> std::result::Result<M
 }
 
 fn tensor(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> std::result::Result<Vec<f32>, String> {
+    let data: Cow<'_, [u8]> = checked(tensors, name, shape)?.data().into();
+    Ok(data.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
+}
+
+/// The tensor of that name, of f32 and that shape.
+fn checked<'t>(tensors: &SafeTensors<'t>, name: &str, shape: &[usize]) -> std::result::Result<TensorView<'t>, String> {
     let view = tensors.tensor(name).map_err(|_| format!("tensor {name:?} is missing"))?;
     if view.dtype() != Dtype::F32 || view.shape() != shape {
         return Err(format!("tensor {name:?} is {:?} {:?}, expected F32 {shape:?}", view.dtype(), view.shape()));
     }
-    let data: Cow<'_, [u8]> = view.data().into();
-    Ok(data.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
+    Ok(view)
 }
 
 fn checkpoint(path: &str, problem: impl std::fmt::Display) -> Error {

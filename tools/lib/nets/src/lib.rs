@@ -50,14 +50,9 @@ pub enum Error {
     /// An operation that the kernels cannot compute.
     #[error("{0}")]
     Plan(String),
-    /// The model file could not be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
+    /// The model file could not be read, or is too long.
+    #[error("{0}")]
+    Unreadable(String),
     /// The model file is no model of this kind.
     #[error("{path}: {problem}")]
     Checkpoint {
