@@ -56,12 +56,12 @@ fn without_model(folder: &Path) -> String {
     let name = folder.display();
     let has = |file: &str| folder.join(file).is_file();
     let config = folder.join(CONFIG);
-    let again = format!("train --config {} with the same rows", config.display());
+    let again = format!("train ROWS --config {} -o {name}", config.display());
     if has(LAST_CHECKPOINT) {
         let checkpoint = folder.join(LAST_CHECKPOINT);
         return format!(
-            "{name}: no {MODEL}: the run did not finish. To finish it: {again} and trainer.resume=last; to export it \
-             as it stands: pipegrad export {}",
+            "{name}: no {MODEL}: the run did not finish. To finish it: {again} trainer.resume=last; to export it as \
+             it stands: pipegrad export {}",
             checkpoint.display()
         );
     }

@@ -380,14 +380,14 @@ def killed_run(folder, name, until):
 def test_a_run_that_was_killed_is_finished_or_exported_as_it_stands(folder):
     killed_run(folder, "killed", "checkpoints/last.safetensors")
     message = refused(folder, "pipegrad export killed")
-    hint = r"did not finish. To finish it: (train --config \S+) with the same rows and (trainer\.\S+); .*: (pipegrad .*)$"
-    found = re.search(hint, message)
-    shell(folder, found[3])
+    found = re.search(r"did not finish. To finish it: (train ROWS .*); to export it as it stands: (pipegrad .*)$", message)
+    finish = found[1].replace("ROWS", "rows.npy")
+    shell(folder, found[2])
     epochs = json.loads((folder / "killed/events.ndjson").read_text().splitlines()[0])["config"]["trainer"]["max_epochs"]
     assert epochs == 100000
     # What was trained so far is what is exported: infer and the finished run agree on it.
     shell(folder, "infer -m killed/checkpoints/last.onnx rows.npy | score")
-    shell(folder, f"{found[1]} rows.npy {found[2]} --quiet trainer.max_epochs=1 > /dev/null && pipegrad export killed")
+    shell(folder, f"{finish} --quiet trainer.max_epochs=1 > /dev/null && pipegrad export killed")
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_is_begun_again(folder):
@@ -395,8 +395,8 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_is_begun_again(folder
     config = (folder / "run/config.yaml").read_text()
     (folder / "young/config.yaml").write_text(config.replace("run_dir: run", "run_dir: young"))
     message = refused(folder, "pipegrad export young")
-    found = re.search(r"before its first checkpoint. To train it: (train --config \S+) with the same rows", message)
-    shell(folder, f"{found[1]} rows.npy --quiet > /dev/null && pipegrad export young")
+    found = re.search(r"before its first checkpoint. To train it: (train ROWS .*)$", message)
+    shell(folder, f"{found[1].replace('ROWS', 'rows.npy')} --quiet > /dev/null && pipegrad export young")
 
 
 def test_a_checkpoint_is_exported_with_the_weights_that_were_measured(folder):
