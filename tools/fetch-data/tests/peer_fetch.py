@@ -5,14 +5,19 @@ import hashlib
 import io
 import json
 import os
+import resource
+import struct
+import subprocess
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
+BIN = Path(os.environ.get("PIPEGRAD_BIN", "target/release")).resolve()
 REAL = os.environ.get("PIPEGRAD_CIFAR10_IMAGES", "").removeprefix("file://")
 SETTINGS = ["-o", "out", "--quiet", "download.cache=cache"]
 
@@ -235,3 +240,26 @@ def test_cifar_10_as_images(fetch, tmp_path):
     if REAL:
         assert (len(train), len(test)) == (50000, 10000)
         np.testing.assert_allclose(description["train"]["mean"], [0.4913, 0.4821, 0.4465], atol=1e-3)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_thin_image_is_scaled_in_little_memory(tmp_path, turned):
+    """By one axis first, 20 000 000 x 1 pixels would be 20 000 000 x 64, of 16 bytes each."""
+    size = (1, 20_000_000) if turned else (20_000_000, 1)
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + b"\0" * -(-size[0] // 8)) * size[1]
+    header = struct.pack(">IIBBBBB", *size, 1, 0, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "images/a").mkdir(parents=True)
+    (tmp_path / "images/a/0.png").write_bytes(png)
+    options = ["dataset=image_folder", "dataset.files.archive.urls=[images]", "dataset.train=.", "dataset.test=null"]
+    command = [BIN / "fetch-data", *SETTINGS, *options, "dataset.size=[64,64]", "dataset.resize=true"]
+    limit = (2_000_000_000, 2_000_000_000)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit)
+    )
+    assert done.returncode == 0, done.stderr
+    assert not np.load(tmp_path / "out/train.npy")["image"].any()
