@@ -380,3 +380,17 @@ def test_predictions_are_in_the_targets_own_units(run, tmp_path, scale, offset):
     error = forward(tensors, held_out["x"], "relu") * tensors["output.scale"] + tensors["output.mean"] - held_out["y"]
     np.testing.assert_allclose(test["mse"], (error**2).mean(), rtol=1e-3)
     np.testing.assert_allclose(test["loss"], ((error / tensors["output.scale"]) ** 2).mean(), rtol=1e-3)
+
+
+def test_a_dash_is_standard_output_and_the_run_folder_stays_as_it_is(run, tmp_path):
+    rows = b"".join(b'{"probs":[0.%d,0.5],"entropy":0.%d}\n' % (i, i) for i in range(10, 40))
+    run("train", "-o", "run", "--quiet", "trainer.max_epochs=1", stdin=rows)
+    before = sorted(path.name for path in (tmp_path / "run").iterdir())
+    model = run("export", "run", "-o", "-")
+    assert run("export", "run", "--out=-") == run("export", "run", "-o", "/dev/stdout") == model
+    onnx.checker.check_model(onnx.load_model_from_string(model))
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == before
+    run("export", "run")
+    assert (tmp_path / "run/model.onnx").read_bytes() == model
+    error = run("train", "-o", "-", "--quiet", stdin=rows, fails=2)
+    assert error == "train: --out -: expected the name of a folder; standard output is none\n"

@@ -45,11 +45,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// Characters of such a word in a message.
+const SHOWN: usize = 64;
+
 /// What is said of a word that is no tool's name.
 fn unknown(name: &str) -> String {
     let own = [completion::COMMAND, "help", "--help", "--version"];
     let known: Vec<&str> = TOOLS.iter().map(|(tool, _)| *tool).collect();
-    match config::did_you_mean(name, known.iter().copied().chain(own)) {
+    let near = config::did_you_mean(name, known.iter().copied().chain(own));
+    let name: String = name.chars().take(SHOWN).collect();
+    match near {
         near if near.is_empty() => format!("no tool {name:?}; there is {}", known.join(", ")),
         near => format!("no tool {name:?}{near}"),
     }

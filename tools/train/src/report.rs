@@ -80,6 +80,7 @@ impl Report {
 
     /// A line of its own.
     pub fn say(&self, line: &str) {
+        let line = &cli::message_line(line);
         match &self.mode {
             Mode::Quiet => {}
             // Where standard error is closed there is nobody left to tell; `eprintln!` would panic.

@@ -43,6 +43,7 @@ pub use args::RawCommon;
 pub use args::{Arguments, Common, Input, Shown, flag, text_flag};
 pub use dash::{no_dash, not_dash};
 pub use exit::{Outcome, complain, is_broken_pipe, print, run};
+pub use message::line as message_line;
 pub use pull::open_or_pull;
 pub use signals::{Signal, Signals};
 pub use stream::{Delimiter, Streams};

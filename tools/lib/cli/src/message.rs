@@ -18,7 +18,7 @@ const BETWEEN: &[char] =
     &['/', '\\', ',', ';', ':', '=', '&', '?', '|', '(', ')', '[', ']', '{', '}', '<', '>', '"', '\'', '`'];
 
 /// `text` in one line, control characters escaped, tokens and the whole cut.
-pub(crate) fn line(text: &str) -> String {
+pub fn line(text: &str) -> String {
     // Enough for any message: what is cut anyway need not be looked at.
     let mut bounded: String = text.chars().take(64 * MESSAGE).collect();
     bounded = bounded.lines().map(str::trim).collect::<Vec<_>>().join(" ");

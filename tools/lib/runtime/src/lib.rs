@@ -115,6 +115,9 @@ impl Session {
         if locations.is_empty() {
             return Self::new(&name, options, |builder| builder.commit_from_memory(&bytes));
         }
+        if !path.is_file() {
+            return Err(model("its weights are in files beside it, and this is a pipe".into()));
+        }
         let rest = limit.bytes.saturating_sub(bytes.len() as u64);
         drop(bytes);
         external::check(path, &locations, rest, limit.setting.unwrap_or("limit")).map_err(model)?;
