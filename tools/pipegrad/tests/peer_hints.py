@@ -50,6 +50,7 @@ def folder(tmp_path_factory):
             Image.fromarray(pixels).save(folder / "photos" / kind / label / "1.png")
     (folder / "empty").mkdir()
     shell(folder, "gen-data rows=2000 --to npy | entropy > rows.npy")
+    shell(folder, "gen-data rows=500 seed=3 --to npy | entropy > other.npy")
     shell(folder, f"train rows.npy -o run {QUICK} trainer.ema_decay=0.9 && pipegrad export run")
     shell(folder, f"train lab.ndjson -o classes {QUICK} {FIELDS} trainer.target_field=name trainer.loss=cross_entropy")
     shell(folder, "pipegrad export classes && infer -m classes/model.onnx lab.ndjson -o classified.ndjson")
@@ -208,6 +209,16 @@ HINTS = [
         "train rows.npy -o r optimizer=sgd_nesterov optimizer.momentum=0",
         r"wants (optimizer.momentum) above 0",
         rf"train rows.npy -o r optimizer=sgd_nesterov \1=0.5 {QUICK}",
+    ),
+    (
+        "train other.npy -o run trainer.resume=last",
+        r"data_sha256 is .* and (trainer.resume=null) begins another$",
+        rf"train other.npy -o other {QUICK} \1",
+    ),
+    (
+        "train rows.npy -o run trainer.resume=best",
+        r"no such checkpoint; (trainer.resume=last) is the run folder's own$",
+        rf"train rows.npy -o run {QUICK} trainer.ema_decay=0.9 \1 && pipegrad export run",
     ),
     # A run folder without a model, and what is no model.
     (

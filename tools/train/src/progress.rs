@@ -192,7 +192,8 @@ impl Progress {
             let before = &self.identity[key];
             ensure!(
                 before == value,
-                "trainer.resume: {key} is {value}, but {before} in the checkpoint; a run goes on as it began"
+                "trainer.resume: {key} is {value}, but {before} in the checkpoint; a run goes on as it began, and \
+                 trainer.resume=null begins another"
             );
         }
         let same = self.plateau.is_some() == settings.scheduler.plateau().is_some();

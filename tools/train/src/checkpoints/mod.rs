@@ -225,6 +225,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 /// Reads the checkpoint that a run resumes from.
 pub fn resume(path: &Path) -> anyhow::Result<Checkpoint> {
-    ensure!(path.exists(), "{}: trainer.resume: no such checkpoint", path.display());
+    let name = path.display();
+    ensure!(path.exists(), "{name}: trainer.resume: no such checkpoint; trainer.resume=last is the run folder's own");
     Ok(Checkpoint::read(path)?)
 }
