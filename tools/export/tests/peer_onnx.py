@@ -200,7 +200,7 @@ def test_bad_input_is_refused_in_one_line(model, run, tmp_path):
     np.save(tmp_path / "nan.npy", nan)
     cases = [
         (["export"], b"", "name the run folder"),
-        (["export", "empty"], b"", "empty/model.safetensors: No such file"),
+        (["export", "empty"], b"", "empty: no run folder: there is no model.safetensors; train -o empty makes one"),
         (["export", "damaged"], b"", "damaged/model.safetensors: no safetensors file"),
         (["export", "run", "opset=3"], b"", "export.opset: 3; expected 13 to 26"),
         (["export", "run", "opset=27"], b"", "export.opset: 27; expected 13 to 26"),
