@@ -33,7 +33,9 @@ fn any(bytes: &[u8], folder: &Path) {
     ] {
         let _ = copy(Input::new("fuzz", Cursor::new(bytes.to_vec())), &options, None);
     }
-    for (name, encoding) in [("npy", Encoding::Npy), ("ndjson", Encoding::Ndjson), ("csv", Encoding::Csv { delimiter: b',' })] {
+    for (name, encoding) in
+        [("npy", Encoding::Npy), ("ndjson", Encoding::Ndjson), ("csv", Encoding::Csv { delimiter: b',' })]
+    {
         let path = folder.join(name);
         let options = ReadOptions { to: Some(encoding), ..all.clone() };
         let Ok(rows) = copy(Input::new("fuzz", Cursor::new(bytes.to_vec())), &options, Some((&path, encoding))) else {

@@ -184,7 +184,12 @@ fn without_threads_the_rows_are_the_same() {
     for kilobytes in ["40000", "60000", "100000"] {
         let script = format!("ulimit -v {kilobytes}; exec \"$0\" rows=3 --threads 64");
         let mut command = Command::new("sh");
-        let output = command.current_dir(std::env::temp_dir()).args(["-c", &script]).arg(assert_cmd::cargo::cargo_bin!("gen-data")).output().unwrap();
+        let output = command
+            .current_dir(std::env::temp_dir())
+            .args(["-c", &script])
+            .arg(assert_cmd::cargo::cargo_bin!("gen-data"))
+            .output()
+            .unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{kilobytes}: {error}");
         assert!(output.stdout == whole, "{kilobytes}");

@@ -10,8 +10,26 @@ mod mutations;
 
 /// Pieces that mean something to a reader of headers and architectures.
 const PIECES: [&[u8]; 20] = [
-    b"{", b"}", b"[", b"]", b",", b"\"", b":", b"0", b"-1", b"1e308", b"null", b"18446744073709551615", b"4294967296", b"\n",
-    b"\"F32\"", b"\"U8\"", b"\"type\":\"conv\"", b"\"layers\":[", b"\"outputs\":0", b"\"data_offsets\":[0,4]",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b"\"",
+    b":",
+    b"0",
+    b"-1",
+    b"1e308",
+    b"null",
+    b"18446744073709551615",
+    b"4294967296",
+    b"\n",
+    b"\"F32\"",
+    b"\"U8\"",
+    b"\"type\":\"conv\"",
+    b"\"layers\":[",
+    b"\"outputs\":0",
+    b"\"data_offsets\":[0,4]",
 ];
 
 #[test]
