@@ -475,6 +475,6 @@ fn help_and_settings_are_shown() {
     let help = compare(&folder, &["--help"]);
     assert!(help.status == 0 && help.out.contains("--fail-if"), "{}", help.out);
     let settings = compare(&folder, &["--cfg", "confidence=0.9"]);
-    assert!(settings.out.contains("confidence: 0.9\n"), "{}", settings.out);
+    assert!(settings.out.contains("confidence: 0.9 #"), "{}", settings.out);
     assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/compare/default.yaml").is_file());
 }
