@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(lines(&["--nonsense=x"]), ["words"]);
         assert_eq!(lines(&["--config-name", "entr"]), ["words", "entropy"]);
         assert_eq!(lines(&["--cfg", "orig"]), ["files", "origin"]);
-        assert_eq!(lines(&["--cfg", "orig", "ro"]), ["files", "rows="]);
+        assert_eq!(lines(&["--cfg", "origin", "ro"]), ["files", "rows="]);
         // A folder of which the primary configs would be options.
         let folder = "../../../configs/data";
         assert_eq!(lines(&["--config-path", folder, "--config-name", "dirich"]), ["words", "dirichlet"]);

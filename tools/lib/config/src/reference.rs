@@ -56,7 +56,10 @@ pub fn settings_called(own: Option<&[&str]>, word: &str) -> Vec<String> {
     let names = groups.iter().map(|group| group.name.as_str());
     let keys = groups.iter().flat_map(|group| &group.settings).map(|setting| setting.key.as_str());
     let known: Vec<&str> = names.chain(keys).filter(|key| is_read(own, key)).collect();
-    slips::meant(word, &known).into_iter().map(str::to_owned).collect()
+    match known.iter().find(|key| **key == word) {
+        Some(key) => vec![(*key).to_owned()],
+        None => slips::meant(word, &known).into_iter().map(str::to_owned).collect(),
+    }
 }
 
 fn group(plan: &Plan, name: String, chosen: &[(String, Option<String>)]) -> Group {

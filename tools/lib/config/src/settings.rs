@@ -138,7 +138,7 @@ fn unknown(path: &str, known: &[String], shadow: impl Fn() -> String) -> String 
             let names = known.iter().map(|key| key.rsplit('.').next().unwrap_or(key));
             format!("{path}: unknown key; known: {}{}", list(names), shadow())
         }
-        hint => format!("{path}: unknown key{hint}"),
+        hint => format!("{path}: unknown key{hint}{}", shadow()),
     }
 }
 
@@ -150,7 +150,7 @@ fn of_another_group(path: &str) -> String {
         return String::new();
     }
     let keys = groups.iter().flat_map(|group| &group.settings).map(|setting| setting.key.as_str());
-    slips::hint(word, &keys.collect::<Vec<_>>(), "")
+    slips::ask(slips::called(word, &keys.collect::<Vec<_>>()).into_iter().map(str::to_owned))
 }
 
 impl fmt::Display for Failure {

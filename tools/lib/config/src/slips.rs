@@ -130,6 +130,20 @@ pub(crate) fn meant<'k>(wrong: &str, known: &[&'k str]) -> Vec<&'k str> {
     found
 }
 
+/// The `known` keys that end in `word`, or that other programs call so.
+pub(crate) fn called<'k>(word: &str, known: &[&'k str]) -> Vec<&'k str> {
+    // `_target_` and the like are Hydra's.
+    if word.starts_with('_') {
+        return Vec::new();
+    }
+    let mut found: Vec<&str> = known.iter().copied().filter(|key| plain(last(key)) == plain(word)).collect();
+    if found.is_empty() {
+        found = synonyms(word).filter_map(|key| known.iter().copied().find(|known| *known == key)).collect();
+    }
+    found.truncate(MOST);
+    found
+}
+
 /// `; did you mean A or B?`, or nothing; each key is followed by `value`.
 pub(crate) fn hint(wrong: &str, known: &[&str], value: &str) -> String {
     ask(meant(wrong, known).into_iter().map(|key| format!("{key}{value}")))

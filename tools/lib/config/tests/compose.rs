@@ -172,7 +172,10 @@ fn typed_errors_name_the_file_or_the_override() {
     assert_eq!(section(&["kind=edge"]), format!("override \"kind=edge\": {other}"));
     assert_eq!(section(&["rows=???"]), "override \"rows=???\": data.rows: has no value yet (???); give one");
     write(folder.path(), "data/line.yaml", "kind: line\nrow: 10\nseed: 0\n");
-    assert_eq!(section(&[]), "data/line.yaml:2: data.row: unknown key; did you mean data.rows?");
+    assert_eq!(
+        section(&[]),
+        "data/line.yaml:2: data.row: unknown key; did you mean data.rows? (data/line.yaml takes the place of the built-in data/line; --config-path FOLDER looks elsewhere)"
+    );
     write(folder.path(), "data/line.yaml", "kind: line\nseed: 0\n");
     assert_eq!(
         section(&[]),
