@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Refuses data and model files in git: DVC keeps those. Small ones that a test reads may lie under a tests/ folder.
+# Refuses data and model files in git: DVC keeps those. Small ones that a test reads may lie under a tests/ folder
+# or in the corpus of the fuzz targets.
 # Usage: guard-data.sh FILE...
 set -euo pipefail
 
@@ -15,7 +16,7 @@ is_data() {
 status=0
 for file in "$@"; do
   case "$file" in
-    tests/* | */tests/*) continue ;;
+    tests/* | */tests/* | fuzz/corpus/*) continue ;;
     # A figure, as metrics.json is: what `dvc plots show` draws in a fresh clone.
     runs/entropy/history.csv) continue ;;
   esac

@@ -415,5 +415,3 @@ def test_a_checkpoint_is_exported_with_the_weights_that_were_measured(folder):
     shell(folder, "pipegrad export run/checkpoints/last.safetensors -o last.onnx")
     predictions = [shell(folder, f"infer -m {model} rows.npy --to ndjson") for model in ["last.onnx", "run/model.onnx"]]
     assert predictions[0] == predictions[1]
-
-
