@@ -26,7 +26,11 @@ pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     let mut started: Vec<_> = (0..wanted).map_while(|_| waiting()).collect();
     if started.len() < wanted {
         // The others end: who used up all that there is would have no room to work in.
-        started.truncate(started.len().div_ceil(2));
+        for (sender, thread) in started.split_off(started.len().div_ceil(2)) {
+            drop(sender);
+            // Its stack is free only once it has ended.
+            let _ = thread.join();
+        }
         let used = started.len().max(1);
         exit::remark(&format!("the system gives no more threads; {used} of {wanted} are used"));
     }
@@ -38,7 +42,7 @@ pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     let count = started.len();
     let mut started = started.into_iter();
     let hand_over = |thread| {
-        let sent = started.next().map(|waiting| waiting.send(thread));
+        let sent = started.next().map(|(waiting, _)| waiting.send(thread));
         sent.and_then(Result::ok).ok_or_else(|| std::io::Error::other("a thread has ended"))
     };
     Ok(ThreadPoolBuilder::new().num_threads(count).spawn_handler(hand_over).build_global()?)
@@ -55,14 +59,14 @@ pub fn limited(source: &str, threads: usize) -> usize {
 
 /// A thread that waits for what it is to do. None where the system gives no more: rayon, which starts its threads
 /// itself otherwise, ends the program then.
-fn waiting() -> Option<mpsc::Sender<ThreadBuilder>> {
+fn waiting() -> Option<(mpsc::Sender<ThreadBuilder>, thread::JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel::<ThreadBuilder>();
     let work = move || {
         if let Ok(thread) = receiver.recv() {
             thread.run();
         }
     };
-    thread::Builder::new().name("worker".into()).spawn(work).ok().map(|_| sender)
+    thread::Builder::new().name("worker".into()).spawn(work).ok().map(|thread| (sender, thread))
 }
 
 const VARIABLE: &str = "RAYON_NUM_THREADS";
