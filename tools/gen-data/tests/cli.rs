@@ -174,26 +174,3 @@ fn threads_beyond_reason_are_not_started_and_told() {
     let within = gen_data(&["rows=3", "--threads", "64"]).output().unwrap();
     assert!(within.status.success() && within.stderr.is_empty() && within.stdout == expected);
 }
-
-/// Where the system gives no threads, those that there are do the work.
-#[test]
-#[cfg(target_os = "linux")]
-fn without_threads_the_rows_are_the_same() {
-    let whole = bytes(&["rows=3"]);
-    // Each thread's stack is 2 MiB of address space: there is room for some.
-    for kilobytes in ["40000", "60000", "100000"] {
-        let script = format!("ulimit -v {kilobytes}; exec \"$0\" rows=3 --threads 64");
-        let mut command = Command::new("sh");
-        let output = command
-            .current_dir(std::env::temp_dir())
-            .args(["-c", &script])
-            .arg(assert_cmd::cargo::cargo_bin!("gen-data"))
-            .output()
-            .unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{kilobytes}: {error}");
-        assert!(output.stdout == whole, "{kilobytes}");
-        assert!(error.is_empty() || error.starts_with("gen-data: the system gives no more threads; "), "{error}");
-        assert!(error.lines().count() <= 1, "{error}");
-    }
-}

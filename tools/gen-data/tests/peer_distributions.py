@@ -1,5 +1,11 @@
 """The data of gen-data against SciPy's distributions, at fixed seeds."""
 
+import os
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -81,3 +87,21 @@ def test_streams_are_independent(run_npy):
     pairs = [(one[:8192, 0], one[8192:, 0]), (one[:, 0], other[:, 0]), (one[:-1, 0], one[1:, 0])]
     for a, b in pairs:
         assert stats.pearsonr(a, b).pvalue > CHANCE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes a user who may start no threads")
+def test_where_the_system_gives_no_threads_the_rows_are_the_same(run, tmp_path):
+    expected = run("gen-data", "rows=3")
+    program = shutil.copy(Path(os.environ.get("PIPEGRAD_BIN", "target/release")) / "gen-data", "/tmp/gen-data-of-nobody")
+
+    def nobody():
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        os.setgroups([])
+        os.setuid(65534)
+
+    try:
+        done = subprocess.run([program, "rows=3", "--threads", "8"], cwd="/tmp", capture_output=True, preexec_fn=nobody)
+    finally:
+        os.remove(program)
+    assert (done.returncode, done.stdout) == (0, expected)
+    assert done.stderr == b"gen-data: the system gives no more threads; 1 of 8 are used\n"
