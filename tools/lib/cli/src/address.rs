@@ -17,6 +17,10 @@ pub fn redacted(address: &str) -> String {
         Some(at) => address.split_at(at + "://".len()),
         None => ("", address),
     };
+    // A path, which may hold both characters.
+    if scheme.is_empty() && rest.starts_with('/') && !rest.starts_with("//") {
+        return address.to_owned();
+    }
     let slashes = rest.len() - rest.trim_start_matches(['/', '\\']).len();
     let (slashes, rest) = rest.split_at(slashes);
     let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or(rest);

@@ -19,14 +19,18 @@ const BETWEEN: &[char] =
 
 /// `text` in one line, control characters escaped, tokens and the whole cut.
 pub fn line(text: &str) -> String {
-    // Enough for any message: what is cut anyway need not be looked at.
-    let mut bounded: String = text.chars().take(64 * MESSAGE).collect();
-    bounded = bounded.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let joined = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let mut out = String::new();
-    let mut rest = bounded.as_str();
+    let mut rest = joined.as_str();
+    // Once no quote ends one that began, none is looked for again: a text of quotes would take time in n².
+    let mut closes = true;
     while let Some(next) = rest.chars().next() {
         let length = match next {
-            '"' => quoted(rest).unwrap_or(1),
+            '"' if closes => quoted(rest).unwrap_or_else(|| {
+                closes = false;
+                1
+            }),
+            '"' => 1,
             blank if blank.is_whitespace() => blank.len_utf8(),
             _ => rest.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(rest.len()),
         };
@@ -128,6 +132,8 @@ mod tests {
             line("a\u{1b}]0;x\u{7}b\u{9b}2J\u{202e}c\0\u{7f}"),
             concat!(r"a\u{1b}]0;x\u{7}b\u{9b}2J\u{202e}c\u{0}", r"\u{7f}")
         );
+        let quotes = "\\\"".repeat(1 << 20);
+        assert!(line(&quotes).chars().count() <= MESSAGE);
         let controls = line(&"\u{1b}".repeat(9000));
         assert!(controls.len() < 1000, "{}", controls.len());
     }
