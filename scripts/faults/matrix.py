@@ -194,7 +194,11 @@ def ended_by(number):
         for delay in delays:
             with fresh(job, fixtures) as name:
                 folder = Path(name)
-                process = subprocess.Popen(job.command, cwd=folder, env=fixtures.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                # Whoever runs this may have had the signal ignored, as nohup does.
+                heed = lambda: signal.signal(number, signal.SIG_DFL)  # noqa: E731
+                process = subprocess.Popen(
+                    job.command, cwd=folder, env=fixtures.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=heed
+                )
                 time.sleep(delay)
                 process.send_signal(number)
                 _, error = process.communicate(timeout=TIMEOUT)

@@ -25,6 +25,13 @@ fn gen_data(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// The same, where whoever runs the tests has had signals ignored, as `nohup` does.
+fn gen_data_that_heeds_signals(folder: &Path) -> Command {
+    let mut command = Command::new("env");
+    command.current_dir(folder).arg("--default-signal=HUP,INT,TERM").arg(cargo_bin!("gen-data"));
+    command
+}
+
 /// What `gen-data rows=2` writes.
 fn rows(folder: &Path) -> String {
     String::from_utf8(gen_data(folder, &["rows=2"]).output().unwrap().stdout).unwrap()
@@ -172,7 +179,7 @@ fn signals_leave_nothing_and_what_a_kill_left_goes_with_the_next_writer() {
     let here = TempDir::new().unwrap();
     let folder = here.path();
     for (name, signal) in [("TERM", 15), ("HUP", 1), ("INT", 2)] {
-        let child = writing(&mut gen_data(folder, &[]));
+        let child = writing(&mut gen_data_that_heeds_signals(folder));
         assert_eq!(end(child, name).signal(), Some(signal));
         assert_eq!(names(folder), [""; 0], "{name}");
     }

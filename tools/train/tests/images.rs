@@ -185,7 +185,7 @@ fn what_does_not_fit_is_one_line_and_leaves_nothing() {
         (&["rows.npy", "augmentation.flip=always"], "augmentation.flip: \"always\" is not one of random, alternating"),
         (&["rows.npy", "augmentation.pad=-1"], "augmentation.pad: expected a non-negative integer"),
         (&["rows.npy", "augmentation=cifar"], "cifar"),
-        (&["rows.npy", "augmentation.pads=1"], "did you mean pad"),
+        (&["rows.npy", "augmentation.pads=1"], "did you mean augmentation.pad=1?"),
     ];
     for (args, expected) in cases {
         let (status, _, error) = train(folder, args);

@@ -40,6 +40,7 @@ fn the_highest_accuracy_is_kept() {
     assert!(best > accuracies[0], "{accuracies:?}");
     assert_eq!((metrics["val"]["accuracy"].as_f64(), said.as_str()), (Some(best), ""));
 
+    let folder = tempfile::tempdir().unwrap();
     let (metrics, accuracies, said) =
         trained(folder.path(), &[&watch[..], &["callbacks.checkpoint.mode=min"]].concat());
     let lowest = accuracies.iter().copied().fold(1.0, f64::min);

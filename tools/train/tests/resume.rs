@@ -41,7 +41,11 @@ fn write_rows(folder: &Path) {
 }
 
 fn train(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
+    let mut command = Command::new("env");
+    // Whoever runs the tests may have had signals ignored, as `nohup` does.
+    #[cfg(target_os = "linux")]
+    command.arg("--default-signal=HUP,INT,TERM");
+    command.arg(assert_cmd::cargo::cargo_bin!("train"));
     command.current_dir(folder).args(["rows.ndjson", "--quiet"]).args(SETTINGS).args(args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
