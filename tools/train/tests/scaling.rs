@@ -53,9 +53,9 @@ fn a_target_of_large_scale_is_learned() {
 
 #[test]
 fn what_is_of_unit_scale_stays_as_it_is() {
-    let folder = tempfile::tempdir().unwrap();
     let rows = rows(300, 1.0, 1.0, 0.0);
     let bytes = |settings: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
         let (_, model, said) = trained(folder.path(), &[settings, &["trainer.max_epochs=1"]].concat(), &rows);
         assert!(model.scaling.is_none() && model.target_scaling.is_none() && said.is_empty(), "{said:?}");
         fs::read(folder.path().join("run/model.safetensors")).unwrap()
