@@ -32,7 +32,9 @@ def in_terminal(folder, *args, stdout="terminal", stderr="terminal", stop_at=Non
     stream = lambda where: secondary if where == "terminal" else open(folder / where, "wb")  # noqa: E731
     command = [BIN / "train", "rows.npy", "-o", "run", *args]
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "200", **env}
-    run = subprocess.Popen(command, cwd=folder, stdout=stream(stdout), stderr=stream(stderr), env=env)
+    # Whoever runs the tests may have had the signal ignored, as nohup does.
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    run = subprocess.Popen(command, cwd=folder, stdout=stream(stdout), stderr=stream(stderr), env=env, preexec_fn=heed)
     os.close(secondary)
     shown = b""
     while True:
