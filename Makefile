@@ -68,7 +68,7 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-tables bench-mlp-step bench-conv bench-candle-ops bench-residual-step bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-tables bench-small-run bench-mlp-step bench-conv bench-candle-ops bench-residual-step bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
@@ -77,6 +77,10 @@ bench-entropy-job: $(bench_python) build
 .PHONY: bench-tables
 bench-tables: $(bench_python) $(run_python) build
 	PIPEGRAD_BIN='$(RELEASE)' .tools/bench/bin/python scripts/bench/tables/run.py $(BENCH_ARGS)
+
+.PHONY: bench-small-run
+bench-small-run: $(dev_python) build
+	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/bench/small_run/run.py $(BENCH_ARGS)
 
 .PHONY: bench-hydra
 bench-hydra: $(dev_python) build ## Compose thousands of random trees with Hydra and with compose: make bench-hydra EXAMPLES=5000
