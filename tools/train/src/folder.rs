@@ -1,13 +1,14 @@
 //! What a finished run leaves in its folder, each file whole or not at all, `metrics.json` last.
 
-use crate::{data::Part, held_out, progress::Row, settings::Settings};
+use crate::{data::Part, held_out, lock::no_link, progress::Row, settings::Settings};
 use anyhow::Context;
-use events::Metrics;
+use events::{Event, Metrics};
 use nets::Model;
 use records::{remove_unfinished_in, write_files};
 use serde_json::{Map, Value, json};
 use std::{
-    fs, io,
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
     time::{Duration, Instant},
 };
@@ -19,6 +20,10 @@ pub const LOG: &str = "events.ndjson";
 pub const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.csv";
 const FEATURES: &str = "features.json";
+/// Stands in a folder while a run takes it over from another.
+const TAKEN_OVER: &str = ".taken-over";
+/// Bytes of settings, and of a log's first line, which holds them, at most.
+const LONGEST_CONFIG: u64 = 16 << 20;
 /// Where `export` puts the model, if it is not told otherwise.
 const EXPORTED: &str = "model.onnx";
 
@@ -34,7 +39,55 @@ pub fn is_finished(folder: &Path) -> bool {
 
 /// Whether the run that finished in the folder had these settings.
 pub fn has_settings(folder: &Path, settings: &Settings) -> bool {
-    fs::read(folder.join(CONFIG)).is_ok_and(|bytes| bytes == settings.yaml.as_bytes())
+    text(&folder.join(CONFIG)).is_some_and(|text| text == settings.yaml)
+}
+
+/// A settings file, if it is a regular one of a size that settings have: a folder from elsewhere may hold anything.
+pub fn text(path: &Path) -> Option<String> {
+    let limit = records::Limit { bytes: LONGEST_CONFIG, setting: None };
+    let bytes = is_regular(path).then(|| records::read_file(path, limit).ok()).flatten()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// Whether a regular file is there, and no link.
+pub fn is_regular(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_file())
+}
+
+/// The digest of the data of the run in the folder, by the first line of its log.
+pub fn data_sha256(folder: &Path) -> Option<String> {
+    let path = folder.join(LOG);
+    let file = is_regular(&path).then(|| File::open(path).ok()).flatten()?;
+    let mut line = String::new();
+    BufReader::new(file.take(LONGEST_CONFIG)).read_line(&mut line).ok()?;
+    match Event::from_line(&line).ok()?? {
+        Event::Start(start) => Some(start.data_sha256),
+        _ => None,
+    }
+}
+
+/// Marks the folder as one that a run has begun to take over: what is in it is another's.
+pub fn take_over(folder: &Path) -> anyhow::Result<()> {
+    let path = folder.join(TAKEN_OVER);
+    let opened = no_link(OpenOptions::new().write(true).create(true)).open(&path);
+    opened.map(drop).with_context(|| path.display().to_string())
+}
+
+/// Whether the run that took the folder over was cut off before all of the other one was gone.
+pub fn is_half_taken_over(folder: &Path) -> bool {
+    folder.join(TAKEN_OVER).symlink_metadata().is_ok()
+}
+
+/// Takes the mark away.
+pub fn taken_over(folder: &Path) -> anyhow::Result<()> {
+    remove(&folder.join(TAKEN_OVER))
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(|| path.display().to_string()),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the folder ready for a run: what another left goes first, the sign that it finished before all, so that
@@ -42,13 +95,7 @@ pub fn has_settings(folder: &Path, settings: &Settings) -> bool {
 pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<Duration> {
     remove_unfinished_in(folder)?;
     for name in [METRICS].into_iter().chain(files()) {
-        let path = folder.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| path.display().to_string());
-            }
-            _ => {}
-        }
+        remove(&folder.join(name))?;
     }
     let began = Instant::now();
     write_files(&[(&folder.join(CONFIG), settings.yaml.as_bytes())])?;

@@ -69,6 +69,10 @@ impl Log {
 
 fn open(path: &Path, resumed: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
+    let is_other = path.symlink_metadata().is_ok_and(|meta| !meta.is_file());
+    if resumed && is_other {
+        return Err(io::Error::other("no regular file; expected the run's log"));
+    }
     if !resumed {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,17 +1,13 @@
-//! A finished run is not lost by a slip: a new run in its folder first moves it to `previous/` in there.
+//! A run is not lost by a slip: a new run in its folder first moves it to `previous/` in there.
 //!
 //! The files are linked into `previous/` before any of them is deleted, so at every moment one of the two is whole.
 
 use crate::{folder, settings::Settings};
-use anyhow::Context;
-use events::Event;
+use anyhow::{Context, ensure};
 use serde_json::Value;
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
-/// Where the finished run goes. One is kept.
+/// Where the run goes. One is kept.
 const PREVIOUS: &str = "previous";
 /// The folder while it is filled, and the one that it replaces.
 const NEW: &str = ".previous.new";
@@ -20,22 +16,42 @@ const CHECKPOINTS: &str = "checkpoints";
 /// Settings named at most where two runs differ.
 const MOST_NAMED: usize = 3;
 
-/// Keeps the finished run that is in `folder`, if one is, as `folder/previous`. Returns what to tell of it, where
-/// it was another run than the one that now begins.
+/// Keeps the run that is in `folder` as `folder/previous`: a finished one, or one that can go on where no finished one
+/// is kept there. Returns what to tell of it, where it was another run than the one that now begins.
+///
+/// # Errors
+/// When `previous` holds something else than a run.
 pub fn keep(folder: &Path, settings: &Settings, data_sha256: &str) -> anyhow::Result<Option<String>> {
     recover(folder)?;
-    if !folder::is_finished(folder) {
+    let (previous, name) = (folder.join(PREVIOUS), folder.display());
+    let is_finished = folder::is_finished(folder);
+    if !is_finished && !has_checkpoints(folder) {
         return Ok(None);
     }
+    if !is_finished && folder::is_finished(&previous) {
+        return Ok(Some(format!("{name} held an unfinished run, which is replaced; {} stays", previous.display())));
+    }
+    let is_run = [folder::CONFIG, folder::METRICS].iter().any(|name| previous.join(name).exists());
+    ensure!(
+        previous.symlink_metadata().is_err() || (is_folder(&previous) && is_run),
+        "{}: no run that {name} has kept; move it away",
+        previous.display()
+    );
     let differences = differences(folder, settings, data_sha256);
     let new = folder.join(NEW);
     link_all(folder, &new).with_context(|| new.display().to_string())?;
-    replace(folder, &new).with_context(|| folder.join(PREVIOUS).display().to_string())?;
-    let told = || {
-        let kept = folder.join(PREVIOUS);
-        format!("{} held a finished run with {}; it is now in {}", folder.display(), differences, kept.display())
-    };
-    Ok((!differences.is_empty()).then(told))
+    replace(folder, &new).with_context(|| previous.display().to_string())?;
+    let previous = previous.display();
+    Ok(match (is_finished, differences.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(format!("{name} held a finished run with {differences}; it is now in {previous}")),
+        (false, _) => Some(format!("{name} held an unfinished run; it is now in {previous}")),
+    })
+}
+
+fn has_checkpoints(folder: &Path) -> bool {
+    let entries = folder.join(CHECKPOINTS).read_dir().into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.path().extension().is_some_and(|extension| extension == "safetensors"))
 }
 
 /// Mends what a run that was killed in [`keep`] has left.
@@ -69,7 +85,9 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     // A resumed run adds to its log in place.
-    copy(from, to, folder::LOG)?;
+    if folder::is_regular(&from.join(folder::LOG)) {
+        fs::copy(from.join(folder::LOG), to.join(folder::LOG))?;
+    }
     for name in folder::files().chain([folder::CONFIG, folder::METRICS]) {
         match link(&from.join(name), &to.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -83,15 +101,8 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
 /// changed in place.
 fn link(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => fs::copy(from, to).map(drop),
+        Err(_) if folder::is_regular(from) => fs::copy(from, to).map(drop),
         linked => linked,
-    }
-}
-
-fn copy(from: &Path, to: &Path, name: &str) -> io::Result<()> {
-    match fs::copy(from.join(name), to.join(name)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 
@@ -125,14 +136,14 @@ fn differences(folder: &Path, settings: &Settings, data_sha256: &str) -> String 
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         parts.push(format!("other settings ({}{more})", keys.join(", ")));
     }
-    if last_data(&folder.join(folder::LOG)).is_some_and(|before| before != data_sha256) {
+    if folder::data_sha256(folder).is_some_and(|before| before != data_sha256) {
         parts.push("other data".into());
     }
     parts.join(" and ")
 }
 
-fn config(path: &PathBuf) -> Option<Value> {
-    let document = config::Document::from_yaml(&path.display().to_string(), &fs::read_to_string(path).ok()?).ok()?;
+fn config(path: &Path) -> Option<Value> {
+    let document = config::Document::from_yaml(&path.display().to_string(), &folder::text(path)?).ok()?;
     serde_json::from_str(&document.to_json().ok()?).ok()
 }
 
@@ -153,14 +164,4 @@ fn differing(a: &Value, b: &Value, path: &mut String, keys: &mut Vec<String>) {
         differing(a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), path, keys);
         path.truncate(length);
     }
-}
-
-/// The digest of the data of the last run in a log.
-fn last_data(log: &Path) -> Option<String> {
-    let text = fs::read_to_string(log).ok()?;
-    let start = text.lines().rev().filter_map(|line| Event::from_line(line).ok().flatten());
-    start.into_iter().find_map(|event| match event {
-        Event::Start(start) => Some(start.data_sha256),
-        _ => None,
-    })
 }

@@ -339,15 +339,24 @@ fn a_run_killed_before_its_first_checkpoint_begins_anew() {
     let output = train(folder, &["-o", "run", "trainer.resume=last"]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_same(folder, "whole", "run");
-    // Of a finished run that kept none, nothing can go on.
+    // A finished run that kept none is left as it is, by the same run; another cannot go on from it.
     let none = ["-o", "none", "callbacks.checkpoint.save_last=false", "callbacks.checkpoint.every_n_steps=null"];
     trained(folder, &none);
     let before = contents(&folder.join("none"));
-    let output = train(folder, &[&none[..], &["trainer.resume=last"]].concat()).output().unwrap();
+    trained(folder, &[&none[..], &["trainer.resume=last"]].concat());
+    let more = ["trainer.resume=last", "trainer.max_epochs=9"];
+    let output = train(folder, &[&none[..], &more].concat()).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("has kept no last state (callbacks.checkpoint.save_last)"), "{error}");
     assert!(contents(&folder.join("none")) == before);
+    // One that was cut off has its best ones.
+    fs::remove_file(folder.join("none/metrics.json")).unwrap();
+    let output = train(folder, &[&none[..], &["trainer.resume=last"]].concat()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    let path = error.trim().rsplit_once("there is one for trainer.resume=").unwrap().1;
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    trained(folder, &[&none[..], &[&format!("trainer.resume={path}")]].concat());
 }
 
 #[test]
@@ -478,11 +487,15 @@ fn a_run_that_takes_the_place_of_another_is_told() {
     assert_eq!(told(&["trainer.seed=1"]).as_deref(), Some(expected));
 }
 
-/// Runs `train` under strace, which kills it as it enters its `number`th rename.
-fn kill_at_rename(folder: &Path, args: &[&str], number: usize) -> bool {
-    let inject = format!("inject=rename,renameat,renameat2:signal=KILL:when={number}");
+const RENAMES: &str = "rename,renameat,renameat2";
+/// What takes a folder over from another run.
+const CHANGES: &str = "rename,renameat,renameat2,unlink,unlinkat,link,linkat,fsync";
+
+/// Runs `train` under strace, which kills it as it enters its `number`th of these calls; whether it ended before.
+fn kill_at(calls: &str, folder: &Path, args: &[&str], number: usize) -> bool {
+    let inject = format!("inject={calls}:signal=KILL:when={number}");
     let mut command = Command::new("strace");
-    command.args(["-f", "-o", "/dev/null", "-e", "trace=rename,renameat,renameat2", "-e", &inject]);
+    command.args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject]);
     command.arg(assert_cmd::cargo::cargo_bin!("train")).args(["rows.ndjson", "--quiet"]).args(SETTINGS).args(args);
     let output = command.current_dir(folder).output().unwrap();
     assert!(output.status.success() || output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -503,7 +516,7 @@ fn a_run_killed_at_any_rename_ends_with_the_same_bytes() {
     let args = |run: &'static str| [&["-o", run][..], end].concat();
     trained(folder, &args("whole"));
     for number in 1.. {
-        let ended = kill_at_rename(folder, &args("run"), number);
+        let ended = kill_at(RENAMES, folder, &args("run"), number);
         trained(folder, &[&args("run")[..], &["trainer.resume=last"]].concat());
         assert_same(folder, "whole", "run");
         fs::remove_dir_all(folder.join("run")).unwrap();
@@ -516,7 +529,7 @@ fn a_run_killed_at_any_rename_ends_with_the_same_bytes() {
     for number in 1.. {
         trained(folder, &args("run"));
         trained(folder, &[&args("run")[..], &["trainer.seed=1"]].concat());
-        let ended = kill_at_rename(folder, &[&args("run")[..], &["trainer.seed=2"]].concat(), number);
+        let ended = kill_at(RENAMES, folder, &[&args("run")[..], &["trainer.seed=2"]].concat(), number);
         let is_whole = |run: &str| {
             folder.join(run).join("metrics.json").exists() && {
                 let file = |name: &str| fs::read(folder.join(run).join(name)).unwrap();
@@ -530,6 +543,93 @@ fn a_run_killed_at_any_rename_ends_with_the_same_bytes() {
         assert!(left.is_empty(), "{number}: {left:?}");
         if ended {
             break;
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_killed_while_it_takes_a_folder_over_does_not_resume_from_the_other() {
+    if Command::new("strace").arg("-V").output().is_err() && std::env::var_os("CI").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_rows(folder);
+    let other = ["-o", "run", "trainer.max_epochs=2"];
+    let mine = |run: &'static str| ["-o", run, "optimizer.learning_rate=0.01", "trainer.max_epochs=3"];
+    trained(folder, &mine("whole"));
+    for finished in [true, false] {
+        for number in 1..40 {
+            match finished {
+                true => drop(trained(folder, &other)),
+                false => drop(until_step(folder, &[&other[..], &["trainer.max_epochs=50"]].concat(), 8)),
+            }
+            let ended = kill_at(CHANGES, folder, &mine("run"), number);
+            trained(folder, &[&mine("run")[..], &["trainer.resume=last"]].concat());
+            assert_same(folder, "whole", "run");
+            fs::remove_dir_all(folder.join("run")).unwrap();
+            if ended {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unfinished_run_is_kept_where_no_finished_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_rows(folder);
+    trained(folder, &["-o", "whole"]);
+    drop(until_step(folder, &["-o", "run"], 8));
+    let told = |args: &[&str]| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
+        let output = command.current_dir(folder).arg("rows.ndjson").args(SETTINGS).args(args).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), error.lines().find(|line| line.starts_with("train: ")).unwrap_or_default().to_owned())
+    };
+    let (_, line) = told(&["-o", "run", "trainer.seed=1"]);
+    assert_eq!(line, "train: run held an unfinished run; it is now in run/previous");
+    trained(folder, &["-o", "again", "trainer.resume=run/previous/checkpoints/last.safetensors"]);
+    assert!(fs::read(folder.join("again/history.csv")).unwrap() == fs::read(folder.join("whole/history.csv")).unwrap());
+    // A finished one is worth more.
+    trained(folder, &["-o", "run", "trainer.seed=2"]);
+    drop(until_step(folder, &["-o", "run", "trainer.seed=3"], 8));
+    let (_, line) = told(&["-o", "run", "trainer.seed=4"]);
+    assert_eq!(line, "train: run held an unfinished run, which is replaced; run/previous stays");
+    assert!(folder.join("run/previous/metrics.json").exists());
+    // What is no run is nobody's to replace.
+    fs::remove_dir_all(folder.join("run/previous")).unwrap();
+    fs::create_dir(folder.join("run/previous")).unwrap();
+    fs::write(folder.join("run/previous/notes.txt"), "mine").unwrap();
+    let (status, line) = told(&["-o", "run", "trainer.seed=5"]);
+    assert_eq!((status, line.as_str()), (Some(2), "train: run/previous: no run that run has kept; move it away"));
+    assert!(folder.join("run/metrics.json").exists() && folder.join("run/previous/notes.txt").exists());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_folder_from_elsewhere_may_hold_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_rows(folder);
+    trained(folder, &["-o", "finished"]);
+    for name in ["config.yaml", "events.ndjson"] {
+        for (kind, make) in [("pipe", "mkfifo $0"), ("device", "ln -s /dev/zero $0")] {
+            for resume in ["null", "last"] {
+                let run = folder.join("run");
+                let _ = fs::remove_dir_all(&run);
+                Command::new("cp").args(["-r", "finished", "run"]).current_dir(folder).status().unwrap();
+                fs::remove_file(run.join(name)).unwrap();
+                Command::new("sh").args(["-c", make]).arg(run.join(name)).status().unwrap();
+                let args =
+                    ["-o", "run", "trainer.max_epochs=5", "scheduler=constant", &format!("trainer.resume={resume}")];
+                let output = train(folder, &args).output().unwrap();
+                let expected = if name == "events.ndjson" && resume == "last" { 2 } else { 0 };
+                let error = String::from_utf8(output.stderr).unwrap();
+                assert_eq!(output.status.code(), Some(expected), "{name} {kind} {resume}: {error}");
+            }
         }
     }
 }

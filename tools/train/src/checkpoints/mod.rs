@@ -69,6 +69,19 @@ impl Checkpoints {
         if resume == "last" { self.folder.join(LAST) } else { PathBuf::from(resume) }
     }
 
+    /// Whether a file is one of the folder's.
+    pub fn has(&self, path: &Path) -> bool {
+        path.parent().is_some_and(|folder| same_file(folder, &self.folder))
+    }
+
+    /// The checkpoint that was written last, where there is no `last`.
+    pub fn latest(&self) -> Option<PathBuf> {
+        let entries = self.folder.read_dir().into_iter().flatten().flatten();
+        let files =
+            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == "safetensors"));
+        files.max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).ok())
+    }
+
     /// Begins a run: deletes the checkpoint files that are not among `kept`, and are not `source`. `file_cost` is how
     /// long it takes to write a small file.
     pub fn begin(&mut self, kept: &[Kept], source: Option<&Path>, file_cost: Duration) -> anyhow::Result<()> {

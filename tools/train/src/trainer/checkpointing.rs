@@ -5,7 +5,7 @@ use crate::{
     checkpoints::{self, State, Written},
     folder,
     log::Log,
-    progress::Progress,
+    progress::{Ended, Progress},
     step::all_finite,
 };
 use anyhow::{Context, bail, ensure};
@@ -62,21 +62,40 @@ impl Trainer<'_> {
     }
 
     /// The checkpoint to resume from. A run that was killed before its first one begins anew.
-    fn source(&self) -> anyhow::Result<Option<PathBuf>> {
+    fn source(&mut self) -> anyhow::Result<Option<PathBuf>> {
         let trainer = &self.settings.trainer;
         let (Some(resume), Some(checkpoints)) = (&trainer.resume, &self.checkpoints) else { return Ok(None) };
-        let path = checkpoints.find(resume);
-        if resume != "last" || path.exists() {
+        let (path, folder) = (checkpoints.find(resume), Path::new(&trainer.run_dir));
+        let is_another = folder::is_half_taken_over(folder);
+        if resume != "last" || (path.exists() && !is_another) {
             return Ok(Some(path));
         }
-        if folder::is_finished(Path::new(&trainer.run_dir)) {
+        if folder::is_finished(folder) && !is_another {
+            return self.without_last(folder, path);
+        }
+        if let Some(latest) = checkpoints.latest().filter(|_| !is_another) {
             bail!(
-                "{}: trainer.resume: no such checkpoint; the run has finished, and has kept no last state \
-                 (callbacks.checkpoint.save_last)",
-                path.display()
+                "{}: trainer.resume: no such checkpoint; there is one for trainer.resume={}",
+                path.display(),
+                latest.display()
             );
         }
         self.report.say(&format!("train: {}: not there yet; the run begins at its first step", path.display()));
+        Ok(None)
+    }
+
+    /// A finished run that has kept no last state (callbacks.checkpoint.save_last) can still be the same run.
+    fn without_last(&mut self, folder: &Path, path: PathBuf) -> anyhow::Result<Option<PathBuf>> {
+        let is_same = folder::has_settings(folder, self.settings)
+            && folder::data_sha256(folder).is_some_and(|before| before == self.data_sha256);
+        ensure!(
+            is_same,
+            "{}: trainer.resume: no such checkpoint; the run has finished, and has kept no last state \
+             (callbacks.checkpoint.save_last)",
+            path.display()
+        );
+        self.progress.ended = Some(Ended::new("the run has finished".into(), self.settings));
+        self.resumed = Some(path);
         Ok(None)
     }
 

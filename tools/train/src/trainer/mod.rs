@@ -177,12 +177,19 @@ impl<'a> Trainer<'a> {
 
     /// Makes the run folder ready: a finished run in it is kept, and what else another run has left goes.
     fn prepare(&mut self, folder: &Path) -> anyhow::Result<()> {
+        // Killed in the middle of this, a run resumed from its last state must not take another's for it.
+        let goes_on =
+            self.checkpoints.as_ref().is_some_and(|own| self.resumed.as_deref().is_some_and(|from| own.has(from)));
+        if !goes_on {
+            folder::take_over(folder)?;
+        }
         if let Some(told) = previous::keep(folder, self.settings, &self.data_sha256)? {
             self.report.say(&format!("train: {told}"));
         }
         let cost = folder::prepare(folder, self.settings)?;
         let (best, source) = (&self.progress.best, self.resumed.as_deref());
-        self.checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.begin(best, source, cost))
+        self.checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.begin(best, source, cost))?;
+        folder::taken_over(folder)
     }
 
     fn train_and_finish(&mut self, folder: Option<&Path>, log: &mut Log) -> anyhow::Result<Ended> {
