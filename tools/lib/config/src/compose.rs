@@ -52,6 +52,23 @@ pub fn compose_raw(sources: &Sources, overrides: &[String]) -> Result<Document> 
     tree(sources, &parse(overrides)?, None).map(|composed| composed.document)
 }
 
+/// Composes the whole job of whichever tools read it: a group that no defaults list names is as [`compose_for`] has it.
+///
+/// # Errors
+/// One line that names the file and line, or the override, at fault.
+pub fn compose_for_tools(sources: &Sources, overrides: &[String]) -> Result<Document> {
+    let parsed = parse(overrides)?;
+    let changed = parsed.iter().filter(|one| one.action != Action::Add).map(|one| first(&one.key));
+    let groups = fallback::groups_of_tools(changed)?;
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    if sources.file.is_some() {
+        return compose_for(&groups, sources, overrides);
+    }
+    let search = SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs)?;
+    let plan = Plan::with_groups(search, sources, &parsed, None, &groups)?;
+    plan.build(None)?.resolved()
+}
+
 /// How the document of a whole job comes about: its defaults list and tree, and the search path.
 ///
 /// # Errors
@@ -184,6 +201,8 @@ pub(crate) struct Plan {
     pub choices: Choices,
     pub defaults: Branch,
     pub primary: String,
+    /// Whether it is a whole job for tools.
+    for_tools: bool,
     warnings: Vec<String>,
 }
 
@@ -195,20 +214,30 @@ impl Plan {
 
     /// As [`Plan::new`], from the configs on a search path.
     pub fn of(search: SearchPath, sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Self> {
+        Self::with_groups(search, sources, overrides, own, own.unwrap_or_default())
+    }
+
+    /// As [`Plan::of`]; the `needed` groups are there even if no defaults list names them.
+    fn with_groups(
+        search: SearchPath,
+        sources: &Sources,
+        overrides: &[Override],
+        own: Option<&[&str]>,
+        needed: &[&str],
+    ) -> Result<Self> {
         let (searchpath, overrides): (Vec<_>, Vec<_>) = overrides.iter().cloned().partition(searchpath::is_override);
         let (repository, primary, warnings) = extended(search, sources, searchpath.first())?;
         let mut choices = Choices::new(&repository.search, &overrides)?;
         let mut defaults = Expansion::new(&repository, &mut choices, own).primary(&primary)?;
-        if let Some(own) = own {
-            let unnamed = fallback::entries(&repository, own, &choices, &defaults)?;
-            if !unnamed.is_empty() {
-                choices = Choices::new(&repository.search, &overrides)?;
-                choices.prepended = unnamed;
-                defaults = Expansion::new(&repository, &mut choices, Some(own)).primary(&primary)?;
-            }
+        let unnamed = fallback::entries(&repository, needed, &choices, &defaults)?;
+        if !unnamed.is_empty() {
+            choices = Choices::new(&repository.search, &overrides)?;
+            choices.prepended = unnamed;
+            defaults = Expansion::new(&repository, &mut choices, own).primary(&primary)?;
         }
         choices.ensure_used()?;
-        Ok(Self { repository, choices, defaults, primary, warnings })
+        let for_tools = own.is_none() && !needed.is_empty();
+        Ok(Self { repository, choices, defaults, primary, for_tools, warnings })
     }
 
     /// Merges the configs and applies the overrides; `own` are the groups that the plan is for.
@@ -228,7 +257,7 @@ impl Plan {
 
     /// What is known besides a tree.
     pub fn known<'a>(&'a self, own: Option<&'a [&'a str]>, shadows: &'a [Shadow]) -> Known<'a> {
-        Known { own, configs: Some((&self.repository, &self.choices)), shadows }
+        Known { own, for_tools: self.for_tools, configs: Some((&self.repository, &self.choices)), shadows }
     }
 
     /// The chosen files that stand in front of built-in ones.

@@ -38,6 +38,25 @@ pub(crate) fn entries(
     Ok(entries)
 }
 
+/// The groups that tools read: those of the built-in primary config, and of `named` those with a default option.
+pub(crate) fn groups_of_tools<'n>(named: impl Iterator<Item = &'n str>) -> Result<Vec<String>> {
+    let builtin = Repository::new(SearchPath::builtin());
+    let primary = builtin.load(PRIMARY)?;
+    let defaults = primary.iter().flat_map(|config| &config.defaults);
+    let mut groups: Vec<String> = defaults
+        .filter_map(|entry| match &entry.target {
+            Target::Group(name, _) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    for name in named {
+        if !groups.iter().any(|group| group == name) && builtin.search.options(name).contains(DEFAULT_OPTION) {
+            groups.push(name.to_owned());
+        }
+    }
+    Ok(groups)
+}
+
 /// Where the values of a group come from.
 enum Values {
     /// From a config that is merged there, by another name: `model_a@model`.

@@ -50,6 +50,7 @@ mod resolved;
 mod scalar;
 mod search;
 mod searchpath;
+mod sections;
 mod settings;
 mod shadow;
 mod slips;
@@ -59,7 +60,7 @@ mod yaml;
 
 pub use candidates::{Candidate, candidates, primaries};
 pub use comments::Comments;
-pub use compose::{Sources, compose, compose_for, compose_raw, explain};
+pub use compose::{Sources, compose, compose_for, compose_for_tools, compose_raw, explain};
 pub use document::Document;
 pub use error::{Error, Origin, Result};
 pub use explain::Explanation;

@@ -10,8 +10,8 @@ use crate::{
     error::{Error, Result, list},
     fallback,
     node::{Map, Node, Value, split_key},
-    overrides::{self, Override},
-    search, searchpath,
+    overrides::{self, Action, Override},
+    search, searchpath, sections,
     settings::{History, selector},
     slips,
     unknown::Known,
@@ -77,6 +77,7 @@ pub(crate) fn document(
     let mut set_aside = Vec::new();
     let mut shadows = Vec::new();
     if let Some(own) = own {
+        sections::check(&document.root, &source, sources, own)?;
         let is_run = is_of_a_run(path, &document.root);
         let lacking: Vec<&str> = own.iter().copied().filter(|group| document.root.get(group).is_none()).collect();
         let groups = if is_run { own } else { &lacking };
@@ -92,12 +93,33 @@ pub(crate) fn document(
         let known = Known { own: Some(own), ..Known::default() };
         // A group that was composed has its overrides already.
         let of_the_file = overrides.iter().filter(|one| !lacking.contains(&compose::first(&one.key)));
-        change(&mut document.root, of_the_file, path, &known)?;
+        let mut of_the_file: Vec<Override> = of_the_file.cloned().collect();
+        let root = &document.root;
+        if of_the_file.iter().any(|one| is_left_out(root, one)) {
+            let defaults = defaults(sources, overrides, own, &lacking, root)?.root;
+            add_left_out(&mut of_the_file, root, &defaults);
+        }
+        change(&mut document.root, of_the_file.iter(), path, &known)?;
     } else {
         change(&mut document.root, overrides.iter(), path, &Known::default())?;
     }
     document.history = History { taken_away: compose::taken_away(overrides), shadows };
     Ok((document, set_aside))
+}
+
+/// Whether an override changes a key that the group in the file has not.
+fn is_left_out(root: &Node, one: &Override) -> bool {
+    let has_group = root.get(compose::first(&one.key)).is_some_and(|group| group.as_map().is_some());
+    one.action == Action::Change && has_group && root.get(&one.key).is_none()
+}
+
+/// Overrides of settings that the file has left out, but that its option has, add them.
+fn add_left_out(overrides: &mut [Override], root: &Node, defaults: &Node) {
+    for one in overrides {
+        if is_left_out(root, one) && defaults.get(&one.key).is_some() {
+            one.action = Action::Force;
+        }
+    }
 }
 
 fn change<'o>(

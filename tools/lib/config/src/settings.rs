@@ -94,7 +94,10 @@ impl Failure {
                 unknown(&join(field), &known, || shadow(&join(field)))
             }
             Kind::MissingField(field) => {
-                format!("{}: missing; give it as {0}=...{}", join(field), shadow(&join(field)))
+                let key = join(field);
+                // What is not there is added; a whole group is chosen.
+                let sign = if key.contains('.') { "+" } else { "" };
+                format!("{key}: missing; give it as {sign}{key}=...{}", shadow(&key))
             }
             Kind::Other(message) if path.is_empty() => message.clone(),
             Kind::Other(message) => format!("{}: {message}", path.join(".")),
@@ -114,7 +117,10 @@ impl Failure {
                 }
             }
             Kind::UnknownField { field, .. } => {
-                parent.child(field).filter(|node| matches!(node.origin, Origin::File { .. }))?;
+                let node = parent.child(field).filter(|node| matches!(node.origin, Origin::File { .. }))?;
+                if let Some(error) = between_files(path, parent, field, node) {
+                    return Some(error);
+                }
             }
             Kind::Other(_) => return None,
         }
@@ -124,6 +130,27 @@ impl Failure {
             format!("{path}.{key}: the other settings are not {option}'s; to choose it, write {group}={option}");
         Some(Error::at(&selected.origin, message))
     }
+}
+
+/// The error of a file that says what all keys are for, where another file, an option of the group, has a key of
+/// something else.
+fn between_files(path: &str, parent: &Node, field: &str, node: &Node) -> Option<Error> {
+    let (key, selected) = selector(parent)?;
+    let (Origin::File { file, .. }, Origin::File { file: other, .. }) = (&selected.origin, &node.origin) else {
+        return None;
+    };
+    let (option, group) = (selected.as_str()?, path.replace('.', "/"));
+    let is_of_option =
+        other.trim_end_matches(".yaml").rsplit_once('/').is_some_and(|(folder, _)| folder.ends_with(&group));
+    if file == other || path.is_empty() || !is_of_option {
+        return None;
+    }
+    let message = format!(
+        "{path}.{key}: is {option} here, which has no {field} ({}); choose {group}={option}, or take the line \
+         away",
+        node.origin
+    );
+    Some(Error::at(&selected.origin, message))
 }
 
 /// `known` are whole keys beside the one at `path`.
@@ -150,7 +177,8 @@ fn of_another_group(path: &str) -> String {
         return String::new();
     }
     let keys = groups.iter().flat_map(|group| &group.settings).map(|setting| setting.key.as_str());
-    slips::ask(slips::called(word, &keys.collect::<Vec<_>>()).into_iter().map(str::to_owned))
+    let called = slips::called(word, &keys.collect::<Vec<_>>());
+    slips::ask(called.into_iter().filter(|key| *key != path).map(str::to_owned))
 }
 
 impl fmt::Display for Failure {
@@ -580,7 +608,7 @@ mod tests {
         );
         assert_eq!(
             error(&GOOD.replace("batch_size: 1e3\n", "")),
-            "a.yaml:1: trainer.batch_size: missing; give it as trainer.batch_size=..."
+            "a.yaml:1: trainer.batch_size: missing; give it as +trainer.batch_size=..."
         );
         assert!(error(&GOOD.replace("1e3", "???")).contains("batch_size: has no value yet"));
         assert!(error(&GOOD.replace("relu", "[relu]")).contains("activation: expected a name"));
@@ -601,8 +629,8 @@ mod tests {
             error("slope: 2\nkind: lime\n"),
             "a.yaml:2: trainer.kind: \"lime\" is not one of line; did you mean line?"
         );
-        assert_eq!(error("kind: line\n"), "a.yaml:1: trainer.slope: missing; give it as trainer.slope=...");
-        assert_eq!(error("slope: 2\nx: 1\n"), "a.yaml:1: trainer.name: missing; give it as trainer.name=...");
+        assert_eq!(error("kind: line\n"), "a.yaml:1: trainer.slope: missing; give it as +trainer.slope=...");
+        assert_eq!(error("slope: 2\nx: 1\n"), "a.yaml:1: trainer.name: missing; give it as +trainer.name=...");
         assert_eq!(read::<Data>("line: {slope: 2}\n").expect("valid"), Data::Line { slope: 2.0 });
         assert_eq!(
             error("line:\n  slop: 2\n"),

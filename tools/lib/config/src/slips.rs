@@ -38,7 +38,8 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
         &["accumulategradbatches", "gradientaccumulationsteps", "gradaccum", "accumsteps"],
         &["trainer.accumulate_batches"],
     ),
-    (&["checkvaleverynepoch", "valcheckinterval", "evalevery"], &["trainer.val_every_epochs"]),
+    (&["checkvaleverynepoch", "evalevery"], &["trainer.val_every_epochs"]),
+    (&["valcheckinterval"], &["trainer.val_every_steps"]),
     (&["logeverynsteps", "loggingsteps"], &["trainer.log_every_steps"]),
     (&["ema", "emarate"], &["trainer.ema_decay"]),
     (&["classweight", "posweight"], &["trainer.class_weights"]),
@@ -68,6 +69,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["devices", "device", "accelerator", "gpus", "gpu", "cuda", "strategy"], "training runs on the CPU"),
     (&["shuffle"], "training rows are shuffled each epoch, by trainer.seed"),
     (&["verbose", "enableprogressbar", "progressbar"], "train --quiet says nothing"),
+    (&["minepochs", "minsteps"], "training has no least length; callbacks.early_stopping.patience puts its end off"),
     (&["precision", "dtype", "amp", "fp16", "bf16"], "training computes in f4"),
 ];
 
@@ -87,11 +89,16 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(parent, _)| parent)
 }
 
-/// The settings that another program calls `word`.
+/// The settings that another program calls `word`; `_target_` and the like are Hydra's.
 fn synonyms(word: &str) -> impl Iterator<Item = &'static str> {
-    let word = plain(word);
+    let word = if word.starts_with('_') { String::new() } else { plain(word) };
     let rows = SYNONYMS.iter().filter(move |(words, _)| words.contains(&word.as_str()));
     rows.flat_map(|(_, keys)| keys.iter().copied())
+}
+
+/// As [`synonyms`], of which there may be none.
+pub(crate) fn synonyms_of(word: &str) -> Vec<&'static str> {
+    synonyms(word).collect()
 }
 
 /// What does the work of the setting `word`, which there is none of.
@@ -144,6 +151,54 @@ pub(crate) fn called<'k>(word: &str, known: &[&'k str]) -> Vec<&'k str> {
     found
 }
 
+/// Words for a share of the rows that is held out, or trained on.
+const SHARES: [(&[&str], Share); 3] = [
+    (&["valsplit", "validationsplit", "validationfraction", "valsize", "valfraction"], Share::Val),
+    (&["testsize", "testsplit", "testfraction"], Share::Test),
+    (&["trainsize", "trainsplit", "trainfraction"], Share::Train),
+];
+/// The setting of the shares of all three.
+const SPLIT: &str = "trainer.split";
+/// Digits of a share that a hint has.
+const SHARE_DIGITS: i32 = 6;
+
+#[derive(Clone, Copy)]
+enum Share {
+    Train,
+    Val,
+    Test,
+}
+
+/// A hint at a setting whose value is not the one that was given to `wrong`: None where there is no such setting among
+/// the `known` ones.
+pub(crate) fn hint_by_value(wrong: &str, value: &str, known: &[&str]) -> Option<String> {
+    let word = plain(last(wrong));
+    if word == "valcheckinterval" && known.contains(&"trainer.val_every_steps") {
+        return Some(match value.parse::<u64>() {
+            Ok(steps) if steps >= 1 => ask([format!("trainer.val_every_steps={steps}")]),
+            _ => "; trainer.val_every_steps is a whole number of steps, trainer.val_every_epochs of epochs".to_owned(),
+        });
+    }
+    let (_, share) = SHARES.iter().find(|(words, _)| words.contains(&word.as_str()))?;
+    known.contains(&SPLIT).then(|| {
+        let shares = value.parse().ok().filter(|one| *one > 0.0 && *one < 1.0).map(|one| split(*share, one));
+        let [train, val, test] = shares.unwrap_or([0.8, 0.1, 0.1]);
+        format!("{} (the shares of training, validation and test)", ask([format!("{SPLIT}=[{train},{val},{test}]")]))
+    })
+}
+
+/// The shares of training, validation and test, of which one is given.
+fn split(share: Share, one: f64) -> [f64; 3] {
+    let scale = 10f64.powi(SHARE_DIGITS);
+    let one = (one * scale).round() / scale;
+    let rest = ((1.0 - one) * scale).round() / scale;
+    match share {
+        Share::Train => [one, rest, 0.0],
+        Share::Val => [rest, one, 0.0],
+        Share::Test => [rest, 0.0, one],
+    }
+}
+
 /// `; did you mean A or B?`, or nothing; each key is followed by `value`.
 pub(crate) fn hint(wrong: &str, known: &[&str], value: &str) -> String {
     ask(meant(wrong, known).into_iter().map(|key| format!("{key}{value}")))
@@ -183,8 +238,21 @@ fn near_path<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     near.min().map(|(_, key)| key)
 }
 
+/// Parts of names that say the opposite of each other, or at least something else.
+const OPPOSITES: [[&str; 2]; 3] = [["min", "max"], ["train", "val"], ["first", "last"]];
+
+/// Whether `wrong` and `name` differ in a part that is no slip.
+fn are_opposite(wrong: &str, name: &str) -> bool {
+    let has = |text: &str, part: &str| text.split(['_', '-', '.']).any(|one| one.eq_ignore_ascii_case(part));
+    let differ = |one, other| has(wrong, one) && has(name, other) && !has(wrong, other) && !has(name, one);
+    OPPOSITES.iter().any(|[one, other]| differ(one, other) || differ(other, one))
+}
+
 /// How many letters are wrong, if `wrong` can be a slip of `name`.
 fn distance(wrong: &str, name: &str) -> Option<usize> {
+    if are_opposite(wrong, name) {
+        return None;
+    }
     // A third of the letters may be wrong: "learning_rte" is a slip, "lr" is another word.
     let limit = (wrong.chars().count() / 3).max(1);
     let distance = strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase());

@@ -2,9 +2,9 @@
 
 use crate::{
     defaults::{Choices, GLOBAL},
-    error::{Error, list},
+    error::{Error, Origin, list},
     node::{Node, Value},
-    overrides::{Action, Override},
+    overrides::{self, Action, Override},
     repository::Repository,
     shadow::{self, Shadow},
     slips,
@@ -15,6 +15,8 @@ use crate::{
 pub(crate) struct Known<'a> {
     /// The groups of the tool; None for the whole job.
     pub own: Option<&'a [&'a str]>,
+    /// Whether the settings are for tools, which take no keys but their own.
+    pub for_tools: bool,
     /// The configs that groups could be chosen from, and what is chosen.
     pub configs: Option<(&'a Repository, &'a Choices)>,
     /// Files that stand in front of built-in ones.
@@ -40,7 +42,11 @@ pub(crate) fn key(root: &Node, parent: &Node, one: &Override, known: &Known<'_>)
                 hint => hint,
             };
             // A tool knows its settings, and takes no others.
-            let add = if known.own.is_none() { format!(" (to add it: +{})", one.text) } else { String::new() };
+            let add = if known.own.is_none() && !known.for_tools {
+                format!(" (to add it: +{})", one.text)
+            } else {
+                String::new()
+            };
             format!("{}: unknown key{hint}{add}", one.key)
         }
         _ => format!("{}: unknown key", one.key),
@@ -65,9 +71,17 @@ pub(crate) fn hint(root: &Node, one: &Override, known: &Known<'_>) -> String {
     }
     let paths = paths(root);
     let paths: Vec<&str> = paths.iter().map(String::as_str).filter(|key| is_read(known.own, key)).collect();
+    if let Some((_, value)) = one.text.split_once('=')
+        && let Some(hint) = slips::hint_by_value(&one.key, value, &paths)
+    {
+        return hint;
+    }
     let meant = slips::meant(&one.key, &paths);
+    // A mapping takes no plain value, and a group none but its options, which were looked for.
+    let meant: Vec<String> =
+        meant.into_iter().filter(|key| takes(root, key, one)).map(|key| instead(root, one, key)).collect();
     if !meant.is_empty() {
-        return slips::ask(meant.into_iter().map(|key| instead(root, one, key)));
+        return slips::ask(meant);
     }
     if let Some(note) = slips::note(&one.key) {
         return format!("; {note}");
@@ -94,6 +108,28 @@ fn instead(root: &Node, one: &Override, key: &str) -> String {
     }
 }
 
+/// Whether the setting `key` can have the value that `one` gives.
+fn takes(root: &Node, key: &str, one: &Override) -> bool {
+    let is_mapping = root.get(key).is_some_and(|node| matches!(node.value, Value::Map(_)));
+    !is_mapping || one.value.as_ref().is_none_or(|value| !is_plain(value))
+}
+
+fn is_plain(value: &overrides::Value) -> bool {
+    let node = value.to_node(&Origin::Override("".into()));
+    node.is_some_and(|node| !matches!(node.value, Value::Map(_) | Value::Null))
+}
+
+/// Whether `one` gives a value of the kind that `node` has.
+fn is_alike(node: &Node, one: &Override) -> bool {
+    let Some(given) = one.value.as_ref().and_then(|value| value.to_node(&one.origin())) else { return true };
+    match (&node.value, &given.value) {
+        (Value::Null, _) | (_, Value::Null) | (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => {
+            true
+        }
+        (node, given) => std::mem::discriminant(node) == std::mem::discriminant(given),
+    }
+}
+
 fn is_list(root: &Node, key: &str) -> bool {
     root.get(key).is_some_and(|node| matches!(node.value, Value::Seq(_)))
 }
@@ -116,12 +152,27 @@ fn slip_of_a_group(one: &Override, known: &Known<'_>) -> String {
         return slips::ask([format!("{group}={option}")]);
     }
     let is_addable = repository.search.options(key).contains(option) && !choices.is_known(key);
-    match slips::nearest(key, groups) {
-        _ if is_addable && known.own.is_none_or(|own| own.len() > 1) => slips::ask([format!("+{key}={option}")]),
-        // A wrong option is told by the next attempt.
-        Some(group) if repository.search.has_group(group) => slips::ask([format!("{group}={option}")]),
+    if is_addable && adds_to(known.own, repository, key, option) {
+        return slips::ask([format!("+{key}={option}")]);
+    }
+    match slips::meant(key, &groups).first() {
+        Some(group) if *group != key && repository.search.has_group(group) => {
+            format!("; the group {group} has the options {}", options_of(repository, group))
+        }
         _ => String::new(),
     }
+}
+
+/// Whether a tool that reads `own` reads what the option adds: its own group's settings, or those of any.
+fn adds_to(own: Option<&[&str]>, repository: &Repository, group: &str, option: &str) -> bool {
+    let is_global =
+        || matches!(repository.header(&format!("{group}/{option}")), Ok(Some(package)) if package == GLOBAL);
+    own.is_none_or(|own| own.contains(&group) || (own.len() > 1 && is_global()))
+}
+
+fn options_of(repository: &Repository, group: &str) -> String {
+    let options = repository.search.options(group);
+    list(options.iter().map(String::as_str))
 }
 
 /// A hint at the options of a group that have the key, where the chosen one has not.
@@ -138,7 +189,8 @@ fn of_another_option(one: &Override, known: &Known<'_>) -> Option<String> {
             let paths = paths(&config.body);
             let paths: Vec<String> = paths.iter().map(|path| format!("{group}.{path}")).collect();
             let same = paths.iter().find(|path| is_same(path, &one.key))?;
-            Some(same.clone())
+            let node = config.body.get(same.strip_prefix(group)?.strip_prefix('.')?)?;
+            is_alike(node, one).then(|| same.clone())
         };
         let mut found: Vec<(&String, String)> =
             options.iter().filter_map(|option| Some((option, has(&option)?))).collect();

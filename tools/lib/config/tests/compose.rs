@@ -179,7 +179,7 @@ fn typed_errors_name_the_file_or_the_override() {
     write(folder.path(), "data/line.yaml", "kind: line\nseed: 0\n");
     assert_eq!(
         section(&[]),
-        "data/line.yaml:1: data.rows: missing; give it as data.rows=... (data/line.yaml takes the place of the built-in data/line; --config-path FOLDER looks elsewhere)"
+        "data/line.yaml:1: data.rows: missing; give it as +data.rows=... (data/line.yaml takes the place of the built-in data/line; --config-path FOLDER looks elsewhere)"
     );
 }
 

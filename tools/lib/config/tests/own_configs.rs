@@ -93,3 +93,38 @@ fn a_key_in_the_wrong_group_of_a_file_is_told() {
     assert_eq!(error("lr"), "mine.yaml:3: trainer.lr: unknown key; did you mean optimizer.learning_rate?");
     assert_eq!(error("fields"), "mine.yaml:3: trainer.fields: unknown key; did you mean trainer.field?");
 }
+
+#[test]
+fn a_name_in_the_body_that_contradicts_the_choice_is_at_fault() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sgd {
+        #[serde(rename = "name")]
+        _name: String,
+        #[serde(rename = "learning_rate")]
+        _learning_rate: f64,
+    }
+    let folder = Folder::new(&[("mine.yaml", "trainer:\n  seed: 1\noptimizer:\n  name: sgd\n  learning_rate: 0.5\n")]);
+    let document = folder.tool(&TRAIN, &folder.sources(Some("mine")), &["optimizer=adam"]).unwrap();
+    let error = folder.plain(&document.section::<Sgd>("optimizer").unwrap_err().to_string());
+    assert!(error.starts_with("mine.yaml:4: optimizer.name: is sgd here, which has no betas (builtin:"), "{error}");
+    assert!(error.ends_with("; choose optimizer=sgd, or take the line away"), "{error}");
+}
+
+#[test]
+fn a_job_for_tools_has_the_groups_that_tools_take() {
+    let folder =
+        Folder::new(&[("mine.yaml", "trainer: {max_epochs: 2}\noptimizer: {name: sgd, learning_rate: 0.5}\n")]);
+    let sources = folder.sources(Some("mine"));
+    let compose = |text: &str| config::compose_for_tools(&sources, &[text.to_owned()]);
+    let document = compose("trainer.seed=7").unwrap();
+    let settings =
+        ["trainer.seed", "trainer.max_epochs", "optimizer.momentum", "optimizer.learning_rate", "score.task"];
+    assert_eq!(settings.map(|key| text(&document, key)), ["7", "2", "0.9", "0.5", "regression"]);
+    let tool = folder.tool(&TRAIN, &sources, &["trainer.seed=7"]).unwrap();
+    assert!(TRAIN.iter().all(|group| tool.get(group) == document.get(group)));
+    assert_eq!(text(&compose("relu.slope=0.5").unwrap(), "relu.slope"), "0.5");
+    assert!(document.get("relu").is_none() && document.get("experiment").is_none());
+    let error = compose("trainer.sede=7").unwrap_err().to_string();
+    assert!(error.ends_with("unknown key; did you mean trainer.seed=7?"), "{error}");
+}

@@ -119,3 +119,59 @@ fn slips_beside_a_file_are_told() {
     let error = folder.tool(&TRAIN, &file, &["trainer.sed=1"]).unwrap_err();
     assert!(error.ends_with("did you mean trainer.seed=1?"), "{error}");
 }
+
+#[test]
+fn a_section_that_is_a_slip_of_a_group_is_an_error() {
+    let error = |text: &str| {
+        let folder = Folder::new(&[("job.yaml", text)]);
+        folder.tool(&TRAIN, &folder.file("job.yaml"), &[]).unwrap_err()
+    };
+    let trainer = "job.yaml:1: trainr: no group of settings; did you mean trainer?";
+    assert_eq!(error("trainr: {max_epochs: 1}\nlr: 3\n"), trainer);
+    assert_eq!(error("trainr: {max_epochs: 1}\nmodel: {name: mlp}\n"), trainer);
+    assert_eq!(
+        error("model: {name: mlp}\n\noptimiser:\n  name: adam\n"),
+        "job.yaml:3: optimiser: no group of settings; did you mean optimizer?"
+    );
+    assert_eq!(
+        error("trainer: {max_epochs: 1}\nlr: 3\n"),
+        "job.yaml:2: lr: not a setting at the top level; did you mean optimizer.learning_rate?"
+    );
+    // Another tool's group is no slip, but its near miss is.
+    assert!(error("trainer: {max_epochs: 1}\ntrackin: {}\n").ends_with("did you mean tracking?"));
+    for text in ["test_loss: 0.5\nepoch: 3\n", "qqqq: {x: 1}\n", "{}\n"] {
+        assert!(error(text).contains("job.yaml"), "{text}");
+    }
+    assert!(error("{\"metrics\": {\"wert\": 1}}\n").contains("it has none of the groups model, optimizer"));
+}
+
+#[test]
+fn sections_of_other_tools_and_programs_are_left_alone() {
+    let job = config::compose(&config::Sources::default(), &[]).unwrap().to_yaml();
+    let texts = [
+        format!("{job}prepare: {{share: 1}}\n"),
+        format!("{job}lr: 0.001\n"),
+        job.replace("learning_rate: 0.001", "learning_rate: ${lr}") + "lr: 0.5\n",
+        "score: {task: regression}\n".to_owned(),
+    ];
+    for text in texts {
+        let folder = Folder::new(&[("params.yaml", &text)]);
+        folder.tool(&TRAIN, &folder.file("params.yaml"), &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_setting_that_the_file_has_left_out_can_be_given() {
+    let file: String = recorded(&[])
+        .lines()
+        .filter(|line| !line.starts_with("  learning_rate:"))
+        .fold(String::new(), |text, line| text + line + "\n");
+    let folder = Folder::new(&[("job.yaml", &file)]);
+    for given in ["optimizer.learning_rate=0.25", "+optimizer.learning_rate=0.25"] {
+        let document = folder.tool(&TRAIN, &folder.file("job.yaml"), &[given]).unwrap();
+        assert_eq!(text(&document, "optimizer.learning_rate"), "0.25");
+    }
+    // One that its option has not either stays an error.
+    let error = folder.tool(&TRAIN, &folder.file("job.yaml"), &["optimizer.zzzz=1"]).unwrap_err();
+    assert!(error.contains("optimizer.zzzz: unknown key"), "{error}");
+}

@@ -104,3 +104,62 @@ fn keys_that_are_equally_likely_are_all_named() {
         assert!(error.contains(&format!("callbacks.{group}.monitor=val_loss")), "{error}");
     }
 }
+
+/// What `train` says of a wrong setting.
+fn wrong(text: &str) -> String {
+    Folder::new(&[]).tool(&TRAIN, &config::Sources::default(), &[text]).unwrap_err()
+}
+
+#[test]
+fn a_name_of_the_opposite_is_no_slip() {
+    for text in ["trainer.min_epochs=1", "min_epochs=1", "trainer.min_steps=5", "trainer.finder.min_=1e-3"] {
+        assert!(!wrong(text).contains("max"), "{}", wrong(text));
+    }
+    assert_eq!(hinted(&wrong("trainer.mx_epochs=1")), ["trainer.max_epochs=1"]);
+}
+
+#[test]
+fn a_value_that_means_something_else_here_is_not_passed_on() {
+    let cases = [
+        ("trainer.val_check_interval=100", "trainer.val_every_steps=100"),
+        ("val_check_interval=1", "trainer.val_every_steps=1"),
+        ("val_split=0.2", "trainer.split=[0.8,0.2,0]"),
+        ("trainer.validation_fraction=0.15", "trainer.split=[0.85,0.15,0]"),
+        ("trainer.test_size=0.2", "trainer.split=[0.8,0,0.2]"),
+        ("train_size=0.7", "trainer.split=[0.7,0.3,0]"),
+        ("test_size=500", "trainer.split=[0.8,0.1,0.1]"),
+    ];
+    for (text, right) in cases {
+        assert_eq!(hinted(&wrong(text)), [right], "{text}");
+        Folder::new(&[]).tool(&TRAIN, &config::Sources::default(), &[right]).unwrap();
+    }
+    assert!(wrong("val_split=0.2").ends_with("(the shares of training, validation and test)"));
+    for text in ["trainer.val_check_interval=0.25", "val_check_interval=1.0", "val_check_interval=0"] {
+        assert!(!wrong(text).contains("did you mean"), "{}", wrong(text));
+    }
+}
+
+#[test]
+fn no_group_is_given_what_is_no_option_of_it() {
+    for text in ["dat=rows.npy", "callback=x", "callbacks.early_stoping=3", "modle=foo", "optim=sgdd", "net=lenet"] {
+        let error = wrong(text);
+        assert!(!error.contains("did you mean") && !error.contains("write "), "{error}");
+    }
+    assert!(wrong("modle=foo").contains("; the group model has the options mlp, resnet18"));
+    assert_eq!(hinted(&wrong("modle=mlp")), ["model=mlp"]);
+}
+
+#[test]
+fn no_group_is_added_that_the_tool_does_not_read() {
+    for text in ["dataset=mnist", "score=classification", "plot=default", "tracking=mlflow"] {
+        assert!(!wrong(text).contains('+'), "{}", wrong(text));
+    }
+}
+
+#[test]
+fn an_option_whose_key_is_of_another_kind_is_not_meant() {
+    let error = wrong("model.layers=3");
+    assert!(error.contains("model.layers: unknown key") && !error.contains("resnet"), "{error}");
+    let error = wrong("optimizer._target_=torch.optim.Adam");
+    assert!(!error.contains("target_field") && !error.contains("did you mean"), "{error}");
+}
