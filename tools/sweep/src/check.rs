@@ -31,7 +31,7 @@ pub fn check(jobs: &Jobs, sources: Option<&Sources>, skip_done: bool, form: Form
             bail!("{both} share a run folder: {folder}; --run-dir, in the last sweep of a pipe, gives each its own");
         }
         if let Some(sources) = sources {
-            let document = config::compose(sources, &job.overrides).with_context(|| jobs.place(&job))?;
+            let document = config::compose_for_tools(sources, &job.overrides).with_context(|| jobs.place(&job))?;
             for warning in document.warnings() {
                 // What many jobs have in common is told of the first.
                 if told.insert(warning.clone()) {

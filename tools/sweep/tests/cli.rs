@@ -185,3 +185,23 @@ fn a_finished_run_of_the_same_settings_is_left_out() {
     fs::remove_file(run_dir.join("config.yaml")).unwrap();
     assert_eq!(left(), 3);
 }
+
+#[test]
+fn a_folder_of_ones_own_has_the_groups_that_it_lacks() {
+    let folder = TempDir::new().unwrap();
+    let configs = folder.path().join("configs");
+    fs::create_dir(&configs).unwrap();
+    fs::write(configs.join("entropy.yaml"), "trainer: {max_epochs: 2}\noptimizer: {name: sgd, learning_rate: 0.5}\n")
+        .unwrap();
+    let sweep = |args: &[&str]| run(folder.path(), args, "");
+    assert_eq!(sweep(&["trainer.seed=0,1"]), (0, "trainer.seed=0\ntrainer.seed=1\n".into(), String::new()));
+    for flag in ["--run-dir", "--skip-done"] {
+        let (status, out, error) = sweep(&[flag, "runs", "optimizer.momentum=0.1,0.2"]);
+        assert_eq!((status, error.as_str()), (0, ""), "{flag}");
+        assert!(out.contains("trainer.run_dir='runs/optimizer.momentum=0.1'"), "{out}");
+    }
+    let (status, _, error) = sweep(&["trainer.sede=0,1"]);
+    assert_eq!(status, 2);
+    // A tool takes no setting with a plus that it does not know.
+    assert!(error.ends_with("trainer.sede: unknown key; did you mean trainer.seed=0?\n"), "{error}");
+}
