@@ -7,38 +7,56 @@ use crate::{
 use indexmap::IndexSet;
 use std::{collections::HashMap, path::Path};
 
-/// Settings that a label may have without a look at which of them are needed.
+/// Settings that a label shows of those that differ, unless it takes more to tell runs apart.
 const MOST_SETTINGS: usize = 4;
 
 /// A label for each run, no two the same: the settings that differ between them, `optimizer=adam, seed=0`, each called by
 /// the shortest tail of its key that no other setting has.
 ///
-/// Where many settings differ, those that suffice to tell runs apart. Where nothing differs, a run is called by its
-/// folder; where settings do not tell it from another, the folder is added: `seed=0 (second)`.
+/// Where more than four settings differ, four, or those that it takes to tell runs apart, and the number of the others:
+/// `optimizer=adam, seed=0, … +3`. Where nothing differs, a run is called by its folder; where settings do not tell it from
+/// another, the folder is added: `seed=0 (second)`.
 pub fn labels(runs: &[&Run]) -> Vec<String> {
     let names = short_names(runs);
-    let keys = needed(runs, differing(runs));
+    let differing = differing(runs);
+    let keys = shown(runs, &differing);
+    let others = differing.len() - keys.len();
     let label = |run: &Run| {
         let setting = |key: &String| Some(format!("{}={}", names[key], short_text(run.settings.get(key)?)));
-        keys.iter().filter_map(setting).collect::<Vec<_>>().join(", ")
+        let mut settings: Vec<String> = keys.iter().filter_map(setting).collect();
+        if others > 0 && !settings.is_empty() {
+            settings.push(format!("\u{2026} +{others}"));
+        }
+        settings.join(", ")
     };
     let labels: Vec<String> = runs.iter().map(|run| label(run)).collect();
     distinct(with_folders(labels, runs))
 }
 
-/// Of many keys, those that tell apart what the ones before them do not; options of groups come first.
-fn needed(runs: &[&Run], keys: Vec<String>) -> Vec<String> {
+/// Of the keys that differ, those that a label shows, in their order: those that tell runs apart, and where that leaves
+/// room, others. Those that all runs have go before options of a group that some runs did not choose.
+fn shown(runs: &[&Run], keys: &[String]) -> Vec<String> {
     if keys.len() <= MOST_SETTINGS {
-        return keys;
+        return keys.to_vec();
     }
-    let (options, others): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(|key| key.ends_with(".name"));
+    let mut kept = needed(runs, keys);
+    let has_all = |key: &&String| runs.iter().all(|run| run.settings.contains_key(*key));
+    let (common, others): (Vec<&String>, Vec<_>) = keys.iter().filter(|key| !kept.contains(key)).partition(has_all);
+    let room = MOST_SETTINGS.saturating_sub(kept.len());
+    kept.extend(common.into_iter().chain(others).take(room).cloned());
+    keys.iter().filter(|key| kept.contains(key)).cloned().collect()
+}
+
+/// The keys that tell apart what the ones before them do not; options of groups come first.
+fn needed(runs: &[&Run], keys: &[String]) -> Vec<String> {
+    let (options, others): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.ends_with(".name"));
     let mut kept: Vec<String> = Vec::new();
     for key in options.into_iter().chain(others) {
-        if !is_determined(runs, &key, &kept) {
-            kept.push(key);
+        if !is_determined(runs, key, &kept) {
+            kept.push(key.clone());
         }
     }
-    keys.into_iter().filter(|key| kept.contains(key)).collect()
+    kept
 }
 
 /// Adds the folders of runs whose labels are empty or shared.

@@ -199,6 +199,33 @@ fn labels_are_the_settings_that_differ() {
 }
 
 #[test]
+fn labels_show_four_settings_and_count_the_others() {
+    let parent = temporary();
+    let run = |name: &str, settings: &str| finished(&parent, name, settings);
+    let of = |name: &str, rate: f64, scheduler: &str, seed: u32| {
+        let text = format!(
+            "optimizer: {{learning_rate: {rate}}}\nscheduler: {{name: {scheduler}}}\n\
+             trainer: {{seed: {seed}, ema_decay: {rate}, epochs: {seed}}}\n"
+        );
+        run(name, &text)
+    };
+    let runs = [of("a", 0.1, "constant", 1), of("b", 0.01, "cosine, warmup: 5, cycles: 2", 2)];
+    assert_eq!(
+        labels(&runs),
+        [
+            "learning_rate=0.1, scheduler=constant, seed=1, ema_decay=0.1, \u{2026} +1",
+            "learning_rate=0.01, scheduler=cosine, seed=2, ema_decay=0.01, \u{2026} +1"
+        ]
+    );
+    // One more than four that it takes to tell runs apart are all shown.
+    let one = |at: usize| (0..6).map(|i| format!("k{i}: {}\n", u8::from(i == at))).collect::<String>();
+    let runs: Vec<Run> = (0..6).map(|at| run(&format!("o{at}"), &one(at))).collect();
+    let made = labels(&runs);
+    assert!(made.iter().enumerate().all(|(i, label)| !made[..i].contains(label) && !label.contains('(')), "{made:?}");
+    assert_eq!(made[1], "k0=0, k1=1, k2=0, k3=0, k4=0, \u{2026} +1");
+}
+
+#[test]
 fn labels_take_as_much_of_a_key_as_is_needed() {
     let parent = temporary();
     let run = |name: &str, a: u32, b: u32| {
@@ -225,7 +252,10 @@ fn labels_stay_short_and_on_one_line() {
     let parent = temporary();
     let many = |n: u32| (0..20).map(|i| format!("k{i}: {n}\n")).collect::<String>();
     let run = |name: &str, settings: &str| finished(&parent, name, settings);
-    assert_eq!(labels(&[run("a", &many(1)), run("b", &many(2))]), ["k0=1", "k0=2"]);
+    assert_eq!(
+        labels(&[run("a", &many(1)), run("b", &many(2))]),
+        ["k0=1, k1=1, k2=1, k3=1, \u{2026} +16", "k0=2, k1=2, k2=2, k3=2, \u{2026} +16"]
+    );
     let long = "x".repeat(100);
     let runs = [run("a", &format!("k: {long}a")), run("b", &format!("k: {long}b"))];
     let shortened = format!("k={}\u{2026}", "x".repeat(32));
