@@ -38,6 +38,8 @@ pub struct Delivery {
     state: State,
     /// Metrics that were read and not sent yet: at most a batch, and an event's more.
     metrics: Vec<Value>,
+    /// Whether it was told that links which lead out of the run folder are left out.
+    told_of_links: bool,
 }
 
 impl Delivery {
@@ -50,7 +52,15 @@ impl Delivery {
             artifacts.add(glob.context("tracking.artifacts")?);
         }
         let (server, state) = (Client::new(&settings)?, spool.state()?);
-        Ok(Self { spool, settings, server, artifacts: artifacts.build()?, state, metrics: Vec::new() })
+        Ok(Self {
+            spool,
+            settings,
+            server,
+            artifacts: artifacts.build()?,
+            state,
+            metrics: Vec::new(),
+            told_of_links: false,
+        })
     }
 
     /// Sends what there is. Once the input has `ended`, brings the last run to its end, too.
@@ -257,13 +267,14 @@ impl Delivery {
         if !folder.is_dir() {
             return self.miss(run);
         }
-        let chosen = chosen(&folder, &self.artifacts);
+        let Chosen { files: chosen, outside } = Chosen::of(&folder, &self.artifacts);
         let Some(store) = Store::of(&run.info, self.settings.artifact_root.as_deref()) else {
             if !chosen.is_empty() {
                 self.tell_of_store(&run.info.artifact_uri);
             }
             return Ok(());
         };
+        self.tell_of_links(&outside);
         for (path, name) in chosen {
             self.send(&store, Artifact::File(&path), name)?;
         }
@@ -284,6 +295,15 @@ impl Delivery {
         Ok(())
     }
 
+    /// Says once which files are left out.
+    fn tell_of_links(&mut self, outside: &[PathBuf]) {
+        let Some(first) = outside.first().filter(|_| !self.told_of_links) else { return };
+        let more = if outside.len() > 1 { format!(", as {} more", outside.len() - 1) } else { String::new() };
+        let what = "not sent: a link that leads out of the run folder; put the file itself there to keep it";
+        cli::complain("track", &format!("{}{more}: {what}", first.display()));
+        self.told_of_links = true;
+    }
+
     fn tell_of_store(&self, uri: &str) {
         let what = "not kept: only a client of that store can write there; run the server with --serve-artifacts, or \
                     name a folder of this machine by artifact_root=";
@@ -302,8 +322,8 @@ impl Delivery {
 
     /// The ONNX file that becomes a model, if it is there.
     fn onnx(&self) -> Option<PathBuf> {
-        let path = self.state.run.as_ref()?.folder.path.join(&self.settings.model);
-        path.is_file().then_some(path)
+        let folder = &self.state.run.as_ref()?.folder.path;
+        target_within(folder, &folder.join(&self.settings.model)).filter(|path| path.is_file())
     }
 
     fn send_model(&mut self, store: &Store) -> Answer<()> {
@@ -350,17 +370,40 @@ impl Group {
     }
 }
 
-/// The files of the run folder that are artifacts, with their names, in order.
-fn chosen(folder: &Path, artifacts: &GlobSet) -> Vec<(PathBuf, String)> {
-    let files = WalkDir::new(folder).sort_by_file_name().into_iter().filter_map(Result::ok);
-    // Followed, where it is a link: DVC may keep what it tracks elsewhere.
-    let files = files.filter(|entry| entry.path().is_file());
-    let names = files.filter_map(|entry| {
-        let name = entry.path().strip_prefix(folder).ok()?;
-        let parts = || name.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
-        artifacts.is_match(name).then(|| (entry.path().to_owned(), parts()))
-    });
-    names.collect()
+/// The files of a run folder that are artifacts.
+#[derive(Default)]
+struct Chosen {
+    /// Where each is, all links followed, and its name, in order.
+    files: Vec<(PathBuf, String)>,
+    /// Links that lead out of the folder: whoever made the folder could name any file of the user's by them.
+    outside: Vec<PathBuf>,
+}
+
+impl Chosen {
+    fn of(folder: &Path, artifacts: &GlobSet) -> Self {
+        let mut chosen = Self::default();
+        for entry in WalkDir::new(folder).sort_by_file_name().into_iter().filter_map(Result::ok) {
+            let path = entry.path();
+            let Ok(name) = path.strip_prefix(folder) else { continue };
+            if !artifacts.is_match(name) || !path.is_file() {
+                continue;
+            }
+            match target_within(folder, path) {
+                Some(target) => {
+                    let parts: Vec<_> = name.iter().map(|part| part.to_string_lossy()).collect();
+                    chosen.files.push((target, parts.join("/")));
+                }
+                None => chosen.outside.push(path.to_owned()),
+            }
+        }
+        chosen
+    }
+}
+
+/// Where `path` leads, all links followed; None where that is not in `folder`.
+fn target_within(folder: &Path, path: &Path) -> Option<PathBuf> {
+    let (folder, target) = (folder.canonicalize().ok()?, path.canonicalize().ok()?);
+    target.starts_with(folder).then_some(target)
 }
 
 /// MLflow's word.

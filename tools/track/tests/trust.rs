@@ -165,6 +165,43 @@ fn a_run_folder_is_logged_as_its_log_is_wherever_it_is_now() {
     assert!(history.contains("\"loader_module\":\"mlflow.onnx\""), "{history}");
 }
 
+/// Who made the folder cannot have any file of the user's sent by naming it; links within the folder are followed.
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_out_of_the_run_folder_is_not_sent() {
+    use std::os::unix::fs::symlink;
+    let (folder, server) = (place(), Server::start(&[]));
+    let run = folder.path().join("evil");
+    fs::create_dir_all(run.join("plots")).unwrap();
+    fs::write(run.join("events.ndjson"), log(2)).unwrap();
+    fs::write(folder.path().join("secret"), "s3cret").unwrap();
+    fs::write(folder.path().join("evil-twin"), "s3cret").unwrap();
+    fs::write(folder.path().join("net"), onnx()).unwrap();
+    fs::write(run.join("plots/loss.svg"), "<svg/>").unwrap();
+    let links = [
+        ("score.json", folder.path().join("secret")),
+        ("metrics.json", "../secret".into()),
+        ("scores.json", "../evil-twin".into()),
+        ("score_chain.json", "score.json".into()),
+        ("plots/roc.svg", "../../secret".into()),
+        ("model.onnx", "../net".into()),
+        ("plots/same.svg", "loss.svg".into()),
+        ("plots/up.svg", "../plots/../plots/loss.svg".into()),
+    ];
+    for (name, target) in &links {
+        symlink(target, run.join(name)).unwrap();
+    }
+    // The folder that the user names may be a link itself.
+    symlink("evil", folder.path().join("alias")).unwrap();
+    let mut args = quick(&server);
+    args.push("alias".into());
+    let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), "");
+    assert_eq!((status, out), (0, log(2).into_bytes()));
+    assert_eq!(server.only_run().artifacts, ["plots/loss.svg", "plots/same.svg", "plots/up.svg"], "{error}");
+    let told = "as 5 more: not sent: a link that leads out of the run folder";
+    assert!(error.lines().count() == 1 && error.contains("metrics.json") && error.contains(told), "{error}");
+}
+
 /// What was sent in part, from another spool, is not sent anew as another run.
 #[test]
 fn a_log_that_is_sent_again_doubles_nothing() {
