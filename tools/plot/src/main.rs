@@ -86,6 +86,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     for path in &common.inputs {
         inputs.read(path.as_deref(), &mut |log| if live { screen.watch(log) } else { Ok(()) })?;
     }
+    inputs.leave_out_what_was_not_measured();
     inputs.note_what_looks_alike();
     let drawn = if args.terminal { screen.show(&inputs) } else { pictures::write(&inputs, &settings) };
     // Under the chart: above, they would be in the way of drawing over it.

@@ -40,6 +40,11 @@ impl Run {
         }
     }
 
+    /// Whether there is anything to draw, finite or not.
+    pub fn is_measured(&self) -> bool {
+        self.has(X::Step) || self.has(X::Epoch)
+    }
+
     /// Whether anything was measured at a known step, or epoch.
     pub fn has(&self, x: X) -> bool {
         self.metrics.values().flatten().any(|sample| sample.at(x).is_finite())

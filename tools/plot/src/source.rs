@@ -5,7 +5,7 @@ use crate::{
     confusion::Confusion,
     finder::Finder,
     gallery::{Gallery, Names},
-    labels::Identity,
+    labels::{self, Identity},
     log::Log,
     names,
     run::Run,
@@ -98,6 +98,21 @@ impl<'a> Inputs<'a> {
     pub fn named_galleries(&self) -> impl Iterator<Item = (String, &Gallery)> {
         let paths: Vec<&[String]> = self.galleries.iter().map(|gallery| gallery.path.as_slice()).collect();
         names::distinguishing(&paths).into_iter().zip(&self.galleries)
+    }
+
+    /// Leaves out runs in which nothing was measured, each with a note, if anything else can be drawn: one run that diverged
+    /// at once, or that begins only now, does not stop the charts of the others.
+    pub fn leave_out_what_was_not_measured(&mut self) {
+        let others = self.finders.len() + self.confusions.len() + self.galleries.len();
+        if others == 0 && !self.runs.iter().any(Run::is_measured) {
+            return;
+        }
+        let labels = labels::of(self.runs.iter().map(|run| &run.identity));
+        for (run, label) in self.runs.iter().zip(labels).filter(|(run, _)| !run.is_measured()) {
+            let state = run.status.as_ref().map_or(String::new(), |status| format!(" ({})", status.name()));
+            self.notes.push(format!("{label}{state}: nothing was measured at a step or epoch; drawn without it"));
+        }
+        self.runs.retain(Run::is_measured);
     }
 
     /// Notes that there are more runs than can be told apart.
@@ -219,9 +234,38 @@ impl<'a> Inputs<'a> {
 
 fn run_file(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
     bounded::regular_file(folder, &RUN_FILES)?.with_context(|| {
-        let folder = folder.display();
-        format!("{folder}: no run folder: there is no {}; train -o {folder} makes one", RUN_FILES.join(" and no "))
+        let (name, lacking) = (folder.display(), RUN_FILES.join(" and no "));
+        let remedy = match runs_below(folder) {
+            Some(pattern) => format!("it holds run folders, which plot {pattern} draws together"),
+            None => format!("train -o {name} makes one"),
+        };
+        format!("{name}: no run folder: there is no {lacking}; {remedy}")
     })
+}
+
+/// A pattern of the shell for the run folders below a folder, such as a sweep's; None where there are none.
+///
+/// It has the depth of the first one. Where something else would match as well, it is of the logs.
+fn runs_below(folder: &Path) -> Option<String> {
+    let found = runs::find(folder).ok()?;
+    let depth = found.first()?.strip_prefix(folder).ok()?.components().count();
+    let name = folder.to_str()?;
+    let name = shlex::try_quote(name.trim_end_matches('/')).ok()?;
+    let stars = "/*".repeat(depth);
+    let matches_runs_alone = depth == 1 && only_runs(folder).unwrap_or(false);
+    Some(if matches_runs_alone { format!("{name}{stars}") } else { format!("{name}{stars}/{}", RUN_FILES[0]) })
+}
+
+/// Whether all that a folder shows, hidden files aside, are run folders.
+fn only_runs(folder: &Path) -> std::io::Result<bool> {
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if !hidden && !bounded::regular_file(&entry.path(), &RUN_FILES).is_ok_and(|file| file.is_some()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The settings of the run folder that a file is in; None where it is in none.

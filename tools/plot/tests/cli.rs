@@ -243,6 +243,75 @@ fn a_chart_in_the_terminal_has_its_size_and_no_escapes() {
     assert!(rate.lines().all(|line| line.chars().count() <= 40), "{rate}");
 }
 
+/// A run that diverges in its first epoch has no metrics.
+#[test]
+fn a_run_in_which_nothing_was_measured_is_told_and_the_others_are_drawn() {
+    let end = "{\"event\":\"end\",\"status\":\"FAILED\",\"reason\":\"diverged\",\"time\":0}\n";
+    let nothing = start("d", "null") + end;
+    let finder = "learning_rate,loss\n0.1,2\n0.2,1\n0.4,3\n";
+    let folder = folder_with(&[
+        ("s/a/events.ndjson", &log("a")),
+        ("s/b/events.ndjson", &log("b")),
+        ("s/div/events.ndjson", &nothing),
+        ("s/div2/events.ndjson", &nothing),
+        ("f/finder.csv", finder),
+        ("matrix.json", "{\"matrix\":[[1,0],[0,1]]}"),
+    ]);
+    let cases: &[(&[&str], &str)] = &[
+        (&["s/div", "s/a", "s/b"], "plots/loss.svg\nplots/mae.svg\nplots/learning_rate.svg\n"),
+        (&["s/a", "s/div"], "plots/loss.svg\nplots/mae.svg\nplots/learning_rate.svg\n"),
+        (&["f", "s/div"], "plots/finder.svg\n"),
+        (&["matrix.json", "s/div"], "plots/confusion.svg\n"),
+    ];
+    for (args, pictures) in cases {
+        let done = plot(folder.path(), args, "");
+        assert_eq!((done.status, done.out.as_str()), (0, *pictures), "{args:?}: {}", done.error);
+        let told = done.error.contains("nothing was measured at a step or epoch; drawn without it");
+        assert!(told && done.error.lines().count() == 1, "{args:?}: {}", done.error);
+    }
+    let done = plot(folder.path(), &["s/a", "s/div", "s/b", "--terminal"], "");
+    assert!(done.status == 0 && done.error.contains("plot: div"), "{}", done.error);
+    assert!(done.out.contains('a') && !done.out.contains("div"), "{}", done.out);
+    // One log may hold both.
+    let done = plot(folder.path(), &["-o", "-"], &(log("a") + &nothing));
+    assert!(done.status == 0 && done.error.contains("d ("), "{}", done.error);
+    for args in [&["s/div", "s/div2"][..], &["s/div"]] {
+        let done = plot(folder.path(), args, "");
+        assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}");
+        assert!(done.error.contains("nothing was measured yet"), "{args:?}: {}", done.error);
+    }
+}
+
+#[test]
+fn a_folder_of_run_folders_is_told_how_to_draw_them() {
+    let folder = folder_with(&[]);
+    let make = |path: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("events.ndjson"), log("a")).unwrap();
+        fs::write(path.join("config.yaml"), "a: 1\n").unwrap();
+    };
+    ["runs/s/1", "runs/s/2", "deep/x/1", "deep/y/2", "mixed/1", "my runs/1"].iter().for_each(|path| make(path));
+    fs::write(folder.path().join("mixed/notes.txt"), "x").unwrap();
+    for (given, pattern) in [
+        ("runs/s", "runs/s/*"),
+        ("runs/s/", "runs/s/*"),
+        ("deep", "deep/*/*/events.ndjson"),
+        ("mixed", "mixed/*/events.ndjson"),
+        ("my runs", "'my runs'/*"),
+    ] {
+        let done = plot(folder.path(), &[given], "");
+        let hint = format!("; it holds run folders, which plot {pattern} draws together\n");
+        assert!(done.status == 2 && done.error.ends_with(&hint), "{}", done.error);
+        // As the shell does it.
+        let script = format!("exec \"$0\" {pattern}");
+        let program = assert_cmd::cargo::cargo_bin!("plot");
+        let mut shell = std::process::Command::new("sh");
+        let output = shell.arg("-c").arg(script).arg(program).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{pattern}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn bad_input_is_one_line_and_status_2() {
     let folder = folder_with(&[

@@ -48,7 +48,12 @@ impl<'a> Screen<'a> {
             return Ok(());
         }
         // Before anything is measured there is nothing to draw; what does not fit could not be drawn over.
-        let Ok(text) = self.charts(&log.runs(), &[], (self.rows / LEAST_ROWS).max(1)) else { return Ok(()) };
+        let mut runs = log.runs();
+        runs.retain(Run::is_measured);
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let Ok(text) = self.charts(&runs, &[], (self.rows / LEAST_ROWS).max(1)) else { return Ok(()) };
         if text.lines().count() > self.rows {
             return Ok(());
         }
