@@ -177,9 +177,7 @@ pub(crate) fn hint<A: Arguments>(flag: &str, next: Option<&str>) -> String {
     if let Some(near) = config::nearest(name, names()).or_else(|| names().find(|known| begins(known))) {
         return format!("; did you mean --{near}?");
     }
-    let value = next.filter(|next| !next.starts_with('-')).unwrap_or("VALUE");
-    let meant = config::settings_called(A::GROUPS, &name.replace('-', "_"));
-    config::ask(meant.into_iter().map(|key| format!("{key}={value}")))
+    config::hint_at_setting(A::GROUPS, &name.replace('-', "_"), next.filter(|next| !next.starts_with('-')))
 }
 
 #[cfg(test)]
@@ -243,6 +241,11 @@ mod tests {
         assert_eq!(hint("--output", Some("x")), "; did you mean --out?");
         assert_eq!(hint("--lr", Some("0.1")), "; did you mean optimizer.learning_rate=0.1?");
         assert_eq!(hint("--max-epochs", Some("3")), "; did you mean trainer.max_epochs=3?");
+        assert_eq!(hint("--optimizer", Some("sgd")), "; did you mean optimizer=sgd?");
+        assert_eq!(hint("--optimizer", Some("sgdd")), "");
+        assert_eq!(hint("--trainer.finder", Some("3")), "");
+        assert!(hint("--val-split", Some("0.2")).starts_with("; did you mean 'trainer.split=[0.8,0.2,0]'? "));
+        assert_eq!(hint("--min-epochs", Some("3")), "");
         assert_eq!(hint("--trainer.seed", None), "; did you mean trainer.seed=VALUE?");
         assert_eq!(hint("--zzzz", None), "");
     }

@@ -50,16 +50,28 @@ pub fn reference(own: Option<&[&str]>) -> Vec<Group> {
     names.into_iter().map(|name| group(&plan, name, &chosen)).collect()
 }
 
-/// The whole keys of the built-in settings that `word` is probably meant as, by a tool that reads `own`.
-pub fn settings_called(own: Option<&[&str]>, word: &str) -> Vec<String> {
+/// `; did you mean KEY=VALUE?` for a `word` that a tool that reads `own` does not know, and its value; or another hint,
+/// or nothing. Of built-in settings; a group is only given one of its options.
+pub fn hint_at_setting(own: Option<&[&str]>, word: &str, value: Option<&str>) -> String {
     let groups = reference(own);
     let names = groups.iter().map(|group| group.name.as_str());
-    let keys = groups.iter().flat_map(|group| &group.settings).map(|setting| setting.key.as_str());
+    let settings = groups.iter().flat_map(|group| &group.settings);
+    let keys = settings.clone().map(|setting| setting.key.as_str());
     let known: Vec<&str> = names.chain(keys).filter(|key| is_read(own, key)).collect();
-    match known.iter().find(|key| **key == word) {
-        Some(key) => vec![(*key).to_owned()],
-        None => slips::meant(word, &known).into_iter().map(str::to_owned).collect(),
+    if let Some(hint) = value.and_then(|value| slips::hint_by_value(word, value, &known)) {
+        return hint;
     }
+    let meant = match known.iter().find(|key| **key == word) {
+        Some(key) => vec![*key],
+        None => slips::meant(word, &known),
+    };
+    let takes_value = |key: &&str| match groups.iter().find(|group| group.name == **key) {
+        Some(group) => value.is_none_or(|value| group.options.iter().any(|option| option == value)),
+        // A mapping has none.
+        None => settings.clone().any(|setting| setting.key == **key && !setting.value.is_empty()),
+    };
+    let value = value.unwrap_or("VALUE");
+    slips::ask(meant.into_iter().filter(takes_value).map(|key| format!("{key}={value}")))
 }
 
 fn group(plan: &Plan, name: String, chosen: &[(String, Option<String>)]) -> Group {

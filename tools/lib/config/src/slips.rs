@@ -205,7 +205,7 @@ pub(crate) fn hint(wrong: &str, known: &[&str], value: &str) -> String {
 }
 
 /// `; did you mean A or B?`, or nothing where there are none.
-pub fn ask(found: impl IntoIterator<Item = String>) -> String {
+pub(crate) fn ask(found: impl IntoIterator<Item = String>) -> String {
     let found: Vec<String> = found.into_iter().map(|word| shell_word(&word)).collect();
     match found.split_last() {
         None => String::new(),
