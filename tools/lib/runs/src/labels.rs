@@ -13,7 +13,7 @@ const MOST_SETTINGS: usize = 4;
 /// A label for each run, no two the same: the settings that differ between them, `optimizer=adam, seed=0`, each called by
 /// the shortest tail of its key that no other setting has.
 ///
-/// Where more than four settings differ, four, or those that it takes to tell runs apart, and the number of the others:
+/// Where more than five settings differ, four, or those that it takes to tell runs apart, and the number of the others:
 /// `optimizer=adam, seed=0, … +3`. Where nothing differs, a run is called by its folder; where settings do not tell it from
 /// another, the folder is added: `seed=0 (second)`.
 pub fn labels(runs: &[&Run]) -> Vec<String> {
@@ -44,6 +44,10 @@ fn shown(runs: &[&Run], keys: &[String]) -> Vec<String> {
     let (common, others): (Vec<&String>, Vec<_>) = keys.iter().filter(|key| !kept.contains(key)).partition(has_all);
     let room = MOST_SETTINGS.saturating_sub(kept.len());
     kept.extend(common.into_iter().chain(others).take(room).cloned());
+    // The last one tells more than that there is one more.
+    if kept.len() + 1 == keys.len() {
+        return keys.to_vec();
+    }
     keys.iter().filter(|key| kept.contains(key)).cloned().collect()
 }
 

@@ -205,7 +205,7 @@ fn labels_show_four_settings_and_count_the_others() {
     let of = |name: &str, rate: f64, scheduler: &str, seed: u32| {
         let text = format!(
             "optimizer: {{learning_rate: {rate}}}\nscheduler: {{name: {scheduler}}}\n\
-             trainer: {{seed: {seed}, ema_decay: {rate}, epochs: {seed}}}\n"
+             trainer: {{seed: {seed}, ema_decay: {rate}, epochs: {seed}, patience: {seed}}}\n"
         );
         run(name, &text)
     };
@@ -213,16 +213,18 @@ fn labels_show_four_settings_and_count_the_others() {
     assert_eq!(
         labels(&runs),
         [
-            "learning_rate=0.1, scheduler=constant, seed=1, ema_decay=0.1, \u{2026} +1",
-            "learning_rate=0.01, scheduler=cosine, seed=2, ema_decay=0.01, \u{2026} +1"
+            "learning_rate=0.1, scheduler=constant, seed=1, ema_decay=0.1, \u{2026} +2",
+            "learning_rate=0.01, scheduler=cosine, seed=2, ema_decay=0.01, \u{2026} +2"
         ]
     );
-    // One more than four that it takes to tell runs apart are all shown.
-    let one = |at: usize| (0..6).map(|i| format!("k{i}: {}\n", u8::from(i == at))).collect::<String>();
+    let of = |name: &str, n: u32| run(name, &(0..5).map(|i| format!("k{i}: {n}\n")).collect::<String>());
+    assert_eq!(labels(&[of("a", 1), of("b", 2)])[0], "k0=1, k1=1, k2=1, k3=1, k4=1");
+    // More than four that it takes to tell runs apart are all shown.
+    let one = |at: usize| (0..8).map(|i| format!("k{i}: {}\n", u8::from(i % 6 == at))).collect::<String>();
     let runs: Vec<Run> = (0..6).map(|at| run(&format!("o{at}"), &one(at))).collect();
     let made = labels(&runs);
     assert!(made.iter().enumerate().all(|(i, label)| !made[..i].contains(label) && !label.contains('(')), "{made:?}");
-    assert_eq!(made[1], "k0=0, k1=1, k2=0, k3=0, k4=0, \u{2026} +1");
+    assert_eq!(made[1], "k0=0, k1=1, k2=0, k3=0, k4=0, \u{2026} +3");
 }
 
 #[test]
