@@ -161,7 +161,7 @@ impl Delivery {
     /// Creates the run, or finds the one that was created without our knowing, or when its log was sent before.
     fn create(&mut self, start: &Start, position: u64) -> Answer<RunState> {
         let experiment_id = &self.server.experiment(&self.settings.experiment)?;
-        let folder = self.spool.run_folder(self.state.runs, &start.run_dir)?;
+        let folder = self.spool.run_folder(self.state.runs, start)?;
         let again = mem::replace(&mut self.state.creating, true);
         self.spool.save(&self.state)?;
         let parent = match &self.settings.parent_run {
@@ -266,6 +266,14 @@ impl Delivery {
         let folder = run.folder.path.clone();
         if !folder.is_dir() {
             return self.miss(run);
+        }
+        if !run.folder.there {
+            if !self.artifacts.is_empty() {
+                let what =
+                    "not the folder of this run: its events.ndjson is of another, or none; no artifacts are sent";
+                cli::complain("track", &format!("{}: {what}", folder.display()));
+            }
+            return Ok(());
         }
         let Chosen { files: chosen, outside } = Chosen::of(&folder, &self.artifacts);
         let Some(store) = Store::of(&run.info, self.settings.artifact_root.as_deref()) else {

@@ -5,7 +5,7 @@
 //! and is replaced as a whole. `settings.yaml` holds the settings, for `--resume`. `killed` is there once a signal cut the
 //! run off.
 
-use crate::mlflow::RunInfo;
+use crate::{files::identity, mlflow::RunInfo};
 use anyhow::{Context, bail, ensure};
 use events::{Event, Start};
 use records::write_file;
@@ -27,6 +27,11 @@ const FILES: [&str; 6] = [EVENTS, FOLDERS, STATE, SETTINGS, KILLED, LOCK];
 
 /// The last line of the settings: what lacks it was cut off, and what is cut off would be the default.
 const END: &str = "# all settings\n";
+
+/// Bytes of a log's first line at most, which holds the settings.
+const MAX_START: u64 = 16 << 20;
+/// The log of a run folder.
+const LOG: &str = "events.ndjson";
 
 /// Bytes of the settings that are read.
 const MAX_SETTINGS: u64 = 16 << 20;
@@ -87,7 +92,7 @@ pub struct RunState {
 pub struct RunFolder {
     /// From the root.
     pub path: PathBuf,
-    /// Whether it was there when the run began.
+    /// Whether it was there, with the run's log, when the run began.
     pub there: bool,
 }
 
@@ -161,14 +166,16 @@ impl Spool {
     ///
     /// # Errors
     /// When there is no current folder.
-    pub fn run_folder(&self, run: usize, run_dir: &str) -> anyhow::Result<RunFolder> {
+    pub fn run_folder(&self, run: usize, start: &Start) -> anyhow::Result<RunFolder> {
         let lines = self.open_file(FOLDERS).ok().map(|file| BufReader::new(file).lines());
         let line = lines.and_then(|mut lines| lines.nth(run)?.ok());
         if let Some(folder) = line.and_then(|line| serde_json::from_str(&line).ok()) {
             return Ok(folder);
         }
-        let path = path::absolute(run_dir).with_context(|| format!("run_dir {run_dir:?}"))?;
-        Ok(RunFolder { path, there: true })
+        let path = path::absolute(&start.run_dir).with_context(|| format!("run_dir {:?}", start.run_dir))?;
+        // Of one that is missing nobody knows whether it was there: it is missed.
+        let there = !path.is_dir() || holds_log_of(&path, start);
+        Ok(RunFolder { path, there })
     }
 
     /// How far the events are sent. Without a state that can be read, that is nowhere: what is sent again then is known
@@ -291,9 +298,28 @@ impl Recorder {
             Some(folder) => folder.clone(),
             None => path::absolute(&start.run_dir).with_context(|| format!("run_dir {:?}", start.run_dir))?,
         };
-        let there = path.is_dir();
+        let there = path.is_dir() && (self.run_folder.is_some() || holds_log_of(&path, start));
         Ok(RunFolder { path, there })
     }
+}
+
+/// Whether `folder` is that of the run, by the first line of its log. A log from elsewhere may name any folder as its
+/// own: nothing of that one is sent.
+fn holds_log_of(folder: &Path, start: &Start) -> bool {
+    let first = || -> Option<Start> {
+        let mut line = String::new();
+        let file = regular(&folder.join(LOG)).ok()?;
+        BufReader::new(file.take(MAX_START)).read_line(&mut line).ok()?;
+        match Event::from_line(&line).ok()?? {
+            Event::Start(start) => Some(*start),
+            _ => None,
+        }
+    };
+    first().is_some_and(|first| match start.resumed {
+        None => identity(&first) == identity(start),
+        // The log goes on; that the data are the same is what resuming asks for, too.
+        Some(_) => first.data_sha256 == start.data_sha256 && first.seed == start.seed,
+    })
 }
 
 /// How a spool's name begins: with the second in which it is made, so that the oldest is the first.

@@ -228,6 +228,7 @@ def test_a_run_is_logged_whole(server, client, tmp_path):
     for name, content in files.items():
         (folder / name).write_bytes(content)
     events = full_log("whole", 1500)
+    (folder / "events.ndjson").write_bytes(lines(events[:1]))
     settings = [f"uri={server.uri}", "experiment='whole run'", "registered_model=net", "+tags.team=vision", "group=true"]
     done = track(tmp_path, *SETTINGS, *settings, stdin=lines(events))
     assert (done.stdout, done.stderr) == (lines(events), b"")
@@ -281,6 +282,7 @@ def test_answers_that_are_lost_double_nothing(server, client, tmp_path):
     (tmp_path / "runs" / "lossy").mkdir(parents=True)
     (tmp_path / "runs" / "lossy" / "model.onnx").write_bytes(an_onnx_file().SerializeToString())
     events = full_log("lossy", 2500)
+    (tmp_path / "runs" / "lossy" / "events.ndjson").write_bytes(lines(events[:1]))
     track(tmp_path, *SETTINGS, f"uri={proxy.uri}", "experiment=lossy", "registered_model=lossy", stdin=lines(events))
     run = only_run(client, "lossy")
     assert logged(client, run) == points(events)
@@ -333,6 +335,7 @@ def test_a_log_that_is_sent_again_doubles_nothing(server, client, tmp_path):
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text("a: 1\n")
     events = full_log("again", 300)
+    (folder / "events.ndjson").write_bytes(lines(events[:1]))
     resumed = start("again", resumed={"path": "runs/again/checkpoints/last", "step": 300}, time=1.8e9 + 2000)
     log = [*events, resumed, *(step(i) | {"time": 1.9e9 + i} for i in range(301, 351)), events[-1]]
     settings = [*SETTINGS, f"uri={server.uri}", "experiment=again"]

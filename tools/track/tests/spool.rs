@@ -125,7 +125,7 @@ fn events_that_are_damaged_are_told_and_kept() {
 fn events_that_end_before_what_was_sent_are_told() {
     let (folder, server) = (place(), Server::start(&[]));
     let spool = left(folder.path(), &log(5));
-    fs::remove_dir(folder.path().join("runs/a")).unwrap();
+    fs::remove_dir_all(folder.path().join("runs/a")).unwrap();
     // All is sent but the artifacts.
     assert_eq!(send(&server, &spool, &[]).0, 2);
     fs::create_dir(folder.path().join("runs/a")).unwrap();

@@ -29,6 +29,24 @@ fn a_server_chooses_no_folder() {
     }
 }
 
+/// Any log may name any folder as its run folder; that one is known by its own log.
+#[test]
+fn nothing_is_sent_of_a_folder_that_a_log_only_claims() {
+    let mine = r#"{"event":"start"}"#.to_owned() + "\n";
+    for (own_log, kept) in [(None, 0), (Some(mine), 0), (Some(start("b")), 0), (Some(start("a") + &step(1)), 1)] {
+        let (folder, server) = (place(), Server::start(&[]));
+        let path = folder.path().join("runs/a/events.ndjson");
+        match &own_log {
+            Some(text) => fs::write(path, text).unwrap(),
+            None => fs::remove_file(path).unwrap(),
+        }
+        fs::write(folder.path().join("runs/a/config.yaml"), "secret: 1\n").unwrap();
+        let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), log(2));
+        assert_eq!((status, server.only_run().artifacts.len()), (0, kept), "{own_log:?}: {error}");
+        assert_eq!(error.contains("runs/a: not the folder of this run"), kept == 0, "{error}");
+    }
+}
+
 #[test]
 fn a_folder_that_the_user_named_is_written_to() {
     let (folder, root) = (place(), TempDir::new().unwrap());

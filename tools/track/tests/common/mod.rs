@@ -48,10 +48,11 @@ pub fn log(steps: usize) -> String {
     start("a") + &(1..=steps).map(step).collect::<String>() + END
 }
 
-/// A temporary folder in which the run folder of [`start`]`("a")` is.
+/// A temporary folder in which the run folder of [`start`]`("a")` is, known as such by its log.
 pub fn place() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::create_dir_all(folder.path().join("runs/a")).unwrap();
+    fs::write(folder.path().join("runs/a/events.ndjson"), start("a")).unwrap();
     folder
 }
 
