@@ -21,7 +21,7 @@ impl Report {
     pub fn say(&self, line: &str) {
         if !self.quiet {
             // Where standard error is closed there is nobody left to tell; `eprintln!` would panic.
-            let _ = writeln!(std::io::stderr(), "{line}");
+            let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
         }
     }
 

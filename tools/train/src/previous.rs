@@ -25,7 +25,8 @@ pub fn keep(folder: &Path, settings: &Settings, data_sha256: &str) -> anyhow::Re
     recover(folder)?;
     let (previous, name) = (folder.join(PREVIOUS), folder.display());
     let is_finished = folder::is_finished(folder);
-    if !is_finished && !has_checkpoints(folder) {
+    // Without its settings it is no run that could go on: DVC deletes them, and the model, before it runs a stage.
+    if !is_finished && !(folder.join(folder::CONFIG).exists() && has_checkpoints(folder)) {
         return Ok(None);
     }
     if !is_finished && folder::is_finished(&previous) {

@@ -84,7 +84,7 @@ impl Report {
         match &self.mode {
             Mode::Quiet => {}
             // Where standard error is closed there is nobody left to tell; `eprintln!` would panic.
-            Mode::Lines => drop(writeln!(std::io::stderr(), "{line}")),
+            Mode::Lines => drop(std::io::stderr().write_all(format!("{line}\n").as_bytes())),
             Mode::Bar(bar) => bar.println(line),
         }
     }

@@ -70,8 +70,9 @@ fn describe(error: &anyhow::Error) -> String {
 
 /// One line on standard error, of bounded length and without control characters; where that is closed there is nobody left to tell.
 pub fn complain(tool: &str, problem: &str) {
-    let line = message::line(problem);
-    let _ = writeln!(io::stderr(), "{tool}: {line}");
+    // In one write: what several processes of a pipe or a sweep say must not run into each other.
+    let line = format!("{tool}: {}\n", message::line(problem));
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// As [`complain`], for the tool that runs.
