@@ -26,7 +26,8 @@ pub fn keep(folder: &Path, settings: &Settings, data_sha256: &str) -> anyhow::Re
     let (previous, name) = (folder.join(PREVIOUS), folder.display());
     let is_finished = folder::is_finished(folder);
     // Without its settings it is no run that could go on: DVC deletes them, and the model, before it runs a stage.
-    if !is_finished && !(folder.join(folder::CONFIG).exists() && has_checkpoints(folder)) {
+    let can_go_on = folder.join(folder::CONFIG).exists() && has_checkpoints(folder);
+    if !is_finished && !can_go_on {
         return Ok(None);
     }
     if !is_finished && folder::is_finished(&previous) {
