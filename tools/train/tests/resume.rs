@@ -515,6 +515,19 @@ fn a_run_killed_at_any_rename_ends_with_the_same_bytes() {
     let end = &ends()[2];
     let args = |run: &'static str| [&["-o", run][..], end].concat();
     trained(folder, &args("whole"));
+    // Checkpoints at the end alone: a best one is there before the first last one is.
+    let rarely = ["callbacks.checkpoint.every_n_steps=null", "callbacks.checkpoint.max_overhead=1e-6"];
+    for number in (1..).take_while(|&number| {
+        let args = [&args("rare")[..], &rarely].concat();
+        let ended = kill_at(RENAMES, folder, &args, number);
+        trained(folder, &[&args[..], &["trainer.resume=last"]].concat());
+        let read = |run: &str| fs::read(folder.join(run).join("model.safetensors")).unwrap();
+        assert!(read("whole") == read("rare"), "{number}");
+        fs::remove_dir_all(folder.join("rare")).unwrap();
+        !ended
+    }) {
+        assert!(number < 40);
+    }
     for number in 1.. {
         let ended = kill_at(RENAMES, folder, &args("run"), number);
         trained(folder, &[&args("run")[..], &["trainer.resume=last"]].concat());

@@ -73,7 +73,9 @@ impl Trainer<'_> {
         if folder::is_finished(folder) && !is_another {
             return self.without_last(folder, path);
         }
-        if let Some(latest) = checkpoints.latest().filter(|_| !is_another) {
+        // Where a last state is kept, best ones alone are those of a run that was killed before its first one was.
+        let keeps_last = self.settings.callbacks.checkpoint.save_last;
+        if let Some(latest) = checkpoints.latest().filter(|_| !is_another && !keeps_last) {
             bail!(
                 "{}: trainer.resume: no such checkpoint; there is one for trainer.resume={}",
                 path.display(),
