@@ -53,7 +53,11 @@ pub fn keep(folder: &Path, settings: &Settings, data_sha256: &str) -> anyhow::Re
 
 fn has_checkpoints(folder: &Path) -> bool {
     let entries = folder.join(CHECKPOINTS).read_dir().into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| entry.path().extension().is_some_and(|extension| extension == "safetensors"))
+    entries.into_iter().any(|entry| is_checkpoint(&entry.path()))
+}
+
+fn is_checkpoint(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "safetensors")
 }
 
 /// Mends what a run that was killed in [`keep`] has left.
@@ -81,7 +85,8 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
         fs::create_dir(to.join(CHECKPOINTS))?;
         for entry in checkpoints.read_dir()? {
             let entry = entry?;
-            if entry.file_type()?.is_file() {
+            // Not what a killed run was still writing.
+            if entry.file_type()?.is_file() && is_checkpoint(&entry.path()) {
                 link(&entry.path(), &to.join(CHECKPOINTS).join(entry.file_name()))?;
             }
         }
