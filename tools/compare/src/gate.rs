@@ -9,6 +9,7 @@ use crate::{
     settings::Settings,
 };
 use anyhow::{Context, ensure};
+use metrics::Comparison;
 use runs::metric_name;
 use std::str::FromStr;
 
@@ -21,45 +22,13 @@ pub struct Gate {
     bound: Bound,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Comparison {
-    AtLeast,
-    AtMost,
-    Above,
-    Below,
-}
-
-/// The two-character ones first: `>=` starts with `>`.
-const COMPARISONS: [(&str, Comparison); 4] =
-    [(">=", Comparison::AtLeast), ("<=", Comparison::AtMost), (">", Comparison::Above), ("<", Comparison::Below)];
-
-impl Comparison {
-    fn holds(self, difference: f64) -> bool {
-        match self {
-            Self::AtLeast => difference >= 0.0,
-            Self::AtMost => difference <= 0.0,
-            Self::Above => difference > 0.0,
-            Self::Below => difference < 0.0,
-        }
-    }
-
-    /// Whether it holds all over `difference ± half_width`.
-    fn holds_within(self, difference: f64, half_width: f64) -> bool {
-        self.holds(difference - half_width) && self.holds(difference + half_width)
-    }
-}
-
 impl FromStr for Gate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let usage =
             |what: &str| format!("{what}; expected metric>bound (or <, >=, <=), for instance 'val_loss>1.01*baseline'");
-        let at = text.find(['<', '>']).ok_or_else(|| usage("no comparison"))?;
-        let (metric, rest) = text.split_at(at);
-        let found =
-            COMPARISONS.into_iter().find_map(|(symbol, comparison)| Some((comparison, rest.strip_prefix(symbol)?)));
-        let (comparison, bound) = found.ok_or_else(|| usage("no comparison"))?;
+        let (metric, comparison, bound) = Comparison::split(text).ok_or_else(|| usage("no comparison"))?;
         let bound = Bound::parse(bound).map_err(|problem| usage(&problem))?;
         let metric = metric_name(metric.trim());
         if metric.is_empty() {
@@ -94,13 +63,14 @@ impl Gate {
             None => {
                 let several = "a single run on one side: compared without an interval";
                 cli::complain("compare", &format!("--fail-if {}: {several}", self.text));
-                self.comparison.holds(difference).then(|| format!("{told}, bound {}", number(bound)))
+                self.comparison.holds(difference, 0.0).then(|| format!("{told}, bound {}", number(bound)))
             }
             Some(half_width) => {
                 let interval = format::estimate(difference, half_width);
                 let told = format!("{told}, mean of {}; bound {}, difference {interval}", candidate.n, number(bound));
-                let fails = self.comparison.holds_within(difference, half_width);
-                if !fails && self.comparison.holds(difference) {
+                // All over the interval.
+                let fails = [-half_width, half_width].iter().all(|end| self.comparison.holds(difference + end, 0.0));
+                if !fails && self.comparison.holds(difference, 0.0) {
                     cli::complain("compare", &format!("--fail-if {told}: passes, the interval includes 0"));
                 }
                 fails.then_some(told)

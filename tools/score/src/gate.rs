@@ -1,6 +1,7 @@
 //! Conditions on metrics under which a pipeline must stop.
 
 use anyhow::{Context, bail};
+use metrics::Comparison;
 use serde_json::{Map, Value};
 use std::str::FromStr;
 
@@ -12,26 +13,12 @@ pub struct Gate {
     limit: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Comparison {
-    AtLeast,
-    AtMost,
-    Above,
-    Below,
-}
-
-/// The two-character ones first: `>=` starts with `>`.
-const COMPARISONS: [(&str, Comparison); 4] =
-    [(">=", Comparison::AtLeast), ("<=", Comparison::AtMost), (">", Comparison::Above), ("<", Comparison::Below)];
-
 impl FromStr for Gate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || format!("expected metric>number (or <, >=, <=), for instance mse>0.01; found {text:?}");
-        let (symbol, comparison) =
-            COMPARISONS.into_iter().find(|(symbol, _)| text.contains(symbol)).ok_or_else(usage)?;
-        let (metric, limit) = text.split_once(symbol).ok_or_else(usage)?;
+        let (metric, comparison, limit) = Comparison::split(text).ok_or_else(usage)?;
         let limit: f64 = limit.trim().parse().map_err(|_| usage())?;
         let metric = metric.trim().to_string();
         if metric.is_empty() || limit.is_nan() { Err(usage()) } else { Ok(Self { metric, comparison, limit }) }
@@ -50,14 +37,8 @@ impl Gate {
             format!("--fail-if: no metric {metric:?}; there is {}", known.join(", "))
         })?;
         let Some(value) = value.as_f64() else { bail!("--fail-if: metric {metric:?} is {value}, not a number") };
-        let holds = match comparison {
-            Comparison::AtLeast => value >= *limit,
-            Comparison::AtMost => value <= *limit,
-            Comparison::Above => value > *limit,
-            Comparison::Below => value < *limit,
-        };
-        let symbol = COMPARISONS.iter().find(|(_, other)| other == comparison).map_or("", |(symbol, _)| symbol);
-        Ok(holds.then(|| format!("{metric} = {value} {symbol} {limit}")))
+        let holds = comparison.holds(value, *limit);
+        Ok(holds.then(|| format!("{metric} = {value} {} {limit}", comparison.symbol())))
     }
 }
 

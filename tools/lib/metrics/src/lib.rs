@@ -4,6 +4,7 @@
 //! that never vary, AUC where a class never occurs) is `None`. All sums are in f64 and in the order of the rows, and
 //! logarithms and exponentials are libm's, so that the same rows give the same bits on every machine.
 
+mod comparison;
 mod confusion;
 mod direction;
 mod learning_rate;
@@ -13,6 +14,7 @@ mod ranking;
 mod regression;
 mod scores;
 
+pub use comparison::Comparison;
 pub use confusion::{ClassScore, Confusion, macro_means};
 pub use direction::{Direction, direction_of};
 pub use learning_rate::{LEAST_FINDER_STEPS, suggested_learning_rate};

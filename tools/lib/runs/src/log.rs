@@ -1,7 +1,7 @@
 //! What a run log says of a run that has not finished, from its two ends: a log may be long.
 
 use crate::{Error, Status, file};
-use events::{Event, Status as Ended};
+use events::Event;
 use std::path::Path;
 
 /// Bytes that are read at either end. The first line holds all settings, the last one a reason.
@@ -44,13 +44,8 @@ fn ended(back: &[u8]) -> Result<Option<Status>, events::Error> {
     }
     let Some(line) = back[..end].split(|byte| *byte == b'\n').next_back() else { return Ok(None) };
     Ok(match Event::from_line(&String::from_utf8_lossy(line))? {
-        Some(Event::End(end)) => match end.status {
-            // Without metrics.json it has not.
-            Ended::Finished => None,
-            Ended::Failed if end.reason.contains(DIVERGED) => Some(Status::Diverged(end.reason)),
-            Ended::Failed => Some(Status::Failed(end.reason)),
-            Ended::Killed => Some(Status::Stopped(end.reason)),
-        },
+        // Without metrics.json it has not finished, whatever the log says.
+        Some(Event::End(end)) => Some(Status::of_end(&end)).filter(|status| *status != Status::Finished),
         _ => None,
     })
 }
