@@ -2,13 +2,13 @@
 
 use crate::{data::Part, held_out, lock::no_link, progress::Row, settings::Settings};
 use anyhow::Context;
-use events::{Event, Metrics};
+use events::Metrics;
 use nets::Model;
 use records::{remove_unfinished_in, write_files};
 use serde_json::{Map, Value, json};
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Read},
+    fs::{self, OpenOptions},
+    io,
     path::Path,
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ const HISTORY: &str = "history.csv";
 const FEATURES: &str = "features.json";
 /// Stands in a folder while a run takes it over from another.
 const TAKEN_OVER: &str = ".taken-over";
-/// Bytes of settings, and of a log's first line, which holds them, at most.
+/// Bytes of settings at most.
 const LONGEST_CONFIG: u64 = 16 << 20;
 /// Where `export` puts the model, if it is not told otherwise.
 const EXPORTED: &str = "model.onnx";
@@ -43,7 +43,7 @@ pub fn has_settings(folder: &Path, settings: &Settings) -> bool {
 }
 
 /// A settings file, if it is a regular one of a size that settings have: a folder from elsewhere may hold anything.
-pub fn text(path: &Path) -> Option<String> {
+fn text(path: &Path) -> Option<String> {
     let limit = records::Limit { bytes: LONGEST_CONFIG, setting: None };
     let bytes = is_regular(path).then(|| records::read_file(path, limit).ok()).flatten()?;
     String::from_utf8(bytes).ok()
@@ -52,18 +52,6 @@ pub fn text(path: &Path) -> Option<String> {
 /// Whether a regular file is there, and no link.
 pub fn is_regular(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_file())
-}
-
-/// The digest of the data of the run in the folder, by the first line of its log.
-pub fn data_sha256(folder: &Path) -> Option<String> {
-    let path = folder.join(LOG);
-    let file = is_regular(&path).then(|| File::open(path).ok()).flatten()?;
-    let mut line = String::new();
-    BufReader::new(file.take(LONGEST_CONFIG)).read_line(&mut line).ok()?;
-    match Event::from_line(&line).ok()?? {
-        Event::Start(start) => Some(start.data_sha256),
-        _ => None,
-    }
 }
 
 /// Marks the folder as one that a run has begun to take over: what is in it is another's.

@@ -4,7 +4,7 @@
 
 use crate::{folder, settings::Settings};
 use anyhow::{Context, ensure};
-use serde_json::Value;
+use runs::Run;
 use std::{fs, io, path::Path};
 
 /// Where the run goes. One is kept.
@@ -132,10 +132,9 @@ fn sync(folder: &Path) -> io::Result<()> {
 
 /// In words, what the run in the folder and the one that begins differ in; empty where it is the same run again.
 fn differences(folder: &Path, settings: &Settings, data_sha256: &str) -> String {
-    let Some(before) = config(&folder.join(folder::CONFIG)) else { return "settings that cannot be read".into() };
-    let mut keys = Vec::new();
-    differing(&before, &settings.json, &mut String::new(), &mut keys);
-    keys.retain(|key| key != "trainer.run_dir");
+    let Ok(before) = Run::read(folder) else { return "settings that cannot be read".into() };
+    let now = Run::of_settings(folder.to_owned(), runs::settings_of(&settings.json));
+    let mut keys = runs::differing(&[&before, &now]);
     let more = keys.len().saturating_sub(MOST_NAMED);
     keys.truncate(MOST_NAMED);
     let mut parts = Vec::new();
@@ -143,32 +142,8 @@ fn differences(folder: &Path, settings: &Settings, data_sha256: &str) -> String 
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         parts.push(format!("other settings ({}{more})", keys.join(", ")));
     }
-    if folder::data_sha256(folder).is_some_and(|before| before != data_sha256) {
+    if before.data_sha256.is_some_and(|before| before != data_sha256) {
         parts.push("other data".into());
     }
     parts.join(" and ")
-}
-
-fn config(path: &Path) -> Option<Value> {
-    let document = config::Document::from_yaml(&path.display().to_string(), &folder::text(path)?).ok()?;
-    serde_json::from_str(&document.to_json().ok()?).ok()
-}
-
-/// The dotted keys whose values differ.
-fn differing(a: &Value, b: &Value, path: &mut String, keys: &mut Vec<String>) {
-    let (Value::Object(a), Value::Object(b)) = (a, b) else {
-        if a != b {
-            keys.push(path.clone());
-        }
-        return;
-    };
-    for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
-        let length = path.len();
-        if length > 0 {
-            path.push('.');
-        }
-        path.push_str(key);
-        differing(a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), path, keys);
-        path.truncate(length);
-    }
 }

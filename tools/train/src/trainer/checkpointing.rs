@@ -11,6 +11,7 @@ use crate::{
 use anyhow::{Context, bail, ensure};
 use events::{Checkpoint as CheckpointEvent, Event, Metrics, Resumed};
 use nets::{AVERAGE, Checkpoint};
+use runs::Run;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -89,7 +90,7 @@ impl Trainer<'_> {
     /// A finished run that has kept no last state (callbacks.checkpoint.save_last) can still be the same run.
     fn without_last(&mut self, folder: &Path, path: PathBuf) -> anyhow::Result<Option<PathBuf>> {
         let is_same = folder::has_settings(folder, self.settings)
-            && folder::data_sha256(folder).is_some_and(|before| before == self.data_sha256);
+            && Run::read(folder).is_ok_and(|run| run.data_sha256.as_ref() == Some(&self.data_sha256));
         ensure!(
             is_same,
             "{}: trainer.resume: no such checkpoint; the run has finished, and has kept no last state \
