@@ -3,7 +3,7 @@
 use crate::{checkpoints, settings::Settings};
 use anyhow::ensure;
 use events::Metrics;
-use nets::Plateau;
+use optim::Plateau;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -116,21 +116,23 @@ pub struct Waiting {
 pub struct PlateauState {
     #[serde(with = "exact")]
     best: f64,
-    waited: u64,
-    resting: u64,
+    #[serde(rename = "waited")]
+    num_bad_epochs: u64,
+    #[serde(rename = "resting")]
+    cooldown_counter: u64,
     #[serde(with = "exact")]
     learning_rate: f64,
 }
 
 impl From<Plateau> for PlateauState {
-    fn from(Plateau { best, waited, resting, learning_rate }: Plateau) -> Self {
-        Self { best, waited, resting, learning_rate }
+    fn from(Plateau { best, num_bad_epochs, cooldown_counter, learning_rate }: Plateau) -> Self {
+        Self { best, num_bad_epochs, cooldown_counter, learning_rate }
     }
 }
 
 impl From<PlateauState> for Plateau {
-    fn from(PlateauState { best, waited, resting, learning_rate }: PlateauState) -> Self {
-        Self { best, waited, resting, learning_rate }
+    fn from(PlateauState { best, num_bad_epochs, cooldown_counter, learning_rate }: PlateauState) -> Self {
+        Self { best, num_bad_epochs, cooldown_counter, learning_rate }
     }
 }
 
@@ -160,7 +162,7 @@ impl Progress {
             plateau: settings
                 .scheduler
                 .plateau()
-                .map(|(_, options)| Plateau::new(options.mode, settings.optimizer.learning_rate).into()),
+                .map(|(_, options)| Plateau::new(options.direction, settings.optimizer.learning_rate).into()),
             learning_rate: Exact(settings.optimizer.learning_rate),
             ended: None,
             seconds: None,

@@ -1,7 +1,7 @@
 //! The learning rate of a step.
 
 use crate::{progress::Progress, settings::Interval, settings::Settings};
-use nets::{Plateau, PlateauOptions, Schedule};
+use optim::{Plateau, PlateauOptions, Schedule};
 
 /// Warm-up, and the schedule behind it.
 pub struct LearningRate {
@@ -65,7 +65,7 @@ impl LearningRate {
     pub fn measure(&self, value: f64, progress: &mut Progress) {
         if let (Some(options), Some(state)) = (&self.plateau, &mut progress.plateau) {
             let mut plateau = Plateau::from(*state);
-            plateau.measure(value, options);
+            plateau.step(value, options);
             *state = plateau.into();
         }
     }

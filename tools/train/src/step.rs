@@ -5,7 +5,8 @@ use crate::{
     network::Network,
     settings::Settings,
 };
-use nets::{Engine, Optimizer, Parameters, gradients};
+use nets::{Engine, Parameters};
+use optim::{Optimizer, clip_grad_norm, clip_grad_value, grad_norm};
 
 /// What learns: parameters, and all that moves them.
 pub struct Learner {
@@ -43,7 +44,12 @@ impl Learner {
         let optimizer = &settings.optimizer;
         Ok(Self {
             engine: network.engine(settings),
-            optimizer: Optimizer::new(optimizer.rule, &parameters.layout, &optimizer.groups, isa),
+            optimizer: Optimizer::new(
+                optimizer.algorithm,
+                optimizer.groups.of(&parameters.layout),
+                parameters.layout.len(),
+                isa,
+            ),
             average: settings.trainer.ema_decay.map(|_| parameters.clone()),
             isa,
             gradients: vec![0.0; parameters.values.len()],
@@ -73,23 +79,23 @@ impl Learner {
         }
         let trainer = &settings.trainer;
         if let Some(max_norm) = trainer.clip_norm {
-            gradients::clip_norm(&mut self.gradients, max_norm);
+            clip_grad_norm(&mut self.gradients, max_norm);
         }
         if let Some(max_value) = trainer.clip_value {
-            gradients::clip_value(&mut self.gradients, max_value);
+            clip_grad_value(&mut self.gradients, max_value);
         }
         self.optimizer.step(learning_rate, &mut self.parameters.values, &self.gradients);
         if let (Some(average), Some(decay)) = (&mut self.average, trainer.ema_decay) {
-            let changing = ..self.parameters.layout.changing();
-            let values = &self.parameters.values[changing];
-            kernels::update::average(self.isa, decay as f32, &mut average.values[changing], values);
+            let updated = ..self.parameters.layout.frozen_start();
+            let values = &self.parameters.values[updated];
+            kernels::update::average(self.isa, decay as f32, &mut average.values[updated], values);
         }
         Ok(stepped)
     }
 
     /// The norm of the last step's gradients, clipped where they were.
     pub fn gradient_norm(&self) -> f64 {
-        gradients::norm(&self.gradients)
+        grad_norm(&self.gradients)
     }
 
     /// Leaves the mean of the batches' gradients in `gradients`.

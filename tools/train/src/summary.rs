@@ -46,7 +46,7 @@ pub fn table(network: &Network) -> String {
     for node in &graph.nodes {
         let tensors = tensors(&node.op).into_iter().map(|i| &graph.layout.tensors()[i]);
         let parameters: usize =
-            tensors.filter(|tensor| tensor.kind.is_learned()).map(|tensor| tensor.range.len()).sum();
+            tensors.filter(|tensor| tensor.kind.is_trainable()).map(|tensor| tensor.range.len()).sum();
         let flops = graph.flops(node);
         let named = if parameters > 0 || node.op == Op::Add { node.name.clone() } else { String::new() };
         let flops = if flops == 0 { String::new() } else { flops.to_string() };

@@ -7,6 +7,24 @@ pub enum Direction {
     Minimize,
 }
 
+impl Direction {
+    /// Whether `value` is better than `best` by more than `margin`; NaN never is.
+    pub fn improves(self, value: f64, best: f64, margin: f64) -> bool {
+        match self {
+            Self::Minimize => value < best - margin,
+            Self::Maximize => value > best + margin,
+        }
+    }
+
+    /// The value that every other one improves on: positive or negative infinity.
+    pub fn worst(self) -> f64 {
+        match self {
+            Self::Minimize => f64::INFINITY,
+            Self::Maximize => f64::NEG_INFINITY,
+        }
+    }
+}
+
 /// What a metric's name may begin with: the rows that it was measured on.
 const PREFIXES: [&str; 3] = ["train_", "val_", "test_"];
 
@@ -36,6 +54,23 @@ mod tests {
         }
         for name in ["loss", "val_loss", "test_mse", "mae", "cross_entropy", "learning_rate", "", "auction", "r20"] {
             assert_eq!(direction_of(name), Direction::Minimize, "{name}");
+        }
+    }
+    #[test]
+    fn an_improvement_exceeds_the_margin() {
+        use Direction::{Maximize, Minimize};
+        assert!(
+            Minimize.improves(0.8, 1.0, 0.1) && !Minimize.improves(0.95, 1.0, 0.1) && !Minimize.improves(1.2, 1.0, 0.1)
+        );
+        assert!(
+            Maximize.improves(1.2, 1.0, 0.1) && !Maximize.improves(1.05, 1.0, 0.1) && !Maximize.improves(0.8, 1.0, 0.1)
+        );
+        for direction in [Minimize, Maximize] {
+            assert!(!direction.improves(1.0, 1.0, 0.0), "no improvement");
+            assert!(!direction.improves(f64::NAN, direction.worst(), 0.0), "NaN");
+            assert!(
+                direction.improves(-1e308, direction.worst(), 0.0) && direction.improves(1e308, direction.worst(), 0.0)
+            );
         }
     }
 }

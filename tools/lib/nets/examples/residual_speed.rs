@@ -6,7 +6,8 @@
 //! `scripts/bench/residual_step/run.py` can take turns with a peer.
 
 use kernels::random::Random;
-use nets::{Architecture, Batch, Engine, Graph, Groups, Loss, Optimizer, Parameters, Planned, Rule};
+use nets::{Architecture, Batch, Engine, Graph, Loss, ParamGroups, Parameters, Planned};
+use optim::{Algorithm, Optimizer};
 use std::{
     io::{self, Write},
     time::Instant,
@@ -73,10 +74,10 @@ impl Step {
         let graph = Graph::new(Architecture { input_shape: vec![3, 32, 32], layers, outputs: 10 })?;
         let mut random = Random::new(0, 0);
         let parameters = Parameters::random(&graph, &mut random);
-        let rule = Rule::Sgd { momentum: 0.9, nesterov: true };
-        let groups = Groups { weight_decay: 5e-4, ..Groups::default() };
+        let algorithm = Algorithm::Sgd { momentum: 0.9, nesterov: true };
+        let groups = ParamGroups { weight_decay: 5e-4, ..ParamGroups::default() }.of(&parameters.layout);
         Ok(Self {
-            optimizer: Optimizer::new(rule, &parameters.layout, &groups, kernels::isa()?),
+            optimizer: Optimizer::new(algorithm, groups, parameters.layout.len(), kernels::isa()?),
             engine: Planned::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 }).ok_or("no plan")?,
             gradients: vec![0.0; parameters.values.len()],
             inputs: (0..images * 3 * 32 * 32).map(|_| random.normal() as f32).collect(),

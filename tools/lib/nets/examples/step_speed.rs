@@ -2,7 +2,8 @@
 //! seconds a step. `scripts/bench/mlp_step/run.py` pairs it with PyTorch.
 
 use kernels::random::Random;
-use nets::{Activation, Batch, Engine, FusedMlp, Graph, Groups, Loss, Optimizer, Parameters, Perceptron, Rule};
+use nets::{Activation, Batch, Engine, FusedMlp, Graph, Loss, ParamGroups, Parameters, Perceptron};
+use optim::{Algorithm, Optimizer};
 use std::{
     io::Write,
     time::{Duration, Instant},
@@ -19,8 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let graph = Graph::new((&perceptron).into())?;
     let mut random = Random::new(0, 0);
     let mut parameters = Parameters::random(&graph, &mut random);
-    let rule = Rule::Adam { betas: [0.9, 0.999], eps: 1e-8 };
-    let mut optimizer = Optimizer::new(rule, &parameters.layout, &Groups::default(), kernels::isa()?);
+    let algorithm = Algorithm::Adam { betas: [0.9, 0.999], eps: 1e-8 };
+    let groups = ParamGroups::default().of(&parameters.layout);
+    let mut optimizer = Optimizer::new(algorithm, groups, parameters.layout.len(), kernels::isa()?);
     let mut engine = FusedMlp::new(&graph, Loss::Mse).ok_or("no perceptron")?;
     let mut gradients = vec![0.0; parameters.values.len()];
     let rows: Vec<f32> = (0..batch * inputs).map(|_| random.normal() as f32).collect();

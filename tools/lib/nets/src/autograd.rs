@@ -131,7 +131,7 @@ impl Engine for Autograd {
         let store = loss.backward()?;
         for (var, tensor) in variables.iter().zip(parameters.layout.tensors()) {
             let gradient = &mut gradients[tensor.range.clone()];
-            if !tensor.kind.is_learned() {
+            if !tensor.kind.is_trainable() {
                 gradient.fill(0.0);
                 continue;
             }

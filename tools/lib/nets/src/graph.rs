@@ -221,7 +221,7 @@ impl Builder {
             Some(patch) if patch <= whitening::MAX_PATCH => {
                 let channels = 2 * patch;
                 let conv = Conv { channels, kernel, stride: 1, padding: Some(0), bias: true, init: Init::default() };
-                self.conv_of(name, &conv, ParameterKind::Fixed)
+                self.conv_of(name, &conv, ParameterKind::Frozen)
             }
             _ => {
                 self.image()?;
@@ -263,7 +263,7 @@ impl Builder {
         let channels = self.shape.first().copied().unwrap_or(1);
         let mut tensor = |part: &str, kind| self.layout.add(format!("{name}.{part}"), kind, &[channels]);
         let op = Op::Norm {
-            scale: tensor("weight", if norm.scale { ParameterKind::Norm } else { ParameterKind::Fixed }),
+            scale: tensor("weight", if norm.scale { ParameterKind::Norm } else { ParameterKind::Frozen }),
             shift: tensor("bias", ParameterKind::Norm),
             mean: tensor("running_mean", ParameterKind::Statistic),
             variance: tensor("running_var", ParameterKind::Statistic),

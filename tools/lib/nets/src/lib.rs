@@ -4,8 +4,8 @@
 //! operations that they come to. A [`Model`] is a graph with [`Parameters`]: plain data that is saved, loaded
 //! and exported. [`CandleModel`] is the same model as a candle module, which evaluates it with candle. An
 //! [`Engine`] computes the gradients of a [`Loss`]: [`FusedMlp`] is the fast one for perceptrons, [`Planned`]
-//! for networks of layers; [`Autograd`] has candle derive them and is the reference that faster ones are tested against. An
-//! [`Optimizer`] then moves the parameters, at the learning rate of a [`Schedule`].
+//! for networks of layers; [`Autograd`] has candle derive them and is the reference that faster ones are tested against. `optim` then
+//! moves the parameters, in the groups that [`ParamGroups`] makes of them.
 
 mod architecture;
 mod autograd;
@@ -15,16 +15,14 @@ mod checkpoint;
 mod eigen;
 mod engine;
 mod fused;
-pub mod gradients;
 pub mod graph;
 pub mod layer;
 mod loss;
-mod optimizer;
 mod order;
+mod param_groups;
 mod parameters;
 mod planned;
 mod scaling;
-mod schedule;
 mod whitening;
 
 pub use architecture::{Activation, Architecture, OutputActivation, Perceptron};
@@ -35,11 +33,10 @@ pub use engine::{Batch, Engine};
 pub use fused::FusedMlp;
 pub use graph::Graph;
 pub use loss::Loss;
-pub use optimizer::{Groups, LearningRateFactors, Optimizer, Rule};
+pub use param_groups::{LearningRateFactors, ParamGroups};
 pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
 pub use planned::Planned;
 pub use scaling::{Scaling, Statistics, TargetScaling};
-pub use schedule::{Anneal, Mode, Plateau, PlateauOptions, Schedule};
 
 /// What can go wrong with a model. Displays as one line.
 #[derive(Debug, thiserror::Error)]

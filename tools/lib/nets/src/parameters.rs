@@ -10,14 +10,13 @@ use kernels::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Where each tensor stands within the flat buffer: those that are learned first, then statistics, then what is
-/// fixed.
+/// Where each tensor is in the flat buffer: trainable ones first, then running statistics, then frozen ones.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Layout {
     tensors: Vec<TensorLayout>,
     layers: Vec<LayerLayout>,
     trainable: usize,
-    changing: usize,
+    frozen_start: usize,
     length: usize,
 }
 
@@ -25,24 +24,25 @@ pub struct Layout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParameterKind {
-    /// A factor of a layer's input.
+    /// Weight of a convolution or linear layer; trainable.
     Weight,
-    /// What a layer adds.
+    /// Bias of a convolution or linear layer; trainable.
     Bias,
-    /// Scale or shift of a normalisation.
+    /// Scale (γ) or shift (β) of a norm; trainable.
     Norm,
-    /// What a normalisation has seen. It is measured, not learned: no optimizer moves it.
+    /// Running statistics of a norm: updated by the forward pass in training, not by the optimizer.
     Statistic,
-    /// What is given before training, and stays as it is.
-    Fixed,
+    /// Set before training and never updated.
+    #[serde(rename = "fixed")]
+    Frozen,
 }
 
 impl ParameterKind {
-    /// Whether an optimizer moves it.
-    pub fn is_learned(self) -> bool {
+    /// Whether the optimizer updates it.
+    pub fn is_trainable(self) -> bool {
         match self {
             Self::Weight | Self::Bias | Self::Norm => true,
-            Self::Statistic | Self::Fixed => false,
+            Self::Statistic | Self::Frozen => false,
         }
     }
 }
@@ -95,14 +95,14 @@ impl LayoutBuilder {
             tensor.range = start..end;
             end
         };
-        let (learned, others): (Vec<_>, Vec<_>) = tensors.iter_mut().partition(|tensor| tensor.kind.is_learned());
-        let (statistics, fixed): (Vec<_>, Vec<_>) =
+        let (trainable, others): (Vec<_>, Vec<_>) = tensors.iter_mut().partition(|tensor| tensor.kind.is_trainable());
+        let (statistics, frozen): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|tensor| tensor.kind == ParameterKind::Statistic);
-        let trainable = learned.into_iter().map(&mut place).last().unwrap_or(0);
-        let changing = statistics.into_iter().map(&mut place).last().unwrap_or(trainable);
-        let length = fixed.into_iter().map(&mut place).last().unwrap_or(changing);
+        let trainable = trainable.into_iter().map(&mut place).last().unwrap_or(0);
+        let frozen_start = statistics.into_iter().map(&mut place).last().unwrap_or(trainable);
+        let length = frozen.into_iter().map(&mut place).last().unwrap_or(frozen_start);
         let layers = tensors.windows(2).filter_map(linear).collect();
-        Layout { tensors, layers, trainable, changing, length }
+        Layout { tensors, layers, trainable, frozen_start, length }
     }
 }
 
@@ -128,14 +128,15 @@ impl Layout {
         &self.tensors
     }
 
-    /// Number of parameters that are learned: they stand in front of the others.
+    /// Number of trainable parameters. They come first in the buffer.
     pub fn trainable(&self) -> usize {
         self.trainable
     }
 
-    /// Number of parameters that training changes, statistics included: they stand in front of the fixed.
-    pub fn changing(&self) -> usize {
-        self.changing
+    /// Index of the first frozen parameter: number of trainable parameters and running statistics, which training
+    /// updates.
+    pub fn frozen_start(&self) -> usize {
+        self.frozen_start
     }
 
     /// Number of all parameters.

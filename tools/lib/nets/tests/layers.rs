@@ -4,9 +4,10 @@
 
 use kernels::random::Random;
 use nets::{
-    Architecture, Autograd, Batch, Engine, Graph, Groups, Loss, Optimizer, ParameterKind, Parameters, Planned, Rule,
+    Architecture, Autograd, Batch, Engine, Graph, Loss, ParamGroups, ParameterKind, Parameters, Planned,
     graph::{self, Op},
 };
+use optim::{Algorithm, Optimizer};
 use serde_json::{Value, json};
 
 fn floats(value: &Value) -> Vec<f32> {
@@ -119,13 +120,13 @@ fn assert_is_pytorchs(graph: &Graph, golden: &str) {
         for tensor in graph.layout.tensors() {
             let (name, range) = (&tensor.name, tensor.range.clone());
             let what = format!("{engine_name}: {name}");
-            if tensor.kind.is_learned() {
+            if tensor.kind.is_trainable() {
                 assert_close(&gradients[range], &floats(&golden["gradients"][name]), &what);
                 continue;
             }
             assert!(gradients[range.clone()].iter().all(|&g| g == 0.0), "{what}");
             match tensor.kind {
-                ParameterKind::Fixed => assert_eq!(parameters.values[range.clone()], start.values[range], "{what}"),
+                ParameterKind::Frozen => assert_eq!(parameters.values[range.clone()], start.values[range], "{what}"),
                 _ => assert_close(&parameters.values[range], &floats(&golden["after"][name]), &what),
             }
         }
@@ -320,15 +321,15 @@ fn a_partial_identity_passes_channels_on() {
 fn no_optimizer_and_no_average_moves_what_is_fixed() {
     let graph = whitened_network();
     let layout = &graph.layout;
-    let fixed: Vec<_> = layout.tensors().iter().filter(|tensor| tensor.kind == ParameterKind::Fixed).collect();
+    let fixed: Vec<_> = layout.tensors().iter().filter(|tensor| tensor.kind == ParameterKind::Frozen).collect();
     assert_eq!(fixed.len(), 4); // the whitening, and the factors of three norms
     for tensor in &fixed {
-        assert!(tensor.range.start >= layout.changing(), "{}", tensor.name);
+        assert!(tensor.range.start >= layout.frozen_start(), "{}", tensor.name);
     }
-    assert_eq!(layout.changing() - layout.trainable(), 3 * 2 * 4); // statistics of three norms of 4 channels
-    let rule = Rule::Adam { betas: [0.9, 0.999], eps: 1e-8 };
-    let groups = Groups { weight_decay: 0.1, ..Groups::default() };
-    let mut optimizer = Optimizer::new(rule, layout, &groups, kernels::isa().unwrap());
+    assert_eq!(layout.frozen_start() - layout.trainable(), 3 * 2 * 4); // statistics of three norms of 4 channels
+    let algorithm = Algorithm::Adam { betas: [0.9, 0.999], eps: 1e-8 };
+    let groups = ParamGroups { weight_decay: 0.1, ..ParamGroups::default() }.of(layout);
+    let mut optimizer = Optimizer::new(algorithm, groups, layout.len(), kernels::isa().unwrap());
     let mut values = vec![1.0; layout.len()];
     optimizer.step(0.1, &mut values, &vec![1.0; layout.len()]);
     assert!(values[..layout.trainable()].iter().all(|&x| x < 1.0));

@@ -11,8 +11,9 @@ pub use state::State;
 
 use crate::{progress::Kept, settings::CheckpointSettings};
 use anyhow::{Context, ensure};
+use metrics::Direction;
 use name::EXTENSION;
-use nets::{Checkpoint, Mode};
+use nets::Checkpoint;
 use std::{
     fs, io, mem,
     path::{Path, PathBuf},
@@ -137,7 +138,7 @@ impl Checkpoints {
             -1 => true,
             k if (best.len() as i64) < k => !value.is_nan(),
             0 => false,
-            _ => best.last().is_some_and(|worst| self.mode().improves(value, worst.value, 0.0)),
+            _ => best.last().is_some_and(|worst| self.direction().improves(value, worst.value, 0.0)),
         }
     }
 
@@ -145,7 +146,8 @@ impl Checkpoints {
     pub fn rank(&self, new: Kept, best: &mut Vec<Kept>) -> anyhow::Result<()> {
         ensure!(new.file != LAST, "callbacks.checkpoint.filename: {}: the name last is taken", self.settings.filename);
         best.retain(|kept| kept.file != new.file);
-        let at = best.iter().position(|kept| self.mode().improves(new.value, kept.value, 0.0)).unwrap_or(best.len());
+        let at =
+            best.iter().position(|kept| self.direction().improves(new.value, kept.value, 0.0)).unwrap_or(best.len());
         best.insert(at, new);
         if let Ok(k) = usize::try_from(self.settings.save_top_k) {
             best.truncate(k);
@@ -153,7 +155,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    fn mode(&self) -> Mode {
+    fn direction(&self) -> Direction {
         self.settings.direction()
     }
 

@@ -20,7 +20,7 @@ pub struct State {
 impl State {
     /// The run as it stands.
     pub fn of(learner: &Learner, progress: &mut Progress) -> Self {
-        let optimizer = learner.optimizer.memory().map(|(name, values)| (name.to_owned(), values.to_vec()));
+        let optimizer = learner.optimizer.state().map(|(name, values)| (name.to_owned(), values.to_vec()));
         let average = learner.average.iter().map(|average| (AVERAGE.to_owned(), average.values.clone()));
         let history = std::mem::take(&mut progress.history);
         let state = Self {

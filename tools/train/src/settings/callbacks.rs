@@ -2,7 +2,7 @@
 
 use super::{Check, MonitorMode};
 use anyhow::ensure;
-use nets::Mode;
+use metrics::Direction;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -52,14 +52,14 @@ pub struct StoppingSettings {
 
 impl CheckpointSettings {
     /// Which way the monitored metric gets better.
-    pub fn direction(&self) -> Mode {
+    pub fn direction(&self) -> Direction {
         self.mode.of(self.monitor.as_deref())
     }
 }
 
 impl StoppingSettings {
     /// Which way the monitored metric gets better.
-    pub fn direction(&self) -> Mode {
+    pub fn direction(&self) -> Direction {
         self.mode.of(self.monitor.as_deref())
     }
 }

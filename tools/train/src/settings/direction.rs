@@ -2,7 +2,6 @@
 
 use anyhow::bail;
 use metrics::Direction;
-use nets::Mode;
 use serde::Deserialize;
 
 /// The setting `mode` beside a `monitor`.
@@ -17,22 +16,18 @@ pub enum MonitorMode {
 
 impl MonitorMode {
     /// The direction that counts for `monitor`; none is a loss. [`check`] has refused what has no direction.
-    pub fn of(self, monitor: Option<&str>) -> Mode {
+    pub fn of(self, monitor: Option<&str>) -> Direction {
         match self {
-            Self::Auto => monitor.and_then(direction_of).unwrap_or(Mode::Min),
-            Self::Min => Mode::Min,
-            Self::Max => Mode::Max,
+            Self::Auto => monitor.and_then(direction_of).unwrap_or(Direction::Minimize),
+            Self::Min => Direction::Minimize,
+            Self::Max => Direction::Maximize,
         }
     }
 }
 
 /// The direction in which a metric of a run gets better. None where neither is better.
-fn direction_of(metric: &str) -> Option<Mode> {
-    match (metric, metrics::direction_of(metric)) {
-        ("learning_rate", _) => None,
-        (_, Direction::Minimize) => Some(Mode::Min),
-        (_, Direction::Maximize) => Some(Mode::Max),
-    }
+fn direction_of(metric: &str) -> Option<Direction> {
+    (metric != "learning_rate").then(|| metrics::direction_of(metric))
 }
 
 /// # Errors
@@ -49,10 +44,10 @@ pub fn check(who: &str, mode: MonitorMode, monitor: Option<&str>) -> anyhow::Res
 /// What is odd about a mode: that it is against the metric's own direction.
 pub fn warning(who: &str, mode: MonitorMode, monitor: Option<&str>) -> Option<String> {
     let name = monitor.unwrap_or("the loss");
-    let own = monitor.map_or(Some(Mode::Min), direction_of)?;
+    let own = monitor.map_or(Some(Direction::Minimize), direction_of)?;
     let (mode, better) = match (mode.of(monitor), own) {
-        (Mode::Min, Mode::Max) => ("min", "high"),
-        (Mode::Max, Mode::Min) => ("max", "low"),
+        (Direction::Minimize, Direction::Maximize) => ("min", "high"),
+        (Direction::Maximize, Direction::Minimize) => ("max", "low"),
         _ => return None,
     };
     Some(format!("{who}.mode: {mode}, but {name} is better when it is {better}; mode=auto follows the metric"))
@@ -65,17 +60,17 @@ mod tests {
     #[test]
     fn auto_follows_the_metric() {
         for (monitor, expected) in [
-            (None, Mode::Min),
-            (Some("train_loss"), Mode::Min),
-            (Some("val_mae"), Mode::Min),
-            (Some("val_r2"), Mode::Max),
-            (Some("val_accuracy"), Mode::Max),
-            (Some("val_average_precision"), Mode::Max),
+            (None, Direction::Minimize),
+            (Some("train_loss"), Direction::Minimize),
+            (Some("val_mae"), Direction::Minimize),
+            (Some("val_r2"), Direction::Maximize),
+            (Some("val_accuracy"), Direction::Maximize),
+            (Some("val_average_precision"), Direction::Maximize),
         ] {
             assert_eq!(MonitorMode::Auto.of(monitor), expected, "{monitor:?}");
             assert_eq!(warning("x", MonitorMode::Auto, monitor), None);
         }
-        assert_eq!(MonitorMode::Min.of(Some("val_r2")), Mode::Min);
+        assert_eq!(MonitorMode::Min.of(Some("val_r2")), Direction::Minimize);
         assert!(warning("x", MonitorMode::Min, Some("val_r2")).is_some());
         assert!(warning("x", MonitorMode::Max, None).is_some());
         assert!(check("x", MonitorMode::Auto, Some("learning_rate")).is_err());

@@ -1,7 +1,8 @@
 //! Config group `optimizer`.
 
 use super::Check;
-use nets::{Groups, LearningRateFactors, ParameterKind, Rule};
+use nets::{LearningRateFactors, ParamGroups, ParameterKind};
+use optim::Algorithm;
 use serde::Deserialize;
 
 /// The optimizer's numbers, by its name.
@@ -48,28 +49,32 @@ enum Named {
 #[derive(Deserialize)]
 #[serde(from = "Named")]
 pub struct OptimizerSettings {
-    pub rule: Rule,
+    pub algorithm: Algorithm,
     pub learning_rate: f64,
-    pub groups: Groups,
+    pub groups: ParamGroups,
 }
 
 impl From<Named> for OptimizerSettings {
     fn from(named: Named) -> Self {
-        let (rule, learning_rate, weight_decay, no_decay, learning_rate_factors) = match named {
+        let (algorithm, learning_rate, weight_decay, no_decay, learning_rate_factors) = match named {
             Named::Sgd { momentum, nesterov, learning_rate, weight_decay, no_decay, learning_rate_factors } => {
-                (Rule::Sgd { momentum, nesterov }, learning_rate, weight_decay, no_decay, learning_rate_factors)
+                (Algorithm::Sgd { momentum, nesterov }, learning_rate, weight_decay, no_decay, learning_rate_factors)
             }
             Named::Adam { betas, eps, learning_rate, weight_decay, no_decay, learning_rate_factors } => {
-                (Rule::Adam { betas, eps }, learning_rate, weight_decay, no_decay, learning_rate_factors)
+                (Algorithm::Adam { betas, eps }, learning_rate, weight_decay, no_decay, learning_rate_factors)
             }
             Named::AdamW { betas, eps, learning_rate, weight_decay, no_decay, learning_rate_factors } => {
-                (Rule::AdamW { betas, eps }, learning_rate, weight_decay, no_decay, learning_rate_factors)
+                (Algorithm::AdamW { betas, eps }, learning_rate, weight_decay, no_decay, learning_rate_factors)
             }
-            Named::RmsProp { alpha, eps, momentum, learning_rate, weight_decay, no_decay, learning_rate_factors } => {
-                (Rule::RmsProp { alpha, eps, momentum }, learning_rate, weight_decay, no_decay, learning_rate_factors)
-            }
+            Named::RmsProp { alpha, eps, momentum, learning_rate, weight_decay, no_decay, learning_rate_factors } => (
+                Algorithm::RmsProp { alpha, eps, momentum },
+                learning_rate,
+                weight_decay,
+                no_decay,
+                learning_rate_factors,
+            ),
         };
-        Self { rule, learning_rate, groups: Groups { weight_decay, no_decay, learning_rate_factors } }
+        Self { algorithm, learning_rate, groups: ParamGroups { weight_decay, no_decay, learning_rate_factors } }
     }
 }
 
@@ -81,18 +86,18 @@ impl OptimizerSettings {
         check.not_negative("learning_rate_factors.weight", weight)?;
         check.not_negative("learning_rate_factors.bias", bias)?;
         check.not_negative("learning_rate_factors.norm", norm)?;
-        match self.rule {
-            Rule::Sgd { momentum, nesterov } => {
+        match self.algorithm {
+            Algorithm::Sgd { momentum, nesterov } => {
                 check.below_one("momentum", momentum)?;
                 anyhow::ensure!(!nesterov || momentum > 0.0, "optimizer.nesterov: wants optimizer.momentum above 0");
                 Ok(())
             }
-            Rule::Adam { betas, eps } | Rule::AdamW { betas, eps } => {
+            Algorithm::Adam { betas, eps } | Algorithm::AdamW { betas, eps } => {
                 check.below_one("betas.0", betas[0])?;
                 check.below_one("betas.1", betas[1])?;
                 check.positive("eps", eps)
             }
-            Rule::RmsProp { alpha, eps, momentum } => {
+            Algorithm::RmsProp { alpha, eps, momentum } => {
                 check.below_one("alpha", alpha)?;
                 check.positive("eps", eps)?;
                 check.below_one("momentum", momentum)

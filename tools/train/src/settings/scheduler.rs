@@ -1,7 +1,7 @@
 //! Config group `scheduler`.
 
 use super::{Check, MonitorMode};
-use nets::{Anneal, PlateauOptions, Schedule};
+use optim::{Anneal, PlateauOptions, Schedule};
 use serde::Deserialize;
 
 /// What time is counted in.
@@ -119,7 +119,7 @@ impl SchedulerSettings {
                 monitor, mode, factor, patience, threshold, cooldown, min_learning_rate, ..
             } => {
                 let options = PlateauOptions {
-                    mode: mode.of(monitor.as_deref()),
+                    direction: mode.of(monitor.as_deref()),
                     factor: *factor,
                     patience: *patience,
                     threshold: *threshold,

@@ -10,7 +10,7 @@ use crate::{
     step::{Learner, all_finite},
 };
 use events::{Event, Metrics, Validation};
-use nets::Mode;
+use metrics::Direction;
 
 impl Trainer<'_> {
     /// Measures the model on the validation rows; no metrics where there are none.
@@ -43,14 +43,14 @@ impl Trainer<'_> {
         let monitor = stopping.monitor.as_deref();
         let Some(value) = self.monitored("callbacks.early_stopping", monitor, metrics)? else { return Ok(()) };
         let waiting = &mut self.progress.stopping;
-        let mode = stopping.direction();
-        if mode.improves(value, waiting.best, stopping.min_delta) {
+        let direction = stopping.direction();
+        if direction.improves(value, waiting.best, stopping.min_delta) {
             (waiting.best, waiting.waited) = (value, 0);
             return Ok(());
         }
         waiting.waited += 1;
         if waiting.waited >= patience {
-            let (best, side) = (waiting.best, if mode == Mode::Min { "below" } else { "above" });
+            let (best, side) = (waiting.best, if direction == Direction::Minimize { "below" } else { "above" });
             let monitor = self.monitor(monitor);
             let reason = format!("early stopping: {monitor} has not come {side} {best} in {patience} measurements");
             self.progress.ended = Some(Ended::new(reason, self.settings));
