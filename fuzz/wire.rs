@@ -1,7 +1,8 @@
 // What must hold of records, whatever the bytes are: a reader gives rows or an error, and never panics; rows that were
 // read can be written and read again.
 
-use records::{Batch, DType, Encoding, Input, Output, ReadOptions, Reader, Writer};
+use files::{Input, Output};
+use records::{Batch, DType, Encoding, ReadOptions, Reader, Writer};
 use std::{io::Cursor, path::Path};
 
 /// The first bytes of an array: without them nothing is taken for one.
@@ -42,7 +43,7 @@ fn any(bytes: &[u8], folder: &Path) {
             continue;
         };
         // CSV has scalars alone, and rows without one are no rows.
-        let again = Input::open(Some(&path)).and_then(|input| copy(input, &all, None));
+        let again = Input::open(Some(&path)).map_err(records::Error::from).and_then(|input| copy(input, &all, None));
         match again {
             Ok(again) => assert_eq!(again, rows, "{name}"),
             Err(error) => assert!(encoding != Encoding::Npy, "{name}: {error}"),

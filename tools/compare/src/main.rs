@@ -79,7 +79,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     };
     let failures = gate::failures(gates, &ranking, &settings)?;
     match out {
-        Some(path) => records::write_file(&path, text.as_bytes()).context("--out")?,
+        Some(path) => files::write_file(&path, text.as_bytes()).context("--out")?,
         // A reader that has seen enough does not change the answer.
         None => cli::print(&text).or_else(|error| if cli::is_broken_pipe(&error) { Ok(()) } else { Err(error) })?,
     }

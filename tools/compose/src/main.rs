@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use cli::{Common, Outcome};
-use records::Output;
+use files::Output;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,

@@ -4,10 +4,11 @@ use crate::Settings;
 use anyhow::{bail, ensure};
 use candle_core::{Device, Module, Tensor};
 use dataset::Input as Feature;
+use files::Input;
 use kernels::random::Random;
 use metrics::argmax;
 use nets::{CandleModel, InputDtype, Model, OutputActivation};
-use records::{Batch, Input, Reader};
+use records::{Batch, Reader};
 use runtime::{Inputs, Options, Session};
 use std::path::Path;
 

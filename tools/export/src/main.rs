@@ -6,7 +6,7 @@ mod trained;
 
 use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
-use records::Output;
+use files::Output;
 use serde::Deserialize;
 use std::{path::PathBuf, process::ExitCode};
 use trained::Trained;
@@ -74,7 +74,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
         return Ok(Outcome::No(disagreement));
     }
     match cli::not_dash(Some(args.out.unwrap_or(default_out))) {
-        Some(path) => records::write_file(&path, &bytes)?,
+        Some(path) => files::write_file(&path, &bytes)?,
         None => Output::create(None)?.write_all(&bytes)?,
     }
     Ok(Outcome::Done)

@@ -10,7 +10,8 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use cli::{Outcome, Signals};
-use records::{Batch, Encoding, Field, Output, Schema, Writer, remove_unfinished, write_file};
+use files::{Output, remove_stale, write_file};
+use records::{Batch, Encoding, Field, Schema, Writer};
 use serde_json::{Map, Value, json};
 use std::{
     fs::{self, File},
@@ -45,10 +46,10 @@ impl Folder {
             // Another process may have removed the folder that it had made, before it gave up the lock.
             if path.is_dir() {
                 for split in SPLITS {
-                    remove_unfinished(&folder.split(split))?;
+                    remove_stale(&folder.split(split))?;
                 }
                 for file in [PATHS, DESCRIPTION] {
-                    remove_unfinished(&folder.path.join(file))?;
+                    remove_stale(&folder.path.join(file))?;
                 }
                 return Ok(folder);
             }

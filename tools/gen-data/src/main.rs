@@ -7,7 +7,8 @@ mod shard;
 
 use anyhow::Context;
 use cli::{Common, Outcome};
-use records::{Encoding, Output, Writer};
+use files::Output;
+use records::{Encoding, Writer};
 use shard::Shard;
 use std::{path::PathBuf, process::ExitCode};
 

@@ -3,7 +3,8 @@
 use crate::{not_onnx, settings::Settings};
 use anyhow::{bail, ensure};
 use dataset::{Features, Target};
-use records::{Batch, Limit};
+use files::Limit;
+use records::Batch;
 use runtime::{DType, Inputs, Options, Session};
 use std::path::Path;
 

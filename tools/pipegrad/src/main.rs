@@ -4,7 +4,8 @@
 mod completion;
 mod words;
 
-use records::{Error, Output};
+use files::{Error, Output};
+
 use std::{
     env,
     ffi::OsStr,
@@ -70,7 +71,7 @@ fn locate(tool: &str) -> PathBuf {
 #[cfg(unix)]
 fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> ExitCode {
     use std::os::unix::process::CommandExt;
-    records::hand_on_stdout();
+    files::keep_stdout_closed();
     let error = Command::new(program).args(args).exec();
     complain(&format!("{}: {error}", program.display()))
 }

@@ -2,8 +2,9 @@
 
 use crate::{scene::Pixels, settings::Settings};
 use dataset::classes;
+use files::Input;
 use metrics::argmax;
-use records::{Batch, DType, Field, Input, ReadOptions, Reader};
+use records::{Batch, DType, Field, ReadOptions, Reader};
 use std::{
     cmp::{Ordering, Reverse},
     collections::BinaryHeap,

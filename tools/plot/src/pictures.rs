@@ -29,7 +29,7 @@ pub fn write(inputs: &Inputs, settings: &Settings) -> anyhow::Result<()> {
     for (name, scene) in &scenes {
         let mut save = |extension: &str, bytes: &[u8]| -> anyhow::Result<()> {
             let path = settings.out.join(format!("{name}.{extension}"));
-            records::write_file(&path, bytes)?;
+            files::write_file(&path, bytes)?;
             written.push_str(&format!("{}\n", path.display()));
             Ok(())
         };
@@ -52,7 +52,7 @@ fn write_to_stdout(scenes: &[(String, Scene)], settings: &Settings) -> anyhow::R
         Format::Png => png::to_png(scene)?,
         Format::Both => anyhow::bail!("plot.format: standard output takes svg or png, not both"),
     };
-    let mut output = records::Output::create(None)?;
+    let mut output = files::Output::create(None)?;
     output.write_all(&bytes)?;
     Ok(output.finish()?)
 }

@@ -15,8 +15,9 @@ use crate::{
 };
 use anyhow::{Context, bail, ensure};
 use events::Event;
+use files::Error;
 use indexmap::IndexMap;
-use records::{Error, NPY_MAGIC};
+use records::NPY_MAGIC;
 use serde_json::Value;
 use std::{
     collections::HashMap,
@@ -228,7 +229,7 @@ impl<'a> Inputs<'a> {
             (None, Some(names)) => Some(Names { names, from: "--classes" }),
             (None, None) => None,
         };
-        Gallery::read(records::Input::new(name, bytes), self.settings, names)
+        Gallery::read(files::Input::new(name, bytes), self.settings, names)
     }
 }
 

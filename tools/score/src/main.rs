@@ -12,11 +12,11 @@ mod vocabulary;
 
 use anyhow::Context;
 use cli::{Common, Outcome};
+use files::Output;
 use gate::Gate;
 use measure::{Extras, measure};
 use metrics::Metrics;
 use per_class::Table;
-use records::Output;
 use settings::Settings;
 use std::{
     path::{Path, PathBuf},

@@ -2,7 +2,7 @@
 
 use crate::per_class::cell;
 use dataset::classes;
-use records::Output;
+use files::Output;
 use std::path::Path;
 
 /// A CSV file with the columns `actual,predicted`.

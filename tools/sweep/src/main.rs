@@ -7,9 +7,9 @@ mod run_dir;
 
 use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
+use files::Output;
 use form::Form;
 use jobs::Jobs;
-use records::Output;
 use std::{path::PathBuf, process::ExitCode};
 
 cli::arguments! {

@@ -5,9 +5,9 @@ use crate::{
     lines::{Lines, MAX_LINE, Piece},
     spool::Recorder,
 };
+use ::files::{Input, Output};
 use anyhow::{Context, bail};
 use events::Event;
-use records::{Input, Output};
 
 /// Where lines come from and where they go.
 pub struct Pass {

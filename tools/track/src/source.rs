@@ -1,7 +1,7 @@
 //! Where events come from.
 
 use anyhow::{bail, ensure};
-use records::Input;
+use files::Input;
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -8,7 +8,7 @@
 use crate::{files::identity, mlflow::RunInfo};
 use anyhow::{Context, bail, ensure};
 use events::{Event, Start};
-use records::write_file;
+use files::write_file;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, TryLockError},

@@ -3,8 +3,8 @@
 use crate::{data::Part, held_out, lock::no_link, progress::Row, settings::Settings};
 use anyhow::Context;
 use events::Metrics;
+use files::{remove_stale_in, write_files};
 use nets::Model;
-use records::{remove_unfinished_in, write_files};
 use serde_json::{Map, Value, json};
 use std::{
     fs::{self, OpenOptions},
@@ -44,8 +44,8 @@ pub fn has_settings(folder: &Path, settings: &Settings) -> bool {
 
 /// A settings file, if it is a regular one of a size that settings have: a folder from elsewhere may hold anything.
 fn text(path: &Path) -> Option<String> {
-    let limit = records::Limit { bytes: LONGEST_CONFIG, setting: None };
-    let bytes = is_regular(path).then(|| records::read_file(path, limit).ok()).flatten()?;
+    let limit = files::Limit { bytes: LONGEST_CONFIG, setting: None };
+    let bytes = is_regular(path).then(|| files::read_file(path, limit).ok()).flatten()?;
     String::from_utf8(bytes).ok()
 }
 
@@ -81,7 +81,7 @@ fn remove(path: &Path) -> anyhow::Result<()> {
 /// Makes the folder ready for a run: what another left goes first, the sign that it finished before all, so that
 /// a run that is cut off does not leave its settings beside another's model. Returns how long a small file takes.
 pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<Duration> {
-    remove_unfinished_in(folder)?;
+    remove_stale_in(folder)?;
     for name in [METRICS].into_iter().chain(files()) {
         remove(&folder.join(name))?;
     }

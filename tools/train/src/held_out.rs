@@ -1,7 +1,8 @@
 //! The rows held out for the test, as they were read: what `infer` and `score` take.
 
 use crate::data::{Kept, Part, Read};
-use records::{Batch, DType, Encoding, Field, Output, Values, Writer};
+use files::Output;
+use records::{Batch, DType, Encoding, Field, Values, Writer};
 use std::path::Path;
 
 /// Rows that are written at a time.

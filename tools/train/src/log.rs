@@ -4,7 +4,7 @@
 use crate::{folder::LOG, lock::no_link};
 use anyhow::Context;
 use events::{End, Event, Status};
-use records::Output;
+use files::Output;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal, Read, Seek, SeekFrom, Write},

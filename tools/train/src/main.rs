@@ -116,7 +116,7 @@ fn instead(args: &Args, settings: &Settings, data: &Data, network: &Network) -> 
         let curve = finder::Curve::measure(settings, data, network)?;
         let folder = Path::new(&settings.trainer.run_dir);
         std::fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
-        records::write_file(&folder.join("finder.csv"), curve.to_csv().as_bytes())?;
+        files::write_file(&folder.join("finder.csv"), curve.to_csv().as_bytes())?;
         let found = curve.suggestion().with_context(|| {
             let (steps, min) = (curve.points.len(), settings.trainer.finder.min);
             format!("the loss rose after {steps} steps, too early to tell; give a trainer.finder.min below {min:e}")

@@ -85,7 +85,7 @@ pub(crate) fn remark(text: &str) {
 /// # Errors
 /// What the operating system says.
 pub fn print(text: &str) -> anyhow::Result<()> {
-    let mut output = records::Output::create(None)?;
+    let mut output = files::Output::create(None)?;
     output.write_all(text.as_bytes())?;
     Ok(())
 }

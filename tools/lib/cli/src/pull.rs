@@ -1,7 +1,7 @@
 //! Fetching a tracked input that is not here.
 
 use anyhow::{Context, bail};
-use records::Input;
+use files::Input;
 use std::{fs, path::Path, process::Command};
 
 /// Opens `path`; where it is missing and `pull` is set, fetches it with `dvc pull` first.

@@ -29,15 +29,15 @@ impl Signals {
     /// # Errors
     /// What the operating system says.
     pub fn listen() -> anyhow::Result<Self> {
-        records::hand_over_signals();
+        files::disable_signal_cleanup();
         let received = Arc::new(AtomicUsize::new(0));
-        let mut signals = iterator::Signals::new(records::ending_signals())?;
+        let mut signals = iterator::Signals::new(files::termination_signals())?;
         let listener = Arc::clone(&received);
         let listening = thread::Builder::new().name("signals".into()).spawn(move || {
             let mut first = None;
             for signal in signals.forever() {
                 if first.get_or_insert_with(Instant::now).elapsed() >= TOGETHER {
-                    records::remove_all_unfinished();
+                    files::remove_temporary_files();
                     process::exit(exit_status(signal).into());
                 }
                 listener.store(signal as usize, Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl Signals {
         });
         if listening.is_err() {
             // Where no thread can be had, a second signal is as the first.
-            for signal in records::ending_signals() {
+            for signal in files::termination_signals() {
                 flag::register_usize(signal, Arc::clone(&received), signal as usize)?;
             }
         }

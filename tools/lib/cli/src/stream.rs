@@ -1,7 +1,8 @@
 //! The two ends of a filter.
 
 use crate::not_dash;
-use records::{Batch, DType, Encoding, Input, Output, ReadOptions, Reader, Writer};
+use files::{Input, Output};
+use records::{Batch, DType, Encoding, ReadOptions, Reader, Writer};
 use std::{path::PathBuf, str::FromStr};
 
 /// Declares a filter's arguments: the config groups that it reads, its own flags, those of its two

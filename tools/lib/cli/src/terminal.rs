@@ -1,6 +1,6 @@
 //! A person who waits for a tool that waits for the person.
 
-use records::Input;
+use files::Input;
 use std::{
     io::{self, IsTerminal},
     path::Path,

@@ -1,7 +1,8 @@
 //! Rows of a classifier: the names of classes, and the class that a label means.
 
 use crate::Features;
-use records::{Limit, Place, Result};
+use files::Limit;
+use records::{Place, Result};
 use serde_json::Value;
 use std::path::Path;
 
@@ -40,7 +41,7 @@ pub fn names(path: &Path, field: &str) -> Result<Vec<String>> {
 const LIMIT: Limit<'_> = Limit { bytes: 64 << 20, setting: None };
 
 fn read(path: &Path) -> Result<String> {
-    let bytes = records::read_file(path, LIMIT)?;
+    let bytes = files::read_file(path, LIMIT)?;
     String::from_utf8(bytes).map_err(|_| Place::whole(&path.display().to_string().into()).error("not UTF-8"))
 }
 

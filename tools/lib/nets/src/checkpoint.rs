@@ -165,12 +165,12 @@ impl Model {
 }
 
 /// Most bytes of a file: a billion parameters.
-const FILE_LIMIT: records::Limit<'_> = records::Limit { bytes: 4 << 30, setting: None };
+const FILE_LIMIT: files::Limit<'_> = files::Limit { bytes: 4 << 30, setting: None };
 
 /// The name of a file for errors, and its bytes.
 fn read(path: &Path) -> Result<(String, Vec<u8>)> {
     let name = path.display().to_string();
-    let bytes = records::read_file(path, FILE_LIMIT).map_err(|e| Error::Unreadable(e.to_string()))?;
+    let bytes = files::read_file(path, FILE_LIMIT).map_err(|e| Error::Unreadable(e.to_string()))?;
     Ok((name, bytes))
 }
 

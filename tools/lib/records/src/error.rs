@@ -1,6 +1,6 @@
 //! Errors that say where.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 /// What this library's fallible functions return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -63,18 +63,6 @@ pub enum Error {
         problem: String,
     },
     /// The operating system refused.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file, or `stdin` or `stdout`.
-        path: String,
-        /// What it said.
-        source: io::Error,
-    },
-}
-
-impl Error {
-    /// An I/O error on `path`.
-    pub fn io(path: impl std::fmt::Display, source: io::Error) -> Self {
-        Self::Io { path: path.to_string(), source }
-    }
+    #[error(transparent)]
+    File(#[from] files::Error),
 }

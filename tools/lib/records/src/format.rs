@@ -1,6 +1,7 @@
 //! What an input is, by its first bytes; and what else it may be, with the way to make rows of it.
 
-use crate::{Input, Place, Result, npy::MAGIC};
+use crate::{Place, Result, npy::MAGIC};
+use files::Input;
 
 /// The three encodings, as a reader finds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +57,10 @@ pub(crate) fn sniff(input: &mut Input) -> Result<Format> {
         input.skip(BOM.len());
     }
     let Some(&first) = input.peek(1)?.first() else {
-        return Err(Place::whole(&input.name).error("no rows: the input is empty"));
+        return Err(Place::whole(input.shared_name()).error("no rows: the input is empty"));
     };
     match first {
-        b'{' if input.peek(2)?.get(1) == Some(&0) => return Err(Place::whole(&input.name).error(UTF16)),
+        b'{' if input.peek(2)?.get(1) == Some(&0) => return Err(Place::whole(input.shared_name()).error(UTF16)),
         b'{' => return Ok(Format::Ndjson),
         b' ' | b'\t' | b'\r' | b'\n' => return after_blank(input),
         _ => {}
@@ -70,7 +71,7 @@ pub(crate) fn sniff(input: &mut Input) -> Result<Format> {
     if begins(MAGIC) {
         return Ok(Format::Npy);
     }
-    let place = Place::whole(&input.name);
+    let place = Place::whole(input.shared_name());
     if let Some((_, what, remedy)) = OTHERS.iter().find(|(magic, ..)| start.starts_with(magic)) {
         return Err(place.error(format!("{what}, no rows of NDJSON, NPY or CSV ({remedy})")));
     }
@@ -92,8 +93,8 @@ fn after_blank(input: &mut Input) -> Result<Format> {
             None => break,
             Some(byte) if byte.is_ascii_whitespace() => {}
             Some(b'{') => break,
-            Some(b'[') => return Err(Place::whole(&input.name).error(JSON_ARRAY)),
-            Some(b'<') => return Err(Place::whole(&input.name).error(HTML)),
+            Some(b'[') => return Err(Place::whole(input.shared_name()).error(JSON_ARRAY)),
+            Some(b'<') => return Err(Place::whole(input.shared_name()).error(HTML)),
             Some(_) => return Ok(Format::Csv),
         }
     }

@@ -20,39 +20,24 @@
 mod batch;
 mod convert;
 mod csv;
-mod destination;
 mod dtype;
-#[cfg(unix)]
-mod ending;
 mod error;
 mod format;
-mod input;
 mod ndjson;
 mod npy;
 mod origin;
-mod output;
 mod reader;
 mod schema;
-mod stdout;
-mod unfinished;
 mod wanted;
-mod whole;
 mod writer;
 
 pub use batch::{Batch, Values};
 pub use csv::{canonical_number, dtype_of_texts, pack_texts};
 pub use dtype::{DType, Element};
-#[cfg(unix)]
-pub use ending::{ending_signals, hand_over_signals, remove_all_unfinished};
 pub use error::{Error, Place, Result};
-pub use input::Input;
 pub use npy::MAGIC as NPY_MAGIC;
-pub use output::{Output, replace_file, write_file, write_files};
 pub use reader::{ReadOptions, Reader, chosen_by};
 pub use schema::{Field, Schema};
-pub use stdout::hand_on_stdout;
-pub use unfinished::{remove_unfinished, remove_unfinished_in};
-pub use whole::{Limit, read_file};
 pub use writer::Writer;
 
 /// How rows are written as bytes.

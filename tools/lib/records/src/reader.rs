@@ -1,13 +1,14 @@
 //! Reading a stream in any encoding.
 
 use crate::{
-    Batch, DType, Encoding, Input, Place, Result, Schema,
+    Batch, DType, Encoding, Place, Result, Schema,
     csv::CsvReader,
     format::{self, Format},
     ndjson::NdjsonReader,
     npy::NpyReader,
     wanted::Wanted,
 };
+use files::Input;
 use std::{path::Path, sync::Arc};
 
 /// Most bytes of an array in Fortran order that a pipe may bring, where no setting says.

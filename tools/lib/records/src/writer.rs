@@ -1,6 +1,7 @@
 //! Writing a stream in any encoding.
 
-use crate::{Batch, DType, Encoding, Output, Result, Schema, csv::CsvFormat, ndjson::NdjsonFormat, npy::Header};
+use crate::{Batch, DType, Encoding, Result, Schema, csv::CsvFormat, ndjson::NdjsonFormat, npy::Header};
+use files::Output;
 use std::sync::Arc;
 
 /// A stream of rows being written. Its schema is that of the first batch.
@@ -48,12 +49,12 @@ impl Writer {
             Stream::Ndjson(schema, format) => {
                 check_same(schema, batch)?;
                 format.append(batch, &mut self.buffer)?;
-                self.output.write_all(&self.buffer)
+                Ok(self.output.write_all(&self.buffer)?)
             }
             Stream::Csv(format) => {
                 format.check(batch)?;
                 format.append(batch, &mut self.buffer)?;
-                self.output.write_all(&self.buffer)
+                Ok(self.output.write_all(&self.buffer)?)
             }
             Stream::Npy(arrays) => {
                 check_same(&arrays.schema, batch)?;
@@ -87,7 +88,7 @@ impl Writer {
             // The header keeps its length: NumPy's padding leaves room for any row count.
             self.output.patch(0, &Header::format(&arrays.schema, arrays.rows))?;
         }
-        self.output.finish()
+        Ok(self.output.finish()?)
     }
 }
 

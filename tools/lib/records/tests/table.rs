@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use records::{Batch, DType, Encoding, Field, Input, Output, ReadOptions, Reader, Schema, Writer};
+use files::{Input, Output};
+use records::{Batch, DType, Encoding, Field, ReadOptions, Reader, Schema, Writer};
 
 const CSV: Encoding = Encoding::Csv { delimiter: b',' };
 

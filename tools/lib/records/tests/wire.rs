@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use records::{Batch, DType, Encoding, Field, Input, Output, ReadOptions, Reader, Schema, Writer};
-use std::{io::Read, path::Path, sync::Arc};
+use files::{Input, Output};
+use records::{Batch, DType, Encoding, Field, ReadOptions, Reader, Schema, Writer};
+use std::{io::Read, sync::Arc};
 
 /// Reads `bytes` whole; `wanted` are the fields that the tool needs.
 fn read(bytes: &[u8], wanted: &[&str], all_fields: bool) -> Result<Vec<Batch>, String> {
@@ -267,21 +268,6 @@ fn json_has_no_number_for_nan() {
     assert_eq!(error, "made: row 11: field \"x\" is NaN or infinite, which JSON cannot say (use --to npy or csv)");
     drop(writer);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
-}
-
-#[test]
-fn a_file_appears_whole_or_not_at_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.npy");
-    std::fs::write(&path, "old").unwrap();
-    let mut output = Output::create(Some(&path)).unwrap();
-    output.write_all(b"new").unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"old");
-    output.finish().unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"new");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert!(Output::create(Some(Path::new("/nowhere/x"))).is_err());
-    assert!(Output::create(Some(folder.path())).is_err(), "a folder");
 }
 
 /// A source that gives its bytes in small pieces, as a slow pipe does.

@@ -4,6 +4,7 @@ mod external;
 mod library;
 mod trust;
 
+use files::Limit;
 use ort::{
     environment::Environment,
     session::{
@@ -12,7 +13,6 @@ use ort::{
     },
     value::{Outlet, TensorElementType, TensorRef, ValueType},
 };
-use records::Limit;
 use std::path::Path;
 
 /// What can go wrong with a model at run time. Displays as one line.
@@ -110,7 +110,7 @@ impl Session {
     pub fn open(path: &Path, limit: Limit<'_>, options: &Options<'_>) -> Result<Self> {
         let name = path.display().to_string();
         let model = |problem| Error::Model { path: name.clone(), problem };
-        let bytes = records::read_file(path, limit).map_err(|e| Error::Unreadable(e.to_string()))?;
+        let bytes = files::read_file(path, limit).map_err(|e| Error::Unreadable(e.to_string()))?;
         let locations = external::locations(&bytes).map_err(model)?;
         if locations.is_empty() {
             return Self::new(&name, options, |builder| builder.commit_from_memory(&bytes));

@@ -174,7 +174,7 @@ impl Task for Classifier {
             let ranking = |class| rankings.as_ref().and_then(|rankings| rankings.get(class).copied().flatten());
             let rows = scores.iter().enumerate().map(|(class, &score)| Row { score, ranking: ranking(class) });
             let text = table.text(&rows.collect::<Vec<_>>(), names.as_deref())?;
-            records::write_file(&table.path, text.as_bytes()).context("--per-class")?;
+            files::write_file(&table.path, text.as_bytes()).context("--per-class")?;
         }
         let mut metrics = Metrics::from(metrics);
         if let Some(confusion) = confusion {

@@ -9,7 +9,7 @@ use super::{Measured, Sink, ensure_writable, if_there, is_final, number};
 use anyhow::Context;
 use csv::ReaderBuilder;
 use events::Start;
-use records::{Output, write_file};
+use files::{Output, write_file};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
@@ -117,7 +117,7 @@ impl CsvLogger {
         let mut file = BufWriter::new(Output::create(Some(&path))?);
         layout.write_header(&mut file)?;
         rows.each(|cells| layout.write(&mut file, &cells))?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.finish_soon()?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.finish_unsynced()?;
         self.end = Some(BufWriter::new(File::options().append(true).open(path)?));
         self.rewriting += began.elapsed();
         Ok(())

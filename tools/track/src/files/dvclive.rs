@@ -5,7 +5,7 @@ use super::{Measured, Sink, ensure_writable, if_there, is_final, number};
 use crate::mlflow::names;
 use anyhow::Context;
 use events::Start;
-use records::{replace_file, write_file};
+use files::{write_file, write_file_unsynced};
 use serde::Serialize;
 use serde_json::{Map, Value, json, ser::PrettyFormatter};
 use std::{
@@ -117,7 +117,7 @@ impl Sink for DvcLive {
             let context = || path.display().to_string();
             let text = fs::read_to_string(path).with_context(context)?;
             let kept = kept(&text, if is_final(name) { None } else { Some(step) });
-            replace_file(path, kept.as_bytes())?;
+            write_file_unsynced(path, kept.as_bytes())?;
             if let Some((step, value)) = kept.lines().skip(1).last().and_then(row) {
                 let value =
                     value.parse().ok().filter(|value: &f64| value.is_finite()).map_or(json!(value), Value::from);
@@ -140,7 +140,7 @@ impl Sink for DvcLive {
         self.summary["step"] = measured.step.into();
         if self.written.is_none_or(|written| written.elapsed() >= self.interval) {
             let (path, text) = self.summary()?;
-            replace_file(&path, &text)?;
+            write_file_unsynced(&path, &text)?;
             self.written = Some(Instant::now());
         }
         Ok(())

@@ -3,7 +3,7 @@
 use crate::mlflow::names::digest;
 use anyhow::Context;
 use events::{Event, Start};
-use records::replace_file;
+use files::write_file_unsynced;
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
 
@@ -40,7 +40,7 @@ impl Owner {
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let path = folder.join(FILE);
         super::ensure_writable(&path)?;
-        replace_file(&path, &serde_json::to_vec(self)?).with_context(|| path.display().to_string())
+        write_file_unsynced(&path, &serde_json::to_vec(self)?).with_context(|| path.display().to_string())
     }
 
     /// Whether `start` takes this run up again: in its folder, or from a checkpoint in it.

@@ -2,8 +2,8 @@
 
 use super::{Answer, Client, RunInfo};
 use anyhow::{Context, ensure};
+use files::Output;
 use percent_encoding::percent_decode_str;
-use records::Output;
 use reqwest::blocking::Body;
 use std::{
     fs::{self, File},

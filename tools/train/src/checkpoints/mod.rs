@@ -97,7 +97,7 @@ impl Checkpoints {
 
     fn clear(&self, kept: &[Kept], source: Option<&Path>) -> anyhow::Result<()> {
         if self.folder.is_dir() {
-            records::remove_unfinished_in(&self.folder)?;
+            files::remove_stale_in(&self.folder)?;
         }
         let entries = match self.folder.read_dir() {
             Ok(entries) => entries,
@@ -193,7 +193,7 @@ impl Checkpoints {
             let (_, bytes) = bytes.iter().find(|(known, _)| Rc::ptr_eq(known, state))?;
             Some((path.as_path(), bytes.as_slice()))
         });
-        records::write_files(&files.collect::<Vec<_>>())?;
+        files::write_files(&files.collect::<Vec<_>>())?;
         self.files.extend(waiting.iter().map(|(file, _)| file.clone()).filter(|file| file != LAST));
         self.remove_overtaken()?;
         (self.cost, self.written) = (began.elapsed(), Instant::now());

@@ -11,9 +11,9 @@ pub use table::{Inputs, Read, Table};
 use crate::settings::{Settings, TrainerSettings};
 use anyhow::{Context, ensure};
 use dataset::{Column, Features};
+use files::Input;
 use kernels::random::Random;
 use raw::{RawInputs, RawTable};
-use records::Input;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeSet, path::Path};
 

@@ -4,8 +4,9 @@ use super::others::Others;
 use crate::settings::{Settings, TrainerSettings};
 use anyhow::ensure;
 use dataset::{Column, FeatureSettings, Source, Texts};
+use files::Input;
 use nets::Loss;
-use records::{Batch, DType, Field, Input, ReadOptions, Reader};
+use records::{Batch, DType, Field, ReadOptions, Reader};
 use std::collections::{BTreeMap, HashSet};
 
 /// How a file's rows are read.

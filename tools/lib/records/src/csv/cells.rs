@@ -1,8 +1,9 @@
 //! Records of cells, as the `csv` crate's core splits them, block by block.
 
 use super::quotes::Quotes;
-use crate::{Error, Input, Place, Result, origin::Cells};
+use crate::{Error, Place, Result, origin::Cells};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use files::Input;
 use std::sync::Arc;
 
 /// How much is asked of the operating system at once, and how much of cells makes a batch.
@@ -188,7 +189,7 @@ impl Records {
     }
 
     pub fn source(&self) -> &Arc<str> {
-        &self.input.name
+        self.input.shared_name()
     }
 }
 

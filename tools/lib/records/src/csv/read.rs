@@ -5,11 +5,12 @@ use super::{
     kind::{self, Kind},
 };
 use crate::{
-    Batch, DType, Field, Input, Result, Schema,
+    Batch, DType, Field, Result, Schema,
     origin::{Cells, TextSpan},
     reader::already_there,
     wanted::Wanted,
 };
+use files::Input;
 use std::{collections::HashMap, sync::Arc};
 
 /// Characters of a cell that a message shows.

@@ -6,10 +6,11 @@ use super::{
     row::{self, Problem, Takes},
 };
 use crate::{
-    Batch, DType, Field, Input, Place, Result, Schema,
+    Batch, DType, Field, Place, Result, Schema,
     origin::{Line, Text},
     wanted::Wanted,
 };
+use files::Input;
 use std::{mem, sync::Arc};
 
 /// How much is asked of the operating system at once. A read may give less: then the rows that are
@@ -80,11 +81,11 @@ impl NdjsonReader {
     }
 
     pub fn source(&self) -> &Arc<str> {
-        &self.input.name
+        self.input.shared_name()
     }
 
     fn place(&self, line_of_block: u64) -> Place {
-        Place::line(&self.input.name, self.lines + line_of_block)
+        Place::line(self.input.shared_name(), self.lines + line_of_block)
     }
 
     /// The rows of the next block of lines; false at end of input.
@@ -186,7 +187,7 @@ impl NdjsonReader {
         text.spans.resize(text.lines.len() * fields, (0, 0));
         text.edited.clear();
         text.edited.resize(fields, false);
-        batch.start_packed(&self.input.name, schema, self.rows, text.lines.len());
+        batch.start_packed(self.input.shared_name(), schema, self.rows, text.lines.len());
         let (packed, heap) = batch.parts();
         let rows = packed.chunks_exact_mut(schema.row_bytes()).zip(text.spans.chunks_exact_mut(fields));
         for (line, (row, spans)) in text.lines.iter_mut().zip(rows) {
@@ -195,7 +196,7 @@ impl NdjsonReader {
                 Ok(close) => line.close = line.start + close,
                 Err(Problem::NotAnInteger(index)) if !self.settled => return Ok(Some(index)),
                 Err(problem) => {
-                    return Err(Place::line(&self.input.name, line.number).error(describe(problem, schema)));
+                    return Err(Place::line(self.input.shared_name(), line.number).error(describe(problem, schema)));
                 }
             }
             spans.iter_mut().for_each(|span| *span = (span.0 + line.start, span.1 + line.start));

@@ -1,7 +1,8 @@
 //! Arrays in Fortran order, whose columns are contiguous: what `np.save` writes of a pandas table.
 
 use super::Header;
-use crate::{Input, Place, Result};
+use crate::{Place, Result};
+use files::Input;
 use std::io::Read;
 
 /// The columns of an array: `[elements of a row, rows]` in memory.
@@ -58,7 +59,7 @@ impl Columns {
         match &self.data {
             Data::File { start } => {
                 input.seek(start.saturating_add(offset))?;
-                input.fill(piece)
+                Ok(input.fill(piece)?)
             }
             Data::Memory(bytes) => {
                 // What is in memory can be counted in usize.
@@ -73,7 +74,7 @@ impl Columns {
     /// Goes to what follows the array.
     pub fn leave(self, input: &mut Input) -> Result<()> {
         match self.data {
-            Data::File { start } => input.seek(start + self.rows * (self.order.len() * self.size) as u64),
+            Data::File { start } => Ok(input.seek(start + self.rows * (self.order.len() * self.size) as u64)?),
             Data::Memory(_) => Ok(()),
         }
     }
@@ -81,7 +82,7 @@ impl Columns {
 
 /// All bytes of an array that comes over a pipe. Memory is taken as they come, not as the header claims.
 fn whole(input: &mut Input, rows: u64, row_bytes: u64, most: u64) -> Result<Vec<u8>> {
-    let place = Place::whole(&input.name);
+    let place = Place::whole(input.shared_name());
     let bytes = rows.checked_mul(row_bytes).filter(|bytes| *bytes <= most).ok_or_else(|| {
         place.error(format!(
             "an array in Fortran order of {rows} rows of {row_bytes} bytes; from a pipe at most {most} bytes are read \
@@ -89,8 +90,8 @@ fn whole(input: &mut Input, rows: u64, row_bytes: u64, most: u64) -> Result<Vec<
         ))
     })?;
     let mut data = Vec::new();
-    let name = input.name.clone();
-    input.by_ref().take(bytes).read_to_end(&mut data).map_err(|e| crate::Error::io(&name, e))?;
+    let name = input.shared_name().clone();
+    input.by_ref().take(bytes).read_to_end(&mut data).map_err(|e| files::Error::io(&name, e))?;
     Ok(data)
 }
 

@@ -1,7 +1,8 @@
 //! Reading arrays, one after the other, in batches of whole rows.
 
 use super::{Header, MAGIC, fortran::Columns};
-use crate::{Batch, Error, Input, Place, Result, Schema};
+use crate::{Batch, Error, Place, Result, Schema};
+use files::Input;
 use std::sync::Arc;
 
 /// A batch holds about this many bytes: large enough to move at memory speed, small enough for the cache.
@@ -49,7 +50,7 @@ impl NpyReader {
     }
 
     pub fn source(&self) -> &Arc<str> {
-        &self.input.name
+        self.input.shared_name()
     }
 
     /// Begins an array.
@@ -74,7 +75,7 @@ impl NpyReader {
         let bytes = if self.columns.is_some() { Columns::BATCH_BYTES } else { BATCH_BYTES };
         let fits = (bytes / row_bytes).max(1);
         let rows = usize::try_from(self.remaining).map_or(fits, |left| left.min(fits));
-        let packed = batch.start_packed(&self.input.name, &self.schema, self.rows, rows);
+        let packed = batch.start_packed(self.input.shared_name(), &self.schema, self.rows, rows);
         let filled = match &self.columns {
             Some(columns) => columns.rows(&mut self.input, self.header.rows - self.remaining, packed)?,
             None => self.input.fill(packed)?,
@@ -92,7 +93,7 @@ impl NpyReader {
 
     fn truncated(&self, whole: u64) -> Error {
         let promised = self.rows + self.remaining;
-        Place::row(&self.input.name, whole)
+        Place::row(self.input.shared_name(), whole)
             .error(format!("the data is truncated: the header promises {promised} rows, {whole} are whole"))
     }
 
@@ -106,12 +107,12 @@ impl NpyReader {
             return Ok(false);
         }
         if !MAGIC.starts_with(start) && !start.starts_with(MAGIC) {
-            return Err(Place::row(&self.input.name, self.rows)
+            return Err(Place::row(self.input.shared_name(), self.rows)
                 .error("after the last row come bytes that are no NPY array (damaged, or two encodings mixed)"));
         }
         let next = read_header(&mut self.input, &self.plain_name)?;
         if next.schema != self.header.schema {
-            return Err(Place::row(&self.input.name, self.rows).error(format!(
+            return Err(Place::row(self.input.shared_name(), self.rows).error(format!(
                 "an array with other fields follows: expected {}, found {}",
                 self.header.schema, next.schema
             )));
@@ -135,7 +136,7 @@ impl NpyReader {
 /// Reads magic, version, length and text.
 fn read_header(input: &mut Input, plain_name: &str) -> Result<Header> {
     let mut fixed = [0; 8];
-    let place = Place::whole(&input.name);
+    let place = Place::whole(input.shared_name());
     let mut fill = |buffer: &mut [u8]| -> Result<()> {
         match input.fill(buffer)? == buffer.len() {
             true => Ok(()),

@@ -1,4 +1,5 @@
-//! Standard output without std's line buffering, which would search every block for newlines; and whether there is one.
+//! Standard output as a file, without std's line buffering, which would search every block for newlines; and whether it
+//! was closed at start-up.
 
 use std::{fs::File, io};
 
@@ -36,8 +37,8 @@ pub(crate) fn share(_: i32) -> Option<File> {
     None
 }
 
-/// Before another program takes the place of this one: closes standard output to it, if it was closed to this one.
-pub fn hand_on_stdout() {
+/// Before `exec`: if standard output was closed at start-up, the new program finds it closed too, not the null device.
+pub fn keep_stdout_closed() {
     #[cfg(unix)]
     if closed::at_start() {
         // Without the flag the other program would write to the null device, and call it done.

@@ -1,18 +1,18 @@
-//! Files that are read whole, up to a limit.
+//! Reading whole files, up to a limit.
 
-use crate::{Error, Place, Result};
+use crate::{Error, Result};
 use std::{
     fs::File,
     io::{self, Read},
     path::Path,
 };
 
-/// The most bytes of a file, and what the user calls that.
+/// The largest size of a file, and the setting that says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit<'a> {
-    /// Bytes.
+    /// In bytes, inclusive.
     pub bytes: u64,
-    /// The setting, `infer.model_bytes`; none where it is none.
+    /// For messages: `infer.model_bytes`; None where the limit is fixed.
     pub setting: Option<&'a str>,
 }
 
@@ -30,9 +30,10 @@ pub fn read_file(path: &Path, limit: Limit<'_>) -> Result<Vec<u8>> {
     if is_device(&metadata) {
         return Err(failed(io::Error::other("a device; expected a file")));
     }
-    let too_long = || {
-        let setting = limit.setting.map_or(String::new(), |setting| format!(" (the setting {setting})"));
-        Place::whole(&path.display().to_string().into()).error(format!("more than {} bytes{setting}", limit.bytes))
+    let too_long = || Error::TooLong {
+        path: path.display().to_string(),
+        bytes: limit.bytes,
+        setting: limit.setting.map(str::to_owned),
     };
     let mut bytes = Vec::new();
     if metadata.is_file() {

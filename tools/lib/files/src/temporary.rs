@@ -1,5 +1,5 @@
-//! Files that are being written: under a temporary name beside their final one, locked by their writer, and removed
-//! when the writer ends by a signal. What a killed writer left is removed by the next one.
+//! Temporary files: in the folder of the final file, locked by their writer, and deleted when a signal ends the writer.
+//! What a killed writer left is stale, and the next writer deletes it.
 
 use crate::{Error, Result};
 use std::{
@@ -12,31 +12,31 @@ use std::{
 };
 use tempfile::NamedTempFile;
 
-/// An unfinished file is called `.NAMExxxxxx.tmp`, with letters and digits drawn at random.
+/// A temporary file is called `.NAMExxxxxx.tmp`, with random letters and digits.
 const SUFFIX: &str = ".tmp";
-const LETTERS: usize = 6;
+const RANDOM_CHARS: usize = 6;
 /// Bytes that the temporary name has beyond NAME.
-const EXTRA: usize = ".".len() + LETTERS + SUFFIX.len();
+const EXTRA: usize = ".".len() + RANDOM_CHARS + SUFFIX.len();
 /// Names above this many bytes are cut, so that the temporary name is no longer than the final one: a file system that
 /// takes the one (255 bytes on most, 143 on eCryptfs) takes the other.
 const UNCUT: usize = 100;
 
-/// A new file beside `path`, locked and with `mode` (before the umask); it is removed when dropped.
-pub(crate) fn create(path: &Path, mode: u32) -> io::Result<Unfinished> {
+/// A new file for `path`, in its folder, locked and with `mode` (before the umask); dropping it deletes it.
+pub(crate) fn create(path: &Path, mode: u32) -> io::Result<TempFile> {
     let prefix = prefix(path).ok_or(io::ErrorKind::IsADirectory)?;
     let folder = folder(path);
     sweep_prefix(folder, &prefix);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(LETTERS);
+    builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(RANDOM_CHARS);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
     #[cfg(not(unix))]
     let _ = mode;
     loop {
-        let file = Unfinished::create(|| builder.tempfile_in(folder)).map_err(|error| refused(folder, &error))?;
-        // Where locks are not to be had, nobody sweeps either.
+        let file = TempFile::create(|| builder.tempfile_in(folder)).map_err(|error| refused(folder, &error))?;
+        // On a file system without locks nobody sweeps either.
         let _ = file.as_file().lock();
-        // A sweep between the two lines above took it for a leftover.
+        // A sweep by another process between the two calls above deleted it as stale.
         if is_there(file.as_file())? {
             return Ok(file);
         }
@@ -44,12 +44,13 @@ pub(crate) fn create(path: &Path, mode: u32) -> io::Result<Unfinished> {
 }
 
 /// A file that is locked and has its temporary name.
-pub(crate) struct Unfinished(Option<NamedTempFile>);
+#[derive(Debug)]
+pub(crate) struct TempFile(Option<NamedTempFile>);
 
-impl Unfinished {
+impl TempFile {
     fn create(create: impl FnOnce() -> io::Result<NamedTempFile>) -> io::Result<Self> {
         #[cfg(unix)]
-        let file = crate::ending::create(create)?;
+        let file = crate::signals::create(create)?;
         #[cfg(not(unix))]
         let file = create()?;
         Ok(Self(Some(file)))
@@ -73,7 +74,7 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for TempFile {
     fn drop(&mut self) {
         if let Some(file) = self.0.take() {
             let name = file.path().to_owned();
@@ -85,34 +86,35 @@ impl Drop for Unfinished {
 
 fn forget(name: &Path) {
     #[cfg(unix)]
-    crate::ending::forget(name);
+    crate::signals::forget(name);
     #[cfg(not(unix))]
     let _ = name;
 }
 
-/// Removes what killed writers of `path` left beside it. The file of a writer that is alive stays: it is locked.
+/// Deletes the stale temporary files of `path`: those that killed writers left in its folder. The file of a running writer
+/// is locked, and stays.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn remove_unfinished(path: &Path) -> Result<()> {
+pub fn remove_stale(path: &Path) -> Result<()> {
     let Some(prefix) = prefix(path) else { return Ok(()) };
     let names = list(folder(path)).map_err(|e| Error::io(path.display(), e))?;
-    names.iter().filter(|name| is_of(name, &prefix)).for_each(|name| remove_leftover(&folder(path).join(name)));
+    names.iter().filter(|name| is_of(name, &prefix)).for_each(|name| remove_if_unlocked(&folder(path).join(name)));
     Ok(())
 }
 
-/// As [`remove_unfinished`], of all files of a folder: for one whose files nobody else writes, as a run folder's.
+/// As [`remove_stale`], for all files of a folder that has one writer, such as a run folder.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn remove_unfinished_in(folder: &Path) -> Result<()> {
+pub fn remove_stale_in(folder: &Path) -> Result<()> {
     let names = list(folder).map_err(|e| Error::io(folder.display(), e))?;
-    names.iter().for_each(|name| remove_leftover(&folder.join(name)));
+    names.iter().for_each(|name| remove_if_unlocked(&folder.join(name)));
     Ok(())
 }
 
-/// Removes leftovers in front of a writer, for whom it is no error if that cannot be done. A folder is listed once a
-/// process: else n files written into it would take time in n².
+/// Deletes stale files before a new one is created; failing to is no error there. A folder is listed once a process:
+/// otherwise n files written into it would take time in n².
 fn sweep_prefix(folder: &Path, prefix: &OsStr) {
     static LISTED: LazyLock<Mutex<HashMap<PathBuf, Vec<OsString>>>> = LazyLock::new(Mutex::default);
     let mut listed = LISTED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,20 +122,20 @@ fn sweep_prefix(folder: &Path, prefix: &OsStr) {
     names.retain(|name| {
         let own = is_of(name, prefix);
         if own {
-            remove_leftover(&folder.join(name));
+            remove_if_unlocked(&folder.join(name));
         }
         !own
     });
 }
 
-/// The names in a folder that are an unfinished file's.
+/// The names in a folder that are those of temporary files.
 fn list(folder: &Path) -> io::Result<Vec<OsString>> {
     let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
     names.filter(|name| name.as_ref().map_or(true, |name| letters(name, OsStr::new(".")).is_some())).collect()
 }
 
-/// Removes the file if no process has it locked.
-fn remove_leftover(path: &Path) {
+/// Deletes the file if no process has it locked.
+fn remove_if_unlocked(path: &Path) {
     // No name makes it worthwhile to follow a link or to wait for a pipe.
     if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
         return;
@@ -166,14 +168,14 @@ fn prefix(path: &Path) -> Option<OsString> {
 }
 
 fn is_of(name: &OsStr, prefix: &OsStr) -> bool {
-    letters(name, prefix).is_some_and(|letters| letters.len() == LETTERS)
+    letters(name, prefix).is_some_and(|letters| letters.len() == RANDOM_CHARS)
 }
 
 /// What stands between `prefix` and the suffix, if it ends in letters as they are drawn.
 fn letters<'n>(name: &'n OsStr, prefix: &OsStr) -> Option<&'n [u8]> {
     let rest = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes())?;
     let rest = rest.strip_suffix(SUFFIX.as_bytes())?;
-    let drawn = rest.len().checked_sub(LETTERS).map(|begin| &rest[begin..])?;
+    let drawn = rest.len().checked_sub(RANDOM_CHARS).map(|begin| &rest[begin..])?;
     drawn.iter().all(u8::is_ascii_alphanumeric).then_some(rest)
 }
 
@@ -188,7 +190,7 @@ fn is_there(_: &File) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Why no file can be made in `folder`, without the temporary name, which tells nobody anything.
+/// Why no file can be created in `folder`, without the temporary name.
 fn refused(folder: &Path, error: &io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("there is no folder {}", folder.display())),
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dead_writer_left_goes_and_a_living_one_keeps_its_file() {
+    fn stale_files_are_deleted_and_the_file_of_a_running_writer_is_not() {
         let here = tempfile::tempdir().expect("a folder");
         let path = here.path().join("x.npy");
         let alive = create(&path, 0o666).expect("a file");
@@ -224,14 +226,14 @@ mod tests {
             fs::write(here.path().join(name), "left").expect("written");
         }
         std::os::unix::fs::symlink(here.path().join("target"), here.path().join(".x.npyABCDEF.tmp")).expect("a link");
-        remove_unfinished(&path).expect("swept");
+        remove_stale(&path).expect("swept");
         let left = names(here.path());
         assert!(others.iter().all(|name| left.contains(&(*name).to_owned())), "{left:?}");
-        assert!(left.contains(&".x.npyABCDEF.tmp".to_owned()), "a link is nobody's leftover");
+        assert!(left.contains(&".x.npyABCDEF.tmp".to_owned()), "a link is never a temporary file");
         assert_eq!(left.len(), others.len() + 2, "{left:?}");
         alive.persist(&path).expect("renamed");
         assert!(path.exists());
-        remove_unfinished_in(here.path()).expect("swept");
+        remove_stale_in(here.path()).expect("swept");
         assert!(!names(here.path()).contains(&".y.npyabcdef.tmp".to_owned()));
     }
 
@@ -239,7 +241,7 @@ mod tests {
     fn the_temporary_name_is_no_longer_than_a_long_name() {
         for name in ["x".repeat(255), "é".repeat(127), format!("{}é", "x".repeat(143)), "日".repeat(85)] {
             let prefix = prefix(Path::new(&name)).expect("a name");
-            assert!(prefix.len() + LETTERS + SUFFIX.len() <= name.len(), "{name}");
+            assert!(prefix.len() + RANDOM_CHARS + SUFFIX.len() <= name.len(), "{name}");
             let here = tempfile::tempdir().expect("a folder");
             create(&here.path().join(&name), 0o666)
                 .expect("a file")

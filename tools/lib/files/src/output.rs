@@ -1,11 +1,11 @@
-//! Where rows go. A file appears under its name whole or not at all.
+//! Output to a temporary file in the same folder, fsynced and renamed: readers never see a partial file.
 
 use crate::{
     Error, Result,
     destination::Destination,
     input::widen_pipe,
     stdout,
-    unfinished::{self, Unfinished},
+    temporary::{self, TempFile},
 };
 use std::{
     fs::{self, File},
@@ -14,22 +14,25 @@ use std::{
     thread,
 };
 
-/// An open sink of bytes. Nothing is under the final name before [`Output::finish`].
+/// An open sink of bytes. A file has its final name only after [`Output::finish`].
+#[derive(Debug)]
 pub struct Output {
     name: String,
     target: Target,
 }
 
+#[derive(Debug)]
 enum Target {
-    /// Standard output, a device or a named pipe: written as it goes.
+    /// Standard output, a device or a named pipe: written directly. `start` is where writing began, in a regular file that
+    /// is not in append mode.
     Direct { file: File, start: Option<u64> },
-    /// A regular file: written beside its final place, renamed at the end.
-    Atomic { file: Unfinished, path: PathBuf },
+    /// A regular file: written to a temporary file, renamed to `path` at the end.
+    Atomic { file: TempFile, path: PathBuf },
 }
 
 impl Output {
     /// The file at `path`, or standard output where there is none. A symbolic link stays, and the file that it points to
-    /// is written; a device, a named pipe and an open descriptor (`/dev/stdout`, `/dev/fd/3`) are written as it goes. A
+    /// is written; a device, a named pipe and an open descriptor (`/dev/stdout`, `/dev/fd/3`) are written directly. A
     /// file that is replaced keeps its mode and, where the system allows, its owner.
     ///
     /// # Errors
@@ -49,13 +52,16 @@ impl Output {
         &self.name
     }
 
-    /// Whether bytes already written can be corrected with [`Output::patch`].
+    /// Whether bytes already written can be overwritten with [`Output::patch`].
     pub fn can_patch(&self) -> bool {
         matches!(self.target, Target::Atomic { .. } | Target::Direct { start: Some(_), .. })
     }
 
-    /// Overwrites `bytes` at `offset` from where this output began.
-    pub(crate) fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+    /// Overwrites `bytes` at `offset` from where this output began, and continues at the end.
+    ///
+    /// # Errors
+    /// What the operating system says; a pipe cannot seek.
+    pub fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let start = match &self.target {
             Target::Direct { start, .. } => start.unwrap_or(0),
             Target::Atomic { .. } => 0,
@@ -71,12 +77,12 @@ impl Output {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// What the operating system says; a reader that went away is `BrokenPipe`.
+    /// What the operating system says; `BrokenPipe` when the reader closed its end.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
         self.file().write_all(bytes).map_err(|e| Error::io(&self.name, e))
     }
 
-    /// Makes the file durable and gives it its name.
+    /// Fsyncs the file and renames it to its final name.
     ///
     /// # Errors
     /// When the disk is full or the rename is refused; the old file, if any, is then untouched.
@@ -87,7 +93,7 @@ impl Output {
         }
     }
 
-    /// Waits until what was written is on the disk.
+    /// Waits until everything written is on the disk.
     fn sync(&self) -> Result<()> {
         match &self.target {
             Target::Direct { .. } => Ok(()),
@@ -95,11 +101,11 @@ impl Output {
         }
     }
 
-    /// Gives the file its name without waiting for the disk.
+    /// As [`Output::finish`], without fsync.
     ///
     /// # Errors
     /// When the rename is refused.
-    pub fn finish_soon(self) -> Result<()> {
+    pub fn finish_unsynced(self) -> Result<()> {
         match self.target {
             Target::Direct { .. } => Ok(()),
             Target::Atomic { file, path } => file.persist(&path).map_err(|e| Error::io(self.name, e)),
@@ -114,7 +120,7 @@ impl Output {
     }
 }
 
-/// For a writer of a format of its own.
+/// For writers of formats other than records.
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file().write(bytes)
@@ -152,7 +158,7 @@ impl Target {
     }
 
     fn atomic(path: &Path, old: Option<&fs::Metadata>) -> io::Result<Self> {
-        let file = unfinished::create(path, old.map_or(NEW_FILE, mode))?;
+        let file = temporary::create(path, old.map_or(NEW_FILE, mode))?;
         if let Some(old) = old {
             keep_owner_and_mode(file.as_file(), old)?;
         }
@@ -171,7 +177,7 @@ fn mode(old: &fs::Metadata) -> u32 {
 #[cfg(unix)]
 fn keep_owner_and_mode(file: &File, old: &fs::Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    // Only root may give a file away, and where even it may not (some network disks), the file is the writer's.
+    // Only root may change the owner; where that fails (some network disks, too), the writer owns the file.
     let _ = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
     file.set_permissions(fs::Permissions::from_mode(mode(old)))
 }
@@ -186,7 +192,7 @@ fn keep_owner_and_mode(_: &File, _: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a whole small file: by a temporary file beside it, fsync and rename.
+/// Writes a whole small file, as [`Output`] does.
 ///
 /// # Errors
 /// When the folder does not exist or the disk refuses; the old file, if any, is then untouched.
@@ -196,12 +202,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     output.finish()
 }
 
-/// Writes several whole files of a folder of our own: all of them beside their final places first, then fsyncs
-/// together, then renames in the given order. Faster than one [`write_file`] after the other: the file system flushes
-/// once. A link in a file's place is replaced, not followed: where it leads is not for the folder to say.
+/// Writes several whole files: all temporary files first, then all fsyncs in parallel, then the renames in the given
+/// order. Faster than one [`write_file`] after the other: the file system flushes once. A symbolic link at a path is
+/// replaced, not followed: a folder that came from elsewhere must not choose the file that is written.
 ///
 /// # Errors
-/// When a folder does not exist or the disk refuses; files whose turn had not come are then untouched.
+/// When a folder does not exist or the disk refuses; files that were not yet renamed are then untouched.
 pub fn write_files(files: &[(&Path, &[u8])]) -> Result<()> {
     let mut outputs = Vec::new();
     for (path, bytes) in files {
@@ -213,14 +219,14 @@ pub fn write_files(files: &[(&Path, &[u8])]) -> Result<()> {
     thread::scope(|scope| {
         let syncing = outputs.iter().map(|output| (output, spawn(scope, || output.sync())));
         let syncing: Vec<_> = syncing.collect();
-        // Where no thread can be had, this one syncs.
+        // Without a thread, this one syncs.
         syncing.into_iter().try_for_each(|(output, thread)| match thread {
             Some(thread) => thread.join().unwrap_or_else(|_| output.sync()),
             None => output.sync(),
         })
     })?;
-    outputs.into_iter().try_for_each(Output::finish_soon)?;
-    let mut folders: Vec<&Path> = files.iter().map(|(path, _)| unfinished::folder(path)).collect();
+    outputs.into_iter().try_for_each(Output::finish_unsynced)?;
+    let mut folders: Vec<&Path> = files.iter().map(|(path, _)| temporary::folder(path)).collect();
     folders.dedup();
     folders
         .into_iter()
@@ -234,23 +240,23 @@ fn spawn<'scope, T: Send + 'scope>(
     thread::Builder::new().spawn_scoped(scope, work).ok()
 }
 
-/// As [`write_file`], but without fsync, which takes milliseconds: for a file that is soon written again.
+/// As [`write_file`], without fsync, which takes milliseconds: for a file that is written again soon.
 ///
 /// # Errors
 /// As of [`write_file`].
-pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_file_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut output = Output::create(Some(path))?;
     output.write_all(bytes)?;
-    output.finish_soon()
+    output.finish_unsynced()
 }
 
-fn persist(file: Unfinished, path: &Path) -> io::Result<()> {
+fn persist(file: TempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
-    sync_folder(unfinished::folder(path))
+    sync_folder(temporary::folder(path))
 }
 
-/// A rename is durable only once its folder is; where folders cannot be opened, so be it.
+/// A rename is durable only once its folder is synced. No-op on systems that cannot open folders.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;

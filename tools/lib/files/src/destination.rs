@@ -1,4 +1,4 @@
-//! What a path stands for, to a writer.
+//! What a path means to a writer: standard output, an open descriptor, a device, or a file to replace.
 
 use crate::stdout;
 use std::{
@@ -65,7 +65,7 @@ struct Descriptor {
 impl Descriptor {
     fn of(path: &Path) -> Option<Self> {
         let number: i32 = path.file_name()?.to_str()?.parse().ok()?;
-        let folder = crate::unfinished::folder(path);
+        let folder = crate::temporary::folder(path);
         let own = |own: bool| Some(Self { own: own.then_some(number), path: path.to_owned() });
         if folder == Path::new("/dev/fd") {
             return own(true);

@@ -1,4 +1,4 @@
-//! Where rows come from.
+//! Standard input, files, pipes: a source of bytes with a name and lookahead.
 
 use crate::{Error, Result};
 use std::{
@@ -10,11 +10,11 @@ use std::{
 
 /// An open source of bytes and the name that messages give it.
 pub struct Input {
-    pub(crate) name: Arc<str>,
+    name: Arc<str>,
     source: Source,
-    /// Bytes that were looked at and are still to be read.
+    /// Bytes that [`Input::peek`] read, and that are still to be delivered.
     ahead: Vec<u8>,
-    /// Whether a stream's end was read.
+    /// Whether the end of a stream was read.
     has_ended: bool,
 }
 
@@ -57,8 +57,16 @@ impl Input {
         &self.name
     }
 
+    /// As [`Input::name`], for locations that share it.
+    pub fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     /// Reads until `buffer` is full or the input ends; returns the number of bytes read.
-    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.read_some(&mut buffer[filled..])? {
@@ -69,8 +77,11 @@ impl Input {
         Ok(filled)
     }
 
-    /// One successful read, which may be short; 0 at end of input.
-    pub(crate) fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    /// One read, which may be short, repeated where a signal interrupts it; 0 at end of input.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
         loop {
             match self.read(buffer) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -79,11 +90,14 @@ impl Input {
         }
     }
 
-    /// The next bytes, not taken: at least `count` of them, or all that there are.
-    pub(crate) fn peek(&mut self, count: usize) -> Result<&[u8]> {
+    /// The next bytes without consuming them: at least `count`, fewer at end of input.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn peek(&mut self, count: usize) -> Result<&[u8]> {
         while self.ahead.len() < count {
             let mut more = vec![0; count - self.ahead.len()];
-            // What was looked at before stays in front of what is read now.
+            // `read_some` would deliver `ahead` again.
             let ahead = std::mem::take(&mut self.ahead);
             let read = self.read_some(&mut more);
             self.ahead = ahead;
@@ -95,20 +109,29 @@ impl Input {
         Ok(&self.ahead)
     }
 
-    /// Drops `count` bytes that were looked at.
-    pub(crate) fn skip(&mut self, count: usize) {
+    /// Consumes `count` bytes of those that [`Input::peek`] returned.
+    ///
+    /// # Panics
+    /// When it returned fewer.
+    pub fn skip(&mut self, count: usize) {
         self.ahead.drain(..count);
     }
 
-    /// Where the next byte stands, in a file that can be read anywhere; None on a pipe.
-    pub(crate) fn position(&mut self) -> Result<Option<u64>> {
+    /// The offset of the next byte in a regular file; None for a pipe or memory.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn position(&mut self) -> Result<Option<u64>> {
         let Source::File(file) = &mut self.source else { return Ok(None) };
         let position = file.stream_position().map_err(|e| Error::io(&self.name, e))?;
         Ok(Some(position - self.ahead.len() as u64))
     }
 
-    /// Goes to `position`, which [`Input::position`] counts. On a pipe, nothing happens.
-    pub(crate) fn seek(&mut self, position: u64) -> Result<()> {
+    /// Continues at `position`, an offset as [`Input::position`] returns it. No-op where that is None.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn seek(&mut self, position: u64) -> Result<()> {
         if let Source::File(file) = &mut self.source {
             self.ahead.clear();
             file.seek(SeekFrom::Start(position)).map_err(|e| Error::io(&self.name, e))?;
@@ -117,7 +140,7 @@ impl Input {
     }
 }
 
-/// The bytes as they come, for a reader with a format of its own.
+/// For readers of formats other than records.
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.ahead.is_empty() {
@@ -128,7 +151,7 @@ impl Read for Input {
         }
         match &mut self.source {
             Source::File(file) => file.read(buffer),
-            // The end of a terminal's input is typed once.
+            // On a terminal, Ctrl-D is typed once; reading again would wait for another.
             Source::Stream(_) if self.has_ended => Ok(0),
             Source::Stream(bytes) => {
                 let count = bytes.read(buffer)?;
@@ -152,12 +175,12 @@ fn redirected() -> Option<File> {
     None
 }
 
-/// Lets a pipe hold a whole batch, so that the tools on its two ends take turns less often.
+/// Lets a pipe hold a whole batch, so that the two processes alternate less often.
 #[cfg(target_os = "linux")]
 pub(crate) fn widen_pipe(end: &impl std::os::fd::AsFd) {
-    /// What an unprivileged process may ask for (`/proc/sys/fs/pipe-max-size`).
+    /// The most that an unprivileged process can set (`/proc/sys/fs/pipe-max-size`).
     const PIPE_BYTES: usize = 1 << 20;
-    // On what is no pipe, or where the user's pipes are used up, nothing changes.
+    // Fails on anything but a pipe, and where the user's quota is used up; then nothing changes.
     let _ = rustix::pipe::fcntl_setpipe_size(end, PIPE_BYTES);
 }
 
