@@ -369,9 +369,9 @@ fn bad_input_is_one_line() {
         (vec!["file"], "compare: file: no run folders there"),
         (vec![], "compare: stdin: empty; name run folders"),
         (vec!["yaml"], "compare: yaml/config.yaml:"),
-        (vec!["json"], "compare: json/metrics.json:2: no metrics: EOF"),
-        (vec!["list"], "compare: list/metrics.json:1: no metrics: expected a JSON object"),
-        (vec!["log"], "compare: log/events.ndjson: last line: no event"),
+        (vec!["json"], "compare: json/metrics.json:2: not metrics: EOF"),
+        (vec!["list"], "compare: list/metrics.json:1: not metrics: expected a JSON object"),
+        (vec!["log"], "compare: log/events.ndjson: last line: not an event"),
         (vec!["none"], "no metrics.json has val_loss, which the runs monitored; there are none, to choose"),
         (vec!["text"], "no metrics.json has val_loss"),
         (

@@ -4,52 +4,52 @@ use crate::Metrics;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One line of the run log. The key `event` names its kind; a reader skips kinds that it does not know.
+/// One line of the run log; the key `event` is its kind. Readers skip kinds that they do not know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The run begins: first line of a log.
+    /// The run begins. The first line of a log.
     Start(Box<Start>),
-    /// An optimizer step that was chosen to be logged.
+    /// An optimizer step; logged every `trainer.log_every_steps` steps.
     Step(Step),
-    /// The model was measured on the validation rows.
+    /// The model was evaluated on the validation rows.
     Validation(Validation),
     /// An epoch ended.
     Epoch(Epoch),
     /// A checkpoint was written.
     Checkpoint(Checkpoint),
-    /// The model that was kept, measured on rows that training never saw.
+    /// The model was evaluated on the test rows, after training.
     Test(Test),
-    /// The run is over: last line of a log. A log without it was cut off.
+    /// The run has ended. The last line of a log; without it, the run was interrupted.
     End(End),
 }
 
-/// What the run is.
+/// The run: settings, data, code version and hardware.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Start {
-    /// Name of the run: the last part of its folder's path.
+    /// Name of the run: the last component of the run folder's path.
     pub name: String,
-    /// The run folder, as it was given.
+    /// Path of the run folder, as given to `train`.
     pub run_dir: String,
-    /// Every setting, resolved.
+    /// All settings, resolved.
     pub config: serde_json::Value,
-    /// Seed of split, start, order and augmentation.
+    /// Seed of the data split, the initial parameters, the row order and the augmentation.
     pub seed: u64,
-    /// What it is computed on: `cpu`.
+    /// Device of the computation: `cpu`.
     pub device: String,
-    /// Threads it may use.
+    /// Size of the thread pool.
     pub threads: usize,
-    /// Rows of each part of the split.
+    /// Number of rows in each split.
     pub rows: RowCounts,
-    /// SHA-256 of the data, in hexadecimal: all inputs, as bytes or little-endian f32, then all targets, and all weights
-    /// of rows where there are some, as little-endian f32, rows in the order they came; then `val` and `test` with those
-    /// of their files, where they have some.
+    /// SHA-256 of the data, 64 lower-case hexadecimal digits. Hashed in input order: all inputs (bytes or little-endian
+    /// f32), all targets, then all row weights if given (little-endian f32); then, for each separate validation and test
+    /// file, the word `val` or `test` and the same of that file.
     pub data_sha256: String,
-    /// Number of parameters of the model.
+    /// Number of model parameters.
     pub parameters: usize,
-    /// The source that is being run; null outside a git repository.
+    /// Code version; null outside a git repository.
     pub git: Option<Git>,
-    /// The checkpoint that the run goes on from; null where it begins anew.
+    /// The checkpoint that training resumes from; null for a new run.
     pub resumed: Option<Resumed>,
     /// Version of `train`.
     pub version: String,
@@ -57,69 +57,70 @@ pub struct Start {
     pub time: f64,
 }
 
-/// How many rows are for what.
+/// Number of rows in each split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowCounts {
-    /// For training.
+    /// Training rows.
     pub train: usize,
-    /// For validation; may be 0.
+    /// Validation rows; may be 0.
     pub val: usize,
-    /// For the test at the end; may be 0.
+    /// Test rows; may be 0.
     pub test: usize,
 }
 
-/// A state of a git repository.
+/// Commit of a git repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Git {
-    /// The commit's full hash.
+    /// Full hash of the commit.
     pub commit: String,
-    /// Whether tracked files differ from it; null where only programs that the repository names could tell.
+    /// Whether tracked files differ from the commit; null if only filters configured by the repository, which are never
+    /// run, could tell.
     pub dirty: Option<bool>,
 }
 
-/// Where a resumed run goes on.
+/// The checkpoint of a resumed run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resumed {
-    /// The checkpoint file.
+    /// Path of the checkpoint file.
     pub path: String,
-    /// The optimizer steps that it had behind it. Events of later steps, from before, are void.
+    /// Optimizer steps done at the checkpoint. Earlier events with a larger `step` are void.
     pub step: usize,
 }
 
 /// An optimizer step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// The epoch it belongs to, from 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// Optimizer steps so far, this one included.
+    /// Optimizer steps done, including this one.
     pub step: usize,
-    /// `train_loss_step` (the batch's loss before the step), `learning_rate`, and so on.
+    /// `train_loss_step` (loss of the batch before the update), `learning_rate`, `gradient_norm`.
     pub metrics: Metrics,
     /// Seconds since 1970-01-01 UTC.
     pub time: f64,
 }
 
-/// A measurement on the validation rows.
+/// An evaluation on the validation rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Validation {
-    /// The epoch it belongs to, from 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// Optimizer steps so far.
+    /// Optimizer steps done.
     pub step: usize,
-    /// `val_loss`, and `val_` with each metric's name.
+    /// `val_loss`, and each metric with the prefix `val_`.
     pub metrics: Metrics,
     /// Seconds since 1970-01-01 UTC.
     pub time: f64,
 }
 
-/// How an epoch went.
+/// The end of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Epoch {
-    /// Counted from 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// Optimizer steps so far.
+    /// Optimizer steps done.
     pub step: usize,
-    /// `train_loss` (the mean over the epoch's rows, each batch before its step), `learning_rate`, `rows_per_second`.
+    /// `train_loss` (mean over the rows of the epoch, each batch before its update), `learning_rate`, `rows_per_second`.
     pub metrics: Metrics,
     /// Seconds since the run began.
     pub seconds: f64,
@@ -127,29 +128,29 @@ pub struct Epoch {
     pub time: f64,
 }
 
-/// A checkpoint that now stands in the run folder.
+/// A checkpoint was written to the run folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checkpoint {
-    /// The epoch that it was made in.
+    /// Epoch of the checkpoint, from 1.
     pub epoch: usize,
-    /// Optimizer steps behind it.
+    /// Optimizer steps done at the checkpoint.
     pub step: usize,
-    /// The file.
+    /// Path of the file.
     pub path: String,
-    /// Metrics it was made for: empty for a periodic one.
+    /// The metrics that selected it; empty for a periodic checkpoint.
     pub metrics: Metrics,
     /// Seconds since 1970-01-01 UTC.
     pub time: f64,
 }
 
-/// Metrics on the test rows.
+/// An evaluation on the test rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Test {
-    /// The epoch whose parameters were kept.
+    /// Epoch of the evaluated parameters, from 1.
     pub epoch: usize,
-    /// The optimizer steps behind those parameters.
+    /// Optimizer steps of the evaluated parameters.
     pub step: usize,
-    /// `test_loss`, and `test_` with each metric's name.
+    /// `test_loss`, and each metric with the prefix `test_`.
     pub metrics: Metrics,
     /// Seconds since 1970-01-01 UTC.
     pub time: f64,
@@ -158,23 +159,23 @@ pub struct Test {
 /// How the run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct End {
-    /// Whether it went through.
+    /// Final status.
     pub status: Status,
-    /// Why it ended: which limit was reached, what stopped it early, the signal, the error.
+    /// Why the run ended: the limit that was reached, the early stopping, the signal or the error.
     pub reason: String,
     /// Seconds since 1970-01-01 UTC.
     pub time: f64,
 }
 
-/// How a run can end, in MLflow's words.
+/// Final status of a run. Serialized under MLflow's names: `FINISHED`, `FAILED`, `KILLED`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
-    /// It came to its end, early stopping included.
+    /// Training completed, early stopping included.
     Finished,
-    /// An error ended it.
+    /// An error ended the run.
     Failed,
-    /// A signal ended it.
+    /// A signal ended the run.
     Killed,
 }
 
@@ -192,7 +193,7 @@ impl Event {
         }
     }
 
-    /// The optimizer steps behind the event and its metrics; None where the kind has none.
+    /// The event's `step` and metrics; None for kinds without metrics.
     pub fn metrics(&self) -> Option<(usize, &Metrics)> {
         match self {
             Self::Step(event) => Some((event.step, &event.metrics)),

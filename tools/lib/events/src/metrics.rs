@@ -1,43 +1,43 @@
-//! Named numbers.
+//! Metrics by name.
 
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
-/// Named numbers, in the order they were added. JSON has no NaN and no infinity: such a value is
-/// written as null, and null is read as NaN.
+/// Values by metric name, in insertion order. JSON has neither NaN nor infinity: non-finite values are written as null,
+/// and null is read as NaN.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics(IndexMap<String, f64>);
 
 impl Metrics {
-    /// Adds a number, or replaces the one of that name.
+    /// Adds a value, or replaces the value of that name.
     pub fn insert(&mut self, name: impl Into<String>, value: f64) {
         self.0.insert(name.into(), value);
     }
 
-    /// The number of that name.
+    /// The value of that name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.get(name).copied()
     }
 
-    /// Names and numbers, in order.
+    /// Names and values, in insertion order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
-    /// How many there are.
+    /// The number of metrics.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no metrics.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// As JSON has them: what is not finite is all the same.
+/// Equal as JSON: all non-finite values are equal, and the order matters.
 impl PartialEq for Metrics {
     fn eq(&self, other: &Self) -> bool {
         let same = |a: f64, b: f64| a == b || (!a.is_finite() && !b.is_finite());
@@ -77,7 +77,7 @@ impl JsonSchema for Metrics {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "Named numbers; null stands for one that is not finite.",
+            "description": "Values by metric name; null is a non-finite value.",
             "type": "object",
             "additionalProperties": { "type": ["number", "null"] },
         })
