@@ -33,7 +33,7 @@ impl Log {
                 self.last().epochs.push((e.step as f64, e.epoch as f64));
             }
             Event::Checkpoint(_) => {}
-            Event::End(end) => self.last().run.status = Some(Status::of_end(end)),
+            Event::End(end) => self.last().run.status = Some(Status::from(end)),
         }
     }
 

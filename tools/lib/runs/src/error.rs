@@ -1,58 +1,58 @@
-//! What is wrong with a run folder.
+//! Errors of reading run folders.
 
 use std::{io, path::PathBuf};
 
-/// Why a run folder cannot be read. Displays as one line: where, what.
+/// Why a run folder cannot be read. Displays as one line that begins with the path.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder is no run folder.
-    #[error("{}: no run folder: there is no {missing}", .folder.display())]
-    NoRun {
+    /// The folder is not a run folder.
+    #[error("{}: not a run folder: there is no {missing}", .folder.display())]
+    NotARun {
         /// The folder.
         folder: PathBuf,
-        /// What a run folder would have.
+        /// The file that it lacks.
         missing: &'static str,
     },
-    /// A file cannot be read.
-    #[error("{}: {source}", .path.display())]
+    /// A file or folder cannot be read.
+    #[error("{}: {error}", .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
+        /// The system's error.
+        error: io::Error,
     },
-    /// A file is longer than a run's is, or is a pipe or a device.
-    #[error("{}: {problem}", .path.display())]
-    NotAFile {
+    /// A file is not text, too large, or not a regular file.
+    #[error("{}: {reason}", .path.display())]
+    InvalidFile {
         /// The file.
         path: PathBuf,
-        /// What it is.
-        problem: String,
+        /// What is wrong with it.
+        reason: String,
     },
-    /// `config.yaml` is no document of settings; the message names file and line.
+    /// `config.yaml` is not a document of settings; the message has file and line.
     #[error(transparent)]
     Settings(#[from] config::Error),
-    /// `metrics.json` is no JSON object.
-    #[error("{}:{line}: no metrics: {problem}", .path.display())]
+    /// `metrics.json` is not a JSON object.
+    #[error("{}:{line}: not metrics: {reason}", .path.display())]
     Metrics {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
         /// What is wrong there.
-        problem: String,
+        reason: String,
     },
-    /// The last line of `events.ndjson` is no event.
-    #[error("{}: last line: {problem}", .path.display())]
+    /// The last line of `events.ndjson` is not an event.
+    #[error("{}: last line: {error}", .path.display())]
     Log {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
+        /// What is wrong with the line.
+        error: events::Error,
     },
 }
 
-/// Says which file the operating system refused.
+/// Adds the path to an I/O error.
 pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error + '_ {
-    move |source| Error::Io { path: path.to_owned(), source }
+    move |error| Error::Io { path: path.to_owned(), error }
 }

@@ -1,20 +1,20 @@
-//! Documents as one list of dotted keys.
+//! Nested documents as flat maps of dotted keys.
 
 use config::{Node, Value as Yaml};
 use indexmap::IndexMap;
 use serde_json::{Number, Value};
 
-/// Rows that metrics are measured on, as `metrics.json` nests them and the run log prefixes them.
-const PARTS: [&str; 3] = ["train", "val", "test"];
+/// The splits: `metrics.json` nests their metrics (`val.loss`), the run log prefixes them (`val_loss`).
+const SPLITS: [&str; 3] = ["train", "val", "test"];
 
-/// The settings below `node`, by their dotted keys; a list is one value.
+/// The settings in `node`, by dotted key; a list is one value.
 pub fn settings(node: &Node) -> IndexMap<String, Value> {
     let mut flat = IndexMap::new();
     add_settings(node, String::new(), &mut flat);
     flat
 }
 
-/// The recursion is as deep as `config` lets a document nest.
+/// Recursion is bounded by the depth that `config` allows.
 fn add_settings(node: &Node, key: String, flat: &mut IndexMap<String, Value>) {
     match &node.value {
         Yaml::Map(map) if !map.is_empty() || key.is_empty() => {
@@ -29,7 +29,7 @@ fn json(node: &Node) -> Value {
         Yaml::Null => Value::Null,
         Yaml::Bool(value) => Value::Bool(*value),
         Yaml::Int(value) => Number::from_i128(*value).map_or_else(|| value.to_string().into(), Value::Number),
-        // JSON has no NaN and no infinity.
+        // JSON has neither NaN nor infinity.
         Yaml::Float(value) => Number::from_f64(*value).map_or_else(|| value.to_string().into(), Value::Number),
         Yaml::Str(text) => Value::String(text.clone()),
         Yaml::Seq(items) => items.iter().map(json).collect(),
@@ -37,15 +37,32 @@ fn json(node: &Node) -> Value {
     }
 }
 
-/// The numbers below `value`, by their dotted keys. Null stands for one that is not finite; what is no number is passed
-/// over.
+/// The settings in the `config` of a `start` event, by dotted key, in the same form as [`Run::settings`](crate::Run).
+pub fn settings_of(config: &Value) -> IndexMap<String, Value> {
+    let mut flat = IndexMap::new();
+    add_json_settings(config, String::new(), &mut flat);
+    flat
+}
+
+/// Recursion is bounded by the depth that `serde_json` allows.
+fn add_json_settings(value: &Value, key: String, flat: &mut IndexMap<String, Value>) {
+    match value {
+        Value::Object(map) if !map.is_empty() || key.is_empty() => {
+            map.iter().for_each(|(name, child)| add_json_settings(child, joined(&key, name), flat));
+        }
+        _ if key.is_empty() => {}
+        _ => drop(flat.insert(key, value.clone())),
+    }
+}
+
+/// The metrics in `value`, by dotted key. Null is NaN; any other value that is not a number is skipped.
 pub fn metrics(value: &Value) -> IndexMap<String, f64> {
     let mut flat = IndexMap::new();
     add_metrics(value, String::new(), &mut flat);
     flat
 }
 
-/// The recursion is as deep as `serde_json` lets a text nest.
+/// Recursion is bounded by the depth that `serde_json` allows.
 fn add_metrics(value: &Value, key: String, flat: &mut IndexMap<String, f64>) {
     match value {
         Value::Object(map) => map.iter().for_each(|(name, child)| add_metrics(child, joined(&key, name), flat)),
@@ -58,10 +75,10 @@ fn joined(key: &str, name: &str) -> String {
     if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
 }
 
-/// The name that the run log, and the settings `monitor`, have for a metric of `metrics.json`: `val_loss` for `val.loss`.
+/// The name in the run log, and in settings such as `monitor`, of a key of `metrics.json`: `val_loss` for `val.loss`.
 pub fn metric_name(key: &str) -> String {
     match key.split_once('.') {
-        Some((part, name)) if PARTS.contains(&part) => format!("{part}_{name}"),
+        Some((split, name)) if SPLITS.contains(&split) => format!("{split}_{name}"),
         _ => key.to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Labels: what a chart or a table calls a run.
+//! Labels of runs, for charts and tables.
 
 use crate::{
     Run,
@@ -7,15 +7,15 @@ use crate::{
 use indexmap::IndexSet;
 use std::{collections::HashMap, path::Path};
 
-/// Settings that a label shows of those that differ, unless it takes more to tell runs apart.
-const MOST_SETTINGS: usize = 4;
+/// Number of settings in a label, unless more are needed to distinguish the runs.
+const MAX_SETTINGS: usize = 4;
 
-/// A label for each run, no two the same: the settings that differ between them, `optimizer=adam, seed=0`, each called by
-/// the shortest tail of its key that no other setting has.
+/// A unique label for each run: the settings that differ between the runs, under the shortest unique suffix of their
+/// keys, for example `optimizer=adam, seed=0`.
 ///
-/// Where more than five settings differ, four, or those that it takes to tell runs apart, and the number of the others:
-/// `optimizer=adam, seed=0, … +3`. Where nothing differs, a run is called by its folder; where settings do not tell it from
-/// another, the folder is added: `seed=0 (second)`.
+/// If more than five settings differ, the label has four of them, or as many as distinguish the runs, and the number of
+/// the others: `optimizer=adam, seed=0, … +3`. If no setting differs, the label is the folder; if the settings do not
+/// distinguish two runs, the folder is added: `seed=0 (second)`.
 pub fn labels(runs: &[&Run]) -> Vec<String> {
     let names = short_names(runs);
     let differing = differing(runs);
@@ -33,25 +33,25 @@ pub fn labels(runs: &[&Run]) -> Vec<String> {
     distinct(with_folders(labels, runs))
 }
 
-/// Of the keys that differ, those that a label shows, in their order: those that tell runs apart, and where that leaves
-/// room, others. Those that all runs have go before options of a group that some runs did not choose.
+/// The keys in the labels, in the order of `keys`: those that distinguish the runs, then, up to [`MAX_SETTINGS`], keys
+/// that all runs have, then the rest.
 fn shown(runs: &[&Run], keys: &[String]) -> Vec<String> {
-    if keys.len() <= MOST_SETTINGS {
+    if keys.len() <= MAX_SETTINGS {
         return keys.to_vec();
     }
     let mut kept = needed(runs, keys);
     let has_all = |key: &&String| runs.iter().all(|run| run.settings.contains_key(*key));
     let (common, others): (Vec<&String>, Vec<_>) = keys.iter().filter(|key| !kept.contains(key)).partition(has_all);
-    let room = MOST_SETTINGS.saturating_sub(kept.len());
+    let room = MAX_SETTINGS.saturating_sub(kept.len());
     kept.extend(common.into_iter().chain(others).take(room).cloned());
-    // The last one tells more than that there is one more.
+    // A single omitted key takes as much room as the count of omitted keys.
     if kept.len() + 1 == keys.len() {
         return keys.to_vec();
     }
     keys.iter().filter(|key| kept.contains(key)).cloned().collect()
 }
 
-/// The keys that tell apart what the ones before them do not; options of groups come first.
+/// A set of keys that distinguishes the runs as well as all keys do, chosen greedily; options of groups come first.
 fn needed(runs: &[&Run], keys: &[String]) -> Vec<String> {
     let (options, others): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.ends_with(".name"));
     let mut kept: Vec<String> = Vec::new();
@@ -63,7 +63,7 @@ fn needed(runs: &[&Run], keys: &[String]) -> Vec<String> {
     kept
 }
 
-/// Adds the folders of runs whose labels are empty or shared.
+/// Adds the folder to labels that are empty or not unique.
 fn with_folders(labels: Vec<String>, runs: &[&Run]) -> Vec<String> {
     let mut uses: HashMap<&str, usize> = HashMap::new();
     labels.iter().for_each(|label| *uses.entry(label).or_default() += 1);
@@ -79,29 +79,31 @@ fn with_folders(labels: Vec<String>, runs: &[&Run]) -> Vec<String> {
     labels.into_iter().enumerate().map(label).collect()
 }
 
-/// The last part of each path, or as many parts as tell it from the others.
+/// The last component of each path, or as many trailing components as make the names unique. Names repeat only if paths
+/// do.
 pub fn folder_names(paths: &[&Path]) -> Vec<String> {
-    let parts: Vec<Vec<String>> = paths.iter().map(|path| parts(path)).collect();
+    let parts: Vec<Vec<String>> = paths.iter().map(|path| components(path)).collect();
     let longest = parts.iter().map(Vec::len).max().unwrap_or(0);
-    let tail = |parts: &[String], count: usize| parts[parts.len().saturating_sub(count)..].join("/");
-    let names = |count: usize| parts.iter().map(|parts| tail(parts, count)).collect::<Vec<_>>();
+    let last = |parts: &[String], count: usize| parts[parts.len().saturating_sub(count)..].join("/");
+    let names = |count: usize| parts.iter().map(|parts| last(parts, count)).collect::<Vec<_>>();
     let differ = |names: &[String]| names.iter().collect::<IndexSet<_>>().len() == names.len();
     let count = (1..longest).find(|&count| differ(&names(count))).unwrap_or(longest.max(1));
-    // One folder given twice stays one folder.
+    // Two equal paths have equal names.
     if differ(&names(count)) { names(count) } else { names(1) }
 }
 
-fn parts(path: &Path) -> Vec<String> {
-    let part = |part: std::path::Component| part.as_os_str().to_string_lossy().replace(char::is_control, "\u{fffd}");
-    let parts: Vec<String> = path.components().map(part).collect();
-    // "." says nothing; the folder has a name all the same.
-    match parts.last().map(String::as_str) {
-        None | Some("." | "..") => path.canonicalize().map_or(parts, |path| path.components().map(part).collect()),
-        _ => parts,
+fn components(path: &Path) -> Vec<String> {
+    let text =
+        |component: std::path::Component| component.as_os_str().to_string_lossy().replace(char::is_control, "\u{fffd}");
+    let components: Vec<String> = path.components().map(text).collect();
+    // "." and ".." are not names.
+    match components.last().map(String::as_str) {
+        None | Some("." | "..") => path.canonicalize().map_or(components, |path| path.components().map(text).collect()),
+        _ => components,
     }
 }
 
-/// Numbers what is still the same: a folder that was given twice.
+/// Numbers repeated labels: `a`, `a (2)`.
 fn distinct(labels: Vec<String>) -> Vec<String> {
     let mut taken: IndexSet<String> = IndexSet::new();
     for label in labels {

@@ -1,23 +1,32 @@
-//! Run folders of `train`, as tools that compare runs read them: settings, metrics, status, and what tells runs apart.
+//! Run folders: settings, metrics and status of finished and unfinished runs, and labels that distinguish them.
 //!
-//! ```no_run
-//! let folders = runs::find("runs/sweep".as_ref())?;
-//! let runs = folders.iter().map(|folder| runs::Run::read(folder)).collect::<Result<Vec<_>, _>>()?;
-//! let runs: Vec<&runs::Run> = runs.iter().collect();
-//! for (run, label) in runs.iter().zip(runs::labels(&runs)) {
-//!     println!("{label}: {:?}", run.metric(&run.monitor.metric)); // optimizer=adam, seed=0: Some(0.0123)
-//! }
-//! # Ok::<(), runs::Error>(())
+//! In the pipe: `train` writes run folders (`config.yaml`, `metrics.json`, `events.ndjson`); `compare` and `plot` read
+//! them through this library, and `train` reads the run that it resumes or replaces.
+//!
+//! The files are not trusted: only regular files are read, only up to a limit, and an [`Error`] is one line that begins
+//! with the path.
+//!
 //! ```
+//! let folder = tempfile::tempdir()?;
+//! for (name, seed, loss) in [("a", 0, 0.25), ("b", 1, 0.5)] {
+//!     let run = folder.path().join(name);
+//!     std::fs::create_dir(&run)?;
+//!     std::fs::write(run.join("config.yaml"), format!("trainer: {{seed: {seed}, max_epochs: 3}}\n"))?;
+//!     std::fs::write(run.join("metrics.json"), format!("{{\"val\": {{\"loss\": {loss}}}}}\n"))?;
+//! }
 //!
-//! What the files hold is not trusted: they are regular files of bounded size, and what is wrong with one is an error of
-//! one line that names it.
+//! let folders = runs::find(folder.path())?;
+//! let runs = folders.iter().map(|folder| runs::Run::read(folder)).collect::<Result<Vec<_>, _>>()?;
+//! assert_eq!(runs::labels(&runs.iter().collect::<Vec<_>>()), ["seed=0", "seed=1"]);
+//! assert_eq!(runs[0].monitor.metric, "val_loss");
+//! assert_eq!(runs[0].metric("val_loss"), Some(0.25));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 mod file;
 mod find;
 mod flat;
-mod known;
 mod labels;
 mod log;
 mod monitor;
@@ -26,10 +35,9 @@ mod settings;
 
 pub use error::Error;
 pub use find::find;
-pub use flat::metric_name;
-pub use known::{read_settings, settings_of};
+pub use flat::{metric_name, settings_of};
 pub use labels::{folder_names, labels};
 pub use metrics::Direction;
 pub use monitor::Monitor;
-pub use run::{Run, Status};
+pub use run::{Run, Status, read_settings};
 pub use settings::{differing, identity, is_volatile, short_names, short_text, text};

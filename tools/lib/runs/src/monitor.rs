@@ -1,29 +1,29 @@
-//! The metric that a run is judged by.
+//! The metric by which runs are ranked.
 
 use indexmap::IndexMap;
 use metrics::{Direction, direction_of};
 use serde_json::Value;
 
-/// A metric, and which way it gets better.
+/// A metric and its direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Monitor {
-    /// Its name in the run log, such as `val_loss`.
+    /// The metric's name in the run log, for example `val_loss`.
     pub metric: String,
     /// Whether lower or higher is better.
     pub direction: Direction,
 }
 
-/// The callbacks that watch a metric, the first to name one counts.
+/// The callbacks with a `monitor`, in order of precedence.
 const CALLBACKS: [&str; 2] = ["callbacks.checkpoint", "callbacks.early_stopping"];
 
 impl Monitor {
-    /// A metric in its own direction.
+    /// A metric with its usual direction: errors and losses lower, scores higher.
     pub fn of(metric: &str) -> Self {
         Self { metric: metric.to_owned(), direction: direction_of(metric) }
     }
 
-    /// What the settings of a run name: the monitor of its checkpoints or else of early stopping, or else `val_loss`;
-    /// `train_loss` of a run that `validates` not.
+    /// The monitor in the settings of a run: that of its checkpoints, else of early stopping, else `val_loss`, or
+    /// `train_loss` if the run has no validation.
     pub(crate) fn read(settings: &IndexMap<String, Value>, validates: bool) -> Self {
         let text = |key: String| settings.get(&key).and_then(Value::as_str);
         let named = CALLBACKS.iter().find_map(|who| Some((*who, text(format!("{who}.monitor"))?)));

@@ -1,4 +1,4 @@
-//! Run folders as `train` leaves them, and as nobody should.
+//! Run folders as `train` writes them, and damaged ones.
 
 use runs::{Direction, Error, Run, Status};
 use std::{
@@ -105,22 +105,22 @@ fn metrics_json_marks_a_finished_run_and_the_log_tells_of_others() {
 }
 
 #[test]
-fn garbage_is_an_error_of_one_line_that_names_the_file() {
+fn damage_is_an_error_of_one_line_with_the_file() {
     let parent = temporary();
     let deep = "[".repeat(100_000);
     for (i, (files, expected)) in [
-        (vec![("metrics.json", "{}")], "no run folder: there is no config.yaml"),
-        (vec![("config.yaml", "a: 1")], "no run folder: there is no metrics.json and no events.ndjson"),
+        (vec![("metrics.json", "{}")], "not a run folder: there is no config.yaml"),
+        (vec![("config.yaml", "a: 1")], "not a run folder: there is no metrics.json and no events.ndjson"),
         (vec![("config.yaml", "a: [1"), ("metrics.json", "{}")], "config.yaml:2: not YAML"),
         (vec![("config.yaml", "- 1"), ("metrics.json", "{}")], "config.yaml:1: a document is a mapping"),
         (vec![("config.yaml", "\u{1}"), ("metrics.json", "{}")], "config.yaml:1: "),
         (vec![("config.yaml", &deep), ("metrics.json", "{}")], "config.yaml:1: not YAML: recursion limit"),
-        (vec![("config.yaml", "a: 1"), ("metrics.json", "")], "metrics.json:1: no metrics: EOF"),
-        (vec![("config.yaml", "a: 1"), ("metrics.json", "{\n1}")], "metrics.json:2: no metrics: "),
-        (vec![("config.yaml", "a: 1"), ("metrics.json", "[1]")], "metrics.json:1: no metrics: expected a JSON object"),
-        (vec![("config.yaml", "a: 1"), ("metrics.json", &deep)], "metrics.json:1: no metrics: recursion limit"),
-        (vec![("config.yaml", "a: 1"), ("metrics.json", "{\"a\":1e999}")], "metrics.json:1: no metrics: number out"),
-        (vec![("config.yaml", "a: 1"), ("events.ndjson", "garbage\n")], "events.ndjson: last line: no event"),
+        (vec![("config.yaml", "a: 1"), ("metrics.json", "")], "metrics.json:1: not metrics: EOF"),
+        (vec![("config.yaml", "a: 1"), ("metrics.json", "{\n1}")], "metrics.json:2: not metrics: "),
+        (vec![("config.yaml", "a: 1"), ("metrics.json", "[1]")], "metrics.json:1: not metrics: expected a JSON object"),
+        (vec![("config.yaml", "a: 1"), ("metrics.json", &deep)], "metrics.json:1: not metrics: recursion limit"),
+        (vec![("config.yaml", "a: 1"), ("metrics.json", "{\"a\":1e999}")], "metrics.json:1: not metrics: number out"),
+        (vec![("config.yaml", "a: 1"), ("events.ndjson", "garbage\n")], "events.ndjson: last line: not an event"),
         (
             vec![("config.yaml", "a: 1"), ("events.ndjson", "{\"event\":\"end\"}\n")],
             "last line: event \"end\": missing",
@@ -134,28 +134,28 @@ fn garbage_is_an_error_of_one_line_that_names_the_file() {
         assert!(error.contains(expected) && !error.contains('\n'), "{error}");
         assert!(error.contains(&folder.display().to_string()), "{error}");
     }
-    assert!(matches!(Run::read(&parent.path().join("none")), Err(Error::NoRun { .. })));
+    assert!(matches!(Run::read(&parent.path().join("none")), Err(Error::NotARun { .. })));
 }
 
 #[test]
-fn what_is_no_text_no_file_or_too_large_is_refused() {
+fn only_regular_text_files_of_bounded_size_are_read() {
     let parent = temporary();
     let folder = folder(&parent, "a", &[("config.yaml", "a: 1")]);
     let metrics = folder.join("metrics.json");
     let problem = || Run::read(&folder).expect_err("garbage").to_string();
     fs::write(&metrics, b"\xff\xfe{").expect("a file");
-    assert!(problem().ends_with("metrics.json: no UTF-8 text"), "{}", problem());
+    assert!(problem().ends_with("metrics.json: not UTF-8 text"), "{}", problem());
     let file = fs::File::create(&metrics).expect("a file");
     file.set_len(1 << 40).expect("a sparse file");
     assert!(problem().contains("metrics.json: more than 16777216 bytes"), "{}", problem());
     fs::remove_file(&metrics).expect("a file");
     fs::create_dir(&metrics).expect("a folder");
-    assert!(problem().ends_with("metrics.json: no regular file"), "{}", problem());
+    assert!(problem().ends_with("metrics.json: not a regular file"), "{}", problem());
     fs::remove_dir(&metrics).expect("a folder");
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink("/dev/zero", &metrics).expect("a link");
-        assert!(problem().ends_with("metrics.json: no regular file"), "{}", problem());
+        assert!(problem().ends_with("metrics.json: not a regular file"), "{}", problem());
     }
 }
 
