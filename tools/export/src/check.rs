@@ -7,8 +7,8 @@ use dataset::Input as Feature;
 use files::Input;
 use kernels::random::Random;
 use metrics::argmax;
-use nets::{CandleModel, InputDtype, Model, OutputActivation};
-use records::{Batch, Reader};
+use nets::{CandleModel, Model, OutputActivation};
+use records::{Batch, DType, Reader};
 use runtime::{Inputs, Options, Session};
 use std::path::Path;
 
@@ -69,14 +69,15 @@ fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow
         };
         let rows = match (model.task.input_dtype, model.features.inputs.as_slice()) {
             // Rows behind those that are compared may have gaps.
-            (InputDtype::F4, [Feature::Number { fill: None, .. }]) => {
+            (DType::F4, [Feature::Number { fill: None, .. }]) => {
                 check_shape()?;
                 let mut rows = Vec::new();
                 batch.column_f32(name, &mut rows)?;
                 rows
             }
-            (InputDtype::F4, _) => dataset::raw_rows(&model.features, &batch)?,
-            (InputDtype::U1, _) => {
+            (DType::F4, _) => dataset::raw_rows(&model.features, &batch)?,
+            // Bytes: a model takes no other.
+            (_, _) => {
                 check_shape()?;
                 batch.column_u8(name, &mut bytes)?;
                 bytes.iter().map(|&byte| f32::from(byte)).collect()
@@ -93,8 +94,8 @@ fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow
 fn drawn(model: &Model, count: usize) -> Vec<f32> {
     let mut random = Random::new(0, DRAWN_ROWS);
     let draw = |_| match model.task.input_dtype {
-        InputDtype::F4 => random.normal() as f32,
-        InputDtype::U1 => random.index(256) as f32,
+        DType::F4 => random.normal() as f32,
+        _ => random.index(256) as f32,
     };
     (0..count * model.features.raw_width()).map(draw).collect()
 }
@@ -154,8 +155,8 @@ impl<'a> Pair<'a> {
         let (task, count) = (&self.model.task, rows.len() / self.width());
         let bytes: Vec<u8>;
         let inputs = match task.input_dtype {
-            InputDtype::F4 => Inputs::F32(rows),
-            InputDtype::U1 => {
+            DType::F4 => Inputs::F32(rows),
+            _ => {
                 bytes = rows.iter().map(|&x| x as u8).collect();
                 Inputs::U8(&bytes)
             }

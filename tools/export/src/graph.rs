@@ -1,10 +1,11 @@
 //! The model as an ONNX graph.
 
 use nets::{
-    Activation, Graph, InputDtype, Model, OutputActivation, Scaling, TargetScaling,
+    Activation, Graph, Model, OutputActivation, Scaling, TargetScaling,
     graph::{Node, Op, Value},
 };
 use onnx::{Attribute, GraphBuilder, ModelInfo};
+use records::DType;
 use std::f32::consts::FRAC_1_SQRT_2;
 
 /// The bytes of an `.onnx` file: input `[batch, input shape…]`, float32 or bytes, as the records were, under the name
@@ -18,8 +19,8 @@ pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
         inputs => format!("{} fields of a row, joined as pipegrad.features in the metadata says", inputs.len()),
     };
     let input = match task.input_dtype {
-        InputDtype::F4 => graph.input(&task.input_field, &task.input_shape, &input_doc),
-        InputDtype::U1 => graph.byte_input(&task.input_field, &task.input_shape, &input_doc),
+        DType::F4 => graph.input(&task.input_field, &task.input_shape, &input_doc),
+        _ => graph.byte_input(&task.input_field, &task.input_shape, &input_doc),
     };
     let shape = &model.graph.architecture.input_shape;
     let (complete, complete_shape) = completed(&mut graph, input, model);
@@ -196,10 +197,7 @@ fn info(model: &Model, opset: i64, output: &str) -> anyhow::Result<ModelInfo> {
         "{kind}. Takes {} {}, {}; gives {output} {} of {}, float32.",
         task.input_field,
         batched(&task.input_shape),
-        match task.input_dtype {
-            InputDtype::F4 => "float32",
-            InputDtype::U1 => "uint8",
-        },
+        task.input_dtype.long_name(),
         batched(&task.target_shape),
         task.target_field,
     );

@@ -3,10 +3,8 @@
 mod archive;
 mod fetch;
 mod layout;
-mod lock;
 mod report;
 mod settings;
-mod statistics;
 mod write;
 
 use anyhow::Context;

@@ -4,13 +4,12 @@
 use crate::{
     fetch::Sum,
     layout::{Dataset, IMAGES, Split, TEST, TRAIN},
-    lock::lock,
     report::{Bar, Report},
-    statistics::Statistics,
 };
 use anyhow::{Context, bail};
 use cli::{Outcome, Signals};
-use files::{Output, remove_stale, write_file};
+use dataset::{ByteSums, Statistics};
+use files::{Lock, NewFolders, Output, remove_stale, write_file};
 use records::{Batch, Encoding, Field, Schema, Writer};
 use serde_json::{Map, Value, json};
 use std::{
@@ -24,27 +23,26 @@ const SPLITS: [&str; 3] = [TRAIN, TEST, IMAGES];
 const DESCRIPTION: &str = "dataset.json";
 /// The file of each row, where rows are known by that alone.
 const PATHS: &str = "paths.csv";
+/// The largest value of a pixel.
+const WHITE: f64 = 255.0;
 
-/// The folder for the result, which no other `fetch-data` writes meanwhile. Folders that had to be made go away again
-/// with nothing in them.
+/// The folder for the result, locked. Folders that were created for it are deleted again if they stay empty.
 pub struct Folder {
     path: PathBuf,
-    made: Vec<PathBuf>,
-    /// Locked until it is closed.
-    lock: Option<File>,
+    _created: NewFolders,
+    _lock: Option<Lock>,
 }
 
 impl Folder {
-    /// Makes the folder, waits for another process that writes there, and removes what killed ones have left.
+    /// Creates the folder, waits for another process that writes there, and deletes what killed ones have left.
     pub fn open(path: &Path, report: &Report) -> anyhow::Result<Self> {
-        let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let place = || path.display().to_string();
         loop {
-            let made = path.ancestors().take_while(missing).map(Path::to_owned).collect();
-            let mut folder = Self { path: path.to_owned(), made, lock: None };
-            let locked = fs::create_dir_all(path).and_then(|()| folder.lock(report));
-            locked.with_context(|| path.display().to_string())?;
-            // Another process may have removed the folder that it had made, before it gave up the lock.
+            let created = NewFolders::create(path).with_context(place)?;
+            let lock = lock(path, report).with_context(place)?;
+            // Another process may have deleted the folder that it had created, before it gave up the lock.
             if path.is_dir() {
+                let folder = Self { path: path.to_owned(), _created: created, _lock: lock };
                 for split in SPLITS {
                     remove_stale(&folder.split(split))?;
                 }
@@ -54,16 +52,6 @@ impl Folder {
                 return Ok(folder);
             }
         }
-    }
-
-    fn lock(&mut self, report: &Report) -> io::Result<()> {
-        // Some systems open no folders; there, so be it.
-        let Ok(folder) = File::open(&self.path) else { return Ok(()) };
-        lock(&folder, || {
-            report.say(&format!("{}: waiting for another fetch-data, which is writing there", self.path.display()));
-        })?;
-        self.lock = Some(folder);
-        Ok(())
     }
 
     pub fn path(&self) -> &Path {
@@ -88,18 +76,19 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // A folder with something in it is not removed.
-        self.made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
-    }
+/// None on systems that cannot open folders.
+fn lock(path: &Path, report: &Report) -> io::Result<Option<Lock>> {
+    let Ok(folder) = File::open(path) else { return Ok(None) };
+    let waiting = || report.say(&format!("{}: waiting for another fetch-data, which is writing there", path.display()));
+    Lock::wait(folder, waiting).map(Some)
 }
 
 /// Converts the rows and writes the files. Until all is converted, what was in the folder stays as it is, also when a
 /// signal comes.
 pub fn write(folder: &Folder, name: &str, mut dataset: Dataset, report: &Report) -> anyhow::Result<Outcome> {
     folder.ensure_fits(&dataset)?;
-    let mut statistics = Statistics::new(&dataset.schema)?;
+    // An image is the first field of every layout.
+    let mut sums = ByteSums::new(&dataset.schema.fields()[0].shape);
     // From here on there are files that a signal would leave behind.
     let signals = Signals::listen()?;
     let mut writers = Vec::new();
@@ -111,13 +100,13 @@ pub fn write(folder: &Folder, name: &str, mut dataset: Dataset, report: &Report)
                 return Ok(Outcome::Signal(signal.exit_status));
             }
             if number == 0 {
-                statistics.add(&packed);
+                packed.chunks_exact(dataset.schema.row_bytes()).for_each(|row| sums.add(row));
             }
             converter.write(packed)?;
         }
         writers.push(converter.writer);
     }
-    finish(folder, &dataset, writers, &format!("{:#}\n", describe(name, &dataset, &statistics)))?;
+    finish(folder, &dataset, writers, &format!("{:#}\n", describe(name, &dataset, &sums.statistics())))?;
     report.say(&format!("{}: {}", folder.path.display(), count(&dataset.splits)));
     Ok(Outcome::Done)
 }
@@ -136,8 +125,10 @@ fn finish(folder: &Folder, dataset: &Dataset, writers: Vec<Writer>, description:
     Ok(write_file(&path(DESCRIPTION), description.as_bytes())?)
 }
 
-/// What the rows are, and what they were made from. The statistics are those of the first split.
-fn describe(name: &str, dataset: &Dataset, statistics: &Statistics) -> Value {
+/// The content of `dataset.json`. The statistics are those of the first split, one a channel; they are written as shares
+/// of white.
+fn describe(name: &str, dataset: &Dataset, statistics: &[Statistics]) -> Value {
+    let shares = |of: fn(&Statistics) -> f64| statistics.iter().map(|one| of(one) / WHITE).collect::<Vec<_>>();
     let field = |field: &Field| (field.name.clone(), json!({ "dtype": field.dtype.name(), "shape": field.shape }));
     let file = |(key, sum): (&String, &Sum)| (key.clone(), json!({ "sha256": sum.sha256, "bytes": sum.bytes }));
     let mut description = json!({
@@ -147,7 +138,10 @@ fn describe(name: &str, dataset: &Dataset, statistics: &Statistics) -> Value {
     });
     for (number, split) in dataset.splits.iter().enumerate() {
         description[split.name] = match number {
-            0 => json!({ "rows": split.rows.count(), "mean": statistics.mean(), "std": statistics.std() }),
+            0 => {
+                let (mean, std) = (shares(|one| one.mean), shares(Statistics::standard_deviation));
+                json!({ "rows": split.rows.count(), "mean": mean, "std": std })
+            }
             _ => json!({ "rows": split.rows.count() }),
         };
     }

@@ -4,8 +4,8 @@ use crate::{not_onnx, settings::Settings};
 use anyhow::{bail, ensure};
 use dataset::{Features, Target};
 use files::Limit;
-use records::Batch;
-use runtime::{DType, Inputs, Options, Session};
+use records::{Batch, DType};
+use runtime::{Inputs, Options, Session};
 use std::path::Path;
 
 /// The metadata of an ONNX file under which `export` keeps the features.
@@ -71,11 +71,12 @@ impl Model {
         predictions.clear();
         let shape = self.row_shape(batch)?;
         match self.session.input().dtype {
-            DType::F32 => {
+            DType::F4 => {
                 let values = self.values(batch)?; // [rows, row shape…]
                 self.run(batch.rows(), &shape, &values, |values| Inputs::F32(values), predictions)
             }
-            DType::U8 => {
+            // Bytes: a session takes no other.
+            _ => {
                 let mut bytes = std::mem::take(&mut self.bytes); // [rows, row shape…]
                 batch.column_u8(self.features.inputs[0].name(), &mut bytes)?;
                 let row_shape = self.run(batch.rows(), &shape, &bytes, |bytes| Inputs::U8(bytes), predictions);
@@ -116,7 +117,7 @@ impl Model {
 
     /// The shape of a row as the graph takes it, where the batch has fields of the right shapes.
     fn row_shape(&self, batch: &Batch) -> anyhow::Result<Vec<usize>> {
-        if self.tells && self.session.input().dtype == DType::F32 {
+        if self.tells && self.session.input().dtype == DType::F4 {
             return Ok(self.features.raw_shape());
         }
         let field = batch.field(self.features.inputs[0].name())?;

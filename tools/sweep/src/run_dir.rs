@@ -1,14 +1,13 @@
 //! A run folder for each job, named after its settings.
 
 use config::overrides::{Quote, quoted};
-use sha2::{Digest, Sha256};
 
 /// The setting that names a run folder.
 pub const KEY: &str = "trainer.run_dir";
 /// Bytes of a name; file systems take 255, and what is made beside the folder may add to its name.
 const MOST_BYTES: usize = 200;
-/// Bytes of the hash that stands for what a name cannot hold.
-const HASH_BYTES: usize = 8;
+/// Hexadecimal digits of the hash that stands for what a name cannot hold.
+const HASH_DIGITS: usize = 16;
 /// Characters besides letters and digits that a name keeps.
 const KEPT: &str = "=,.+-_@~[]";
 
@@ -39,7 +38,7 @@ fn name(overrides: &[String]) -> String {
     if safe == whole && whole.len() <= MOST_BYTES {
         return whole;
     }
-    let hash: String = Sha256::digest(&whole)[..HASH_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = &files::sha256(&whole)[..HASH_DIGITS];
     let room = safe.floor_char_boundary(MOST_BYTES - hash.len() - 1);
     format!("{}-{hash}", &safe[..room])
 }

@@ -373,7 +373,7 @@ impl Group {
     fn of(run_dir: &Path) -> Self {
         let folder = run_dir.parent().unwrap_or(run_dir);
         let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
-        let mark = names::digest(folder.as_os_str().as_encoded_bytes());
+        let mark = ::files::sha256(folder.as_os_str().as_encoded_bytes());
         Self { folder: folder.to_string_lossy().into_owned(), name, mark }
     }
 }

@@ -1,6 +1,6 @@
 //! A run's ONNX file as a model of MLflow: a folder that `mlflow.pyfunc.load_model` and `mlflow models serve` take.
 
-use crate::{mlflow::names::digest, settings::Settings};
+use crate::settings::Settings;
 use anyhow::{Context, ensure};
 use onnx::proto::{ModelProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto};
 use prost::Message;
@@ -70,7 +70,7 @@ impl Model {
             "artifact_path": FOLDER,
             "run_id": run_id,
             "utc_time_created": created.replace('T', " ").trim_end_matches('Z'),
-            "model_uuid": digest(run_id.as_bytes())[..ID_DIGITS],
+            "model_uuid": ::files::sha256(run_id)[..ID_DIGITS],
             "flavors": flavors,
         });
         let history = json!([model.clone()]);

@@ -8,10 +8,10 @@
 use crate::{files::identity, mlflow::RunInfo};
 use anyhow::{Context, bail, ensure};
 use events::{Event, Start};
-use files::write_file;
+use files::{Lock, write_file};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{self, Path, PathBuf},
     time::{Duration, UNIX_EPOCH},
@@ -45,7 +45,7 @@ const MAX_STATE: u64 = 64 << 20;
 /// The folder of one invocation. One process has it at a time.
 pub struct Spool {
     folder: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// How far the events are sent.
@@ -382,13 +382,10 @@ fn regular(path: &Path) -> anyhow::Result<File> {
     File::open(path).with_context(place)
 }
 
-fn lock(folder: &Path) -> anyhow::Result<File> {
+fn lock(folder: &Path) -> anyhow::Result<Lock> {
     let path = folder.join(LOCK);
     ensure!(path.is_file() || !path.exists(), "{}: no regular file", path.display());
     let file = File::options().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("{}: another track is sending this", folder.display()),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
-    }
+    let lock = Lock::attempt(file).with_context(|| path.display().to_string())?;
+    lock.with_context(|| format!("{}: another track is sending this", folder.display()))
 }

@@ -1,9 +1,9 @@
 //! What a finished run leaves in its folder, each file whole or not at all, `metrics.json` last.
 
-use crate::{data::Part, held_out, lock::no_link, progress::Row, settings::Settings};
+use crate::{data::Part, held_out, progress::Row, settings::Settings};
 use anyhow::Context;
 use events::Metrics;
-use files::{remove_stale_in, write_files};
+use files::{no_follow, remove_stale_in, write_files};
 use nets::Model;
 use serde_json::{Map, Value, json};
 use std::{
@@ -57,7 +57,7 @@ pub fn is_regular(path: &Path) -> bool {
 /// Marks the folder as one that a run has begun to take over: what is in it is another's.
 pub fn take_over(folder: &Path) -> anyhow::Result<()> {
     let path = folder.join(TAKEN_OVER);
-    let opened = no_link(OpenOptions::new().write(true).create(true)).open(&path);
+    let opened = no_follow(OpenOptions::new().write(true).create(true)).open(&path);
     opened.map(drop).with_context(|| path.display().to_string())
 }
 

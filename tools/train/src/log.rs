@@ -1,10 +1,10 @@
 //! The run log: events, to the run folder and to standard output as they come. A terminal gets none of them, but one
 //! line at the end: a person follows the progress on standard error.
 
-use crate::{folder::LOG, lock::no_link};
+use crate::folder::LOG;
 use anyhow::Context;
 use events::{End, Event, Status};
-use files::Output;
+use files::{Output, no_follow};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal, Read, Seek, SeekFrom, Write},
@@ -79,7 +79,7 @@ fn open(path: &Path, resumed: bool) -> io::Result<File> {
             _ => return options.create_new(true).append(true).open(path),
         }
     }
-    let mut file = no_link(options.create(true).read(true).append(true)).open(path)?;
+    let mut file = no_follow(options.create(true).read(true).append(true)).open(path)?;
     cut_torn_line(&mut file)?;
     Ok(file)
 }

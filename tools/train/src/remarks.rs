@@ -5,8 +5,8 @@ use crate::{
     data::{Inputs, Part},
     scaling::RowStatistics,
 };
-use dataset::{Features, Input};
-use nets::{Loss, Statistics};
+use dataset::{Features, Input, Statistics};
+use nets::Loss;
 use std::fmt::Display;
 
 /// Indices that a line names at most.

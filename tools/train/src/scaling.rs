@@ -6,8 +6,8 @@ use crate::{
     settings::{ModelSettings, ScalingMode},
 };
 use anyhow::ensure;
-use dataset::Features;
-use nets::{Loss, Scaling, Statistics, TargetScaling};
+use dataset::{Features, Statistics};
+use nets::{Loss, Scaling, TargetScaling};
 
 /// Statistics of the rows of a part.
 pub struct RowStatistics {

@@ -2,6 +2,7 @@
 
 use super::{Sum, digest::Digest};
 use anyhow::Context;
+use files::Lock;
 use reqwest::Url;
 use std::{
     fs::{self, File},
@@ -19,7 +20,7 @@ pub struct Entry<'a> {
     cache: &'a Cache,
     part: PathBuf,
     /// Locked until it is closed. It stays: whoever removed it might remove one that another has just locked.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// The beginning of a file, which an interrupted download goes on from.
@@ -65,15 +66,11 @@ impl Cache {
     pub fn entry(&self, url: &Url, sha256: Option<&str>, waiting: impl FnOnce()) -> anyhow::Result<Entry<'_>> {
         let name = match sha256 {
             Some(sha256) => sha256.to_owned(),
-            None => {
-                let mut digest = Digest::default();
-                digest.update(url.as_str().as_bytes());
-                format!("url-{}", digest.sum().sha256)
-            }
+            None => format!("url-{}", files::sha256(url.as_str())),
         };
         let path = self.folder.join(format!("{name}.lock"));
-        let lock = File::create(&path).with_context(|| path.display().to_string())?;
-        crate::lock::lock(&lock, waiting).with_context(|| path.display().to_string())?;
+        let lock = File::create(&path).and_then(|file| Lock::wait(file, waiting));
+        let lock = lock.with_context(|| path.display().to_string())?;
         Ok(Entry { cache: self, part: self.folder.join(format!("{name}.part")), _lock: lock })
     }
 }

@@ -1,7 +1,7 @@
 //! SHA-256 of what passes by.
 
 use super::Sum;
-use sha2::{Digest as _, Sha256};
+use files::Sha256;
 use std::io::{self, Read};
 
 /// The hash and length of the bytes so far.
@@ -39,7 +39,6 @@ impl Digest {
     }
 
     pub fn sum(&self) -> Sum {
-        let hash = self.hash.clone().finalize();
-        Sum { sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(), bytes: self.bytes }
+        Sum { sha256: self.hash.hex(), bytes: self.bytes }
     }
 }

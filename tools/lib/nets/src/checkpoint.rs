@@ -2,8 +2,9 @@
 
 use crate::{Architecture, Error, Graph, OutputActivation, Parameters, Result, Scaling, TargetScaling};
 use dataset::Features;
+use records::DType;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{borrow::Cow, collections::HashMap, path::Path};
 
 /// What the model computes: which field from which.
@@ -13,9 +14,10 @@ pub struct Task {
     pub input_field: String,
     /// Shape of its value in one row.
     pub input_shape: Vec<usize>,
-    /// The type of its numbers.
-    #[serde(default)]
-    pub input_dtype: InputDtype,
+    /// `f4`, or `u1` where it is bytes, as images are: the network sees them as 0 to 255. In files, no other is accepted,
+    /// and none is `f4`.
+    #[serde(default = "f4", deserialize_with = "input_dtype")]
+    pub input_dtype: DType,
     /// The field that the model learned to predict.
     pub target_field: String,
     /// Shape of a prediction of it in one row.
@@ -32,15 +34,15 @@ impl Task {
     }
 }
 
-/// The type of the numbers that go in, named as records name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InputDtype {
-    /// Real numbers, as f32.
-    #[default]
-    F4,
-    /// Bytes, as images have them. The network sees them as 0 to 255.
-    U1,
+fn f4() -> DType {
+    DType::F4
+}
+
+fn input_dtype<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<DType, D::Error> {
+    match DType::deserialize(deserializer)? {
+        dtype @ (DType::F4 | DType::U1) => Ok(dtype),
+        other => Err(D::Error::custom(format!("input_dtype is {other}, expected f4 or u1"))),
+    }
 }
 
 /// A network with its numbers and what they are for.
@@ -229,7 +231,7 @@ fn model(metadata: Metadata, tensors: &SafeTensors<'_>) -> std::result::Result<M
         return Err("damaged metadata: features of another width than the network's".into());
     }
     let graph = Graph::new(architecture).map_err(|problem| format!("damaged metadata: {problem}"))?;
-    let width = [Scaling::width(&graph.architecture.input_shape)];
+    let width = [dataset::channels(&graph.architecture.input_shape)];
     let scaling = match tensors.tensor("input.mean") {
         Ok(_) => Some(Scaling {
             mean: tensor(tensors, "input.mean", &width)?,

@@ -28,7 +28,7 @@ mod whitening;
 pub use architecture::{Activation, Architecture, OutputActivation, Perceptron};
 pub use autograd::Autograd;
 pub use candle_model::CandleModel;
-pub use checkpoint::{AVERAGE, Checkpoint, InputDtype, Model, Task};
+pub use checkpoint::{AVERAGE, Checkpoint, Model, Task};
 pub use engine::{Batch, Engine};
 pub use fused::FusedMlp;
 pub use graph::Graph;
@@ -36,7 +36,7 @@ pub use loss::Loss;
 pub use param_groups::{LearningRateFactors, ParamGroups};
 pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
 pub use planned::Planned;
-pub use scaling::{Scaling, Statistics, TargetScaling};
+pub use scaling::{Scaling, TargetScaling};
 
 /// What can go wrong with a model. Displays as one line.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! Standardising the input and the target, as part of the model.
 
+use dataset::Statistics;
 use serde::{Deserialize, Serialize};
 
 /// `(x - mean) * scale` for each feature of a row, or for each channel of an image, in f32: what the training
@@ -22,105 +23,7 @@ pub struct TargetScaling {
     pub scale: Vec<f32>,
 }
 
-/// Statistics of a feature over rows, or of a channel over the pixels of all images.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Statistics {
-    /// Arithmetic mean.
-    pub mean: f64,
-    /// Mean squared deviation from the mean (divided by the number of values, not by one less); exactly 0 where all
-    /// values are the same.
-    pub variance: f64,
-}
-
-impl Statistics {
-    /// Of every feature of `rows`, each `[shape…]`, or of every channel where that is an image.
-    pub fn of<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone, shape: &[usize]) -> Vec<Self> {
-        let width = Scaling::width(shape);
-        let plane = shape.iter().product::<usize>() / width;
-        let count = (rows.clone().count() * plane).max(1) as f64;
-        let mut mean = vec![0.0f64; width];
-        let mut range = vec![(f32::INFINITY, f32::NEG_INFINITY); width];
-        for row in rows.clone() {
-            for ((mean, (least, most)), plane) in mean.iter_mut().zip(&mut range).zip(row.chunks_exact(plane)) {
-                *mean += plane.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-                plane.iter().for_each(|&x| (*least, *most) = (least.min(x), most.max(x)));
-            }
-        }
-        let mut variance = vec![0.0f64; width];
-        for row in rows {
-            for ((variance, mean), plane) in variance.iter_mut().zip(&mean).zip(row.chunks_exact(plane)) {
-                *variance += plane.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
-            }
-        }
-        let all = mean.into_iter().zip(variance).zip(range);
-        all.map(|((mean, variance), (least, most))| match least == most {
-            // Rounding leaves a little of a variance that is 0.
-            true => Self { mean: f64::from(least), variance: 0.0 },
-            false => Self { mean, variance },
-        })
-        .collect()
-    }
-
-    /// As [`Statistics::of`], for rows of bytes, whose sums are exact whole numbers.
-    pub fn of_bytes<'a>(rows: impl Iterator<Item = &'a [u8]>, shape: &[usize]) -> Vec<Self> {
-        let width = Scaling::width(shape);
-        let plane = shape.iter().product::<usize>() / width;
-        let mut count = 0u64;
-        let mut sums = vec![(0u64, 0u64); width];
-        for row in rows {
-            count += plane as u64;
-            for ((sum, squares), plane) in sums.iter_mut().zip(row.chunks_exact(plane)) {
-                *sum += plane.iter().map(|&x| u64::from(x)).sum::<u64>();
-                *squares += plane.iter().map(|&x| u64::from(x) * u64::from(x)).sum::<u64>();
-            }
-        }
-        let count = u128::from(count.max(1));
-        let of_sums = |(sum, squares): (u64, u64)| {
-            let (sum, squares) = (u128::from(sum), u128::from(squares));
-            let variance = (count * squares - sum * sum) as f64 / (count * count) as f64;
-            Self { mean: sum as f64 / count as f64, variance }
-        };
-        sums.into_iter().map(of_sums).collect()
-    }
-
-    /// Whether all values are the same.
-    pub fn is_constant(&self) -> bool {
-        self.variance == 0.0
-    }
-
-    /// Whether all values are 0.
-    pub fn is_zero(&self) -> bool {
-        self.mean == 0.0 && self.variance == 0.0
-    }
-
-    /// Square root of the variance.
-    pub fn standard_deviation(&self) -> f64 {
-        self.variance.sqrt()
-    }
-
-    /// The rule of `input_scaling=auto` and `target_scaling=auto`: values are far from unit scale where
-    ///
-    /// - their root mean square is above 10 or below 0.1, or
-    /// - their standard deviation is below a twentieth of the absolute value of their mean, and not 0.
-    ///
-    /// Values that are all 0 are not: no scaling changes them.
-    pub fn is_far_from_unit_scale(&self) -> bool {
-        let root_mean_square = (self.mean * self.mean + self.variance).sqrt();
-        let deviation = self.standard_deviation();
-        !self.is_zero()
-            && (!(0.1..=10.0).contains(&root_mean_square) || (deviation > 0.0 && deviation < 0.05 * self.mean.abs()))
-    }
-}
-
 impl Scaling {
-    /// Numbers of a scaling for rows of this shape: one a feature, or one a channel of an image.
-    pub fn width(shape: &[usize]) -> usize {
-        match shape {
-            [channels, _, _] => *channels,
-            shape => shape.iter().product(),
-        }
-    }
-
     /// The scaling that gives every feature mean 0 and standard deviation 1.
     pub fn standard(statistics: &[Statistics]) -> Self {
         let scale = |one: &Statistics| {
@@ -221,19 +124,6 @@ mod tests {
         assert!(statistics[0].is_constant() && !statistics[0].is_zero());
         assert_eq!(Scaling::standard(&statistics), Scaling { mean: vec![0.1], scale: vec![1.0] });
         assert_eq!(TargetScaling::standard(&statistics), TargetScaling { mean: vec![0.1], scale: vec![1.0] });
-    }
-
-    #[test]
-    fn far_from_unit_scale_is_large_small_or_far_from_zero() {
-        let far =
-            |mean: f64, deviation: f64| Statistics { mean, variance: deviation * deviation }.is_far_from_unit_scale();
-        // Probabilities of 8 classes, their entropies, standardised values, a coin.
-        for (mean, deviation) in [(0.125, 0.11), (1.72, 0.16), (0.0, 1.0), (0.5, 0.5), (0.0, 0.0), (5.0, 0.0)] {
-            assert!(!far(mean, deviation), "{mean} {deviation}");
-        }
-        for (mean, deviation) in [(500_000.0, 2e5), (0.0, 0.09), (0.0, 10.1), (1.0, 0.04), (-1.0, 0.04), (99.0, 0.0)] {
-            assert!(far(mean, deviation), "{mean} {deviation}");
-        }
     }
 
     #[test]

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use candle_core::{Device, Module, Tensor};
+use dataset::Statistics;
 use kernels::random::Random;
 use nets::{
-    Activation, Autograd, Batch, CandleModel, Checkpoint, Engine, FusedMlp, Graph, InputDtype, Loss, Model,
-    OutputActivation, Parameters, Perceptron, Scaling, Statistics, TargetScaling, Task,
+    Activation, Autograd, Batch, CandleModel, Checkpoint, Engine, FusedMlp, Graph, Loss, Model, OutputActivation,
+    Parameters, Perceptron, Scaling, TargetScaling, Task,
 };
+use records::DType;
 
 fn perceptron(inputs: usize, hidden: &[usize], outputs: usize, activation: Activation) -> Graph {
     Graph::new((&Perceptron { inputs, hidden: hidden.to_vec(), outputs, activation }).into()).unwrap()
@@ -184,7 +186,7 @@ fn a_model_survives_its_file_and_candle_computes_the_same() {
         let task = Task {
             input_field: "probs".into(),
             input_shape: vec![graph.architecture.inputs()],
-            input_dtype: InputDtype::F4,
+            input_dtype: DType::F4,
             target_field: "entropy".into(),
             target_shape: vec![graph.architecture.outputs],
             output_activation: OutputActivation::Identity,
@@ -223,7 +225,7 @@ fn damaged_model_files_are_refused_in_one_line() {
     let task = Task {
         input_field: "x".into(),
         input_shape: vec![2],
-        input_dtype: InputDtype::F4,
+        input_dtype: DType::F4,
         target_field: "y".into(),
         target_shape: vec![],
         output_activation: OutputActivation::Softmax,
@@ -245,7 +247,7 @@ fn a_checkpoint_is_a_model_with_the_state_of_its_training() {
     let task = Task {
         input_field: "x".into(),
         input_shape: vec![2],
-        input_dtype: InputDtype::F4,
+        input_dtype: DType::F4,
         target_field: "y".into(),
         target_shape: vec![],
         output_activation: OutputActivation::Identity,

@@ -77,6 +77,25 @@ impl DType {
         }
     }
 
+    /// The name that NumPy and ONNX write out, for instance `float32`.
+    pub fn long_name(self) -> &'static str {
+        match self {
+            Self::I1 => "int8",
+            Self::I2 => "int16",
+            Self::I4 => "int32",
+            Self::I8 => "int64",
+            Self::U1 => "uint8",
+            Self::U2 => "uint16",
+            Self::U4 => "uint32",
+            Self::U8 => "uint64",
+            Self::F2 => "float16",
+            Self::F4 => "float32",
+            Self::F8 => "float64",
+            Self::B1 => "bool",
+            Self::Text => "text",
+        }
+    }
+
     /// Size of one element of a packed row in bytes; that of a text is the size of what points to it.
     pub fn size(self) -> usize {
         match self {
@@ -107,6 +126,21 @@ impl std::str::FromStr for DType {
 /// The names of the numeric element types, for messages.
 pub(crate) fn numeric_names() -> String {
     DType::NUMERIC.map(DType::name).join(", ")
+}
+
+/// As its [`DType::name`].
+impl serde::Serialize for DType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// From the name of a numeric element type.
+impl<'de> serde::Deserialize<'de> for DType {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 impl std::fmt::Display for DType {

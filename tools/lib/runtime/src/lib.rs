@@ -13,6 +13,7 @@ use ort::{
     },
     value::{Outlet, TensorElementType, TensorRef, ValueType},
 };
+use records::DType;
 use std::path::Path;
 
 /// What can go wrong with a model at run time. Displays as one line.
@@ -52,15 +53,6 @@ pub struct Options<'a> {
 /// Characters of what ONNX Runtime says, and a model through it, that go into a message.
 const SAID: usize = 400;
 
-/// The type of a tensor's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DType {
-    /// float32
-    F32,
-    /// uint8
-    U8,
-}
-
 /// Rows that go into a model, `[rows, row shape…]`.
 #[derive(Debug, Clone, Copy)]
 pub enum Inputs<'a> {
@@ -75,7 +67,7 @@ pub enum Inputs<'a> {
 pub struct TensorSpec {
     /// Its name in the graph.
     pub name: String,
-    /// The type of its numbers.
+    /// Element type: `f4`, or `u1` of an input.
     pub dtype: DType,
     /// Rows of a batch, where the graph leaves no choice.
     pub batch: Option<usize>,
@@ -148,8 +140,8 @@ impl Session {
             false => Err(error),
         });
         let session = session.map_err(|e| model(one_line(&e)))?;
-        let input = only(session.inputs(), "input", &[DType::F32, DType::U8]).map_err(model)?;
-        let output = only(session.outputs(), "output", &[DType::F32]).map_err(model)?;
+        let input = only(session.inputs(), "input", &[DType::F4, DType::U1]).map_err(model)?;
+        let output = only(session.outputs(), "output", &[DType::F4]).map_err(model)?;
         Ok(Self { path: name.into(), session, input, output, _environment: environment })
     }
 
@@ -220,7 +212,7 @@ fn only(outlets: &[Outlet], kind: &str, accepted: &[DType]) -> std::result::Resu
         return Err(format!("the model has {} {kind}s, expected 1", outlets.len()));
     };
     let found = match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } if !shape.is_empty() => DType::of(*ty).map(|dtype| (dtype, shape)),
+        ValueType::Tensor { ty, shape, .. } if !shape.is_empty() => dtype(*ty).map(|dtype| (dtype, shape)),
         _ => None,
     };
     match found {
@@ -231,27 +223,19 @@ fn only(outlets: &[Outlet], kind: &str, accepted: &[DType]) -> std::result::Resu
             row_shape: shape.iter().skip(1).map(|&dim| usize::try_from(dim).ok()).collect(),
         }),
         _ => {
-            let accepted: Vec<_> = accepted.iter().map(|dtype| dtype.name()).collect();
+            let accepted: Vec<_> = accepted.iter().map(|dtype| dtype.long_name()).collect();
             let (name, found, accepted) = (outlet.name(), outlet.dtype(), accepted.join(" or "));
             Err(format!("{kind} {name:?} is {found}, expected a {accepted} tensor with a batch axis"))
         }
     }
 }
 
-impl DType {
-    fn of(dtype: TensorElementType) -> Option<Self> {
-        match dtype {
-            TensorElementType::Float32 => Some(Self::F32),
-            TensorElementType::Uint8 => Some(Self::U8),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "float32",
-            Self::U8 => "uint8",
-        }
+/// None of the element types that no session takes.
+fn dtype(ty: TensorElementType) -> Option<DType> {
+    match ty {
+        TensorElementType::Float32 => Some(DType::F4),
+        TensorElementType::Uint8 => Some(DType::U1),
+        _ => None,
     }
 }
 

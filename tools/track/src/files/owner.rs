@@ -1,9 +1,8 @@
 //! Whose numbers the files of a folder hold.
 
-use crate::mlflow::names::digest;
 use anyhow::Context;
 use events::{Event, Start};
-use files::write_file_unsynced;
+use files::{sha256, write_file_unsynced};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
 
@@ -52,5 +51,5 @@ impl Owner {
 
 /// What a start event is known by, wherever and whenever its log is read.
 pub fn identity(start: &Start) -> String {
-    digest(Event::Start(Box::new(start.clone())).to_line().as_bytes())
+    sha256(Event::Start(Box::new(start.clone())).to_line())
 }

@@ -1,7 +1,7 @@
 //! What MLflow accepts as names and values (`mlflow/utils/validation.py`).
 
+use files::sha256;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 /// Characters of a param's, metric's or tag's key.
 const MAX_KEY: usize = 250;
@@ -32,12 +32,7 @@ fn acceptable(name: &str) -> String {
 
 /// What tells a name apart from others that become the same.
 pub fn short_digest(name: &str) -> String {
-    digest(name.as_bytes())[..DIGEST_DIGITS].to_owned()
-}
-
-/// SHA-256 in hexadecimal digits.
-pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(name)[..DIGEST_DIGITS].to_owned()
 }
 
 /// A param's value, cut where it is too long, as MLflow's own client does.

@@ -11,10 +11,9 @@ pub use table::{Inputs, Read, Table};
 use crate::settings::{Settings, TrainerSettings};
 use anyhow::{Context, ensure};
 use dataset::{Column, Features};
-use files::Input;
+use files::{Input, Sha256};
 use kernels::random::Random;
 use raw::{RawInputs, RawTable};
-use sha2::{Digest, Sha256};
 use std::{collections::BTreeSet, path::Path};
 
 /// Streams of the trainer's seed, one for each use.
@@ -107,7 +106,7 @@ impl Data {
     /// SHA-256 of the input's rows, then, behind their names, of those for validation and test that have files of
     /// their own.
     pub fn sha256(&self) -> String {
-        let mut hash = Sha256::new();
+        let mut hash = Sha256::default();
         self.input.hash(&mut hash);
         // What texts stand for is no part of the numbers.
         if self.features.has_text() {
@@ -119,7 +118,7 @@ impl Data {
                 table.hash(&mut hash);
             }
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.hex()
     }
 }
 

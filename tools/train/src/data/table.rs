@@ -6,9 +6,8 @@ use super::{
 };
 use anyhow::Context;
 use dataset::{Column, Features, Source};
-use nets::InputDtype;
+use files::Sha256;
 use records::{DType, Field};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// What goes in, `[rows, input width]`.
@@ -78,10 +77,10 @@ impl Table {
         self.target.elements()
     }
 
-    pub fn input_dtype(&self) -> InputDtype {
+    pub fn input_dtype(&self) -> DType {
         match self.inputs {
-            Inputs::Bytes(_) => InputDtype::U1,
-            Inputs::Real(_) => InputDtype::F4,
+            Inputs::Bytes(_) => DType::U1,
+            Inputs::Real(_) => DType::F4,
         }
     }
 

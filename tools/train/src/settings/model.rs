@@ -35,7 +35,7 @@ enum ModelName {
 #[serde(rename_all = "snake_case")]
 pub enum ScalingMode {
     /// [`ScalingMode::Standard`] where the training rows are far from unit scale, by the rule of
-    /// [`nets::Statistics::is_far_from_unit_scale`]; otherwise [`ScalingMode::None`].
+    /// [`dataset::Statistics::is_far_from_unit_scale`]; otherwise [`ScalingMode::None`].
     Auto,
     /// Mean 0 and standard deviation 1 over the training rows, for each feature, or each channel of an image; for each
     /// element of a target.
