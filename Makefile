@@ -93,23 +93,23 @@ bench-completion: $(dev_python) build
 
 .PHONY: bench-mlp-step
 bench-mlp-step: $(bench_python)
-	$(CARGO) build --release -p nets --example step_speed -p kernels --example fma_peak $(LOCKED)
 	.tools/bench/bin/python scripts/bench/mlp_step/run.py $(BENCH_ARGS)
 
 .PHONY: bench-conv
 bench-conv: $(bench_python)
-	$(CARGO) build --release -p kernels --example conv_speed $(LOCKED)
 	.tools/bench/bin/python scripts/bench/conv/run.py $(BENCH_ARGS)
 
 .PHONY: bench-candle-ops
 bench-candle-ops: $(dev_python)
-	$(CARGO) build --release -p nets --example candle_ops_speed $(LOCKED)
-	EXAMPLES='$(RELEASE)/examples' $(venv)/bin/python scripts/bench/candle_ops/run.py $(BENCH_ARGS)
+	$(venv)/bin/python scripts/bench/candle_ops/run.py $(BENCH_ARGS)
 
 .PHONY: bench-residual-step
 bench-residual-step: $(bench_python)
-	$(CARGO) build --release -p nets --example residual_speed -p kernels --example fma_peak $(LOCKED)
-	EXAMPLES='$(RELEASE)/examples' .tools/bench/bin/python scripts/bench/residual_step/run.py $(BENCH_ARGS)
+	.tools/bench/bin/python scripts/bench/residual_step/run.py $(BENCH_ARGS)
+
+.PHONY: loom
+loom: ## Check how the thread pool hands over loops, under every interleaving
+	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(RELEASE)/../loom' $(CARGO) test --release -p parallel --lib $(LOCKED)
 
 .PHONY: bench-cifar10
 bench-cifar10: $(bench_python) build ## Train ResNet-20 beside PyTorch, for hours: make bench-cifar10 DATA=data/cifar10

@@ -1,8 +1,20 @@
-"""A program that takes turns with others: it measures once for each line that it reads."""
+"""What benchmarks share: the programs of `cargo bench`, and programs that take turns, one measurement a line on stdin."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bench(package, name):
+    """Builds the program of `cargo bench -p PACKAGE --bench NAME` and returns its path."""
+    command = [os.environ.get("CARGO", "cargo"), "bench", "--no-run", "--quiet", "--message-format", "json"]
+    built = subprocess.run([*command, "-p", package, "--bench", name], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    programs = (json.loads(line).get("executable") for line in built.stdout.splitlines())
+    return next(program for program in programs if program)
 
 
 class Contestant:

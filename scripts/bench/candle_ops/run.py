@@ -1,4 +1,4 @@
-"""Convolutions as candle's users call them: `nets::candle_ops::conv2d` against candle's own `conv2d`.
+"""Convolutions as candle's users call them: `candle_ops::conv2d` against candle's own `conv2d`.
 
 Wall time of the forward pass and of `backward` into input and weight, for the layers of ResNet-20, on one thread and on two;
 transposing, planning and allocating are in it. The contestants take turns, round by round. Run by `make bench-candle-ops`.
@@ -12,16 +12,14 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from contestant import Contestant  # noqa: E402  shared by the benchmarks
+from contestant import Contestant, bench  # noqa: E402  shared by the benchmarks
 
-ROOT = Path(__file__).resolve().parents[3]
-EXAMPLES = Path(os.environ.get("EXAMPLES", ROOT / "target/release/examples"))
 CONTESTANTS = ["kernels", "candle"]
 
 
 def measure(threads, images, rounds):
     """Milliseconds: of each layer a pair for each round, after one to warm up."""
-    program = EXAMPLES / "candle_ops_speed"
+    program = bench("candle-ops", "conv2d")
     pair = [Contestant([program, name, images], RAYON_NUM_THREADS=str(threads)) for name in CONTESTANTS]
     times = {}
     for number in range(rounds + 1):

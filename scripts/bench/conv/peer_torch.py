@@ -1,6 +1,6 @@
 """PyTorch's side: `peer_torch.py THREADS - IMAGES` measures all layers once for each line on stdin.
 
-Prints as `conv_speed` does: height, inputs, outputs, kernel, stride, direction, milliseconds; an empty line ends a round.
+Prints what `kernels/benches/conv.rs` prints: height, inputs, outputs, kernel, stride, direction, milliseconds; an empty line ends a round.
 """
 
 import sys

@@ -13,12 +13,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from contestant import Contestant  # noqa: E402  shared by the benchmarks
+from contestant import Contestant, bench  # noqa: E402  shared by the benchmarks
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
 CONTESTANTS = {
-    "pipegrad": [ROOT / "target/release/examples/conv_speed"],
+    "pipegrad": [bench("kernels", "conv")],
     "PyTorch": [sys.executable, HERE / "peer_torch.py"],
 }
 

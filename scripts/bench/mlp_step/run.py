@@ -12,12 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from contestant import bench  # noqa: E402  shared by the benchmarks
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
 SHAPES = [(128, 8), (128, 256), (1024, 8), (1024, 256)]
-PEAK = ROOT / "target/release/examples/fma_peak"
 CONTESTANTS = {
-    "pipegrad": [ROOT / "target/release/examples/step_speed"],
+    "pipegrad": [bench("nets", "mlp_step")],
     "PyTorch": [sys.executable, HERE / "peer_torch.py"],
 }
 
@@ -33,7 +34,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="time of one measurement")
     args = parser.parse_args()
-    peak = float(subprocess.run([PEAK, "1"], capture_output=True, text=True, check=True).stdout)
+    peak = float(subprocess.run([bench("kernels", "fma_peak"), "1"], capture_output=True, text=True, check=True).stdout)
     print(f"{platform.platform()}, {os.cpu_count()} cores of {peak:.0f} GFLOP/s, n = {args.runs}\n")
     print("| batch × inputs | pipegrad, µs, 1 / 2 threads | PyTorch, µs, 1 / 2 threads | PyTorch's better / ours | share of a core's peak |")
     print("|---|---|---|---|---|")

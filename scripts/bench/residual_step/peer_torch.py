@@ -1,6 +1,6 @@
 """PyTorch's side: `peer_torch.py NETWORK IMAGES THREADS MODE` runs a training step for each line on stdin and prints its seconds.
 
-MODE is `eager`, `channels_last` or `compile` (with channels_last). The networks are those of `residual_speed`: projections where
+MODE is `eager`, `channels_last` or `compile` (with channels_last). The networks are those of `nets/benches/residual_step.rs`: projections where
 a shape changes, SGD with Nesterov momentum and weight decay.
 """
 

@@ -18,10 +18,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from contestant import Contestant  # noqa: E402  shared by the benchmarks
+from contestant import Contestant, bench  # noqa: E402  shared by the benchmarks
 
 HERE = Path(__file__).resolve().parent
-EXAMPLES = Path(os.environ.get("EXAMPLES", HERE.parents[2] / "target/release/examples"))
 MODES = ["eager", "channels_last", "compile"]
 THREADS = [1, 2]
 PAUSE = 0.5  # seconds
@@ -41,7 +40,7 @@ def turn(contestant):
 
 def measure(network, images, rounds, modes):
     """Seconds of each round, and MB at the peak, by contestant and number of threads."""
-    ours, theirs = [EXAMPLES / "residual_speed"], [sys.executable, HERE / "peer_torch.py"]
+    ours, theirs = [bench("nets", "residual_step")], [sys.executable, HERE / "peer_torch.py"]
     commands = {"pipegrad": [*ours, network, images]} | {mode: [*theirs, network, images] for mode in modes}
     # One thread and two follow each other: the machine is the same for both.
     contestants = {
@@ -83,7 +82,7 @@ def main():
     parser.add_argument("--alone", action="store_true", help="without PyTorch: what the second thread is worth")
     args = parser.parse_args()
     modes = [] if args.alone else MODES
-    peak = float(subprocess.run([EXAMPLES / "fma_peak", "1"], capture_output=True, text=True, check=True).stdout)
+    peak = float(subprocess.run([bench("kernels", "fma_peak"), "1"], capture_output=True, text=True, check=True).stdout)
     print(f"{platform.platform()}, {os.cpu_count()} cores of {peak:.0f} GFLOP/s, n = {args.runs}, {args.images} images\n")
     if modes:
         print("| network | threads | pipegrad, ms | PyTorch, ms: eager / channels_last / compiled | PyTorch's best / ours | share of peak | memory, MB |")

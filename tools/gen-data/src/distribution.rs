@@ -1,6 +1,6 @@
 //! What one row is drawn from.
 
-use kernels::random::Random;
+use random::Random;
 
 /// A distribution over rows of [`Distribution::width`] numbers.
 #[derive(Debug, Clone, PartialEq)]

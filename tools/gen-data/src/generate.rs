@@ -1,7 +1,7 @@
 //! Rows in chunks, each from a random stream of its own.
 
 use crate::settings::Settings;
-use kernels::random::Random;
+use random::Random;
 use rayon::prelude::*;
 use records::{Batch, DType, Schema};
 use std::{ops::Range, sync::Arc};

@@ -8,7 +8,7 @@ use crate::{
     settings::{AugmentationSettings, Flip, PadMode},
 };
 use anyhow::ensure;
-use kernels::random::Random;
+use random::Random;
 use std::ops::Range;
 
 /// How images `[channels, height, width]` are changed.

@@ -9,7 +9,7 @@ use crate::{
     settings::Settings,
     step::Learner,
 };
-use kernels::random::Random;
+use random::Random;
 
 /// Weight of the past in the smoothed loss.
 const SMOOTHING: f64 = 0.98;

@@ -11,11 +11,11 @@ use crate::{
 };
 use anyhow::ensure;
 use dataset::{Features, Scaled};
-use kernels::random::Random;
 use nets::{
     Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Planned, Scaling, TargetScaling,
     Task, graph::Op,
 };
+use random::Random;
 
 /// More is a slip of the keyboard.
 const MAX_PARAMETERS: usize = 1 << 30;

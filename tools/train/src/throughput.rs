@@ -8,7 +8,7 @@ use crate::{
     step::Learner,
     summary,
 };
-use kernels::random::Random;
+use random::Random;
 use std::time::{Duration, Instant};
 
 /// Batch sizes that are tried, as powers of two.

@@ -364,7 +364,7 @@ mod tests {
     const NATS: EntropyOptions = EntropyOptions { base: Base::E, normalize: false, tolerance: 1e-4 };
 
     fn rows(seed: u64, width: usize, count: usize) -> Vec<f64> {
-        let mut random = crate::random::Random::new(seed, 0);
+        let mut random = random::Random::new(seed, 0);
         let mut rows: Vec<f64> = (0..width * count).map(|_| random.exponential().powi(4)).collect();
         for row in rows.chunks_exact_mut(width) {
             let sum: f64 = row.iter().sum();

@@ -5,11 +5,10 @@
 //! products of matrices and convolutions, which fuse multiplications with additions where they can.
 
 pub mod conv;
+pub mod layout;
 pub mod matmul;
 pub mod norm;
 pub mod pool;
-pub mod random;
-pub mod threads;
 pub mod update;
 
 mod entropy;

@@ -105,7 +105,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_the_definition_in_every_layout(m in 1usize..40, k in 1usize..40, n in 1usize..40, seed: u64) {
-            let mut random = crate::random::Random::new(seed, 0);
+            let mut random = random::Random::new(seed, 0);
             let mut draw = |n: usize| (0..n).map(|_| random.normal() as f32).collect::<Vec<_>>();
             let (left, right, start) = (draw(m * k), draw(k * n), draw(m * n));
             let expected = reference(&left, &right, m, k, n);

@@ -2,10 +2,8 @@
 //!
 //! Each image is computed alone: threads do not matter.
 
-use crate::{
-    isa::{Isa, dispatch},
-    threads,
-};
+use crate::isa::{Isa, dispatch};
+use parallel::parallel_for;
 
 /// Channels that are compared together.
 const LANES: usize = 16;
@@ -58,7 +56,7 @@ impl Pool {
         assert_eq!(gradient.len(), input.len(), "elements of the gradient");
         let (image_len, out_len) = self.check(input.len(), output.len());
         let images = input.chunks_exact(image_len).zip(output.chunks_exact(out_len));
-        threads::share(images.zip(gradient.chunks_exact_mut(image_len)), |((image, out), gradient)| {
+        parallel_for(images.zip(gradient.chunks_exact_mut(image_len)), |((image, out), gradient)| {
             if !accumulate {
                 gradient.fill(0.0);
             }
@@ -82,7 +80,7 @@ impl Pool {
     pub fn average_backward(&self, output: &[f32], gradient: &mut [f32], accumulate: bool) {
         let (image_len, out_len) = self.check(gradient.len(), output.len());
         let images = gradient.chunks_exact_mut(image_len).zip(output.chunks_exact(out_len));
-        threads::share(images, |(gradient, out)| {
+        parallel_for(images, |(gradient, out)| {
             if !accumulate {
                 gradient.fill(0.0);
             }
@@ -93,7 +91,7 @@ impl Pool {
     fn each_image(&self, input: &[f32], output: &mut [f32], work: impl Fn(&[f32], &mut [f32]) + Sync) {
         let (image_len, out_len) = self.check(input.len(), output.len());
         let images = input.chunks_exact(image_len).zip(output.chunks_exact_mut(out_len));
-        threads::share(images, |(image, out)| work(image, out));
+        parallel_for(images, |(image, out)| work(image, out));
     }
 
     /// Elements of an image, before and after.
@@ -205,8 +203,8 @@ fn above(b: f32, a: f32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
     use proptest::prelude::*;
+    use random::Random;
 
     fn draw(seed: u64, len: usize) -> Vec<f32> {
         let mut random = Random::new(seed, 0);

@@ -2,10 +2,8 @@
 //!
 //! Slices of one call are equally long.
 
-use crate::{
-    isa::{Isa, dispatch},
-    threads,
-};
+use crate::isa::{Isa, dispatch};
+use parallel::parallel_for;
 
 /// Elements that a thread updates at a time; fewer are not worth waking one.
 const BLOCK: usize = 1 << 16;
@@ -58,14 +56,14 @@ pub struct RmsProp {
 /// One step of Adam or AdamW.
 pub fn adam(isa: Isa, o: Adam, parameters: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32]) {
     let memory = first.chunks_mut(BLOCK).zip(second.chunks_mut(BLOCK));
-    threads::share(blocks(parameters, gradients).zip(memory), |((parameters, gradients), (first, second))| {
+    parallel_for(blocks(parameters, gradients).zip(memory), |((parameters, gradients), (first, second))| {
         adam_dispatched(isa, o, parameters, gradients, first, second);
     });
 }
 
 /// One step of stochastic gradient descent.
 pub fn sgd(isa: Isa, o: Sgd, parameters: &mut [f32], gradients: &[f32], velocity: &mut [f32]) {
-    threads::share(
+    parallel_for(
         blocks(parameters, gradients).zip(velocity.chunks_mut(BLOCK)),
         |((parameters, gradients), velocity)| {
             sgd_dispatched(isa, o, parameters, gradients, velocity);
@@ -83,14 +81,14 @@ pub fn rms_prop(
     velocity: &mut [f32],
 ) {
     let memory = square.chunks_mut(BLOCK).zip(velocity.chunks_mut(BLOCK));
-    threads::share(blocks(parameters, gradients).zip(memory), |((parameters, gradients), (square, velocity))| {
+    parallel_for(blocks(parameters, gradients).zip(memory), |((parameters, gradients), (square, velocity))| {
         rms_prop_dispatched(isa, o, parameters, gradients, square, velocity);
     });
 }
 
 /// `average = decay · average + (1 - decay) · values`
 pub fn average(isa: Isa, decay: f32, average: &mut [f32], values: &[f32]) {
-    threads::share(blocks(average, values), |(average, values)| average_dispatched(isa, decay, average, values));
+    parallel_for(blocks(average, values), |(average, values)| average_dispatched(isa, decay, average, values));
 }
 
 fn blocks<'a>(numbers: &'a mut [f32], others: &'a [f32]) -> impl Iterator<Item = (&'a mut [f32], &'a [f32])> {
@@ -152,7 +150,7 @@ fn average_kernel(decay: f32, average: &mut [f32], values: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use random::Random;
 
     /// All instruction sets give the bits of the plain kernel, at lengths with and without a rest, on threads or not.
     #[test]

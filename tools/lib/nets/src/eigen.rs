@@ -56,7 +56,7 @@ fn signed(vector: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernels::random::Random;
+    use random::Random;
 
     #[test]
     fn a_case_worked_by_hand() {

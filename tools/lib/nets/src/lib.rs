@@ -10,7 +10,6 @@
 mod architecture;
 mod autograd;
 mod candle_model;
-pub mod candle_ops;
 mod checkpoint;
 mod eigen;
 mod engine;

@@ -1,6 +1,6 @@
 //! The order of an image's numbers.
 
-use kernels::threads;
+use kernels::layout::{nchw_to_nhwc, nhwc_to_nchw};
 
 /// Channels and pixels of an image; features are channels of one pixel.
 #[derive(Debug, Clone, Copy)]
@@ -26,25 +26,11 @@ impl Order {
 
     /// From `[rows, channels, pixels]` to `[rows, pixels, channels]`.
     pub fn to_nhwc(self, from: &[f32], to: &mut [f32]) {
-        transpose(from, to, self.channels, self.pixels);
+        nchw_to_nhwc(from, to, self.channels, self.pixels);
     }
 
     /// From `[rows, pixels, channels]` to `[rows, channels, pixels]`.
     pub fn to_nchw(self, from: &[f32], to: &mut [f32]) {
-        transpose(from, to, self.pixels, self.channels);
+        nhwc_to_nchw(from, to, self.channels, self.pixels);
     }
-}
-
-/// From `[images, rows, columns]` to `[images, columns, rows]`.
-fn transpose(from: &[f32], to: &mut [f32], rows: usize, columns: usize) {
-    if rows == 1 || columns == 1 {
-        to.copy_from_slice(from);
-        return;
-    }
-    let len = rows * columns;
-    threads::share(from.chunks_exact(len).zip(to.chunks_exact_mut(len)), |(from, to)| {
-        for (column, to) in to.chunks_exact_mut(rows).enumerate() {
-            to.iter_mut().zip(from[column..].iter().step_by(columns)).for_each(|(to, from)| *to = *from);
-        }
-    });
 }

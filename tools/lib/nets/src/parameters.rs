@@ -6,7 +6,7 @@ use crate::{
     layer::Init,
     whitening,
 };
-use kernels::random::Random;
+use random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 

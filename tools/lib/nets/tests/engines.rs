@@ -4,11 +4,11 @@
 
 use candle_core::{Device, Module, Tensor};
 use dataset::Statistics;
-use kernels::random::Random;
 use nets::{
     Activation, Autograd, Batch, CandleModel, Checkpoint, Engine, FusedMlp, Graph, Loss, Model, OutputActivation,
     Parameters, Perceptron, Scaling, TargetScaling, Task,
 };
+use random::Random;
 use records::DType;
 
 fn perceptron(inputs: usize, hidden: &[usize], outputs: usize, activation: Activation) -> Graph {

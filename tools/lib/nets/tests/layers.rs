@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use kernels::random::Random;
 use nets::{
     Architecture, Autograd, Batch, Engine, Graph, Loss, ParamGroups, ParameterKind, Parameters, Planned,
     graph::{self, Op},
 };
 use optim::{Algorithm, Optimizer};
+use random::Random;
 use serde_json::{Value, json};
 
 fn floats(value: &Value) -> Vec<f32> {

@@ -12,7 +12,7 @@ use crate::settings::{Settings, TrainerSettings};
 use anyhow::{Context, ensure};
 use dataset::{Column, Features};
 use files::{Input, Sha256};
-use kernels::random::Random;
+use random::Random;
 use raw::{RawInputs, RawTable};
 use std::{collections::BTreeSet, path::Path};
 

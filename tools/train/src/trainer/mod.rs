@@ -26,7 +26,7 @@ use checkpointing::{OnDisk, When};
 use cli::{Signal, Signals};
 use ending::Stop;
 use events::{Epoch, Event, Metrics, Status, Step};
-use kernels::random::Random;
+use random::Random;
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},

@@ -7,7 +7,8 @@ use super::{
     tile::{put, sum_runs},
     vector::{LANES, Line, Vector, dispatch_vector},
 };
-use crate::{isa::Isa, norm::moments, threads};
+use crate::{isa::Isa, norm::moments};
+use parallel::{parallel_for, parallel_for_with_workspace};
 
 impl Pass {
     /// Packs weights (OIHW) by panels: of each phase and panel `[runs, depth, LANES]`, zeros beyond the
@@ -19,7 +20,7 @@ impl Pass {
             let (panels, after) = rest.split_at_mut(self.panels() * panel_len);
             rest = after;
             let panels = panels.chunks_exact_mut(panel_len).enumerate();
-            threads::share(panels, |(panel, lines)| self.pack_panel(phase, panel * LANES, weights, lines));
+            parallel_for(panels, |(panel, lines)| self.pack_panel(phase, panel * LANES, weights, lines));
         }
     }
 
@@ -55,7 +56,7 @@ impl Pass {
         let row_len = self.y.target_step * self.target.row_len();
         let pieces = self.chunks.cut(target, self.target.image_len(), row_len);
         let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
-        threads::share_with(pieces, scratch, self.scratch_len(), |(i, (piece, record)), padded| {
+        parallel_for_with_workspace(pieces, scratch, self.scratch_len(), |(i, (piece, record)), padded| {
             let chunk = self.chunks.get(i);
             self.copy(source, chunk, padded);
             run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, piece, accumulate);

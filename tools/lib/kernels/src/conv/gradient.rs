@@ -12,7 +12,8 @@ use super::{
     tile::{Columns, add_columns},
     vector::{LANES, Line, Vector, dispatch_vector},
 };
-use crate::{isa::Isa, threads};
+use crate::isa::Isa;
+use parallel::{parallel_for, parallel_for_with_workspace};
 
 /// Bytes of a piece, input and output: a share of a second-level cache. All sums are read and written for each piece.
 const PIECE_BYTES: usize = 192 << 10;
@@ -84,7 +85,7 @@ impl Gradient {
         let (partial_len, group_len) = (self.partial_len(), self.group * self.panel_len());
         let tasks =
             partials.chunks_exact_mut(partial_len).flat_map(|partial| partial.chunks_mut(group_len)).enumerate();
-        threads::share_with(tasks, scratch, each, |(i, sums), scratch| {
+        parallel_for_with_workspace(tasks, scratch, each, |(i, sums), scratch| {
             sums.fill(0.0);
             let (part, group) = (i / groups, i % groups);
             let pieces = self.chunks.len();
@@ -151,7 +152,7 @@ impl Gradient {
         let output_len = self.source.channels * area;
         let (run_len, panel_len) = (self.depth(), self.panel_len());
         let panels = gradient.chunks_mut(LANES * output_len).enumerate();
-        threads::share(panels, |(panel, gradient)| {
+        parallel_for(panels, |(panel, gradient)| {
             for i in 0..panel_len / LANES {
                 let (y, x, c) = (i / run_len, i % run_len / self.source.channels, i % self.source.channels);
                 let mut sums = [0.0; LANES];

@@ -1,11 +1,9 @@
 //! Every direction against its definition, over odd sizes, threads and instruction sets.
 
 use super::{reference, *};
-use crate::{
-    norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then},
-    random::Random,
-};
+use crate::norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then};
 use proptest::prelude::*;
+use random::Random;
 
 fn draw(seed: u64, stream: u64, len: usize) -> Vec<f32> {
     let mut random = Random::new(seed, stream);

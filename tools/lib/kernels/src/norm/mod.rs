@@ -14,9 +14,9 @@ mod tests;
 use crate::{
     isa::Isa,
     operand::{Normalized, Operand, Propagated},
-    threads,
 };
 use kernels::Factors;
+use parallel::parallel_for;
 use std::ops::Range;
 
 /// The two numbers of PyTorch's `BatchNorm2d`.
@@ -97,7 +97,7 @@ impl BatchNorm {
         self.check(y.len());
         let record = moments::record_len(channels);
         let blocks = y.chunks(wide::block(channels)).zip(self.partials.chunks_exact_mut(record));
-        threads::share(blocks, |(y, record)| moments::moments(isa, y, channels, record));
+        parallel_for(blocks, |(y, record)| moments::moments(isa, y, channels, record));
         let count = moments::combine(&self.partials, channels, &mut self.mean, &mut self.variance);
         self.follow(count, running);
     }
@@ -144,7 +144,7 @@ impl BatchNorm {
         let [scale, shift, ..] = &self.rows;
         let (isa, block) = (self.isa, wide::block(self.channels));
         let blocks = y.chunks(block).zip(z.chunks_mut(block)).enumerate();
-        threads::share(blocks, |(i, (y, z))| {
+        parallel_for(blocks, |(i, (y, z))| {
             let residual = if residual.is_empty() { residual } else { &residual[i * block..][..y.len()] };
             kernels::normalize(isa, y, scale, shift, residual, then.relu, z);
         });
@@ -200,14 +200,14 @@ impl BatchNorm {
             Some(out) => {
                 let gradient = self.propagated(y, delta, relu);
                 assert_eq!(out.len(), y.len(), "elements of the gradient");
-                threads::share(out.chunks_mut(block).enumerate(), |(i, out)| {
+                parallel_for(out.chunks_mut(block).enumerate(), |(i, out)| {
                     gradient.read(i * block..i * block + out.len(), out);
                 });
             }
             None => {
                 let (isa, factors) = (self.isa, self.factors());
                 let blocks = y.chunks(block).zip(delta.chunks_mut(block));
-                threads::share(blocks, |(y, delta)| kernels::propagate_in_place(isa, y, delta, factors, relu));
+                parallel_for(blocks, |(y, delta)| kernels::propagate_in_place(isa, y, delta, factors, relu));
             }
         }
     }
@@ -222,7 +222,7 @@ impl BatchNorm {
         let mut partials = std::mem::take(&mut self.partials);
         let (reduction, block) = (self.reduction(y, after), wide::block(self.channels));
         let blocks = delta.chunks_mut(block).zip(partials.chunks_exact_mut(moments::record_len(self.channels)));
-        threads::share(blocks.enumerate(), |(i, (delta, record))| {
+        parallel_for(blocks.enumerate(), |(i, (delta, record))| {
             reduction.take(i * block..i * block + delta.len(), delta, record);
         });
         self.reduced(&partials, weight_gradient, bias_gradient);

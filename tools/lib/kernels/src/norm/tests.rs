@@ -1,8 +1,8 @@
 //! Against the definition in f64, its gradients by differences of it.
 
 use super::*;
-use crate::random::Random;
 use proptest::prelude::*;
+use random::Random;
 
 const OPTIONS: BatchNormOptions = BatchNormOptions { eps: 1e-5, momentum: 0.1 };
 

@@ -2,7 +2,7 @@
 
 use super::operation::{Backward, Forward, Operation, Target, Workspace};
 use crate::{Activation, order::Order};
-use kernels::threads;
+use parallel::parallel_for;
 
 /// Numbers that a thread takes at a time.
 const BLOCK: usize = 1 << 14;
@@ -12,7 +12,7 @@ pub(super) struct ActivationStep(pub Activation);
 impl Operation for ActivationStep {
     fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
         let Forward { inputs: [x, _], output: y, .. } = pass;
-        threads::share(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
+        parallel_for(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
             y.copy_from_slice(x);
             self.0.apply(y);
         });
@@ -21,7 +21,7 @@ impl Operation for ActivationStep {
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
         let Backward { inputs: [x, _], output, delta, .. } = pass;
         let blocks = x.chunks(BLOCK).zip(output.chunks(BLOCK)).zip(delta.chunks_mut(BLOCK));
-        threads::share(blocks, |((x, y), delta)| self.0.backward(x, y, delta));
+        parallel_for(blocks, |((x, y), delta)| self.0.backward(x, y, delta));
         hand_on(delta, target);
     }
 }
@@ -31,13 +31,13 @@ pub(super) struct ScaleStep(pub f32);
 impl Operation for ScaleStep {
     fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
         let Forward { inputs: [x, _], output: y, .. } = pass;
-        threads::share(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
+        parallel_for(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
             y.iter_mut().zip(x).for_each(|(y, x)| *y = self.0 * x);
         });
     }
 
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
-        threads::share(pass.delta.chunks_mut(BLOCK), |delta| delta.iter_mut().for_each(|d| *d *= self.0));
+        parallel_for(pass.delta.chunks_mut(BLOCK), |delta| delta.iter_mut().for_each(|d| *d *= self.0));
         hand_on(pass.delta, target);
     }
 }
@@ -48,7 +48,7 @@ impl Operation for AddStep {
     fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
         let Forward { inputs: [a, b], output: sum, .. } = pass;
         let blocks = a.chunks(BLOCK).zip(b.chunks(BLOCK)).zip(sum.chunks_mut(BLOCK));
-        threads::share(blocks, |((a, b), sum)| sum.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum = a + b));
+        parallel_for(blocks, |((a, b), sum)| sum.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum = a + b));
     }
 
     fn backward(&mut self, pass: Backward<'_>, targets: [Target<'_>; 2], _: &mut Workspace) {
@@ -86,7 +86,7 @@ fn hand_on(delta: &[f32], target: Target<'_>) {
 
 /// Adds to what `to` holds, or replaces it.
 pub(super) fn add(to: &mut [f32], from: &[f32], accumulate: bool) {
-    threads::share(to.chunks_mut(BLOCK).zip(from.chunks(BLOCK)), |(to, from)| {
+    parallel_for(to.chunks_mut(BLOCK).zip(from.chunks(BLOCK)), |(to, from)| {
         if accumulate {
             to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
         } else {

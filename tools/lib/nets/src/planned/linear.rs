@@ -4,10 +4,8 @@ use super::{
     operation::{Backward, Forward, Operation, Target, Workspace},
     topology::Step,
 };
-use kernels::{
-    matmul::{Matrix, matmul, sum_rows},
-    threads,
-};
+use kernels::matmul::{Matrix, matmul, sum_rows};
+use parallel::parallel_for;
 use std::ops::Range;
 
 /// Rows of a matrix that a thread takes at a time.
@@ -33,7 +31,7 @@ impl Operation for LinearStep {
         let (weight, bias) = (&values.get()[self.weight.clone()], &values.get()[self.bias.clone()]);
         let weight = Matrix::new(weight, self.outputs, self.inputs);
         let blocks = x.chunks(ROWS * self.inputs).zip(y.chunks_mut(ROWS * self.outputs));
-        threads::share(blocks, |(x, y)| {
+        parallel_for(blocks, |(x, y)| {
             y.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
             let x = Matrix::new(x, x.len() / self.inputs, self.inputs);
             matmul(x, weight.transposed(), y, true);
@@ -53,13 +51,13 @@ impl Operation for LinearStep {
         let x = Matrix::new(x, rows, self.inputs);
         let blocks = by_output.chunks(ROWS * rows);
         let blocks = blocks.zip(gradients[self.weight.clone()].chunks_mut(ROWS * self.inputs));
-        threads::share(blocks, |(delta, gradient)| {
+        parallel_for(blocks, |(delta, gradient)| {
             matmul(Matrix::new(delta, delta.len() / rows, rows), x, gradient, false);
         });
         if let Target::To { gradient, accumulate } = target {
             let weight = Matrix::new(&values[self.weight.clone()], self.outputs, self.inputs);
             let blocks = delta.chunks(ROWS * self.outputs).zip(gradient.chunks_mut(ROWS * self.inputs));
-            threads::share(blocks, |(delta, gradient)| {
+            parallel_for(blocks, |(delta, gradient)| {
                 let delta = Matrix::new(delta, delta.len() / self.outputs, self.outputs);
                 matmul(delta, weight, gradient, accumulate);
             });

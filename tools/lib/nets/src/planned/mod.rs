@@ -16,8 +16,8 @@ mod pool;
 mod topology;
 
 use crate::{Batch, Engine, Graph, Loss, Parameters, Result, order::Order};
-use kernels::threads::team;
 use operation::{Values, Workspace};
+use parallel::with_active_workers;
 use plan::{Buffers, Plan};
 use topology::Topology;
 
@@ -108,11 +108,11 @@ impl Planned {
 // A step has hundreds of parallel loops, many of them shorter than it takes to wake a thread.
 impl Engine for Planned {
     fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
-        team(|| self.step(parameters, batch, gradients))
+        with_active_workers(|| self.step(parameters, batch, gradients))
     }
 
     fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()> {
-        team(|| self.forward(inputs, Values::Fixed(&parameters.values)))?;
+        with_active_workers(|| self.forward(inputs, Values::Fixed(&parameters.values)))?;
         outputs.clear();
         outputs.extend(self.plans.last().iter().flat_map(|plan| plan.result(&self.buffers)));
         Ok(())

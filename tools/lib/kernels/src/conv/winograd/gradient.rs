@@ -23,8 +23,8 @@ use crate::{
     },
     isa::Isa,
     operand::Operand,
-    threads,
 };
+use parallel::{parallel_for, parallel_for_with_workspace};
 use std::ops::Range;
 
 /// Weights of a kernel.
@@ -164,7 +164,7 @@ impl Gradient {
             }
         };
         let taps = &scratch[..groups * self.taps_len()];
-        threads::share(gradient.chunks_mut(LANES * self.source.channels * TAPS).enumerate(), |(panel, gradient)| {
+        parallel_for(gradient.chunks_mut(LANES * self.source.channels * TAPS).enumerate(), |(panel, gradient)| {
             self.add_up(taps, panel, gradient);
         });
     }
@@ -227,7 +227,7 @@ impl Gradient {
             });
             (taps, own, pieces)
         });
-        threads::share_with(tasks, scratch, each, |(taps, mut back, pieces), scratch| {
+        parallel_for_with_workspace(tasks, scratch, each, |(taps, mut back, pieces), scratch| {
             let (sums, scratch) = scratch.split_at_mut(self.sums_len());
             let (all, sums) = (self.block(0, 0), sums.as_chunks_mut().0);
             let (tiles, images) = scratch.split_at_mut(self.tiles_len);
@@ -262,7 +262,7 @@ impl Gradient {
                 let (tiles, gradients) = piece.split_at_mut(self.tiles_part());
                 [(i, true, tiles), (i, false, gradients)]
             });
-            threads::share(tasks, |(i, of_source, part)| {
+            parallel_for(tasks, |(i, of_source, part)| {
                 let chunk = self.grid.chunks.get(i);
                 if of_source {
                     let source = source.read(chunk.images(self.source.image_len()), &mut []);
@@ -273,7 +273,7 @@ impl Gradient {
                 }
             });
             let pieces = &*pieces;
-            threads::share_with(self.blocks(taps), scratch, each, |(block, taps), scratch| {
+            parallel_for_with_workspace(self.blocks(taps), scratch, each, |(block, taps), scratch| {
                 let sums = &mut scratch.as_chunks_mut().0[..block.panels * POINTS * block.sources];
                 sums.fill([0.0; LANES]);
                 add_block(isa, self, staged.clone(), block, pieces, sums);

@@ -15,8 +15,8 @@ use crate::{
     isa::Isa,
     norm::moments,
     operand::Operand,
-    threads,
 };
+use parallel::{parallel_for, parallel_for_with_workspace};
 
 /// Bytes of transformed weights that do not stay in a cache until they are multiplied with.
 const STREAMED_BYTES: usize = 16 << 20;
@@ -80,7 +80,7 @@ impl Pass {
     /// Transforms weights (OIHW).
     pub fn pack(&self, isa: Isa, weights: &[f32], packed: &mut [f32]) {
         let panel_len = POINTS * spaced(self.source.channels) * LANES;
-        threads::share(packed.chunks_exact_mut(panel_len).enumerate(), |(panel, packed)| {
+        parallel_for(packed.chunks_exact_mut(panel_len).enumerate(), |(panel, packed)| {
             pack_panel(isa, self, panel * LANES, weights, packed.as_chunks_mut::<LANES>().0);
         });
     }
@@ -101,7 +101,7 @@ impl Pass {
         let chunks = &self.grid.chunks;
         let pieces = chunks.cut(target, self.target.image_len(), row_len);
         let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
-        threads::share_with(pieces, scratch, self.scratch_len(), |(i, (piece, record)), scratch| {
+        parallel_for_with_workspace(pieces, scratch, self.scratch_len(), |(i, (piece, record)), scratch| {
             let (tiles, images) = scratch.split_at_mut(self.tiles_len());
             let source = source.read(chunks.get(i).images(self.source.image_len()), images);
             self.run_piece(isa, chunks.get(i), source, packed, piece, accumulate, tiles);

@@ -1,6 +1,7 @@
-//! Measures how many f32 operations a core can do at best: `fma_peak <seconds>` prints GFLOP/s of
-//! multiplications and additions fused, on registers alone, with the instruction set that kernels run on.
-//! The share of it that a kernel reaches says how much is left to win.
+//! Peak f32 arithmetic of one core: GFLOP/s of fused multiply-adds on registers, with the instruction set that kernels
+//! run on. A kernel's share of it says how much is left to win.
+//!
+//!     cargo bench -p kernels --bench fma_peak -- [SECONDS]
 
 #[cfg(target_arch = "x86_64")]
 mod peak {
@@ -44,7 +45,8 @@ mod peak {
 #[allow(unsafe_code, reason = "calling a function compiled for instructions that were checked")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::{io::Write, time::Instant};
-    let seconds: f64 = std::env::args().nth(1).ok_or("usage: fma_peak <seconds>")?.parse()?;
+    let seconds: f64 =
+        std::env::args().skip(1).find(|argument| argument != "--bench").map_or(Ok(1.0), |text| text.parse())?;
     let isa = kernels::isa()?;
     if isa == kernels::Isa::Baseline || !std::arch::is_x86_feature_detected!("fma") {
         return Err("measured with AVX2 and FMA, or AVX-512, alone".into());

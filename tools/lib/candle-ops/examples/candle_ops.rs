@@ -6,8 +6,8 @@
 
 use candle_core::{DType, Device, Module, ModuleT, Result, Tensor};
 use candle_nn::{AdamW, Conv2dConfig, Linear, Optimizer, VarBuilder, VarMap, loss::cross_entropy};
-use kernels::random::Random;
-use nets::candle_ops::{BatchNorm, Conv2d, avg_pool2d};
+use candle_ops::{BatchNorm, Conv2d, avg_pool2d};
+use random::Random;
 use std::io::{self, Write};
 
 const IMAGES: usize = 64;

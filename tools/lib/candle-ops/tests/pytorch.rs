@@ -5,7 +5,7 @@
 
 use candle_core::{DType, Device, Module, ModuleT, Result, Tensor, Var};
 use candle_nn::{AdamW, BatchNormConfig, Conv2dConfig, Linear, Optimizer, SGD, VarBuilder, VarMap};
-use nets::candle_ops::{BatchNorm, Conv2d, avg_pool2d, batch_norm, batch_norm_relu, conv2d, gelu, max_pool2d};
+use candle_ops::{BatchNorm, Conv2d, avg_pool2d, batch_norm, batch_norm_relu, conv2d, gelu, max_pool2d};
 
 const CPU: Device = Device::Cpu;
 

@@ -1,10 +1,11 @@
 //! Nanoseconds an element of the entropy kernel: on one core for each instruction set, then on every
 //! thread; and what reading the elements alone takes, below which no kernel can come.
 //!
-//!     cargo run --release -p kernels --example entropy_speed
+//!     cargo bench -p kernels --bench entropy
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]
 
-use kernels::{Base, EntropyOptions, Isa, Real, entropy_rows, entropy_rows_on, random::Random};
+use kernels::{Base, EntropyOptions, Isa, Real, entropy_rows, entropy_rows_on};
+use random::Random;
 use std::{hint::black_box, time::Instant};
 
 /// Runs of each case; the median is printed.

@@ -1,6 +1,6 @@
 //! Batch normalisation by the statistics of the batch.
 
-use super::values::{channels_last, check, cpu, gradient, output, row_major, tensor_channels_last};
+use crate::values::{channels_last, check, cpu, gradient, output, row_major, tensor_channels_last};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use kernels::norm::{self, After, BatchNormOptions, Running, Then};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

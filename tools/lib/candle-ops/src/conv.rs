@@ -1,6 +1,6 @@
 //! Convolutions.
 
-use super::values::{channels_last, cpu, gradient, output, row_major, takes};
+use crate::values::{channels_last, cpu, gradient, output, row_major, takes};
 use candle_core::{CpuStorage, CustomOp2, Device, Error, Layout, Result, Shape, Tensor, bail};
 use kernels::{
     Operand,
@@ -10,7 +10,7 @@ use kernels::{
 /// As [`Tensor::conv2d`]: `x` `[rows, inputs, height, width]` and `weight` `[outputs, inputs / groups, kernel, kernel]`
 /// to `[rows, outputs, height', width']`.
 ///
-/// What the kernels do not take goes to candle: see [the module](super).
+/// What the kernels do not take goes to candle: see [the crate](crate).
 ///
 /// # Errors
 /// When the shapes make no convolution, or candle refuses.

@@ -1,6 +1,6 @@
 //! Pooling.
 
-use super::values::{channels_last, check, gradient, output, tensor_channels_last};
+use crate::values::{channels_last, check, gradient, output, tensor_channels_last};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use kernels::pool::Pool;
 

@@ -1,13 +1,13 @@
-//! Times training steps of residual networks on 32 × 32 images, SGD with momentum included.
+//! Times of training steps of residual networks on 32 × 32 images, SGD with momentum included, in seconds.
 //!
-//!     cargo run --release -p nets --example residual_speed -- <resnet20|resnet18> <images> <threads> [steps]
+//!     cargo bench -p nets --bench residual_step -- [resnet20|resnet18 IMAGES THREADS [STEPS]]
 //!
-//! Prints the seconds of each step. With no number of steps, each line read from stdin runs one, so that
-//! `scripts/bench/residual_step/run.py` can take turns with a peer.
+//! Without STEPS, each line read from stdin runs one step, so that `scripts/bench/residual_step/run.py` can take turns
+//! with a peer. Without arguments: five steps of ResNet-20 on 128 images, on one thread.
 
-use kernels::random::Random;
 use nets::{Architecture, Batch, Engine, Graph, Loss, ParamGroups, Parameters, Planned};
 use optim::{Algorithm, Optimizer};
+use random::Random;
 use std::{
     io::{self, Write},
     time::Instant,
@@ -18,9 +18,13 @@ const RESNET20: [[usize; 3]; 3] = [[16, 1, 3], [32, 2, 3], [64, 2, 3]];
 const RESNET18: [[usize; 3]; 4] = [[64, 1, 2], [128, 2, 2], [256, 2, 2], [512, 2, 2]];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // cargo appends `--bench`.
+    let mut arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if arguments.is_empty() {
+        arguments = ["resnet20", "128", "1", "5"].map(String::from).to_vec();
+    }
     let [name, images, threads, steps @ ..] = arguments.as_slice() else {
-        return Err("usage: residual_speed <resnet20|resnet18> <images> <threads> [steps]".into());
+        return Err("usage: residual_step [resnet20|resnet18 IMAGES THREADS [STEPS]]".into());
     };
     rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
     let mut step = Step::new(name, images.parse()?)?;

@@ -1,6 +1,6 @@
 //! candle-nn's layers, computed by the kernels.
 
-use super::{batch_norm, batch_norm_relu, conv2d, values::takes};
+use crate::{batch_norm, batch_norm_relu, conv2d, values::takes};
 use candle_core::{Module, ModuleT, Result, Tensor, Var};
 use candle_nn::{BatchNormConfig, VarBuilder};
 

@@ -1,16 +1,16 @@
 //! Tensors as the kernels see them, and back.
 
-use crate::order::Order;
 use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, backend::BackendStorage, bail};
+use kernels::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use std::borrow::Cow;
 
 /// Whether kernels compute on all of these.
-pub(super) fn takes(tensors: &[&Tensor]) -> bool {
+pub(crate) fn takes(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|tensor| tensor.dtype() == DType::F32 && tensor.device().is_cpu())
 }
 
 /// An error where they do not.
-pub(super) fn check(name: &str, tensors: &[&Tensor]) -> Result<()> {
+pub(crate) fn check(name: &str, tensors: &[&Tensor]) -> Result<()> {
     if let Some(tensor) = tensors.iter().find(|tensor| !takes(&[tensor])) {
         bail!("{name}: takes f32 on the CPU, and gets {} on {:?}", tensor.dtype().as_str(), tensor.device().location())
     }
@@ -18,7 +18,7 @@ pub(super) fn check(name: &str, tensors: &[&Tensor]) -> Result<()> {
 }
 
 /// What [`Tensor::storage_and_layout`] gives, on the CPU.
-pub(super) fn cpu(storage: &Storage) -> Result<&CpuStorage> {
+pub(crate) fn cpu(storage: &Storage) -> Result<&CpuStorage> {
     match storage {
         Storage::Cpu(storage) => Ok(storage),
         _ => bail!("a kernel of the CPU gets a tensor of another device"),
@@ -26,7 +26,7 @@ pub(super) fn cpu(storage: &Storage) -> Result<&CpuStorage> {
 }
 
 /// The numbers in the order of the dimensions, where they lie if that is their order.
-pub(super) fn row_major<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Cow<'a, [f32]>> {
+pub(crate) fn row_major<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Cow<'a, [f32]>> {
     let all = storage.as_slice::<f32>()?;
     Ok(match layout.contiguous_offsets() {
         Some((start, end)) => Cow::Borrowed(&all[start..end]),
@@ -42,43 +42,44 @@ pub(super) fn row_major<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<
 }
 
 /// The numbers of `[rows, channels, …]` as `[rows, …, channels]`, where they lie if that is their order.
-pub(super) fn channels_last<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Cow<'a, [f32]>> {
+pub(crate) fn channels_last<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Cow<'a, [f32]>> {
     let dims: Vec<usize> = [0].into_iter().chain(2..layout.dims().len()).chain([1]).collect();
     if let Some((start, end)) = layout.permute(&dims)?.contiguous_offsets() {
         return Ok(Cow::Borrowed(&storage.as_slice::<f32>()?[start..end]));
     }
     let from = row_major(storage, layout)?;
     let mut to = vec![0.0; from.len()];
-    order(layout.dims()).to_nhwc(&from, &mut to);
+    nchw_to_nhwc(&from, &mut to, layout.dims()[1], pixels(layout.dims()));
     Ok(Cow::Owned(to))
 }
 
 /// As [`channels_last`], of a tensor.
-pub(super) fn tensor_channels_last(tensor: &Tensor) -> Result<Vec<f32>> {
+pub(crate) fn tensor_channels_last(tensor: &Tensor) -> Result<Vec<f32>> {
     let (storage, layout) = tensor.storage_and_layout();
     Ok(channels_last(cpu(&storage)?, layout)?.into_owned())
 }
 
 /// From `[rows, …, channels]` to the row-major numbers of `dims`, `[rows, channels, …]`.
-pub(super) fn channels_second(from: Vec<f32>, dims: &[usize]) -> Vec<f32> {
-    if dims[1] == 1 || dims[2..].iter().product::<usize>() == 1 {
+pub(crate) fn channels_second(from: Vec<f32>, dims: &[usize]) -> Vec<f32> {
+    if dims[1] == 1 || pixels(dims) == 1 {
         return from;
     }
     let mut to = vec![0.0; from.len()];
-    order(dims).to_nchw(&from, &mut to);
+    nhwc_to_nchw(&from, &mut to, dims[1], pixels(dims));
     to
 }
 
 /// As [`channels_second`], for what a forward pass returns.
-pub(super) fn output(from: Vec<f32>, dims: &[usize]) -> (CpuStorage, Shape) {
+pub(crate) fn output(from: Vec<f32>, dims: &[usize]) -> (CpuStorage, Shape) {
     (CpuStorage::F32(channels_second(from, dims)), dims.into())
 }
 
 /// As [`channels_second`], for the gradient of `like`.
-pub(super) fn gradient(from: Vec<f32>, like: &Tensor) -> Result<Option<Tensor>> {
+pub(crate) fn gradient(from: Vec<f32>, like: &Tensor) -> Result<Option<Tensor>> {
     Tensor::from_vec(channels_second(from, like.dims()), like.dims(), &Device::Cpu).map(Some)
 }
 
-fn order(dims: &[usize]) -> Order {
-    Order::new(dims[1], dims[2..].iter().product())
+/// Of `[rows, channels, …]`, what follows the channels.
+fn pixels(dims: &[usize]) -> usize {
+    dims[2..].iter().product()
 }

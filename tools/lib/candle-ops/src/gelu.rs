@@ -1,6 +1,6 @@
 //! The GELU.
 
-use super::values::{cpu, row_major, takes};
+use crate::values::{cpu, row_major, takes};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
