@@ -237,7 +237,7 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (&["scheduler=one_cycle", "scheduler.anneal=line"], &good, "scheduler.anneal"),
         (&["model=small_cnn", "model.layers=[{conv: {channels: 2, init: dirc}}]"], &good, "dirc"),
         (&["model.hidden=[0]"], &good, "model.hidden: [0]; expected widths from 1"),
-        (&["model.hidden=[1000000,1000000]"], &good, "over a billion numbers"),
+        (&["model.hidden=[1000000,1000000]"], &good, "over a billion elements"),
         (&["model.activation=relux"], &good, "relux"),
         (&["trainer.run_dir=/dev/null/run"], &good, "/dev/null/run"),
     ];

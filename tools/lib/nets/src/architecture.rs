@@ -1,17 +1,17 @@
-//! What a network looks like, without its numbers.
+//! Networks as a list of layers, without parameters.
 
 use crate::layer::{Layer, Linear};
 use serde::{Deserialize, Serialize};
 
-/// What goes in, the layers, and what comes out.
+/// A network as the configuration and checkpoints have it. [`Graph::new`](crate::Graph::new) checks it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
-    /// Shape of a row that goes in: `[width]` or `[channels, height, width]`.
+    /// Shape of an input row: `[features]` or `[channels, height, width]`.
     pub input_shape: Vec<usize>,
-    /// First to last.
+    /// In order of execution.
     pub layers: Vec<Layer>,
-    /// Width of the output.
+    /// Elements of an output row.
     pub outputs: usize,
 }
 
@@ -24,7 +24,7 @@ pub struct Perceptron {
     pub hidden: Vec<usize>,
     /// Width of the output.
     pub outputs: usize,
-    /// What follows each hidden layer.
+    /// After each hidden layer.
     pub activation: Activation,
 }
 
@@ -43,26 +43,27 @@ pub enum Activation {
     Gelu,
 }
 
-/// What makes predictions of a network's outputs.
+/// The function from a network's outputs to predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputActivation {
-    /// Nothing: outputs are predictions.
+    /// Outputs are predictions.
     #[default]
     Identity,
-    /// Outputs are logits of classes that exclude each other.
+    /// Outputs are logits of mutually exclusive classes.
     Softmax,
-    /// Each output is a logit of its own.
+    /// Each output is the logit of an independent probability.
     Sigmoid,
 }
 
 impl Architecture {
-    /// Width of a row that goes in.
+    /// Elements of an input row.
     pub fn inputs(&self) -> usize {
         self.input_shape.iter().product()
     }
 
-    /// The widths, if this is a multilayer perceptron, with an activation whose derivative follows from what came out.
+    /// The widths, if this is a multilayer perceptron with one activation whose derivative is a function of its output
+    /// (all but GELU): what [`FusedMlp`](crate::FusedMlp) computes.
     pub fn as_perceptron(&self) -> Option<Perceptron> {
         let [hidden @ .., Layer::Linear(last)] = self.layers.as_slice() else { return None };
         let mut widths = Vec::new();
@@ -102,22 +103,22 @@ impl Activation {
     pub fn apply(self, values: &mut [f32]) {
         match self {
             Self::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
-            // libm's functions, in plain Rust: the system's differ in the last bit from one to another.
+            // The libm crate is plain Rust: system libraries differ in the last bit.
             Self::Tanh => values.iter_mut().for_each(|x| *x = libm::tanhf(*x)),
             Self::Sigmoid => values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + libm::expf(-*x))),
             Self::Gelu => kernels::gelu(values),
         }
     }
 
-    /// Multiplies gradients by the function's derivative, given what went in, which only GELU looks at, and what came
-    /// out.
-    pub fn backward(self, inputs: &[f32], outputs: &[f32], gradients: &mut [f32]) {
-        let pairs = gradients.iter_mut().zip(outputs);
+    /// The backward pass in place: multiplies `grad` by the derivative. `inputs` and `outputs` are those of the forward
+    /// pass; only GELU reads `inputs`.
+    pub fn backward(self, inputs: &[f32], outputs: &[f32], grad: &mut [f32]) {
+        let pairs = grad.iter_mut().zip(outputs);
         match self {
             Self::Relu => pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g } else { 0.0 }),
             Self::Tanh => pairs.for_each(|(g, &y)| *g *= 1.0 - y * y),
             Self::Sigmoid => pairs.for_each(|(g, &y)| *g *= y * (1.0 - y)),
-            Self::Gelu => kernels::gelu_backward(inputs, gradients),
+            Self::Gelu => kernels::gelu_backward(inputs, grad),
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Gradients by candle's autograd: the reference for faster engines, and the way for new layers.
+//! Gradients by candle's autograd: the reference that faster engines are tested against.
 
 use crate::{
     Batch, Engine, Graph, Loss, Parameters, Result,
-    candle_model::{Seen, forward},
+    candle_model::{BatchStatistics, forward},
 };
 use candle_core::{D, Device, Tensor, Var};
 
-/// A network whose gradients candle derives.
+/// The engine of every layer: candle computes the network and its gradients, on the CPU.
 pub struct Autograd {
     graph: Graph,
     loss: Loss,
 }
 
 impl Autograd {
-    /// An engine for a network, on the CPU.
+    /// An engine for a network.
     pub fn new(graph: &Graph, loss: Loss) -> Self {
         Self { graph: graph.clone(), loss }
     }
@@ -42,9 +42,9 @@ impl Autograd {
             Loss::Mae => errors.abs()?.mean_all()?,
             Loss::Huber { delta } => candle_nn::loss::huber(outputs, &targets, delta)?,
             Loss::CrossEntropy { label_smoothing } => {
-                let wanted = targets.affine(1.0 - label_smoothing, label_smoothing / width as f64)?;
+                let smoothed = targets.affine(1.0 - label_smoothing, label_smoothing / width as f64)?;
                 let log_probabilities = candle_nn::ops::log_softmax(outputs, D::Minus1)?;
-                (wanted * log_probabilities)?.sum(D::Minus1)?.neg()?.mean_all()?
+                (smoothed * log_probabilities)?.sum(D::Minus1)?.neg()?.mean_all()?
             }
             Loss::BinaryCrossEntropy => candle_nn::loss::binary_cross_entropy_with_logit(outputs, &targets)?,
         })
@@ -69,8 +69,8 @@ impl Autograd {
             }
             Loss::CrossEntropy { label_smoothing } => {
                 let classes = Tensor::from_vec(ones(batch.class_weights, width), (1, width), &Device::Cpu)?;
-                let wanted = targets.affine(1.0 - label_smoothing, label_smoothing / width as f64)?;
-                (wanted.broadcast_mul(&classes)? * candle_nn::ops::log_softmax(outputs, D::Minus1)?)?.neg()?
+                let smoothed = targets.affine(1.0 - label_smoothing, label_smoothing / width as f64)?;
+                (smoothed.broadcast_mul(&classes)? * candle_nn::ops::log_softmax(outputs, D::Minus1)?)?.neg()?
             }
             Loss::BinaryCrossEntropy => {
                 if let [no, yes] = *batch.class_weights {
@@ -85,18 +85,18 @@ impl Autograd {
         let total_weight = self.loss.total_weight(batch, rows);
         let terms_of_a_row = if self.loss.is_categorical() { 1 } else { width };
         let count = total_weight * terms_of_a_row as f64;
-        let share = if count > 0.0 { 1.0 / count } else { 0.0 };
-        Ok(terms.broadcast_mul(&weights)?.sum_all()?.affine(share, 0.0)?)
+        let factor = if count > 0.0 { 1.0 / count } else { 0.0 };
+        Ok(terms.broadcast_mul(&weights)?.sum_all()?.affine(factor, 0.0)?)
     }
 }
 
-/// Classes as `[rows, width]`: 1 at the class.
+/// Class indices `[rows]` to `[rows, width]`.
 fn one_hot(classes: &[f32], width: usize) -> Result<Tensor> {
     let rows = classes.iter().flat_map(|&class| (0..width).map(move |i| f32::from(u8::from(i == class as usize))));
     Ok(Tensor::from_iter(rows, &Device::Cpu)?.reshape((classes.len(), width))?)
 }
 
-/// All tensors of the layout; candle follows them back.
+/// All tensors of the layout, as variables of candle's autograd.
 fn variables(parameters: &Parameters) -> Result<Vec<Var>> {
     let tensors = parameters.layout.tensors().iter().map(|tensor| {
         let values = &parameters.values[tensor.range.clone()];
@@ -109,9 +109,9 @@ fn tensors(variables: &[Var]) -> Vec<Tensor> {
     variables.iter().map(|var| var.as_tensor().clone()).collect()
 }
 
-/// Moves the statistics towards what a batch has shown.
-fn update(parameters: &mut Parameters, seen: Vec<Seen>) -> Result<()> {
-    for Seen { mean, variance, momentum } in seen {
+/// Updates the running statistics: `running += momentum · (batch - running)`.
+fn update(parameters: &mut Parameters, statistics: Vec<BatchStatistics>) -> Result<()> {
+    for BatchStatistics { mean, variance, momentum } in statistics {
         for (index, batch) in [mean, variance] {
             let range = parameters.layout.tensors()[index].range.clone();
             for (average, new) in parameters.values[range].iter_mut().zip(batch.to_vec1::<f32>()?) {
@@ -125,8 +125,8 @@ fn update(parameters: &mut Parameters, seen: Vec<Seen>) -> Result<()> {
 impl Engine for Autograd {
     fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
         let variables = variables(parameters)?;
-        let mut seen = Some(Vec::new());
-        let outputs = forward(&self.graph, &tensors(&variables), self.rows(batch.inputs)?, &mut seen)?; // [rows, outputs]
+        let mut statistics = Some(Vec::new());
+        let outputs = forward(&self.graph, &tensors(&variables), self.rows(batch.inputs)?, &mut statistics)?; // [rows, outputs]
         let loss = self.loss(&outputs, batch)?;
         let store = loss.backward()?;
         for (var, tensor) in variables.iter().zip(parameters.layout.tensors()) {
@@ -138,7 +138,7 @@ impl Engine for Autograd {
             let found = store.get(var).ok_or_else(|| candle_core::Error::msg("a parameter has no gradient"))?;
             gradient.copy_from_slice(&found.flatten_all()?.to_vec1::<f32>()?);
         }
-        update(parameters, seen.unwrap_or_default())?;
+        update(parameters, statistics.unwrap_or_default())?;
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 

@@ -1,4 +1,4 @@
-//! A network computed by candle.
+//! A model as a candle module.
 
 use crate::{
     Activation, Graph, Model, OutputActivation, Result, TargetScaling,
@@ -17,10 +17,10 @@ pub struct CandleModel {
 }
 
 impl CandleModel {
-    /// Copies the model's numbers to `device`.
+    /// Copies the model's parameters to `device`.
     ///
     /// # Errors
-    /// When the device refuses.
+    /// When candle cannot allocate there.
     pub fn new(model: &Model, device: &Device) -> Result<Self> {
         let shape = &model.graph.architecture.input_shape;
         // [input shape…], or [channels, 1, 1]
@@ -70,19 +70,21 @@ impl Module for CandleModel {
     }
 }
 
-/// The mean and the unbiased variance of a batch, `[channels]` each, and the tensors that they move.
-pub(crate) struct Seen {
+/// Batch statistics of a norm: mean and unbiased variance, `[channels]` each, with the index of the running statistic
+/// that each updates.
+pub(crate) struct BatchStatistics {
     pub mean: (usize, Tensor),
     pub variance: (usize, Tensor),
     pub momentum: f32,
 }
 
-/// The network's output `[rows, outputs]`. In training, norms go by the batch, and leave what they saw in `seen`.
+/// The network's output `[rows, outputs]`. With `statistics`, norms normalize by the batch and push its statistics there
+/// (training); without, they normalize by the running ones.
 pub(crate) fn forward(
     graph: &Graph,
     tensors: &[Tensor],
     inputs: Tensor,
-    seen: &mut Option<Vec<Seen>>,
+    statistics: &mut Option<Vec<BatchStatistics>>,
 ) -> candle_core::Result<Tensor> {
     let mut values: Vec<Tensor> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
@@ -90,19 +92,19 @@ pub(crate) fn forward(
             Value::Input => &inputs,
             Value::Node(i) => &values[*i],
         };
-        let result = compute(node, tensors, get(&node.inputs[0]), node.inputs.get(1).map(get), seen)?;
+        let result = compute(node, tensors, get(&node.inputs[0]), node.inputs.get(1).map(get), statistics)?;
         values.push(result);
     }
     Ok(values.pop().unwrap_or(inputs))
 }
 
-/// What one node gives for `x` `[rows, shape…]`, and `y` where it takes two.
+/// The output of a node for its inputs `x` and, for a sum, `y`, both `[rows, shape…]`.
 fn compute(
     node: &Node,
     tensors: &[Tensor],
     x: &Tensor,
     y: Option<&Tensor>,
-    seen: &mut Option<Vec<Seen>>,
+    statistics: &mut Option<Vec<BatchStatistics>>,
 ) -> candle_core::Result<Tensor> {
     match node.op {
         Op::Conv { weight, bias, stride, padding, .. } => {
@@ -112,10 +114,10 @@ fn compute(
                 None => Ok(out),
             }
         }
-        Op::Norm { .. } => norm(&node.op, tensors, x, seen),
+        Op::Norm { .. } => norm(&node.op, tensors, x, statistics),
         Op::Activation(activation) => activate(activation, x),
-        Op::MaxPool { size } => squares(x, size)?.max(5)?.max(3),
-        Op::AveragePool { size } => squares(x, size)?.mean((3, 5)),
+        Op::MaxPool { size } => windows(x, size)?.max(5)?.max(3),
+        Op::AveragePool { size } => windows(x, size)?.mean((3, 5)),
         Op::Flatten => x.flatten_from(1),
         Op::Linear { weight, bias } => x.matmul(&tensors[weight].t()?)?.broadcast_add(&tensors[bias]),
         Op::Add => x.add(y.unwrap_or(x)),
@@ -123,24 +125,29 @@ fn compute(
     }
 }
 
-/// The squares of an image, as `[rows, channels, height / size, size, width / size, size]`. candle's own pools have
-/// wrong gradients: `max_pool2d` by a factor, `avg_pool2d` where a rest of the image makes no square.
-fn squares(x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
+/// Pooling windows: `[rows, channels, height, width]` to `[rows, channels, height / size, size, width / size, size]`.
+/// candle's own pooling has wrong gradients: `max_pool2d` by a factor, `avg_pool2d` where there is an edge remainder.
+fn windows(x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
     let (rows, channels, height, width) = x.dims4()?;
     let (h, w) = (height / size, width / size);
     let whole = x.narrow(2, 0, h * size)?.narrow(3, 0, w * size)?.contiguous()?;
     whole.reshape(&[rows, channels, h, size, w, size])
 }
 
-fn norm(op: &Op, tensors: &[Tensor], x: &Tensor, seen: &mut Option<Vec<Seen>>) -> candle_core::Result<Tensor> {
+fn norm(
+    op: &Op,
+    tensors: &[Tensor],
+    x: &Tensor,
+    statistics: &mut Option<Vec<BatchStatistics>>,
+) -> candle_core::Result<Tensor> {
     let &Op::Norm { scale, shift, mean, variance, momentum, eps } = op else { return Ok(x.clone()) };
     // [channels] against [rows, channels, …]
     let dims: Vec<usize> =
         std::iter::once(1).chain(tensors[scale].dim(0)).chain(x.dims()[2..].iter().map(|_| 1)).collect();
     let by_channel = |tensor: &Tensor| tensor.reshape(dims.as_slice());
-    let (centered, variance) = match seen {
+    let (centered, variance) = match statistics {
         None => (x.broadcast_sub(&by_channel(&tensors[mean])?)?, by_channel(&tensors[variance])?),
-        Some(seen) => {
+        Some(statistics) => {
             let others: Vec<usize> = (0..x.rank()).filter(|dim| *dim != 1).collect();
             let batch_mean = x.mean_keepdim(others.as_slice())?;
             let centered = x.broadcast_sub(&batch_mean)?;
@@ -148,7 +155,7 @@ fn norm(op: &Op, tensors: &[Tensor], x: &Tensor, seen: &mut Option<Vec<Seen>>) -
             let count = (x.elem_count() / tensors[scale].elem_count()) as f64;
             let unbiased = batch_variance.detach().affine(count / (count - 1.0).max(1.0), 0.0)?.flatten_all()?;
             let batch = batch_mean.detach().flatten_all()?;
-            seen.push(Seen { mean: (mean, batch), variance: (variance, unbiased), momentum });
+            statistics.push(BatchStatistics { mean: (mean, batch), variance: (variance, unbiased), momentum });
             (centered, batch_variance)
         }
     };

@@ -1,6 +1,8 @@
 //! A trained model, and a training run's state, in one safetensors file.
 
-use crate::{Architecture, Error, Graph, OutputActivation, Parameters, Result, Scaling, TargetScaling};
+use crate::{
+    Architecture, CheckpointError, Error, Graph, OutputActivation, Parameters, Result, Scaling, TargetScaling,
+};
 use dataset::Features;
 use records::DType;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -106,8 +108,8 @@ impl Checkpoint {
     /// # Errors
     /// When it cannot be read, is no safetensors file, or holds a model but no training run.
     pub fn read(path: &Path) -> Result<Self> {
-        let (name, bytes) = read(path)?;
-        Self::from_safetensors(&bytes).map_err(|problem| Error::Checkpoint { path: name, problem })
+        let bytes = files::read_file(path, FILE_LIMIT)?;
+        Self::from_safetensors(&bytes).map_err(|problem| Error::Checkpoint { path: path.to_owned(), problem })
     }
 
     /// The model that is measured: its parameters are their moving average, where the run keeps one.
@@ -119,17 +121,16 @@ impl Checkpoint {
         model
     }
 
-    fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, String> {
+    fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, CheckpointError> {
         let (mut metadata, tensors) = deserialize(bytes)?;
-        let progress = metadata.progress.take();
-        let progress = progress.ok_or("a model without the state of its training; resume from a checkpoint")?;
+        let progress = metadata.progress.take().ok_or(CheckpointError::NoTrainingState)?;
         let model = model(metadata, &tensors)?;
         let length = model.parameters.values.len();
         let mut names: Vec<_> = tensors.names().into_iter().filter(|name| name.starts_with(BUFFER)).collect();
         names.sort_unstable();
         let buffers =
             names.into_iter().map(|name| Ok((name[BUFFER.len()..].to_owned(), tensor(&tensors, name, &[length])?)));
-        Ok(Self { buffers: buffers.collect::<std::result::Result<_, String>>()?, model, progress })
+        Ok(Self { buffers: buffers.collect::<std::result::Result<_, CheckpointError>>()?, model, progress })
     }
 }
 
@@ -152,15 +153,15 @@ impl Model {
     /// # Errors
     /// When it cannot be read, is no safetensors file, or holds another kind of model.
     pub fn read(path: &Path) -> Result<Self> {
-        let (name, bytes) = read(path)?;
-        Self::from_safetensors(&bytes).map_err(|problem| Error::Checkpoint { path: name, problem })
+        let bytes = files::read_file(path, FILE_LIMIT)?;
+        Self::from_safetensors(&bytes).map_err(|problem| Error::Checkpoint { path: path.to_owned(), problem })
     }
 
     /// Reads the bytes of a file.
     ///
     /// # Errors
-    /// One line: no safetensors file, or another kind of model.
-    pub fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, String> {
+    /// When they are no safetensors file, or hold another kind of model.
+    pub fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, CheckpointError> {
         let (metadata, tensors) = deserialize(bytes)?;
         model(metadata, &tensors)
     }
@@ -168,13 +169,6 @@ impl Model {
 
 /// Most bytes of a file: a billion parameters.
 const FILE_LIMIT: files::Limit<'_> = files::Limit { bytes: 4 << 30, setting: None };
-
-/// The name of a file for errors, and its bytes.
-fn read(path: &Path) -> Result<(String, Vec<u8>)> {
-    let name = path.display().to_string();
-    let bytes = files::read_file(path, FILE_LIMIT).map_err(|e| Error::Unreadable(e.to_string()))?;
-    Ok((name, bytes))
-}
 
 fn serialize(model: &Model, buffers: &[(String, Vec<f32>)], progress: Option<&serde_json::Value>) -> Result<Vec<u8>> {
     let mut tensors: Vec<(String, Vec<usize>, &[f32])> = Vec::new();
@@ -202,35 +196,32 @@ fn serialize(model: &Model, buffers: &[(String, Vec<f32>)], progress: Option<&se
         .collect();
     let mut views = Vec::new();
     for (name, shape, bytes) in &bytes {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| checkpoint("the model", e))?;
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes)?;
         views.push((name.as_str(), view));
     }
     let (architecture, task) = (model.graph.architecture.clone(), model.task.clone());
     let metadata = Metadata { architecture, task, features: Some(model.features.clone()), progress: progress.cloned() };
-    let metadata = serde_json::to_string(&metadata).map_err(|e| checkpoint("the model", e))?;
-    let metadata = HashMap::from([(METADATA_KEY.to_string(), metadata)]);
-    safetensors::serialize(views, Some(metadata)).map_err(|e| checkpoint("the model", e))
+    let metadata = HashMap::from([(METADATA_KEY.to_string(), serde_json::to_string(&metadata)?)]);
+    Ok(safetensors::serialize(views, Some(metadata))?)
 }
 
-fn deserialize(bytes: &[u8]) -> std::result::Result<(Metadata, SafeTensors<'_>), String> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| format!("no safetensors file: {e}"))?;
+fn deserialize(bytes: &[u8]) -> std::result::Result<(Metadata, SafeTensors<'_>), CheckpointError> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
     let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
-    let metadata = metadata.ok_or("no model of this kind: its metadata has no \"pipegrad\"")?;
-    let metadata = serde_json::from_str(metadata).map_err(|e| format!("damaged metadata: {e}"))?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| format!("no safetensors file: {e}"))?;
-    Ok((metadata, tensors))
+    let metadata = serde_json::from_str(metadata.ok_or(CheckpointError::NoMetadata)?)?;
+    Ok((metadata, SafeTensors::deserialize(bytes)?))
 }
 
-fn model(metadata: Metadata, tensors: &SafeTensors<'_>) -> std::result::Result<Model, String> {
+fn model(metadata: Metadata, tensors: &SafeTensors<'_>) -> std::result::Result<Model, CheckpointError> {
     let Metadata { architecture, task, features, .. } = metadata;
     let features = match features {
-        Some(features) => features.checked().map_err(|problem| format!("damaged metadata: {problem}"))?,
+        Some(features) => features.checked().map_err(CheckpointError::Features)?,
         None => task.features(),
     };
     if features.raw_shape() != task.input_shape || features.complete_width() != architecture.inputs() {
-        return Err("damaged metadata: features of another width than the network's".into());
+        return Err(CheckpointError::FeatureWidth);
     }
-    let graph = Graph::new(architecture).map_err(|problem| format!("damaged metadata: {problem}"))?;
+    let graph = Graph::new(architecture)?;
     let width = [dataset::channels(&graph.architecture.input_shape)];
     let scaling = match tensors.tensor("input.mean") {
         Ok(_) => Some(Scaling {
@@ -249,7 +240,7 @@ fn model(metadata: Metadata, tensors: &SafeTensors<'_>) -> std::result::Result<M
         Err(_) => None,
     };
     let layout = graph.layout.clone();
-    // What the metadata says is not taken for a reason to allocate.
+    // Checked before allocating: the architecture in the metadata is not trusted.
     for one in layout.tensors() {
         checked(tensors, &one.name, &one.shape)?;
     }
@@ -260,20 +251,25 @@ fn model(metadata: Metadata, tensors: &SafeTensors<'_>) -> std::result::Result<M
     Ok(Model { graph, task, scaling, target_scaling, features, parameters: Parameters { layout, values } })
 }
 
-fn tensor(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> std::result::Result<Vec<f32>, String> {
+fn tensor(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> std::result::Result<Vec<f32>, CheckpointError> {
     let data: Cow<'_, [u8]> = checked(tensors, name, shape)?.data().into();
     Ok(data.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
 }
 
 /// The tensor of that name, of f32 and that shape.
-fn checked<'t>(tensors: &SafeTensors<'t>, name: &str, shape: &[usize]) -> std::result::Result<TensorView<'t>, String> {
-    let view = tensors.tensor(name).map_err(|_| format!("tensor {name:?} is missing"))?;
+fn checked<'t>(
+    tensors: &SafeTensors<'t>,
+    name: &str,
+    shape: &[usize],
+) -> std::result::Result<TensorView<'t>, CheckpointError> {
+    let view = tensors.tensor(name).map_err(|_| CheckpointError::MissingTensor { name: name.into() })?;
     if view.dtype() != Dtype::F32 || view.shape() != shape {
-        return Err(format!("tensor {name:?} is {:?} {:?}, expected F32 {shape:?}", view.dtype(), view.shape()));
+        return Err(CheckpointError::Tensor {
+            name: name.into(),
+            dtype: view.dtype(),
+            shape: view.shape().to_vec(),
+            expected: shape.to_vec(),
+        });
     }
     Ok(view)
-}
-
-fn checkpoint(path: &str, problem: impl std::fmt::Display) -> Error {
-    Error::Checkpoint { path: path.into(), problem: problem.to_string() }
 }

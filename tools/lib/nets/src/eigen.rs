@@ -1,11 +1,11 @@
 //! Eigenvectors of small symmetric matrices.
 
-/// Sweeps after which the method has long converged: it takes 6 to 10, whatever the matrix.
+/// Most sweeps; the method converges in 6 to 10.
 const MAX_SWEEPS: usize = 50;
 
-/// Eigenvalues in descending order, each with its eigenvector of length 1, of a symmetric matrix `[size, size]`, by
-/// Jacobi's cyclic rotations (Golub and Van Loan, "Matrix computations", 2013, section 8.5). A vector's sign is such
-/// that its entry of greatest size is positive.
+/// Eigenvalues in descending order, each with its eigenvector of length 1, of a symmetric matrix `[size, size]`, by the
+/// cyclic Jacobi method (Golub and Van Loan, "Matrix computations", 2013, section 8.5). The
+/// entry of largest absolute value is positive.
 pub fn symmetric(matrix: &[f64], size: usize) -> Vec<(f64, Vec<f64>)> {
     let mut a = matrix.to_vec();
     let mut vectors: Vec<f64> = (0..size * size).map(|i| f64::from(u8::from(i % (size + 1) == 0))).collect(); // a row each
@@ -26,7 +26,7 @@ pub fn symmetric(matrix: &[f64], size: usize) -> Vec<(f64, Vec<f64>)> {
     pairs
 }
 
-/// Makes the entry at `p`, `q` 0.
+/// One Jacobi rotation: zeroes the entries `p`, `q` and `q`, `p`.
 fn rotate(a: &mut [f64], vectors: &mut [f64], size: usize, p: usize, q: usize) {
     let (app, aqq, apq) = (a[p * size + p], a[q * size + q], a[p * size + q]);
     if apq == 0.0 {
@@ -49,8 +49,8 @@ fn rotate(a: &mut [f64], vectors: &mut [f64], size: usize, p: usize, q: usize) {
 }
 
 fn signed(vector: &[f64]) -> Vec<f64> {
-    let greatest = vector.iter().fold(0f64, |greatest, &x| if x.abs() > greatest.abs() { x } else { greatest });
-    vector.iter().map(|x| x * 1f64.copysign(greatest)).collect()
+    let largest = vector.iter().fold(0f64, |largest, &x| if x.abs() > largest.abs() { x } else { largest });
+    vector.iter().map(|x| x * 1f64.copysign(largest)).collect()
 }
 
 #[cfg(test)]

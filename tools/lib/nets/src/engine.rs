@@ -1,42 +1,44 @@
-//! What computes a network and its gradients.
+//! The interface of everything that computes a network and its gradients.
 
 use crate::{Parameters, Result};
 
-/// Rows that a network learns from, or a part of them.
+/// Rows with their targets and weights. `rows` is `inputs.len()` over the elements of a row.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
-    /// `[rows, input shape…]`, scaled.
+    /// `[rows, input shape…]`, scaled; images are NCHW.
     pub inputs: &'a [f32],
-    /// `[rows, outputs]`, scaled; for [`Loss::CrossEntropy`](crate::Loss::CrossEntropy) also `[rows]`, the classes.
+    /// `[rows, outputs]`, scaled; for [`Loss::CrossEntropy`](crate::Loss::CrossEntropy) also `[rows]`, class indices.
     pub targets: &'a [f32],
-    /// `[rows]`: how much each row counts in the loss. Empty: each counts 1.
+    /// `[rows]`: weight of each row in the loss; empty for 1 each.
     pub weights: &'a [f32],
     /// `[outputs]` for [`Loss::CrossEntropy`](crate::Loss::CrossEntropy), `[2]` for
-    /// [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy) of one output: how much each class counts, times
-    /// the row's weight. Other losses have no classes. Empty: each counts 1.
+    /// [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy) of one output: weight of each class, multiplied by
+    /// the row's. Other losses do not read it. Empty for 1 each.
     pub class_weights: &'a [f32],
 }
 
 impl<'a> Batch<'a> {
-    /// Rows that all count the same.
+    /// Rows of weight 1.
     pub fn new(inputs: &'a [f32], targets: &'a [f32]) -> Self {
         Self { inputs, targets, weights: &[], class_weights: &[] }
     }
 }
 
-/// One way of computing a network, its loss and its gradients. The parameters are the caller's.
+/// Computes a network, its loss and its gradients for parameters that the caller owns. [`Autograd`](crate::Autograd) is
+/// the reference that the others are tested against.
 pub trait Engine {
-    /// Overwrites `gradients`, laid out as the parameters are, with those of the batch's (weighted) mean loss,
-    /// and returns that loss. What is not learned has none; statistics are brought up to date.
+    /// Overwrites `gradients`, in the layout of the parameters, with the gradients of the (weighted) mean loss over the
+    /// batch, and returns that loss. Gradients of running statistics and frozen parameters are 0. Updates the running
+    /// statistics in `parameters`, and nothing else there.
     ///
     /// # Errors
-    /// When the backend refuses.
+    /// When the backend cannot compute the network.
     fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64>;
 
-    /// The network's output `[rows, outputs]` for scaled `inputs` `[rows, input shape…]`: logits, where the
-    /// loss takes logits.
+    /// Overwrites `outputs` with the network's output `[rows, outputs]` for scaled `inputs` `[rows, input shape…]`, with
+    /// running statistics: logits, where the loss takes logits.
     ///
     /// # Errors
-    /// When the backend refuses.
+    /// When the backend cannot compute the network.
     fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()>;
 }

@@ -1,102 +1,103 @@
-//! A network as a list of operations with shapes: what engines run and exports write.
+//! The operations of a network with their shapes: the input of engines and of `export`.
 
 use crate::{
-    Activation, Architecture, Layout, ParameterKind,
-    layer::{Conv, Init, Layer, Norm, Order, Pool, Residual, Whiten},
+    Activation, Architecture, ArchitectureError, LayerError, Layout, ParameterKind,
+    layer::{ActivationOrder, Conv, Init, Layer, Norm, Pool, Residual, Whiten},
     parameters::LayoutBuilder,
     whitening,
 };
 
-/// The operations of a network, each after those that it takes its inputs from.
+/// The operations of a network in topological order. Activations are NCHW; shapes leave the batch axis out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
-    /// What they were made from.
+    /// The layers that the operations come from.
     pub architecture: Architecture,
-    /// The last one's result is the network's.
+    /// Each after the nodes that it takes its inputs from; the output of the last one is the network's.
     pub nodes: Vec<Node>,
-    /// Where the parameters stand.
+    /// Name, kind, shape and range of each parameter tensor.
     pub layout: Layout,
 }
 
-/// An operation.
+/// An operation with its inputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Its name in files: `layers.3.0.conv1`.
+    /// Unique in the graph, `layers.3.0.conv1`; the tensors of the node begin with it in files.
     pub name: String,
-    /// What it does.
+    /// The operator and its attributes.
     pub op: Op,
-    /// What it takes.
+    /// One value, or two for [`Op::Add`].
     pub inputs: Vec<Value>,
-    /// The shape of its result for one row.
+    /// Shape of the output for one row: `[channels, height, width]` or `[features]`.
     pub shape: Vec<usize>,
 }
 
-/// Something that a node takes.
+/// An input of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value {
     /// The network's input.
     Input,
-    /// The result of a node.
+    /// The output of the node with this index.
     Node(usize),
 }
 
-/// What a node does. Tensors are indices into the layout's.
+/// An operator. Parameter tensors are given as indices into [`Layout::tensors`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
-    /// Cross-correlation with `weight` `[outputs, inputs, kernel, kernel]`.
+    /// Cross-correlation, as PyTorch's `Conv2d` without dilation and groups.
     Conv {
-        /// The kernel.
+        /// `[out_channels, in_channels, kernel, kernel]`; trainable, or frozen in a whitening.
         weight: usize,
-        /// `[outputs]`
+        /// `[out_channels]`, trainable.
         bias: Option<usize>,
-        /// Pixels between two places of the kernel.
+        /// Stride along both axes.
         stride: usize,
-        /// Zeros on each side.
+        /// Zeros on each side of both axes.
         padding: usize,
-        /// How the kernel begins.
+        /// Initialization of the weight.
         init: Init,
     },
-    /// `(x - mean) / √(variance + eps) · scale + shift` for each channel; all `[channels]`.
+    /// Batch normalization, `(x - mean) / √(variance + eps) · γ + β` for each channel: PyTorch's `BatchNorm2d` or
+    /// `BatchNorm1d`. All tensors are `[channels]`. In training, mean and variance are the batch's.
     Norm {
-        /// A factor.
+        /// Scale γ; trainable, or frozen at 1.
         scale: usize,
-        /// A summand.
+        /// Shift β; trainable.
         shift: usize,
-        /// The moving average of means.
+        /// Running mean.
         mean: usize,
-        /// The moving average of variances.
+        /// Running variance (unbiased).
         variance: usize,
-        /// Share of a batch in the averages.
+        /// Weight of a batch in the running statistics, 0 to 1.
         momentum: f32,
-        /// Keeps the denominator from 0.
+        /// Added to the variance; above 0.
         eps: f32,
     },
     /// An elementwise function.
     Activation(Activation),
-    /// The greatest value of each `size × size` square.
+    /// Max pooling, non-overlapping `size × size` windows, no padding; edge remainder dropped.
     MaxPool {
-        /// Of a square's side.
+        /// Height and width of a window, and the stride.
         size: usize,
     },
-    /// The mean of each `size × size` square.
+    /// Average pooling, non-overlapping `size × size` windows, no padding; edge remainder dropped.
     AveragePool {
-        /// Of a square's side.
+        /// Height and width of a window, and the stride.
         size: usize,
     },
-    /// All of a row in one dimension, the last index first.
+    /// `[channels, height, width]` to `[channels · height · width]`, in this order.
     Flatten,
-    /// `x · weightᵀ + bias`
+    /// `x · weightᵀ + bias`: `[batch, inputs]` to `[batch, outputs]`.
     Linear {
-        /// `[outputs, inputs]`
+        /// `[outputs, inputs]`, trainable.
         weight: usize,
-        /// `[outputs]`
+        /// `[outputs]`, trainable.
         bias: usize,
     },
-    /// The sum of two.
+    /// The elementwise sum of two inputs of one shape.
     Add,
     /// `x · factor`
     Scale {
-        /// A constant.
+        /// A constant of the architecture.
         factor: f32,
     },
 }
@@ -105,21 +106,23 @@ impl Graph {
     /// The operations of an architecture.
     ///
     /// # Errors
-    /// One line, when a layer cannot take what the one before it gives.
-    pub fn new(architecture: Architecture) -> Result<Self, String> {
+    /// When a layer's values are out of range, or it cannot take the output of the one before it, or the last one's
+    /// output is not `[architecture.outputs]`.
+    pub fn new(architecture: Architecture) -> Result<Self, ArchitectureError> {
         let mut builder = Builder::new(&architecture.input_shape);
         for (i, layer) in architecture.layers.iter().enumerate() {
-            builder.layer(&format!("layers.{i}"), layer, architecture.outputs)?;
+            let name = format!("layers.{i}");
+            let added = builder.layer(&name, layer, architecture.outputs);
+            added.map_err(|problem| ArchitectureError::Layer { name, problem })?;
         }
         let Builder { nodes, layout, shape, .. } = builder;
         if shape != [architecture.outputs] {
-            let outputs = architecture.outputs;
-            return Err(format!("layers: the last gives {shape:?} a row, and the target asks for [{outputs}]"));
+            return Err(ArchitectureError::Output { found: shape, expected: architecture.outputs });
         }
         Ok(Self { architecture, nodes, layout: layout.finish() })
     }
 
-    /// The shape of what a node takes.
+    /// The shape of a node's first input for one row.
     pub fn input_shape(&self, node: &Node) -> &[usize] {
         match node.inputs[0] {
             Value::Input => &self.architecture.input_shape,
@@ -127,7 +130,7 @@ impl Graph {
         }
     }
 
-    /// The whitening in front of the network, and which tensor of the layout is its weight.
+    /// The whitening layer and the index of its weight among the layout's tensors, if the network begins with one.
     pub fn whitening(&self) -> Option<(&Whiten, usize)> {
         match (self.architecture.layers.first()?, &self.nodes.first()?.op) {
             (Layer::Whiten(whiten), Op::Conv { weight, .. }) => Some((whiten, *weight)),
@@ -135,8 +138,8 @@ impl Graph {
         }
     }
 
-    /// Floating-point operations of a node's forward pass for one row: two for each product that is added,
-    /// one for each number of a bias, a norm's two, a sum.
+    /// Floating-point operations of a node's forward pass for one row: two a multiply-add, one a bias or sum element, two
+    /// a normalized element; activations and max pooling count 0.
     pub fn flops(&self, node: &Node) -> u64 {
         let outputs = node.shape.iter().product::<usize>() as u64;
         let tensors = self.layout.tensors();
@@ -152,15 +155,15 @@ impl Graph {
     }
 }
 
-/// More numbers than this in a row or a tensor are a slip of the keyboard, and products must not overflow.
+/// Most elements of a row or a tensor: more are a typing error, and products of sizes must not overflow.
 const MAX_SIZE: usize = 1 << 30;
-/// Likewise more residual blocks than this in a row: the deepest that were ever published have 200.
+/// Most residual blocks of a layer: the deepest published networks have 200.
 const MAX_BLOCKS: usize = 1000;
 
 struct Builder {
     nodes: Vec<Node>,
     layout: LayoutBuilder,
-    /// What the next layer takes, and its shape.
+    /// The input of the next layer, and its shape for one row.
     value: Value,
     shape: Vec<usize>,
 }
@@ -170,29 +173,28 @@ impl Builder {
         Self { nodes: vec![], layout: LayoutBuilder::default(), value: Value::Input, shape: input_shape.to_vec() }
     }
 
-    fn layer(&mut self, name: &str, layer: &Layer, outputs: usize) -> Result<(), String> {
-        let explained = |problem: String| format!("{name}: {problem}");
+    fn layer(&mut self, name: &str, layer: &Layer, outputs: usize) -> Result<(), LayerError> {
         match layer {
-            Layer::Whiten(whiten) => self.whiten(name, whiten).map_err(explained),
-            Layer::Conv(conv) => self.conv(name, conv).map_err(explained),
-            Layer::Norm(norm) => self.norm(name, norm).map_err(explained),
+            Layer::Whiten(whiten) => self.whiten(name, whiten),
+            Layer::Conv(conv) => self.conv(name, conv),
+            Layer::Norm(norm) => self.norm(name, norm),
             Layer::Activation(activation) => {
                 self.push(name, Op::Activation(*activation), self.shape.clone());
                 Ok(())
             }
-            Layer::MaxPool(pool) => self.pool(name, pool, |size| Op::MaxPool { size }).map_err(explained),
-            Layer::AveragePool(pool) => self.pool(name, pool, |size| Op::AveragePool { size }).map_err(explained),
-            Layer::Linear(linear) => self.linear(name, linear.outputs.unwrap_or(outputs)).map_err(explained),
-            Layer::Residual(residual) => self.residual(name, residual).map_err(explained),
+            Layer::MaxPool(pool) => self.pool(name, pool, |size| Op::MaxPool { size }),
+            Layer::AveragePool(pool) => self.pool(name, pool, |size| Op::AveragePool { size }),
+            Layer::Linear(linear) => self.linear(name, linear.outputs.unwrap_or(outputs)),
+            Layer::Residual(residual) => self.residual(name, residual),
             Layer::Scale(factor) if factor.is_finite() => {
                 self.push(name, Op::Scale { factor: *factor }, self.shape.clone());
                 Ok(())
             }
-            Layer::Scale(factor) => Err(explained(format!("a factor of {factor}; expected a number"))),
+            Layer::Scale(factor) => Err(LayerError::Scale(*factor)),
         }
     }
 
-    /// Adds a node that takes what the one before it gave.
+    /// Adds a node whose input is the output of the one before it.
     fn push(&mut self, name: &str, op: Op, shape: Vec<usize>) {
         let inputs = vec![self.value];
         self.value = Value::Node(self.nodes.len());
@@ -200,24 +202,23 @@ impl Builder {
         self.nodes.push(Node { name: name.to_owned(), op, inputs, shape });
     }
 
-    fn image(&self) -> Result<[usize; 3], String> {
-        <[usize; 3]>::try_from(self.shape.as_slice())
-            .map_err(|_| format!("takes an image [channels, height, width], and gets {:?}", self.shape))
+    fn image(&self) -> Result<[usize; 3], LayerError> {
+        <[usize; 3]>::try_from(self.shape.as_slice()).map_err(|_| LayerError::NotAnImage { shape: self.shape.clone() })
     }
 
-    fn conv(&mut self, name: &str, conv: &Conv) -> Result<(), String> {
+    fn conv(&mut self, name: &str, conv: &Conv) -> Result<(), LayerError> {
         self.conv_of(name, conv, ParameterKind::Weight)
     }
 
-    fn whiten(&mut self, name: &str, whiten: &Whiten) -> Result<(), String> {
+    fn whiten(&mut self, name: &str, whiten: &Whiten) -> Result<(), LayerError> {
         if self.value != Value::Input {
-            return Err("whitens the network's input, and is its first layer".into());
+            return Err(LayerError::WhitenNotFirst);
         }
         let Whiten { kernel, eps, images } = *whiten;
         let patch = kernel.checked_mul(kernel).and_then(|size| size.checked_mul(self.image().ok()?[0]));
         match patch {
-            _ if !(eps >= 0.0 && eps.is_finite()) => Err(format!("eps is {eps}; expected a number of at least 0")),
-            _ if images == 0 => Err("images: 0; at least 1 is needed".into()),
+            _ if !(eps >= 0.0 && eps.is_finite()) => Err(LayerError::WhitenEps(eps)),
+            _ if images == 0 => Err(LayerError::WhitenImages),
             Some(patch) if patch <= whitening::MAX_PATCH => {
                 let channels = 2 * patch;
                 let conv = Conv { channels, kernel, stride: 1, padding: Some(0), bias: true, init: Init::default() };
@@ -225,25 +226,25 @@ impl Builder {
             }
             _ => {
                 self.image()?;
-                Err(format!("patches of {kernel} × {kernel} have over {} numbers", whitening::MAX_PATCH))
+                Err(LayerError::WhitenPatch { kernel, max: whitening::MAX_PATCH })
             }
         }
     }
 
-    /// A convolution whose weight is of this kind.
-    fn conv_of(&mut self, name: &str, conv: &Conv, kind: ParameterKind) -> Result<(), String> {
+    /// A convolution whose weight is of kind `kind`.
+    fn conv_of(&mut self, name: &str, conv: &Conv, kind: ParameterKind) -> Result<(), LayerError> {
         let [inputs, height, width] = self.image()?;
         let Conv { channels, kernel, stride, init, .. } = *conv;
         let padding = conv.padding.unwrap_or(kernel / 2);
         if channels == 0 || kernel == 0 || stride == 0 {
-            return Err("channels, kernel and stride are at least 1".into());
+            return Err(LayerError::ConvZero);
         }
         if padding >= kernel {
-            return Err(format!("padding is {padding}; expected less than the kernel, {kernel}"));
+            return Err(LayerError::Padding { padding, kernel });
         }
         let extent = |size: usize| Some((size.checked_add(padding.checked_mul(2)?)?.checked_sub(kernel)?) / stride + 1);
         let (Some(h), Some(w)) = (extent(height), extent(width)) else {
-            return Err(format!("a kernel of {kernel} is larger than the image, {height} × {width}"));
+            return Err(LayerError::Kernel { kernel, height, width });
         };
         let weight = self.tensor(name, "weight", kind, &[channels, inputs, kernel, kernel])?;
         let bias = if conv.bias { Some(self.tensor(name, "bias", ParameterKind::Bias, &[channels])?) } else { None };
@@ -252,13 +253,13 @@ impl Builder {
         Ok(())
     }
 
-    fn norm(&mut self, name: &str, norm: &Norm) -> Result<(), String> {
+    fn norm(&mut self, name: &str, norm: &Norm) -> Result<(), LayerError> {
         let Norm { momentum, eps, .. } = *norm;
         if !(0.0..=1.0).contains(&momentum) {
-            return Err(format!("momentum is {momentum}; expected a share from 0 to 1"));
+            return Err(LayerError::Momentum(momentum));
         }
         if !(eps > 0.0 && eps.is_finite()) {
-            return Err(format!("eps is {eps}; expected a number above 0"));
+            return Err(LayerError::NormEps(eps));
         }
         let channels = self.shape.first().copied().unwrap_or(1);
         let mut tensor = |part: &str, kind| self.layout.add(format!("{name}.{part}"), kind, &[channels]);
@@ -274,17 +275,15 @@ impl Builder {
         Ok(())
     }
 
-    fn pool(&mut self, name: &str, pool: &Pool, op: impl Fn(usize) -> Op) -> Result<(), String> {
+    fn pool(&mut self, name: &str, pool: &Pool, op: impl Fn(usize) -> Op) -> Result<(), LayerError> {
         let [channels, height, width] = self.image()?;
         match pool.size {
-            Some(size) if size == 0 || size > height.min(width) => {
-                Err(format!("squares of {size} do not fit the image, {height} × {width}"))
-            }
+            Some(size) if size == 0 || size > height.min(width) => Err(LayerError::Window { size, height, width }),
             Some(size) => {
                 self.push(name, op(size), vec![channels, height / size, width / size]);
                 Ok(())
             }
-            None if height != width => Err(format!("give a size: the image is {height} × {width}, no square")),
+            None if height != width => Err(LayerError::NotSquare { height, width }),
             None => {
                 self.push(name, op(height), vec![channels, 1, 1]);
                 self.push(&format!("{name}.flatten"), Op::Flatten, vec![channels]);
@@ -293,10 +292,10 @@ impl Builder {
         }
     }
 
-    fn linear(&mut self, name: &str, outputs: usize) -> Result<(), String> {
+    fn linear(&mut self, name: &str, outputs: usize) -> Result<(), LayerError> {
         let inputs: usize = self.shape.iter().product();
         if outputs == 0 {
-            return Err("outputs are at least 1".into());
+            return Err(LayerError::NoOutputs);
         }
         if self.shape.len() > 1 {
             self.push(&format!("{name}.flatten"), Op::Flatten, vec![inputs]);
@@ -307,10 +306,10 @@ impl Builder {
         Ok(())
     }
 
-    fn residual(&mut self, name: &str, residual: &Residual) -> Result<(), String> {
+    fn residual(&mut self, name: &str, residual: &Residual) -> Result<(), LayerError> {
         let repeat = residual.repeat;
         if !(1..=MAX_BLOCKS).contains(&repeat) {
-            return Err(format!("repeat is {repeat}; expected 1 to {MAX_BLOCKS}"));
+            return Err(LayerError::Repeat { repeat, max: MAX_BLOCKS });
         }
         for i in 0..repeat {
             let stride = if i == 0 { residual.stride } else { 1 };
@@ -319,22 +318,22 @@ impl Builder {
         Ok(())
     }
 
-    fn block(&mut self, name: &str, residual: &Residual, stride: usize) -> Result<(), String> {
+    fn block(&mut self, name: &str, residual: &Residual, stride: usize) -> Result<(), LayerError> {
         let named = |part: &str| format!("{name}.{part}");
         let (channels, init) = (residual.channels, Init::default());
         let conv = |kernel, stride| Conv { channels, kernel, stride, padding: None, bias: false, init };
         let changes = self.image()?[0] != residual.channels || stride != 1;
         let activation = Op::Activation(residual.activation);
         let mut shortcut = (self.value, self.shape.clone());
-        match residual.order {
-            Order::Post => {
+        match residual.activation_order {
+            ActivationOrder::Post => {
                 self.conv(&named("conv1"), &conv(3, stride))?;
                 self.norm(&named("norm1"), &residual.norm)?;
                 self.push(&named("activation1"), activation.clone(), self.shape.clone());
                 self.conv(&named("conv2"), &conv(3, 1))?;
                 self.norm(&named("norm2"), &residual.norm)?;
             }
-            Order::Pre => {
+            ActivationOrder::Pre => {
                 self.norm(&named("norm1"), &residual.norm)?;
                 self.push(&named("activation1"), activation.clone(), self.shape.clone());
                 if changes {
@@ -350,7 +349,7 @@ impl Builder {
         if changes {
             (self.value, self.shape) = shortcut;
             self.conv(&named("shortcut.conv"), &conv(1, stride))?;
-            if residual.order == Order::Post {
+            if residual.activation_order == ActivationOrder::Post {
                 self.norm(&named("shortcut.norm"), &residual.norm)?;
             }
         } else {
@@ -360,22 +359,22 @@ impl Builder {
         self.push(&named("add"), Op::Add, shape.clone());
         let last = self.nodes.len() - 1;
         self.nodes[last].inputs = vec![body, self.nodes[last].inputs[0]];
-        if residual.order == Order::Post {
+        if residual.activation_order == ActivationOrder::Post {
             self.push(&named("activation2"), activation, shape);
         }
         Ok(())
     }
 
-    fn tensor(&mut self, name: &str, part: &str, kind: ParameterKind, shape: &[usize]) -> Result<usize, String> {
+    fn tensor(&mut self, name: &str, part: &str, kind: ParameterKind, shape: &[usize]) -> Result<usize, LayerError> {
         bounded(shape)?;
         Ok(self.layout.add(format!("{name}.{part}"), kind, shape))
     }
 }
 
-fn bounded(shape: &[usize]) -> Result<(), String> {
+fn bounded(shape: &[usize]) -> Result<(), LayerError> {
     let size = shape.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim));
     match size {
         Some(size) if size <= MAX_SIZE => Ok(()),
-        _ => Err(format!("{shape:?} are over a billion numbers")),
+        _ => Err(LayerError::TooLarge { shape: shape.to_vec() }),
     }
 }

@@ -7,39 +7,40 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
-    /// A first convolution whose weight is measured on the training images, and not learned.
+    /// A first convolution whose weight is computed from the training images and frozen.
     Whiten(Whiten),
-    /// A convolution over an image.
+    /// Convolution: `[in_channels, h, w]` to `[channels, h', w']`.
     Conv(Conv),
-    /// Batch normalisation of channels or features.
+    /// Batch normalization of channels or features; keeps the shape.
     Norm(Norm),
-    /// An elementwise function.
+    /// An elementwise function; keeps the shape.
     Activation(Activation),
-    /// The greatest value of each square of an image.
+    /// Max pooling: `[channels, h, w]` to `[channels, h / size, w / size]`.
     MaxPool(Pool),
-    /// The mean of each square of an image, or of all of it.
+    /// Average pooling: shapes as max pooling.
     AveragePool(Pool),
-    /// Every number of a row through a matrix. An image is flattened first, channel by channel.
+    /// Fully connected: `[inputs]` to `[outputs]`. An image is flattened first, channel by channel.
     Linear(Linear),
-    /// Residual blocks.
+    /// Residual blocks: `[in_channels, h, w]` to `[channels, h / stride, w / stride]`, rounded up.
     Residual(Residual),
-    /// Every number times this one.
+    /// Multiplication by a constant; keeps the shape.
     Scale(f32),
 }
 
-/// A convolution that turns the patches of an image into uncorrelated features of variance 1, and their
-/// negatives, each with a bias that is learned: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024,
-/// section 3.1. Its weight is fixed: eigenvectors of the covariance of the training images' patches.
+/// A convolution that turns the patches of an image into uncorrelated features of variance 1, and their negatives:
+/// Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024, section 3.1. The weight
+/// `[2 · patch, channels, kernel, kernel]`, `patch = channels · kernel²`, holds the eigenvectors of the covariance of the
+/// training images' patches and is frozen; the bias `[2 · patch]` is trainable. Stride 1, no padding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Whiten {
-    /// Height and width of a patch.
+    /// Height and width of a patch and of the kernel; default 2.
     #[serde(default = "two")]
     pub kernel: usize,
-    /// Is added to each variance: keeps what hardly varies from being blown up.
+    /// Added to each eigenvalue, so that directions of little variance are not amplified; default 5e-4.
     #[serde(default = "whiten_eps")]
     pub eps: f64,
-    /// Training images that are measured.
+    /// Number of training images that the covariance is computed from; default 5000.
     #[serde(default = "whiten_images")]
     pub images: usize,
 }
@@ -48,111 +49,110 @@ pub struct Whiten {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv {
-    /// Channels that come out.
+    /// Output channels.
     pub channels: usize,
-    /// Height and width of the kernel.
+    /// Kernel size along both axes; default 3.
     #[serde(default = "three")]
     pub kernel: usize,
-    /// Pixels between two places of the kernel.
+    /// Stride along both axes; default 1.
     #[serde(default = "one")]
     pub stride: usize,
-    /// Zeros around the image; `None` is half of the kernel, which keeps the size at stride 1.
+    /// Zeros on each side of both axes; `None` is `kernel / 2`, which keeps the size at stride 1 and odd kernel sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub padding: Option<usize>,
-    /// Whether each channel adds a number of its own. In front of a norm it has no effect.
+    /// Whether each output channel has a bias; default false. In front of a norm it has no effect.
     #[serde(default)]
     pub bias: bool,
-    /// How the weight begins.
+    /// Initialization of the weight.
     #[serde(default, skip_serializing_if = "Init::is_default")]
     pub init: Init,
 }
 
-/// How the weight of a convolution begins. The names are PyTorch's.
+/// Initialization of a convolution's weight. The names are PyTorch's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// Random, in scale: He et al., "Delving deep into rectifiers", 2015.
+    /// Uniform with variance `gain² / fan_in`: He et al., "Delving deep into rectifiers", 2015.
     #[default]
     Kaiming,
-    /// As many filters as there are input channels pass these on as they are; the others are random. Zagoruyko and
-    /// Komodakis, "DiracNets", 2017.
+    /// The first `min(out_channels, in_channels)` filters are the identity of the input channel of their index, the
+    /// others [`Init::Kaiming`]: PyTorch's `dirac_(weight[:in_channels])`. Zagoruyko and Komodakis, "DiracNets", 2017.
     Dirac,
 }
 
 impl Init {
-    /// What is not written out: files of networks from before there was a choice stay as they are.
+    /// The default is not serialized: files stay as they were before the key existed.
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Ioffe and Szegedy, "Batch normalization", 2015: in training by the batch's statistics, afterwards by
-/// their moving averages.
+/// Batch normalization (Ioffe and Szegedy, 2015): batch statistics in training, running statistics in evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Norm {
-    /// Share of a batch's statistics in the moving averages.
+    /// Weight of a batch in the running statistics, as PyTorch's `momentum`; default 0.1.
     #[serde(default = "norm_momentum")]
     pub momentum: f32,
-    /// Keeps the denominator from 0.
+    /// Added to the variance; default 1e-5.
     #[serde(default = "norm_eps")]
     pub eps: f32,
-    /// Whether a factor is learned beside the shift.
+    /// Whether the scale γ is trainable; otherwise it is frozen at 1. The shift β always is. Default true.
     #[serde(default = "yes")]
     pub scale: bool,
 }
 
-/// Pooling over squares beside each other.
+/// Pooling over non-overlapping square windows: kernel size and stride are equal, no padding, edge remainder dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
-    /// Height and width of a square; `None` is the whole image, which leaves one number a channel.
+    /// Height and width of a window; `None` is global pooling of a square image, which also flattens: `[channels]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
 }
 
-/// A matrix and a bias.
+/// A fully connected layer with bias.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
-    /// Width of what comes out; `None` is what the target asks for.
+    /// Output width; `None` is the width that the target needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<usize>,
 }
 
-/// Blocks of two 3 × 3 convolutions whose result is added to their input. Where the shape changes, the
-/// input goes through a 1 × 1 convolution first.
+/// Residual blocks of two 3 × 3 convolutions (`BasicBlock`). Where a block changes the shape, its shortcut is a 1 × 1
+/// convolution (option B of He et al., 2015).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual {
-    /// Channels that come out.
+    /// Output channels.
     pub channels: usize,
-    /// Stride of the first block's first convolution.
+    /// Stride of the first convolution of the first block; default 1.
     #[serde(default = "one")]
     pub stride: usize,
-    /// Blocks one after the other.
+    /// Number of blocks; default 1.
     #[serde(default = "one")]
     pub repeat: usize,
-    /// Where norm and activation stand.
-    #[serde(default)]
-    pub order: Order,
-    /// What follows each norm.
+    /// Post- or pre-activation; default post.
+    #[serde(default, rename = "order")]
+    pub activation_order: ActivationOrder,
+    /// Default ReLU.
     #[serde(default = "relu")]
     pub activation: Activation,
-    /// Of the blocks.
+    /// All norms of the blocks.
     #[serde(default)]
     pub norm: Norm,
 }
 
-/// Where norm and activation of a residual block stand.
+/// Whether norm and activation of a residual block come after or before its convolutions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// After each convolution, the last activation after the sum: He et al., "Deep residual learning for
-    /// image recognition", 2015.
+pub enum ActivationOrder {
+    /// Post-activation: conv, norm, activation, and the last activation after the sum. He et al., "Deep residual learning
+    /// for image recognition", 2015.
     #[default]
     Post,
-    /// In front of each convolution: He et al., "Identity mappings in deep residual networks", 2016.
+    /// Pre-activation: norm, activation, conv. He et al., "Identity mappings in deep residual networks", 2016.
     Pre,
 }
 

@@ -13,6 +13,7 @@ mod candle_model;
 mod checkpoint;
 mod eigen;
 mod engine;
+mod error;
 mod fused;
 pub mod graph;
 pub mod layer;
@@ -29,6 +30,7 @@ pub use autograd::Autograd;
 pub use candle_model::CandleModel;
 pub use checkpoint::{AVERAGE, Checkpoint, Model, Task};
 pub use engine::{Batch, Engine};
+pub use error::{ArchitectureError, CheckpointError, Error, LayerError, Result};
 pub use fused::FusedMlp;
 pub use graph::Graph;
 pub use loss::Loss;
@@ -36,28 +38,3 @@ pub use param_groups::{LearningRateFactors, ParamGroups};
 pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
 pub use planned::Planned;
 pub use scaling::{Scaling, TargetScaling};
-
-/// What can go wrong with a model. Displays as one line.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// candle refused.
-    #[error("candle: {0}")]
-    Candle(#[from] candle_core::Error),
-    /// An operation that the kernels cannot compute.
-    #[error("{0}")]
-    Plan(String),
-    /// The model file could not be read, or is too long.
-    #[error("{0}")]
-    Unreadable(String),
-    /// The model file is no model of this kind.
-    #[error("{path}: {problem}")]
-    Checkpoint {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
-
-/// What this library's fallible functions return.
-pub type Result<T> = std::result::Result<T, Error>;

@@ -1,4 +1,4 @@
-//! The numbers of a network, in one flat buffer.
+//! The parameters of a network in one flat buffer, and where each tensor is in it.
 
 use crate::{
     Activation, Graph,
@@ -20,7 +20,7 @@ pub struct Layout {
     length: usize,
 }
 
-/// What a parameter is for.
+/// The role of a parameter, which decides how training treats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParameterKind {
@@ -50,13 +50,13 @@ impl ParameterKind {
 /// A tensor of parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorLayout {
-    /// Its name in files: `layers.0.weight`.
+    /// Key in checkpoint files: `layers.0.weight`.
     pub name: String,
-    /// What it is for.
+    /// Its role.
     pub kind: ParameterKind,
     /// Its shape, row-major.
     pub shape: Vec<usize>,
-    /// Where its numbers stand.
+    /// Where its elements are in the flat buffer.
     pub range: Range<usize>,
 }
 
@@ -73,7 +73,7 @@ pub struct LayerLayout {
     pub bias: Range<usize>,
 }
 
-/// Collects tensors.
+/// Collects tensors and then assigns their ranges.
 #[derive(Default)]
 pub(crate) struct LayoutBuilder {
     tensors: Vec<TensorLayout>,
@@ -89,7 +89,7 @@ impl LayoutBuilder {
     pub fn finish(self) -> Layout {
         let Self { mut tensors } = self;
         let mut end = 0;
-        let mut place = |tensor: &mut TensorLayout| {
+        let mut assign = |tensor: &mut TensorLayout| {
             let start = end;
             end += tensor.shape.iter().product::<usize>();
             tensor.range = start..end;
@@ -98,15 +98,15 @@ impl LayoutBuilder {
         let (trainable, others): (Vec<_>, Vec<_>) = tensors.iter_mut().partition(|tensor| tensor.kind.is_trainable());
         let (statistics, frozen): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|tensor| tensor.kind == ParameterKind::Statistic);
-        let trainable = trainable.into_iter().map(&mut place).last().unwrap_or(0);
-        let frozen_start = statistics.into_iter().map(&mut place).last().unwrap_or(trainable);
-        let length = frozen.into_iter().map(&mut place).last().unwrap_or(frozen_start);
+        let trainable = trainable.into_iter().map(&mut assign).last().unwrap_or(0);
+        let frozen_start = statistics.into_iter().map(&mut assign).last().unwrap_or(trainable);
+        let length = frozen.into_iter().map(&mut assign).last().unwrap_or(frozen_start);
         let layers = tensors.windows(2).filter_map(linear).collect();
         Layout { tensors, layers, trainable, frozen_start, length }
     }
 }
 
-/// A matrix and the bias after it.
+/// A linear layer, if the two tensors are a matrix and a bias.
 fn linear(pair: &[TensorLayout]) -> Option<LayerLayout> {
     let [weight, bias] = pair else { return None };
     match (weight.shape.as_slice(), bias.kind) {
@@ -118,12 +118,12 @@ fn linear(pair: &[TensorLayout]) -> Option<LayerLayout> {
 }
 
 impl Layout {
-    /// The linear layers, first to last.
+    /// The linear layers, in order of execution.
     pub fn layers(&self) -> &[LayerLayout] {
         &self.layers
     }
 
-    /// All tensors, in the order of the layers.
+    /// All tensors, in the order of the layers. The order of their ranges is another.
     pub fn tensors(&self) -> &[TensorLayout] {
         &self.tensors
     }
@@ -139,31 +139,30 @@ impl Layout {
         self.frozen_start
     }
 
-    /// Number of all parameters.
+    /// Number of all elements: trainable parameters, running statistics and frozen parameters.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there are no parameters.
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// The weights and biases of a network, and what its norms have seen.
+/// The values of all tensors of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
-    /// Where what stands.
+    /// Where each tensor is.
     pub layout: Layout,
-    /// All numbers, as the layout says.
+    /// `[layout.len()]`
     pub values: Vec<f32>,
 }
 
 impl Parameters {
-    /// Random weights, uniform with the variance that keeps activations in scale: 2 / inputs in
-    /// front of a ReLU (He et al., "Delving deep into rectifiers", 2015) or a GELU, 1 / inputs elsewhere; or the
-    /// identity, where a convolution asks for it.
-    /// Biases are 0; norms begin as the identity; a whitening is 0 until [`Parameters::whiten`].
+    /// Initial values. Weights are uniform with mean 0 and variance `2 / fan_in` in front of a ReLU (He et al., "Delving
+    /// deep into rectifiers", 2015), a GELU or a norm, `1 / fan_in` elsewhere; or the identity ([`Init::Dirac`]). Biases are
+    /// 0; γ and running variances 1, β and running means 0; a whitening is 0 until [`Parameters::whiten`].
     pub fn random(graph: &Graph, random: &mut Random) -> Self {
         let layout = graph.layout.clone();
         let mut values = vec![0.0; layout.len()];
@@ -193,7 +192,7 @@ impl Parameters {
         Self { layout, values }
     }
 
-    /// Multiplies the weight of the last linear layer: with a small factor, outputs begin near 0.
+    /// Multiplies the weight of the last linear layer by `factor`: a small one starts outputs near 0.
     pub fn scale_last_linear(&mut self, graph: &Graph, factor: f32) {
         let weight = graph.nodes.iter().rev().find_map(|node| match node.op {
             Op::Linear { weight, .. } => Some(weight),
@@ -205,8 +204,8 @@ impl Parameters {
         }
     }
 
-    /// Measures scaled training `images` `[_, channels, height, width]` for the whitening in front of the network,
-    /// if it has one.
+    /// Sets the weight of the whitening layer, if the network has one, from scaled training `images` `[n, channels, height,
+    /// width]`.
     pub fn whiten(&mut self, graph: &Graph, images: &[f32]) {
         let (Some((whiten, weight)), &[channels, height, width]) =
             (graph.whitening(), graph.architecture.input_shape.as_slice())
@@ -217,7 +216,7 @@ impl Parameters {
         self.values[self.layout.tensors()[weight].range.clone()].copy_from_slice(&weights);
     }
 
-    /// For each linear layer, its weight `[outputs, inputs]` and bias `[outputs]`.
+    /// The linear layers in order of execution, each with its weight `[outputs, inputs]` and bias `[outputs]`.
     pub fn layers(&self) -> impl Iterator<Item = (&LayerLayout, &[f32], &[f32])> {
         self.layout.layers().iter().map(|layer| {
             let LayerLayout { weight, bias, .. } = layer;
@@ -225,14 +224,14 @@ impl Parameters {
         })
     }
 
-    /// The numbers of a tensor, by its index in the layout.
+    /// The elements of a tensor, by its index in [`Layout::tensors`].
     pub fn tensor(&self, index: usize) -> &[f32] {
         &self.values[self.layout.tensors()[index].range.clone()]
     }
 }
 
-/// Lets the first filters of a `weight` `[outputs, inputs, kernel, kernel]` pass on an input channel each, as far as
-/// there are filters and channels: PyTorch's `dirac_` on `weight[:inputs]`.
+/// Makes the first `min(outputs, inputs)` filters of a `weight` `[outputs, inputs, kernel, kernel]` the identity of one
+/// input channel each: PyTorch's `dirac_(weight[:inputs])`.
 fn dirac(shape: &[usize], weight: &mut [f32]) {
     let &[_, inputs, kernel, _] = shape else { return };
     let centre = (kernel / 2) * kernel + kernel / 2;
@@ -242,12 +241,12 @@ fn dirac(shape: &[usize], weight: &mut [f32]) {
     }
 }
 
-/// By how much a node's outputs must vary more than its inputs, for what follows to have their variance.
+/// The factor on the variance of a node's weight that its consumer needs (PyTorch's `calculate_gain`, squared).
 fn gain(graph: &Graph, node: usize) -> f64 {
     let next = graph.nodes.iter().find(|next| next.inputs.contains(&Value::Node(node)));
     match next.map(|node| &node.op) {
         Some(Op::Activation(Activation::Relu | Activation::Gelu)) => 2.0,
-        // A norm undoes any scale but zero.
+        // A norm is invariant to the scale.
         Some(Op::Norm { .. }) => 2.0,
         _ => 1.0,
     }

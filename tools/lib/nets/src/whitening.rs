@@ -2,17 +2,18 @@
 
 use crate::{eigen, layer::Whiten};
 
-/// Numbers of a patch at most: the time for its eigenvectors grows with their cube.
+/// Most values of a patch, all channels together: the time for the eigenvectors is cubic in it.
 pub const MAX_PATCH: usize = 256;
 
-/// The weight `[2 · patch, channels, kernel, kernel]` for scaled images `[_, channels, height, width]`: eigenvectors
-/// of the patches' covariance, each over the root of its eigenvalue, greatest first; then their negatives.
+/// The weight `[2 · patch, channels, kernel, kernel]`, `patch = channels · kernel²`, for scaled images `[n, channels,
+/// height, width]` (`shape` leaves `n` out): the eigenvectors of the patches' covariance, each divided by
+/// `√(eigenvalue + eps)`, in descending order of eigenvalues; then their negatives.
 pub fn weights(images: &[f32], shape: [usize; 3], whiten: &Whiten) -> Vec<f32> {
     let [channels, ..] = shape;
     let patch = channels * whiten.kernel * whiten.kernel;
     let pairs = eigen::symmetric(&covariance(images, shape, whiten.kernel), patch);
     let scaled = pairs.iter().flat_map(|(value, vector)| {
-        // Rounding may leave a variance of 0 a little below; without eps, what never varies is left out.
+        // Rounding may make an eigenvalue of 0 negative. Without eps, a direction without variance gets the weight 0.
         let variance = value.max(0.0) + whiten.eps;
         let scale = if variance > 0.0 { variance.sqrt().recip() } else { 0.0 };
         vector.iter().map(move |x| (x * scale) as f32)
@@ -23,7 +24,7 @@ pub fn weights(images: &[f32], shape: [usize; 3], whiten: &Whiten) -> Vec<f32> {
     weights
 }
 
-/// The covariance `[patch, patch]` of all patches of the images.
+/// The covariance `[patch, patch]` of all patches of the images, stride 1.
 fn covariance(images: &[f32], [channels, height, width]: [usize; 3], kernel: usize) -> Vec<f64> {
     let size = channels * kernel * kernel;
     let (mut sums, mut products) = (vec![0f64; size], vec![0f64; size * size]);

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nets::{
-    Architecture, Autograd, Batch, Engine, Graph, Loss, ParamGroups, ParameterKind, Parameters, Planned,
+    Architecture, ArchitectureError, Autograd, Batch, Engine, Graph, Loss, ParamGroups, ParameterKind, Parameters,
+    Planned,
     graph::{self, Op},
 };
 use optim::{Algorithm, Optimizer};
@@ -22,7 +23,7 @@ fn assert_close(ours: &[f32], theirs: &[f32], what: &str) {
     }
 }
 
-fn graph(input_shape: &[usize], layers: Value, outputs: usize) -> Result<Graph, String> {
+fn graph(input_shape: &[usize], layers: Value, outputs: usize) -> Result<Graph, ArchitectureError> {
     let layers = serde_json::from_value(layers).unwrap();
     Graph::new(Architecture { input_shape: input_shape.to_vec(), layers, outputs })
 }
@@ -342,15 +343,15 @@ fn what_does_not_fit_is_told_with_its_layer() {
         (json!([{"linear": {"outputs": 5}}, {"conv": {"channels": 2}}]), "layers.1: takes an image"),
         (json!([{"conv": {"channels": 2, "kernel": 99, "padding": 0}}]), "layers.0: a kernel of 99 is larger"),
         (json!([{"conv": {"channels": 0}}]), "layers.0: channels, kernel and stride are at least 1"),
-        (json!([{"max_pool": {"size": 40}}]), "layers.0: squares of 40 do not fit the image, 16 × 16"),
+        (json!([{"max_pool": {"size": 40}}]), "layers.0: a window of 40 × 40 does not fit the image, 16 × 16"),
         (json!([{"conv": {"channels": 2}}]), "layers: the last gives [2, 16, 16] a row"),
         (json!([{"activation": "relu"}, {"whiten": {}}]), "layers.1: whitens the network's input, and is its first"),
-        (json!([{"whiten": {"kernel": 10}}]), "layers.0: patches of 10 × 10 have over 256 numbers"),
+        (json!([{"whiten": {"kernel": 10}}]), "layers.0: patches of 10 × 10 have over 256 values"),
         (json!([{"whiten": {"kernel": usize::MAX}}]), "layers.0: patches of"),
         (json!([{"whiten": {"kernel": 0}}]), "layers.0: channels, kernel and stride are at least 1"),
         (json!([{"whiten": {"eps": -1.0}}]), "layers.0: eps is -1; expected a number of at least 0"),
         (json!([{"conv": {"channels": 2, "padding": 3}}]), "layers.0: padding is 3; expected less than the kernel, 3"),
-        (json!([{"norm": {"momentum": 1.5}}]), "layers.0: momentum is 1.5; expected a share from 0 to 1"),
+        (json!([{"norm": {"momentum": 1.5}}]), "layers.0: momentum is 1.5; expected 0 to 1"),
         (json!([{"norm": {"eps": 0.0}}]), "layers.0: eps is 0; expected a number above 0"),
         (json!([{"residual": {"channels": 2, "repeat": 0}}]), "layers.0: repeat is 0; expected 1 to"),
         (json!([{"residual": {"channels": 2, "repeat": 1000000000}}]), "layers.0: repeat is 1000000000; expected 1 to"),
@@ -365,7 +366,7 @@ fn what_does_not_fit_is_told_with_its_layer() {
         (json!([{"conv": {"channels": usize::MAX, "padding": usize::MAX}}]), "layers.0: "),
     ];
     for (layers, expected) in cases {
-        let problem = graph(&[3, 16, 16], layers.clone(), 3).unwrap_err();
+        let problem = graph(&[3, 16, 16], layers.clone(), 3).unwrap_err().to_string();
         assert!(problem.starts_with(expected), "{layers}: {problem}");
     }
 }

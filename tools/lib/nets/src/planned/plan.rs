@@ -193,8 +193,8 @@ fn operation(step: &Step, index: usize, rows: usize) -> Result<Box<dyn Operation
     };
     Ok(match step.op {
         Op::Conv { .. } => {
-            let shape = step.conv(rows).ok_or_else(|| Error::Plan("no image".into()))?;
-            Box::new(ConvStep::new(step, index, shape).map_err(|error| Error::Plan(error.to_string()))?)
+            let shape = step.conv(rows).ok_or_else(|| no_kernel(step))?;
+            Box::new(ConvStep::new(step, index, shape)?)
         }
         Op::Norm { momentum, eps, .. } => {
             Box::new(NormStep::new(step, index, rows, BatchNormOptions { eps, momentum }))
@@ -202,7 +202,7 @@ fn operation(step: &Step, index: usize, rows: usize) -> Result<Box<dyn Operation
         Op::Activation(activation) => Box::new(ActivationStep(activation)),
         Op::MaxPool { size } => Box::new(PoolStep::Max(pool(size)?)),
         Op::AveragePool { size } => Box::new(PoolStep::Average(pool(size)?)),
-        Op::Flatten => Box::new(FlattenStep(Order::of(&step.shapes[0]).ok_or_else(|| Error::Plan("no image".into()))?)),
+        Op::Flatten => Box::new(FlattenStep(Order::of(&step.shapes[0]).ok_or_else(|| no_kernel(step))?)),
         Op::Linear { .. } => Box::new(LinearStep::new(step)),
         Op::Add => Box::new(AddStep),
         Op::Scale { factor } => Box::new(ScaleStep(factor)),
@@ -210,5 +210,9 @@ fn operation(step: &Step, index: usize, rows: usize) -> Result<Box<dyn Operation
 }
 
 fn image(step: &Step) -> Result<[usize; 3]> {
-    <[usize; 3]>::try_from(step.shapes[0].as_slice()).map_err(|_| Error::Plan("no image".into()))
+    <[usize; 3]>::try_from(step.shapes[0].as_slice()).map_err(|_| no_kernel(step))
+}
+
+fn no_kernel(step: &Step) -> Error {
+    Error::RowShape { shape: step.shapes[0].clone() }
 }
