@@ -62,7 +62,7 @@ impl Gate {
         Ok(match half_width {
             None => {
                 let several = "a single run on one side: compared without an interval";
-                cli::complain("compare", &format!("--fail-if {}: {several}", self.text));
+                cli::note(&format!("--fail-if {}: {several}", self.text));
                 self.comparison.holds(difference, 0.0).then(|| format!("{told}, bound {}", number(bound)))
             }
             Some(half_width) => {
@@ -71,7 +71,7 @@ impl Gate {
                 // All over the interval.
                 let fails = [-half_width, half_width].iter().all(|end| self.comparison.holds(difference + end, 0.0));
                 if !fails && self.comparison.holds(difference, 0.0) {
-                    cli::complain("compare", &format!("--fail-if {told}: passes, the interval includes 0"));
+                    cli::note(&format!("--fail-if {told}: passes, the interval includes 0"));
                 }
                 fails.then_some(told)
             }

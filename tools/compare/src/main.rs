@@ -64,14 +64,14 @@ fn main() -> ExitCode {
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     ensure!(!args.best || args.to.is_none(), "--best prints a path: no --to");
     ensure!(!args.best || args.metrics.is_none(), "--best prints a path: no --metrics");
-    let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
+    let document = common.settings([])?;
     let settings = Settings::read(&document, args.metrics.as_deref())?;
     let gates: &[Gate] = &args.fail_if;
     let names_baseline = gates.iter().any(Gate::names_baseline);
     ensure!(!names_baseline || !args.baseline.is_empty(), "--fail-if: which baseline? Name its folder with --baseline");
     let runs = source::read(&common.inputs, &args.baseline)?;
     let ranking = Ranking::new(&runs, &settings)?;
-    ranking.notes().iter().for_each(|note| cli::complain("compare", note));
+    ranking.notes().iter().for_each(|note| cli::note(note));
     let out = cli::not_dash(args.out);
     let text = match args.best {
         true => format!("{}\n", ranking.best()?.best_run(&ranking.monitor).folder.display()),

@@ -46,7 +46,7 @@ impl Encoding {
 /// When the settings name a column that no run has.
 pub fn write(ranking: &Ranking, settings: &Settings, encoding: Encoding) -> anyhow::Result<String> {
     let columns = Columns::choose(ranking, settings, encoding.is_for_a_person())?;
-    columns.note.iter().for_each(|note| cli::complain("compare", note));
+    columns.note.iter().for_each(|note| cli::note(note));
     match encoding {
         Encoding::Table => Ok(grid::text(ranking, &columns, settings.confidence)),
         Encoding::Markdown => Ok(grid::markdown(ranking, &columns, settings.confidence)),

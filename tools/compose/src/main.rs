@@ -101,7 +101,7 @@ fn text(args: &Args, common: &Common, path: Option<&Path>) -> anyhow::Result<Str
     }
     let compose = if args.resolve { config::compose } else { config::compose_raw };
     let mut document = compose(sources, overrides)?;
-    document.warnings().iter().for_each(|warning| cli::complain("compose", warning));
+    document.warnings().iter().for_each(|warning| cli::note(warning));
     if let Some(key) = &args.package {
         document = document.package(key).context("--package")?;
     }

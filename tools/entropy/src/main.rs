@@ -44,18 +44,16 @@ fn main() -> ExitCode {
 fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
     kernels::isa().with_context(|| kernels::ISA_VARIABLE)?;
-    let flags = [
-        cli::text_flag("field", &args.field),
-        cli::text_flag("out_field", &args.out_field),
-        cli::text_flag("base", &args.base),
-        cli::flag("normalize", &args.normalize.then_some(true)),
-    ];
-    let flags: Vec<String> = flags.into_iter().flatten().collect();
-    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
+    let document = common.settings([
+        cli::set("field", args.field.take()),
+        cli::set("out_field", args.out_field.take()),
+        cli::set("base", args.base.take()),
+        cli::set("normalize", args.normalize.then_some(true)),
+    ])?;
     let settings = Settings::read(&document)?;
     let options = settings.options()?;
     let streams = cli::Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(common.input) };
-    streams.filter("entropy", &[&settings.field], &[&settings.out_field], |batch| {
+    streams.filter(&[&settings.field], &[&settings.out_field], |batch| {
         let field = batch.field(&settings.field)?;
         if field.shape.len() != 1 {
             return Err(batch.wrong_shape(field, "a vector of probabilities").into());

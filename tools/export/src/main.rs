@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
-    let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
+    let document = common.settings([])?;
     cli::use_threads(None)?;
     let settings: Settings = document.section("export")?;
     ensure!(

@@ -3,14 +3,12 @@
 mod archive;
 mod fetch;
 mod layout;
-mod report;
 mod settings;
 mod write;
 
 use anyhow::Context;
-use cli::{Common, Outcome};
+use cli::{Common, Outcome, Report};
 use fetch::Fetcher;
-use report::Report;
 use settings::Settings;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -45,7 +43,7 @@ fn main() -> ExitCode {
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
-    let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
+    let document = common.settings([])?;
     let settings = Settings::read(&document)?;
     cli::no_dash("--out", args.out.as_deref())?;
     let named = args.out.filter(|out| !out.as_os_str().is_empty());

@@ -4,10 +4,9 @@
 use crate::{
     fetch::Sum,
     layout::{Dataset, IMAGES, Split, TEST, TRAIN},
-    report::{Bar, Report},
 };
 use anyhow::{Context, bail};
-use cli::{Outcome, Signals};
+use cli::{Bar, Outcome, Report, Signals, Unit};
 use dataset::{ByteSums, Statistics};
 use files::{Lock, NewFolders, Output, remove_stale, write_file};
 use records::{Batch, Encoding, Field, Schema, Writer};
@@ -183,7 +182,9 @@ struct Converter<'a> {
 impl<'a> Converter<'a> {
     fn new(path: &Path, schema: &'a Arc<Schema>, rows: u64, report: &Report) -> anyhow::Result<Self> {
         let writer = Writer::new(Output::create(Some(path))?, Encoding::Npy, Some(rows));
-        Ok(Self { writer, schema, rows: 0, bar: report.rows(&path.display().to_string(), rows) })
+        let bar = report.bar(Unit::Rows);
+        bar.start(&path.display().to_string(), Some(rows), 0);
+        Ok(Self { writer, schema, rows: 0, bar })
     }
 
     fn write(&mut self, packed: Vec<u8>) -> anyhow::Result<()> {

@@ -42,19 +42,18 @@ fn main() -> ExitCode {
 }
 
 fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
-    let flags = [cli::text_flag("infer.out_field", &args.out_field), cli::flag("infer.threads", &args.threads)];
-    let flags: Vec<String> = flags.into_iter().flatten().collect();
-    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
+    let document = common
+        .settings([cli::set("infer.out_field", args.out_field.take()), cli::set("infer.threads", args.threads)])?;
     let settings = Settings::read(&document)?;
     let path = args.model.take().context("name the model with --model, for instance models/entropy.onnx")?;
     let mut model = Model::open(&path, &settings)?;
-    let input = cli::open_or_pull(common.input.as_deref(), settings.pull)?;
+    let input = dvc::open(common.input.as_deref(), settings.pull)?;
     let outputs = Outputs::new(&settings, model.target())?;
     let features = model.features().clone();
     let options = ReadOptions { adds: outputs.fields(), ..dataset::read_options(&features) };
     let streams = Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(None) };
     let mut predictions = Vec::new();
-    streams.filter_from("infer", input, options, |batch| {
+    streams.filter_from(input, options, |batch| {
         let row_shape = model.predict(batch, &mut predictions)?;
         outputs.add(batch, &row_shape, &predictions)
     })?;

@@ -1,6 +1,7 @@
 //! Config group `infer`.
 
 use anyhow::ensure;
+use dvc::DataSettings;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -33,13 +34,6 @@ struct Group {
     fortran_bytes: u64,
     model_bytes: u64,
     onnxruntime: Option<PathBuf>,
-}
-
-/// `data` is read for this one key: the other tools' settings of the group are theirs.
-#[derive(Deserialize)]
-struct DataSettings {
-    #[serde(default)]
-    pull: bool,
 }
 
 impl Settings {

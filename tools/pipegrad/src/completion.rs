@@ -1,7 +1,9 @@
 //! Completion in bash, zsh and fish: the scripts, and the answers that they ask for.
 
-use crate::{TOOLS, complain, locate, run, say, words};
-use std::{env, ffi::OsStr, path::Path, process::ExitCode};
+use crate::{TOOLS, locate, run, say, words};
+use anyhow::bail;
+use cli::Outcome;
+use std::{env, ffi::OsStr, path::Path};
 
 /// The name of the command that prints a script.
 pub const COMMAND: &str = "completion";
@@ -20,15 +22,11 @@ const COMMANDS: &str = "@commands@";
 const BUILTINS: [&str; 1] = ["export"];
 
 /// Prints the script for `shell`.
-pub fn script(shell: Option<&OsStr>) -> ExitCode {
+pub fn script(shell: Option<&OsStr>) -> anyhow::Result<Outcome> {
     let shells = SCRIPTS.map(|(shell, _)| shell).join(", ");
-    let Some(shell) = shell else { return complain(&format!("{COMMAND}: name the shell; there is {shells}")) };
+    let Some(shell) = shell else { bail!("{COMMAND}: name the shell; there is {shells}") };
     let Some((_, script)) = SCRIPTS.iter().find(|(known, _)| shell == *known) else {
-        return complain(&format!(
-            "{COMMAND}: no script for {:?}{}; there is {shells}",
-            shell.display().to_string(),
-            near(shell)
-        ));
+        bail!("{COMMAND}: no script for {:?}{}; there is {shells}", shell.display().to_string(), near(shell));
     };
     let tools = TOOLS.iter().map(|(tool, _)| *tool).filter(|tool| !BUILTINS.contains(tool));
     let commands: Vec<&str> = ["pipegrad"].into_iter().chain(tools).collect();
@@ -41,13 +39,13 @@ fn near(shell: &OsStr) -> String {
 }
 
 /// Answers what may stand at the end of `line`, in the form that the library `cli` describes.
-pub fn answer(line: Option<&OsStr>) -> ExitCode {
+pub fn answer(line: Option<&OsStr>) -> anyhow::Result<Outcome> {
     let home = env::var("HOME").ok();
     let words = words::split(&line.unwrap_or_default().to_string_lossy(), home.as_deref());
     // What stands before the command (`time train`, `A=b train`) is the shell's affair.
     let (current, before) = words.split_last().expect("the word at the cursor is always there");
     let is_command = |word: &String| name(word) == "pipegrad" || is_tool(name(word));
-    let Some(at) = before.iter().position(is_command) else { return ExitCode::SUCCESS };
+    let Some(at) = before.iter().position(is_command) else { return Ok(Outcome::Done) };
     let (command, args) = (name(&before[at]), &before[at + 1..]);
     if is_tool(command) {
         return ask(command, args, current);
@@ -56,7 +54,7 @@ pub fn answer(line: Option<&OsStr>) -> ExitCode {
         None => offer(current, &commands()),
         Some((tool, args)) if is_tool(tool) => ask(tool, args, current),
         Some((word, [])) if word == COMMAND => offer(current, &SCRIPTS.map(|(shell, _)| (shell, ""))),
-        Some(_) => ExitCode::SUCCESS,
+        Some(_) => Ok(Outcome::Done),
     }
 }
 
@@ -69,7 +67,7 @@ fn is_tool(name: &str) -> bool {
 }
 
 /// Becomes the tool, which knows its flags and settings.
-fn ask(tool: &str, args: &[String], current: &str) -> ExitCode {
+fn ask(tool: &str, args: &[String], current: &str) -> anyhow::Result<Outcome> {
     let args = args.iter().map(String::as_str);
     run(&locate(tool), [QUESTION].into_iter().chain(args).chain([current]))
 }
@@ -84,7 +82,7 @@ fn commands() -> Vec<(&'static str, &'static str)> {
     TOOLS.into_iter().chain(own).collect()
 }
 
-fn offer(current: &str, words: &[(&str, &str)]) -> ExitCode {
+fn offer(current: &str, words: &[(&str, &str)]) -> anyhow::Result<Outcome> {
     let found = words.iter().filter(|(word, _)| word.starts_with(current));
     let found = found.filter(|(word, _)| !word.starts_with('-') || current.starts_with('-'));
     let lines: String = found.map(|(word, about)| format!("{word}\t{about}\n")).collect();

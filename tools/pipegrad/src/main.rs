@@ -4,12 +4,11 @@
 mod completion;
 mod words;
 
-use files::{Error, Output};
-
+use anyhow::{Context, bail};
+use cli::Outcome;
 use std::{
     env,
     ffi::OsStr,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -32,6 +31,10 @@ const TOOLS: [(&str, &str); 13] = [
 ];
 
 fn main() -> ExitCode {
+    cli::run_without_arguments("pipegrad", work)
+}
+
+fn work() -> anyhow::Result<Outcome> {
     let mut args = env::args_os().skip(1);
     match args.next() {
         None => usage(),
@@ -41,20 +44,16 @@ fn main() -> ExitCode {
         Some(name) if name == "--version" => say(&format!("pipegrad {}\n", env!("CARGO_PKG_VERSION"))),
         Some(name) => match TOOLS.iter().find(|(tool, _)| name == *tool) {
             Some((tool, _)) => run(&locate(tool), args),
-            None => complain(&unknown(&name.display().to_string())),
+            None => bail!(unknown(&name.display().to_string())),
         },
     }
 }
-
-/// Characters of such a word in a message.
-const SHOWN: usize = 64;
 
 /// What is said of a word that is no tool's name.
 fn unknown(name: &str) -> String {
     let own = [completion::COMMAND, "help", "--help", "--version"];
     let known: Vec<&str> = TOOLS.iter().map(|(tool, _)| *tool).collect();
     let near = config::did_you_mean(name, known.iter().copied().chain(own));
-    let name: String = name.chars().take(SHOWN).collect();
     match near {
         near if near.is_empty() => format!("no tool {name:?}; there is {}", known.join(", ")),
         near => format!("no tool {name:?}{near}"),
@@ -69,22 +68,23 @@ fn locate(tool: &str) -> PathBuf {
 
 /// Becomes the tool: its streams, its signals and its exit status are this process's own.
 #[cfg(unix)]
-fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> ExitCode {
+fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Outcome> {
     use std::os::unix::process::CommandExt;
     files::keep_stdout_closed();
     let error = Command::new(program).args(args).exec();
-    complain(&format!("{}: {error}", program.display()))
+    Err(error).with_context(|| program.display().to_string())
 }
 
 #[cfg(not(unix))]
-fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> ExitCode {
-    match Command::new(program).args(args).status() {
-        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2).into(),
-        Err(error) => complain(&format!("{}: {error}", program.display())),
+fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Outcome> {
+    let status = Command::new(program).args(args).status().with_context(|| program.display().to_string())?;
+    match status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2) {
+        0 => Ok(Outcome::Done),
+        status => Ok(Outcome::Signal(status)),
     }
 }
 
-fn usage() -> ExitCode {
+fn usage() -> anyhow::Result<Outcome> {
     let mut text =
         String::from("Usage: pipegrad <tool> [<arguments>]\n\nNeural nets from small Unix tools.\n\nTools:\n");
     for (tool, does) in TOOLS {
@@ -97,17 +97,7 @@ fn usage() -> ExitCode {
     say(&text)
 }
 
-fn say(text: &str) -> ExitCode {
-    let said = Output::create(None).and_then(|mut output| output.write_all(text.as_bytes()));
-    match said {
-        // A reader that went away needs no help.
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => complain(&error.to_string()),
-        Ok(()) => ExitCode::SUCCESS,
-    }
-}
-
-fn complain(problem: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "pipegrad: {problem}");
-    ExitCode::from(2)
+fn say(text: &str) -> anyhow::Result<Outcome> {
+    cli::print(text)?;
+    Ok(Outcome::Done)
 }

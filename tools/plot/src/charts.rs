@@ -9,9 +9,9 @@ use crate::{
     metric::{self, Part},
     run::{Run, Sample},
     settings::{Settings, X},
-    text::printable,
 };
 use anyhow::{anyhow, bail, ensure};
+use cli::printable;
 use indexmap::IndexMap;
 use runs::Status;
 

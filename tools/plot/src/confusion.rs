@@ -1,7 +1,7 @@
 //! Confusion matrices: how often rows of one class were taken for another.
 
-use crate::text::printable;
 use anyhow::{Context, ensure};
+use cli::printable;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! What runs are called in a chart.
 
-use crate::{names, text::printable};
+use crate::names;
+use cli::printable;
 use indexmap::IndexMap;
 use serde_json::Value;
 

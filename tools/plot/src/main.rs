@@ -75,9 +75,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
         "--terminal writes no files: no -o, no --format"
     );
     let out = args.out.map(|path| cli::not_dash(Some(path)).map_or("-".to_owned(), |path| path.display().to_string()));
-    let flags = [cli::text_flag("out", &out), cli::text_flag("format", &args.format)];
-    let flags: Vec<String> = flags.into_iter().flatten().collect();
-    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
+    let document = common.settings([cli::set("out", out), cli::set("format", args.format)])?;
     let settings = Settings::read(&document)?;
     let classes = args.classes.map(|path| dataset::classes::names(&path, &settings.target_field)).transpose();
     let mut inputs = source::Inputs::new(&settings, classes.context("--classes")?);
@@ -90,6 +88,6 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     inputs.note_what_looks_alike();
     let drawn = if args.terminal { screen.show(&inputs) } else { pictures::write(&inputs, &settings) };
     // Under the chart: above, they would be in the way of drawing over it.
-    inputs.notes.iter().for_each(|note| cli::complain("plot", note));
+    inputs.notes.iter().for_each(|note| cli::note(note));
     drawn.map(|()| Outcome::Done)
 }

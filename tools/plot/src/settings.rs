@@ -3,9 +3,9 @@
 use crate::{
     axis::{Axis, is_drawable},
     scene::Color,
-    text::printable,
 };
 use anyhow::ensure;
+use cli::printable;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::path::PathBuf;

@@ -1,20 +1,5 @@
 //! Texts of others: names out of files, in a terminal and in lines of some width.
 
-/// The text, with what a terminal obeys or no one sees written as `\u{1b}`: control characters, and those that turn
-/// the direction of writing. Different texts stay different, but for one that has such an escape in it already.
-pub fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_printable(c) { out.push(c) } else { out.extend(c.escape_unicode()) }
-    }
-    out
-}
-
-fn is_printable(c: char) -> bool {
-    let invisible = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-    !c.is_control() && !invisible
-}
-
 /// The beginning of a long text, for a message.
 pub fn excerpt(text: &str) -> String {
     /// Characters of a cell or a name in a message.
@@ -58,14 +43,6 @@ fn break_after(within: &str, next: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_terminal_obeys_is_written_out() {
-        assert_eq!(printable("a\u{1b}[31m\u{9b}b\n"), "a\\u{1b}[31m\\u{9b}b\\u{a}");
-        assert_eq!(printable("x\u{202e}y"), "x\\u{202e}y");
-        assert_eq!(printable("äé 日本"), "äé 日本");
-        assert_ne!(printable("a\u{1}"), printable("a\u{2}"));
-    }
 
     #[test]
     fn wrapping_loses_nothing() {

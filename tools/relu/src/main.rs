@@ -46,18 +46,16 @@ fn main() -> ExitCode {
 fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
     kernels::isa().with_context(|| kernels::ISA_VARIABLE)?;
-    let flags = [
-        cli::text_flag("field", &args.field),
-        cli::text_flag("out_field", &args.out_field),
-        cli::flag("slope", &args.slope),
-    ];
-    let flags: Vec<String> = flags.into_iter().flatten().collect();
-    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
+    let document = common.settings([
+        cli::set("field", args.field.take()),
+        cli::set("out_field", args.out_field.take()),
+        cli::set("slope", args.slope),
+    ])?;
     let settings: Settings = document.section("relu")?;
     anyhow::ensure!(settings.slope.is_finite(), "relu.slope: {}; expected a finite number", settings.slope);
     let adds: Vec<&str> = settings.out_field.as_deref().filter(|name| *name != settings.field).into_iter().collect();
     let streams = cli::Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(common.input) };
-    streams.filter("relu", &[&settings.field], &adds, |batch| {
+    streams.filter(&[&settings.field], &adds, |batch| {
         if batch.field(&settings.field)?.dtype == DType::F4 {
             let mut values: Vec<f32> = Vec::new();
             batch.column(&settings.field, &mut values)?;

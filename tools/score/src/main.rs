@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
-    let Some(document) = common.settings(&[])? else { return Ok(Outcome::Done) };
+    let document = common.settings([])?;
     let extras = Extras { classes: args.classes, pairs: args.confusion, table: args.per_class };
     let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
     let metrics = measure(Settings::new(&document)?, extras, common.input.as_deref(), args.expect_rows, delimiter)?;

@@ -35,7 +35,7 @@ pub fn check(jobs: &Jobs, sources: Option<&Sources>, skip_done: bool, form: Form
             for warning in document.warnings() {
                 // What many jobs have in common is told of the first.
                 if told.insert(warning.clone()) {
-                    cli::complain("sweep", &format!("{}: {warning}", jobs.place(&job)));
+                    cli::note(&format!("{}: {warning}", jobs.place(&job)));
                 }
             }
             if skip_done && is_done(&document).with_context(|| jobs.place(&job))? {

@@ -49,7 +49,7 @@ impl Jobs {
                 jobs.multiply(open(path).with_context(|| jobs.name.clone())?, &swept, &mut sweeper, most)?;
             }
             None if common.names_stdin => {
-                cli::say_if_terminal("jobs");
+                cli::note_if_terminal("jobs");
                 jobs.multiply(io::stdin().lock(), &swept, &mut sweeper, most)?;
             }
             None if common.overrides.is_empty() => bail!("nothing to sweep over; give settings, e.g. trainer.seed=0,1"),

@@ -88,7 +88,7 @@ impl Delivery {
                 Some(Ok(None)) => {}
                 // What a killed writer left of its last line.
                 _ if !piece.ends() => {
-                    cli::complain("track", &format!("{}: its last line was cut off: passed over", self.log()));
+                    cli::note(&format!("{}: its last line was cut off: passed over", self.log()));
                 }
                 _ => {
                     self.flush(before)?;
@@ -186,7 +186,7 @@ impl Delivery {
         self.state.creating = false;
         if io::stderr().is_terminal() {
             let (server, run) = (self.server.address(), &info.run_id);
-            cli::complain("track", &format!("{server}/#/experiments/{experiment_id}/runs/{run}"));
+            cli::note(&format!("{server}/#/experiments/{experiment_id}/runs/{run}"));
         }
         let (status, uploaded) = (None, Vec::new());
         let identity = files::identity(start);
@@ -271,7 +271,7 @@ impl Delivery {
             if !self.artifacts.is_empty() {
                 let what =
                     "not the folder of this run: its events.ndjson is of another, or none; no artifacts are sent";
-                cli::complain("track", &format!("{}: {what}", folder.display()));
+                cli::note(&format!("{}: {what}", folder.display()));
             }
             return Ok(());
         }
@@ -299,7 +299,7 @@ impl Delivery {
             let hint = "bring it back, or leave its files out by artifacts=[]";
             return Err(anyhow!("{folder}: the run folder is gone, and its artifacts are not sent; {hint}").into());
         }
-        cli::complain("track", &format!("{folder}: no such run folder is here: no artifacts are sent"));
+        cli::note(&format!("{folder}: no such run folder is here: no artifacts are sent"));
         Ok(())
     }
 
@@ -308,14 +308,14 @@ impl Delivery {
         let Some(first) = outside.first().filter(|_| !self.told_of_links) else { return };
         let more = if outside.len() > 1 { format!(", as {} more", outside.len() - 1) } else { String::new() };
         let what = "not sent: a link that leads out of the run folder; put the file itself there to keep it";
-        cli::complain("track", &format!("{}{more}: {what}", first.display()));
+        cli::note(&format!("{}{more}: {what}", first.display()));
         self.told_of_links = true;
     }
 
     fn tell_of_store(&self, uri: &str) {
         let what = "not kept: only a client of that store can write there; run the server with --serve-artifacts, or \
                     name a folder of this machine by artifact_root=";
-        cli::complain("track", &format!("{}: artifacts {what}", cli::redacted(&names::run_name(uri))));
+        cli::note(&format!("{}: artifacts {what}", cli::redacted(&names::run_name(uri))));
     }
 
     fn send(&mut self, store: &Store, from: Artifact, name: String) -> Answer<()> {

@@ -122,10 +122,7 @@ impl Upload {
             Some(Err(why)) => why,
             None => "not all is sent".to_owned(),
         };
-        cli::complain(
-            "track",
-            &format!("{unsent}; send the rest by: track --resume {}", self.spool.folder().display()),
-        );
+        cli::note(&format!("{unsent}; send the rest by: track --resume {}", self.spool.folder().display()));
         Ok(())
     }
 }

@@ -67,9 +67,10 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
         ensure!(common.sources.file.is_none(), "--resume: takes no --config; the spool has its own");
         return resume::run(&folder, common);
     }
-    let flags = cli::text_flag("tracking.spool", &args.spool).into_iter();
-    let flags: Vec<String> = flags.chain(args.no_mlflow.then(|| "tracking.mlflow=false".to_owned())).collect();
-    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
+    let document = common.settings([
+        cli::set("tracking.spool", args.spool),
+        cli::set("tracking.mlflow", args.no_mlflow.then_some(false)),
+    ])?;
     let settings = Settings::read(&document)?;
     let source = Source::open(common.input.as_deref())?;
     let sinks = files::open(args.dvclive, args.csv, args.tensorboard, &settings)?;

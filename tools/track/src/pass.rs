@@ -144,7 +144,7 @@ impl Log {
     fn pass_over(&mut self, number: u64, why: &str) -> Option<Event> {
         self.strange += 1;
         if self.strange == 1 {
-            cli::complain("track", &format!("{}:{number}: {why}; passed on, not logged", self.name));
+            cli::note(&format!("{}:{number}: {why}; passed on, not logged", self.name));
         }
         None
     }
@@ -153,14 +153,14 @@ impl Log {
     fn note(&mut self, error: anyhow::Error) {
         match &self.trouble {
             None => self.trouble = Some(error),
-            Some(_) => cli::complain("track", &format!("{error:#}")),
+            Some(_) => cli::note(&format!("{error:#}")),
         }
     }
 
     fn finish(mut self) -> anyhow::Result<()> {
         if self.strange > 1 {
             let Self { name, strange, .. } = &self;
-            cli::complain("track", &format!("{name}: {strange} lines were passed on and not logged"));
+            cli::note(&format!("{name}: {strange} lines were passed on and not logged"));
         }
         self.each_sink(|sink| sink.finish());
         match self.trouble {

@@ -22,7 +22,7 @@ pub fn run(folder: &Path, mut common: Common) -> anyhow::Result<Outcome> {
             Ok(()) => {}
             Err(error) => {
                 let earlier = trouble.replace(error);
-                earlier.into_iter().for_each(|error| cli::complain("track", &format!("{error:#}")));
+                earlier.into_iter().for_each(|error| cli::note(&format!("{error:#}")));
             }
         }
     }
@@ -33,7 +33,7 @@ fn send_all(folder: &Path, common: &mut Common) -> anyhow::Result<()> {
     // The spool first: while another track has it, its settings say nothing.
     let spool = Arc::new(Spool::open(folder)?);
     common.sources.file = Some(spool::config_file(folder)?);
-    let Some(document) = common.settings(&[])? else { return Ok(()) };
+    let Some(document) = common.settings_unless_shown([])? else { return Ok(()) };
     let settings = Settings::read(&document)?;
     let delivery = Delivery::new(Arc::clone(&spool), settings.clone())?;
     send(delivery, &settings).with_context(|| format!("{}: not all is sent", folder.display()))?;

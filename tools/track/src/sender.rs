@@ -85,7 +85,7 @@ fn send(mut delivery: Delivery, mut pace: Pace, closed: &Receiver<()>) -> Result
             }
             Err(Failure::Unreachable(why)) => {
                 if !told {
-                    cli::complain("track", &format!("{why}; trying again, and training goes on"));
+                    cli::note(&format!("{why}; trying again, and training goes on"));
                     told = true;
                 }
                 pace.next_retry()

@@ -197,7 +197,7 @@ impl Spool {
             let path = self.path(STATE);
             ensure!(!path.exists() || path.is_file(), "{}: no regular file", path.display());
             let what = "sending all from the beginning; what the server has stays single";
-            cli::complain("track", &format!("{}: damaged: {error:#}: {what}", path.display()));
+            cli::note(&format!("{}: damaged: {error:#}: {what}", path.display()));
             Ok(State { id: self.name(), ..State::default() })
         })
     }

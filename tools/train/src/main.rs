@@ -81,18 +81,17 @@ fn main() -> ExitCode {
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::no_dash("--out", args.out.as_deref().map(Path::new))?;
-    let flags: Vec<String> = cli::text_flag("trainer.run_dir", &args.out).into_iter().collect();
-    let Some(document) = common.settings(&flags)? else { return Ok(Outcome::Done) };
+    let document = common.settings([cli::set("trainer.run_dir", args.out.as_deref())])?;
     let settings = Settings::read(&document)?;
     cli::use_threads(args.threads)?;
-    let input = cli::open_or_pull(common.input.as_deref(), settings.pull)?;
+    let input = dvc::open(common.input.as_deref(), settings.pull)?;
     let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
     let data = Data::read(input, Reading { texts: &[], expect_rows: args.expect_rows, delimiter }, &settings)?;
     let network = Network::new(&settings, &data)?;
     let trains = !(args.summary || args.throughput || args.find_learning_rate);
     let report = if trains { Report::new(args.quiet) } else { Report::lines(args.quiet) };
     let warnings = settings.warnings();
-    warnings.iter().chain(&network.remarks).for_each(|warning| report.say(&format!("train: {warning}")));
+    warnings.iter().chain(&network.remarks).for_each(|warning| report.note(warning));
     if let Some(text) = instead(&args, &settings, &data, &network)? {
         cli::print(&text)?;
         return Ok(Outcome::Done);

@@ -1,11 +1,9 @@
 //! One request for a file, or for what is missing of it.
 
 use super::{cache::Part, location};
-use crate::{
-    report::Report,
-    settings::{Download, Source},
-};
+use crate::settings::{Download, Source};
 use anyhow::Context;
+use cli::{Report, Unit};
 use reqwest::{
     StatusCode, Url,
     blocking::{Client, Response},
@@ -105,7 +103,8 @@ impl<'a> Remote<'a> {
     }
 
     fn receive(&self, mut response: Response, total: Option<u64>, part: &mut Part) -> Result<(), Failure> {
-        let bar = self.report.bytes(&location::file_name(self.url), self.source.bytes.or(total), part.bytes());
+        let bar = self.report.bar(Unit::Bytes);
+        bar.start(&location::file_name(self.url), self.source.bytes.or(total), part.bytes());
         let mut block = vec![0; BLOCK];
         loop {
             let count = match response.read(&mut block) {

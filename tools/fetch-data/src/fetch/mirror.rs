@@ -6,10 +6,8 @@ use super::{
     http::{Failure, Remote},
     location,
 };
-use crate::{
-    report::Report,
-    settings::{Download, Source},
-};
+use crate::settings::{Download, Source};
+use cli::Report;
 use reqwest::Url;
 use std::{path::PathBuf, thread, time::Duration};
 

@@ -6,12 +6,10 @@ mod http;
 mod location;
 mod mirror;
 
-use crate::{
-    report::Report,
-    settings::{Download, Source},
-};
+use crate::settings::{Download, Source};
 use anyhow::{Context, bail, ensure};
 use cache::Cache;
+use cli::Report;
 use digest::Digest;
 use location::Location;
 use reqwest::Url;

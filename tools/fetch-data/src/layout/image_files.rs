@@ -5,8 +5,9 @@ use super::{
     images::{ENDINGS, Images, is_image, is_litter, list, place, prefix, target},
     schema, sums,
 };
-use crate::{archive::Members, fetch::Fetched, report::Report, settings::ImageFiles};
+use crate::{archive::Members, fetch::Fetched, settings::ImageFiles};
 use anyhow::ensure;
+use cli::Report;
 use indexmap::IndexMap;
 use std::{path::Path, rc::Rc};
 
@@ -25,7 +26,7 @@ pub fn open(
     let (place, endings) = (place(&members, &settings.folder), ENDINGS.join(", "));
     if !others.is_empty() {
         let (count, others) = (others.len(), list(others));
-        report.warn(&format!("{place}: files that are no images ({endings}) and are passed over: {count} ({others})"));
+        report.note(&format!("{place}: files that are no images ({endings}) and are passed over: {count} ({others})"));
     }
     ensure!(!images.is_empty(), "{place}: no images; expected files whose names end in {endings}");
     let target = target(settings.pixels(), &members, images.first().copied())?;

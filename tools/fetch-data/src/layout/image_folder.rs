@@ -6,8 +6,9 @@ use super::{
     images::{ENDINGS, Images, is_image, is_litter, list, place, prefix, target},
     schema, sums,
 };
-use crate::{archive::Members, fetch::Fetched, report::Report, settings::ImageFolder};
+use crate::{archive::Members, fetch::Fetched, settings::ImageFolder};
 use anyhow::{bail, ensure};
+use cli::Report;
 use indexmap::IndexMap;
 use std::{
     collections::{BTreeSet, HashSet},
@@ -88,11 +89,11 @@ impl Folder {
         let empty: Vec<&str> = self.empty.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
         if !missing.is_empty() {
             let (place, missing) = (&self.place, list(missing));
-            report.warn(&format!("{place}: classes without an image, which cannot be {purpose}: {missing}"));
+            report.note(&format!("{place}: classes without an image, which cannot be {purpose}: {missing}"));
         }
         if !empty.is_empty() {
             let (place, empty) = (&self.place, list(empty));
-            report.warn(&format!("{place}: folders without an image, which are no classes: {empty}"));
+            report.note(&format!("{place}: folders without an image, which are no classes: {empty}"));
         }
     }
 

@@ -9,10 +9,10 @@ mod images;
 
 use crate::{
     fetch::{Fetched, Fetcher, Sum},
-    report::Report,
     settings::{Layout, Settings},
 };
 use anyhow::{Context, ensure};
+use cli::Report;
 use indexmap::IndexMap;
 use records::{DType, Field, Schema};
 use std::{collections::HashSet, path::Path, sync::Arc};

@@ -3,11 +3,11 @@
 use crate::{
     complete,
     dash::{self, DASH, not_dash},
-    help,
+    exit, help, note,
 };
 use anyhow::bail;
 use argh::{ArgsInfo, FromArgs};
-use config::overrides::{Quote, quoted};
+use config::overrides::{Override, Value};
 use std::path::{Path, PathBuf};
 
 /// What every tool is told beside its own flags.
@@ -25,8 +25,6 @@ pub struct Common {
     pub sources: config::Sources,
     /// Print the settings, or where they are from, and stop.
     pub show_settings: Option<Shown>,
-    /// What messages begin with.
-    tool: String,
     /// The groups whose settings the tool reads.
     groups: Option<&'static [&'static str]>,
 }
@@ -155,7 +153,7 @@ macro_rules! arguments {
 
 impl Common {
     /// Tells the input path from the settings.
-    pub(crate) fn new<A: Arguments>(tool: &str, mut raw: RawCommon) -> anyhow::Result<Self> {
+    pub(crate) fn new<A: Arguments>(mut raw: RawCommon) -> anyhow::Result<Self> {
         let (overrides, paths): (Vec<_>, Vec<_>) =
             std::mem::take(&mut raw.rest).into_iter().partition(|arg| is_override(arg));
         let input = match paths.as_slice() {
@@ -174,30 +172,39 @@ impl Common {
         }
         let show_settings = raw.cfg;
         let RawCommon { config: file, config_path, config_name, config_dir: config_dirs, .. } = raw;
-        let sources = config::Sources { config_name, config_path, config_dirs, file };
-        let tool = tool.to_owned();
-        Ok(Self { input, inputs, names_stdin, overrides, sources, show_settings, tool, groups: A::GROUPS })
+        let sources = config::Sources { config_name, config_path, config_dirs, file, ..config::Sources::default() };
+        Ok(Self { input, inputs, names_stdin, overrides, sources, show_settings, groups: A::GROUPS })
     }
 
-    /// The settings of the tool's groups, with `flags` (as `key=value`) above the command line's.
-    /// None when they were only to be printed. Warnings go to standard error.
+    /// The settings of the tool's groups: composed, with the command line's overrides, and above them what `flags` give
+    /// (see [`set`]; none is a flag that was not given). Warnings go to standard error.
     ///
     /// # Errors
-    /// One line naming the file or override at fault.
-    pub fn settings(&self, flags: &[String]) -> anyhow::Result<Option<config::Document>> {
-        let overrides: Vec<String> = self.overrides.iter().chain(flags).cloned().collect();
-        let document = match self.groups {
-            Some(own) => config::compose_for(own, &self.sources, &overrides)?,
-            None => config::compose(&self.sources, &overrides)?,
+    /// One line naming the file, override or flag at fault. Where `--cfg` asked to print the settings they are printed,
+    /// and the error stands for the end of the tool's work, which [`crate::run`] takes for success.
+    pub fn settings(&self, flags: impl IntoIterator<Item = Option<Override>>) -> anyhow::Result<config::Document> {
+        self.settings_unless_shown(flags)?.ok_or_else(|| exit::Done.into())
+    }
+
+    /// As [`Common::settings`]; none where they were only to be printed.
+    ///
+    /// # Errors
+    /// One line naming the file, override or flag at fault.
+    pub fn settings_unless_shown(
+        &self,
+        flags: impl IntoIterator<Item = Option<Override>>,
+    ) -> anyhow::Result<Option<config::Document>> {
+        let (overrides, groups) = (&self.overrides, self.groups);
+        let sources = config::Sources { flags: flags.into_iter().flatten().collect(), ..self.sources.clone() };
+        let document = match groups {
+            Some(own) => config::compose_for(own, &sources, overrides)?,
+            None => config::compose(&sources, overrides)?,
         };
-        document.warnings().iter().for_each(|warning| crate::complain(&self.tool, warning));
+        document.warnings().iter().for_each(|warning| note(warning));
         let text = match self.show_settings {
             None => return Ok(Some(document)),
-            Some(Shown::Job) => {
-                let comments = config::Comments::new(self.groups, &self.sources, &overrides)?;
-                document.to_commented_yaml(&comments)
-            }
-            Some(Shown::Origin) => config::origins(self.groups, &self.sources, &overrides, "")?,
+            Some(Shown::Job) => document.to_commented_yaml(&config::Comments::new(groups, &sources, overrides)?),
+            Some(Shown::Origin) => config::origins(groups, &sources, overrides, "")?,
         };
         crate::print(&text)?;
         Ok(None)
@@ -210,14 +217,9 @@ impl Common {
     }
 }
 
-/// The setting `key=value` for a flag that was given, with a number or a boolean.
-pub fn flag(key: &str, value: &Option<impl std::fmt::Display>) -> Option<String> {
-    value.as_ref().map(|value| format!("{key}={value}"))
-}
-
-/// As [`flag`] for text, quoted: the grammar of overrides would take `a,b` for a sweep and `null` for nothing.
-pub fn text_flag(key: &str, value: &Option<String>) -> Option<String> {
-    value.as_ref().map(|text| format!("{key}={}", quoted(text, Quote::Single)))
+/// The setting at `key` that a flag gives: `set("infer.threads", args.threads)`. None where the flag was not given.
+pub fn set(key: &str, value: Option<impl Into<Value>>) -> Option<Override> {
+    value.map(|value| Override::of_flag(key, value.into()))
 }
 
 /// The setting that names a run folder.
@@ -367,10 +369,11 @@ mod tests {
     }
 
     #[test]
-    fn text_comes_through_the_grammar_of_overrides_as_it_is() {
+    fn the_text_of_a_flag_is_no_override_grammar() {
         for text in ["probs", "a,b", "null", "1", "it's", "a\\'b", "ends\\", "[x", "a b", "\u{e9}", "\\\\'"] {
-            let setting = text_flag("field", &Some(text.to_string())).expect("a value");
-            let document = config::compose_for(&["entropy"], &config::Sources::default(), &[setting]).expect(text);
+            let flags = vec![set("field", Some(text)).expect("given")];
+            let sources = config::Sources { flags, ..config::Sources::default() };
+            let document = config::compose_for(&["entropy"], &sources, &["field=x".to_owned()]).expect(text);
             assert_eq!(document.section::<String>("entropy.field").expect("a text"), text);
         }
     }
@@ -379,16 +382,16 @@ mod tests {
     fn a_dash_is_standard_input_and_two_files_are_refused() {
         let raw =
             |rest: &[&str]| RawCommon { rest: rest.iter().map(ToString::to_string).collect(), ..RawCommon::default() };
-        let parsed = Common::new::<Args>("test", raw(&["a=1", DASH, "b=2"])).expect("valid");
+        let parsed = Common::new::<Args>(raw(&["a=1", DASH, "b=2"])).expect("valid");
         assert_eq!((parsed.input, parsed.overrides.len()), (None, 2));
-        assert!(Common::new::<Args>("test", raw(&["a", "b"])).is_err());
+        assert!(Common::new::<Args>(raw(&["a", "b"])).is_err());
     }
 
     #[test]
     fn a_tool_that_compares_takes_any_number_of_inputs() {
         let inputs = |rest: &[&str]| {
             let rest = rest.iter().map(ToString::to_string).collect();
-            Common::new::<ManyArgs>("test", RawCommon { rest, ..RawCommon::default() }).expect("valid").inputs
+            Common::new::<ManyArgs>(RawCommon { rest, ..RawCommon::default() }).expect("valid").inputs
         };
         assert_eq!(inputs(&["a", "k=1", DASH, "b"]), [Some("a".into()), None, Some("b".into())]);
         assert_eq!(inputs(&[]), [None]);

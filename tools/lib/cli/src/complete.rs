@@ -87,8 +87,7 @@ impl<'a> Line<'a> {
     /// Where settings come from, as the tool itself reads it; a flag with a bad value spoils only that.
     fn sources<A: Arguments>(&self) -> config::Sources {
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
-        let common =
-            A::from_args(&[""], &options).ok().and_then(|mut args| Common::new::<A>("", args.take_common()).ok());
+        let common = A::from_args(&[""], &options).ok().and_then(|mut args| Common::new::<A>(args.take_common()).ok());
         common.unwrap_or_default().sources
     }
 

@@ -1,14 +1,10 @@
 //! How a tool ends.
 
-use crate::{Arguments, Common, args, message};
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-    sync::OnceLock,
+use crate::{
+    Arguments, Common, args,
+    notes::{self, note},
 };
-
-/// The tool that runs in this process.
-static TOOL: OnceLock<String> = OnceLock::new();
+use std::{io, process::ExitCode};
 
 /// The tool ran; what was its answer?
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,31 +17,47 @@ pub enum Outcome {
     Signal(u8),
 }
 
+/// In place of an error: the tool has done all that it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("done")]
+pub(crate) struct Done;
+
 /// Runs a tool: parses its arguments, does `work`, and turns the result into an exit status.
 ///
 /// 0 done, 1 the answer is no, 2 bad usage, input or I/O. An error is one line on standard error
 /// that begins with the tool's name. A reader that went away (`| head`) ends the tool quietly.
 pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>) -> ExitCode {
-    let _ = TOOL.set(tool.to_owned());
+    notes::set_tool(tool);
     let mut folder = None;
     let result = match args::parse::<A>(tool) {
-        Ok(args::Parsed::Arguments(mut args)) => Common::new::<A>(tool, args.take_common()).and_then(|common| {
+        Ok(args::Parsed::Arguments(mut args)) => Common::new::<A>(args.take_common()).and_then(|common| {
             folder = common.run_folder();
             work(args, common)
         }),
         Ok(args::Parsed::Text(text)) => print(&text).map(|()| Outcome::Done),
         Err(error) => Err(error),
     };
+    exit(result, folder.as_deref())
+}
+
+/// As [`run`], for a tool whose arguments are no [`Arguments`]: the exit status, and the line on standard error, of
+/// what `work` says.
+pub fn run_without_arguments(tool: &str, work: impl FnOnce() -> anyhow::Result<Outcome>) -> ExitCode {
+    notes::set_tool(tool);
+    exit(work(), None)
+}
+
+fn exit(result: anyhow::Result<Outcome>, run_folder: Option<&str>) -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No(why)) => {
-            complain(tool, &of_run(why, folder.as_deref()));
+            note(&of_run(why, run_folder));
             ExitCode::from(1)
         }
         Ok(Outcome::Signal(status)) => ExitCode::from(status),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Done>() || is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(tool, &of_run(describe(&error), folder.as_deref()));
+            note(&of_run(describe(&error), run_folder));
             ExitCode::from(2)
         }
     }
@@ -66,18 +78,6 @@ fn describe(error: &anyhow::Error) -> String {
         said if said.contains(&cause) => text,
         _ => format!("{text}: {cause}"),
     })
-}
-
-/// One line on standard error, of bounded length and without control characters; where that is closed there is nobody left to tell.
-pub fn complain(tool: &str, problem: &str) {
-    // In one write: what several processes of a pipe or a sweep say must not run into each other.
-    let line = format!("{tool}: {}\n", message::line(problem));
-    let _ = io::stderr().write_all(line.as_bytes());
-}
-
-/// As [`complain`], for the tool that runs.
-pub(crate) fn remark(text: &str) {
-    complain(TOOL.get().map_or("pipegrad", String::as_str), text);
 }
 
 /// Writes `text` to standard output; unlike `println!`, does not panic when the reader went away.

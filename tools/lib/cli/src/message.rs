@@ -38,7 +38,7 @@ pub fn line(text: &str) -> String {
         out.push_str(&shortened(part));
         rest = after;
     }
-    escaped(&cut(&out, MESSAGE))
+    escaped(&cut(&out, MESSAGE), |c| c == '\t')
 }
 
 /// The bytes of the text in double quotes that `text` begins with.
@@ -80,15 +80,27 @@ fn cut(text: &str, length: usize) -> String {
     }
 }
 
-/// Terminals obey control characters, and those that turn the direction of writing around hide what they stand by.
-fn escaped(text: &str) -> String {
+/// `text` with what a terminal obeys, or nobody sees, as escapes (`\u{1b}`): control characters, and characters that
+/// are invisible or turn the direction of writing around.
+///
+/// ```
+/// assert_eq!(cli::printable("a\u{1b}[31m\u{202e}b"), r"a\u{1b}[31m\u{202e}b");
+/// ```
+pub fn printable(text: &str) -> String {
+    escaped(text, |_| false)
+}
+
+fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        let obeyed = character.is_control() && character != '\t';
-        let turning = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
-        if obeyed || turning { out.extend(character.escape_unicode()) } else { out.push(character) }
+    for c in text.chars() {
+        if is_kept(c) || is_printable(c) { out.push(c) } else { out.extend(c.escape_unicode()) }
     }
     out
+}
+
+fn is_printable(c: char) -> bool {
+    let invisible = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    !c.is_control() && !invisible
 }
 
 #[cfg(test)]
@@ -132,6 +144,8 @@ mod tests {
             line("a\u{1b}]0;x\u{7}b\u{9b}2J\u{202e}c\0\u{7f}"),
             concat!(r"a\u{1b}]0;x\u{7}b\u{9b}2J\u{202e}c\u{0}", r"\u{7f}")
         );
+        assert_ne!(printable("a\u{1}"), printable("a\u{2}"));
+        assert_eq!(printable("äé 日本"), "äé 日本");
         let quotes = "\\\"".repeat(1 << 20);
         assert!(line(&quotes).chars().count() <= MESSAGE);
         let controls = line(&"\u{1b}".repeat(9000));

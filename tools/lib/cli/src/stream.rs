@@ -55,18 +55,23 @@ macro_rules! filter_arguments {
 pub struct Delimiter(pub u8);
 
 impl FromStr for Delimiter {
-    type Err = String;
+    type Err = InvalidDelimiter;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidDelimiter> {
         match text.as_bytes() {
             b"tab" | b"\\t" => Ok(Self(b'\t')),
             [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'"' | b'\n' | b'\r') => {
                 Ok(Self(*byte))
             }
-            _ => Err(format!("{text:?}: expected one character that is no letter, digit or quote, or tab")),
+            _ => Err(InvalidDelimiter(text.to_owned())),
         }
     }
 }
+
+/// What `--delimiter` cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?}: expected one character that is no letter, digit or quote, or tab")]
+pub struct InvalidDelimiter(String);
 
 /// Where a filter's rows come from and go to, and how they are written.
 #[derive(Debug, Default)]
@@ -97,7 +102,6 @@ impl Streams {
     /// What reading, `change` or writing says; the output file is then not there.
     pub fn filter(
         self,
-        tool: &str,
         needs: &[&str],
         adds: &[&str],
         change: impl FnMut(&mut Batch) -> anyhow::Result<()>,
@@ -106,7 +110,7 @@ impl Streams {
         let adds = adds.iter().map(|name| (*name, "--out-field")).collect();
         let remedies = needs.iter().map(|name| (*name, records::chosen_by("--field NAME"))).collect();
         let options = ReadOptions { adds, remedies, ..ReadOptions::floats(needs) };
-        self.filter_from(tool, input, options, change)
+        self.filter_from(input, options, change)
     }
 
     /// As [`Streams::filter`], from an input that is open already and read as `options` say.
@@ -115,7 +119,6 @@ impl Streams {
     /// As [`Streams::filter`].
     pub fn filter_from(
         self,
-        tool: &str,
         input: Input,
         mut options: ReadOptions<'_>,
         mut change: impl FnMut(&mut Batch) -> anyhow::Result<()>,
@@ -142,7 +145,7 @@ impl Streams {
             writer.write(&batch)?;
         }
         for field in writer.left_out() {
-            crate::complain(tool, &format!("field {field} is no scalar, and left out of CSV (--to ndjson has it)"));
+            crate::note(&format!("field {field} is no scalar, and left out of CSV (--to ndjson has it)"));
         }
         Ok(writer.finish()?)
     }

@@ -1,6 +1,6 @@
 //! The threads of this process.
 
-use crate::exit;
+use crate::note;
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
 use std::{env, num::NonZero, sync::mpsc, thread};
 
@@ -32,7 +32,7 @@ pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
             let _ = thread.join();
         }
         let used = started.len().max(1);
-        exit::remark(&format!("the system gives no more threads; {used} of {wanted} are used"));
+        note(&format!("the system gives no more threads; {used} of {wanted} are used"));
     }
     if started.is_empty() {
         // This thread does it all.
@@ -52,7 +52,7 @@ pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
 pub fn limited(source: &str, threads: usize) -> usize {
     let limit = cores().max(LEAST_LIMIT);
     if threads > limit {
-        exit::remark(&format!("{source}: {threads} threads are more than may be ({limit}); {limit} are used"));
+        note(&format!("{source}: {threads} threads are more than may be ({limit}); {limit} are used"));
     }
     threads.min(limit)
 }

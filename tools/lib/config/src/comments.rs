@@ -31,7 +31,7 @@ impl Comments {
             }
             return Ok(found);
         }
-        let plan = Plan::new(sources, &compose::given(own, overrides)?, own)?;
+        let plan = Plan::new(sources, &compose::given(own, sources, overrides)?, own)?;
         for one in plan.defaults.chosen() {
             if let Some(source) = plan.repository.search.read(&one.config_path)? {
                 found.add(&source, &one.package);

@@ -34,6 +34,8 @@ pub struct Sources {
     pub config_dirs: Vec<PathBuf>,
     /// A resolved document that is taken as it is, instead of composing one.
     pub file: Option<PathBuf>,
+    /// Settings that a tool's own flags give, applied after every override.
+    pub flags: Vec<Override>,
 }
 
 /// Composes the document of a whole job.
@@ -49,7 +51,7 @@ pub fn compose(sources: &Sources, overrides: &[String]) -> Result<Document> {
 /// # Errors
 /// One line that names the file and line, or the override, at fault.
 pub fn compose_raw(sources: &Sources, overrides: &[String]) -> Result<Document> {
-    tree(sources, &parse(overrides)?, None).map(|composed| composed.document)
+    tree(sources, &parse(sources, overrides)?, None).map(|composed| composed.document)
 }
 
 /// Composes the whole job of whichever tools read it: a group that no defaults list names is as [`compose_for`] has it.
@@ -57,7 +59,7 @@ pub fn compose_raw(sources: &Sources, overrides: &[String]) -> Result<Document> 
 /// # Errors
 /// One line that names the file and line, or the override, at fault.
 pub fn compose_for_tools(sources: &Sources, overrides: &[String]) -> Result<Document> {
-    let parsed = parse(overrides)?;
+    let parsed = parse(sources, overrides)?;
     let changed = parsed.iter().filter(|one| one.action != Action::Add).map(|one| first(&one.key));
     let groups = fallback::groups_of_tools(changed)?;
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
@@ -77,7 +79,7 @@ pub fn explain(sources: &Sources, overrides: &[String]) -> Result<Explanation> {
     if let Some(file) = &sources.file {
         return Err(Error::new(format!("{}: a resolved document has no defaults list", file.display())));
     }
-    let plan = Plan::new(sources, &parse(overrides)?, None)?;
+    let plan = Plan::new(sources, &parse(sources, overrides)?, None)?;
     Ok(Explanation::new(&plan.defaults, &plan.repository.search))
 }
 
@@ -106,7 +108,7 @@ pub(crate) fn compose_for_raw(own: &[&str], sources: &Sources, overrides: &[Stri
 
 /// The tree of a tool's groups, and the same or, where these refer to others, that of the whole job.
 fn tool(own: &[&str], sources: &Sources, overrides: &[String]) -> Result<(Node, Composed)> {
-    let overrides = given(Some(own), overrides)?;
+    let overrides = given(Some(own), sources, overrides)?;
     let (overrides, stray): (Vec<_>, Vec<_>) = overrides.into_iter().partition(|one| is_within(own, one));
     if let Some(stray) = stray.first() {
         return Err(stray_key(stray, own, sources, &overrides));
@@ -126,15 +128,17 @@ fn tool(own: &[&str], sources: &Sources, overrides: &[String]) -> Result<(Node, 
     }
 }
 
-/// The overrides, parsed; of a tool, with their whole keys.
-pub(crate) fn given(own: Option<&[&str]>, overrides: &[String]) -> Result<Vec<Override>> {
-    let parsed = parse(overrides)?.into_iter();
+/// The overrides, parsed, and the flags' settings; of a tool, with their whole keys.
+pub(crate) fn given(own: Option<&[&str]>, sources: &Sources, overrides: &[String]) -> Result<Vec<Override>> {
+    let parsed = parse(sources, overrides)?.into_iter();
     Ok(parsed.map(|one| own.map_or_else(|| one.clone(), |own| within(own, one.clone()))).collect())
 }
 
-fn parse(texts: &[String]) -> Result<Vec<Override>> {
+/// The overrides of the command line, then the settings that flags give.
+fn parse(sources: &Sources, texts: &[String]) -> Result<Vec<Override>> {
     let parsed = texts.iter().map(|text| Override::parse(text));
-    parsed.map(|one| one.and_then(|one| hydra::refuse(&one).map(|()| one))).collect()
+    let allowed = parsed.map(|one| one.and_then(|one| hydra::refuse(&one).map(|()| one)));
+    allowed.chain(sources.flags.iter().cloned().map(Ok)).collect()
 }
 
 /// Puts the key of an override into the tool's only group, unless it is in there already.

@@ -30,7 +30,7 @@ pub fn origins(own: Option<&[&str]>, sources: &Sources, overrides: &[String], pa
     if let (Some(own), Value::Map(map), true) = (own, &mut part.root.value, path.is_empty()) {
         map.retain(|group, _| own.contains(&group.as_str()));
     }
-    let given = compose::given(own, overrides)?;
+    let given = compose::given(own, sources, overrides)?;
     let teller = Teller { root: &document.root, choices: choices(own, sources, &given)?, sources, given: &given };
     let mut rows = Vec::new();
     teller.tell(&part.root, path, &mut rows);

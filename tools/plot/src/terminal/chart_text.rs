@@ -10,8 +10,9 @@ use crate::{
     curve::{Point, clipped, decimated, stretches},
     scene::Color,
     style::{self, Entry, Line, Style},
-    text::{printable, wrapped},
+    text::wrapped,
 };
+use cli::printable;
 use console::measure_text_width as width;
 
 /// Rows and columns that a labelled tick takes.

@@ -1,13 +1,9 @@
 //! A confusion matrix as text.
 
 use super::palette_index;
-use crate::{
-    confusion::Confusion,
-    matrix_picture,
-    scene::Color,
-    text::{printable, wrapped},
-};
+use crate::{confusion::Confusion, matrix_picture, scene::Color, text::wrapped};
 use anyhow::ensure;
+use cli::printable;
 use console::measure_text_width as width;
 
 /// Labels of classes are cut off beyond; those of columns also where there is less room.

@@ -168,7 +168,7 @@ impl Task for Classifier {
         self.pairs.map(Pairs::finish).transpose()?;
         if rankings.is_none() {
             let limit = format!("more than score.ranking_scores={} predicted numbers", self.settings.ranking_scores);
-            cli::complain("score", &format!("no auc and average_precision: {limit}"));
+            cli::note(&format!("no auc and average_precision: {limit}"));
         }
         if let Some(table) = &self.table {
             let ranking = |class| rankings.as_ref().and_then(|rankings| rankings.get(class).copied().flatten());
@@ -183,7 +183,7 @@ impl Task for Classifier {
                 metrics.insert_confusion(confusion);
             } else {
                 let left_out = format!("no confusion_matrix: {classes} classes, score.confusion_classes={limit}");
-                cli::complain("score", &left_out);
+                cli::note(&left_out);
             }
         }
         if let Some(names) = names {

@@ -96,7 +96,7 @@ impl CsvLogger {
             if !self.told {
                 let (path, limit) = (self.path(), self.max_cells);
                 let what = "and metrics that are first measured later are left out: more than tracking.csv_cells";
-                cli::complain("track", &format!("{}: {name:?} {what}, {limit}", path.display()));
+                cli::note(&format!("{}: {name:?} {what}, {limit}", path.display()));
                 self.told = true;
             }
             return None;

@@ -73,7 +73,7 @@ pub fn begin(sink: &mut dyn Sink, start: &Start) -> anyhow::Result<()> {
     if sink.is_used() && there.as_ref().is_none_or(|there| there.id != new.id) {
         let whose = there.map_or("another run".to_owned(), |there| format!("run {:?} ({})", there.name, there.run_dir));
         let (flag, folder) = (sink.flag(), sink.folder().display());
-        cli::complain("track", &format!("{flag} {folder}: replaces the files of {whose}, which it held"));
+        cli::note(&format!("{flag} {folder}: replaces the files of {whose}, which it held"));
     }
     sink.start(start)?;
     new.write(sink.folder())

@@ -33,7 +33,7 @@ impl Client {
                 [] => Ok(()),
                 [entry] => {
                     let name = entry.get("key").and_then(Value::as_str).unwrap_or_default();
-                    cli::complain("track", &format!("{kind} {name:?}: not logged: {failure}"));
+                    cli::note(&format!("{kind} {name:?}: not logged: {failure}"));
                     Ok(())
                 }
                 _ => {

@@ -154,7 +154,7 @@ impl Client {
         match answer {
             Err(failure) if failure.is("ENDPOINT_NOT_FOUND") => Ok(()),
             Err(failure @ Failure::Refused { .. }) => {
-                cli::complain("track", &format!("dataset: not logged: {failure}"));
+                cli::note(&format!("dataset: not logged: {failure}"));
                 Ok(())
             }
             answer => answer.map(drop),

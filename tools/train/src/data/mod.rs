@@ -56,7 +56,7 @@ impl Data {
         // A missing file is told before the first rows are waited for.
         let open = |key: &'static str, path: &Option<String>| -> anyhow::Result<Option<(&'static str, Input)>> {
             let Some(path) = path else { return Ok(None) };
-            let file = cli::open_or_pull(Some(Path::new(path)), settings.pull).context(key)?;
+            let file = dvc::open(Some(Path::new(path)), settings.pull).context(key)?;
             Ok(Some((key, file)))
         };
         let val = open("trainer.val_input", &trainer.val_input)?;

@@ -28,7 +28,7 @@ use crate::checkpoints;
 use anyhow::ensure;
 use check::Check;
 use dataset::FeatureSettings;
-use serde::Deserialize;
+use dvc::DataSettings;
 
 /// Everything `train` is told.
 pub struct Settings {
@@ -45,13 +45,6 @@ pub struct Settings {
     /// it: the outcome is the same.
     pub yaml: String,
     pub json: serde_json::Value,
-}
-
-/// `data` is read for this one key: the other tools' settings of the group are theirs.
-#[derive(Deserialize)]
-struct DataSettings {
-    #[serde(default)]
-    pull: bool,
 }
 
 impl Settings {

@@ -83,7 +83,7 @@ impl Trainer<'_> {
                 latest.display()
             );
         }
-        self.report.say(&format!("train: {}: not there yet; the run begins at its first step", path.display()));
+        self.report.note(&format!("{}: not there yet; the run begins at its first step", path.display()));
         Ok(None)
     }
 

@@ -2,7 +2,6 @@
 
 use super::{Ended, Trainer};
 use crate::{report, settings::FinalModel};
-use indicatif::FormattedDuration;
 use std::{path::Path, time::Duration};
 
 /// Shorter times are told in seconds.
@@ -50,7 +49,7 @@ impl Trainer<'_> {
 }
 
 fn told(time: Duration) -> String {
-    if time < MINUTE { format!("{:.1} s", time.as_secs_f64()) } else { FormattedDuration(time).to_string() }
+    if time < MINUTE { format!("{:.1} s", time.as_secs_f64()) } else { cli::clock(time) }
 }
 
 #[cfg(test)]

@@ -158,9 +158,8 @@ impl<'a> Trainer<'a> {
         log.add(&start::event(self.settings, self.data, &self.data_sha256, &self.learner, resumed))?;
         let ended = match (&self.progress.ended, lock.is_some() && folder.is_none()) {
             (Some(done), true) => {
-                let told =
-                    format!("train: {}: nothing is left to train: {}", self.settings.trainer.run_dir, done.reason);
-                self.report.say(&told);
+                let told = format!("{}: nothing is left to train: {}", self.settings.trainer.run_dir, done.reason);
+                self.report.note(&told);
                 log.end(Status::Finished, &done.reason).map(|()| Ended::Finished)
             }
             _ => self.train_and_finish(folder, &mut log),
@@ -184,7 +183,7 @@ impl<'a> Trainer<'a> {
             folder::take_over(folder)?;
         }
         if let Some(told) = previous::keep(folder, self.settings, &self.data_sha256)? {
-            self.report.say(&format!("train: {told}"));
+            self.report.note(&told);
         }
         let cost = folder::prepare(folder, self.settings)?;
         let (best, source) = (&self.progress.best, self.resumed.as_deref());
@@ -194,7 +193,7 @@ impl<'a> Trainer<'a> {
 
     fn train_and_finish(&mut self, folder: Option<&Path>, log: &mut Log) -> anyhow::Result<Ended> {
         self.report.introduce(&summary::table(self.network));
-        self.rate.warning().iter().for_each(|warning| self.report.say(&format!("train: {warning}")));
+        self.rate.warning().iter().for_each(|warning| self.report.note(warning));
         match self.train(log)? {
             Stop::Limit(reason) => self.finish(folder, &reason, log).map(|()| Ended::Finished),
             Stop::Diverged(problem) => {

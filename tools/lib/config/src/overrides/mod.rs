@@ -87,6 +87,17 @@ impl Override {
         Ok(Self { action, key, package, value, text: text.into() })
     }
 
+    /// The setting at `key` that a tool's flag gives, as an override that was never text. Messages show it as the
+    /// override that would set the same value.
+    pub fn of_flag(key: &str, value: Value) -> Self {
+        let shown = match &value {
+            Value::Bool(value) => value.to_string(),
+            value => value.to_text().unwrap_or_default(),
+        };
+        let (key, text) = (key.to_owned(), format!("{key}={shown}").into());
+        Self { action: Action::Change, key, package: None, value: Some(value), text }
+    }
+
     /// Where its values come from.
     pub(crate) fn origin(&self) -> Origin {
         Origin::Override(Arc::clone(&self.text))

@@ -87,6 +87,38 @@ impl From<Range> for Value {
     }
 }
 
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Quoted(text.to_owned(), Quote::Single)
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Quoted(text, Quote::Single)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<usize> for Value {
+    fn from(value: usize) -> Self {
+        // usize has at most 64 bits.
+        Self::Int(value as i128)
+    }
+}
+
+impl From<f64> for Value {
+    /// A whole number becomes an integer, as `slope=1` does on the command line.
+    fn from(value: f64) -> Self {
+        if value.fract() == 0.0 && value.abs() < 1e16 { Self::Int(value as i128) } else { Self::Float(value) }
+    }
+}
+
 impl Value {
     /// The text of a string.
     pub(crate) fn as_str(&self) -> Option<&str> {
