@@ -1,5 +1,6 @@
 //! What went wrong, and where.
 
+use crate::{interpolate::InterpolationError, overrides::GrammarError, yaml::YamlError};
 use std::{fmt, sync::Arc};
 
 /// Where a value comes from.
@@ -34,22 +35,68 @@ impl fmt::Display for Origin {
 
 /// One line for the person at the shell: where, what, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{}", one_line(.origin.as_ref(), .message))]
+#[error("{}", one_line(.origin.as_ref(), .kind))]
 pub struct Error {
     origin: Option<Origin>,
-    message: String,
+    kind: ErrorKind,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An override that is outside the grammar.
+    #[error("{error}{hint}")]
+    Override {
+        /// What is wrong with it.
+        error: GrammarError,
+        /// How to write what is perhaps meant; may be empty.
+        hint: String,
+    },
+    /// An interpolation that is outside the grammar.
+    #[error("{text}: {error}")]
+    Interpolation {
+        /// The value that it stands in.
+        text: String,
+        /// What is wrong with it.
+        error: InterpolationError,
+    },
+    /// A config that is not YAML, or not as a config must be.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    /// A setting, group or file that is not known, is missing, or has a value that it cannot have.
+    #[error("{0}")]
+    Settings(String),
+}
+
+impl From<GrammarError> for ErrorKind {
+    fn from(error: GrammarError) -> Self {
+        Self::Override { error, hint: String::new() }
+    }
+}
+
+impl From<String> for ErrorKind {
+    fn from(message: String) -> Self {
+        Self::Settings(message)
+    }
+}
+
+impl From<&str> for ErrorKind {
+    fn from(message: &str) -> Self {
+        Self::Settings(message.to_owned())
+    }
 }
 
 /// What the fallible functions of this crate return.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { origin: None, message: message.into() }
+    pub(crate) fn new(kind: impl Into<ErrorKind>) -> Self {
+        Self { origin: None, kind: kind.into() }
     }
 
-    pub(crate) fn at(origin: &Origin, message: impl Into<String>) -> Self {
-        Self { origin: Some(origin.clone()), message: message.into() }
+    pub(crate) fn at(origin: &Origin, kind: impl Into<ErrorKind>) -> Self {
+        Self { origin: Some(origin.clone()), kind: kind.into() }
     }
 
     /// Says where, unless that is known already.
@@ -58,17 +105,22 @@ impl Error {
         self
     }
 
-    /// Where it went wrong, where that is a place.
+    /// Where it went wrong: a line of a file, or an override; none where it is neither.
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
+    }
+
+    /// What went wrong, without where.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
     }
 }
 
 /// Input may hold line breaks and control characters; an error is one line all the same.
-fn one_line(origin: Option<&Origin>, message: &str) -> String {
+fn one_line(origin: Option<&Origin>, kind: &ErrorKind) -> String {
     let text = match origin {
-        Some(origin) => format!("{origin}: {message}"),
-        None => message.to_owned(),
+        Some(origin) => format!("{origin}: {kind}"),
+        None => kind.to_string(),
     };
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

@@ -1,7 +1,9 @@
 //! The header of a config file: `# @package NAME`.
 
+use crate::yaml::YamlError;
+
 /// What a file's first comment lines declare. Hydra reads no further than 512 bytes.
-pub(crate) fn package(text: &str) -> Result<Option<String>, String> {
+pub(crate) fn package(text: &str) -> Result<Option<String>, YamlError> {
     const HEADER_BYTES: usize = 512;
     let mut package = None;
     let mut seen = 0;
@@ -16,7 +18,7 @@ pub(crate) fn package(text: &str) -> Result<Option<String>, String> {
         match declared.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["package", name] => package = Some((*name).to_owned()),
             [_, _] => {}
-            _ => return Err(format!("header {line:?}: write it as # @package NAME")),
+            _ => return Err(YamlError::Header(line.to_owned())),
         }
         if seen > HEADER_BYTES {
             break;

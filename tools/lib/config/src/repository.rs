@@ -54,13 +54,13 @@ impl Repository {
     /// The package that the header of `path` declares, without parsing the file.
     pub fn header(&self, path: &str) -> Result<Option<String>> {
         let Some(source) = self.search.read(path)? else { return Ok(None) };
-        header::package(&source.text).map_err(|message| Error::at(&Origin::start(&source.name), message))
+        header::package(&source.text).map_err(|error| Error::at(&Origin::start(&source.name), error))
     }
 
     fn read(&self, path: &str) -> Result<Option<Config>> {
         let Some(source) = self.search.read(path)? else { return Ok(None) };
         let start = Origin::start(&source.name);
-        let header = header::package(&source.text).map_err(|message| Error::at(&start, message))?;
+        let header = header::package(&source.text).map_err(|error| Error::at(&start, error))?;
         let mut body = yaml::parse(&source.name, &source.text)?;
         if body.value == Value::Null {
             body = Node::map(&start);

@@ -1,10 +1,10 @@
 //! The type of a plain YAML scalar, as OmegaConf's loader decides it: YAML 1.1 as PyYAML has it,
 //! without timestamps, and with floats that need no point (`1e-3`).
 
-use crate::node::Value;
+use crate::{node::Value, yaml::YamlError};
 
-/// What a plain scalar means. `Err` where PyYAML would try a conversion and fail.
-pub(crate) fn resolve(text: &str) -> Result<Value, String> {
+/// What a plain scalar means. An error where PyYAML would try a conversion and fail.
+pub(crate) fn resolve(text: &str) -> Result<Value, YamlError> {
     if let Some(value) = keyword(text) {
         return Ok(value);
     }
@@ -126,7 +126,7 @@ fn is_sexagesimal_tail(text: &str) -> bool {
     })
 }
 
-fn int(text: &str, form: Form) -> Result<i128, String> {
+fn int(text: &str, form: Form) -> Result<i128, YamlError> {
     let digits = unsign(text).replace('_', "");
     let magnitude = match form {
         Form::Sexagesimal => {
@@ -137,7 +137,7 @@ fn int(text: &str, form: Form) -> Result<i128, String> {
             i128::from_str_radix(digits, radix).ok()
         }
     };
-    let magnitude = magnitude.ok_or_else(|| format!("{text}: not an integer of at most 127 bits"))?;
+    let magnitude = magnitude.ok_or_else(|| YamlError::Integer(text.to_owned()))?;
     Ok(if text.starts_with('-') { -magnitude } else { magnitude })
 }
 

@@ -67,7 +67,8 @@ impl<'s> Sweeper<'s> {
             Sweep::Choice(Choice { values, shuffle, .. }) => (values.clone(), *shuffle),
             Sweep::Range(range @ Range { shuffle, .. }) => {
                 // One too many is enough to see that there are.
-                let values = range.values().map_err(fail)?.take(self.most.saturating_add(1));
+                let values =
+                    range.values().map_err(|error| Error::at(&one.origin(), error))?.take(self.most.saturating_add(1));
                 (values.collect(), *shuffle)
             }
             Sweep::Glob { include, exclude } => (self.options(one, include, exclude, all)?, false),

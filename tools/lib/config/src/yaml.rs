@@ -12,6 +12,64 @@ use std::{collections::HashMap, sync::Arc};
 /// Nodes a document may hold once its aliases are expanded; a config holds hundreds.
 const MAX_NODES: usize = 200_000;
 
+/// What is wrong with a YAML text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum YamlError {
+    /// The parser's own words.
+    #[error("not YAML: {0}")]
+    Syntax(String),
+    /// `---` between two documents.
+    #[error("a second document; a config is one")]
+    SecondDocument,
+    /// Sequences and mappings within each other, too many.
+    #[error("nests deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// Too many nodes: aliases that multiply.
+    #[error("more than {MAX_NODES} values, aliases expanded")]
+    TooLarge,
+    /// An alias that would contain itself.
+    #[error("an alias inside the node that it names")]
+    RecursiveAlias,
+    /// A sequence or mapping as a key.
+    #[error("a key must be a string")]
+    KeyOfNodes,
+    /// A number, boolean or null as a key.
+    #[error("key {0} is not a string; quote it")]
+    Key(String),
+    /// A key that a mapping has twice.
+    #[error("key {key:?} is here a second time (first: {first})")]
+    RepeatedKey {
+        /// The key.
+        key: String,
+        /// Where it is the first time.
+        first: Origin,
+    },
+    /// `<<` with something other than mappings.
+    #[error("<< merges a mapping or a list of mappings")]
+    Merge,
+    /// An integer of more bits than a value holds.
+    #[error("{0}: not an integer of at most 127 bits")]
+    Integer(String),
+    /// A scalar that is not what its tag says.
+    #[error("{text:?} does not suit its tag {tag}")]
+    TagOfScalar {
+        /// The scalar.
+        text: String,
+        /// Its tag, for instance `!!int`.
+        tag: String,
+    },
+    /// A tag that is not of YAML's core schema.
+    #[error("tag {0} is not supported")]
+    UnknownTag(String),
+    /// A tag on a sequence or mapping that is for something else.
+    #[error("tag {0} is not supported here")]
+    TagOfCollection(String),
+    /// A comment at the top of a file that is no header as Hydra reads it.
+    #[error("header {0:?}: write it as # @package NAME")]
+    Header(String),
+}
+
 /// Reads the one document of `text`; an empty text is null.
 ///
 /// # Errors
@@ -78,7 +136,7 @@ impl<'a> Builder<'a> {
     }
 
     fn syntax(&self, error: &ScanError) -> Error {
-        Error::at(&self.origin(error.marker().line()), format!("not YAML: {}", error.info()))
+        Error::at(&self.origin(error.marker().line()), YamlError::Syntax(error.info().to_owned()))
     }
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<()> {
@@ -87,7 +145,7 @@ impl<'a> Builder<'a> {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(Error::at(&origin, "a second document; a config is one"));
+                    return Err(Error::at(&origin, YamlError::SecondDocument));
                 }
                 Ok(())
             }
@@ -97,8 +155,7 @@ impl<'a> Builder<'a> {
                     self.set_merge_key();
                     return Ok(());
                 }
-                let value =
-                    scalar_value(&text, style, tag.as_deref()).map_err(|message| Error::at(&origin, message))?;
+                let value = scalar_value(&text, style, tag.as_deref()).map_err(|error| Error::at(&origin, error))?;
                 self.finish(Node { value, origin }, anchor, size_before)
             }
             Event::SequenceStart(anchor, tag) => self.start(origin, anchor, tag.as_deref(), Kind::Seq(Vec::new())),
@@ -114,12 +171,12 @@ impl<'a> Builder<'a> {
 
     fn start(&mut self, origin: Origin, anchor: usize, tag: Option<&Tag>, kind: Kind) -> Result<()> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(Error::at(&origin, format!("nests deeper than {MAX_DEPTH} levels")));
+            return Err(Error::at(&origin, YamlError::TooDeep));
         }
         if matches!(self.open.last(), Some(Open { kind: Kind::Map { key: None, .. }, .. })) {
-            return Err(Error::at(&origin, "a key must be a string"));
+            return Err(Error::at(&origin, YamlError::KeyOfNodes));
         }
-        check_collection_tag(tag, &kind).map_err(|message| Error::at(&origin, message))?;
+        check_collection_tag(tag, &kind).map_err(|error| Error::at(&origin, error))?;
         self.open.push(Open { origin, anchor, nodes_before: self.nodes, kind });
         Ok(())
     }
@@ -139,7 +196,7 @@ impl<'a> Builder<'a> {
 
     fn alias(&mut self, anchor: usize, origin: &Origin) -> Result<()> {
         let Some(Anchored { node, size }) = self.anchors.get(&anchor) else {
-            return Err(Error::at(origin, "an alias inside the node that it names"));
+            return Err(Error::at(origin, YamlError::RecursiveAlias));
         };
         node.check_depth(self.open.len())?;
         self.nodes += size;
@@ -161,7 +218,7 @@ impl<'a> Builder<'a> {
 
     fn check_size(&self, origin: &Origin) -> Result<()> {
         if self.nodes > MAX_NODES {
-            return Err(Error::at(origin, format!("more than {MAX_NODES} values, aliases expanded")));
+            return Err(Error::at(origin, YamlError::TooLarge));
         }
         Ok(())
     }
@@ -183,7 +240,7 @@ impl<'a> Builder<'a> {
                 None => {
                     let text = node.describe();
                     let Value::Str(name) = node.value else {
-                        return Err(Error::at(&node.origin, format!("key {text} is not a string; quote it")));
+                        return Err(Error::at(&node.origin, YamlError::Key(text)));
                     };
                     *key = Some(Key::Plain { name, origin: node.origin });
                     Ok(())
@@ -208,8 +265,8 @@ impl<'a> Builder<'a> {
 fn insert(entries: &mut Map, name: String, value: Value, origin: Origin) -> Result<()> {
     match entries.entry(name) {
         Entry::Occupied(first) => {
-            let message = format!("key {:?} is here a second time (first: {})", first.key(), first.get().origin);
-            Err(Error::at(&origin, message))
+            let (key, first) = (first.key().clone(), first.get().origin.clone());
+            Err(Error::at(&origin, YamlError::RepeatedKey { key, first }))
         }
         Entry::Vacant(slot) => {
             slot.insert(Node { value, origin });
@@ -235,7 +292,7 @@ fn merge_into(merged: &mut Map, node: Node) -> Result<()> {
 }
 
 fn not_a_mapping(origin: &Origin) -> Error {
-    Error::at(origin, "<< merges a mapping or a list of mappings")
+    Error::at(origin, YamlError::Merge)
 }
 
 /// Tags of the YAML core schema; `None` for any other.
@@ -247,7 +304,7 @@ fn core_tag(tag: &Tag) -> Option<&str> {
     }
 }
 
-fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> std::result::Result<Value, String> {
+fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> std::result::Result<Value, YamlError> {
     let Some(tag) = tag else {
         return match style {
             ScalarStyle::Plain => scalar::resolve(text),
@@ -265,16 +322,18 @@ fn scalar_value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> std::resul
         (Some("float"), value @ Value::Float(_)) => Ok(value),
         // The conversion rounds as reading the text as a float would.
         (Some("float"), Value::Int(value)) => Ok(Value::Float(value as f64)),
-        (Some("bool" | "int" | "float"), _) => Err(format!("{text:?} does not suit its tag {tag}")),
-        _ => Err(format!("tag {tag} is not supported")),
+        (Some("bool" | "int" | "float"), _) => {
+            Err(YamlError::TagOfScalar { text: text.to_owned(), tag: tag.to_string() })
+        }
+        _ => Err(YamlError::UnknownTag(tag.to_string())),
     }
 }
 
-fn check_collection_tag(tag: Option<&Tag>, kind: &Kind) -> std::result::Result<(), String> {
+fn check_collection_tag(tag: Option<&Tag>, kind: &Kind) -> std::result::Result<(), YamlError> {
     let Some(tag) = tag else { return Ok(()) };
     match (core_tag(tag), kind) {
         (Some("seq" | "!"), Kind::Seq(_)) | (Some("map" | "!"), Kind::Map { .. }) => Ok(()),
-        _ => Err(format!("tag {tag} is not supported here")),
+        _ => Err(YamlError::TagOfCollection(tag.to_string())),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     python, resolvers,
 };
 use crate::{
-    error::{Error, Origin, Result},
+    error::{Error, ErrorKind, Origin, Result},
     node::{MISSING, Node, Value, is_index},
     slips::did_you_mean,
 };
@@ -158,7 +158,8 @@ impl<'r> Evaluator<'r> {
 
     /// Where the text at `place` leads.
     fn locate_text(&self, place: &Place, text: &str, origin: &Origin) -> Result<Located> {
-        let parts = parse::text(text).map_err(|message| Error::at(origin, format!("{text}: {message}")))?;
+        let parts = parse::text(text)
+            .map_err(|error| Error::at(origin, ErrorKind::Interpolation { text: text.to_owned(), error }))?;
         guard(&self.following, place, origin, || self.deeper(origin, || self.parts(place, &parts, origin)))
     }
 
@@ -328,7 +329,8 @@ impl<'r> Evaluator<'r> {
 
     /// The resolved value of an expression, as `oc.decode` wants it.
     pub fn decode(&self, place: &Place, text: &str, origin: &Origin) -> Result<Node> {
-        let argument = parse::element(text).map_err(|message| Error::at(origin, format!("{text}: {message}")))?;
+        let argument = parse::element(text)
+            .map_err(|error| Error::at(origin, ErrorKind::Interpolation { text: text.to_owned(), error }))?;
         Ok(self.argument(place, &argument, origin)?.unwrap_or_else(|| missing(origin)))
     }
 

@@ -11,6 +11,8 @@ use crate::{
 };
 use evaluate::{Evaluator, Located, Place};
 
+pub use parse::InterpolationError;
+
 /// A tree without interpolations, and what resolving it had to say.
 #[derive(Debug)]
 pub(crate) struct Resolved {

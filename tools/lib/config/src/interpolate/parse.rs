@@ -2,8 +2,9 @@
 
 use crate::{
     node::MAX_DEPTH,
-    overrides::{Value, unquoted},
+    overrides::{GrammarError, Value, unquoted},
 };
+use std::borrow::Cow;
 
 /// A piece of text.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +35,40 @@ pub(super) enum Argument {
     Dict(Vec<(String, Argument)>),
 }
 
-type Result<T> = std::result::Result<T, String>;
+/// What is wrong with the text of an interpolation, `${...}`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InterpolationError {
+    /// Text behind an argument that is complete.
+    #[error("unexpected {0:?}")]
+    Rest(String),
+    /// A character that cannot stand where it does.
+    #[error("unexpected {0:?} in an interpolation")]
+    Unexpected(char),
+    /// References, lists and dicts within each other, too many.
+    #[error("nests deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// A quote that nothing closes.
+    #[error("a quote is not closed")]
+    UnclosedQuote,
+    /// `${` without `}`.
+    #[error("an interpolation is not closed with }}")]
+    Unclosed,
+    /// Something required: a key, a value, or a bracket.
+    #[error("{0} is missing in an interpolation")]
+    Missing(Cow<'static, str>),
+    /// A key of a dict without its `:`.
+    #[error("a : is missing in a dict")]
+    MissingColon,
+    /// A key of a dict that is not a string.
+    #[error("a key of a dict must be a string")]
+    DictKey,
+    /// An unquoted value outside the grammar of overrides.
+    #[error(transparent)]
+    Value(#[from] GrammarError),
+}
+
+type Result<T> = std::result::Result<T, InterpolationError>;
 
 /// Parses a value that holds `${`.
 pub(super) fn text(text: &str) -> Result<Vec<Part>> {
@@ -52,7 +86,7 @@ pub(super) fn element(text: &str) -> Result<Argument> {
     let argument = parser.argument()?;
     match parser.rest {
         "" => Ok(argument),
-        rest => Err(format!("unexpected {rest:?}")),
+        rest => Err(InterpolationError::Rest(rest.to_owned())),
     }
 }
 
@@ -84,7 +118,7 @@ impl<'a> Parser<'a> {
 
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= MAX_DEPTH {
-            return Err(format!("nests deeper than {MAX_DEPTH} levels"));
+            return Err(InterpolationError::TooDeep);
         }
         self.depth += 1;
         let result = parse(self);
@@ -127,7 +161,7 @@ impl<'a> Parser<'a> {
             self.rest = after;
             match self.next() {
                 Some(c) => plain.push(c),
-                None if quote.is_some() => return Err("a quote is not closed".into()),
+                None if quote.is_some() => return Err(InterpolationError::UnclosedQuote),
                 None => break,
             }
         }
@@ -161,8 +195,8 @@ impl<'a> Parser<'a> {
             return self.call(keys);
         }
         Err(match self.rest.chars().next() {
-            Some(c) => format!("unexpected {c:?} in an interpolation"),
-            None => "an interpolation is not closed with }".into(),
+            Some(c) => InterpolationError::Unexpected(c),
+            None => InterpolationError::Unclosed,
         })
     }
 
@@ -174,7 +208,7 @@ impl<'a> Parser<'a> {
     fn bracketed(&mut self) -> Result<Vec<Part>> {
         self.take("[");
         let key = self.key()?;
-        if self.take("]") { Ok(key) } else { Err("] is missing in an interpolation".into()) }
+        if self.take("]") { Ok(key) } else { Err(InterpolationError::Missing("]".into())) }
     }
 
     /// A key: characters that mean nothing else, or a reference that gives the key.
@@ -186,7 +220,7 @@ impl<'a> Parser<'a> {
         let end = self.rest.find(special).unwrap_or(self.rest.len());
         let (key, rest) = self.rest.split_at(end);
         if key.is_empty() {
-            return Err("a key is missing in an interpolation".into());
+            return Err(InterpolationError::Missing("a key".into()));
         }
         self.rest = rest;
         Ok(vec![Part::Text(key.to_owned())])
@@ -224,7 +258,7 @@ impl<'a> Parser<'a> {
                 return Ok(arguments);
             }
             if !self.take(",") {
-                return Err(format!("{end} is missing in an interpolation"));
+                return Err(InterpolationError::Missing(end.to_string().into()));
             }
         }
     }
@@ -263,17 +297,17 @@ impl<'a> Parser<'a> {
         let mut pairs = Vec::new();
         while !self.take("}") {
             let Argument::Plain(Value::Str(key)) = self.plain(&[':', ',', '}'])? else {
-                return Err("a key of a dict must be a string".into());
+                return Err(InterpolationError::DictKey);
             };
             if !self.take(":") {
-                return Err("a : is missing in a dict".into());
+                return Err(InterpolationError::MissingColon);
             }
             let value = self.argument()?;
             pairs.retain(|(name, _)| *name != key);
             pairs.push((key, value));
             self.space();
             if !self.rest.starts_with('}') && !self.take(",") {
-                return Err("} is missing in an interpolation".into());
+                return Err(InterpolationError::Missing("}".into()));
             }
             self.space();
         }
@@ -303,8 +337,8 @@ impl<'a> Parser<'a> {
         }
         pieces.retain(|piece| !matches!(piece, Piece::Raw("")));
         match pieces.as_slice() {
-            [] => Err("a value is missing in an interpolation".into()),
-            [Piece::Raw(raw)] => unquoted(raw).map(Argument::Plain),
+            [] => Err(InterpolationError::Missing("a value".into())),
+            [Piece::Raw(raw)] => Ok(Argument::Plain(unquoted(raw)?)),
             _ => pieces.into_iter().map(Piece::into_part).collect::<Result<_>>().map(Argument::Parts),
         }
     }

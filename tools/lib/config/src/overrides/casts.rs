@@ -1,12 +1,11 @@
 //! The casts of the grammar: `int`, `float`, `str`, `bool`.
 
 use super::{
+    error::{GrammarError, Result},
     range::{Number, Range},
     value::{Choice, Sweep, Value},
 };
 use crate::number;
-
-type Result<T> = std::result::Result<T, String>;
 
 /// A type that values are cast to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,8 +46,8 @@ impl Cast {
                 Ok(Sweep::Range(Range { start, stop, step, shuffle: false }))
             }
             Sweep::Interval(..) if matches!(self, Self::Int | Self::Float) => Ok(sweep),
-            Sweep::Interval(..) => Err("interval() can be cast to int or float".into()),
-            Sweep::Glob { .. } => Err("glob() cannot be cast".into()),
+            Sweep::Interval(..) => Err(GrammarError::arguments("interval", "can be cast to int or float")),
+            Sweep::Glob { .. } => Err(GrammarError::arguments("glob", "cannot be cast")),
         }
     }
 
@@ -59,7 +58,7 @@ impl Cast {
                 Number::Int(_) => Ok(number),
                 Number::Float(value) => truncated(value).map(Number::Int),
             },
-            Self::Str | Self::Bool => Err("range() can be cast to int or float".into()),
+            Self::Str | Self::Bool => Err(GrammarError::arguments("range", "can be cast to int or float")),
         }
     }
 
@@ -79,7 +78,7 @@ fn to_int(value: Value) -> Result<i128> {
         Value::Bool(value) => Ok(value.into()),
         Value::Float(value) => truncated(value),
         Value::Str(text) => parse_int(text.trim()),
-        _ => Err("int() needs a number".into()),
+        _ => Err(GrammarError::arguments("int", "needs a number")),
     }
 }
 
@@ -88,7 +87,7 @@ fn truncated(value: f64) -> Result<i128> {
     if value.abs() < i128::MAX as f64 {
         Ok(value.trunc() as i128)
     } else {
-        Err("int() needs a number of at most 127 bits".into())
+        Err(GrammarError::arguments("int", "needs a number of at most 127 bits"))
     }
 }
 
@@ -98,7 +97,7 @@ fn to_float(value: Value) -> Result<f64> {
         Value::Int(value) => Ok(value as f64),
         Value::Bool(value) => Ok(f64::from(u8::from(value))),
         Value::Str(text) => parse_float(text.trim()),
-        _ => Err("float() needs a number".into()),
+        _ => Err(GrammarError::arguments("float", "needs a number")),
     }
 }
 
@@ -108,7 +107,7 @@ fn to_str(value: Value) -> Result<String> {
         Value::Int(value) => Ok(value.to_string()),
         Value::Float(value) => Ok(number::repr(value)),
         Value::Bool(value) => Ok(value.to_string()),
-        _ => Err("str() needs a value that is not null".into()),
+        _ => Err(GrammarError::arguments("str", "needs a value that is not null")),
     }
 }
 
@@ -120,14 +119,14 @@ fn to_bool(value: Value) -> Result<bool> {
         Value::Float(value) => Ok(value != 0.0),
         Value::Str(text) if text.eq_ignore_ascii_case("true") => Ok(true),
         Value::Str(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-        _ => Err("bool() needs true, false or a number".into()),
+        _ => Err(GrammarError::arguments("bool", "needs true, false or a number")),
     }
 }
 
 pub(super) fn parse_int(text: &str) -> Result<i128> {
-    text.replace('_', "").parse().map_err(|_| format!("{text:?} is not an integer of at most 127 bits"))
+    text.replace('_', "").parse().map_err(|_| GrammarError::Integer(text.to_owned()))
 }
 
 pub(super) fn parse_float(text: &str) -> Result<f64> {
-    text.replace('_', "").parse().map_err(|_| format!("{text:?} is not a number"))
+    text.replace('_', "").parse().map_err(|_| GrammarError::Float(text.to_owned()))
 }

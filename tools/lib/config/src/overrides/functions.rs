@@ -2,11 +2,14 @@
 
 use super::{
     casts::Cast,
+    error::{GrammarError, Result},
     order,
     range::{Number, Range},
     shuffler::Shuffler,
     value::{Choice, Sweep, Value},
 };
+
+use std::borrow::Cow;
 
 /// A call with its arguments.
 pub(super) struct Call<'a> {
@@ -14,8 +17,6 @@ pub(super) struct Call<'a> {
     pub args: Vec<Value>,
     pub named: Vec<(&'a str, Value)>,
 }
-
-type Result<T> = std::result::Result<T, String>;
 
 pub(super) fn eval(call: Call<'_>, shuffler: &mut Shuffler) -> Result<Value> {
     let call = call.without_quotes();
@@ -31,9 +32,7 @@ pub(super) fn eval(call: Call<'_>, shuffler: &mut Shuffler) -> Result<Value> {
         "tag" => tag(call),
         "sort" => sort(call),
         "shuffle" => shuffle(call, shuffler),
-        name => Err(format!(
-            "unknown function {name}(); known: int, float, str, bool, choice, range, interval, glob, tag, sort, shuffle"
-        )),
+        name => Err(GrammarError::UnknownFunction(name.to_owned())),
     }
 }
 
@@ -47,8 +46,8 @@ impl Call<'_> {
         self
     }
 
-    fn fail<T>(&self, what: &str) -> Result<T> {
-        Err(format!("{}() {what}", self.name))
+    fn fail<T>(&self, problem: impl Into<Cow<'static, str>>) -> Result<T> {
+        Err(GrammarError::arguments(self.name, problem))
     }
 
     /// The named arguments, for a function that takes any number of others; of two alike the last one counts.
@@ -57,7 +56,7 @@ impl Call<'_> {
         for (name, value) in std::mem::take(&mut self.named) {
             match names.iter().position(|known| *known == name) {
                 Some(index) => values[index] = Some(value),
-                None => return self.fail(&format!("takes no argument {name}")),
+                None => return self.fail(format!("takes no argument {name}")),
             }
         }
         Ok(values)
@@ -67,12 +66,12 @@ impl Call<'_> {
     fn bind<const N: usize>(mut self, names: [&str; N]) -> Result<[Option<Value>; N]> {
         let mut values = self.take_named(names)?;
         if self.args.len() > N {
-            return self.fail(&format!("takes {}", names.join(", ")));
+            return self.fail(format!("takes {}", names.join(", ")));
         }
         let args = std::mem::take(&mut self.args);
         for ((value, arg), name) in values.iter_mut().zip(args).zip(names) {
             if value.replace(arg).is_some() {
-                return self.fail(&format!("is given {name} twice"));
+                return self.fail(format!("is given {name} twice"));
             }
         }
         Ok(values)
@@ -114,8 +113,12 @@ fn choice(mut call: Call<'_>) -> Result<Value> {
 
 fn range(call: Call<'_>) -> Result<Value> {
     let [start, stop, step] = call.bind(["start", "stop", "step"])?;
-    let number =
-        |value: Option<Value>| value.as_ref().and_then(Number::of).ok_or("range() takes numbers: start, stop, step");
+    let number = |value: Option<Value>| {
+        value
+            .as_ref()
+            .and_then(Number::of)
+            .ok_or_else(|| GrammarError::arguments("range", "takes numbers: start, stop, step"))
+    };
     let start = number(start)?;
     let (start, stop) = match given(stop) {
         Some(stop) => (start, number(Some(stop))?),
@@ -128,13 +131,13 @@ fn range(call: Call<'_>) -> Result<Value> {
 fn interval(call: Call<'_>) -> Result<Value> {
     match call.bind(["start", "end"])?.map(|value| value.as_ref().and_then(Number::of)) {
         [Some(start), Some(end)] => Ok(Value::Sweep(Sweep::Interval(start.to_f64(), end.to_f64()))),
-        _ => Err("interval() takes two numbers: start, end".into()),
+        _ => Err(GrammarError::arguments("interval", "takes two numbers: start, end")),
     }
 }
 
 fn glob(call: Call<'_>) -> Result<Value> {
     let [include, exclude] = call.bind(["include", "exclude"])?;
-    let Some(include) = include else { return Err("glob() needs a pattern".into()) };
+    let Some(include) = include else { return Err(GrammarError::arguments("glob", "needs a pattern")) };
     let exclude = given(exclude).map_or(Ok(Vec::new()), patterns)?;
     Ok(Value::Sweep(Sweep::Glob { include: patterns(include)?, exclude }))
 }
@@ -143,7 +146,7 @@ fn patterns(value: Value) -> Result<Vec<String>> {
     let items = if let Value::List(items) = value { items } else { vec![value] };
     let text = |item| match item {
         Value::Str(text) | Value::Quoted(text, _) => Ok(text),
-        _ => Err("glob() takes a pattern or a list of patterns".to_owned()),
+        _ => Err(GrammarError::arguments("glob", "takes a pattern or a list of patterns")),
     };
     items.into_iter().map(text).collect()
 }

@@ -1,6 +1,8 @@
 //! Tokens of an override's value, as in Hydra's `OverrideLexer.g4`: the longest match wins, and of
 //! equally long ones the first rule.
 
+use super::error::{GrammarError, Result};
+
 /// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -41,7 +43,7 @@ const UNQUOTED: &str = "/-\\+.$%*@?|";
 
 /// # Errors
 /// What is wrong with the first character that begins no token.
-pub(crate) fn tokens(mut text: &str) -> Result<Vec<Token<'_>>, String> {
+pub(crate) fn tokens(mut text: &str) -> Result<Vec<Token<'_>>> {
     let mut tokens = Vec::new();
     while !text.is_empty() {
         let (kind, len) = longest(text).ok_or_else(|| refusal(text))?;
@@ -52,11 +54,11 @@ pub(crate) fn tokens(mut text: &str) -> Result<Vec<Token<'_>>, String> {
     Ok(tokens)
 }
 
-fn refusal(text: &str) -> String {
+fn refusal(text: &str) -> GrammarError {
     match text.chars().next() {
-        Some(quote @ ('\'' | '"')) => format!("quote {quote} is not closed"),
-        Some(c) => format!("{c:?} must be quoted, e.g. key='a {c} b'"),
-        None => "nothing".into(),
+        Some(quote @ ('\'' | '"')) => GrammarError::UnclosedQuote(quote),
+        // An empty text has no token to refuse.
+        other => GrammarError::Character(other.unwrap_or_default()),
     }
 }
 
@@ -242,7 +244,7 @@ mod tests {
 
     #[test]
     fn characters_that_need_quotes_are_named() {
-        assert!(tokens("a#b").expect_err("#").contains("'#' must be quoted"));
-        assert!(tokens("'abc").expect_err("open").contains("not closed"));
+        assert!(tokens("a#b").expect_err("#").to_string().contains("'#' must be quoted"));
+        assert!(tokens("'abc").expect_err("open").to_string().contains("not closed"));
     }
 }

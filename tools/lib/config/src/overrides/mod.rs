@@ -1,6 +1,7 @@
 //! Overrides: `key=value`, `+key=value`, `++key=value`, `~key`, in Hydra's grammar.
 
 mod casts;
+mod error;
 pub(crate) mod fnmatch;
 mod functions;
 mod lexer;
@@ -11,13 +12,14 @@ mod shuffler;
 mod text;
 mod value;
 
+pub use error::GrammarError;
 pub use quote::{Quote, quoted};
 pub use range::{Number, Range};
 pub(crate) use shuffler::Shuffler;
 pub(crate) use value::unquoted;
 pub use value::{Choice, Sweep, Value};
 
-use crate::error::{Error, Origin, Result};
+use crate::error::{Error, ErrorKind, Origin, Result};
 use std::sync::Arc;
 
 /// What an override does.
@@ -63,25 +65,25 @@ impl Override {
     /// What in `text` is outside the grammar.
     pub(crate) fn parse_shuffled(text: &str, shuffler: &mut Shuffler) -> Result<Self> {
         let origin = Origin::Override(text.into());
-        let fail = |message: String| Error::at(&origin, message);
+        let fail = |error: GrammarError| Error::at(&origin, error);
         let (action, rest) = action(text);
         let (key, value) = match rest.split_once('=') {
             Some((key, value)) => {
-                let fail = |message: String| fail(message + &as_text(text, value));
+                let fail = |error| Error::at(&origin, ErrorKind::Override { error, hint: as_text(text, value) });
                 (key, Some(value::parse(value, shuffler).map_err(fail)?))
             }
             None if action == Action::Delete => (rest, None),
-            None => return Err(fail("no value; write key=value".into())),
+            None => return Err(fail(GrammarError::NoValue)),
         };
         let (key, package) = match key.split_once('@') {
             Some((key, package)) => (key, Some(package)),
             None => (key, None),
         };
         if !is_key(key) {
-            return Err(fail(format!("{key:?} is not a key; write it as a.b or group/sub")));
+            return Err(fail(GrammarError::Key(key.to_owned())));
         }
         if package.is_some_and(|package| !package.is_empty() && !is_package(package)) {
-            return Err(fail("what follows @ is not a package; write it as a.b".into()));
+            return Err(fail(GrammarError::Package));
         }
         let (key, package) = (key.to_owned(), package.map(str::to_owned));
         Ok(Self { action, key, package, value, text: text.into() })

@@ -1,9 +1,11 @@
 //! The order of values, as Python has it.
 
-use super::{Value, range::Number};
+use super::{
+    Value,
+    error::{GrammarError, Result},
+    range::Number,
+};
 use std::cmp::Ordering;
-
-type Result<T> = std::result::Result<T, String>;
 
 /// Sorts values; equal ones keep their order, in reverse too.
 ///
@@ -26,7 +28,7 @@ pub(super) fn sorted(values: Vec<Value>, reverse: bool) -> Result<Vec<Value>> {
 
 fn compare(a: &Value, b: &Value) -> Result<Ordering> {
     if let (Some(a), Some(b)) = (Number::of(a), Number::of(b)) {
-        return compare_numbers(a, b).ok_or_else(|| "nan has no place in an order".into());
+        return compare_numbers(a, b).ok_or(GrammarError::UnorderedNan);
     }
     match (a, b) {
         (Value::Str(a), Value::Str(b)) => Ok(a.cmp(b)),
@@ -34,7 +36,7 @@ fn compare(a: &Value, b: &Value) -> Result<Ordering> {
             Some((a, b)) => compare(a, b),
             None => Ok(a.len().cmp(&b.len())),
         },
-        _ => Err(format!("sort() finds no order between {} and {}", kind(a), kind(b))),
+        _ => Err(GrammarError::arguments("sort", format!("finds no order between {} and {}", kind(a), kind(b)))),
     }
 }
 

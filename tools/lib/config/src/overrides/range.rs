@@ -1,6 +1,10 @@
 //! `range()`: numbers at equal steps.
 
-use super::{Value, order::compare_numbers};
+use super::{
+    Value,
+    error::{GrammarError, Result},
+    order::compare_numbers,
+};
 use bigdecimal::{BigDecimal, Context, RoundingMode};
 use std::{cmp::Ordering, num::NonZeroU64};
 
@@ -29,8 +33,6 @@ pub struct Range {
 /// Significant digits of Python's decimals, in which Hydra adds steps: 0.1 has no error to pile up.
 const DECIMAL_DIGITS: NonZeroU64 = NonZeroU64::new(28).expect("28 is not 0");
 
-type Result<T> = std::result::Result<T, String>;
-
 impl Range {
     /// The numbers, which may be many: integers where all three are, floats otherwise.
     ///
@@ -38,7 +40,7 @@ impl Range {
     /// When the step is 0 or a number is not finite.
     pub(crate) fn values(&self) -> Result<Box<dyn Iterator<Item = Value>>> {
         if compare_numbers(self.step, Number::Int(0)) == Some(Ordering::Equal) {
-            return Err("range() with step 0 never ends".into());
+            return Err(GrammarError::arguments("range", "with step 0 never ends"));
         }
         match (self.start, self.stop, self.step) {
             (Number::Int(start), Number::Int(stop), Number::Int(step)) => Ok(Box::new(integers(start, stop, step))),
@@ -78,7 +80,9 @@ fn decimals(start: BigDecimal, stop: BigDecimal, step: BigDecimal) -> impl Itera
 fn decimal(number: Number) -> Result<BigDecimal> {
     match number {
         Number::Int(value) => Ok(value.into()),
-        Number::Float(value) => BigDecimal::try_from(value).map_err(|_| "range() takes finite numbers".into()),
+        Number::Float(value) => {
+            BigDecimal::try_from(value).map_err(|_| GrammarError::arguments("range", "takes finite numbers"))
+        }
     }
 }
 
@@ -100,7 +104,7 @@ fn negated(number: Number) -> Number {
 fn sum(a: Number, b: Number) -> Result<Number> {
     match (a, b) {
         (Number::Int(a), Number::Int(b)) => {
-            a.checked_add(b).map(Number::Int).ok_or_else(|| "range() goes beyond 127 bits".into())
+            a.checked_add(b).map(Number::Int).ok_or_else(|| GrammarError::arguments("range", "goes beyond 127 bits"))
         }
         (a, b) => Ok(Number::Float(a.to_f64() + b.to_f64())),
     }

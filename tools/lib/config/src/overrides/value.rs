@@ -1,7 +1,9 @@
 //! The value of an override: elements, lists, dicts, casts and sweeps.
 
 use super::{
-    casts, functions,
+    casts,
+    error::{GrammarError, Result},
+    functions,
     lexer::{self, Kind, Token},
     quote::{Quote, unquote},
     range::Range,
@@ -69,7 +71,7 @@ impl Choice {
     /// When a value is a sweep itself.
     pub(super) fn simple(values: Vec<Value>) -> Result<Self> {
         if values.iter().any(|value| matches!(value, Value::Sweep(_))) {
-            return Err("a sweep cannot be one value of another".into());
+            return Err(GrammarError::NestedSweep);
         }
         Ok(Self { values, simple: true, shuffle: false })
     }
@@ -147,8 +149,6 @@ impl Value {
     }
 }
 
-type Result<T> = std::result::Result<T, String>;
-
 /// Parses what follows the `=`.
 pub(super) fn parse(text: &str, shuffler: &mut Shuffler) -> Result<Value> {
     // `EQUAL: '=' WS?` takes the space with it.
@@ -162,7 +162,7 @@ pub(super) fn parse(text: &str, shuffler: &mut Shuffler) -> Result<Value> {
         values.push(parser.element()?);
     }
     match parser.tokens.first() {
-        Some(token) => Err(format!("unexpected {:?}", token.text.trim())),
+        Some(token) => Err(GrammarError::Unexpected(token.text.trim().to_owned())),
         None if values.len() == 1 => Ok(values.swap_remove(0)),
         None => Ok(Choice::simple(values)?.into()),
     }
@@ -174,7 +174,7 @@ pub(crate) fn unquoted(text: &str) -> Result<Value> {
     let mut parser = Parser { tokens: &tokens, depth: 0, shuffler: &mut Shuffler::new(0) };
     let value = parser.primitive(true)?;
     match parser.tokens.first() {
-        Some(token) => Err(format!("unexpected {:?}", token.text)),
+        Some(token) => Err(GrammarError::Unexpected(token.text.to_owned())),
         None => Ok(value),
     }
 }
@@ -205,20 +205,17 @@ impl<'t, 'a> Parser<'t, 'a, '_> {
         found
     }
 
-    fn expect(&mut self, kind: Kind, what: &str) -> Result<()> {
-        if self.take(kind) { Ok(()) } else { Err(format!("{what} is missing{}", self.here())) }
+    fn expect(&mut self, kind: Kind, what: &'static str) -> Result<()> {
+        if self.take(kind) { Ok(()) } else { Err(self.missing(what)) }
     }
 
-    fn here(&self) -> String {
-        match self.tokens.first() {
-            Some(token) => format!(" before {:?}", token.text),
-            None => " at the end".into(),
-        }
+    fn missing(&self, what: &'static str) -> GrammarError {
+        GrammarError::Missing { what, before: self.tokens.first().map(|token| token.text.to_owned()) }
     }
 
     fn element(&mut self) -> Result<Value> {
         if self.depth >= MAX_DEPTH {
-            return Err(format!("nests deeper than {MAX_DEPTH} levels"));
+            return Err(GrammarError::TooDeep);
         }
         self.depth += 1;
         let value = match (self.peek(), self.tokens.get(1).map(|token| token.kind)) {
@@ -263,7 +260,7 @@ impl<'t, 'a> Parser<'t, 'a, '_> {
 
     fn pair(&mut self, pairs: &mut Vec<(String, Value)>) -> Result<()> {
         let Value::Str(key) = self.primitive(false)? else {
-            return Err("a key of a dict must be a string".into());
+            return Err(GrammarError::DictKey);
         };
         self.expect(Kind::Colon, ":")?;
         let value = self.element()?;
@@ -298,7 +295,7 @@ impl<'t, 'a> Parser<'t, 'a, '_> {
             let value = self.element()?;
             call.args.push(value);
         } else {
-            return Err(format!("{}(): a plain argument follows a named one", call.name));
+            return Err(GrammarError::PositionalAfterNamed(call.name.to_owned()));
         }
         Ok(())
     }
@@ -314,11 +311,11 @@ impl<'t, 'a> Parser<'t, 'a, '_> {
         let end = self.tokens.iter().position(|token| !allowed(token.kind)).unwrap_or(self.tokens.len());
         let (run, rest) = self.tokens.split_at(end);
         if run.is_empty() {
-            return Err(format!("a value is missing{}", self.here()));
+            return Err(self.missing("a value"));
         }
         self.tokens = rest;
         match trimmed(run) {
-            [] => Err("a value of spaces alone must be quoted".into()),
+            [] => Err(GrammarError::OnlySpaces),
             [token] => typed(token),
             run => Ok(Value::Str(run.iter().map(|token| plain(token)).collect())),
         }
@@ -421,6 +418,6 @@ mod tests {
 
     #[test]
     fn nesting_is_limited() {
-        assert!(parse(&"[".repeat(100_000)).expect_err("deep").contains("nests deeper"));
+        assert!(parse(&"[".repeat(100_000)) == Err(GrammarError::TooDeep));
     }
 }
