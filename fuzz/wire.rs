@@ -67,7 +67,7 @@ fn copy(input: Input, options: &ReadOptions<'_>, to: Option<(&Path, Encoding)>) 
             let _ = (batch.column_f32(&name, &mut singles), batch.column_f64(&name, &mut doubles));
             let _ = (batch.column_u8(&name, &mut bytes), batch.texts(&name).map(|texts| texts.len()));
         }
-        let _ = (0..batch.rows().min(3)).map(|row| batch.place(row).to_string()).collect::<Vec<_>>();
+        let _ = (0..batch.rows().min(3)).map(|row| batch.location(row).to_string()).collect::<Vec<_>>();
         if let Some(writer) = &mut writer {
             writer.write(&batch)?;
         }

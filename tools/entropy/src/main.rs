@@ -84,7 +84,7 @@ fn add_entropy<T: Element + kernels::Real>(
     let mut entropy = vec![T::zeroed(); batch.rows()]; // [rows]
     kernels::entropy_rows(probs, width, options, &mut entropy).map_err(|e| {
         let hint = if matches!(e.problem, Problem::NotNormalized { .. }) { " (use --normalize)" } else { "" };
-        batch.place(e.row).error(format!("field {:?} {e}{hint}", settings.field))
+        batch.location(e.row).error(format!("field {:?} {e}{hint}", settings.field))
     })?;
     Ok(batch.set_column(&settings.out_field, &[], &entropy)?)
 }

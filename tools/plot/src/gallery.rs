@@ -68,7 +68,7 @@ impl Gallery {
         while reader.read(&mut batch)? {
             columns.fill(&batch, fields, names)?;
             for index in 0..batch.rows() {
-                let guess = columns.guess(index).map_err(|problem| batch.place(index).error(problem))?;
+                let guess = columns.guess(index).map_err(|problem| batch.location(index).error(problem))?;
                 rows += 1;
                 wrong += u64::from(guess.actual != guess.predicted);
                 // Rows come in order: of equally sure mistakes, the earlier are there already.
@@ -142,7 +142,7 @@ impl Columns {
     }
 
     fn guess(&self, row: usize) -> Result<Guess, String> {
-        let actual = classes::of_label(self.labels[row], self.classes)?;
+        let actual = classes::of_label(self.labels[row], self.classes).map_err(|e| e.to_string())?;
         let probabilities = &self.probabilities[row * self.classes..][..self.classes];
         if let Some(bad) = probabilities.iter().position(|share| !(0.0..=GREATEST_PROBABILITY).contains(share)) {
             let found = probabilities[bad];
@@ -172,7 +172,7 @@ fn named_labels(batch: &Batch, target: &str, names: Option<Names>) -> records::R
     };
     let class = |(row, text): (usize, &str)| match names.iter().position(|name| name == text) {
         Some(class) => Ok(class as f64),
-        None => Err(batch.place(row).error(format!("class {text:?} is none of {from}"))),
+        None => Err(batch.location(row).error(format!("class {text:?} is none of {from}"))),
     };
     batch.texts(target)?.into_iter().enumerate().map(class).collect()
 }

@@ -29,7 +29,7 @@ impl Task for Errors {
             let bad = pairs.find(|(target, prediction)| !(target.is_finite() && prediction.is_finite()));
             if let Some((target, prediction)) = bad {
                 let problem = format!("target {target} and prediction {prediction}: not both are finite");
-                return Err(batch.place(row).error(problem).into());
+                return Err(batch.location(row).error(problem).into());
             }
             errors.add(targets, predictions);
             self.rows += 1;

@@ -144,7 +144,7 @@ impl Streams {
             change(&mut batch)?;
             writer.write(&batch)?;
         }
-        for field in writer.left_out() {
+        for field in writer.omitted_fields() {
             crate::note(&format!("field {field} is no scalar, and left out of CSV (--to ndjson has it)"));
         }
         Ok(writer.finish()?)

@@ -1,8 +1,7 @@
-//! Rows of a classifier: the names of classes, and the class that a label means.
+//! The names of classes, and the class that a label means.
 
-use crate::Features;
+use crate::{Error, Features, Result};
 use files::Limit;
-use records::{Place, Result};
 use serde_json::Value;
 use std::path::Path;
 
@@ -34,64 +33,65 @@ impl Names {
 /// When the file cannot be read or names no classes of that field, or two alike.
 pub fn names(path: &Path, field: &str) -> Result<Vec<String>> {
     let text = read(path)?;
-    parse(&text, field).map_err(|problem| Place::whole(&path.display().to_string().into()).error(problem))
+    parse(&text, field).map_err(|error| error.at(path))
 }
 
-/// Most bytes of a description.
+/// The largest description.
 const LIMIT: Limit<'_> = Limit { bytes: 64 << 20, setting: None };
 
 fn read(path: &Path) -> Result<String> {
     let bytes = files::read_file(path, LIMIT)?;
-    String::from_utf8(bytes).map_err(|_| Place::whole(&path.display().to_string().into()).error("not UTF-8"))
+    String::from_utf8(bytes).map_err(|_| Error::NotUtf8.at(path))
 }
 
-fn parse(text: &str, field: &str) -> std::result::Result<Vec<String>, String> {
-    let expected = "expected the dataset.json that fetch-data writes, or the features.json of a run";
-    let dataset: Value = serde_json::from_str(text).map_err(|e| format!("{expected}: {e}"))?;
+fn parse(text: &str, field: &str) -> Result<Vec<String>> {
+    let dataset: Value = serde_json::from_str(text).map_err(|e| Error::NoDescription(e.to_string()))?;
     if dataset.get("inputs").is_some() {
         let target = Features::from_json(text)?.target;
         return match target.classes {
             Some(names) if target.name == field => Ok(names),
-            Some(_) => Err(format!(
-                "no classes of field {field:?}; there are those of {} (the setting target_field)",
-                target.name
-            )),
-            None => Err(format!("field {:?} was no text, and its classes have no names", target.name)),
+            Some(_) => {
+                let known = format!("; there are those of {} (the setting target_field)", target.name);
+                Err(Error::NoClasses { field: field.into(), known })
+            }
+            None => Err(Error::UnnamedClasses(target.name)),
         };
     }
     let classes = dataset.get("classes").and_then(Value::as_object);
-    let classes = classes.ok_or_else(|| format!("{expected}: no object \"classes\""))?;
+    let classes = classes.ok_or_else(|| Error::NoDescription("no object \"classes\"".into()))?;
     let names = classes.get(field).ok_or_else(|| {
         let known: Vec<_> = classes.keys().map(String::as_str).collect();
-        match known.as_slice() {
-            [] => format!("no classes of field {field:?}, nor of any other"),
-            known => format!("no classes of field {field:?}; there are those of {}", known.join(", ")),
-        }
+        let known = match known.as_slice() {
+            [] => ", nor of any other".to_owned(),
+            known => format!("; there are those of {}", known.join(", ")),
+        };
+        Error::NoClasses { field: field.into(), known }
     })?;
     let name = |name: &Value| name.as_str().map(str::to_owned);
     let names: Option<Vec<String>> = names.as_array().and_then(|names| names.iter().map(name).collect());
-    let names = names.ok_or_else(|| format!("{expected}: the classes of field {field:?} are no list of names"))?;
+    let no_list = || Error::NoDescription(format!("the classes of field {field:?} are no list of names"));
+    let names = names.ok_or_else(no_list)?;
     let mut sorted = names.clone();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(format!("two classes are called {:?}", pair[0])),
+        Some(pair) => Err(Error::DuplicateClass(pair[0].clone())),
         None => Ok(names),
     }
 }
 
-/// The name of a class: its index, where the classes have no names.
+/// The name of a class, or its index where it has none.
 pub fn name(names: Option<&[String]>, class: usize) -> String {
     names.and_then(|names| names.get(class)).map_or_else(|| class.to_string(), Clone::clone)
 }
 
-/// The class that a label means, of so many.
+/// The index of the class that a label means.
 ///
 /// # Errors
-/// When it is no whole number from 0 to `classes - 1`.
-pub fn of_label(label: f64, classes: usize) -> std::result::Result<usize, String> {
+/// When it is no integer from 0 to `classes - 1`.
+pub fn of_label(label: f64, classes: usize) -> Result<usize> {
     let class = label as usize;
     if class as f64 != label || class >= classes {
-        return Err(format!("target {label} is no class from 0 to {}", classes.saturating_sub(1)));
+        return Err(Error::Label { label, classes });
     }
     Ok(class)
 }
@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn names_are_read_or_refused_with_the_reason() {
         assert_eq!(
-            parse(r#"{"classes":{"label":["cat","dog"]},"x":1}"#, "label"),
-            Ok(vec!["cat".into(), "dog".into()])
+            parse(r#"{"classes":{"label":["cat","dog"]},"x":1}"#, "label").expect("names"),
+            ["cat", "dog"]
         );
         for (text, expected) in [
             ("cat", "expected the dataset.json"),
@@ -119,14 +119,14 @@ mod tests {
                 "no text",
             ),
         ] {
-            let error = parse(text, "label").expect_err(text);
+            let error = parse(text, "label").expect_err(text).to_string();
             assert!(error.contains(expected), "{error}");
         }
     }
 
     #[test]
     fn labels_are_whole() {
-        assert_eq!(of_label(2.0, 3), Ok(2));
+        assert_eq!(of_label(2.0, 3).expect("a class"), 2);
         for label in [3.0, -1.0, 0.5, f64::NAN, f64::INFINITY] {
             assert!(of_label(label, 3).is_err(), "{label}");
         }

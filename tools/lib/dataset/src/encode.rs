@@ -1,18 +1,8 @@
-//! Rows as a model takes them.
+//! Encoding rows as a model takes them.
 
-use crate::{Column, Features, Input, Unseen};
+use crate::{Column, Error, Features, Input, RowError, Unseen};
 use records::canonical_number;
 use std::collections::HashMap;
-
-/// Why a row cannot go in.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}")]
-pub struct Unfit {
-    /// Which one, counted from 0.
-    pub row: usize,
-    /// What is wrong, and what to do.
-    pub problem: String,
-}
 
 /// Characters of a text that a message shows.
 const SHOWN_CHARS: usize = 40;
@@ -24,15 +14,13 @@ impl Features {
     ///
     /// # Errors
     /// Names the first row with a value that is missing and has no fill, or with a text that no training row had.
-    pub fn encode<'c>(&self, columns: impl IntoIterator<Item = &'c Column>) -> Result<Vec<f32>, Unfit> {
+    pub fn encode<'c>(&self, columns: impl IntoIterator<Item = &'c Column>) -> Result<Vec<f32>, RowError> {
         let columns: Vec<&Column> = columns.into_iter().collect();
         let (rows, width) = (columns.first().map_or(0, |column| column.rows()), self.raw_width());
         let mut raw = Vec::new();
         let elements = rows.checked_mul(width).filter(|elements| raw.try_reserve_exact(*elements).is_ok());
         let Some(elements) = elements else {
-            let problem =
-                format!("{rows} rows of {width} numbers each do not fit in memory (features.max_categories?)");
-            return Err(Unfit { row: 0, problem });
+            return Err(RowError { row: 0, error: Error::TooLarge { rows, width } });
         };
         raw.resize(elements, 0.0);
         let mut start = 0;
@@ -42,10 +30,10 @@ impl Features {
                 (Input::Number { .. }, Column::Numbers { values, width }) => slots.numbers(input, values, *width)?,
                 (Input::Category { .. }, Column::Texts(texts)) => slots.categories(input, texts.iter())?,
                 (Input::Number { name, .. }, Column::Texts(_)) => {
-                    return Err(Unfit { row: 0, problem: format!("field {name:?} holds text, expected numbers") });
+                    return Err(RowError { row: 0, error: Error::NotNumeric(name.clone()) });
                 }
                 (Input::Category { name, .. }, Column::Numbers { .. }) => {
-                    return Err(Unfit { row: 0, problem: format!("field {name:?} holds numbers, expected text") });
+                    return Err(RowError { row: 0, error: Error::NotText(name.clone()) });
                 }
             }
             start += input.width();
@@ -75,12 +63,12 @@ struct Slots<'a> {
 }
 
 impl Slots<'_> {
-    fn numbers(self, input: &Input, values: &[f32], elements: usize) -> Result<(), Unfit> {
-        let takes_missing = matches!(input, Input::Number { fill: Some(_), .. });
+    fn numbers(self, input: &Input, values: &[f32], elements: usize) -> Result<(), RowError> {
+        let allows_missing = matches!(input, Input::Number { fill: Some(_), .. });
         for (row, (slots, values)) in
             self.raw.chunks_exact_mut(self.width).zip(values.chunks_exact(elements)).enumerate()
         {
-            if !takes_missing && values.iter().any(|x| x.is_nan()) {
+            if !allows_missing && values.iter().any(|x| x.is_nan()) {
                 return Err(missing(row, input.name()));
             }
             slots[self.start..self.start + elements].copy_from_slice(values);
@@ -88,7 +76,7 @@ impl Slots<'_> {
         Ok(())
     }
 
-    fn categories<'t>(self, input: &Input, texts: impl Iterator<Item = &'t str>) -> Result<(), Unfit> {
+    fn categories<'t>(self, input: &Input, texts: impl Iterator<Item = &'t str>) -> Result<(), RowError> {
         let Input::Category { name, categories, unseen, fill, indicator } = input else { return Ok(()) };
         let index: HashMap<&str, usize> = categories.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
         // Where all categories are numbers, so is a text that stands for one in another way: 2 and 2.0.
@@ -115,20 +103,14 @@ impl Slots<'_> {
     }
 }
 
-fn missing(row: usize, name: &str) -> Unfit {
-    let problem = format!(
-        "field {name:?} is missing; the model knows no value for it (train with features.missing=mean, median or constant)"
-    );
-    Unfit { row, problem }
+fn missing(row: usize, name: &str) -> RowError {
+    RowError { row, error: Error::MissingValue(name.to_owned()) }
 }
 
-fn unknown(row: usize, name: &str, text: &str, categories: &[String]) -> Unfit {
-    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+fn unknown(row: usize, name: &str, text: &str, categories: &[String]) -> RowError {
+    let text: String = text.chars().take(SHOWN_CHARS).collect();
     let listed = categories.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = categories.len().saturating_sub(LISTED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let problem = format!(
-        "field {name:?} is {shown:?}, which no training row has: {listed}{more} (train with features.unseen=zero to take others)"
-    );
-    Unfit { row, problem }
+    let known = if more > 0 { format!("{listed} and {more} more") } else { listed };
+    RowError { row, error: Error::UnknownCategory { name: name.to_owned(), text, known } }
 }

@@ -1,5 +1,6 @@
 //! The contract itself, as JSON has it.
 
+use crate::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -224,25 +225,25 @@ impl Features {
     /// Reads the JSON of a model's metadata or of `features.json`, and checks it: it may come from anywhere.
     ///
     /// # Errors
-    /// One line: what is wrong with it.
-    pub fn from_json(text: &str) -> Result<Self, String> {
+    /// When it is not such JSON, of a newer version, or contradicts itself.
+    pub fn from_json(text: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Version {
             version: u32,
         }
-        let Version { version } = serde_json::from_str(text).map_err(|e| format!("no features of a model: {e}"))?;
+        let Version { version } = serde_json::from_str(text).map_err(|e| Error::NotFeatures(e.to_string()))?;
         if version != VERSION {
-            return Err(format!("features of version {version}; this program reads version {VERSION}"));
+            return Err(Error::Version(version));
         }
-        let features: Self = serde_json::from_str(text).map_err(|e| format!("damaged features: {e}"))?;
-        features.checked().map_err(|problem| format!("damaged features: {problem}"))
+        let features: Self = serde_json::from_str(text).map_err(|e| Error::Damaged(e.to_string()))?;
+        features.checked().map_err(|error| Error::Damaged(error.to_string()))
     }
 
-    /// The features, where they fit together.
+    /// The features, if they are consistent.
     ///
     /// # Errors
-    /// One line: what does not.
-    pub fn checked(self) -> Result<Self, String> {
+    /// The first contradiction.
+    pub fn checked(self) -> Result<Self> {
         self.check()?;
         Ok(self)
     }
@@ -258,9 +259,9 @@ impl Features {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<()> {
         if self.inputs.is_empty() {
-            return Err("no inputs".into());
+            return Err(Error::NoInputs);
         }
         let mut width = 0usize;
         for input in &self.inputs {
@@ -269,13 +270,13 @@ impl Features {
                 Input::Number { shape, fill, .. } => {
                     let elements = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
                     let Some(elements) = elements.filter(|n| *n > 0) else {
-                        return Err(format!("field {name:?} has a shape of no numbers"));
+                        return Err(Error::EmptyShape(name.to_owned()));
                     };
-                    width = width.checked_add(elements).ok_or("too many inputs")?;
+                    width = width.checked_add(elements).ok_or(Error::TooManyInputs)?;
                     fill.as_ref().is_none_or(|fill| fill.len() == elements && fill.iter().all(|x| x.is_finite()))
                 }
                 Input::Category { categories, fill, .. } => {
-                    width = width.checked_add(categories.len()).ok_or("too many inputs")?;
+                    width = width.checked_add(categories.len()).ok_or(Error::TooManyInputs)?;
                     let distinct: HashSet<_> = categories.iter().collect();
                     distinct.len() == categories.len()
                         && !categories.is_empty()
@@ -283,13 +284,13 @@ impl Features {
                 }
             };
             if !good {
-                return Err(format!("field {name:?} has a fill or categories that do not fit"));
+                return Err(Error::Misfit(name.to_owned()));
             }
         }
         let distinct: HashSet<_> = self.inputs.iter().map(Input::name).collect();
         match distinct.len() == self.inputs.len() {
             true => Ok(()),
-            false => Err("a field goes in twice".into()),
+            false => Err(Error::DuplicateInput),
         }
     }
 }

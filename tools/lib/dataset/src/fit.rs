@@ -1,6 +1,6 @@
-//! Learning the features from the training rows.
+//! Fitting the features to the training rows.
 
-use crate::{Column, Features, Input, Source, Target, Texts, Unseen, VERSION};
+use crate::{Column, Error, Features, Input, Result, Source, Target, Texts, Unseen, VERSION};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -8,61 +8,35 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeatureSettings {
-    /// What stands for a missing value.
+    /// How missing values are filled.
     pub missing: Missing,
-    /// The number that stands for a missing one with `missing: constant`.
+    /// The fill of numbers with `missing: constant`.
     pub fill_number: f64,
-    /// The text that stands for a missing one with `missing: constant`.
+    /// The fill of texts with `missing: constant`.
     pub fill_text: String,
-    /// Whether a column of 0 and 1 says where values of a field are missing, if some are in the training rows.
+    /// Whether a column of 0 and 1 says where values of a field are missing, if any are in the training rows.
     pub indicator: bool,
-    /// Fields that are categories also where they look like numbers.
+    /// Fields that are categories although they look like numbers.
     pub categorical: Vec<String>,
-    /// Most different texts of a field in the training rows.
+    /// Most categories of a field.
     pub max_categories: usize,
-    /// What becomes of a text that no training row has.
+    /// How a text that no training row has is encoded.
     pub unseen: Unseen,
 }
 
-/// What stands for a missing value.
+/// How missing values are filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
-    /// Nothing.
+    /// They are an error.
     #[default]
     Error,
-    /// The mean of the training rows that have one; of texts, the most frequent.
+    /// By the mean of the training rows; of texts, by the most frequent.
     Mean,
-    /// Their median; of texts, the most frequent.
+    /// By the median of the training rows; of texts, by the most frequent.
     Median,
-    /// What the settings say.
+    /// By the settings' `fill_number` and `fill_text`.
     Constant,
-}
-
-/// Why the features cannot be learned.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// Values are missing, and nothing stands for them.
-    #[error(
-        "{0}; features.missing=mean, median or constant fills them, and features.indicator=true tells the model where"
-    )]
-    Missing(String),
-    /// No training row has a value.
-    #[error("field {0:?} has no value in any training row; leave it out of trainer.input_field")]
-    Empty(String),
-    /// A field of text has too many different ones.
-    #[error(
-        "field {name:?} has {found} different texts in the training rows, more than features.max_categories={most}: if it \
-         is an id or free text, leave it out of trainer.input_field"
-    )]
-    Categories {
-        /// The field.
-        name: String,
-        /// How many.
-        found: usize,
-        /// The setting.
-        most: usize,
-    },
 }
 
 impl Default for FeatureSettings {
@@ -80,11 +54,11 @@ impl Default for FeatureSettings {
 }
 
 impl Features {
-    /// The features of `sources`, as their `rows` for training have them. The target is still to be named.
+    /// The features of `sources`, fitted to their training `rows`. The target has no name yet.
     ///
     /// # Errors
     /// When values are missing and are not to be filled, or a text has too many categories.
-    pub fn fit(sources: &[Source], rows: &[usize], settings: &FeatureSettings) -> Result<Self, Error> {
+    pub fn fit(sources: &[Source], rows: &[usize], settings: &FeatureSettings) -> Result<Self> {
         if settings.missing == Missing::Error {
             check_complete(sources)?;
         }
@@ -92,14 +66,14 @@ impl Features {
             Column::Numbers { values, width } => number(source, values, *width, rows, settings),
             Column::Texts(texts) => category(&source.name, texts, rows, settings),
         };
-        let inputs = sources.iter().map(input).collect::<Result<_, _>>()?;
+        let inputs = sources.iter().map(input).collect::<Result<_>>()?;
         let target = Target { name: String::new(), shape: Vec::new(), classes: None };
         Ok(Self { version: VERSION, inputs, target, input_scaling: None, target_scaling: None })
     }
 }
 
-/// Counts what is missing, by field.
-fn check_complete(sources: &[Source]) -> Result<(), Error> {
+/// Refuses missing values, and counts them by field.
+fn check_complete(sources: &[Source]) -> Result<()> {
     let mut counts = Vec::new();
     for Source { name, column, .. } in sources {
         let missing = (0..column.rows()).filter(|&row| column.is_missing(row)).count();
@@ -116,20 +90,20 @@ fn number(
     width: usize,
     rows: &[usize],
     settings: &FeatureSettings,
-) -> Result<Input, Error> {
+) -> Result<Input> {
     let element = |element: usize| {
         let values = rows.iter().map(move |row| values[row * width + element]);
         fill(values.filter(|x| !x.is_nan()).collect(), settings).ok_or_else(|| Error::Empty(source.name.clone()))
     };
     let fill = match settings.missing {
         Missing::Error => None,
-        _ => Some((0..width).map(element).collect::<Result<_, _>>()?),
+        _ => Some((0..width).map(element).collect::<Result<_>>()?),
     };
     let indicator = fill.is_some() && settings.indicator && rows.iter().any(|&row| source.column.is_missing(row));
     Ok(Input::Number { name: source.name.clone(), shape: source.shape.clone(), fill, indicator })
 }
 
-/// What stands for a missing number; None where there is no number to learn it from.
+/// The fill of a missing number; None where no training row has one.
 fn fill(mut present: Vec<f32>, settings: &FeatureSettings) -> Option<f32> {
     match settings.missing {
         Missing::Error => None,
@@ -147,7 +121,7 @@ fn fill(mut present: Vec<f32>, settings: &FeatureSettings) -> Option<f32> {
     }
 }
 
-fn category(name: &str, texts: &Texts, rows: &[usize], settings: &FeatureSettings) -> Result<Input, Error> {
+fn category(name: &str, texts: &Texts, rows: &[usize], settings: &FeatureSettings) -> Result<Input> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut missing = false;
     for &row in rows {
@@ -230,7 +204,7 @@ mod tests {
         let unfit = features.encode(&columns(sources())).expect_err("z is unseen");
         assert_eq!(unfit.row, 4);
         assert!(
-            unfit.problem.starts_with("field \"city\" is \"z\", which no training row has: a, b, missing"),
+            unfit.to_string().starts_with("field \"city\" is \"z\", which no training row has: a, b, missing"),
             "{unfit}"
         );
         let settings = FeatureSettings { unseen: Unseen::Zero, ..settings };
@@ -250,7 +224,8 @@ mod tests {
         let few = FeatureSettings { max_categories: 1, missing: Missing::Mean, ..FeatureSettings::default() };
         assert!(matches!(Features::fit(&sources(), &[0, 2], &few), Err(Error::Categories { found: 2, .. })));
         let settings = FeatureSettings { missing: Missing::Mean, ..FeatureSettings::default() };
-        assert_eq!(Features::fit(&sources(), &[1], &settings), Err(Error::Empty("age".into())));
+        let error = Features::fit(&sources(), &[1], &settings).expect_err("no value");
+        assert!(matches!(&error, Error::Empty(name) if name == "age"), "{error}");
     }
 
     #[test]
@@ -273,7 +248,7 @@ mod tests {
             ),
             (r#"{"version":1,"inputs":[{"kind":"tree","name":"x"}],"target":{"name":"y","shape":[]}}"#, "damaged"),
         ] {
-            let error = Features::from_json(text).expect_err(text);
+            let error = Features::from_json(text).expect_err(text).to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -24,14 +24,15 @@
 pub mod classes;
 mod column;
 mod encode;
+mod error;
 mod features;
 mod fit;
 mod rows;
 mod statistics;
 
 pub use column::{Column, Source, Texts};
-pub use encode::Unfit;
+pub use error::{Error, Result, RowError};
 pub use features::{Features, Input, Scaled, Target, Unseen, VERSION};
-pub use fit::{Error, FeatureSettings, Missing};
+pub use fit::{FeatureSettings, Missing};
 pub use rows::{raw_rows, read_options, texts};
 pub use statistics::{ByteSums, Statistics, channels};

@@ -27,7 +27,7 @@ pub fn read_options(features: &Features) -> ReadOptions<'_> {
 /// training row had; the row is named.
 pub fn raw_rows(features: &Features, batch: &Batch) -> Result<Vec<f32>> {
     let columns = features.inputs.iter().map(|input| column(input, batch)).collect::<Result<Vec<_>>>()?;
-    features.encode(&columns).map_err(|unfit| batch.place(unfit.row).error(unfit.problem))
+    features.encode(&columns).map_err(|error| batch.location(error.row).error(error.to_string()))
 }
 
 fn column(input: &Input, batch: &Batch) -> Result<Column> {
@@ -43,7 +43,7 @@ fn column(input: &Input, batch: &Batch) -> Result<Column> {
             batch.column_f32(name, &mut values)?;
             if let Some(bad) = values.iter().position(|value| value.is_infinite()) {
                 let problem = format!("field {name:?} is {} as f32; a model has no answer to it", values[bad]);
-                return Err(batch.place(bad / field.elements()).error(problem));
+                return Err(batch.location(bad / field.elements()).error(problem));
             }
             Ok(Column::numbers(values, field.elements()))
         }

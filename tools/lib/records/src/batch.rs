@@ -1,39 +1,39 @@
-//! Some rows in memory: packed as NPY packs them, and with their text where they came as such.
+//! Consecutive rows in memory: packed as in NPY, with the text that they were parsed from.
 
 use crate::{
-    DType, Element, Encoding, Error, Field, Place, Result, Schema,
+    DType, Element, Encoding, Error, Field, Location, Result, Schema,
     convert::{Bool, Convert, ToF32, ToF64},
-    origin::{Cells, Text, TextSpan},
+    source_text::{Cells, Text, TextSpan},
 };
 use half::f16;
 use std::sync::Arc;
 
 /// Consecutive rows of a stream.
 ///
-/// Rows are packed without padding, fields in schema order, little-endian. Rows that came as NDJSON
-/// or CSV keep their text as well, so that what no tool asked for passes through.
+/// Rows are packed without padding, fields in schema order, little-endian. Rows from NDJSON or CSV keep their text as
+/// well, so that fields that the tool does not select are written as they were read.
 pub struct Batch {
     source: Arc<str>,
     schema: Arc<Schema>,
     first_row: u64,
     rows: usize,
     packed: Vec<u8>,
-    /// What elements of type [`DType::Text`] point into.
+    /// The bytes of texts: elements of type [`DType::Text`] are spans of it.
     pub(crate) heap: Vec<u8>,
     pub(crate) text: Option<Text>,
     pub(crate) cells: Option<Cells>,
-    /// For each field of packed rows that came from nowhere else, whether a tool has computed it.
+    /// For each field, whether the tool has set it. May be shorter than the schema: the others are not set.
     computed: Vec<bool>,
-    /// On the first batch of an array: how many rows the array promises.
+    /// On the first batch of an array: the number of rows in its header.
     pub(crate) announced: Option<u64>,
 }
 
 /// The values of a column, row by row.
 #[derive(Debug, Clone)]
 pub enum Values<'a> {
-    /// Numbers, little-endian, as the field's element type and shape have them.
+    /// `[rows, shape…]`, little-endian, of the field's element type.
     Packed(&'a [u8]),
-    /// Texts; a missing one is empty.
+    /// `[rows]`; a missing text is empty.
     Texts(Vec<&'a str>),
 }
 
@@ -55,32 +55,33 @@ impl Batch {
         }
     }
 
-    /// A batch of packed rows that a tool made: `packed` holds whole rows of `schema`, which has no text.
+    /// A batch that a tool computed: `packed` holds whole rows of `schema`, which has no text. Messages name it `source`, and
+    /// count rows from `first_row`.
     ///
     /// # Errors
     /// When `packed` is not a whole number of rows, or a field is text.
     pub fn from_packed(source: &str, schema: &Arc<Schema>, first_row: u64, packed: Vec<u8>) -> Result<Self> {
         let source: Arc<str> = source.into();
         if !packed.len().is_multiple_of(schema.row_bytes()) {
-            return Err(Place::whole(&source).error("packed bytes are not a whole number of rows"));
+            return Err(Location::whole(&source).error("packed bytes are not a whole number of rows"));
         }
         if let Some(text) = schema.fields().iter().find(|field| field.dtype == DType::Text) {
-            return Err(Place::whole(&source).error(format!("packed bytes hold no text, and field {text} is one")));
+            return Err(Location::whole(&source).error(format!("packed bytes hold no text, and field {text} is one")));
         }
         let rows = packed.len() / schema.row_bytes();
         let computed = vec![true; schema.fields().len()];
         Ok(Self { source, schema: schema.clone(), first_row, rows, packed, computed, ..Self::new() })
     }
 
-    /// A batch of columns that a tool made, in this order, of `rows` rows.
+    /// A batch of `rows` rows that a tool computed, from columns in this order.
     ///
     /// # Errors
-    /// When a column has another number of rows, or the fields make no schema.
+    /// When a column has another number of rows or another type than its field, or [`Schema::new`] refuses the fields.
     pub fn from_columns(source: &str, first_row: u64, rows: usize, columns: &[(Field, Values<'_>)]) -> Result<Self> {
         let source: Arc<str> = source.into();
-        let place = || Place::whole(&source);
+        let location = || Location::whole(&source);
         let schema = Schema::new(columns.iter().map(|(field, _)| field.clone()).collect());
-        let schema = schema.map_err(|e| place().error(e))?;
+        let schema = schema.map_err(|e| location().error(e))?;
         let mut packed = vec![0; rows * schema.row_bytes()];
         let mut heap = Vec::new();
         for (index, (field, values)) in columns.iter().enumerate() {
@@ -90,12 +91,12 @@ impl Batch {
                 Values::Texts(texts) => {
                     let span = |text: &&str| TextSpan::push(&mut heap, text.as_bytes());
                     spans =
-                        texts.iter().map(span).collect::<std::result::Result<_, _>>().map_err(|e| place().error(e))?;
+                        texts.iter().map(span).collect::<std::result::Result<_, _>>().map_err(|e| location().error(e))?;
                     (bytemuck::cast_slice(&spans), true)
                 }
             };
             if bytes.len() != rows * field.bytes() || is_text != (field.dtype == DType::Text) {
-                return Err(place().error(format!("field {field} has values of another number or type")));
+                return Err(location().error(format!("field {field} has values of another number or type")));
             }
             let (size, offset) = (field.bytes(), schema.offset(index));
             for (row, value) in packed.chunks_exact_mut(schema.row_bytes()).zip(bytes.chunks_exact(size)) {
@@ -105,7 +106,7 @@ impl Batch {
         Ok(Self { source, schema: Arc::new(schema), first_row, rows, packed, heap, ..Self::new() })
     }
 
-    /// Starts over with `rows` packed rows and no text; the bytes returned are to be overwritten.
+    /// Resets the batch to `rows` packed rows and no text. The rows that are returned hold old bytes, to be overwritten.
     pub(crate) fn start_packed(
         &mut self,
         source: &Arc<str>,
@@ -119,7 +120,7 @@ impl Batch {
         (self.text, self.cells) = (None, None);
         self.computed.clear();
         self.heap.clear();
-        // Only bytes beyond the last batch's are zeroed.
+        // Zeroes only bytes beyond those of the previous batch.
         self.packed.resize(rows * schema.row_bytes(), 0);
         &mut self.packed
     }
@@ -129,27 +130,27 @@ impl Batch {
         self.rows
     }
 
-    /// The position of the first row in the whole stream, counted from 0.
+    /// The index of the first row in the stream, from 0.
     pub fn first_row(&self) -> u64 {
         self.first_row
     }
 
-    /// What every row looks like.
+    /// The fields of every row.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
-    /// The rows, packed.
+    /// `[rows, row_bytes]`, packed.
     pub fn packed(&self) -> &[u8] {
         &self.packed
     }
 
-    /// Packed rows and the heap of their texts, to be overwritten.
+    /// Packed rows and the heap of their texts, to be written by a parser.
     pub(crate) fn parts(&mut self) -> (&mut [u8], &mut Vec<u8>) {
         (&mut self.packed, &mut self.heap)
     }
 
-    /// The encoding the rows came in.
+    /// The encoding that the rows were read in; NPY for rows that a tool computed.
     pub fn encoding(&self) -> Encoding {
         match (&self.text, &self.cells) {
             (Some(_), _) => Encoding::Ndjson,
@@ -158,7 +159,7 @@ impl Batch {
         }
     }
 
-    /// Whether field `index` is as it was read: then NaN is a value that was missing.
+    /// Whether field `index` is as it was read: then NaN stands for a missing value.
     pub(crate) fn is_as_read(&self, index: usize) -> bool {
         match self.text.is_some() || self.cells.is_some() {
             true => self.is_parsed(index),
@@ -172,28 +173,28 @@ impl Batch {
         edited.and_then(|edited| edited.get(index)).is_some_and(|edited| !edited)
     }
 
-    /// Where row `index` of this batch stands in the stream, for messages.
-    pub fn place(&self, index: usize) -> Place {
+    /// The location of row `index` of this batch in the stream, for messages.
+    pub fn location(&self, index: usize) -> Location {
         match (&self.text, &self.cells) {
-            (Some(text), _) => Place::line(&self.source, text.lines[index].number),
-            (None, Some(cells)) => Place::line(&self.source, cells.lines[index]),
-            (None, None) => Place::row(&self.source, self.first_row + index as u64),
+            (Some(text), _) => Location::line(&self.source, text.lines[index].number),
+            (None, Some(cells)) => Location::line(&self.source, cells.lines[index]),
+            (None, None) => Location::row(&self.source, self.first_row + index as u64),
         }
     }
 
     /// The field called `name`.
     ///
     /// # Errors
-    /// One line with the fields that there are.
+    /// [`Error::NoField`], which lists the fields.
     pub fn field(&self, name: &str) -> Result<&Field> {
         self.index_of(name).map(|index| &self.schema.fields()[index])
     }
 
     fn index_of(&self, name: &str) -> Result<usize> {
-        self.schema.index_of(name).map_err(|e| Place::whole(&self.source).error(e))
+        self.schema.index_of(name).map_err(|e| Location::whole(&self.source).error(e))
     }
 
-    /// Copies a field's values, row by row, to `values` (overwritten): `[rows × elements]`.
+    /// Copies a field to `values` (overwritten): `[rows, shape…]`.
     ///
     /// # Errors
     /// When there is no such field, or its element type is another.
@@ -217,7 +218,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Adds a field's values as they are packed, row by row, to `bytes`.
+    /// Appends a field, `[rows, shape…]` as packed bytes, to `bytes`.
     ///
     /// # Errors
     /// When there is no such field, or it is text.
@@ -225,7 +226,7 @@ impl Batch {
         let index = self.index_of(name)?;
         let field = &self.schema.fields()[index];
         if field.dtype == DType::Text {
-            return Err(self.error(format!("field {name:?} holds text, expected numbers")));
+            return Err(Location::whole(&self.source).error(Error::NotNumeric(name.to_owned())));
         }
         let offset = self.schema.offset(index);
         let rows = self.packed.chunks_exact(self.schema.row_bytes());
@@ -233,16 +234,16 @@ impl Batch {
         Ok(())
     }
 
-    /// The line that row `index` of this batch begins on, counted from 1; None of rows that have no lines.
+    /// The line that row `index` of this batch begins on, from 1; None for rows that are not from text.
     pub fn line(&self, index: usize) -> Option<u64> {
         let of_text = self.text.as_ref().map(|text| text.lines[index].number);
         of_text.or_else(|| self.cells.as_ref().map(|cells| cells.lines[index]))
     }
 
-    /// As [`Batch::column`], from any element type to the nearest `f32`.
+    /// As [`Batch::column`], converted from any numeric element type to the nearest `f32`.
     ///
     /// # Errors
-    /// When there is no such field.
+    /// When there is no such field, or it is text.
     pub fn column_f32(&self, name: &str, values: &mut Vec<f32>) -> Result<()> {
         if self.field(name)?.dtype == DType::F4 {
             return self.column(name, values);
@@ -250,10 +251,10 @@ impl Batch {
         self.convert(name, values, ToF32)
     }
 
-    /// As [`Batch::column`], from any numeric element type to `f64`, exactly.
+    /// As [`Batch::column`], converted from any numeric element type to `f64`, exactly.
     ///
     /// # Errors
-    /// When there is no such field, it is text, or an integer of it has no `f64`: its place is named.
+    /// When there is no such field, it is text, or an integer is no `f64`: the error has its location.
     pub fn column_f64(&self, name: &str, values: &mut Vec<f64>) -> Result<()> {
         let field = self.field(name)?;
         if field.dtype == DType::F8 {
@@ -268,13 +269,13 @@ impl Batch {
         match inexact {
             Some((bad, exact)) => {
                 let problem = format!("field {name:?} has {exact}, which no f8 holds exactly (beyond 2^53)");
-                Err(self.place(bad / field.elements()).error(problem))
+                Err(self.location(bad / field.elements()).error(problem))
             }
             None => Ok(()),
         }
     }
 
-    /// The first integer that its `f64` is not, and where it stands.
+    /// The first integer that its `f64` does not equal: index and text.
     fn first_inexact<T: Element + std::fmt::Display>(
         &self,
         name: &str,
@@ -287,7 +288,7 @@ impl Batch {
         Ok(bad.map(|bad| (bad, exact[bad].to_string())))
     }
 
-    /// The texts of a field, row by row; a missing one is empty.
+    /// The texts of a field, `[rows]`; a missing one is empty.
     ///
     /// # Errors
     /// When there is no such field, or it holds numbers.
@@ -313,25 +314,25 @@ impl Batch {
     /// # Errors
     /// When a field of that name exists, or there is another number of texts.
     pub fn add_texts<'a>(&mut self, name: &str, texts: impl IntoIterator<Item = &'a str>) -> Result<()> {
-        let place = Place::whole(&self.source);
+        let location = Location::whole(&self.source);
         let mut spans = Vec::with_capacity(self.rows);
         for text in texts {
             let span = TextSpan::push(&mut self.heap, text.as_bytes());
-            spans.push(span.map_err(|problem| place.clone().error(format!("field {name:?}: {problem}")))?);
+            spans.push(span.map_err(|problem| location.clone().error(format!("field {name:?}: {problem}")))?);
         }
         if spans.len() != self.rows {
-            return Err(place.error(format!("{} texts for field {name:?} of {} rows", spans.len(), self.rows)));
+            return Err(location.error(format!("{} texts for field {name:?} of {} rows", spans.len(), self.rows)));
         }
         match self.schema.index_of(name) {
-            Ok(_) => Err(place.error(format!("field {name:?} is already there"))),
+            Ok(_) => Err(location.error(format!("field {name:?} is already there"))),
             Err(_) => self.append(Field::new(name, DType::Text, &[]), bytemuck::cast_slice(&spans)),
         }
     }
 
-    /// As [`Batch::column`], from any element type to bytes, where all values are some.
+    /// As [`Batch::column`], converted from any numeric element type to bytes.
     ///
     /// # Errors
-    /// When there is no such field, or a value is no whole number from 0 to 255: its place is named.
+    /// When there is no such field, or a value is no integer from 0 to 255: the error has its location.
     pub fn column_u8(&self, name: &str, values: &mut Vec<u8>) -> Result<()> {
         let field = self.field(name)?;
         if field.dtype == DType::U1 {
@@ -339,10 +340,10 @@ impl Batch {
         }
         let mut reals = Vec::new();
         self.column_f64(name, &mut reals)?;
-        // A cast saturates: what does not come back the same was no byte.
+        // The cast truncates and saturates: a value that it changes is no byte.
         if let Some(bad) = reals.iter().position(|&x| f64::from(x as u8) != x) {
             let problem = format!("field {name:?} has {}; expected whole numbers from 0 to 255", reals[bad]);
-            return Err(self.place(bad / field.elements()).error(problem));
+            return Err(self.location(bad / field.elements()).error(problem));
         }
         values.clear();
         values.extend(reals.iter().map(|&x| x as u8));
@@ -376,20 +377,19 @@ impl Batch {
             DType::F8 => through::<f64, C>(self, name, values, convert),
             DType::B1 => through::<Bool, C>(self, name, values, convert),
             DType::Text => {
-                Err(Place::whole(&self.source).error(format!("field {name:?} holds text, expected numbers")))
+                Err(Location::whole(&self.source).error(Error::NotNumeric(name.to_owned())))
             }
         }
     }
 
-    /// Sets a field of every row: overwrites the one of that name, or adds it at the end.
-    /// `values` is `[rows × product(shape)]`.
+    /// Sets a field to `values`, `[rows, shape…]`: the one of that name, or a new one behind the others.
     ///
     /// # Errors
     /// When a field of that name exists with another element type or shape, or `values` has another length.
     pub fn set_column<T: Element>(&mut self, name: &str, shape: &[usize], values: &[T]) -> Result<()> {
         let field = Field::new(name, T::DTYPE, shape);
         if values.len() != self.rows * field.elements() {
-            return Err(Place::whole(&self.source).error(format!(
+            return Err(Location::whole(&self.source).error(format!(
                 "{} values for field {name:?} of {} rows",
                 values.len(),
                 self.rows
@@ -398,7 +398,7 @@ impl Batch {
         match self.schema.index_of(name) {
             Ok(index) if self.schema.fields()[index] != field => {
                 let existing = &self.schema.fields()[index];
-                Err(Place::whole(&self.source).error(format!("field {existing} cannot be replaced by {field}")))
+                Err(Location::whole(&self.source).error(format!("field {existing} cannot be replaced by {field}")))
             }
             Ok(index) => {
                 self.overwrite(index, bytemuck::cast_slice(values));
@@ -408,7 +408,7 @@ impl Batch {
         }
     }
 
-    /// As [`Batch::set_column`], for a field whose element type and shape may become others.
+    /// As [`Batch::set_column`], for an existing field, whose element type and shape may change.
     ///
     /// # Errors
     /// When there is no such field, or `values` has another length.
@@ -421,12 +421,12 @@ impl Batch {
         let size = field.bytes();
         if values.len() != self.rows * field.elements() {
             let (found, rows) = (values.len(), self.rows);
-            return Err(Place::whole(&self.source).error(format!("{found} values for field {name:?} of {rows} rows")));
+            return Err(Location::whole(&self.source).error(format!("{found} values for field {name:?} of {rows} rows")));
         }
         let old = self.schema.offset(index)..self.schema.offset(index) + self.schema.fields()[index].bytes();
         let mut fields = self.schema.fields().to_vec();
         fields[index] = field;
-        let schema = Schema::new(fields).map_err(|e| Place::whole(&self.source).error(e))?;
+        let schema = Schema::new(fields).map_err(|e| Location::whole(&self.source).error(e))?;
         let mut packed = Vec::with_capacity(self.rows * schema.row_bytes());
         let values: &[u8] = bytemuck::cast_slice(values);
         for (row, value) in self.packed.chunks_exact(self.schema.row_bytes()).zip(values.chunks_exact(size)) {
@@ -460,7 +460,7 @@ impl Batch {
     fn append(&mut self, field: Field, values: &[u8]) -> Result<()> {
         let size = field.bytes();
         let fields = self.schema.fields().iter().cloned().chain([field]).collect();
-        let schema = Schema::new(fields).map_err(|e| Place::whole(&self.source).error(e))?;
+        let schema = Schema::new(fields).map_err(|e| Location::whole(&self.source).error(e))?;
         let mut packed = Vec::with_capacity(self.rows * schema.row_bytes());
         for (row, value) in self.packed.chunks_exact(self.schema.row_bytes()).zip(values.chunks_exact(size)) {
             packed.extend_from_slice(row);
@@ -471,20 +471,21 @@ impl Batch {
         Ok(())
     }
 
-    /// An error about the stream as a whole.
-    pub fn error(&self, problem: impl Into<String>) -> Error {
-        Place::whole(&self.source).error(problem)
+    /// The error, located at the stream as a whole.
+    pub fn error(&self, error: impl Into<Error>) -> Error {
+        Location::whole(&self.source).error(error)
     }
 
-    /// The error for a field whose element type a tool cannot use.
+    /// [`Error::WrongDType`] of a field.
     pub fn wrong_dtype(&self, field: &Field, expected: &str) -> Error {
-        let problem = format!("field {:?} has dtype {}, expected {expected}", field.name, field.dtype);
-        Place::whole(&self.source).error(problem)
+        let (name, expected) = (field.name.clone(), expected.to_owned());
+        Location::whole(&self.source).error(Error::WrongDType { name, found: field.dtype, expected })
     }
 
-    /// The error for a field whose shape a tool cannot use.
+    /// [`Error::WrongShape`] of a field.
     pub fn wrong_shape(&self, field: &Field, expected: &str) -> Error {
-        Place::whole(&self.source).error(format!("field {field} has the wrong shape, expected {expected}"))
+        let (field, expected) = (field.to_string(), expected.to_owned());
+        Location::whole(&self.source).error(Error::WrongShape { field, expected })
     }
 }
 

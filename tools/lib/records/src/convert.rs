@@ -1,4 +1,4 @@
-//! Elements of any numeric type as floating-point numbers.
+//! Converting elements of any numeric type to floating-point.
 
 use crate::{DType, Element};
 
@@ -17,7 +17,7 @@ impl Element for Bool {
     }
 }
 
-/// Which of an element's two widenings is wanted.
+/// A conversion of elements: to `f32` or to `f64`.
 pub(crate) trait Convert: Copy {
     type Output;
     fn apply<T: Element>(self, value: T) -> Self::Output;

@@ -1,5 +1,6 @@
-//! The element types that a field can have, and the Rust types that stand for them.
+//! Element types, and their Rust types.
 
+use crate::Error;
 use half::f16;
 
 /// An element type, named as NumPy's type strings name it, without the byte order.
@@ -29,7 +30,7 @@ pub enum DType {
     F8,
     /// Boolean, one byte, 0 or 1.
     B1,
-    /// UTF-8 text, always a scalar; NDJSON and CSV carry it, NPY does not. The empty text is a missing one.
+    /// UTF-8 text, always a scalar; in NDJSON and CSV, not in NPY. The empty text is a missing value.
     Text,
 }
 
@@ -96,7 +97,7 @@ impl DType {
         }
     }
 
-    /// Size of one element of a packed row in bytes; that of a text is the size of what points to it.
+    /// Size of one element of a packed row, in bytes; for a text, of its offset and length in the heap.
     pub fn size(self) -> usize {
         match self {
             Self::I1 | Self::U1 | Self::B1 => 1,
@@ -113,13 +114,13 @@ impl DType {
 }
 
 impl std::str::FromStr for DType {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, Error> {
         Self::NUMERIC
             .into_iter()
             .find(|dtype| dtype.name() == name)
-            .ok_or_else(|| format!("unknown dtype {name:?}; expected one of {}", numeric_names()))
+            .ok_or_else(|| Error::UnknownDType(name.to_owned()))
     }
 }
 
@@ -149,7 +150,7 @@ impl std::fmt::Display for DType {
     }
 }
 
-/// A Rust type that stands for one [`DType`] (little-endian in memory and on the wire).
+/// The Rust type of one [`DType`] (little-endian in memory and on the wire).
 pub trait Element: bytemuck::Pod {
     /// The element type on the wire.
     const DTYPE: DType;

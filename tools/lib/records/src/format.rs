@@ -1,9 +1,9 @@
-//! What an input is, by its first bytes; and what else it may be, with the way to make rows of it.
+//! Detects the encoding of an input by its first bytes, and names other formats, with a way to convert them.
 
-use crate::{Place, Result, npy::MAGIC};
+use crate::{Error, Location, Result, npy::MAGIC};
 use files::Input;
 
-/// The three encodings, as a reader finds them.
+/// The three encodings, as detected: without the delimiter of CSV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Ndjson,
@@ -11,14 +11,14 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// UTF-8's byte order mark, which says nothing and is skipped.
+/// UTF-8's byte order mark, which is skipped.
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// Blank bytes in front of the first row that are looked through for it; rows of JSON may have more.
-const MOST_BLANK: usize = 64 << 10;
+/// Most white space before the first row within which CSV is told from NDJSON; beyond, it is NDJSON.
+const MAX_BLANK: usize = 64 << 10;
 /// The longest of the magic numbers below.
 const MAGIC_BYTES: usize = 8;
 
-/// Formats that are no rows: how they begin, what they are, and what to do.
+/// Formats other than records: magic number, name, remedy.
 const OTHERS: [(&[u8], &str, &str); 21] = [
     (b"PAR1", "a Parquet file", "pandas.read_parquet(FILE).to_csv('rows.csv', index=False)"),
     (b"PK\x03\x04", "a zip archive, as .npz and .xlsx are", "save one array with np.save, or the sheet as CSV"),
@@ -43,24 +43,28 @@ const OTHERS: [(&[u8], &str, &str); 21] = [
     (b"[", "a JSON array", "one object a line: jq -c '.[]' FILE"),
 ];
 
-const HTML: &str = "HTML or XML, no rows of NDJSON, NPY or CSV (is it the page of a download that failed?)";
-const UTF16: &str = "UTF-16 or UTF-32 text, no rows of NDJSON, NPY or CSV (iconv -f UTF-16 -t UTF-8 FILE)";
-const JSON_ARRAY: &str = "a JSON array, no rows of NDJSON, NPY or CSV (one object a line: jq -c '.[]' FILE)";
+const HTML: (&str, &str) = ("HTML or XML", "is it the page of a download that failed?");
+const UTF16: (&str, &str) = ("UTF-16 or UTF-32 text", "iconv -f UTF-16 -t UTF-8 FILE");
+const JSON_ARRAY: (&str, &str) = ("a JSON array", "one object a line: jq -c '.[]' FILE");
 
-/// Tells the encoding by the first bytes, and skips a byte order mark.
+fn other(input: &Input, (format, remedy): (&'static str, &'static str)) -> Error {
+    Location::whole(input.shared_name()).error(Error::OtherFormat { format, remedy })
+}
+
+/// Detects the encoding, and skips a byte order mark.
 ///
 /// # Errors
 /// When the input is empty or in another format, which is named with what to do.
 pub(crate) fn sniff(input: &mut Input) -> Result<Format> {
-    // One byte tells most; a terminal or a slow pipe is not kept waiting for more.
+    // One byte is enough for most; more would have to be waited for on a terminal or a slow pipe.
     if input.peek(1)? == [BOM[0]] && input.peek(BOM.len())? == BOM {
         input.skip(BOM.len());
     }
     let Some(&first) = input.peek(1)?.first() else {
-        return Err(Place::whole(input.shared_name()).error("no rows: the input is empty"));
+        return Err(Location::whole(input.shared_name()).error(Error::NoRows(": the input is empty")));
     };
     match first {
-        b'{' if input.peek(2)?.get(1) == Some(&0) => return Err(Place::whole(input.shared_name()).error(UTF16)),
+        b'{' if input.peek(2)?.get(1) == Some(&0) => return Err(other(input, UTF16)),
         b'{' => return Ok(Format::Ndjson),
         b' ' | b'\t' | b'\r' | b'\n' => return after_blank(input),
         _ => {}
@@ -71,30 +75,29 @@ pub(crate) fn sniff(input: &mut Input) -> Result<Format> {
     if begins(MAGIC) {
         return Ok(Format::Npy);
     }
-    let place = Place::whole(input.shared_name());
-    if let Some((_, what, remedy)) = OTHERS.iter().find(|(magic, ..)| start.starts_with(magic)) {
-        return Err(place.error(format!("{what}, no rows of NDJSON, NPY or CSV ({remedy})")));
+    if let Some((_, format, remedy)) = OTHERS.iter().find(|(magic, ..)| start.starts_with(magic)) {
+        return Err(other(input, (format, remedy)));
     }
     if first == b'<' {
-        return Err(place.error(HTML));
+        return Err(other(input, HTML));
     }
     // Text has no zeros, but in UTF-16 and UTF-32 every second or fourth byte is one.
     if input.peek(2)?.get(1) == Some(&0) {
-        return Err(place.error(UTF16));
+        return Err(other(input, UTF16));
     }
     Ok(Format::Csv)
 }
 
-/// The encoding of an input that begins with white space: of NDJSON, or of a table with blank lines in front.
+/// The encoding of an input that begins with white space: NDJSON, or CSV after blank lines.
 fn after_blank(input: &mut Input) -> Result<Format> {
-    for count in 2..=MOST_BLANK {
+    for count in 2..=MAX_BLANK {
         let start = input.peek(count)?;
         match start.get(count - 1) {
             None => break,
             Some(byte) if byte.is_ascii_whitespace() => {}
             Some(b'{') => break,
-            Some(b'[') => return Err(Place::whole(input.shared_name()).error(JSON_ARRAY)),
-            Some(b'<') => return Err(Place::whole(input.shared_name()).error(HTML)),
+            Some(b'[') => return Err(other(input, JSON_ARRAY)),
+            Some(b'<') => return Err(other(input, HTML)),
             Some(_) => return Ok(Format::Csv),
         }
     }

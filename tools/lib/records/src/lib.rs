@@ -25,16 +25,16 @@ mod error;
 mod format;
 mod ndjson;
 mod npy;
-mod origin;
 mod reader;
 mod schema;
-mod wanted;
+mod selection;
+mod source_text;
 mod writer;
 
 pub use batch::{Batch, Values};
 pub use csv::{canonical_number, dtype_of_texts, pack_texts};
 pub use dtype::{DType, Element};
-pub use error::{Error, Place, Result};
+pub use error::{Error, Location, Result};
 pub use npy::MAGIC as NPY_MAGIC;
 pub use reader::{ReadOptions, Reader, chosen_by};
 pub use schema::{Field, Schema};
@@ -68,14 +68,14 @@ impl Encoding {
 }
 
 impl std::str::FromStr for Encoding {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self> {
         match name {
             "npy" => Ok(Self::Npy),
             "ndjson" => Ok(Self::Ndjson),
             "csv" => Ok(Self::Csv { delimiter: b',' }),
-            _ => Err(format!("unknown encoding {name:?}; expected npy, ndjson or csv")),
+            _ => Err(Error::UnknownEncoding(name.to_owned())),
         }
     }
 }

@@ -1,56 +1,56 @@
 //! Reading a stream in any encoding.
 
 use crate::{
-    Batch, DType, Encoding, Place, Result, Schema,
+    Batch, DType, Encoding, Error, Location, Result, Schema,
     csv::CsvReader,
     format::{self, Format},
     ndjson::NdjsonReader,
     npy::NpyReader,
-    wanted::Wanted,
+    selection::Selection,
 };
 use files::Input;
 use std::{path::Path, sync::Arc};
 
-/// Most bytes of an array in Fortran order that a pipe may bring, where no setting says.
+/// Default of [`ReadOptions::fortran_bytes`].
 const FORTRAN_BYTES: u64 = 1 << 30;
 
-/// What a tool wants of its input.
+/// Which fields a tool needs of its input, and how they are parsed.
 #[derive(Debug, Clone)]
 pub struct ReadOptions<'a> {
-    /// Fields that must be there and hold numbers; in text, floating-point ones also where they are written as `1`.
+    /// Required fields of numbers; in NDJSON and CSV parsed as [`ReadOptions::float`], also where they look like integers.
     pub floats: Vec<&'a str>,
-    /// Fields that must be there and hold numbers, likewise, or text.
+    /// Required fields of numbers, likewise, or of text.
     pub any: Vec<&'a str>,
-    /// Fields that must be there and are read as text, whatever they look like: a number as it is written.
+    /// Required fields that are parsed as text, whatever they look like.
     pub texts: Vec<&'a str>,
-    /// Whether values of these fields may be missing: NaN, or an empty text.
+    /// Whether values of required fields may be missing: they are NaN, or an empty text.
     pub missing: bool,
-    /// Read every other scalar of NDJSON and CSV as text too, as it is written; an empty text where it is none.
+    /// Parse every other scalar of NDJSON and CSV as text too; what is no scalar becomes an empty text.
     pub others_as_text: bool,
-    /// Parse every field of NDJSON and CSV, not only those named.
+    /// Parse every other field of NDJSON and CSV too, with the type that it looks like.
     pub all_fields: bool,
-    /// The encoding that the rows will be written in, if it is known: another one than theirs needs every field.
+    /// The encoding that the rows will be written in, if known: converting to another encoding needs every field.
     pub to: Option<Encoding>,
-    /// What a plain NPY array is called, which has no field names.
+    /// The field name of a plain (unstructured) NPY array.
     pub plain_name: &'a str,
-    /// The element type of floating-point numbers in NDJSON and CSV: `f4` or `f8`.
+    /// The element type of floating-point numbers in NDJSON and CSV: `f2`, `f4` or `f8` (default).
     pub float: DType,
-    /// The fields that the tool will add, which must not be there yet, each with what gives it another name.
+    /// The fields that the tool will add, each with the option that names it. An input that already has one is an error.
     pub adds: Vec<(&'a str, &'a str)>,
-    /// What a person does about a field that is not there: for instance the setting that names it.
+    /// What to do about a missing field, by field: for instance the setting that names it.
     pub remedies: Vec<(&'a str, String)>,
-    /// Bytes of the first rows, at least, that say the types of fields; half a megabyte is the least.
+    /// Bytes of the first rows, at least, that types are inferred from. Default and minimum: 512 KiB.
     pub first_block: usize,
-    /// Fail unless so many rows are read.
+    /// Fail unless exactly this many rows are read.
     pub expect_rows: Option<u64>,
-    /// What stands between the cells of CSV; None is a tab for a `.tsv` file, otherwise a comma.
+    /// The delimiter of CSV. None: a tab for a `.tsv` file, otherwise a comma.
     pub delimiter: Option<u8>,
-    /// Most bytes of an array in Fortran order that comes over a pipe, and so is held in memory.
+    /// The largest array in Fortran order that is read from a pipe: it is held in memory. Default: 1 GiB.
     pub fortran_bytes: u64,
 }
 
 impl<'a> ReadOptions<'a> {
-    /// For a tool that needs these floating-point fields; a plain array is the first of them.
+    /// Requires these fields, of numbers; a plain array is the first of them. Without names, every field is parsed.
     pub fn floats(names: &[&'a str]) -> Self {
         Self {
             floats: names.to_vec(),
@@ -71,20 +71,20 @@ impl<'a> ReadOptions<'a> {
         }
     }
 
-    /// For a tool that needs these fields, be they numbers or text; a plain array is the first of them.
+    /// Requires these fields, of numbers or text; a plain array is the first of them.
     pub fn any(names: &[&'a str]) -> Self {
         Self { any: names.to_vec(), floats: Vec::new(), ..Self::floats(names) }
     }
 
-    /// What is parsed of rows that came as NDJSON, or else as CSV.
-    fn wanted(&self, ndjson: bool) -> Wanted {
+    /// The fields that are parsed of NDJSON, or otherwise of CSV.
+    fn selection(&self, ndjson: bool) -> Selection {
         let as_it_came = |to: Encoding| match to {
             Encoding::Ndjson => ndjson,
             Encoding::Csv { .. } => !ndjson,
             Encoding::Npy => false,
         };
         let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        Wanted {
+        Selection {
             floats: owned(&self.floats),
             any: owned(&self.any),
             texts: owned(&self.texts),
@@ -99,7 +99,7 @@ impl<'a> ReadOptions<'a> {
         }
     }
 
-    /// What stands between the cells of CSV from an input of this name.
+    /// The delimiter of CSV from an input of this name.
     fn delimiter_of(&self, name: &str) -> u8 {
         match (self.delimiter, Encoding::of_path(Path::new(name))) {
             (Some(delimiter), _) | (None, Some(Encoding::Csv { delimiter })) => delimiter,
@@ -121,17 +121,17 @@ enum Rows {
 }
 
 impl Reader {
-    /// Recognises the encoding and reads what says how a row looks.
+    /// Detects the encoding, and reads or infers the schema.
     ///
     /// # Errors
-    /// When the input is empty, is in another format, or lacks a field that the tool needs.
+    /// When the input is empty, is in another format, or lacks a required field.
     pub fn open(mut input: Input, options: &ReadOptions<'_>) -> Result<Self> {
         let rows = match format::sniff(&mut input)? {
             Format::Npy => Rows::Npy(NpyReader::open(input, options.plain_name, options.fortran_bytes)?),
-            Format::Ndjson => Rows::Ndjson(NdjsonReader::open(input, options.wanted(true))?),
+            Format::Ndjson => Rows::Ndjson(NdjsonReader::open(input, options.selection(true))?),
             Format::Csv => {
                 let delimiter = options.delimiter_of(input.name());
-                Rows::Csv(Box::new(CsvReader::open(input, delimiter, options.wanted(false))?))
+                Rows::Csv(Box::new(CsvReader::open(input, delimiter, options.selection(false))?))
             }
         };
         let reader = Self { rows, expect_rows: options.expect_rows };
@@ -142,7 +142,7 @@ impl Reader {
     }
 
     fn check_fields(&self, options: &ReadOptions<'_>) -> Result<()> {
-        let place = || Place::whole(self.source());
+        let location = || Location::whole(self.source());
         let plain = match &self.rows {
             Rows::Npy(rows) if rows.is_plain() => ": a plain array is one field; save named columns as CSV (to_csv)",
             _ => "",
@@ -153,10 +153,10 @@ impl Reader {
         };
         for name in options.floats.iter().chain(&options.any).chain(&options.texts) {
             let found = self.schema().index_of(name);
-            found.map_err(|e| place().error(e + &remedy_of(name).unwrap_or_default()))?;
+            found.map_err(|e| location().error(e.with_remedy(&remedy_of(name).unwrap_or_default())))?;
         }
         match options.adds.iter().find(|(name, _)| self.schema().index_of(name).is_ok()) {
-            Some((name, remedy)) => Err(place().error(already_there(name, remedy))),
+            Some((name, remedy)) => Err(location().error(already_there(name, remedy))),
             None => Ok(()),
         }
     }
@@ -170,8 +170,7 @@ impl Reader {
         }
     }
 
-    /// What every row looks like. In NDJSON an integer field may turn out to be floating-point in
-    /// the first batch.
+    /// The schema. In NDJSON, a field of integers may change to floating-point with the first batch.
     pub fn schema(&self) -> &Arc<Schema> {
         match &self.rows {
             Rows::Ndjson(rows) => &rows.schema,
@@ -180,7 +179,7 @@ impl Reader {
         }
     }
 
-    /// What messages call the input.
+    /// The name of the input, for messages.
     pub fn source(&self) -> &Arc<str> {
         match &self.rows {
             Rows::Ndjson(rows) => rows.source(),
@@ -192,32 +191,31 @@ impl Reader {
     /// Fills `batch` with the next rows; false at end of input.
     ///
     /// # Errors
-    /// One line saying where and what: damaged or truncated data, no rows at all, or another number
-    /// of rows than expected.
+    /// When the data is damaged or truncated ([`Error::Truncated`]), there is no row, or another number of rows than expected.
     pub fn read(&mut self, batch: &mut Batch) -> Result<bool> {
         let (more, rows) = match &mut self.rows {
             Rows::Ndjson(reader) => (reader.read(batch)?, reader.rows),
             Rows::Npy(reader) => (reader.read(batch)?, reader.rows),
             Rows::Csv(reader) => (reader.read(batch)?, reader.rows),
         };
-        let place = || Place::whole(self.source());
+        let location = || Location::whole(self.source());
         match self.expect_rows {
-            _ if !more && rows == 0 => Err(place().error("no rows")),
+            _ if !more && rows == 0 => Err(location().error(Error::NoRows(""))),
             Some(expected) if rows > expected || (!more && rows < expected) => {
                 let found = if more { format!("more than {expected}") } else { rows.to_string() };
-                Err(place().error(format!("expected {expected} rows, found {found}")))
+                Err(location().error(Error::RowCount { expected, found }))
             }
             _ => Ok(more),
         }
     }
 }
 
-/// What to do about a field that is not there: `key` is the setting or flag that names it.
+/// The remedy for a missing field whose name the setting or flag `key` says.
 pub fn chosen_by(key: &str) -> String {
     format!("choose another with {key}")
 }
 
-/// The message that a field which a tool adds exists.
-pub(crate) fn already_there(name: &str, remedy: &str) -> String {
-    format!("field {name:?} is already there; choose another name with {remedy}")
+/// The error that a field which the tool adds exists.
+pub(crate) fn already_there(name: &str, option: &str) -> Error {
+    Error::FieldExists { name: name.to_owned(), option: option.to_owned() }
 }

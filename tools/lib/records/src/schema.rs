@@ -1,10 +1,9 @@
-//! What every row of a stream looks like.
+//! The fields of a row: names, element types, shapes.
 
-use crate::DType;
+use crate::{DType, Error, Result};
 use std::collections::HashMap;
 
-/// A row may not be larger than this many bytes: a header that says so is damaged or hostile, and
-/// memory is taken by the row.
+/// The largest row. Memory is allocated by the row, and a header that claims a larger one is damaged or malicious.
 pub(crate) const MAX_ROW_BYTES: usize = 256 << 20;
 
 /// One field of a row: a name, an element type and a fixed shape (empty for a scalar).
@@ -52,7 +51,7 @@ pub struct Schema {
     fields: Vec<Field>,
     offsets: Vec<usize>,
     row_bytes: usize,
-    /// Where each field stands: rows may have thousands.
+    /// By name: rows may have thousands of fields.
     index: HashMap<String, usize>,
 }
 
@@ -60,30 +59,32 @@ impl Schema {
     /// A schema of `fields` in this order, packed without padding.
     ///
     /// # Errors
-    /// One line naming the field that is unnamed, named twice, empty, or makes the row larger than 256 MiB.
-    pub fn new(fields: Vec<Field>) -> Result<Self, String> {
+    /// When there is no field, or a field has no name, the name of another, or no elements, or the row has more than 256 MiB.
+    pub fn new(fields: Vec<Field>) -> Result<Self> {
         if fields.is_empty() {
-            return Err("a row needs at least one field".into());
+            return Err(Error::NoFields);
         }
         let mut offsets = Vec::with_capacity(fields.len());
         let mut row_bytes = 0usize;
         let mut index = HashMap::with_capacity(fields.len());
         for (i, field) in fields.iter().enumerate() {
             if field.name.is_empty() {
-                return Err(format!("field {i} has no name"));
+                return Err(Error::UnnamedField(i));
             }
             if index.insert(field.name.clone(), i).is_some() {
-                return Err(format!("field {:?} appears twice", field.name));
+                return Err(Error::DuplicateField(field.name.clone()));
             }
             let elements = field.shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
             let bytes = elements.and_then(|n| n.checked_mul(field.dtype.size()));
             match bytes {
-                Some(0) => return Err(format!("field {:?} has a zero in its shape", field.name)),
+                Some(0) => return Err(Error::EmptyField(field.name.clone())),
                 Some(bytes) if bytes <= MAX_ROW_BYTES - row_bytes => {
                     offsets.push(row_bytes);
                     row_bytes += bytes;
                 }
-                _ => return Err(format!("field {:?} makes a row larger than {} MiB", field.name, MAX_ROW_BYTES >> 20)),
+                _ => {
+                    return Err(Error::RowTooLarge { name: field.name.clone(), limit_mib: MAX_ROW_BYTES >> 20 });
+                }
             }
         }
         Ok(Self { fields, offsets, row_bytes, index })
@@ -99,29 +100,29 @@ impl Schema {
         self.row_bytes
     }
 
-    /// Where field `index` starts within a packed row, in bytes.
+    /// The offset of field `index` in a packed row, in bytes.
     pub(crate) fn offset(&self, index: usize) -> usize {
         self.offsets[index]
     }
 
-    /// The position of the field called `name`.
+    /// The index of the field called `name`.
     ///
     /// # Errors
-    /// One line with the fields that there are.
-    pub fn index_of(&self, name: &str) -> Result<usize, String> {
+    /// [`Error::NoField`], which lists the fields.
+    pub fn index_of(&self, name: &str) -> Result<usize> {
         self.index.get(name).copied().ok_or_else(|| no_field(name, self.fields.iter().map(|field| field.name.as_str())))
     }
 }
 
-/// The message that there is no field of a name.
-pub(crate) fn no_field<'a>(name: &str, names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    format!("no field {name:?} (there is {})", some_names(names))
+/// The error that a field is none of `names`.
+pub(crate) fn no_field<'a>(name: &str, names: impl ExactSizeIterator<Item = &'a str>) -> Error {
+    Error::NoField { name: name.to_owned(), known: some_names(names), remedy: String::new() }
 }
 
-/// Names that a message lists at most.
+/// Most names that a message lists.
 const LISTED_NAMES: usize = 20;
 
-/// Names for a message: some, and how many more there are.
+/// A list of names for a message: the first 20, and how many more.
 pub(crate) fn some_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(LISTED_NAMES);
     let listed = names.take(LISTED_NAMES).collect::<Vec<_>>().join(", ");

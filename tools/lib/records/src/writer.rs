@@ -8,13 +8,13 @@ use std::sync::Arc;
 pub struct Writer {
     output: Output,
     encoding: Encoding,
-    /// The number of rows to come, where the tool knows it.
+    /// The number of rows of the stream, if known ahead.
     total: Option<u64>,
     stream: Option<Stream>,
     buffer: Vec<u8>,
 }
 
-/// What is known once there is a first batch.
+/// The format, which depends on the first batch.
 enum Stream {
     Ndjson(Arc<Schema>, NdjsonFormat),
     Npy(Arrays),
@@ -38,7 +38,7 @@ impl Writer {
     /// Writes the rows of `batch`.
     ///
     /// # Errors
-    /// What the operating system says; in NDJSON, a value that JSON has no number for; in NPY, a text.
+    /// What the operating system says; in NDJSON, NaN or infinity in a field that the tool set; in NPY, a text.
     pub fn write(&mut self, batch: &Batch) -> Result<()> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
@@ -69,18 +69,18 @@ impl Writer {
         }
     }
 
-    /// The fields that are not written, as `name dtype[shape]`: CSV has cells for scalars only.
-    pub fn left_out(&self) -> &[String] {
+    /// The fields that CSV cannot hold, as `name dtype[shape]`: those that are no scalars.
+    pub fn omitted_fields(&self) -> &[String] {
         match &self.stream {
-            Some(Stream::Csv(format)) => &format.left_out,
+            Some(Stream::Csv(format)) => &format.omitted_fields,
             _ => &[],
         }
     }
 
-    /// Ends the stream; a file gets its name now.
+    /// Ends the stream: corrects the header of an NPY file, and renames the file to its final name.
     ///
     /// # Errors
-    /// When the file cannot be made durable.
+    /// As of [`Output::finish`].
     pub fn finish(mut self) -> Result<()> {
         if let Some(Stream::Npy(arrays)) = &self.stream
             && self.output.can_patch()
@@ -112,15 +112,15 @@ impl Stream {
 fn check_same(schema: &Schema, batch: &Batch) -> Result<()> {
     match *schema == **batch.schema() {
         true => Ok(()),
-        false => Err(batch.place(0).error(format!("rows changed from {schema} to {}", batch.schema()))),
+        false => Err(batch.location(0).error(format!("rows changed from {schema} to {}", batch.schema()))),
     }
 }
 
 impl Arrays {
-    /// The row count of the header that must come before `batch`, if one must.
+    /// The row count for the header before `batch`, or None where none is due.
     ///
-    /// A file gets one header, corrected at the end. A pipe gets the arrays that the input had, so
-    /// that one array in is one array out; where nobody knows a count, each batch is an array.
+    /// A file gets one header, corrected at the end. A pipe gets the arrays that the input had, so that one array in is one
+    /// array out. Without a count, each batch is an array.
     fn next_header(&mut self, batch: &Batch, total: Option<u64>, can_patch: bool) -> Option<u64> {
         let rows = match (total, can_patch) {
             (Some(total), _) => (self.rows == 0).then_some(total),

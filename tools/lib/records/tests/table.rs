@@ -278,7 +278,7 @@ fn how_the_bytes_arrive_does_not_matter() {
         if !reader.read(&mut batch).unwrap() {
             break;
         }
-        lines.extend((0..batch.rows()).map(|row| batch.place(row).to_string()));
+        lines.extend((0..batch.rows()).map(|row| batch.location(row).to_string()));
         batches.push(batch);
     }
     assert_eq!(texts(&batches, "c"), texts(&whole, "c"));

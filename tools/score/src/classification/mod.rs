@@ -135,7 +135,7 @@ impl Task for Classifier {
         values.clear();
         for (row, text) in batch.texts(field)?.into_iter().enumerate() {
             let class =
-                self.names.index(text, self.settings.max_classes).map_err(|problem| batch.place(row).error(problem))?;
+                self.names.index(text, self.settings.max_classes).map_err(|problem| batch.location(row).error(problem))?;
             values.push(class as f64);
         }
         Ok(())
@@ -145,7 +145,7 @@ impl Task for Classifier {
         let mut kind = self.kind.take().map_or_else(|| self.kind(rows), Ok)?;
         let mut classes = Vec::new();
         for (row, (target, prediction)) in rows.iter().enumerate() {
-            match kind.add(target, prediction).map_err(|e| rows.batch.place(row).error(e))? {
+            match kind.add(target, prediction).map_err(|e| rows.batch.location(row).error(e))? {
                 Some(pair) if self.pairs.is_some() => classes.push(pair),
                 None if self.pairs.is_some() => bail!("--confusion: labels that do not exclude each other have none"),
                 _ => {}

@@ -22,7 +22,7 @@ impl Kind for Classes {
     }
 
     fn add(&mut self, target: &[f64], prediction: &[f64]) -> Result<Option<(usize, usize)>, String> {
-        let actual = classes::of_label(target[0], self.classes)?;
+        let actual = classes::of_label(target[0], self.classes).map_err(|e| e.to_string())?;
         self.scale.check(prediction, |class| format!("class {class}"))?;
         self.scale.check_sum(prediction)?;
         let predicted = match self.scale.logits {

@@ -307,7 +307,7 @@ fn extend(source: &mut Source, batch: &Batch, ranges: &mut BTreeMap<String, (f64
             }
             if let Some(bad) = values.iter().position(|value| value.is_infinite()) {
                 let problem = format!("field {name:?} is {} as f32; a model cannot learn from it", values[bad]);
-                return Err(batch.place(bad / *width).error(problem).into());
+                return Err(batch.location(bad / *width).error(problem).into());
             }
             all.extend_from_slice(&values);
         }
@@ -325,7 +325,7 @@ fn read_weights(batch: &Batch, name: &str, all: &mut Vec<f32>) -> anyhow::Result
     batch.column_f32(name, &mut weights)?;
     if let Some(row) = weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
         let problem = format!("field {name:?} is {}; a weight is a finite number of at least 0", weights[row]);
-        return Err(batch.place(row).error(problem).into());
+        return Err(batch.location(row).error(problem).into());
     }
     all.extend_from_slice(&weights);
     Ok(())
@@ -351,7 +351,7 @@ fn check_targets(batch: &Batch, trainer: &TrainerSettings, width: usize, targets
         None => Ok(()),
         Some(bad) => {
             let problem = format!("field {:?} is {}; the loss expects {expected}", trainer.target_field, targets[bad]);
-            Err(batch.place(bad / width).error(problem).into())
+            Err(batch.location(bad / width).error(problem).into())
         }
     }
 }

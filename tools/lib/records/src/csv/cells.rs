@@ -1,32 +1,32 @@
-//! Records of cells, as the `csv` crate's core splits them, block by block.
+//! Splitting CSV into cells, block by block, by `csv_core`.
 
 use super::quotes::Quotes;
-use crate::{Error, Place, Result, origin::Cells};
+use crate::{Error, Location, Result, source_text::Cells};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use files::Input;
 use std::sync::Arc;
 
-/// How much is asked of the operating system at once, and how much of cells makes a batch.
+/// Size of one read, and of the cells of one batch.
 pub const BLOCK_BYTES: usize = 512 << 10;
-/// A record longer than this is no row but a quote that is left open, or a binary file.
+/// The longest record; a longer one is a quote that is left open, or a binary file.
 const MAX_RECORD_BYTES: usize = 256 << 20;
 
-/// A source of records. A slow one is not waited for while there are records to hand on.
+/// Records from an input. While there are records to deliver, a slow input is not waited for.
 pub(crate) struct Records {
     pub input: Input,
     core: Reader,
     quotes: Quotes,
-    /// Read and not yet split: `buffer[start..filled]`.
+    /// `buffer[start..filled]` is read and not yet split.
     buffer: Vec<u8>,
     start: usize,
     filled: usize,
     ended: bool,
-    /// Newlines that were read past.
+    /// Newlines before `buffer[start]`.
     newlines: u64,
     record: Record,
 }
 
-/// The cells of the record that is being read, which may go on in the next block.
+/// The cells of the current record, which may continue in the next block.
 #[derive(Default)]
 struct Record {
     bytes: Vec<u8>,
@@ -50,7 +50,7 @@ impl Records {
         }
     }
 
-    /// The next record alone: its cells, and the line that it begins on.
+    /// One record: its cells, and the line that it begins on.
     pub fn one(&mut self) -> Result<Option<(Vec<String>, u64)>> {
         if !self.next(false)? {
             return Ok(None);
@@ -65,8 +65,8 @@ impl Records {
         Ok(Some((cells, line)))
     }
 
-    /// Fills `cells` with the next records, of about as many bytes as are wanted; false at end of input. Unless it is to
-    /// be `whole`, a block ends where a slow source has no more for now.
+    /// Fills `cells` with the next records, up to about `bytes`; false at end of input. Unless `whole`, a block ends early
+    /// where a slow input would have to be waited for.
     pub fn block(&mut self, cells: &mut Cells, bytes: usize, whole: bool) -> Result<bool> {
         let columns = cells.header.len();
         cells.bytes.clear();
@@ -89,8 +89,7 @@ impl Records {
         Ok(!cells.lines.is_empty())
     }
 
-    /// Reads on to the end of a record; false where there is none: at end of input or, `at_once`, where more input
-    /// would have to be waited for.
+    /// Completes the current record; false at end of input or, `at_once`, where more input would have to be waited for.
     fn next(&mut self, at_once: bool) -> Result<bool> {
         loop {
             let Record { bytes, length, ends, count } = &mut self.record;
@@ -135,7 +134,7 @@ impl Records {
         Ok(())
     }
 
-    /// The line that the record begins on which was just read.
+    /// The line that the current record begins on.
     fn line(&self) -> u64 {
         // At the end of a file without a last newline, and in front of the second half of `\r\n`, none was counted.
         let counted = self.start > 0 && self.buffer[self.start - 1] == b'\n' && self.start <= self.filled;
@@ -148,8 +147,8 @@ impl Records {
         let cell = self.record.ends.iter().take_while(|end| **end <= error.valid_up_to()).count();
         let column = column_name(header, cell);
         Err(self
-            .place(line)
-            .error(format!("{column}: not UTF-8 (iconv -f WINDOWS-1252 -t UTF-8, if that is what it is)")))
+            .location(line)
+            .error(Error::Csv(format!("{column}: not UTF-8 (iconv -f WINDOWS-1252 -t UTF-8, if that is what it is)"))))
     }
 
     fn ragged(&self, line: u64, header: &[String]) -> Error {
@@ -162,30 +161,30 @@ impl Records {
             true => format!("column {:?} is missing", header[cells]),
             false => format!("nothing names column {}", columns + 1),
         };
-        self.place(line).error(format!("{cells} cells, and the header has {columns}: {column}{where_it_ends}"))
+        self.location(line).error(Error::Csv(format!("{cells} cells, and the header has {columns}: {column}{where_it_ends}")))
     }
 
     fn open_quote(&self) -> Error {
         let line = 1 + self.newlines.saturating_sub(self.record.newlines().saturating_sub(1));
         let column = self.record.count + 1;
-        self.place(line).error(format!("column {column}: a quote is opened here and never closed"))
+        self.location(line).error(Error::Csv(format!("column {column}: a quote is opened here and never closed")))
     }
 
     fn text_behind_quote(&self) -> Error {
         let (line, more) = (self.line(), self.record.newlines());
         let opened =
             if more > 0 { format!(" on line {} (is one left open before?)", line + more) } else { String::new() };
-        self.place(line).error(format!("text stands behind a closing quote{opened}; a quote in a cell is written \"\""))
+        self.location(line).error(Error::Csv(format!("text stands behind a closing quote{opened}; a quote in a cell is written \"\"")))
     }
 
     fn too_long(&self) -> Error {
         let line = 1 + self.newlines.saturating_sub(self.record.newlines());
-        self.place(line).error(format!("a row longer than {} MiB (is a quote left open?)", MAX_RECORD_BYTES >> 20))
+        self.location(line).error(Error::Csv(format!("a row longer than {} MiB (is a quote left open?)", MAX_RECORD_BYTES >> 20)))
     }
 
-    /// A line of the input.
-    pub fn place(&self, line: u64) -> Place {
-        Place::line(self.source(), line)
+    /// The location of a line.
+    pub fn location(&self, line: u64) -> Location {
+        Location::line(self.source(), line)
     }
 
     pub fn source(&self) -> &Arc<str> {
@@ -204,7 +203,7 @@ impl Record {
     }
 }
 
-/// What messages call a column: its name, or its number from 1 where it has none yet.
+/// A column in messages: its name, or its number from 1 before the header is known.
 fn column_name(header: &[String], column: usize) -> String {
     header.get(column).map_or_else(|| format!("column {}", column + 1), |name| format!("column {name:?}"))
 }

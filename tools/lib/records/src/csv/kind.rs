@@ -1,22 +1,22 @@
-//! What a cell holds, and what a column of cells holds.
+//! The types of cells and columns.
 
 use crate::DType;
 
-/// What the cells of a column have in common.
+/// The type of a cell, and the common type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Nothing stands in any of them.
+    /// Missing; in a column, all of them.
     Empty,
     Integer,
-    /// An integer that no `f64` holds exactly.
+    /// An integer of up to 64 bits that no `f64` holds exactly.
     LongInteger,
     Real,
     Boolean,
     Text,
 }
 
-/// Words for a number that is missing, as R, SQL, NumPy and pandas write it, in small letters. In a column of text only
-/// the empty cell is missing: `NA` may be Namibia.
+/// Words for a missing number, as R, SQL, NumPy and pandas write it, in any case. In a column of text only the empty cell
+/// is missing: `NA` may be Namibia.
 const MISSING: [&str; 5] = ["nan", "na", "n/a", "null", "none"];
 
 /// Whether a cell of a column of numbers is a missing number.
@@ -25,7 +25,7 @@ pub(crate) fn is_missing(cell: &str) -> bool {
     cell.is_empty() || MISSING.iter().any(|word| cell.eq_ignore_ascii_case(word))
 }
 
-/// The boolean that a cell is, as Python, R and JSON write it.
+/// The boolean in a cell, as Python, R and JSON write it.
 pub(crate) fn boolean(cell: &str) -> Option<bool> {
     let cell = cell.trim_ascii();
     match () {
@@ -35,7 +35,7 @@ pub(crate) fn boolean(cell: &str) -> Option<bool> {
     }
 }
 
-/// The number that a cell is; infinity is one, a missing one is none.
+/// The number in a cell, which may be infinite; None for NaN and for what overflows.
 pub(crate) fn real(cell: &str) -> Option<f64> {
     let cell = cell.trim_ascii();
     let value: f64 = fast_float2::parse(cell).ok()?;
@@ -43,10 +43,10 @@ pub(crate) fn real(cell: &str) -> Option<f64> {
     (!value.is_nan() && (value.is_finite() || is_word)).then_some(value)
 }
 
-/// Integers up to this have an `f64` each.
+/// The largest n for which every integer up to n is an `f64`.
 const EXACT: u64 = 1 << 53;
 
-/// The integer that a cell is. One with leading zeros is a code rather than a number.
+/// The integer in a cell. None with leading zeros: it is a code rather than a number.
 pub(crate) fn integer(cell: &str) -> Option<i64> {
     let cell = cell.trim_ascii();
     let digits = cell.strip_prefix('-').unwrap_or(cell);
@@ -55,7 +55,7 @@ pub(crate) fn integer(cell: &str) -> Option<i64> {
 }
 
 impl Kind {
-    /// That of one cell.
+    /// The type of one cell.
     fn of(cell: &str) -> Self {
         let is_code = || {
             // Leading zeros, or more digits than an integer has.
@@ -74,7 +74,7 @@ impl Kind {
         }
     }
 
-    /// That of a column of such cells, and whether one of them is missing.
+    /// The type of a column, and whether one of its cells is missing.
     pub fn of_column<'a>(cells: impl Iterator<Item = &'a str>) -> (Self, bool) {
         let (mut kind, mut missing) = (Self::Empty, false);
         for cell in cells {
@@ -93,7 +93,8 @@ impl Kind {
         (kind, missing)
     }
 
-    /// The element type of a column that no tool computes with. What may be missing needs a value that says so.
+    /// The element type of a column that no tool computes with. Integers and booleans have no value for a missing one, and
+    /// become floating-point.
     pub fn dtype(self, missing: bool, float: DType) -> DType {
         match (self, missing) {
             (Self::Integer | Self::LongInteger, false) => DType::I8,
@@ -105,14 +106,14 @@ impl Kind {
     }
 }
 
-/// The element type of the numbers that all of some texts are: `i8`, `f8` (where one may be missing) or `b1`; `Text` where
-/// they are none.
+/// The element type of texts that are all numbers: `i8`, `f8` (also where one is missing) or `b1`; [`DType::Text`]
+/// otherwise.
 pub fn dtype_of_texts<'a>(texts: impl Iterator<Item = &'a str>) -> DType {
     let (kind, missing) = Kind::of_column(texts);
     kind.dtype(missing, DType::F8)
 }
 
-/// Texts packed as the numbers of a `dtype` of [`dtype_of_texts`]; a missing one is NaN.
+/// Texts as packed numbers of the element type that [`dtype_of_texts`] returned; a missing one is NaN.
 pub fn pack_texts(texts: &[&str], dtype: DType) -> Vec<u8> {
     let boolean_or_real = |text: &str| real(text).or_else(|| boolean(text).map(|yes| f64::from(u8::from(yes))));
     match dtype {
@@ -123,13 +124,13 @@ pub fn pack_texts(texts: &[&str], dtype: DType) -> Vec<u8> {
     }
 }
 
-/// A number or a boolean in the one way in which it is written here, so that `2`, `2.0` and `2e0` are one category, and
-/// `True` and `true`. None where a text is neither; codes with leading zeros are none.
+/// The canonical text of a number or boolean, so that `2`, `2.0` and `2e0` are one category, as are `True` and `true`.
+/// None where a text is neither; with leading zeros it is a code, not a number.
 pub fn canonical_number(text: &str) -> Option<String> {
     match Kind::of(text) {
         Kind::Boolean => boolean(text).map(|yes| yes.to_string()),
         Kind::Integer | Kind::LongInteger => integer(text).map(|integer| integer.to_string()),
-        // A whole number below 2^53 has its digits, any other the fewest that read back the same.
+        // Rust's shortest text that parses to the same bits.
         Kind::Real => real(text).map(|real| real.to_string()),
         Kind::Empty | Kind::Text => None,
     }

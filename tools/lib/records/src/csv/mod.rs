@@ -1,5 +1,5 @@
-//! CSV with a header, an edge of the wire: each column is a scalar field, of numbers where all cells are numbers,
-//! otherwise of text (RFC 4180; the delimiter may be another).
+//! The CSV encoding: RFC 4180 with a header and any delimiter. Each column is a scalar field: of numbers where all cells are
+//! numbers, otherwise of text.
 
 mod cells;
 mod kind;

@@ -1,7 +1,7 @@
-//! Quotes as RFC 4180 has them. The `csv` crate takes text behind a closing quote for more of the cell, which lets a
-//! quote that was left open swallow rows unseen.
+//! Detects text after a closing quote, which RFC 4180 forbids. `csv_core` takes it as part of the cell, so that a quote
+//! left open would swallow rows silently.
 
-/// Follows the quotes of a table, however its bytes arrive.
+/// A state machine over the bytes of CSV, in blocks of any size.
 pub(crate) struct Quotes {
     delimiter: u8,
     state: State,
@@ -11,10 +11,10 @@ pub(crate) struct Quotes {
 enum State {
     /// A cell may begin here.
     Start,
-    /// Within a cell that has no quotes round it; a quote in it is text.
+    /// In an unquoted cell; a quote in it is text.
     Plain,
     Quoted,
-    /// Behind a quote within quotes: the cell's end, or half of a quote that is text.
+    /// After a quote in a quoted cell: the end of the cell, or the first half of an escaped quote.
     Closing,
 }
 
@@ -23,7 +23,7 @@ impl Quotes {
         Self { delimiter, state: State::Start }
     }
 
-    /// Takes bytes that follow those before; false where text follows a closing quote.
+    /// Consumes the next bytes; false where text follows a closing quote.
     pub fn follow(&mut self, bytes: &[u8]) -> bool {
         let ends = |byte: u8| byte == self.delimiter || byte == b'\n' || byte == b'\r';
         let outside = matches!(self.state, State::Start | State::Plain);

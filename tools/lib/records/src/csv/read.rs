@@ -1,14 +1,14 @@
-//! Reading a table: the header, the types of its columns, and rows of them.
+//! Reading CSV: the header, the types of its columns, rows.
 
 use super::{
     cells::{BLOCK_BYTES, Records},
     kind::{self, Kind},
 };
 use crate::{
-    Batch, DType, Field, Result, Schema,
-    origin::{Cells, TextSpan},
+    Batch, DType, Error, Field, Result, Schema,
+    source_text::{Cells, TextSpan},
     reader::already_there,
-    wanted::Wanted,
+    selection::Selection,
 };
 use files::Input;
 use std::{collections::HashMap, sync::Arc};
@@ -16,13 +16,13 @@ use std::{collections::HashMap, sync::Arc};
 /// Characters of a cell that a message shows.
 const SHOWN_CHARS: usize = 40;
 
-/// Rows from a table of text.
+/// Rows from CSV.
 pub(crate) struct CsvReader {
     records: Records,
     pub schema: Arc<Schema>,
-    /// The rows that the types were read off, until they are handed on.
+    /// The rows that the types were inferred from, until they are delivered.
     first: Option<Cells>,
-    /// The header, and what is read from each column; without rows.
+    /// The header and the selected columns; without rows.
     layout: Cells,
     /// For each field, how the cells of its column are read.
     columns: Vec<Column>,
@@ -30,19 +30,19 @@ pub(crate) struct CsvReader {
 }
 
 impl CsvReader {
-    /// Reads the header and the first rows, which say the types.
-    pub fn open(input: Input, delimiter: u8, wanted: Wanted) -> Result<Self> {
+    /// Reads the header and the first rows, from which the types are inferred.
+    pub fn open(input: Input, delimiter: u8, selection: Selection) -> Result<Self> {
         let mut records = Records::new(input, delimiter);
         let Some((names, line)) = records.one()? else {
-            return Err(crate::Place::whole(records.source()).error("no rows"));
+            return Err(crate::Location::whole(records.source()).error(Error::NoRows("")));
         };
-        let header = check_header(names, delimiter, &wanted).map_err(|e| records.place(line).error(e))?;
+        let header = check_header(names, delimiter, &selection).map_err(|e| records.location(line).error(e))?;
         let empty = || Cells { header: header.clone(), delimiter, ..Cells::default() };
         let mut first = empty();
-        if !records.block(&mut first, wanted.first_block.max(BLOCK_BYTES), wanted.infers())? {
-            return Err(records.place(line).error("no rows under the header"));
+        if !records.block(&mut first, selection.first_block.max(BLOCK_BYTES), selection.infers())? {
+            return Err(records.location(line).error(Error::NoRows(" under the header")));
         }
-        let Layout { schema, fields, columns } = layout(&first, &wanted).map_err(|e| records.place(line).error(e))?;
+        let Layout { schema, fields, columns } = layout(&first, &selection).map_err(|e| records.location(line).error(e))?;
         let booleans = columns.iter().map(|column| column.is_boolean).collect();
         let layout = Cells { fields: fields.clone(), booleans, edited: vec![false; schema.fields().len()], ..empty() };
         first.fields = fields;
@@ -53,7 +53,7 @@ impl CsvReader {
         self.records.source()
     }
 
-    /// What stands between the cells.
+    /// What separates cells.
     pub fn delimiter(&self) -> u8 {
         self.layout.delimiter
     }
@@ -85,7 +85,7 @@ impl CsvReader {
         Ok(true)
     }
 
-    /// Parses the cells of a row that are wanted into `values`.
+    /// Parses the selected cells of a row into `values`.
     fn parse(&self, cells: &Cells, row: usize, values: &mut [u8], heap: &mut Vec<u8>) -> Result<()> {
         for (column, field) in cells.fields.iter().enumerate() {
             let Some(index) = *field else { continue };
@@ -93,47 +93,49 @@ impl CsvReader {
             let cell = std::str::from_utf8(cells.cell(row, column)).unwrap_or_default();
             let field = &self.schema.fields()[index];
             let value = &mut values[self.schema.offset(index)..][..field.bytes()];
-            put(cell, self.columns[index], value, heap).map_err(|problem| {
-                self.records.place(cells.lines[row]).error(format!("column {:?}{problem}", field.name))
-            })?;
+            put(cell, &field.name, self.columns[index], value, heap)
+                .map_err(|e| self.records.location(cells.lines[row]).error(e))?;
         }
         Ok(())
     }
 }
 
-/// What the cells of a column are read as.
+/// How the cells of a column are parsed.
 #[derive(Clone, Copy)]
 struct Column {
     dtype: DType,
-    /// Whether numbers stand for true and false.
+    /// Whether the cells are booleans, also where `dtype` is floating-point.
     is_boolean: bool,
-    takes_missing: bool,
+    allows_missing: bool,
 }
 
-/// Writes a cell to `value` as its column has it; the message is to stand behind the column's name.
-fn put(cell: &str, column: Column, value: &mut [u8], heap: &mut Vec<u8>) -> std::result::Result<(), String> {
-    let Column { dtype, is_boolean, takes_missing } = column;
-    if kind::is_missing(cell) && !takes_missing && (dtype != DType::Text || cell.is_empty()) {
-        return Err(" is empty; a value is needed in every row".into());
+/// Writes a cell of the column called `name` to `value`, as packed rows have it.
+fn put(cell: &str, name: &str, column: Column, value: &mut [u8], heap: &mut Vec<u8>) -> Result<()> {
+    let invalid = |text: &str| Error::Csv(format!("column {name:?}{text}"));
+    let Column { dtype, is_boolean, allows_missing } = column;
+    if kind::is_missing(cell) && !allows_missing && (dtype != DType::Text || cell.is_empty()) {
+        return Err(invalid(" is empty; a value is needed in every row"));
     }
     if kind::is_missing(cell) && matches!(dtype, DType::I8 | DType::B1) {
-        return Err(format!(" is empty, and the first rows have {dtype} throughout; leave one empty among those, too"));
+        return Err(invalid(&format!(
+            " is empty, and the first rows have {dtype} throughout; leave one empty among those, too"
+        )));
     }
     match dtype {
         DType::Text => value.copy_from_slice(bytemuck::bytes_of(&TextSpan::push(heap, cell.as_bytes())?)),
         DType::I8 => {
             let integer = kind::integer(cell).ok_or_else(|| {
-                format!(": {} is no integer, as the rows before have; write the integers as 1.0", shown(cell))
+                invalid(&format!(": {} is no integer, as the rows before have; write the integers as 1.0", shown(cell)))
             })?;
             value.copy_from_slice(&integer.to_le_bytes());
         }
-        DType::B1 => value.copy_from_slice(&[u8::from(boolean(cell)?)]),
+        DType::B1 => value.copy_from_slice(&[u8::from(boolean(cell, invalid)?)]),
         float => {
             let real = match (kind::is_missing(cell), is_boolean) {
                 (true, _) => f64::NAN,
-                (false, true) => f64::from(u8::from(boolean(cell)?)),
+                (false, true) => f64::from(u8::from(boolean(cell, invalid)?)),
                 (false, false) => {
-                    kind::real(cell).ok_or_else(|| format!(": {} is no number{}", shown(cell), hint(cell)))?
+                    kind::real(cell).ok_or_else(|| invalid(&format!(": {} is no number{}", shown(cell), hint(cell))))?
                 }
             };
             match float {
@@ -146,8 +148,9 @@ fn put(cell: &str, column: Column, value: &mut [u8], heap: &mut Vec<u8>) -> std:
     Ok(())
 }
 
-fn boolean(cell: &str) -> std::result::Result<bool, String> {
-    kind::boolean(cell).ok_or_else(|| format!(": {} is neither true nor false, as the rows before are", shown(cell)))
+fn boolean(cell: &str, invalid: impl Fn(&str) -> Error) -> Result<bool> {
+    let text = || format!(": {} is neither true nor false, as the rows before are", shown(cell));
+    kind::boolean(cell).ok_or_else(|| invalid(&text()))
 }
 
 /// A cell as a message shows it.
@@ -172,80 +175,87 @@ fn hint(cell: &str) -> &'static str {
     }
 }
 
-/// The names of the columns: each there, and once, and what the tool needs among them.
-fn check_header(names: Vec<String>, delimiter: u8, wanted: &Wanted) -> std::result::Result<Arc<[String]>, String> {
+/// The names of the columns: none empty, no two equal, all required fields among them.
+fn check_header(names: Vec<String>, delimiter: u8, selection: &Selection) -> Result<Arc<[String]>> {
     let names: Arc<[String]> = names.iter().map(|name| name.trim_ascii().to_owned()).collect();
     if let Some(binary) = names.iter().position(|name| name.contains(|c: char| c.is_control() && c != '\t')) {
-        return Err(format!("column {}: its name has control characters: no NDJSON, NPY or CSV", binary + 1));
+        let text = format!("column {}: its name has control characters: no NDJSON, NPY or CSV", binary + 1);
+        return Err(Error::Csv(text));
     }
     let mut seen = HashMap::new();
     for (column, name) in names.iter().enumerate() {
         if name.is_empty() {
             let index = if column == 0 { " (pandas writes its index so: to_csv(..., index=False))" } else { "" };
-            return Err(format!("column {} has no name{index}", column + 1));
+            return Err(Error::Csv(format!("column {} has no name{index}", column + 1)));
         }
         if let Some(before) = seen.insert(name.as_str(), column) {
-            return Err(format!("columns {} and {} are both called {name:?}", before + 1, column + 1));
+            return Err(Error::Csv(format!("columns {} and {} are both called {name:?}", before + 1, column + 1)));
         }
     }
     if names.len() > 1 && names.iter().all(|name| kind::real(name).is_some()) {
-        return Err("numbers where the names of the columns are expected: the first line is the header".into());
+        let text = "numbers where the names of the columns are expected: the first line is the header";
+        return Err(Error::Csv(text.into()));
     }
-    if let Some(missing) = wanted.needed().find(|name| !seen.contains_key(name.as_str())) {
-        return Err(missing_column(missing, &names, delimiter, wanted));
+    if let Some(missing) = selection.required().find(|name| !seen.contains_key(name.as_str())) {
+        return Err(missing_column(missing, &names, delimiter, selection));
     }
-    match wanted.adds.iter().find(|(name, _)| seen.contains_key(name.as_str())) {
+    match selection.adds.iter().find(|(name, _)| seen.contains_key(name.as_str())) {
         Some((name, remedy)) => Err(already_there(name, remedy)),
         None => Ok(names),
     }
 }
 
-fn missing_column(missing: &str, names: &[String], delimiter: u8, wanted: &Wanted) -> String {
+fn missing_column(missing: &str, names: &[String], delimiter: u8, selection: &Selection) -> Error {
     let other = [(';', "';'"), ('\t', "tab"), ('|', "'|'")];
     let other = other.iter().find(|(c, _)| names.len() == 1 && *c as u8 != delimiter && names[0].contains(*c));
     match other {
-        Some((_, name)) => format!("no field {missing:?} (there is {}; --delimiter {name}?)", names[0]),
-        None => wanted.lacks(missing, names.iter().map(String::as_str)),
+        Some((_, name)) => Error::NoField {
+            name: missing.to_owned(),
+            known: format!("{}; --delimiter {name}?", names[0]),
+            remedy: String::new(),
+        },
+        None => selection.no_field(missing, names.iter().map(String::as_str)),
     }
 }
 
-/// The fields that are wanted, in the order of the columns; for each column, which field is read from it; for each
-/// field, how.
+/// The selected fields, in the order of the columns.
 struct Layout {
     schema: Schema,
+    /// For each column, the field that is parsed from it.
     fields: Arc<[Option<usize>]>,
+    /// For each field, how its cells are parsed.
     columns: Vec<Column>,
 }
 
-fn layout(first: &Cells, wanted: &Wanted) -> std::result::Result<Layout, String> {
+fn layout(first: &Cells, selection: &Selection) -> Result<Layout> {
     let (mut fields, mut columns, mut of_column) = (Vec::new(), Vec::new(), vec![None; first.header.len()]);
-    for (column, name) in first.header.iter().enumerate().filter(|(_, name)| wanted.has(name)) {
+    for (column, name) in first.header.iter().enumerate().filter(|(_, name)| selection.contains(name)) {
         let rows = 0..first.lines.len();
         let cells = rows.map(|row| std::str::from_utf8(first.cell(row, column)).unwrap_or_default());
         let (kind, missing) = Kind::of_column(cells);
         of_column[column] = Some(fields.len());
-        let dtype = dtype(name, kind, missing, wanted);
-        columns.push(Column { dtype, is_boolean: kind == Kind::Boolean, takes_missing: wanted.takes_null(name) });
+        let dtype = dtype(name, kind, missing, selection);
+        columns.push(Column { dtype, is_boolean: kind == Kind::Boolean, allows_missing: selection.allows_missing(name) });
         fields.push(Field::new(name, dtype, &[]));
     }
     Ok(Layout { schema: Schema::new(fields)?, fields: of_column.into(), columns })
 }
 
-fn dtype(name: &str, kind: Kind, missing: bool, wanted: &Wanted) -> DType {
-    if wanted.is_literal(name) {
+fn dtype(name: &str, kind: Kind, missing: bool, selection: &Selection) -> DType {
+    if selection.is_verbatim(name) {
         return DType::Text;
     }
-    if !wanted.computes(name) {
-        return match kind.dtype(missing, wanted.float) {
-            // What is written as it came may be missing further down.
-            DType::I8 | DType::B1 if !wanted.exact => wanted.float,
+    if !selection.requires(name) {
+        return match kind.dtype(missing, selection.float) {
+            // A cell that is written back as it was may be missing further down.
+            DType::I8 | DType::B1 if !selection.exact => selection.float,
             dtype => dtype,
         };
     }
     match kind {
         // A boolean that may be missing needs a value that says so.
-        Kind::Boolean if !wanted.missing => DType::B1,
-        Kind::Text if !wanted.is_float(name) => DType::Text,
-        _ => wanted.float,
+        Kind::Boolean if !selection.missing => DType::B1,
+        Kind::Text if !selection.is_float(name) => DType::Text,
+        _ => selection.float,
     }
 }

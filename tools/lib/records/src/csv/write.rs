@@ -1,29 +1,29 @@
-//! Printing rows as lines of cells.
+//! Writing rows as CSV.
 
 use crate::{
     Batch, DType, Error, Result, Schema,
-    origin::{Cells, Text, TextSpan},
+    source_text::{Cells, Text, TextSpan},
 };
 use half::f16;
 use std::sync::Arc;
 
-/// What is the same in every row: which columns there are, and where each comes from.
+/// The columns, and where their cells come from.
 pub(crate) struct CsvFormat {
     schema: Arc<Schema>,
     delimiter: u8,
     columns: Vec<Column>,
-    /// Fields that are no scalars, for which CSV has no cell.
-    pub left_out: Vec<String>,
-    begun: bool,
+    /// Fields that are no scalars, which CSV cannot hold.
+    pub omitted_fields: Vec<String>,
+    has_header: bool,
     float: zmij::Buffer,
     integer: itoa::Buffer,
 }
 
 struct Column {
     name: String,
-    /// The column of the table that the rows came from, if they came from one.
+    /// The column of the CSV that the rows were read from, if any.
     cell: Option<usize>,
-    /// The field of the schema, if the column was parsed or added.
+    /// The field of the schema, if the column was parsed, or added by the tool.
     field: Option<usize>,
 }
 
@@ -41,15 +41,15 @@ impl CsvFormat {
             columns.extend(header.iter().zip(fields.iter()).enumerate().map(column));
             parsed = edited.len();
         }
-        let mut left_out = Vec::new();
+        let mut omitted_fields = Vec::new();
         for (index, field) in schema.fields().iter().enumerate().skip(parsed) {
             match field.shape.is_empty() {
                 true => columns.push(Column { name: field.name.clone(), cell: None, field: Some(index) }),
-                false => left_out.push(field.to_string()),
+                false => omitted_fields.push(field.to_string()),
             }
         }
         let (float, integer) = (zmij::Buffer::new(), itoa::Buffer::new());
-        Self { schema, delimiter, columns, left_out, begun: false, float, integer }
+        Self { schema, delimiter, columns, omitted_fields, has_header: false, float, integer }
     }
 
     /// Adds the lines of `batch` to `out`, under a header where they are the first.
@@ -65,7 +65,7 @@ impl CsvFormat {
     }
 
     fn lines(&mut self, batch: &Batch, writer: &mut csv::Writer<Vec<u8>>) -> csv::Result<()> {
-        if !std::mem::replace(&mut self.begun, true) {
+        if !std::mem::replace(&mut self.has_header, true) {
             writer.write_record(self.columns.iter().map(|column| &column.name))?;
         }
         let row_bytes = self.schema.row_bytes();
@@ -79,12 +79,12 @@ impl CsvFormat {
                         writer.write_field(cells.cell(row, *cell))?;
                     }
                     (_, Column { field: Some(field), .. })
-                        if let Some(written) = batch.text.as_ref().and_then(|text| written(text, row, *field)) =>
+                        if let Some(written) = batch.text.as_ref().and_then(|text| as_written(text, row, *field)) =>
                     {
                         writer.write_field(written)?;
                     }
                     (_, Column { field, .. }) => {
-                        // A column that has no cell was made from a field.
+                        // A column without a cell has a field.
                         let index = field.unwrap_or_default();
                         let (field, offset) = (&schema.fields()[index], schema.offset(index));
                         let bytes = &packed[offset..offset + field.bytes()];
@@ -107,8 +107,8 @@ impl CsvFormat {
     }
 }
 
-/// A number or a boolean of a line of JSON as it is written there, where no tool has set it.
-fn written(text: &Text, row: usize, field: usize) -> Option<&[u8]> {
+/// A number or a boolean as the line of JSON has it, unless the tool has set it.
+fn as_written(text: &Text, row: usize, field: usize) -> Option<&[u8]> {
     let parsed = text.edited.len();
     if field >= parsed || text.edited[field] {
         return None;
@@ -118,7 +118,7 @@ fn written(text: &Text, row: usize, field: usize) -> Option<&[u8]> {
     value.first().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b't' | b'f')).then_some(value)
 }
 
-/// A value as a cell; NaN is an empty one.
+/// A value as a cell; NaN is an empty cell.
 fn scalar<'a>(
     dtype: DType,
     bytes: &'a [u8],

@@ -1,7 +1,39 @@
-//! Walking over JSON text without building anything from it.
+//! A JSON tokenizer that allocates nothing: it checks the text as RFC 8259 has it, and returns slices of it.
 
-/// Values nested deeper than this are refused.
+use crate::Error;
+
+/// The deepest nesting of arrays and objects.
 const MAX_DEPTH: u32 = 128;
+
+/// Why a line is not JSON. Columns are bytes, counted from 1.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SyntaxError {
+    #[error("expected {expected}, found '{}' (column {column})", (*found as char).escape_default())]
+    Unexpected { expected: String, found: u8, column: usize },
+    #[error("the line ends where {0} is expected")]
+    EndOfLine(String),
+    #[error("an object over several lines; one a line: jq -c . FILE")]
+    SeveralLines,
+    #[error("NaN and Infinity are not JSON (column {0}); NPY carries them")]
+    NotFinite(usize),
+    #[error("the line ends within a string")]
+    OpenString,
+    #[error("a bare control character in a string (column {0})")]
+    ControlCharacter(usize),
+    #[error("a bad escape in a string (column {0})")]
+    Escape(usize),
+    #[error("nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+}
+
+/// Boxed, since errors are rare and the functions that return one are called for every number.
+type Result<T> = std::result::Result<T, Box<SyntaxError>>;
+
+impl From<Box<SyntaxError>> for Error {
+    fn from(error: Box<SyntaxError>) -> Self {
+        Self::Json(error.to_string())
+    }
+}
 
 /// A position in one line of JSON. Every method leaves it after what it read.
 pub(crate) struct Cursor<'a> {
@@ -14,7 +46,7 @@ impl<'a> Cursor<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// The next byte that is no white space, not taken.
+    /// The next byte that is no white space, without consuming it.
     #[inline]
     pub fn peek(&mut self) -> Option<u8> {
         while let Some(&byte) = self.bytes.get(self.at) {
@@ -26,41 +58,43 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// Takes `wanted` if it comes next.
+    /// Consumes `expected` if it comes next.
     #[inline]
-    pub fn take(&mut self, wanted: u8) -> bool {
-        let found = self.peek() == Some(wanted);
+    pub fn take(&mut self, expected: u8) -> bool {
+        let found = self.peek() == Some(expected);
         self.at += usize::from(found);
         found
     }
 
-    /// Takes `wanted` or says what stands there instead.
-    pub fn expect(&mut self, wanted: u8) -> Result<(), String> {
-        if self.take(wanted) { Ok(()) } else { Err(self.unexpected(&format!("'{}'", wanted as char))) }
+    /// Consumes `expected`.
+    pub fn expect(&mut self, expected: u8) -> Result<()> {
+        if self.take(expected) { Ok(()) } else { Err(self.unexpected(&format!("'{}'", expected as char))) }
     }
 
-    /// The message that something else stands here.
-    pub fn unexpected(&mut self, wanted: &str) -> String {
-        match self.peek() {
-            None if self.bytes.trim_ascii() == b"{" => "an object over several lines; one a line: jq -c . FILE".into(),
-            None => format!("the line ends where {wanted} is expected"),
-            Some(b'N' | b'I') => format!("NaN and Infinity are not JSON (column {}); NPY carries them", self.at + 1),
-            Some(byte) => {
-                format!("expected {wanted}, found '{}' (column {})", (byte as char).escape_default(), self.at + 1)
-            }
-        }
+    /// The error that something else than `expected` comes next.
+    pub fn unexpected(&mut self, expected: &str) -> Box<SyntaxError> {
+        Box::new(match self.peek() {
+            None if self.bytes.trim_ascii() == b"{" => SyntaxError::SeveralLines,
+            None => SyntaxError::EndOfLine(expected.to_owned()),
+            Some(b'N' | b'I') => SyntaxError::NotFinite(self.column()),
+            Some(found) => SyntaxError::Unexpected { expected: expected.to_owned(), found, column: self.column() },
+        })
     }
 
-    /// Takes a string and returns what stands between its quotes, escapes as they are.
-    pub fn string(&mut self) -> Result<&'a [u8], String> {
+    fn column(&self) -> usize {
+        self.at + 1
+    }
+
+    /// Consumes a string; returns the text between its quotes, with its escapes.
+    pub fn string(&mut self) -> Result<&'a [u8]> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
             match self.bytes.get(self.at) {
-                None => return Err("the line ends within a string".into()),
+                None => return Err(Box::new(SyntaxError::OpenString)),
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
-                Some(0..0x20) => return Err(format!("a bare control character in a string (column {})", self.at + 1)),
+                Some(0..0x20) => return Err(Box::new(SyntaxError::ControlCharacter(self.column()))),
                 Some(_) => self.at += 1,
             }
         }
@@ -68,7 +102,7 @@ impl<'a> Cursor<'a> {
         Ok(&self.bytes[start..self.at - 1])
     }
 
-    fn escape(&mut self) -> Result<(), String> {
+    fn escape(&mut self) -> Result<()> {
         let length = match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
             Some(b'u') => {
@@ -78,12 +112,12 @@ impl<'a> Cursor<'a> {
             _ => 0,
         };
         self.at += length;
-        if length == 0 { Err(format!("a bad escape in a string (column {})", self.at + 1)) } else { Ok(()) }
+        if length == 0 { Err(Box::new(SyntaxError::Escape(self.column()))) } else { Ok(()) }
     }
 
-    /// Takes a number and returns its text, and whether it has a fraction or an exponent.
+    /// Consumes a number; returns its text, and whether it has a fraction or an exponent.
     #[inline]
-    pub fn number(&mut self) -> Result<(&'a [u8], bool), String> {
+    pub fn number(&mut self) -> Result<(&'a [u8], bool)> {
         self.peek();
         let start = self.at;
         self.at += usize::from(self.bytes.get(self.at) == Some(&b'-'));
@@ -118,8 +152,8 @@ impl<'a> Cursor<'a> {
         self.at - start
     }
 
-    /// Takes `true`, `false` or `null`.
-    pub fn word(&mut self) -> Result<&'static str, String> {
+    /// Consumes `true`, `false` or `null`.
+    pub fn word(&mut self) -> Result<&'static str> {
         self.peek();
         let rest = &self.bytes[self.at..];
         match ["true", "false", "null"].into_iter().find(|word| rest.starts_with(word.as_bytes())) {
@@ -131,8 +165,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes any value and checks it. Keeps its own stack of brackets, one bit each.
-    pub fn skip_value(&mut self) -> Result<(), String> {
+    /// Consumes any value and checks it. The stack of open brackets is a bit set, one bit each: 1 is an object.
+    pub fn skip_value(&mut self) -> Result<()> {
         let mut depth = 0u32;
         let mut objects = 0u128;
         loop {
@@ -140,7 +174,7 @@ impl<'a> Cursor<'a> {
             match self.peek() {
                 Some(open @ (b'{' | b'[')) => {
                     if depth == MAX_DEPTH {
-                        return Err(format!("nested deeper than {MAX_DEPTH} levels"));
+                        return Err(Box::new(SyntaxError::TooDeep));
                     }
                     self.at += 1;
                     depth += 1;
@@ -181,7 +215,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn key(&mut self) -> Result<(), String> {
+    fn key(&mut self) -> Result<()> {
         self.string()?;
         self.expect(b':')
     }

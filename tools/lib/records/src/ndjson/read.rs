@@ -3,61 +3,60 @@
 use super::{
     cursor::Cursor,
     infer,
-    row::{self, Problem, Takes},
+    row::{self, Accepts, RowError},
 };
 use crate::{
-    Batch, DType, Field, Place, Result, Schema,
-    origin::{Line, Text},
-    wanted::Wanted,
+    Batch, DType, Error, Field, Location, Result, Schema,
+    source_text::{Line, Text},
+    selection::Selection,
 };
 use files::Input;
 use std::{mem, sync::Arc};
 
-/// How much is asked of the operating system at once. A read may give less: then the rows that are
-/// there go on at once, so that a slow source is not held back.
+/// Size of one read. Where a slow source returns less, the rows that have arrived are delivered at once.
 const BLOCK_BYTES: usize = 512 << 10;
-/// A line longer than this is no row but a binary file, or a row larger than any schema allows.
+/// The longest line; a longer one is a binary file, or a row larger than any schema allows.
 const MAX_LINE_BYTES: usize = 1 << 30;
 
 /// Rows from lines of JSON.
 pub(crate) struct NdjsonReader {
     input: Input,
-    wanted: Wanted,
+    selection: Selection,
     /// Read and not yet parsed; only the first `filled` bytes count.
     buffer: Vec<u8>,
     filled: usize,
     ended: bool,
     pub schema: Arc<Schema>,
-    /// For each field, what may stand in it.
-    takes: Vec<Takes>,
-    /// Whether a batch was delivered: integers can no longer turn out to be floating-point numbers.
+    /// One a field.
+    accepts: Vec<Accepts>,
+    /// Whether a batch was delivered: the type of a field can no longer change from integers to floating-point numbers.
     settled: bool,
     lines: u64,
     pub rows: u64,
 }
 
 impl NdjsonReader {
-    /// Reads up to the first line, which says what a row looks like.
-    pub fn open(input: Input, wanted: Wanted) -> Result<Self> {
+    /// Reads up to the first rows, from which the schema is inferred.
+    pub fn open(input: Input, selection: Selection) -> Result<Self> {
         let mut reader = Self {
             input,
-            wanted,
+            selection,
             filled: 0,
             buffer: Vec::new(),
             ended: false,
             schema: Batch::new().schema().clone(),
-            takes: Vec::new(),
+            accepts: Vec::new(),
             settled: false,
             lines: 0,
             rows: 0,
         };
-        if reader.wanted.infers() {
-            reader.fill(reader.wanted.first_block.max(BLOCK_BYTES))?;
+        if reader.selection.infers() {
+            reader.fill(reader.selection.first_block.max(BLOCK_BYTES))?;
         }
         loop {
             let block = reader.block()?;
-            if let Some((schema, takes)) = reader.schema_of(block)? {
-                (reader.schema, reader.takes) = (Arc::new(schema), takes);
+            if let Some((schema, accepts)) = reader.schema_of(block)? {
+                (reader.schema, reader.accepts) = (Arc::new(schema), accepts);
                 break;
             }
             if block == 0 {
@@ -68,24 +67,24 @@ impl NdjsonReader {
         Ok(reader)
     }
 
-    /// What the rows of the next block look like, and what may stand in each field; None where it has no rows.
-    fn schema_of(&self, block: usize) -> Result<Option<(Schema, Vec<Takes>)>> {
+    /// The schema inferred from the next block, and what each field accepts; None where the block has no rows.
+    fn schema_of(&self, block: usize) -> Result<Option<(Schema, Vec<Accepts>)>> {
         let bytes = &self.buffer[..block];
         let mut rows = lines(bytes).filter(|(_, start, end)| !blank(&bytes[*start..*end])).peekable();
         let Some(&(number, ..)) = rows.peek() else { return Ok(None) };
-        let found = infer::schema(rows.map(|(_, start, end)| &bytes[start..end]), &self.wanted);
-        let (schema, booleans) = found.map_err(|e| self.place(number).error(e))?;
+        let found = infer::schema(rows.map(|(_, start, end)| &bytes[start..end]), &self.selection);
+        let (schema, booleans) = found.map_err(|e| self.location(number).error(e))?;
         let fields = schema.fields().iter().zip(booleans);
-        let takes = fields.map(|(field, booleans)| Takes::of(&field.name, booleans, &self.wanted)).collect();
-        Ok(Some((schema, takes)))
+        let accepts = fields.map(|(field, booleans)| Accepts::of(&field.name, booleans, &self.selection)).collect();
+        Ok(Some((schema, accepts)))
     }
 
     pub fn source(&self) -> &Arc<str> {
         self.input.shared_name()
     }
 
-    fn place(&self, line_of_block: u64) -> Place {
-        Place::line(self.input.shared_name(), self.lines + line_of_block)
+    fn location(&self, line_of_block: u64) -> Location {
+        Location::line(self.input.shared_name(), self.lines + line_of_block)
     }
 
     /// The rows of the next block of lines; false at end of input.
@@ -113,14 +112,13 @@ impl NdjsonReader {
                 return Ok(self.filled);
             }
             if self.filled > MAX_LINE_BYTES {
-                return Err(self.place(1).error(format!("a line longer than {} MiB", MAX_LINE_BYTES >> 20)));
+                return Err(self.location(1).error(Error::Json(format!("a line longer than {} MiB", MAX_LINE_BYTES >> 20))));
             }
             self.read_more()?;
         }
     }
 
-    /// Reads until there are so many bytes, or all that there are: what says the types is not to depend on how the bytes
-    /// arrive.
+    /// Reads until the buffer has `bytes`, or the input ends: inferred types must not depend on how the bytes arrive.
     fn fill(&mut self, bytes: usize) -> Result<()> {
         while self.filled < bytes && !self.ended {
             self.read_more()?;
@@ -172,15 +170,15 @@ impl NdjsonReader {
         Ok(())
     }
 
-    /// Parses every line; where the first batch shows that an integer field has fractions, once more.
+    /// Parses every line; once more with a floating-point field where the first batch has fractions in an integer field.
     fn parse_lines(&mut self, text: &mut Text, batch: &mut Batch) -> Result<()> {
         while let Some(index) = self.try_lines(text, batch)? {
-            self.schema = Arc::new(widened(&self.schema, index, self.wanted.float));
+            self.schema = Arc::new(widened(&self.schema, index, self.selection.float));
         }
         Ok(())
     }
 
-    /// Parses every line, or returns the integer field that turned out to be floating-point.
+    /// Parses every line; returns the index of an integer field with a fraction, which must become floating-point.
     fn try_lines(&self, text: &mut Text, batch: &mut Batch) -> Result<Option<usize>> {
         let schema = &self.schema;
         let fields = schema.fields().len();
@@ -192,11 +190,11 @@ impl NdjsonReader {
         let rows = packed.chunks_exact_mut(schema.row_bytes()).zip(text.spans.chunks_exact_mut(fields));
         for (line, (row, spans)) in text.lines.iter_mut().zip(rows) {
             let bytes = &text.bytes[line.start..line.end];
-            match row::parse(bytes, (schema, &self.takes), &self.wanted, row, heap, spans) {
+            match row::parse(bytes, (schema, &self.accepts), &self.selection, row, heap, spans) {
                 Ok(close) => line.close = line.start + close,
-                Err(Problem::NotAnInteger(index)) if !self.settled => return Ok(Some(index)),
-                Err(problem) => {
-                    return Err(Place::line(self.input.shared_name(), line.number).error(describe(problem, schema)));
+                Err(RowError::NotAnInteger(index)) if !self.settled => return Ok(Some(index)),
+                Err(error) => {
+                    return Err(Location::line(self.input.shared_name(), line.number).error(describe(error, schema)));
                 }
             }
             spans.iter_mut().for_each(|span| *span = (span.0 + line.start, span.1 + line.start));
@@ -210,17 +208,19 @@ impl NdjsonReader {
             let before = &bytes[..e.valid_up_to()];
             let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
             let column = before.len() - memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1) + 1;
-            self.place(line).error(format!("not UTF-8 (column {column})"))
+            self.location(line).error(Error::Json(format!("not UTF-8 (column {column})")))
         })
     }
 }
 
-fn describe(problem: Problem, schema: &Schema) -> String {
-    match problem {
-        Problem::Bad(problem) => problem,
-        Problem::NotAnInteger(index) => {
+fn describe(error: RowError, schema: &Schema) -> Error {
+    match error {
+        RowError::Invalid(error) => error,
+        RowError::NotAnInteger(index) => {
             let name = &schema.fields()[index].name;
-            format!("field {name:?} held integers so far, and no integer stands here; write the integers as 1.0")
+            Error::Json(format!(
+                "field {name:?} held integers so far, and no integer stands here; write the integers as 1.0"
+            ))
         }
     }
 }

@@ -1,29 +1,29 @@
-//! Printing rows as lines.
+//! Writing rows as NDJSON.
 
 use super::cursor::Cursor;
 use crate::{
     Batch, DType, Field, Result, Schema,
     csv::is_missing,
-    origin::{Cells, Text, TextSpan},
+    source_text::{Cells, Text, TextSpan},
 };
 use half::f16;
 use std::sync::Arc;
 
-/// What is the same in every row: the schema and the keys as JSON writes them.
+/// The schema, and its names as JSON keys.
 pub(crate) struct NdjsonFormat {
     schema: Arc<Schema>,
     /// `"name":` for each field.
     keys: Vec<String>,
-    /// Whether NaN of the field that is printed is null.
+    /// Whether NaN of the current field is written as null.
     nulls: bool,
     float: zmij::Buffer,
     integer: itoa::Buffer,
 }
 
-/// A packed row, and what its texts point into.
+/// A packed row, and the heap of its texts.
 #[derive(Clone, Copy)]
 struct Row<'a> {
-    /// Its place in the batch.
+    /// Its index in the batch.
     number: usize,
     bytes: &'a [u8],
     heap: &'a [u8],
@@ -56,7 +56,7 @@ impl NdjsonFormat {
             printed.map_err(|(field, NotFinite)| {
                 let name = &self.schema.fields()[field].name;
                 batch
-                    .place(i)
+                    .location(i)
                     .error(format!("field {name:?} is NaN or infinite, which JSON cannot say (use --to npy or csv)"))
             })?;
         }
@@ -82,7 +82,7 @@ impl NdjsonFormat {
         Ok(())
     }
 
-    /// The line as it came, with the values that a tool has set in place, and new fields at the end.
+    /// The line as it was read, with the values that the tool has set replaced, and new fields at the end.
     fn edited_line(
         &mut self,
         text: &Text,
@@ -93,7 +93,7 @@ impl NdjsonFormat {
         let line = &text.lines[index];
         let parsed = text.edited.len();
         let spans = &text.spans[index * parsed..(index + 1) * parsed];
-        // Fields may stand in another order than on the first line.
+        // A line may have its fields in another order than the first line.
         let mut edits: Vec<usize> = (0..parsed).filter(|&field| text.edited[field]).collect();
         edits.sort_by_key(|&field| spans[field]);
         let mut done = line.start;
@@ -103,7 +103,7 @@ impl NdjsonFormat {
             done = spans[field].1;
         }
         out.extend_from_slice(&text.bytes[done..line.close]);
-        // A parsed field stands in the line, so the object is not empty.
+        // The line has a parsed field, so the object is not empty.
         for field in parsed..self.keys.len() {
             out.push(b',');
             out.extend_from_slice(self.keys[field].as_bytes());
@@ -153,7 +153,7 @@ impl NdjsonFormat {
             DType::U2 => out.extend_from_slice(self.integer.format(load::<u16>(bytes)).as_bytes()),
             DType::U4 => out.extend_from_slice(self.integer.format(load::<u32>(bytes)).as_bytes()),
             DType::U8 => out.extend_from_slice(self.integer.format(load::<u64>(bytes)).as_bytes()),
-            // A text is a scalar, which `value` prints.
+            // Written by `value`.
             DType::Text => {}
             DType::B1 => out.extend_from_slice(if bytes[0] == 0 { b"false" } else { b"true" }),
             DType::I4 => out.extend_from_slice(self.integer.format(load::<i32>(bytes)).as_bytes()),
@@ -180,7 +180,7 @@ impl NdjsonFormat {
         Ok(())
     }
 
-    /// A value that is not finite: NaN is one that was missing, in a field that is as it was read.
+    /// A value that is not finite: NaN is null where it stands for a missing value (`nulls`).
     fn missing(&self, is_nan: bool, out: &mut Vec<u8>) -> std::result::Result<(), NotFinite> {
         if !(is_nan && self.nulls) {
             return Err(NotFinite);
@@ -190,8 +190,8 @@ impl NdjsonFormat {
     }
 }
 
-/// Writes the cell that a field was parsed from as JSON has it, where it can stand as it is: a number with its own digits,
-/// a boolean, a missing value.
+/// Writes the cell that a field was parsed from, if it is JSON as it is: a number, a boolean, a missing value. False where
+/// it is not.
 fn as_written(cells: &Cells, row: usize, field: usize, dtype: DType, out: &mut Vec<u8>) -> bool {
     let Some(column) = cells.fields.iter().position(|of| *of == Some(field)) else { return false };
     let cell = std::str::from_utf8(cells.cell(row, column)).unwrap_or_default();

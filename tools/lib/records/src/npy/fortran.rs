@@ -1,7 +1,7 @@
-//! Arrays in Fortran order, whose columns are contiguous: what `np.save` writes of a pandas table.
+//! Arrays in Fortran order, whose columns are contiguous: what `np.save` writes for a pandas DataFrame.
 
 use super::Header;
-use crate::{Place, Result};
+use crate::{Location, Result};
 use files::Input;
 use std::io::Read;
 
@@ -24,21 +24,21 @@ enum Data {
 }
 
 impl Columns {
-    /// A batch is larger than one in C order, so that the pieces of columns are.
+    /// Larger than a batch in C order, since each of its columns is one read.
     pub const BATCH_BYTES: usize = 8 << 20;
 
-    /// The columns of the array that begins behind its `header`. From a pipe, all of it is read, up to `most` bytes.
-    pub fn open(input: &mut Input, header: &Header, most: u64) -> Result<Self> {
+    /// The columns of the array that follows its `header`. From a pipe, the whole array is read, at most `limit` bytes.
+    pub fn open(input: &mut Input, header: &Header, limit: u64) -> Result<Self> {
         let field = &header.schema.fields()[0];
         let (rows, size) = (header.rows, field.dtype.size());
         let data = match input.position()? {
             Some(start) => Data::File { start },
-            None => Data::Memory(whole(input, rows, field.bytes() as u64, most)?),
+            None => Data::Memory(whole(input, rows, field.bytes() as u64, limit)?),
         };
         Ok(Self { data, rows, size, order: column_order(&field.shape) })
     }
 
-    /// Fills `packed` with whole rows from `first` on; returns the bytes up to the first row that is not whole.
+    /// Fills `packed` with rows from `first` on; returns the bytes of those that are complete.
     pub fn rows(&self, input: &mut Input, first: u64, packed: &mut [u8]) -> Result<usize> {
         let row_bytes = self.order.len() * self.size;
         let count = packed.len() / row_bytes;
@@ -71,8 +71,8 @@ impl Columns {
         }
     }
 
-    /// Goes to what follows the array.
-    pub fn leave(self, input: &mut Input) -> Result<()> {
+    /// Skips to the end of the array.
+    pub fn finish(self, input: &mut Input) -> Result<()> {
         match self.data {
             Data::File { start } => Ok(input.seek(start + self.rows * (self.order.len() * self.size) as u64)?),
             Data::Memory(_) => Ok(()),
@@ -80,12 +80,12 @@ impl Columns {
     }
 }
 
-/// All bytes of an array that comes over a pipe. Memory is taken as they come, not as the header claims.
-fn whole(input: &mut Input, rows: u64, row_bytes: u64, most: u64) -> Result<Vec<u8>> {
-    let place = Place::whole(input.shared_name());
-    let bytes = rows.checked_mul(row_bytes).filter(|bytes| *bytes <= most).ok_or_else(|| {
-        place.error(format!(
-            "an array in Fortran order of {rows} rows of {row_bytes} bytes; from a pipe at most {most} bytes are read \
+/// All bytes of an array from a pipe. Memory grows with the bytes that arrive, not with what the header claims.
+fn whole(input: &mut Input, rows: u64, row_bytes: u64, limit: u64) -> Result<Vec<u8>> {
+    let location = Location::whole(input.shared_name());
+    let bytes = rows.checked_mul(row_bytes).filter(|bytes| *bytes <= limit).ok_or_else(|| {
+        location.error(format!(
+            "an array in Fortran order of {rows} rows of {row_bytes} bytes; from a pipe at most {limit} bytes are read \
              (the setting fortran_bytes): hand in the file, or save it with np.ascontiguousarray"
         ))
     })?;
@@ -95,18 +95,18 @@ fn whole(input: &mut Input, rows: u64, row_bytes: u64, most: u64) -> Result<Vec<
     Ok(data)
 }
 
-/// For each element of a row of `shape` in C order, its place in Fortran order.
+/// For each element of a row of `shape` in C order, its index in Fortran order.
 fn column_order(shape: &[usize]) -> Vec<usize> {
     let elements = shape.iter().product::<usize>();
     let column = |element: usize| {
-        let (mut rest, mut place, mut stride) = (element, 0, elements);
+        let (mut rest, mut index, mut stride) = (element, 0, elements);
         // From the last dimension on: in C order it varies fastest, in Fortran order slowest.
         for &dim in shape.iter().rev() {
             stride /= dim;
-            place += rest % dim * stride;
+            index += rest % dim * stride;
             rest /= dim;
         }
-        place
+        index
     };
     (0..elements).map(column).collect()
 }

@@ -1,19 +1,19 @@
-//! The text header of an array: what NumPy writes, and what it accepts.
+//! The header of an array, written as `numpy.save` writes it.
 
 use super::MAGIC;
-use crate::{DType, Field, Schema, dtype::numeric_names};
+use crate::{DType, Error, Field, Result, Schema, dtype::numeric_names};
 use py_literal::Value;
 
-/// A header longer than this is damaged or hostile.
+/// The longest header that is read; a longer one is damaged or malicious.
 const MAX_HEADER_BYTES: usize = 1 << 20;
-/// A structured dtype needs three levels; the limit protects the stack of the literal parser.
+/// Deepest nesting of brackets. A structured dtype needs three levels; the limit protects the stack of the parser.
 const MAX_HEADER_DEPTH: usize = 16;
-/// NumPy pads the header so that data begins at a multiple of this.
+/// NumPy pads the header so that the data begins at a multiple of this many bytes.
 const ALIGNMENT: usize = 64;
-/// NumPy leaves room for the row count to grow to this many digits, so that it can be patched later.
+/// NumPy pads the row count to this many digits, so that it can be overwritten later.
 const GROWTH_DIGITS: usize = 21;
 
-/// What one array's header says.
+/// The header of one array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub schema: Schema,
@@ -58,44 +58,50 @@ impl Header {
     }
 
     /// Length in bytes of the header text that follows magic and version, from its length field.
-    pub fn text_length(length_field: &[u8]) -> Result<usize, String> {
+    pub fn text_length(length_field: &[u8]) -> Result<usize> {
         let mut wide = [0; 8];
         wide[..length_field.len()].copy_from_slice(length_field);
         let length = u64::from_le_bytes(wide);
         match usize::try_from(length) {
             Ok(length) if length <= MAX_HEADER_BYTES => Ok(length),
-            _ => Err(format!("the NPY header claims {length} bytes; more than {MAX_HEADER_BYTES} are refused")),
+            _ => Err(header_error(format!("the NPY header claims {length} bytes; more than {MAX_HEADER_BYTES} are refused"))),
         }
     }
 
-    /// Reads the header text. A plain array is taken as one field called `plain_name`.
-    pub fn parse(text: &[u8], version: u8, plain_name: &str) -> Result<Self, String> {
+    /// Parses the header text. A plain array becomes one field called `plain_name`.
+    pub fn parse(text: &[u8], version: u8, plain_name: &str) -> Result<Self> {
         let text = match version {
             1 | 2 => text.iter().copied().map(char::from).collect(),
-            _ => String::from_utf8(text.to_vec()).map_err(|_| "the NPY header is not UTF-8".to_string())?,
+            _ => String::from_utf8(text.to_vec()).map_err(|_| header_error("the NPY header is not UTF-8"))?,
         };
         if depth(&text) > MAX_HEADER_DEPTH {
-            return Err("the NPY header is nested too deeply".into());
+            return Err(header_error("the NPY header is nested too deeply"));
         }
         let entries = match text.trim().parse::<Value>() {
             Ok(Value::Dict(entries)) => entries,
-            _ => return Err("the NPY header is damaged: no Python dict".into()),
+            _ => return Err(header_error("the NPY header is damaged: no Python dict")),
         };
         let entry = |key: &str| {
             let found = entries.iter().find(|(name, _)| matches!(name, Value::String(name) if name == key));
-            found.map(|(_, value)| value).ok_or_else(|| format!("the NPY header has no {key:?}"))
+            found.map(|(_, value)| value).ok_or_else(|| header_error(format!("the NPY header has no {key:?}")))
         };
         let shape = shape(entry("shape")?)?;
         let Some((&rows, row_shape)) = shape.split_first() else {
-            return Err("the array has no rows: its shape is (), a single value (save it with np.atleast_1d)".into());
+            return Err(header_error(
+                "the array has no rows: its shape is (), a single value (save it with np.atleast_1d)",
+            ));
         };
         // With one dimension both orders are the same.
         let fortran_order = *entry("fortran_order")? == Value::Boolean(true) && shape.len() > 1;
         let is_plain = matches!(entry("descr")?, Value::String(_));
         let (fields, big_endian) = fields(entry("descr")?, row_shape, plain_name)?;
-        let rows = u64::try_from(rows).map_err(|_| "the NPY header has too many rows".to_string())?;
+        let rows = u64::try_from(rows).map_err(|_| header_error("the NPY header has too many rows"))?;
         Ok(Self { schema: Schema::new(fields)?, rows, big_endian, fortran_order, is_plain })
     }
+}
+
+pub(crate) fn header_error(text: impl Into<String>) -> Error {
+    Error::NpyHeader(text.into())
 }
 
 fn field_descr(field: &Field) -> String {
@@ -144,7 +150,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-fn shape(value: &Value) -> Result<Vec<usize>, String> {
+fn shape(value: &Value) -> Result<Vec<usize>> {
     let dim = |value: &Value| match value {
         Value::Integer(n) => usize::try_from(n).ok(),
         _ => None,
@@ -153,48 +159,48 @@ fn shape(value: &Value) -> Result<Vec<usize>, String> {
         Value::Tuple(dims) | Value::List(dims) => dims.iter().map(dim).collect(),
         one => dim(one).map(|n| vec![n]),
     };
-    dims.ok_or_else(|| format!("the NPY header has a bad shape: {value}"))
+    dims.ok_or_else(|| header_error(format!("the NPY header has a bad shape: {value}")))
 }
 
 /// Fields of a structured dtype, or the one field of a plain array whose rows have `row_shape`.
-fn fields(descr: &Value, row_shape: &[usize], plain_name: &str) -> Result<(Vec<Field>, Vec<bool>), String> {
+fn fields(descr: &Value, row_shape: &[usize], plain_name: &str) -> Result<(Vec<Field>, Vec<bool>)> {
     match descr {
         Value::String(descr) => {
             let (dtype, big) = element_type(descr)?;
             Ok((vec![Field::new(plain_name, dtype, row_shape)], vec![big]))
         }
         Value::List(_) if !row_shape.is_empty() => {
-            Err(format!("a structured array has one dimension; this one has {}", row_shape.len() + 1))
+            Err(header_error(format!("a structured array has one dimension; this one has {}", row_shape.len() + 1)))
         }
         Value::List(entries) => {
-            let fields: Vec<_> = entries.iter().map(structured_field).collect::<Result<_, _>>()?;
+            let fields: Vec<_> = entries.iter().map(structured_field).collect::<Result<_>>()?;
             Ok(fields.into_iter().unzip())
         }
-        other => Err(format!("the NPY header has a dtype that is no record: {other}")),
+        other => Err(header_error(format!("the NPY header has a dtype that is no record: {other}"))),
     }
 }
 
-fn structured_field(entry: &Value) -> Result<(Field, bool), String> {
+fn structured_field(entry: &Value) -> Result<(Field, bool)> {
     let Value::Tuple(parts) = entry else {
-        return Err(format!("the NPY header has a bad field: {entry}"));
+        return Err(header_error(format!("the NPY header has a bad field: {entry}")));
     };
     let dims = match parts.as_slice() {
         [_, _] => Vec::new(),
         [_, _, dims] => shape(dims)?,
-        _ => return Err(format!("the NPY header has a bad field: {entry}")),
+        _ => return Err(header_error(format!("the NPY header has a bad field: {entry}"))),
     };
     let (Value::String(name), Value::String(descr)) = (&parts[0], &parts[1]) else {
-        return Err(format!("field {} is nested or has a title; records have flat fields", parts[0]));
+        return Err(header_error(format!("field {} is nested or has a title; records have flat fields", parts[0])));
     };
     if name.is_empty() && descr.starts_with("|V") {
-        return Err("the dtype has padding; repack it with numpy.lib.recfunctions.repack_fields".into());
+        return Err(header_error("the dtype has padding; repack it with numpy.lib.recfunctions.repack_fields"));
     }
-    let (dtype, big) = element_type(descr).map_err(|e| format!("field {name:?}: {e}"))?;
+    let (dtype, big) = element_type(descr).map_err(|e| header_error(format!("field {name:?}: {e}")))?;
     Ok((Field::new(name, dtype, &dims), big))
 }
 
 /// The element type that a NumPy type string names, and whether it is big-endian.
-fn element_type(descr: &str) -> Result<(DType, bool), String> {
+fn element_type(descr: &str) -> Result<(DType, bool)> {
     let (order, name) = descr.split_at_checked(1).unwrap_or(("", descr));
     let dtype: Option<DType> = name.parse().ok();
     match (order, dtype) {
@@ -202,9 +208,9 @@ fn element_type(descr: &str) -> Result<(DType, bool), String> {
         (">", Some(dtype)) => Ok((dtype, dtype.size() > 1)),
         _ => {
             let known = numeric_names();
-            Err(format!(
+            Err(header_error(format!(
                 "dtype {descr:?} is not supported; convert with .astype to one of {known}, or save text as CSV"
-            ))
+            )))
         }
     }
 }
@@ -259,6 +265,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let error = Header::parse(text.as_bytes(), 1, "x").expect_err(text);
+            let error = error.to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
         let deep = "[".repeat(100_000);

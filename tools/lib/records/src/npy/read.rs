@@ -1,11 +1,11 @@
 //! Reading arrays, one after the other, in batches of whole rows.
 
-use super::{Header, MAGIC, fortran::Columns};
-use crate::{Batch, Error, Place, Result, Schema};
+use super::{Header, MAGIC, fortran::Columns, header::header_error};
+use crate::{Batch, Error, Location, Result, Schema};
 use files::Input;
 use std::sync::Arc;
 
-/// A batch holds about this many bytes: large enough to move at memory speed, small enough for the cache.
+/// The size of a batch: few system calls, and it stays in the L2 cache.
 const BATCH_BYTES: usize = 512 << 10;
 
 /// Arrays of one dtype, back to back.
@@ -13,15 +13,15 @@ pub(crate) struct NpyReader {
     input: Input,
     header: Header,
     pub schema: Arc<Schema>,
-    /// Where the current array is in Fortran order, its columns.
+    /// The columns of the current array, if it is in Fortran order.
     columns: Option<Columns>,
-    /// Rows of the current array that are still to come.
+    /// Rows of the current array that are not read yet.
     remaining: u64,
-    /// Rows delivered so far, over all arrays.
+    /// Rows read so far, over all arrays.
     pub rows: u64,
     announced: Option<u64>,
     plain_name: String,
-    /// Most bytes of an array in Fortran order that comes over a pipe.
+    /// [`crate::ReadOptions::fortran_bytes`]
     fortran_bytes: u64,
 }
 
@@ -44,7 +44,7 @@ impl NpyReader {
         Ok(reader)
     }
 
-    /// Whether the current array is plain: its one field has a name from the tool.
+    /// Whether the current array is plain (unstructured): its one field is named by the tool.
     pub fn is_plain(&self) -> bool {
         self.header.is_plain
     }
@@ -64,7 +64,7 @@ impl NpyReader {
         Ok(())
     }
 
-    /// The next rows, at most about half a megabyte of them; false at end of input.
+    /// The next rows, about 512 KiB of them; false at end of input.
     pub fn read(&mut self, batch: &mut Batch) -> Result<bool> {
         while self.remaining == 0 {
             if !self.next_array()? {
@@ -81,8 +81,7 @@ impl NpyReader {
             None => self.input.fill(packed)?,
         };
         if filled < packed.len() {
-            let whole = self.rows + (filled / row_bytes) as u64;
-            return Err(self.truncated(whole));
+            return Err(self.truncated(self.rows + (filled / row_bytes) as u64));
         }
         self.swap_big_endian(packed);
         batch.announced = self.announced.take();
@@ -91,28 +90,29 @@ impl NpyReader {
         Ok(true)
     }
 
-    fn truncated(&self, whole: u64) -> Error {
+    /// `complete` rows precede the one that is cut off.
+    fn truncated(&self, complete: u64) -> Error {
         let promised = self.rows + self.remaining;
-        Place::row(self.input.shared_name(), whole)
-            .error(format!("the data is truncated: the header promises {promised} rows, {whole} are whole"))
+        Location::row(self.input.shared_name(), complete)
+            .error(Error::Truncated { promised, complete })
     }
 
-    /// Goes on to the array that follows, if there is one.
+    /// Begins the next array; false at end of input.
     fn next_array(&mut self) -> Result<bool> {
         if let Some(columns) = self.columns.take() {
-            columns.leave(&mut self.input)?;
+            columns.finish(&mut self.input)?;
         }
         let start = self.input.peek(MAGIC.len())?;
         if start.is_empty() {
             return Ok(false);
         }
         if !MAGIC.starts_with(start) && !start.starts_with(MAGIC) {
-            return Err(Place::row(self.input.shared_name(), self.rows)
+            return Err(Location::row(self.input.shared_name(), self.rows)
                 .error("after the last row come bytes that are no NPY array (damaged, or two encodings mixed)"));
         }
         let next = read_header(&mut self.input, &self.plain_name)?;
         if next.schema != self.header.schema {
-            return Err(Place::row(self.input.shared_name(), self.rows).error(format!(
+            return Err(Location::row(self.input.shared_name(), self.rows).error(format!(
                 "an array with other fields follows: expected {}, found {}",
                 self.header.schema, next.schema
             )));
@@ -121,7 +121,7 @@ impl NpyReader {
         Ok(true)
     }
 
-    /// Turns big-endian fields of packed rows into little-endian ones.
+    /// Converts big-endian fields of packed rows to little-endian.
     fn swap_big_endian(&self, packed: &mut [u8]) {
         for (i, _) in self.header.big_endian.iter().enumerate().filter(|(_, big)| **big) {
             let (field, offset) = (&self.schema.fields()[i], self.schema.offset(i));
@@ -136,22 +136,22 @@ impl NpyReader {
 /// Reads magic, version, length and text.
 fn read_header(input: &mut Input, plain_name: &str) -> Result<Header> {
     let mut fixed = [0; 8];
-    let place = Place::whole(input.shared_name());
+    let location = Location::whole(input.shared_name());
     let mut fill = |buffer: &mut [u8]| -> Result<()> {
         match input.fill(buffer)? == buffer.len() {
             true => Ok(()),
-            false => Err(place.clone().error("the data ends within an NPY header (truncated)")),
+            false => Err(location.clone().error(header_error("the data ends within an NPY header (truncated)"))),
         }
     };
     fill(&mut fixed)?;
     let version = fixed[6];
     if !(1..=3).contains(&version) {
-        return Err(place.error(format!("NPY version {version} is not known; 1, 2 and 3 are")));
+        return Err(location.error(Error::NpyHeader(format!("NPY version {version} is not known; 1, 2 and 3 are"))));
     }
     let mut length = vec![0; if version == 1 { 2 } else { 4 }];
     fill(&mut length)?;
-    let length = Header::text_length(&length).map_err(|e| place.clone().error(e))?;
+    let length = Header::text_length(&length).map_err(|e| location.clone().error(e))?;
     let mut text = vec![0; length];
     fill(&mut text)?;
-    Header::parse(&text, version, plain_name).map_err(|e| place.error(e))
+    Header::parse(&text, version, plain_name).map_err(|e| location.error(e))
 }

@@ -1,14 +1,16 @@
-//! What rows of text came from: lines of JSON, or cells; and the texts among their values.
+//! The text that rows were parsed from, kept so that what no tool sets is written back as it was: lines of JSON, or
+//! cells of CSV. And the heap of text values.
 
+use crate::{Error, Result};
 use std::sync::Arc;
 
-/// The lines that rows came from.
+/// The lines of JSON that rows were parsed from.
 #[derive(Default)]
 pub(crate) struct Text {
-    /// The lines, with whatever stood between them.
+    /// The lines, and the blank lines between them.
     pub bytes: Vec<u8>,
     pub lines: Vec<Line>,
-    /// For each row and each field that was parsed, where its value stands within `bytes`.
+    /// `[rows × parsed fields]`: start and end of the value in `bytes`; (0, 0) where the line has none.
     pub spans: Vec<(usize, usize)>,
     /// For each field that was parsed, whether a tool has set it since.
     pub edited: Vec<bool>,
@@ -19,13 +21,13 @@ pub(crate) struct Line {
     /// Counted from 1 in the whole stream; blank lines count.
     pub number: u64,
     pub start: usize,
-    /// Where the closing brace stands.
+    /// Offset of the closing brace.
     pub close: usize,
-    /// Where the line ends, without its newline.
+    /// Offset of the line's end, its newline excluded.
     pub end: usize,
 }
 
-/// Where a text stands within the heap of a batch: what a packed row holds of it.
+/// A text of a packed row: offset and length in the heap of the batch.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(crate) struct TextSpan {
@@ -38,9 +40,9 @@ impl TextSpan {
     ///
     /// # Errors
     /// When the texts of one batch have over 4 GiB.
-    pub fn push(heap: &mut Vec<u8>, text: &[u8]) -> std::result::Result<Self, String> {
+    pub fn push(heap: &mut Vec<u8>, text: &[u8]) -> Result<Self> {
         let (start, length) = (u32::try_from(heap.len()), u32::try_from(text.len()));
-        let (Ok(start), Ok(length)) = (start, length) else { return Err("a text of over 4 GiB".into()) };
+        let (Ok(start), Ok(length)) = (start, length) else { return Err(Error::TextTooLong) };
         heap.extend_from_slice(text);
         Ok(Self { start, length })
     }
@@ -52,14 +54,14 @@ impl TextSpan {
     }
 }
 
-/// The cells that rows came from, unquoted.
+/// The cells of CSV that rows were parsed from, unquoted.
 #[derive(Default)]
 pub(crate) struct Cells {
-    /// The names of the columns, and what stood between them.
+    /// The names of the columns.
     pub header: Arc<[String]>,
     pub delimiter: u8,
     pub bytes: Vec<u8>,
-    /// Where each cell ends within `bytes`: `[rows × columns]`.
+    /// `[rows × columns]`: the end of each cell in `bytes`, which is the start of the next.
     pub ends: Vec<usize>,
     /// For each row, the line it begins on, counted from 1.
     pub lines: Vec<u64>,
