@@ -1,4 +1,4 @@
-//! The exported graph against candle.
+//! Comparison of the exported graph, run by ONNX Runtime, with candle.
 
 use crate::Settings;
 use anyhow::{bail, ensure};
@@ -12,13 +12,13 @@ use records::{Batch, DType, Reader};
 use runtime::{Inputs, Options, Session};
 use std::path::Path;
 
-/// Stream of the seed 0 from which rows are drawn where the run folder has none.
+/// Random stream of seed 0 for rows where the run folder has none.
 const DRAWN_ROWS: u64 = 0;
-/// Rows that the two compute at a time, at most; before them one row and a few, which tries the free batch axis.
+/// Batch size of the comparison. Batches of 1 and [`FEW`] rows come first, to test the dynamic batch axis.
 const BATCH_SIZE: usize = 256;
 const FEW: usize = 7;
 
-/// Computes rows by ONNX Runtime and by candle. Gives what they disagree about, if they do.
+/// Runs rows through ONNX Runtime and candle. Returns a line that describes the difference, if it is beyond the tolerance.
 pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settings) -> anyhow::Result<Option<String>> {
     let mut pair = Pair::new(model, onnx, settings)?;
     let width = pair.width();
@@ -45,7 +45,7 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
     Ok(pair.verdict(settings.tolerance))
 }
 
-/// The file of a run's held-out rows that has all fields that go in: CSV has scalars, NPY numbers.
+/// The file of a run's held-out rows that has all input fields: CSV has scalars only, NPY numbers only.
 fn held_out(model: &Model) -> &'static str {
     let inputs = &model.features.inputs;
     let has_text = inputs.iter().any(|input| matches!(input, Feature::Category { .. }));
@@ -57,7 +57,7 @@ fn held_out(model: &Model) -> &'static str {
     }
 }
 
-/// Hands on the raw rows of a file, `[rows, inputs]` at a time, until there are no more or none are wanted.
+/// Calls `take` with the raw rows of a file, `[rows, inputs]` at a time, until it returns false or the file ends.
 fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let mut reader = Reader::open(Input::open(Some(file))?, &dataset::read_options(&model.features))?;
     let (mut batch, mut bytes) = (Batch::new(), Vec::new());
@@ -68,7 +68,7 @@ fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow
             field => Err(batch.wrong_shape(field, &format!("{:?} by the model", model.task.input_shape))),
         };
         let rows = match (model.task.input_dtype, model.features.inputs.as_slice()) {
-            // Rows behind those that are compared may have gaps.
+            // Not `raw_rows`, which refuses missing values: rows after those that are compared may have some.
             (DType::F4, [Feature::Number { fill: None, .. }]) => {
                 check_shape()?;
                 let mut rows = Vec::new();
@@ -90,7 +90,7 @@ fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow
     Ok(())
 }
 
-/// Random rows, `[count, inputs]`. Those of a model that takes bytes are whole numbers from 0 to 255.
+/// Random rows, `[count, inputs]`: normal, or integers from 0 to 255 for a `u1` input.
 fn drawn(model: &Model, count: usize) -> Vec<f32> {
     let mut random = Random::new(0, DRAWN_ROWS);
     let draw = |_| match model.task.input_dtype {
@@ -100,15 +100,15 @@ fn drawn(model: &Model, count: usize) -> Vec<f32> {
     (0..count * model.features.raw_width()).map(draw).collect()
 }
 
-/// The two, and how they have compared so far.
+/// Both engines, and their differences so far.
 struct Pair<'a> {
     model: &'a Model,
     candle: CandleModel,
     session: Session,
     rows: usize,
-    /// The largest difference, relative to the larger of the output's unit and candle's value.
+    /// Largest difference, relative to the larger of candle's value and the output's unit.
     worst: f64,
-    /// Of classes, the rows that the two see in different ones: the first, and how many.
+    /// For classifiers, the rows with different predicted classes: the first, and how many.
     differing: Option<(usize, usize)>,
 }
 
@@ -125,12 +125,12 @@ impl<'a> Pair<'a> {
         })
     }
 
-    /// Numbers of a row of the input.
+    /// Elements of an input row.
     fn width(&self) -> usize {
         self.model.features.raw_width()
     }
 
-    /// Compares on further rows, `[rows, inputs]`.
+    /// Compares `rows` `[rows, inputs]`.
     fn compare(&mut self, rows: &[f32]) -> anyhow::Result<()> {
         let width = self.width();
         if self.rows == 0 {
@@ -150,7 +150,7 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    /// ONNX Runtime's `[rows, outputs]`, and candle's.
+    /// Outputs of ONNX Runtime and of candle, `[rows, outputs]` each.
     fn outputs(&mut self, rows: &[f32]) -> anyhow::Result<(Vec<f32>, Vec<f32>)> {
         let (task, count) = (&self.model.task, rows.len() / self.width());
         let bytes: Vec<u8>;
@@ -167,21 +167,22 @@ impl<'a> Pair<'a> {
         let complete = self.model.features.complete(rows);
         let tensor = Tensor::from_slice(&complete, shape.collect::<Vec<_>>(), &Device::Cpu)?; // [batch, input shape…]
         let candle: Vec<f32> = self.candle.forward(&tensor)?.flatten_all()?.to_vec1()?;
-        ensure!(onnx.len() == candle.len(), "ONNX gives {} numbers, candle {}", onnx.len(), candle.len());
+        ensure!(onnx.len() == candle.len(), "ONNX gives {} values, candle {}", onnx.len(), candle.len());
         Ok((onnx, candle))
     }
 
+    /// Updates the largest difference.
     fn widen(&mut self, onnx: &[f32], candle: &[f32]) {
-        // The unit is the standard deviation of a target that is scaled: it may be in millions, or in millionths.
+        // The unit of a scaled target is its standard deviation, which may be far from 1.
         let units = self.model.target_scaling.as_ref().map_or(&[1.0][..], |scaling| &scaling.scale);
         for ((&onnx, &candle), unit) in onnx.iter().zip(candle).zip(units.iter().cycle()) {
             let difference = f64::from((onnx - candle).abs()) / f64::from(candle.abs().max(*unit));
-            // NaN compares with nothing; it is the worst there is.
+            // `max` would ignore NaN.
             self.worst = if difference.is_nan() { f64::INFINITY } else { self.worst.max(difference) };
         }
     }
 
-    /// Counts the rows that the two see in different classes.
+    /// Counts the rows with different predicted classes.
     fn classify(&mut self, onnx: &[f32], candle: &[f32]) {
         let width = self.model.graph.architecture.outputs;
         for (i, (onnx, candle)) in onnx.chunks(width).zip(candle.chunks(width)).enumerate() {
@@ -203,7 +204,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Whether the most probable class is another one. Where two are exactly as probable, either will do.
+/// Whether the argmax differs. Ties do not count: either class is right.
 fn differ(onnx: &[f32], candle: &[f32]) -> bool {
     let (ours, theirs) = (argmax(onnx), argmax(candle));
     onnx[ours] != onnx[theirs] && candle[ours] != candle[theirs]

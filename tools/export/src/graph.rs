@@ -48,8 +48,8 @@ pub fn build(model: &Model, opset: i64) -> anyhow::Result<Vec<u8>> {
     Ok(graph.to_bytes(&info(model, opset, &output)?))
 }
 
-/// Fills in what is missing, and says behind the rest where it was, as [`Features::complete`](dataset::Features) does;
-/// returns the shape of a row as well.
+/// Fills missing values and appends the indicators, as [`Features::complete`](dataset::Features); also returns the shape of
+/// a row.
 fn completed(graph: &mut GraphBuilder, x: String, model: &Model) -> (String, Vec<usize>) {
     let shape = &model.task.input_shape;
     let Some(fills) = model.features.fills() else { return (x, shape.clone()) };
@@ -92,7 +92,7 @@ fn unscaled(graph: &mut GraphBuilder, x: &str, TargetScaling { mean, scale }: &T
     graph.node("Add", &[&scaled, &mean], "output.unscaled", &[])
 }
 
-/// The network's operations; returns the name of the last one's result.
+/// The network's operations; returns the name of its output.
 fn nodes(graph: &mut GraphBuilder, model: &Model, opset: i64, input: String) -> String {
     let layout = &model.parameters.layout;
     let mut results: Vec<String> = Vec::new();
@@ -123,7 +123,7 @@ fn nodes(graph: &mut GraphBuilder, model: &Model, opset: i64, input: String) -> 
     results.pop().unwrap_or(input)
 }
 
-/// ONNX's operator for a node, the tensors that it takes, and its attributes.
+/// ONNX's operator for a node, its parameter tensors as indices into the layout, and its attributes.
 fn operation(graph: &Graph, node: &Node) -> (&'static str, Vec<usize>, Vec<(&'static str, Attribute)>) {
     let square = |size: usize| Attribute::Ints(vec![size as i64; 2]);
     let pool = |size| vec![("kernel_shape", square(size)), ("strides", square(size))];
@@ -148,10 +148,10 @@ fn operation(graph: &Graph, node: &Node) -> (&'static str, Vec<usize>, Vec<(&'st
     }
 }
 
-/// The first version of the operators that has a GELU.
+/// The first opset with `Gelu`.
 const GELU_OPSET: i64 = 20;
 
-/// `x · (1 + erf(x / √2)) / 2` in older operators.
+/// GELU for older opsets: `x · (1 + erf(x / √2)) / 2`.
 fn gelu(graph: &mut GraphBuilder, x: &str, name: &str) -> String {
     let mut step = |operator, y: &str, constant: Option<f32>, part: &str| {
         let output = format!("{name}.{part}");
@@ -166,7 +166,7 @@ fn gelu(graph: &mut GraphBuilder, x: &str, name: &str) -> String {
     graph.node("Mul", &[x, &half], name, &[])
 }
 
-/// Changes the shape of a row, if it changes.
+/// A `Reshape` of each row, if the shapes differ.
 fn reshaped(graph: &mut GraphBuilder, x: String, name: &str, from: &[usize], to: &[usize]) -> String {
     if from == to {
         return x;
@@ -213,7 +213,7 @@ fn info(model: &Model, opset: i64, output: &str) -> anyhow::Result<ModelInfo> {
     Ok(ModelInfo { opset, description, metadata })
 }
 
-/// The shape of a batch for a reader: `[batch, 8]`.
+/// The shape of a batch as text: `[batch, 8]`.
 fn batched(shape: &[usize]) -> String {
     let dims: Vec<_> = std::iter::once("batch".into()).chain(shape.iter().map(usize::to_string)).collect();
     format!("[{}]", dims.join(", "))

@@ -18,11 +18,10 @@ cli::arguments! {
     #[argh(
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 > events.ndjson\n  \
                    {command_name} runs/entropy -o entropy.onnx",
-        note = "The input is the run folder that train wrote, or one of its checkpoints. The settings are those of config group \
-                export. The batch axis is dynamic; input scaling, if the model has it, is part of the \
-                graph; names and shapes are in the model's metadata. Exit status 1 means that the two \
-                disagree by more than export.tolerance, or about a class; the file is then not written. In a shell, where \
-                export is a builtin, call it as pipegrad export."
+        note = "The input is a run folder of train, or one of its checkpoints. Settings: config group export. The batch axis is \
+                dynamic; input scaling, if the model has it, is part of the graph; names and shapes are in the model's \
+                metadata. Exit status 1: candle and ONNX Runtime differ by more than export.tolerance, or in the class of a \
+                row; no file is written. Most shells have a builtin export: call this one as pipegrad export."
     )]
     struct Args {
         /// output file, or - (default: model.onnx in the run folder; of a checkpoint, beside it)
@@ -35,19 +34,20 @@ cli::arguments! {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Version of ONNX's standard operators.
+    /// Version of ONNX's standard operator set, 13 to 26.
     pub opset: i64,
-    /// Largest difference from candle, relative to the larger of the value and 1, or the scale of a scaled target.
+    /// Largest accepted difference from candle, relative to the larger of candle's value and the target's scale (1 where it
+    /// is not scaled).
     pub tolerance: f64,
-    /// Rows that are compared; none is all of the file.
+    /// Number of rows that are compared; None for all of the file.
     pub check_rows: Option<usize>,
-    /// File of those rows; none is the run's held-out rows, or random ones.
+    /// File of those rows; None for the run's held-out rows, or random ones where there are none.
     pub check_input: Option<PathBuf>,
-    /// ONNX Runtime's library; none searches for it.
+    /// Path of ONNX Runtime's library; None searches for it.
     pub onnxruntime: Option<PathBuf>,
 }
 
-/// Operators as they are used here exist from opset 13 on; 26 is the newest that ONNX Runtime 1.31 runs.
+/// From the first opset that has all operators in the form used here to the newest that ONNX Runtime 1.31 runs.
 const OPSETS: std::ops::RangeInclusive<i64> = 13..=26;
 
 fn main() -> ExitCode {

@@ -1,22 +1,22 @@
-//! Finding the trained model: that of a run folder, or a checkpoint.
+//! Reads the trained model of a run folder or a checkpoint.
 
 use anyhow::{Context, ensure};
 use nets::{Checkpoint, Model};
 use std::path::{Path, PathBuf};
 
-/// The files of a run folder that say how far the run came.
+/// Files of a run folder; which of them exist says how far the run came.
 const MODEL: &str = "model.safetensors";
 const CONFIG: &str = "config.yaml";
 const FINDER: &str = "finder.csv";
 const LAST_CHECKPOINT: &str = "checkpoints/last.safetensors";
 const EXTENSION: &str = "safetensors";
 
-/// A trained model, and where it is from.
+/// A trained model and its paths.
 pub struct Trained {
     pub model: Model,
-    /// The run folder, which may hold rows to compare on.
+    /// The run folder, which may have held-out rows.
     pub folder: PathBuf,
-    /// Where the ONNX file goes if nobody says otherwise.
+    /// Path of the ONNX file without `--out`.
     pub default_out: PathBuf,
 }
 
@@ -24,7 +24,7 @@ impl Trained {
     /// Reads the final model of a run folder, or a file of weights: the model's or a checkpoint.
     ///
     /// # Errors
-    /// When there is no model, with what gives one.
+    /// When there is no model; says which command makes one.
     pub fn find(path: &Path) -> anyhow::Result<Self> {
         if path.is_dir() {
             let file = path.join(MODEL);
@@ -41,12 +41,12 @@ impl Trained {
     }
 }
 
-/// The model of a file; of a checkpoint, the one that its metrics are of.
+/// The model of a file; of a checkpoint, the evaluated one (the moving average, where the run keeps one).
 fn weights(path: &Path) -> anyhow::Result<Model> {
     let model = Model::read(path)?;
     match Checkpoint::read(path) {
         Ok(checkpoint) => Ok(checkpoint.measured()),
-        // A model without the state of its training.
+        // A model file, without the state of its training.
         Err(_) => Ok(model),
     }
 }

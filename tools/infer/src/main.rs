@@ -20,9 +20,9 @@ cli::filter_arguments! {
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 > events.ndjson\n  \
                    pipegrad export runs/entropy -o entropy.onnx\n  \
                    gen-data rows=3 seed=1 | {command_name} --model entropy.onnx",
-        note = "The settings are those of config group infer. A model of pipegrad's reads the fields that it was trained \
-                on, by name, and names the predicted class where it has names; of another model, the field is named \
-                after its input."
+        note = "Settings: config group infer. A model that export wrote reads the fields that it was trained on, by name, \
+                and adds the name of the predicted class if its classes have names. For another model, the input field \
+                has the name of the graph's input."
     )]
     struct Args {
         /// the model, an .onnx file
@@ -31,7 +31,7 @@ cli::filter_arguments! {
         /// name of the field to add (the setting infer.out_field)
         #[argh(option)]
         out_field: Option<String>,
-        /// threads that the model runs on; 0 is one a core (the setting infer.threads)
+        /// threads of the model; 0 for one a core (the setting infer.threads)
         #[argh(option)]
         threads: Option<usize>,
     }

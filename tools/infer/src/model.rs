@@ -1,4 +1,4 @@
-//! A model, and what it takes of a row.
+//! An ONNX model and the fields that its input comes from.
 
 use crate::{not_onnx, settings::Settings};
 use anyhow::{bail, ensure};
@@ -8,18 +8,18 @@ use records::{Batch, DType};
 use runtime::{Inputs, Options, Session};
 use std::path::Path;
 
-/// The metadata of an ONNX file under which `export` keeps the features.
+/// Key of the metadata under which `export` writes the features.
 const FEATURES: &str = "pipegrad.features";
 
 pub struct Model {
     session: Session,
-    /// Those that the file tells; of another file's, the one field that its input is named after.
+    /// From the metadata; without them, the one field that has the name of the graph's input.
     features: Features,
-    /// Whether the file tells them: then values that are missing are known for such.
-    tells: bool,
-    /// Rows a call.
+    /// Whether the metadata has features: only then missing values are filled, and classes have names.
+    has_features: bool,
+    /// Rows of a call of the session.
     batch_size: usize,
-    /// Rows of every call, where the graph leaves no choice.
+    /// Batch size of the graph, where it is fixed.
     fixed_batch: Option<usize>,
     outputs: Vec<f32>,
     bytes: Vec<u8>,
@@ -37,36 +37,36 @@ impl Model {
         };
         let limit = Limit { bytes: settings.model_bytes, setting: Some("infer.model_bytes") };
         let session = Session::open(path, limit, &options)?;
-        let told = session.metadata(FEATURES).map(|text| Features::from_json(&text)).transpose();
-        let told = told.map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
+        let found = session.metadata(FEATURES).map(|text| Features::from_json(&text)).transpose();
+        let found = found.map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
         let input = session.input();
-        let tells = told.is_some();
-        let features = told.unwrap_or_else(|| Features::of_field(&input.name, &[], "", &[]));
-        if tells {
-            let (found, shape) = (features.raw_shape(), &input.row_shape);
+        let has_features = found.is_some();
+        let features = found.unwrap_or_else(|| Features::of_field(&input.name, &[], "", &[]));
+        if has_features {
+            let (joined, shape) = (features.raw_shape(), &input.row_shape);
             ensure!(
-                input.accepts(&found),
-                "{}: its features come to {found:?} a row, and its input to {shape:?}",
+                input.accepts(&joined),
+                "{}: its features come to {joined:?} a row, and its input to {shape:?}",
                 path.display()
             );
         }
         let fixed_batch = input.batch;
         ensure!(fixed_batch != Some(0), "{}: its input has no rows", path.display());
         let batch_size = fixed_batch.unwrap_or(settings.batch_size);
-        Ok(Self { session, features, tells, batch_size, fixed_batch, outputs: Vec::new(), bytes: Vec::new() })
+        Ok(Self { session, features, has_features, batch_size, fixed_batch, outputs: Vec::new(), bytes: Vec::new() })
     }
 
-    /// What it predicts; None where the file does not tell.
+    /// Name, shape and classes of the predicted field; None without features in the metadata.
     pub fn target(&self) -> Option<&Target> {
-        self.tells.then_some(&self.features.target)
+        self.has_features.then_some(&self.features.target)
     }
 
-    /// The fields that it reads, and what it makes of them.
+    /// The input fields, and how they are joined.
     pub fn features(&self) -> &Features {
         &self.features
     }
 
-    /// Overwrites `predictions` with those of all rows; returns the shape of one.
+    /// Overwrites `predictions` with `[rows, row shape…]`; returns the row shape.
     pub fn predict(&mut self, batch: &Batch, predictions: &mut Vec<f32>) -> anyhow::Result<Vec<usize>> {
         predictions.clear();
         let shape = self.row_shape(batch)?;
@@ -86,8 +86,8 @@ impl Model {
         }
     }
 
-    /// Runs the rows of `values` in blocks; a graph that takes a fixed number of rows gets the last one again and again
-    /// in a block that is not full.
+    /// Runs the rows of `values` in blocks of the batch size. For a fixed batch size, the last block is padded with copies
+    /// of its last row.
     fn run<'v, T: Copy + 'v>(
         &mut self,
         rows: usize,
@@ -115,9 +115,12 @@ impl Model {
         Ok(row_shape)
     }
 
-    /// The shape of a row as the graph takes it, where the batch has fields of the right shapes.
+    /// The shape of an input row for the graph.
+    ///
+    /// # Errors
+    /// When the field of the batch has another shape than the graph accepts.
     fn row_shape(&self, batch: &Batch) -> anyhow::Result<Vec<usize>> {
-        if self.tells && self.session.input().dtype == DType::F4 {
+        if self.has_features && self.session.input().dtype == DType::F4 {
             return Ok(self.features.raw_shape());
         }
         let field = batch.field(self.features.inputs[0].name())?;
@@ -130,9 +133,9 @@ impl Model {
         Ok(field.shape.clone())
     }
 
-    /// The values of a batch that go in, `[rows, row shape…]`.
+    /// The input of a batch, `[rows, row shape…]`.
     fn values(&self, batch: &Batch) -> anyhow::Result<Vec<f32>> {
-        if self.tells {
+        if self.has_features {
             return Ok(dataset::raw_rows(&self.features, batch)?);
         }
         let mut values = Vec::new();

@@ -1,8 +1,8 @@
-//! What a person means who names a file of a run folder that is no ONNX model.
+//! Explanations for paths of run folders, checkpoints and missing files where an ONNX model is expected.
 
 use std::path::Path;
 
-/// What a path is instead of an ONNX model, and what to do; None where it may be one.
+/// What is at the path instead of an ONNX model, and what to do; None where it may be a model.
 pub fn explain(path: &Path) -> Option<String> {
     let name = path.display();
     if path.is_dir() {

@@ -1,23 +1,26 @@
-//! The fields that are added to a row.
+//! The output fields.
 
 use crate::settings::Settings;
 use anyhow::ensure;
 use dataset::Target;
 use records::Batch;
 
-/// What the field of a class's probability begins with.
+/// Prefix of the field of a class's probability.
 const PROBABILITY: &str = "probability_";
 
 pub struct Outputs {
     out_field: String,
-    /// The names of the classes, and the field for the predicted one.
+    /// Class names, and the field for the name of the predicted class.
     classes: Option<(Vec<String>, String)>,
-    /// A field for the probability of each class.
+    /// Name of the field of each class's probability; empty where they are not asked for.
     probabilities: Vec<String>,
 }
 
 impl Outputs {
-    /// Those of a model that predicts `target`.
+    /// The fields of a model that predicts `target`.
+    ///
+    /// # Errors
+    /// When probabilities of classes without names are asked for, or two fields have one name.
     pub fn new(settings: &Settings, target: Option<&Target>) -> anyhow::Result<Self> {
         let names = target.and_then(|target| target.classes.clone());
         ensure!(
@@ -39,7 +42,7 @@ impl Outputs {
         Ok(Self { out_field: settings.out_field.clone(), classes, probabilities })
     }
 
-    /// The names of the fields.
+    /// The names of the fields, each with the flag or setting that changes it.
     pub fn fields(&self) -> Vec<(&str, &str)> {
         let label = self.classes.iter().map(|(_, field)| (field.as_str(), "infer.label_field"));
         let probabilities = self.probabilities.iter().map(|field| (field.as_str(), "infer.probabilities=false"));
@@ -53,7 +56,7 @@ impl Outputs {
         let (width, classes) = (row_shape.iter().product::<usize>(), names.len());
         // A scalar is the probability of the second of two classes.
         let is_binary = width == 1 && classes == 2;
-        ensure!(is_binary || width == classes, "the model gives {width} numbers a row, and names {classes} classes");
+        ensure!(is_binary || width == classes, "the model gives {width} values a row, and names {classes} classes");
         let predicted = predictions.chunks_exact(width).map(|row| match row {
             [second] if is_binary => usize::from(*second > 0.5),
             row => metrics::argmax(row),

@@ -5,18 +5,18 @@ use dvc::DataSettings;
 use serde::Deserialize;
 use std::path::PathBuf;
 
-/// How a model is run, and what is added to its rows.
+/// The settings of config group `infer`, and `data.pull`.
 pub struct Settings {
-    /// Rows a call.
+    /// Rows of a call of the session.
     pub batch_size: usize,
     pub threads: usize,
     pub out_field: String,
     pub label_field: String,
-    /// Whether the probability of each class that has a name is a field of its own.
+    /// Whether a field `probability_<class>` is added for each named class.
     pub probabilities: bool,
-    /// Most bytes of an array in Fortran order that comes over a pipe.
+    /// Most bytes of an array in Fortran order on a pipe.
     pub fortran_bytes: u64,
-    /// Most bytes of the model, with the files of weights that it names.
+    /// Most bytes of the model and its files of weights together.
     pub model_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
     /// Whether a missing input is fetched with `dvc pull`.

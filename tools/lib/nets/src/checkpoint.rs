@@ -1,4 +1,4 @@
-//! A trained model, and a training run's state, in one safetensors file.
+//! Models and the state of training runs as safetensors files.
 
 use crate::{
     Architecture, CheckpointError, Error, Graph, OutputActivation, Parameters, Result, Scaling, TargetScaling,
@@ -9,28 +9,28 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{borrow::Cow, collections::HashMap, path::Path};
 
-/// What the model computes: which field from which.
+/// Which field of a record the model predicts, from which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
-    /// The field that goes in.
+    /// The input field; `features` where several fields are joined.
     pub input_field: String,
-    /// Shape of its value in one row.
+    /// Shape of its value in one row, before scaling and filling.
     pub input_shape: Vec<usize>,
     /// `f4`, or `u1` where it is bytes, as images are: the network sees them as 0 to 255. In files, no other is accepted,
     /// and none is `f4`.
     #[serde(default = "f4", deserialize_with = "input_dtype")]
     pub input_dtype: DType,
-    /// The field that the model learned to predict.
+    /// The field that is predicted.
     pub target_field: String,
-    /// Shape of a prediction of it in one row.
+    /// Shape of a prediction for one row; empty for a scalar.
     pub target_shape: Vec<usize>,
-    /// What makes a prediction of the network's outputs.
+    /// The function from outputs to predictions.
     #[serde(default)]
     pub output_activation: OutputActivation,
 }
 
 impl Task {
-    /// The features of one field of numbers that goes in as it is.
+    /// The features of a model whose input is one numeric field as it is.
     pub fn features(&self) -> Features {
         Features::of_field(&self.input_field, &self.input_shape, &self.target_field, &self.target_shape)
     }
@@ -47,46 +47,47 @@ fn input_dtype<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
     }
 }
 
-/// A network with its numbers and what they are for.
+/// A network with parameters and all that is needed to predict from a record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
-    /// What it looks like.
+    /// The operations.
     pub graph: Graph,
-    /// What it computes.
+    /// Input and target field.
     pub task: Task,
-    /// What happens to the input first.
+    /// Applied to the input, where it is scaled.
     pub scaling: Option<Scaling>,
-    /// What makes a prediction of the network's output, where the target is scaled.
+    /// Inverted on the outputs, where the target is scaled.
     pub target_scaling: Option<TargetScaling>,
-    /// What becomes of a row's fields, and what its outputs mean.
+    /// How the fields of a row become the input, and the names of classes.
     pub features: Features,
-    /// Its weights and biases.
+    /// In the layout of `graph`.
     pub parameters: Parameters,
 }
 
-/// A model in training, with what is needed to go on as if it had never stopped.
+/// A model in training with the state from which training resumes bit for bit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
-    /// The model at that moment. A checkpoint file can be read as a model file.
+    /// The current model. [`Model::read`] reads a checkpoint file, too.
     pub model: Model,
-    /// Buffers as long as the parameters: what the optimizer remembers, averages.
+    /// Arrays as long as the parameters, by name: optimizer state, and [`AVERAGE`].
     pub buffers: Vec<(String, Vec<f32>)>,
-    /// Where the run stands, in the trainer's terms.
+    /// The trainer's own state: epoch, step, best values.
     pub progress: serde_json::Value,
 }
 
-/// The buffer of the moving average of the parameters, where a run keeps one.
+/// Name of the buffer with the exponential moving average of the parameters, where a run keeps one.
 pub const AVERAGE: &str = "average";
 
-/// The one key of the file's metadata. One, because the order of several is not defined.
+/// The only key of the file's metadata: safetensors does not define the order of several, and the same model must give
+/// the same bytes.
 const METADATA_KEY: &str = "pipegrad";
 
-/// What the metadata holds, as JSON.
+/// The metadata, as JSON.
 #[derive(Serialize, Deserialize)]
 struct Metadata {
     architecture: Architecture,
     task: Task,
-    /// A file from before there was such an object has none.
+    /// None in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     features: Option<Features>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +99,7 @@ impl Checkpoint {
     /// checkpoint gives the same bytes.
     ///
     /// # Errors
-    /// When safetensors refuses.
+    /// When a tensor or the metadata cannot be serialized.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         serialize(&self.model, &self.buffers, Some(&self.progress))
     }
@@ -112,7 +113,7 @@ impl Checkpoint {
         Self::from_safetensors(&bytes).map_err(|problem| Error::Checkpoint { path: path.to_owned(), problem })
     }
 
-    /// The model that is measured: its parameters are their moving average, where the run keeps one.
+    /// The model that is evaluated: with the moving average of the parameters, where the run keeps one.
     pub fn measured(self) -> Model {
         let Self { mut model, buffers, .. } = self;
         if let Some((_, average)) = buffers.into_iter().find(|(name, _)| name == AVERAGE) {
@@ -134,16 +135,16 @@ impl Checkpoint {
     }
 }
 
-/// What the names of buffers begin with.
+/// Prefix of the keys of buffers.
 const BUFFER: &str = "state.";
 
 impl Model {
-    /// The model as a safetensors file: `layers.<i>.weight`, `layers.<i>.bias` and so on by the layers' place
-    /// in the list, `input.mean` and `input.scale` where the input is scaled, and `output.mean` and `output.scale`
+    /// The model as a safetensors file: `layers.<i>.weight`, `layers.<i>.bias` and so on by the layers' indices,
+    /// `input.mean` and `input.scale` where the input is scaled, and `output.mean` and `output.scale`
     /// where the target is. The same model gives the same bytes.
     ///
     /// # Errors
-    /// When safetensors refuses.
+    /// When a tensor or the metadata cannot be serialized.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         serialize(self, &[], None)
     }

@@ -1,11 +1,60 @@
-//! Architectures, their parameters and how they learn.
+//! Networks: architectures, parameters, checkpoints, losses and the engines that compute gradients.
 //!
-//! An [`Architecture`] is a list of layers as a configuration writes it; its [`Graph`] is the list of
-//! operations that they come to. A [`Model`] is a graph with [`Parameters`]: plain data that is saved, loaded
-//! and exported. [`CandleModel`] is the same model as a candle module, which evaluates it with candle. An
-//! [`Engine`] computes the gradients of a [`Loss`]: [`FusedMlp`] is the fast one for perceptrons, [`Planned`]
-//! for networks of layers; [`Autograd`] has candle derive them and is the reference that faster ones are tested against. `optim` then
-//! moves the parameters, in the groups that [`ParamGroups`] makes of them.
+//! Place in the pipe: `train` builds a [`Graph`] from its settings, asks an [`Engine`] for gradients, and has `optim`
+//! apply them; `export` writes the [`Model`] of a checkpoint as ONNX. Below are `kernels`, which compute, and candle, which
+//! is the reference. How the parts fit together, and how to add a layer, is in `docs/design/nets.md`.
+//!
+//! | type | role |
+//! |---|---|
+//! | [`Architecture`] | list of layers, as the configuration has it |
+//! | [`Graph`] | its operations with shapes, and the [`Layout`] of the parameters |
+//! | [`Parameters`] | the values of all tensors, one flat buffer |
+//! | [`Loss`], [`Batch`] | what is minimized, over which rows |
+//! | [`FusedMlp`], [`Planned`], [`Autograd`] | engines: for perceptrons, for all layers on the kernels, by candle (reference) |
+//! | [`ParamGroups`] | weight decay and learning rates by kind of parameter, for `optim` |
+//! | [`Model`], [`Checkpoint`] | what files hold |
+//! | [`CandleModel`] | a model as a candle module, from raw inputs to predictions |
+//!
+//! Shapes; all arrays are row-major `f32`:
+//!
+//! | array | shape |
+//! |---|---|
+//! | inputs, activations at the edges | `[rows, features]` or NCHW, `[rows, channels, height, width]` |
+//! | activations within [`Planned`] | NHWC, `[rows, height, width, channels]` |
+//! | weight of a convolution | OIHW, `[out_channels, in_channels, kernel, kernel]` |
+//! | weight of a linear layer | `[outputs, inputs]` |
+//! | bias, scale, shift, running statistics | `[channels]` |
+//! | outputs | `[rows, outputs]` |
+//! | targets | `[rows, outputs]`, or `[rows]` class indices |
+//!
+//! ```
+//! use random::Random;
+//! use nets::{Architecture, Batch, Engine, Graph, Loss, ParamGroups, Parameters, Planned};
+//! use optim::{Algorithm, Optimizer};
+//!
+//! // Images of one channel and 4 × 4 pixels, in two classes.
+//! let layers = r#"[{"conv": {"channels": 4}}, {"norm": {}}, {"activation": "relu"}, {"average_pool": {}}, {"linear": {}}]"#;
+//! let layers = serde_json::from_str(layers)?;
+//! let graph = Graph::new(Architecture { input_shape: vec![1, 4, 4], layers, outputs: 2 })?;
+//! let mut parameters = Parameters::random(&graph, &mut Random::new(0, 0));
+//! let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
+//! let mut engine = Planned::new(&graph, loss).ok_or("no kernel")?;
+//!
+//! let groups = ParamGroups::default().of(&graph.layout);
+//! let algorithm = Algorithm::Sgd { momentum: 0.9, nesterov: true };
+//! let mut optimizer = Optimizer::new(algorithm, groups, graph.layout.len(), kernels::isa()?);
+//!
+//! let inputs: Vec<f32> = (0..8 * 16).map(|i| (i / 16 % 2) as f32 + 0.01 * (i % 7) as f32).collect(); // [8, 1, 4, 4]
+//! let targets: Vec<f32> = (0..8).map(|row| (row % 2) as f32).collect(); // [8]
+//! let mut gradients = vec![0.0; graph.layout.len()];
+//! let mut losses = Vec::new();
+//! for _ in 0..20 {
+//!     losses.push(engine.gradients(&mut parameters, Batch::new(&inputs, &targets), &mut gradients)?);
+//!     optimizer.step(0.1, &mut parameters.values, &gradients);
+//! }
+//! assert!(losses[19] < losses[0] / 2.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod architecture;
 mod autograd;

@@ -1,25 +1,25 @@
-//! Standardising the input and the target, as part of the model.
+//! Standardization of inputs and targets, as part of the model.
 
 use dataset::Statistics;
 use serde::{Deserialize, Serialize};
 
-/// `(x - mean) * scale` for each feature of a row, or for each channel of an image, in f32: what the training
-/// data went through, and the exported graph repeats.
+/// `(x - mean) * scale` for each feature of a row or each channel of an image, in f32: the first operation of the exported
+/// graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scaling {
-    /// `[features]`, or `[channels]`
+    /// `[features]` or `[channels]`
     pub mean: Vec<f32>,
-    /// Likewise: 1 / standard deviation; 1 for a feature that never changes.
+    /// `[features]` or `[channels]`: 1 / standard deviation; 1 for a constant feature.
     pub scale: Vec<f32>,
 }
 
-/// The network learns `(y - mean) / scale` for each element of a target; the prediction is `output * scale + mean`, in
-/// f32, which the exported graph repeats.
+/// The network is trained on `(y - mean) / scale` for each element of a target; the prediction is `output * scale + mean`,
+/// in f32: the last operation of the exported graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetScaling {
     /// `[elements]`
     pub mean: Vec<f32>,
-    /// Likewise: the standard deviation; 1 for an element that never changes.
+    /// `[elements]`: the standard deviation; 1 for a constant element.
     pub scale: Vec<f32>,
 }
 
@@ -35,7 +35,7 @@ impl Scaling {
         }
     }
 
-    /// Scales `rows` in place, whose shape is `[rows, shape…]`.
+    /// Scales `rows` `[rows, shape…]` in place.
     pub fn apply(&self, rows: &mut [f32], shape: &[usize]) {
         let plane = shape.iter().product::<usize>() / self.mean.len();
         for row in rows.chunks_exact_mut(plane * self.mean.len()) {
@@ -58,12 +58,12 @@ impl TargetScaling {
         }
     }
 
-    /// Makes what is learned of `targets` `[rows, elements]`, in place.
+    /// Scales `targets` `[rows, elements]` in place, for training.
     pub fn apply(&self, targets: &mut [f32]) {
         self.each(targets, |y, mean, scale| (y - mean) / scale);
     }
 
-    /// Makes predictions of `outputs` `[rows, elements]`, in place.
+    /// Scales `outputs` `[rows, elements]` back in place: predictions.
     pub fn invert(&self, outputs: &mut [f32]) {
         self.each(outputs, |output, mean, scale| output * scale + mean);
     }

@@ -1,4 +1,4 @@
-//! Putting a graph together, node by node.
+//! Graphs, built node by node.
 
 use crate::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
@@ -8,35 +8,35 @@ use crate::proto::{
 use prost::Message;
 use std::collections::HashSet;
 
-/// What a model says of itself.
+/// Operator set, documentation and metadata of a model.
 #[derive(Debug, Clone)]
 pub struct ModelInfo {
-    /// Version of the standard operators.
+    /// Version of the standard operator set.
     pub opset: i64,
-    /// One paragraph for a reader.
+    /// The model's `doc_string`.
     pub description: String,
-    /// Keys and values for programs, in this order.
+    /// `metadata_props`, in this order.
     pub metadata: Vec<(String, String)>,
 }
 
-/// A graph that grows in execution order.
+/// A graph under construction; nodes are added in topological order.
 ///
-/// Inputs, constants and results share one namespace. A name that is taken gets an `_`, and another until it is free:
-/// only the name that a method returns stands for the value.
+/// Inputs, constants and outputs of nodes share one namespace. A name that is taken gets `_` appended until it is free: use
+/// the name that a method returns.
 #[derive(Debug)]
 pub struct GraphBuilder {
     graph: GraphProto,
     names: HashSet<String>,
 }
 
-/// What an operator is told beside its inputs.
+/// An attribute of a node.
 #[derive(Debug, Clone)]
 pub enum Attribute {
-    /// A whole number.
+    /// `INT`
     Int(i64),
-    /// Some of them, as strides and paddings are given.
+    /// `INTS`: strides, pads.
     Ints(Vec<i64>),
-    /// A number.
+    /// `FLOAT`
     Float(f32),
 }
 
@@ -66,11 +66,11 @@ impl GraphBuilder {
     /// An empty graph.
     pub fn new(name: &str) -> Self {
         let graph = GraphProto { name: Some(name.into()), ..GraphProto::default() };
-        // In ONNX the empty name is that of an input which is left out.
+        // In ONNX the empty name marks an optional input that is left out.
         Self { graph, names: HashSet::from([String::new()]) }
     }
 
-    /// Takes `name`, or, where it is taken, the first free one that only has more `_` at its end.
+    /// Reserves `name`, with as many `_` appended as make it unique.
     fn unique(&mut self, name: &str) -> String {
         let mut name = name.to_owned();
         while !self.names.insert(name.clone()) {
@@ -79,14 +79,14 @@ impl GraphBuilder {
         name
     }
 
-    /// A float32 input `[batch, shape…]` whose first dimension is free; returns its name.
+    /// Adds a float32 input `[batch, shape…]` of any batch size; returns its name.
     pub fn input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
         let name = self.unique(name);
         self.graph.input.push(batched(&name, DataType::Float, shape, doc));
         name
     }
 
-    /// An input of bytes, likewise; returns the name of the same numbers as float32.
+    /// Adds a uint8 input `[batch, shape…]` and a cast; returns the name of its values as float32.
     pub fn byte_input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
         let name = self.unique(name);
         self.graph.input.push(batched(&name, DataType::Uint8, shape, doc));
@@ -94,18 +94,18 @@ impl GraphBuilder {
         self.node("Cast", &[&name], &format!("{name}.float"), &[("to", to)])
     }
 
-    /// Declares a node's result as a float32 output `[batch, shape…]`.
+    /// Declares the output of a node as a float32 output `[batch, shape…]` of the graph.
     pub fn output(&mut self, name: &str, shape: &[usize], doc: &str) {
         self.graph.output.push(batched(name, DataType::Float, shape, doc));
     }
 
-    /// A float32 constant; returns its name.
+    /// Adds a float32 initializer; returns its name.
     pub fn weights(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name, DataType::Float, shape, bytes)
     }
 
-    /// A one-dimensional int64 constant, as shapes and axes are given; returns its name.
+    /// Adds an int64 initializer `[values.len()]`, as shapes and axes need; returns its name.
     pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name, DataType::Int64, &[values.len()], bytes)
@@ -123,7 +123,7 @@ impl GraphBuilder {
         name
     }
 
-    /// Adds a node with one output, called `output` where that is free; returns its name.
+    /// Adds a node with one output, named `output` if that is free; returns the name.
     pub fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Attribute)]) -> String {
         let output = self.unique(output);
         self.graph.node.push(NodeProto {
@@ -157,8 +157,8 @@ impl GraphBuilder {
     }
 }
 
-/// The oldest file format version that may hold an operator set, so that old runtimes read the file
-/// (the table in ONNX's `docs/Versioning.md`).
+/// The oldest IR version that may hold an operator set, so that old runtimes read the file (the table in ONNX's
+/// `docs/Versioning.md`).
 fn ir_version(opset: i64) -> i64 {
     match opset {
         ..=8 => 3,

@@ -1,7 +1,23 @@
-//! ONNX graphs: built, written and read.
+//! ONNX graphs: built and written.
 //!
-//! [`proto`] is the format itself, generated from `proto/onnx.proto` of the ONNX project
-//! (Apache-2.0), as released with ONNX 1.23. [`GraphBuilder`] is how graphs are put together here.
+//! Place in the pipe: `export` builds the graph of a trained network here; `runtime` runs it. [`GraphBuilder`] puts a graph
+//! together node by node; [`proto`] is the format itself, generated from `proto/onnx.proto` of the ONNX project
+//! (Apache-2.0), as released with ONNX 1.23. Shapes leave the batch axis out where they describe an input or output: it is
+//! the first, and its size is free.
+//!
+//! ```
+//! use onnx::{GraphBuilder, ModelInfo, proto::ModelProto};
+//! use prost::Message;
+//!
+//! let mut graph = GraphBuilder::new("double");
+//! let x = graph.input("x", &[2], "a row of two values"); // [batch, 2]
+//! let y = graph.node("Add", &[&x, &x], "y", &[]);
+//! graph.output(&y, &[2], "twice the row");
+//! let info = ModelInfo { opset: 17, description: String::new(), metadata: vec![] };
+//! let model = ModelProto::decode(graph.to_bytes(&info).as_slice())?;
+//! assert_eq!(model.graph.unwrap_or_default().node[0].op_type(), "Add");
+//! # Ok::<(), prost::DecodeError>(())
+//! ```
 
 mod builder;
 

@@ -1,8 +1,9 @@
-//! The files that a model's weights are in, where they are not in the model's own.
+//! External data: files of weights that a model names.
 //!
-//! They lie beside the model. What a model says is data: a name that leads out of its folder is refused before ONNX
-//! Runtime, which would follow it, sees the model.
+//! They must be in the model's folder. Their paths are data of the model and not trusted: one that leads out of the folder
+//! is refused before ONNX Runtime, which would follow it, sees the model.
 
+use crate::{ModelError, WeightsError};
 use prost::Message;
 use std::{
     collections::BTreeSet,
@@ -10,63 +11,60 @@ use std::{
     path::{Component, Path},
 };
 
-/// Names of the files, as the graph says them.
+/// Paths of the files, relative to the model's folder, as the model has them.
 ///
 /// # Errors
-/// When the bytes are no protocol buffer, or a name is not UTF-8.
-pub(crate) fn locations(bytes: &[u8]) -> Result<BTreeSet<String>, String> {
+/// When the bytes are no protocol buffer, or a path is not UTF-8.
+pub(crate) fn locations(bytes: &[u8]) -> Result<BTreeSet<String>, ModelError> {
     if is_ort_format(bytes) {
         return Ok(BTreeSet::new());
     }
-    let model = Model::decode(bytes).map_err(|e| format!("no ONNX model: {e}"))?;
+    let model = Model::decode(bytes)?;
     let mut found = BTreeSet::new();
     let graphs =
         model.graph.iter().chain(model.training.iter().flat_map(|it| it.initialization.iter().chain(&it.algorithm)));
     graphs.for_each(|graph| graph.locations(&mut found));
     model.functions.iter().flat_map(|function| &function.nodes).for_each(|node| node.locations(&mut found));
-    found
-        .into_iter()
-        .map(|name| String::from_utf8(name).map_err(|_| "the name of a file is not UTF-8".into()))
-        .collect()
+    found.into_iter().map(|name| String::from_utf8(name).map_err(|_| ModelError::LocationNotUtf8)).collect()
 }
 
-/// ONNX Runtime's own format, a flat buffer, which has all in one file.
+/// ONNX Runtime's own format, a flat buffer, which has no external data.
 fn is_ort_format(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"ORTM")
 }
 
-/// Checks that the files lie in the folder of the model and have at most `limit` bytes together.
+/// Checks that the files are in the folder of the model and have at most `limit` bytes together.
 ///
 /// # Errors
-/// One line, which names the first that does not.
-pub(crate) fn check(model: &Path, locations: &BTreeSet<String>, limit: u64, setting: &str) -> Result<(), String> {
+/// Names the first that does not pass.
+pub(crate) fn check(model: &Path, locations: &BTreeSet<String>, limit: u64, setting: &str) -> Result<(), ModelError> {
     let folder = model.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = folder.canonicalize().map_err(|e| format!("{}: {e}", folder.display()))?;
+    let folder = folder.canonicalize()?;
     let mut bytes: u64 = 0;
     for location in locations {
-        let external = |problem: String| format!("its weights in {location:?}: {problem}");
+        let weights = |problem| ModelError::Weights { location: location.clone(), problem };
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if location.is_empty() || !Path::new(location).components().all(plain) {
-            return Err(external("expected a path inside the model's folder, without ..".into()));
+            return Err(weights(WeightsError::Outside));
         }
-        let file = folder.join(location).canonicalize().map_err(|e| external(e.to_string()))?;
+        let file = folder.join(location).canonicalize().map_err(|e| weights(e.into()))?;
         if !file.starts_with(&folder) {
-            return Err(external("a link out of the model's folder; copy the file there".into()));
+            return Err(weights(WeightsError::Link));
         }
-        let metadata = fs::metadata(&file).map_err(|e| external(e.to_string()))?;
+        let metadata = fs::metadata(&file).map_err(|e| weights(e.into()))?;
         if !metadata.is_file() {
-            return Err(external("no regular file".into()));
+            return Err(weights(WeightsError::NotAFile));
         }
         bytes = bytes.saturating_add(metadata.len());
         if bytes > limit {
-            return Err(external(format!("more than {limit} bytes (the setting {setting})")));
+            return Err(weights(WeightsError::TooLong { bytes: limit, setting: setting.into() }));
         }
     }
     Ok(())
 }
 
-// The parts of onnx.proto that lead to `TensorProto.external_data`; prost skips the others, weights among them. Names
-// are bytes, since ONNX Runtime, too, takes what is not UTF-8.
+// The messages of onnx.proto on the way to `TensorProto.external_data`; prost skips all other fields, weights included.
+// Paths are bytes: ONNX Runtime accepts some that are not UTF-8.
 
 #[derive(Clone, PartialEq, Message)]
 struct Model {
@@ -241,7 +239,7 @@ mod tests {
             check(&[bad]).expect_err(bad);
         }
         check(&[secret.to_str().expect("text")]).expect_err("an absolute path");
-        let error = check(&["weights/w", "v"]).expect_err("too long");
+        let error = check(&["weights/w", "v"]).expect_err("too long").to_string();
         assert!(error.contains("more than 100 bytes (the setting infer.model_bytes)"), "{error}");
     }
 }

@@ -1,5 +1,28 @@
-//! Running models: one [`Session`], for now over ONNX Runtime.
+//! Running ONNX models: one [`Session`], over ONNX Runtime.
+//!
+//! Place in the pipe: `infer` runs the model of its rows here, and `export` checks with it what it has written. The
+//! library (PyPI's `onnxruntime`) is loaded at run time; where it is searched for, and what is not loaded, is in
+//! `docs/security.md`.
+//!
+//! | array | shape | element type |
+//! |---|---|---|
+//! | [`Inputs`] | `[rows, row shape…]` | `f4` or `u1`, as [`Session::input`] says |
+//! | outputs | `[rows, output shape…]` | `f4` |
+//!
+//! ```no_run
+//! use runtime::{Inputs, Options, Session};
+//!
+//! // `no_run`: the library may be missing where documentation is tested.
+//! let limit = files::Limit { bytes: 1 << 30, setting: None };
+//! let mut session = Session::open("entropy.onnx".as_ref(), limit, &Options::default())?;
+//! assert!(session.input().accepts(&[8]));
+//! let (rows, mut outputs) = ([[0.125; 8]; 3], Vec::new());
+//! let shape = session.run(3, &[8], Inputs::F32(rows.as_flattened()), &mut outputs)?;
+//! assert_eq!((shape.len(), outputs.len()), (0, 3)); // a scalar a row
+//! # Ok::<(), runtime::Error>(())
+//! ```
 
+mod error;
 mod external;
 mod library;
 mod trust;
@@ -16,62 +39,39 @@ use ort::{
 use records::DType;
 use std::path::Path;
 
-/// What can go wrong with a model at run time. Displays as one line.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// ONNX Runtime's library is not there or not usable.
-    #[error(
-        "ONNX Runtime's library is missing{0}; install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime) \
-         or name it with ORT_DYLIB_PATH, export.onnxruntime or infer.onnxruntime"
-    )]
-    Library(String),
-    /// The file cannot be read, or is too long.
-    #[error("{0}")]
-    Unreadable(String),
-    /// The model cannot be loaded or run.
-    #[error("{path}: {problem}")]
-    Model {
-        /// The model file.
-        path: String,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-/// What this library's fallible functions return.
-pub type Result<T> = std::result::Result<T, Error>;
+pub use error::{Error, ModelError, Result, WeightsError};
 
 /// How a session runs.
 #[derive(Debug, Clone, Default)]
 pub struct Options<'a> {
-    /// ONNX Runtime's library; none searches for it.
+    /// Path of ONNX Runtime's library; None searches for it.
     pub library: Option<&'a Path>,
-    /// Threads for one run; 0 is one a core.
+    /// Threads of a run; 0 for one a core.
     pub threads: usize,
 }
 
-/// Characters of what ONNX Runtime says, and a model through it, that go into a message.
-const SAID: usize = 400;
+/// Most characters of ONNX Runtime's message, which may quote the model, that go into an error.
+const MESSAGE_CHARS: usize = 400;
 
-/// Rows that go into a model, `[rows, row shape…]`.
+/// Rows for a model, `[rows, row shape…]`.
 #[derive(Debug, Clone, Copy)]
 pub enum Inputs<'a> {
-    /// Of a model that takes float32.
+    /// For a model whose input is `f4`.
     F32(&'a [f32]),
-    /// Of a model that takes uint8.
+    /// For a model whose input is `u1`.
     U8(&'a [u8]),
 }
 
 /// An input or output of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
-    /// Its name in the graph.
+    /// Name in the graph.
     pub name: String,
     /// Element type: `f4`, or `u1` of an input.
     pub dtype: DType,
-    /// Rows of a batch, where the graph leaves no choice.
+    /// Batch size, where the graph fixes it; None for any.
     pub batch: Option<usize>,
-    /// Its shape without the batch axis; none where the graph leaves a dimension open.
+    /// Shape without the batch axis; None for a dimension of any size.
     pub row_shape: Vec<Option<usize>>,
 }
 
@@ -85,7 +85,7 @@ impl TensorSpec {
 
 /// A loaded model with one input, of float32 or uint8, and one float32 output, both with a batch axis first.
 pub struct Session {
-    path: String,
+    name: String,
     session: OrtSession,
     input: TensorSpec,
     output: TensorSpec,
@@ -94,31 +94,32 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads the model at `path`: with the files of weights that it names, at most `limit` bytes. Those lie in its folder.
+    /// Loads the model at `path`. With its files of weights (external data), which must be in its folder, it has at most
+    /// `limit` bytes.
     ///
     /// # Errors
-    /// When the library is missing, the file is no model, is too long or names files elsewhere, or the model has other
-    /// inputs and outputs.
+    /// When the library is missing; the file is no model, is too long or names files elsewhere; or the model does not have
+    /// one `f4` or `u1` input and one `f4` output with a batch axis.
     pub fn open(path: &Path, limit: Limit<'_>, options: &Options<'_>) -> Result<Self> {
         let name = path.display().to_string();
-        let model = |problem| Error::Model { path: name.clone(), problem };
-        let bytes = files::read_file(path, limit).map_err(|e| Error::Unreadable(e.to_string()))?;
+        let model = |problem| Error::Model { name: name.clone(), problem };
+        let bytes = files::read_file(path, limit)?;
         let locations = external::locations(&bytes).map_err(model)?;
         if locations.is_empty() {
             return Self::new(&name, options, |builder| builder.commit_from_memory(&bytes));
         }
         if !path.is_file() {
-            return Err(model("its weights are in files beside it, and this is a pipe".into()));
+            return Err(model(ModelError::WeightsBesidePipe));
         }
         let rest = limit.bytes.saturating_sub(bytes.len() as u64);
         drop(bytes);
         external::check(path, &locations, rest, limit.setting.unwrap_or("limit")).map_err(model)?;
-        // From a file: only so does ONNX Runtime look beside it, not in the working folder.
-        let path = path.canonicalize().map_err(|e| model(e.to_string()))?;
+        // From the file: from memory, ONNX Runtime would look for weights in the working folder.
+        let path = path.canonicalize().map_err(|e| model(e.into()))?;
         Self::new(&name, options, |builder| builder.commit_from_file(&path))
     }
 
-    /// Loads a model from memory; messages call it `name`. Its weights are in it.
+    /// Loads a model without files of weights from memory; errors call it `name`.
     ///
     /// # Errors
     /// As [`Session::open`].
@@ -132,39 +133,39 @@ impl Session {
         commit: impl Fn(&mut SessionBuilder) -> ort::Result<OrtSession>,
     ) -> Result<Self> {
         let environment = library::load(options.library)?;
-        let model = |problem: String| Error::Model { path: name.into(), problem };
+        let model = |problem| Error::Model { name: name.into(), problem };
         let open = |threads| builder(&environment, threads).and_then(|mut builder| commit(&mut builder));
         let session = open(options.threads).or_else(|error| match error.message().contains(NO_THREAD) {
-            // The system gives no more threads: this one does the work.
+            // The system has no more threads: run on this one.
             true => open(1),
             false => Err(error),
         });
-        let session = session.map_err(|e| model(one_line(&e)))?;
+        let session = session.map_err(|e| model(onnx_runtime(&e)))?;
         let input = only(session.inputs(), "input", &[DType::F4, DType::U1]).map_err(model)?;
         let output = only(session.outputs(), "output", &[DType::F4]).map_err(model)?;
-        Ok(Self { path: name.into(), session, input, output, _environment: environment })
+        Ok(Self { name: name.into(), session, input, output, _environment: environment })
     }
 
-    /// The model's input.
+    /// The input's name, element type and shape.
     pub fn input(&self) -> &TensorSpec {
         &self.input
     }
 
-    /// The model's output.
+    /// The output's name, element type and shape.
     pub fn output(&self) -> &TensorSpec {
         &self.output
     }
 
-    /// What the model's file says under `key` of its metadata, if it does.
+    /// The value of `key` in the model's metadata.
     pub fn metadata(&self, key: &str) -> Option<String> {
         self.session.metadata().ok()?.custom(key)
     }
 
-    /// Runs `rows` rows of `row_shape`; `inputs` is `[rows, row_shape…]`. Returns the outputs
-    /// `[rows, output shape…]` and the shape of one output row.
+    /// Runs the model on `rows` rows; `inputs` is `[rows, row_shape…]`. Overwrites `outputs` with `[rows, output shape…]`
+    /// and returns the shape of one output row.
     ///
     /// # Errors
-    /// When the model refuses, for instance numbers of another type, or returns another number of rows.
+    /// When ONNX Runtime refuses, for instance inputs of another element type, or the output has another number of rows.
     pub fn run(
         &mut self,
         rows: usize,
@@ -173,14 +174,14 @@ impl Session {
         outputs: &mut Vec<f32>,
     ) -> Result<Vec<usize>> {
         let shape: Vec<usize> = std::iter::once(rows).chain(row_shape.iter().copied()).collect();
-        let failed = |problem: String| Error::Model { path: self.path.clone(), problem };
+        let failed = |problem| Error::Model { name: self.name.clone(), problem };
         let tensor = match inputs {
             Inputs::F32(values) => TensorRef::from_array_view((shape, values)).map(|tensor| tensor.into_dyn()),
             Inputs::U8(values) => TensorRef::from_array_view((shape, values)).map(|tensor| tensor.into_dyn()),
         };
-        let tensor = tensor.map_err(|e| failed(one_line(&e)))?;
-        let results = self.session.run(ort::inputs![tensor]).map_err(|e| failed(one_line(&e)))?;
-        let (shape, values) = results[0].try_extract_tensor::<f32>().map_err(|e| failed(one_line(&e)))?;
+        let tensor = tensor.map_err(|e| failed(onnx_runtime(&e)))?;
+        let results = self.session.run(ort::inputs![tensor]).map_err(|e| failed(onnx_runtime(&e)))?;
+        let (shape, values) = results[0].try_extract_tensor::<f32>().map_err(|e| failed(onnx_runtime(&e)))?;
         let shape: Vec<usize> = shape.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect();
         match shape.split_first() {
             Some((&count, row_shape)) if count == rows => {
@@ -188,12 +189,12 @@ impl Session {
                 outputs.extend_from_slice(values);
                 Ok(row_shape.to_vec())
             }
-            _ => Err(failed(format!("{rows} rows went in and an output of shape {shape:?} came out"))),
+            _ => Err(failed(ModelError::OutputShape { rows, shape })),
         }
     }
 }
 
-/// What an error of the library's says when it cannot start a thread.
+/// Part of ONNX Runtime's message when it cannot start a thread.
 const NO_THREAD: &str = "pthread_create failed";
 
 fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuilder> {
@@ -206,10 +207,13 @@ fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuil
     Ok(builder.with_intra_op_spinning(false)?)
 }
 
-/// The one tensor of `outlets`, of a type that is `accepted`.
-fn only(outlets: &[Outlet], kind: &str, accepted: &[DType]) -> std::result::Result<TensorSpec, String> {
+/// The only tensor of `outlets`.
+///
+/// # Errors
+/// When there are none or several, or its element type is not in `accepted`, or it is a scalar.
+fn only(outlets: &[Outlet], kind: &'static str, accepted: &[DType]) -> std::result::Result<TensorSpec, ModelError> {
     let [outlet] = outlets else {
-        return Err(format!("the model has {} {kind}s, expected 1", outlets.len()));
+        return Err(ModelError::TensorCount { kind, count: outlets.len() });
     };
     let found = match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } if !shape.is_empty() => dtype(*ty).map(|dtype| (dtype, shape)),
@@ -224,8 +228,8 @@ fn only(outlets: &[Outlet], kind: &str, accepted: &[DType]) -> std::result::Resu
         }),
         _ => {
             let accepted: Vec<_> = accepted.iter().map(|dtype| dtype.long_name()).collect();
-            let (name, found, accepted) = (outlet.name(), outlet.dtype(), accepted.join(" or "));
-            Err(format!("{kind} {name:?} is {found}, expected a {accepted} tensor with a batch axis"))
+            let (name, found, accepted) = (outlet.name().into(), outlet.dtype().to_string(), accepted.join(" or "));
+            Err(ModelError::Tensor { kind, name, found, accepted })
         }
     }
 }
@@ -239,14 +243,19 @@ fn dtype(ty: TensorElementType) -> Option<DType> {
     }
 }
 
-/// What a library says, in one line of at most [`SAID`] characters that a terminal shows and does not obey.
+/// An error of ONNX Runtime's.
+fn onnx_runtime(error: &dyn std::fmt::Display) -> ModelError {
+    ModelError::OnnxRuntime(one_line(error))
+}
+
+/// A message in one line of at most [`MESSAGE_CHARS`] characters, control characters escaped.
 fn one_line(error: &dyn std::fmt::Display) -> String {
     let words = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     let mut line = String::new();
-    for character in words.chars().take(SAID) {
+    for character in words.chars().take(MESSAGE_CHARS) {
         if character.is_control() { line.extend(character.escape_unicode()) } else { line.push(character) }
     }
-    if words.chars().nth(SAID).is_some() {
+    if words.chars().nth(MESSAGE_CHARS).is_some() {
         line.push('\u{2026}');
     }
     line

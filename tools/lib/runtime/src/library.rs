@@ -8,23 +8,23 @@ use std::{
     sync::Arc,
 };
 
-/// What a project's root holds; a `.venv` above it is another's.
+/// Entries that mark a project's root. A `.venv` above it is not searched.
 const ROOT_MARKS: [&str; 3] = [".git", ".dvc", "dvc.yaml"];
 
-/// Loads the library at `named`, or the first that is found, and starts ONNX Runtime.
+/// Loads the library at `named`, or else the first that [`find`] accepts, and starts ONNX Runtime.
 pub(crate) fn load(named: Option<&Path>) -> Result<Environment> {
     let path = named.map_or_else(find, |path| Ok(path.to_owned()))?;
-    let unusable = |e: &dyn std::fmt::Display| Error::Library(format!(" ({}: {})", path.display(), one_line(e)));
+    let unusable = |e: &dyn std::fmt::Display| Error::Library { path: path.clone(), reason: one_line(e) };
     let environment = ort::init_from(&path).map_err(|e| unusable(&e))?;
-    // Its log would stand beside the one line, with a model's text in it as it is; what went wrong is in the error, too.
+    // Its log would add lines to stderr, with unescaped text of the model; errors have the message.
     let environment = environment.with_telemetry(false).with_logger(Arc::new(|_, _, _, _, _| {}));
     let environment = environment.build().map_err(|e| unusable(&e))?;
     environment.set_log_level(LogLevel::Fatal);
     Ok(environment)
 }
 
-/// `ORT_DYLIB_PATH`, then the active virtual environment, which the user named; then beside this program, in its project
-/// and in the working folder's, where it must be the user's own.
+/// The first library in: `ORT_DYLIB_PATH`; the active virtual environment; then, where only the user may write it, the
+/// folder of this program, its project's `.venv` and that of the working folder.
 fn find() -> Result<PathBuf> {
     let named = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     if let Some(path) = named("ORT_DYLIB_PATH") {
@@ -46,15 +46,10 @@ fn find() -> Result<PathBuf> {
             Some(why) => refused.push(why),
         }
     }
-    let refused = if refused.is_empty() {
-        String::new()
-    } else {
-        format!(" (one that was found is not loaded: {})", refused.join("; "))
-    };
-    Err(Error::Library(refused))
+    Err(Error::NoLibrary { refused })
 }
 
-/// The folders from `start` up to the root of the project that it lies in; where it lies in none, all above it.
+/// The folders from `start` up to the root of its project; up to the file system's root where there is no project.
 fn project(start: &Path) -> Vec<PathBuf> {
     let is_root = |folder: &Path| ROOT_MARKS.iter().any(|mark| folder.join(mark).exists());
     let root = start.ancestors().position(is_root).unwrap_or(usize::MAX - 1);

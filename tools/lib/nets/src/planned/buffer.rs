@@ -1,11 +1,11 @@
-//! Memory that vectors are read from and written to in whole lines of a cache.
+//! Buffers aligned to cache lines.
 
 use std::ops::{Deref, DerefMut};
 
-/// Bytes of a line, and of the widest vector.
+/// Bytes of a cache line and of the widest vector register.
 const LINE: usize = 64;
 
-/// Elements of which the first begins a line: a vector that lies across two takes twice as long.
+/// Elements aligned to [`LINE`]: a load across two cache lines takes twice as long.
 #[derive(Default)]
 pub(super) struct Buffer {
     memory: Vec<f32>,
@@ -14,10 +14,10 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Makes it `len` elements long, with anything in them.
+    /// Sets the length to `len`; the contents are unspecified. Grows, never shrinks, its memory.
     pub fn room(&mut self, len: usize) -> &mut [f32] {
         if self.memory.len() < self.first + len {
-            // What it held would only be copied.
+            // A new vector: resizing would copy contents that are not needed.
             self.memory = vec![0.0; len + LINE / size_of::<f32>()];
             self.first = self.memory.as_ptr().align_offset(LINE).min(self.memory.len() - len);
         }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn elements_begin_a_line() {
+    fn elements_are_aligned_to_a_cache_line() {
         let mut buffer = Buffer::default();
         for len in [0, 1, 100, 3, 5000, 4999] {
             let room = buffer.room(len);

@@ -17,7 +17,7 @@ pub(super) struct ConvStep {
     weight: Range<usize>,
     learned: bool,
     bias: Option<Range<usize>>,
-    /// Where the norm after it looks for the moments of its result.
+    /// Index in [`Workspace::moments`] of the batch statistics of its output, if the norm after it takes them.
     moments: Option<usize>,
 }
 
@@ -37,7 +37,7 @@ impl ConvStep {
     }
 }
 
-/// What a convolution reads.
+/// The input of a convolution: `x`, or the fused output of the norm before it (prologue).
 fn input<'a>(x: &'a [f32], before: Option<&Before<'a>>) -> Operand<'a> {
     let before = before.filter(|before| before.result);
     before.map_or(Operand::Ready(x), |before| before.norm.output(before.input))

@@ -1,10 +1,10 @@
-//! Operations that see one number at a time.
+//! Elementwise operations and flattening.
 
 use super::operation::{Backward, Forward, Operation, Target, Workspace};
 use crate::{Activation, order::Order};
 use parallel::parallel_for;
 
-/// Numbers that a thread takes at a time.
+/// Elements of a task.
 const BLOCK: usize = 1 << 14;
 
 pub(super) struct ActivationStep(pub Activation);
@@ -56,7 +56,7 @@ impl Operation for AddStep {
     }
 }
 
-/// An image as a row of features, channel by channel.
+/// NHWC to `[rows, channels · height · width]`, channel by channel, as PyTorch's `flatten` of NCHW.
 pub(super) struct FlattenStep(pub Order);
 
 impl Operation for FlattenStep {
@@ -77,14 +77,14 @@ impl Operation for FlattenStep {
     }
 }
 
-/// Gives the gradient of a result to an input, as it is.
+/// Writes or adds `grad_output` to the gradient of an input.
 fn hand_on(delta: &[f32], target: Target<'_>) {
     if let Target::To { gradient, accumulate } = target {
         add(gradient, delta, accumulate);
     }
 }
 
-/// Adds to what `to` holds, or replaces it.
+/// `to += from`, or `to = from` without `accumulate`.
 pub(super) fn add(to: &mut [f32], from: &[f32], accumulate: bool) {
     parallel_for(to.chunks_mut(BLOCK).zip(from.chunks(BLOCK)), |(to, from)| {
         if accumulate {

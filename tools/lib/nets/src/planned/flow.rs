@@ -1,26 +1,26 @@
-//! How gradients flow back: which buffer holds each, and what writes it first.
+//! The memory plan of the backward pass: which buffer holds the gradient of each step's output.
 
 use super::topology::{Source, Step};
 use crate::graph::Op;
 
-/// Where the gradients of the steps' results are kept. Buffers are used again as soon as they are free.
+/// Buffers of the gradients with respect to the outputs of steps. A buffer is reused as soon as its gradient is consumed.
 pub(super) struct Flow {
-    /// Of each step, the buffer with the gradient of its result.
+    /// For each step, the buffer with the gradient of its output.
     pub buffer: Vec<usize>,
-    /// Of each step, what becomes of the gradients of its inputs.
+    /// For each step, the destination of the gradients of its inputs.
     pub routes: Vec<[Route; 2]>,
-    /// Of each buffer, the most numbers a row that it holds.
+    /// For each buffer, its elements a row.
     pub widths: Vec<usize>,
 }
 
-/// What becomes of an input's gradient.
+/// Destination of the gradient of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Nothing wants it.
+    /// Not needed.
     Nowhere,
-    /// It takes the place of the result's.
+    /// Overwrites the gradient of the output.
     InPlace,
-    /// It is written to a buffer, or added to what that holds.
+    /// Written to a buffer, or added to it.
     To { buffer: usize, accumulate: bool },
 }
 
@@ -35,7 +35,7 @@ impl Flow {
             if !wanted {
                 continue;
             }
-            // The last step's gradient comes from the loss.
+            // The loss writes the gradient of the last step's output.
             let own = *buffer[i].get_or_insert_with(|| buffers.take(step.width()));
             for (k, source) in step.inputs.iter().enumerate() {
                 let Source::Step(before) = *source else { continue };
@@ -55,7 +55,7 @@ impl Flow {
                     }
                 };
             }
-            // What a norm leaves to the convolution before it, a summand's step may have as well.
+            // With a fused norm, the convolution before it shares the buffer, and so may the step of the summand.
             if !buffer[..i].contains(&Some(own)) {
                 buffers.free.push(own);
             }
@@ -66,9 +66,9 @@ impl Flow {
 }
 
 impl Step {
-    /// Whether the gradient of its input can take the place of that of its result. Of two inputs, the second
-    /// of a norm gets the masked gradient itself, and so does either of a sum. What a norm leaves to the convolution
-    /// before it is still to be made of the gradient of its result.
+    /// Whether the gradient of this input may overwrite that of the output. The second input of a norm (the summand of a
+    /// residual block) gets the masked gradient itself, and so does either input of a sum. Where a norm's `grad_input` is
+    /// fused into the convolution before it, the buffer still holds `grad_output`.
     fn hands_on(&self, input: usize) -> bool {
         match self.op {
             Op::Norm { .. } => input + 1 == self.inputs.len() || self.left.gradient,

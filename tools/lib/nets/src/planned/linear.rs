@@ -8,7 +8,7 @@ use kernels::matmul::{Matrix, matmul, sum_rows};
 use parallel::parallel_for;
 use std::ops::Range;
 
-/// Rows of a matrix that a thread takes at a time.
+/// Rows of a matrix in one task.
 const ROWS: usize = 64;
 
 pub(super) struct LinearStep {

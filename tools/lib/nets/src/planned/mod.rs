@@ -1,8 +1,17 @@
-//! The fast way to any network's gradients on a CPU: operations planned once, no graph in a step.
+//! The engine of all networks on CPUs: a fusion plan and a memory plan are made once, then steps run on `kernels`.
 //!
-//! Activations are NHWC here, `[rows, height, width, channels]`; at the edges, and in parameters, everything
-//! has the order of [`Batch`] and [`Layout`](crate::Layout). The bytes of a result do not depend on threads.
-//! A norm leaves what it can to the convolutions beside it, and then writes nothing itself.
+//! Activations are NHWC here, `[rows, height, width, channels]`; inputs, outputs and parameters have the layouts of
+//! [`Batch`] and [`Layout`](crate::Layout). Results have the same bits for any number of threads. A norm is fused into the
+//! convolutions around it where possible: batch statistics as an epilogue of the one before, normalization as a prologue of
+//! the one after; its output is then not stored.
+//!
+//! | file | content |
+//! |---|---|
+//! | `topology.rs` | fusion plan: which nodes are one step, and what norms leave to convolutions |
+//! | `flow.rs` | memory plan of the backward pass |
+//! | `plan.rs` | steps for one batch size, and the buffers that they run in |
+//! | `operation.rs` | the trait of a step, its arguments and the shared workspace |
+//! | `conv.rs`, `norm.rs`, … | the steps |
 
 mod buffer;
 mod conv;
@@ -21,29 +30,29 @@ use parallel::with_active_workers;
 use plan::{Buffers, Plan};
 use topology::Topology;
 
-/// Plans that are kept: of a batch and of the last of an epoch, in training and in validation.
+/// Plans in the cache, one a batch size: a whole batch and the last of an epoch, in training and in validation.
 const MOST_PLANS: usize = 4;
 
-/// Forward, loss and backward by the kernels, in buffers that are allocated once.
+/// The engine of all networks on CPUs, in buffers that are allocated once. See the table in `docs/design/nets.md`.
 pub struct Planned {
     topology: Topology,
     loss: Loss,
     input: Order,
     input_width: usize,
     outputs: usize,
-    /// One for each number of rows that came.
+    /// Cache of plans by batch size, the most recently used last.
     plans: Vec<Plan>,
     buffers: Buffers,
     workspace: Workspace,
-    /// The loss's gradient with respect to the outputs: `[rows, outputs]`
+    /// Gradient of the loss with respect to the outputs, `[rows, outputs]`.
     delta: Vec<f32>,
 }
 
 impl Planned {
-    /// An engine for a network, unless one of its operations has no kernel.
+    /// An engine for a network; None if one of its operations has no kernel.
     pub fn new(graph: &Graph, loss: Loss) -> Option<Self> {
         let topology = Topology::new(graph)?;
-        // A network that can be planned for one row can be for any number.
+        // What can be planned for one row can be planned for any number.
         Plan::new(&topology, 1).ok()?;
         Some(Self {
             input: Order::of(&graph.architecture.input_shape)?,
@@ -58,7 +67,7 @@ impl Planned {
         })
     }
 
-    /// Prepares for so many rows: the plan for them is the last.
+    /// Moves or adds the plan for `rows` rows to the end of the cache.
     fn plan(&mut self, rows: usize) -> Result<()> {
         if let Some(known) = self.plans.iter().position(|plan| plan.rows == rows) {
             let plan = self.plans.remove(known);
@@ -72,7 +81,7 @@ impl Planned {
         Ok(())
     }
 
-    /// Fills the buffers from `inputs` `[rows, input shape…]`.
+    /// Forward pass over `inputs` `[rows, input shape…]`; the outputs of all steps stay in `buffers`.
     fn forward(&mut self, inputs: &[f32], mut values: Values<'_>) -> Result<()> {
         self.plan(inputs.len() / self.input_width)?;
         let Self { plans, buffers, workspace, .. } = self;
@@ -99,13 +108,13 @@ impl Planned {
         for i in (0..plan.operations.len()).rev() {
             plan.backward(i, buffers, &parameters.values, gradients, workspace);
         }
-        // A norm gives its factor a gradient, also where that is fixed.
+        // Kernels of norms write the gradient of γ even where it is frozen.
         gradients[parameters.layout.trainable()..].fill(0.0);
         Ok(loss)
     }
 }
 
-// A step has hundreds of parallel loops, many of them shorter than it takes to wake a thread.
+// A training step has hundreds of parallel loops, many of them shorter than the time to wake a thread.
 impl Engine for Planned {
     fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
         with_active_workers(|| self.step(parameters, batch, gradients))

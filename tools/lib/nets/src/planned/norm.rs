@@ -1,4 +1,4 @@
-//! Batch normalisation, with the sum and the ReLU that follow it.
+//! Batch normalization, fused with the sum and the ReLU after it.
 
 use super::{
     elementwise::add,
@@ -18,12 +18,12 @@ pub(super) struct NormStep {
     mean: Range<usize>,
     variance: Range<usize>,
     relu: bool,
-    /// Whether a summand comes before the ReLU.
+    /// Whether a summand (second input) is added before the ReLU.
     summed: bool,
-    /// The convolution that has measured the input.
+    /// Index of the convolution whose epilogue computes the batch statistics of the input.
     measured: Option<usize>,
     left: Left,
-    /// Its place, for the records of a convolution after it.
+    /// Index of this step in [`Workspace::records`].
     index: usize,
 }
 
@@ -46,7 +46,7 @@ impl NormStep {
         }
     }
 
-    /// Takes the statistics of the batch, or those that are kept.
+    /// Sets mean and variance: those of the batch in training, updating the running ones; else the running ones.
     fn measure(&mut self, x: &[f32], values: &mut Values<'_>, workspace: &Workspace) {
         match values {
             Values::Learning(values) => {
@@ -61,17 +61,17 @@ impl NormStep {
         }
     }
 
-    /// Its output from its input `y`, for the convolution that it leaves that to.
+    /// Prologue of the convolution after it: its output, computed from its input `y` on the fly.
     pub fn output<'a>(&'a self, y: &'a [f32]) -> Operand<'a> {
         self.norm.normalized(y, self.relu)
     }
 
-    /// The sums over the gradient of its output `z`, for the convolution that it leaves them to.
+    /// Epilogue of the backward pass of the convolution after it: partial sums over the gradient of its output `z`.
     pub fn reduction<'a>(&'a self, y: &'a [f32], z: &'a [f32]) -> Reduction<'a> {
         self.norm.reduction(y, self.after(z))
     }
 
-    /// The gradient of its input from that of its output, for the convolution that it leaves that to.
+    /// Prologue of the backward pass of the convolution before it: `grad_input` from `grad_output` (`delta`) on the fly.
     pub fn input_gradient<'a>(&'a self, y: &'a [f32], delta: &'a [f32]) -> Operand<'a> {
         self.norm.propagated(y, delta, self.masks())
     }
@@ -84,7 +84,7 @@ impl NormStep {
         }
     }
 
-    /// Whether a gradient still is to be masked by the ReLU: with a summand it is so since its sums were taken.
+    /// Whether `grad_output` is still to be masked by the ReLU. With a summand, the pass over the sums has masked it.
     fn masks(&self) -> bool {
         self.relu && !self.summed
     }
@@ -122,7 +122,7 @@ impl Operation for NormStep {
             Target::InPlace => self.norm.propagate(y, delta, self.masks(), None),
             Target::Nowhere => (),
         }
-        // What the ReLU let through is what the summand gets.
+        // The summand gets the masked gradient.
         if let Target::To { gradient, accumulate } = residual {
             add(gradient, delta, accumulate);
         }
@@ -133,7 +133,7 @@ impl Operation for NormStep {
     }
 }
 
-/// Two tensors of one buffer, to be written.
+/// Two disjoint tensors of one buffer, mutably.
 fn both<'a>(values: &'a mut [f32], one: &Range<usize>, other: &Range<usize>) -> [&'a mut [f32]; 2] {
     values.get_disjoint_mut([one.clone(), other.clone()]).expect("tensors of a layout do not overlap")
 }

@@ -1,47 +1,47 @@
-//! What a step is to the plan that runs it.
+//! The interface of a step.
 
 use super::{buffer::Buffer, norm::NormStep};
 
-/// One operation, planned for a number of rows.
+/// A step for a fixed number of rows.
 pub(super) trait Operation: Send + Sync {
-    /// The output.
+    /// Overwrites the output.
     fn forward(&mut self, pass: Forward<'_>, workspace: &mut Workspace);
 
-    /// The gradients of inputs and parameters, after [`Self::forward`].
+    /// Computes the gradients of inputs and parameters. [`Self::forward`] of the same batch came before.
     fn backward(&mut self, pass: Backward<'_>, targets: [Target<'_>; 2], workspace: &mut Workspace);
 
-    /// Itself, if it is a norm.
+    /// Self, if it is a norm.
     fn norm(&self) -> Option<&NormStep> {
         None
     }
 }
 
-/// The norm that a first input comes from.
+/// The norm that the first input comes from, if it does.
 pub(super) struct Before<'a> {
     pub norm: &'a NormStep,
     pub index: usize,
-    /// Its own first input.
+    /// The first input of the norm.
     pub input: &'a [f32],
-    /// What it leaves to this step: its result, and the sums over the gradient of that.
+    /// Whether its output, and the partial sums over the gradient of its output, are fused into this step.
     pub result: bool,
     pub sums: bool,
 }
 
-/// What the way forth starts from.
+/// Arguments of a forward pass.
 pub(super) struct Forward<'a> {
-    /// The second is empty where there is none, and either where it is not kept.
+    /// The second is empty if there is none; either is empty if it is fused and not stored.
     pub inputs: [&'a [f32]; 2],
     pub before: Option<Before<'a>>,
-    /// Empty where it is not kept.
+    /// Empty if it is fused and not stored.
     pub output: &'a mut [f32],
     pub values: Values<'a>,
 }
 
-/// The parameters.
+/// The parameters, by mode.
 pub(super) enum Values<'a> {
-    /// Of a network that learns, whose statistics follow the batches.
+    /// Training: batch statistics, and running statistics are updated.
     Learning(&'a mut [f32]),
-    /// Of one that is used as it is.
+    /// Evaluation: running statistics.
     Fixed(&'a [f32]),
 }
 
@@ -61,43 +61,42 @@ impl Values<'_> {
     }
 }
 
-/// What the way back starts from.
+/// Arguments of a backward pass.
 pub(super) struct Backward<'a> {
-    /// These three as in [`Forward`].
+    /// This, `before` and `output` as in [`Forward`].
     pub inputs: [&'a [f32]; 2],
     pub before: Option<Before<'a>>,
     pub output: &'a [f32],
-    /// The norm that takes the output, where it leaves the gradient of that to this step.
+    /// The norm that reads the output, if its `grad_input` is fused into this step.
     pub after: Option<&'a NormStep>,
-    /// The gradient of the output, or of that of the norm after it; what is left in it goes to the input with
-    /// [`Target::InPlace`].
+    /// `grad_output`, or with `after` that of the norm. With [`Target::InPlace`], it is overwritten by `grad_input`.
     pub delta: &'a mut [f32],
     pub values: &'a [f32],
-    /// Of the parameters.
+    /// Gradients of the parameters.
     pub gradients: &'a mut [f32],
 }
 
-/// Where the gradient of an input goes.
+/// Destination of the gradient of an input.
 pub(super) enum Target<'a> {
     Nowhere,
     InPlace,
     To { gradient: &'a mut [f32], accumulate: bool },
 }
 
-/// Memory that steps use one after the other.
+/// Scratch memory shared by the steps, and partial sums that one step leaves to another.
 #[derive(Default)]
 pub(super) struct Workspace {
-    /// A convolution's weights.
+    /// The weight panels of a convolution.
     pub packed: Buffer,
     pub scratch: Buffer,
-    /// Of each step, what a convolution tells the norm after it.
+    /// For each convolution, partial sums of its output: the batch statistics of the norm after it.
     pub moments: Vec<Vec<f32>>,
-    /// Of each step, what a convolution tells the norm before it.
+    /// For each norm, partial sums over the gradient of its output, written by the convolution after it.
     pub records: Vec<Vec<f32>>,
 }
 
 impl Workspace {
-    /// Makes room for so many steps.
+    /// Allocates entries for `steps` steps.
     pub fn fit(&mut self, steps: usize) {
         [&mut self.moments, &mut self.records].into_iter().for_each(|each| each.resize_with(steps, Vec::new));
     }

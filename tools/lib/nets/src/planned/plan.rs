@@ -1,4 +1,4 @@
-//! A network planned for a number of rows, and the buffers that it runs in.
+//! The steps of a network for one batch size, and their buffers.
 
 use super::{
     buffer::Buffer,
@@ -21,39 +21,39 @@ pub(super) struct Plan {
     pub operations: Vec<Planned>,
 }
 
-/// A step, ready to run.
+/// A step with its inputs and the destinations of its gradients.
 pub(super) struct Planned {
     operation: Box<dyn Operation>,
     inputs: Vec<Source>,
-    /// Numbers of a row of its result.
+    /// Elements of its output a row.
     width: usize,
     left: Left,
     learns: bool,
-    /// The buffer with the gradient of its result, and what becomes of its inputs'.
+    /// Buffer of the gradient of its output, and destinations of the gradients of its inputs.
     gradient: usize,
     routes: [Route; 2],
 }
 
-/// A step, the norm that its first input comes from, and the one after it that leaves work to it.
+/// A step with the norms that are fused into it: the one before, and the one after.
 struct Beside<'a> {
     step: &'a mut Planned,
     before: Option<Before<'a>>,
     after: Option<&'a NormStep>,
 }
 
-/// What a network runs in; large enough for the largest batch so far.
+/// Activations and gradients, sized for the largest batch so far.
 #[derive(Default)]
 pub(super) struct Buffers {
     /// `[rows, height, width, channels]`
     pub input: Buffer,
-    /// The results of the steps.
+    /// Outputs of the steps.
     results: Vec<Buffer>,
     gradients: Vec<Buffer>,
 }
 
 impl Plan {
     /// # Errors
-    /// When a convolution cannot be planned.
+    /// When the kernels have no operation for the shape of a step.
     pub fn new(topology: &Topology, rows: usize) -> Result<Self> {
         let steps = topology.steps.iter().enumerate();
         let operations = steps.map(|(i, step)| {
@@ -80,7 +80,7 @@ impl Plan {
         buffers.results[i] = result;
     }
 
-    /// Runs a step backward, unless there is nothing to learn from that.
+    /// Runs a step backward, unless neither it nor a step before it has trainable parameters.
     pub fn backward(
         &mut self,
         i: usize,
@@ -125,13 +125,13 @@ impl Plan {
         }
     }
 
-    /// What the network gave: `[rows, outputs]`
+    /// The output of the network, `[rows, outputs]`.
     pub fn result<'a>(&self, buffers: &'a Buffers) -> &'a [f32] {
         let last = self.operations.len() - 1;
         &buffers.results[last][..self.rows * self.operations[last].width]
     }
 
-    /// Puts the gradient of the network's result where the last step looks for it.
+    /// Copies the gradient of the loss with respect to the outputs into the last step's buffer.
     pub fn begin_backward(&self, buffers: &mut Buffers, delta: &[f32]) {
         let last = &self.operations[self.operations.len() - 1];
         buffers.gradients[last.gradient][..delta.len()].copy_from_slice(delta);
@@ -148,13 +148,13 @@ impl Plan {
         inputs
     }
 
-    /// Numbers of a step's result that are kept.
+    /// Stored elements of a step's output: 0 if it is fused into the next step.
     fn result_len(&self, i: usize) -> usize {
         let Planned { left, width, .. } = &self.operations[i];
         if left.result { 0 } else { self.rows * width }
     }
 
-    /// A step and its neighbours.
+    /// A step and the norms that are fused into it.
     fn beside<'a>(&'a mut self, i: usize, buffers: &'a Buffers) -> Beside<'a> {
         let before = match self.operations[i].inputs[0] {
             Source::Step(before) => Some((before, self.inputs(before, buffers)[0])),
@@ -172,7 +172,7 @@ impl Plan {
 }
 
 impl Buffers {
-    /// Makes room for a batch of `rows`.
+    /// Sizes the buffers for a batch of `rows`.
     pub fn fit(&mut self, topology: &Topology, rows: usize, input_width: usize) {
         self.input.room(rows * input_width);
         self.results.resize_with(topology.steps.len(), Buffer::default);

@@ -1,4 +1,4 @@
-//! Which nodes of a graph are computed as one, and in which order.
+//! The fusion plan: which nodes of a graph are one step, in which order, and which norms are fused into convolutions.
 
 use super::flow::Flow;
 use crate::{
@@ -8,58 +8,58 @@ use crate::{
 use kernels::conv::ConvShape;
 use std::ops::Range;
 
-/// The steps of a network, each after those that it takes its inputs from.
+/// The steps of a network in topological order, with the memory plan of their gradients.
 pub(super) struct Topology {
     pub steps: Vec<Step>,
     pub flow: Flow,
 }
 
-/// A node, or a norm with the sum and the ReLU that follow it.
+/// A node, or a norm fused with the sum and the ReLU after it.
 pub(super) struct Step {
     pub op: Op,
-    /// What it takes; the second of a norm is added to its result.
+    /// The second input of a norm is the summand.
     pub inputs: Vec<Source>,
     /// Whether a ReLU ends it.
     pub relu: bool,
-    /// Of a convolution: the norm that wants to know its moments. Of a norm: the convolution that takes them.
+    /// For a convolution: the norm whose batch statistics it computes. For a norm: the convolution that computes them.
     pub partner: Option<usize>,
-    /// The shape of a row of its first input, and of its result: `[channels, height, width]` or `[width]`.
+    /// Shapes of its first input and of its output for one row: `[channels, height, width]` or `[features]`.
     pub shapes: [Vec<usize>; 2],
-    /// Where its parameters stand, in the order of the operation's fields.
+    /// Ranges of its parameters, in the order of the operator's fields.
     pub tensors: Vec<Range<usize>>,
-    /// Whether the first of them is learned.
+    /// Whether the first of them is trainable.
     pub learned: bool,
-    /// Whether a parameter of it, or of what it takes, is learned: otherwise nothing wants the gradient of its result.
+    /// Whether it or a step before it has trainable parameters; otherwise the gradient of its output is not needed.
     pub learns: bool,
-    /// Height and width of a convolution's kernel.
+    /// Kernel size of a convolution.
     pub kernel: usize,
     pub left: Left,
 }
 
-/// What a norm leaves to the convolutions beside it, which do its work on what they have in a cache anyway.
+/// Which work of a norm is fused into the convolutions around it, where its data is in the cache.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Left {
-    /// To the one after it: its result, which is not kept.
+    /// Its output is the prologue of the convolution after it, and not stored.
     pub result: bool,
-    /// To this one after it: the sums over the gradient of its result.
+    /// The partial sums over the gradient of its output are an epilogue of the backward pass of this convolution after it.
     pub sums: Option<usize>,
-    /// To the one before it: the gradient of its input, which is not kept.
+    /// Its `grad_input` is the prologue of the backward pass of the convolution before it, and not stored.
     pub gradient: bool,
 }
 
-/// Where numbers come from.
+/// An input of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// The network's input.
     Input,
-    /// The result of a step.
+    /// The output of the step with this index.
     Step(usize),
 }
 
 impl Topology {
-    /// None where a row is neither an image nor features.
+    /// None if a row of some step is neither an image nor a vector.
     pub fn new(graph: &Graph) -> Option<Self> {
-        // Of the last node of each group, the step that it became.
+        // For the last node of each group, the index of its step.
         let mut step_of = vec![0; graph.nodes.len()];
         let mut steps: Vec<Step> = Vec::new();
         for group in groups(graph) {
@@ -103,14 +103,14 @@ impl Step {
         }
     }
 
-    /// The sizes of a convolution for so many rows.
+    /// The shape of a convolution for `rows` rows; None for another operator.
     pub fn conv(&self, rows: usize) -> Option<ConvShape> {
         let Op::Conv { stride, padding, .. } = self.op else { return None };
         let [&[inputs, height, width], &[outputs, ..]] = self.shapes.each_ref().map(Vec::as_slice) else { return None };
         Some(ConvShape { images: rows, height, width, inputs, outputs, kernel: self.kernel, stride, padding })
     }
 
-    /// Numbers of a row of its result.
+    /// Elements of its output a row.
     pub fn width(&self) -> usize {
         self.shapes[1].iter().product()
     }
@@ -127,7 +127,7 @@ fn tensors_of(op: &Op) -> Vec<usize> {
     }
 }
 
-/// A node, and those that are computed with it: of a norm, the sum that it goes into and the ReLU after that.
+/// Nodes of one step: a node, and for a norm the sum and the ReLU that are fused with it.
 struct Group {
     first: usize,
     sum: Option<usize>,
@@ -140,7 +140,7 @@ impl Group {
     }
 }
 
-/// Each node in one group, in the order of the groups' last nodes.
+/// The groups of all nodes, in topological order.
 fn groups(graph: &Graph) -> Vec<Group> {
     let op = |i: usize| &graph.nodes[i].op;
     let mut inside = vec![false; graph.nodes.len()];
@@ -151,7 +151,7 @@ fn groups(graph: &Graph) -> Vec<Group> {
         }
         let mut group = Group { first, sum: None, relu: None };
         if matches!(op(first), Op::Norm { .. }) {
-            // Of two norms that are added, the second is computed before.
+            // Only the first input of the sum: if both are norms, the second must be computed before.
             let begins = |sum: &usize| graph.nodes[*sum].inputs[0] == Value::Node(first);
             group.sum = only_taker(graph, first).filter(|&i| matches!(op(i), Op::Add)).filter(begins);
             group.relu = only_taker(graph, group.last()).filter(|&i| matches!(op(i), Op::Activation(Activation::Relu)));
@@ -159,10 +159,10 @@ fn groups(graph: &Graph) -> Vec<Group> {
         [group.sum, group.relu].into_iter().flatten().for_each(|i| inside[i] = true);
         groups.push(group);
     }
-    // Of each node, the last of its group.
+    // For each node, the last node of its group.
     let mut last: Vec<usize> = (0..graph.nodes.len()).collect();
     groups.iter().for_each(|group| last[group.first] = group.last());
-    // A convolution comes right before the norm that takes its result, which reads it while it is in a cache.
+    // A convolution comes directly before the norm that consumes its output, while that is in the cache.
     let place = |group: &Group| {
         let conv = Some(group.first).filter(|&i| matches!(op(i), Op::Conv { .. }));
         let taker = conv.and_then(|conv| only_taker(graph, conv));
@@ -173,14 +173,15 @@ fn groups(graph: &Graph) -> Vec<Group> {
     groups
 }
 
-/// The node that takes a node's result, if there is only one.
+/// The only consumer of a node's output; None if there are none or several.
 fn only_taker(graph: &Graph, node: usize) -> Option<usize> {
     let takes = |taker: &usize| graph.nodes[*taker].inputs.contains(&Value::Node(node));
     let mut takers = (node..graph.nodes.len()).filter(takes);
     takers.next().filter(|_| takers.next().is_none())
 }
 
-/// Lets a norm have its moments from the convolution in front of it, where that has no bias to move them.
+/// Fuses the batch statistics of a norm into the convolution before it, if that has no bias (a bias is added later and
+/// would shift the mean).
 fn pair(steps: &mut [Step]) {
     for i in 0..steps.len() {
         let (Op::Norm { .. }, Source::Step(before)) = (&steps[i].op, steps[i].inputs[0]) else { continue };
@@ -191,16 +192,16 @@ fn pair(steps: &mut [Step]) {
     }
 }
 
-/// Finds what norms can leave to convolutions.
+/// Decides which work of each norm is fused into the convolutions around it.
 fn leave(steps: &mut [Step]) {
     let fuses = |step: usize| steps[step].learned && steps[step].conv(1).is_some_and(|shape| shape.fuses());
     let left = |i: usize| {
         let takers = takers(steps, i);
-        // The way back comes to the first of them last: then the gradient is whole.
+        // The backward pass visits the first consumer last: then the gradient is complete.
         let sums = takers.first().copied().filter(|&first| fuses(first));
         let result = sums.is_some() && takers.len() == 1 && steps[i].inputs.len() == 1;
-        // Only of the step before, as what a summand's steps do to the gradient comes later; and not where the sum itself
-        // is taken back to what that step reads, or where a bias wants the gradient.
+        // Only into the step directly before, because steps of the summand change the gradient later; not if the summand is
+        // the input of that convolution; and not if the convolution has a bias, which needs the gradient itself.
         let before = i.checked_sub(1).filter(|&before| steps[i].inputs[0] == Source::Step(before));
         let gradient = before.is_some_and(|before| {
             let plain = matches!(steps[before].op, Op::Conv { bias: None, .. });
@@ -214,7 +215,7 @@ fn leave(steps: &mut [Step]) {
     steps.iter_mut().zip(found).for_each(|(step, left)| step.left = left);
 }
 
-/// The steps that take a step's result.
+/// The consumers of a step's output.
 fn takers(steps: &[Step], step: usize) -> Vec<usize> {
     (0..steps.len()).filter(|&i| steps[i].inputs.contains(&Source::Step(step))).collect()
 }

@@ -1,0 +1,128 @@
+//! What can fail, as types.
+
+use std::{io, path::PathBuf};
+
+/// What to do about ONNX Runtime's library.
+const INSTALL: &str = "install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime) or name it with \
+                       ORT_DYLIB_PATH, export.onnxruntime or infer.onnxruntime";
+
+/// What can go wrong with a model at run time. Displays as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// ONNX Runtime's library is in none of the places that are searched, or may not be loaded from there.
+    #[error("ONNX Runtime's library is missing{}; {INSTALL}", not_loaded(refused))]
+    NoLibrary {
+        /// The libraries that were found and not loaded: path and reason.
+        refused: Vec<String>,
+    },
+    /// ONNX Runtime's library cannot be loaded or started.
+    #[error("ONNX Runtime's library is missing ({}: {reason}); {INSTALL}", path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// What the system or the library says, in one line.
+        reason: String,
+    },
+    /// The model's file cannot be read, or is too long.
+    #[error(transparent)]
+    Read(#[from] files::Error),
+    /// The model cannot be loaded or run.
+    #[error("{name}: {problem}")]
+    Model {
+        /// The path of the model's file, or the name that [`Session::from_bytes`](crate::Session::from_bytes) was given.
+        name: String,
+        /// What is wrong.
+        problem: ModelError,
+    },
+}
+
+/// What this library's fallible functions return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a model cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// ONNX Runtime refuses; its message in one line.
+    #[error("{0}")]
+    OnnxRuntime(String),
+    /// The file is no protocol buffer.
+    #[error("no ONNX model: {0}")]
+    NotOnnx(#[from] prost::DecodeError),
+    /// The path of a file of weights is not UTF-8.
+    #[error("the name of a file is not UTF-8")]
+    LocationNotUtf8,
+    /// The model comes over a pipe and names files of weights.
+    #[error("its weights are in files beside it, and this is a pipe")]
+    WeightsBesidePipe,
+    /// The model's path or folder cannot be resolved.
+    #[error("{0}")]
+    Path(#[from] io::Error),
+    /// A file of weights that must not or cannot be read.
+    #[error("its weights in {location:?}: {problem}")]
+    Weights {
+        /// The path that the model has for the file.
+        location: String,
+        /// What is wrong.
+        problem: WeightsError,
+    },
+    /// A model with another number of inputs or outputs than 1.
+    #[error("the model has {count} {kind}s, expected 1")]
+    TensorCount {
+        /// `input` or `output`.
+        kind: &'static str,
+        /// How many it has.
+        count: usize,
+    },
+    /// An input or output of another type, or without a batch axis.
+    #[error("{kind} {name:?} is {found}, expected a {accepted} tensor with a batch axis")]
+    Tensor {
+        /// `input` or `output`.
+        kind: &'static str,
+        /// Its name in the graph.
+        name: String,
+        /// Its type, as ONNX Runtime prints it.
+        found: String,
+        /// The accepted element types.
+        accepted: String,
+    },
+    /// The first dimension of the output is not that of the input.
+    #[error("{rows} rows went in and an output of shape {shape:?} came out")]
+    OutputShape {
+        /// Rows that went in.
+        rows: usize,
+        /// Shape of the output.
+        shape: Vec<usize>,
+    },
+}
+
+/// Why a file of weights is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// An absolute path, or one with `..`.
+    #[error("expected a path inside the model's folder, without ..")]
+    Outside,
+    /// A link out of the model's folder.
+    #[error("a link out of the model's folder; copy the file there")]
+    Link,
+    /// A folder or device.
+    #[error("no regular file")]
+    NotAFile,
+    /// With it, model and weights are longer than the limit.
+    #[error("more than {bytes} bytes (the setting {setting})")]
+    TooLong {
+        /// What the limit leaves for files of weights.
+        bytes: u64,
+        /// The limit's name.
+        setting: String,
+    },
+    /// The operating system refused.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+fn not_loaded(refused: &[String]) -> String {
+    match refused {
+        [] => String::new(),
+        refused => format!(" (one that was found is not loaded: {})", refused.join("; ")),
+    }
+}
