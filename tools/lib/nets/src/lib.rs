@@ -67,7 +67,6 @@ mod fused;
 pub mod graph;
 pub mod layer;
 mod loss;
-mod order;
 mod param_groups;
 mod parameters;
 mod planned;

@@ -1,7 +1,10 @@
 //! Elementwise operations and flattening.
 
-use super::operation::{Backward, Forward, Operation, Target, Workspace};
-use crate::{Activation, order::Order};
+use super::{
+    layout::RowShape,
+    operation::{Backward, Forward, Operation, Target, Workspace},
+};
+use crate::Activation;
 use parallel::parallel_for;
 
 /// Elements of a task.
@@ -57,22 +60,22 @@ impl Operation for AddStep {
 }
 
 /// NHWC to `[rows, channels · height · width]`, channel by channel, as PyTorch's `flatten` of NCHW.
-pub(super) struct FlattenStep(pub Order);
+pub(super) struct FlattenStep(pub RowShape);
 
 impl Operation for FlattenStep {
     fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
         let Forward { inputs: [x, _], output: y, .. } = pass;
-        self.0.to_nchw(x, y);
+        self.0.nhwc_to_nchw(x, y);
     }
 
     fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
         let Target::To { gradient, accumulate } = target else { return };
         if accumulate {
             let own = workspace.scratch.room(gradient.len());
-            self.0.to_nhwc(pass.delta, own);
+            self.0.nchw_to_nhwc(pass.delta, own);
             add(gradient, own, true);
         } else {
-            self.0.to_nhwc(pass.delta, gradient);
+            self.0.nchw_to_nhwc(pass.delta, gradient);
         }
     }
 }

@@ -17,6 +17,7 @@ mod buffer;
 mod conv;
 mod elementwise;
 mod flow;
+mod layout;
 mod linear;
 mod norm;
 mod operation;
@@ -24,7 +25,8 @@ mod plan;
 mod pool;
 mod topology;
 
-use crate::{Batch, Engine, Graph, Loss, Parameters, Result, order::Order};
+use crate::{Batch, Engine, Graph, Loss, Parameters, Result};
+use layout::RowShape;
 use operation::{Values, Workspace};
 use parallel::with_active_workers;
 use plan::{Buffers, Plan};
@@ -37,7 +39,7 @@ const MOST_PLANS: usize = 4;
 pub struct Planned {
     topology: Topology,
     loss: Loss,
-    input: Order,
+    input: RowShape,
     input_width: usize,
     outputs: usize,
     /// Cache of plans by batch size, the most recently used last.
@@ -55,7 +57,7 @@ impl Planned {
         // What can be planned for one row can be planned for any number.
         Plan::new(&topology, 1).ok()?;
         Some(Self {
-            input: Order::of(&graph.architecture.input_shape)?,
+            input: RowShape::of(&graph.architecture.input_shape)?,
             input_width: graph.architecture.inputs(),
             outputs: graph.architecture.outputs,
             topology,
@@ -88,7 +90,7 @@ impl Planned {
         let Some(plan) = plans.last_mut() else { return Ok(()) };
         buffers.fit(&self.topology, plan.rows, self.input_width);
         workspace.fit(plan.operations.len());
-        self.input.to_nhwc(inputs, &mut buffers.input[..inputs.len()]);
+        self.input.nchw_to_nhwc(inputs, &mut buffers.input[..inputs.len()]);
         for i in 0..plan.operations.len() {
             plan.forward(i, buffers, &mut values, workspace);
         }

@@ -5,13 +5,14 @@ use super::{
     conv::ConvStep,
     elementwise::{ActivationStep, AddStep, FlattenStep, ScaleStep},
     flow::Route,
+    layout::RowShape,
     linear::LinearStep,
     norm::NormStep,
     operation::{Backward, Before, Forward, Operation, Target, Values, Workspace},
     pool::PoolStep,
     topology::{Left, Source, Step, Topology},
 };
-use crate::{Error, Result, graph::Op, order::Order};
+use crate::{Error, Result, graph::Op};
 use kernels::{norm::BatchNormOptions, pool::Pool};
 use std::mem::take;
 
@@ -202,7 +203,7 @@ fn operation(step: &Step, index: usize, rows: usize) -> Result<Box<dyn Operation
         Op::Activation(activation) => Box::new(ActivationStep(activation)),
         Op::MaxPool { size } => Box::new(PoolStep::Max(pool(size)?)),
         Op::AveragePool { size } => Box::new(PoolStep::Average(pool(size)?)),
-        Op::Flatten => Box::new(FlattenStep(Order::of(&step.shapes[0]).ok_or_else(|| no_kernel(step))?)),
+        Op::Flatten => Box::new(FlattenStep(RowShape::of(&step.shapes[0]).ok_or_else(|| no_kernel(step))?)),
         Op::Linear { .. } => Box::new(LinearStep::new(step)),
         Op::Add => Box::new(AddStep),
         Op::Scale { factor } => Box::new(ScaleStep(factor)),

@@ -1,0 +1,31 @@
+//! Between the memory layout of inputs and outputs, NCHW, and that of activations, NHWC.
+
+use kernels::layout;
+
+/// A row as channels and pixels; a vector of features is an image of one pixel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowShape {
+    channels: usize,
+    pixels: usize,
+}
+
+impl RowShape {
+    /// Of `[features]` or `[channels, height, width]`; None for another rank.
+    pub fn of(shape: &[usize]) -> Option<Self> {
+        match *shape {
+            [channels] => Some(Self { channels, pixels: 1 }),
+            [channels, height, width] => Some(Self { channels, pixels: height * width }),
+            _ => None,
+        }
+    }
+
+    /// From `[rows, channels, pixels]` to `[rows, pixels, channels]`.
+    pub fn nchw_to_nhwc(self, from: &[f32], to: &mut [f32]) {
+        layout::nchw_to_nhwc(from, to, self.channels, self.pixels);
+    }
+
+    /// From `[rows, pixels, channels]` to `[rows, channels, pixels]`.
+    pub fn nhwc_to_nchw(self, from: &[f32], to: &mut [f32]) {
+        layout::nhwc_to_nchw(from, to, self.channels, self.pixels);
+    }
+}
