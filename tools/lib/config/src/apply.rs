@@ -6,7 +6,7 @@ use crate::{
     merge::merge,
     node::{Map, Node, Value, split_key},
     overrides::{Action, Override},
-    slips,
+    suggest,
     unknown::{self, Known},
 };
 
@@ -130,7 +130,7 @@ fn only_known(old: &Node, new: &Node, path: &str) -> Result<()> {
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
                 return Err(Error::at(
                     &value.origin,
-                    format!("{wrong}: unknown key{}", slips::hint(&wrong, &known, "")),
+                    format!("{wrong}: unknown key{}", suggest::hint(&wrong, &known, "")),
                 ));
             }
         }

@@ -223,7 +223,7 @@ impl<'a> Job<'a> {
         let Some(node) = self.node(&whole) else { return (Vec::new(), false) };
         let mut values: Vec<Candidate> =
             override_text(&node).map(|text| Candidate::new(text, "current value")).into_iter().collect();
-        // Only the value that is there can be taken away.
+        // Only the current value can be deleted.
         if action == Action::Delete {
             return (values, true);
         }
@@ -246,7 +246,7 @@ impl<'a> Job<'a> {
         let Some(search) = self.search().filter(|_| is_allowed) else { return Vec::new() };
         let mut options = search.options(group);
         if action == Action::Delete {
-            // Only the option that is chosen can be taken away.
+            // Only the chosen option can be deleted.
             let chosen = self.chosen();
             options.retain(|name| chosen.get(key) == Some(&Some(name.clone())));
         }

@@ -11,7 +11,7 @@ use crate::{
     node::{Map, Node, Value, split_key},
     overrides::{Action, Override},
     repository::Repository,
-    resolved::{self, SetAside},
+    resolved::{self, Ignored},
     search::SearchPath,
     searchpath,
     settings::History,
@@ -94,10 +94,10 @@ pub fn explain(sources: &Sources, overrides: &[String]) -> Result<Explanation> {
 /// # Errors
 /// One line that names the file and line, or the override, at fault.
 pub fn compose_for(own: &[&str], sources: &Sources, overrides: &[String]) -> Result<Document> {
-    let (root, Composed { document, set_aside }) = tool(own, sources, overrides)?;
+    let (root, Composed { document, ignored }) = tool(own, sources, overrides)?;
     let resolved = interpolate::resolve(&root, Some(own))?;
-    let set_aside = set_aside.iter().filter_map(|one| one.warning(&resolved.node)).collect();
-    let warnings = [document.warnings, resolved.warnings, set_aside].concat();
+    let ignored = ignored.iter().filter_map(|one| one.warning(&resolved.node)).collect();
+    let warnings = [document.warnings, resolved.warnings, ignored].concat();
     Ok(Document { root: resolved.node, warnings, history: document.history })
 }
 
@@ -183,19 +183,19 @@ fn stray_key(stray: &Override, own: &[&str], sources: &Sources, overrides: &[Ove
 /// A tree with overrides, before interpolation.
 struct Composed {
     document: Document,
-    /// What a run's settings are not taken for.
-    set_aside: Vec<SetAside>,
+    /// Machine settings of a run's `config.yaml` that are not used.
+    ignored: Vec<Ignored>,
 }
 
 fn tree(sources: &Sources, overrides: &[Override], own: Option<&[&str]>) -> Result<Composed> {
-    let (document, set_aside) = match &sources.file {
+    let (document, ignored) = match &sources.file {
         Some(file) => resolved::document(file, sources, overrides, own)?,
         None => (Plan::new(sources, overrides, own)?.build(own)?, Vec::new()),
     };
-    Ok(Composed { document, set_aside })
+    Ok(Composed { document, ignored })
 }
 
-pub(crate) fn taken_away(overrides: &[Override]) -> Vec<Override> {
+pub(crate) fn deletions(overrides: &[Override]) -> Vec<Override> {
     overrides.iter().filter(|one| one.action == Action::Delete).cloned().collect()
 }
 
@@ -255,7 +255,7 @@ impl Plan {
         for one in &self.choices.values {
             apply::apply(&mut root, one, &known)?;
         }
-        let history = History { taken_away: taken_away(&self.choices.values), shadows };
+        let history = History { deletions: deletions(&self.choices.values), shadows };
         Ok(Document { root, warnings: self.warnings.clone(), history })
     }
 
@@ -287,7 +287,7 @@ impl Plan {
             merge_config(root, embedded(config.body.clone(), &one.package))
                 .map_err(|error| error.or_at(&one.origin))?;
         }
-        // Every part may have been taken away or belong to another tool.
+        // Every config may have been deleted, or belong to another tool.
         let root = root.unwrap_or_else(|| Node::map(&Origin::Override("nothing chosen".into())));
         root.check_depth(0)?;
         Ok(root)

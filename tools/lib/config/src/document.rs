@@ -7,7 +7,7 @@ use crate::{
     interpolate,
     node::{Node, Value, split_key},
     settings::{self, History},
-    slips::nearest,
+    suggest::nearest,
     yaml,
 };
 use serde::de::DeserializeOwned;

@@ -17,7 +17,7 @@ const WIDEST: usize = 60;
 const GAP: usize = 3;
 
 /// One line for each setting below the dotted `path`: `key = value`, and where it is from. `own` are the groups of a
-/// tool, None those of the whole job. What overrides took away comes last.
+/// tool, None those of the whole job. Keys that overrides deleted come last.
 ///
 /// # Errors
 /// As composing has them; an interpolation that cannot be resolved is no error.
@@ -31,15 +31,15 @@ pub fn origins(own: Option<&[&str]>, sources: &Sources, overrides: &[String], pa
         map.retain(|group, _| own.contains(&group.as_str()));
     }
     let given = compose::given(own, sources, overrides)?;
-    let teller = Teller { root: &document.root, choices: choices(own, sources, &given)?, sources, given: &given };
+    let origins = Origins { root: &document.root, choices: choices(own, sources, &given)?, sources, given: &given };
     let mut rows = Vec::new();
-    teller.tell(&part.root, path, &mut rows);
+    origins.add_rows(&part.root, path, &mut rows);
     let is_below = |one: &&Override| {
         one.action == Action::Delete
             && (path.is_empty() || one.key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
     };
     rows.extend(
-        given.iter().filter(is_below).map(|one| (format!("~{}", one.group_key()), teller.origin(&one.origin(), ""))),
+        given.iter().filter(is_below).map(|one| (format!("~{}", one.group_key()), origins.origin(&one.origin(), ""))),
     );
     Ok(aligned(&rows))
 }
@@ -86,24 +86,27 @@ fn name(one: &Chosen) -> String {
     }
 }
 
-struct Teller<'a> {
+struct Origins<'a> {
     root: &'a Node,
     choices: HashMap<String, Vec<Choice>>,
     sources: &'a Sources,
     given: &'a [Override],
 }
 
-impl Teller<'_> {
+impl Origins<'_> {
     /// A row for each value in `node`, which stands at `path`.
-    fn tell(&self, node: &Node, path: &str, rows: &mut Vec<(String, String)>) {
+    fn add_rows(&self, node: &Node, path: &str, rows: &mut Vec<(String, String)>) {
         let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         match &node.value {
             Value::Map(map) if !map.is_empty() => {
-                map.iter().for_each(|(key, child)| self.tell(child, &below(key), rows))
+                map.iter().for_each(|(key, child)| self.add_rows(child, &below(key), rows))
             }
             // A list is one value, unless its elements are from several places or are settings themselves.
             Value::Seq(items) if !items.is_empty() && !is_one(node, items) => {
-                items.iter().enumerate().for_each(|(index, child)| self.tell(child, &below(&index.to_string()), rows));
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, child)| self.add_rows(child, &below(&index.to_string()), rows));
             }
             _ if node.is_interpolation() => {
                 let text = node.as_str().unwrap_or_default();

@@ -5,7 +5,7 @@ use crate::{
     compose::{Plan, Sources},
     node::{Node, Value},
     search::SearchPath,
-    slips,
+    suggest,
     unknown::is_read,
 };
 use std::sync::Arc;
@@ -58,12 +58,12 @@ pub fn hint_at_setting(own: Option<&[&str]>, word: &str, value: Option<&str>) ->
     let settings = groups.iter().flat_map(|group| &group.settings);
     let keys = settings.clone().map(|setting| setting.key.as_str());
     let known: Vec<&str> = names.chain(keys).filter(|key| is_read(own, key)).collect();
-    if let Some(hint) = value.and_then(|value| slips::hint_by_value(word, value, &known)) {
+    if let Some(hint) = value.and_then(|value| suggest::hint_by_value(word, value, &known)) {
         return hint;
     }
     let meant = match known.iter().find(|key| **key == word) {
         Some(key) => vec![*key],
-        None => slips::meant(word, &known),
+        None => suggest::meant(word, &known),
     };
     let takes_value = |key: &&str| match groups.iter().find(|group| group.name == **key) {
         Some(group) => value.is_none_or(|value| group.options.iter().any(|option| option == value)),
@@ -71,7 +71,7 @@ pub fn hint_at_setting(own: Option<&[&str]>, word: &str, value: Option<&str>) ->
         None => settings.clone().any(|setting| setting.key == **key && !setting.value.is_empty()),
     };
     let value = value.unwrap_or("VALUE");
-    slips::ask(meant.into_iter().filter(takes_value).map(|key| format!("{key}={value}")))
+    suggest::ask(meant.into_iter().filter(takes_value).map(|key| format!("{key}={value}")))
 }
 
 fn group(plan: &Plan, name: String, chosen: &[(String, Option<String>)]) -> Group {

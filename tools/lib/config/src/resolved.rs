@@ -13,20 +13,20 @@ use crate::{
     overrides::{self, Action, Override},
     search, searchpath, sections,
     settings::{History, selector},
-    slips,
+    suggest,
     unknown::Known,
 };
 use std::path::Path;
 
 /// The name that a run's settings have in its folder.
-const OF_A_RUN: &str = "config.yaml";
+const RUN_CONFIG: &str = "config.yaml";
 /// Files of which a run's folder has at least one.
-const BESIDE: [&str; 5] = ["events.ndjson", "model.safetensors", "metrics.json", "history.csv", "checkpoints"];
+const RUN_FILES: [&str; 5] = ["events.ndjson", "model.safetensors", "metrics.json", "history.csv", "checkpoints"];
 /// A group of every job that is no part of a run's settings.
-const NOT_OF_A_RUN: &str = "data";
-/// Settings of the machine and the moment: libraries to load, addresses to talk to, folders to write to. A run's
-/// settings have been written by someone, somewhere; these are the defaults' or the command line's.
-const HERE: [&str; 11] = [
+const GROUP_NOT_IN_A_RUN: &str = "data";
+/// Settings of the machine: libraries to load, addresses to connect to, folders to write to. A run's `config.yaml` may
+/// come from another machine, or from someone else; these keys are never taken from it.
+const MACHINE_SETTINGS: [&str; 11] = [
     "trainer.run_dir",
     "trainer.resume",
     "infer.onnxruntime",
@@ -40,20 +40,20 @@ const HERE: [&str; 11] = [
     "data.pull",
 ];
 
-/// A value of a run's settings that is not taken.
-pub(crate) struct SetAside {
+/// A machine setting in a run's `config.yaml`, whose value is ignored.
+pub(crate) struct Ignored {
     key: &'static str,
     node: Node,
     is_given: bool,
 }
 
-impl SetAside {
+impl Ignored {
     /// A line that says so, where another value is in its place that nobody gave.
     pub fn warning(&self, root: &Node) -> Option<String> {
         let now = root.get(self.key)?;
         let differs = !self.is_given && self.node.value != Value::Null && *now != self.node;
         let (was, is) = (self.node.describe(), now.describe());
-        let to_give = slips::shell_word(&format!("{}={}", self.key, self.node.as_str().unwrap_or("...")));
+        let to_give = suggest::shell_word(&format!("{}={}", self.key, self.node.as_str().unwrap_or("...")));
         differs.then(|| {
             format!(
                 "{}: {}: {was} is not taken from a run's settings; it is {is} ({to_give} sets it)",
@@ -69,12 +69,12 @@ pub(crate) fn document(
     sources: &Sources,
     overrides: &[Override],
     own: Option<&[&str]>,
-) -> Result<(Document, Vec<SetAside>)> {
+) -> Result<(Document, Vec<Ignored>)> {
     let Some(source) = search::read_file(path)? else {
         return Err(Error::new(format!("{}: no such file", path.display())));
     };
     let mut document = Document::from_yaml(&source.name, &source.text)?;
-    let mut set_aside = Vec::new();
+    let mut ignored = Vec::new();
     let mut shadows = Vec::new();
     if let Some(own) = own {
         sections::check(&document.root, &source, sources, own)?;
@@ -84,7 +84,7 @@ pub(crate) fn document(
         if !groups.is_empty() {
             let defaults = defaults(sources, overrides, groups, &lacking, &document.root)?;
             if is_run {
-                set_aside = put_aside(&mut document.root, &defaults.root, overrides);
+                ignored = use_defaults_of_machine_settings(&mut document.root, &defaults.root, overrides);
                 document.warnings.extend(complete(&mut document.root, &defaults.root, &lacking, path));
             }
             take(&mut document.root, defaults.root, &lacking);
@@ -103,8 +103,8 @@ pub(crate) fn document(
     } else {
         change(&mut document.root, overrides.iter(), path, &Known::default())?;
     }
-    document.history = History { taken_away: compose::taken_away(overrides), shadows };
-    Ok((document, set_aside))
+    document.history = History { deletions: compose::deletions(overrides), shadows };
+    Ok((document, ignored))
 }
 
 /// Whether an override changes a key that the group in the file has not.
@@ -138,8 +138,8 @@ fn change<'o>(
 /// Whether `root`, which `path` holds, is what `train` wrote to a run's folder.
 fn is_of_a_run(path: &Path, root: &Node) -> bool {
     let folder = path.parent().unwrap_or(Path::new(""));
-    path.file_name().is_some_and(|name| name == OF_A_RUN)
-        && (root.get(NOT_OF_A_RUN).is_none() || BESIDE.iter().any(|name| folder.join(name).exists()))
+    path.file_name().is_some_and(|name| name == RUN_CONFIG)
+        && (root.get(GROUP_NOT_IN_A_RUN).is_none() || RUN_FILES.iter().any(|name| folder.join(name).exists()))
 }
 
 /// What `groups` are composed to; overrides count of those that are `lacking` in the file, whose `root` says which
@@ -165,14 +165,14 @@ fn defaults(
 }
 
 /// Gives the settings of the machine their default values, and returns what they were.
-fn put_aside(root: &mut Node, defaults: &Node, overrides: &[Override]) -> Vec<SetAside> {
+fn use_defaults_of_machine_settings(root: &mut Node, defaults: &Node, overrides: &[Override]) -> Vec<Ignored> {
     let mut found = Vec::new();
-    for key in HERE {
+    for key in MACHINE_SETTINGS {
         let keys = split_key(key);
         let node = keys.iter().try_fold(&mut *root, |node, key| node.child_mut(key));
         if let (Some(node), Some(default)) = (node, defaults.get(key)) {
             let is_given = overrides.iter().any(|one| one.key == key);
-            found.push(SetAside { key, node: std::mem::replace(node, default.clone()), is_given });
+            found.push(Ignored { key, node: std::mem::replace(node, default.clone()), is_given });
         }
     }
     found

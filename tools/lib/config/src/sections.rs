@@ -6,7 +6,7 @@ use crate::{
     node::{Map, Node, Value},
     reference::reference,
     search::{SearchPath, Source},
-    slips,
+    suggest,
 };
 use std::collections::BTreeSet;
 
@@ -38,11 +38,11 @@ pub(crate) fn check(root: &Node, source: &Source, sources: &Sources, own: &[&str
 /// The tool's own groups are the likelier ones.
 fn slip(key: &str, node: &Node, map: &Map, known: &BTreeSet<String>, own: &[&str]) -> Result<()> {
     // What a scalar is called by is looked for among the settings first.
-    if node.as_map().is_none() && map.keys().any(|key| known.contains(key)) && !slips::synonyms_of(key).is_empty() {
+    if node.as_map().is_none() && map.keys().any(|key| known.contains(key)) && !suggest::synonyms_of(key).is_empty() {
         return Ok(());
     }
-    let near = slips::nearest(key, own.iter().copied());
-    let near = near.or_else(|| slips::nearest(key, known.iter().map(String::as_str)));
+    let near = suggest::nearest(key, own.iter().copied());
+    let near = near.or_else(|| suggest::nearest(key, known.iter().map(String::as_str)));
     match near {
         Some(near) => Err(Error::at(&node.origin, format!("{key}: no group of settings; did you mean {near}?"))),
         None => Ok(()),
@@ -53,11 +53,11 @@ fn slip(key: &str, node: &Node, map: &Map, known: &BTreeSet<String>, own: &[&str
 fn stray(key: &str, node: &Node, root: &Node, source: &Source) -> Result<()> {
     let groups = reference(None);
     let keys = groups.iter().flat_map(|group| &group.settings).map(|setting| setting.key.as_str());
-    let meant = slips::called(key, &keys.collect::<Vec<_>>());
+    let meant = suggest::called(key, &keys.collect::<Vec<_>>());
     let is_used = source.text.contains(&format!("${{{key}}}")) || meant.iter().any(|key| root.get(key) == Some(node));
     if meant.is_empty() || is_used {
         return Ok(());
     }
-    let hint = slips::ask(meant.into_iter().map(str::to_owned));
+    let hint = suggest::ask(meant.into_iter().map(str::to_owned));
     Err(Error::at(&node.origin, format!("{key}: not a setting at the top level{hint}")))
 }

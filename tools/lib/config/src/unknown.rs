@@ -7,7 +7,7 @@ use crate::{
     overrides::{self, Action, Override},
     repository::Repository,
     shadow::{self, Shadow},
-    slips,
+    suggest,
 };
 
 /// What is known besides the tree that an override is applied to.
@@ -72,18 +72,18 @@ pub(crate) fn hint(root: &Node, one: &Override, known: &Known<'_>) -> String {
     let paths = paths(root);
     let paths: Vec<&str> = paths.iter().map(String::as_str).filter(|key| is_read(known.own, key)).collect();
     if let Some((_, value)) = one.text.split_once('=')
-        && let Some(hint) = slips::hint_by_value(&one.key, value, &paths)
+        && let Some(hint) = suggest::hint_by_value(&one.key, value, &paths)
     {
         return hint;
     }
-    let meant = slips::meant(&one.key, &paths);
+    let meant = suggest::meant(&one.key, &paths);
     // A mapping takes no plain value, and a group none but its options, which were looked for.
     let meant: Vec<String> =
         meant.into_iter().filter(|key| takes(root, key, one)).map(|key| instead(root, one, key)).collect();
     if !meant.is_empty() {
-        return slips::ask(meant);
+        return suggest::ask(meant);
     }
-    if let Some(note) = slips::note(&one.key) {
+    if let Some(note) = suggest::note(&one.key) {
         return format!("; {note}");
     }
     // A file of another project lacks keys that its group has.
@@ -147,15 +147,15 @@ fn slip_of_a_group(one: &Override, known: &Known<'_>) -> String {
         None => choices.known().map(|(key, _)| key).collect(),
     };
     let of_option = groups.iter().copied().filter(|group| repository.search.options(group).contains(option));
-    let meant = slips::meant(key, &of_option.collect::<Vec<_>>());
+    let meant = suggest::meant(key, &of_option.collect::<Vec<_>>());
     if let [group, ..] = meant.as_slice() {
-        return slips::ask([format!("{group}={option}")]);
+        return suggest::ask([format!("{group}={option}")]);
     }
     let is_addable = repository.search.options(key).contains(option) && !choices.is_known(key);
     if is_addable && adds_to(known.own, repository, key, option) {
-        return slips::ask([format!("+{key}={option}")]);
+        return suggest::ask([format!("+{key}={option}")]);
     }
-    match slips::meant(key, &groups).first() {
+    match suggest::meant(key, &groups).first() {
         Some(group) if *group != key && repository.search.has_group(group) => {
             format!("; the group {group} has the options {}", options_of(repository, group))
         }
@@ -199,7 +199,7 @@ fn of_another_option(one: &Override, known: &Known<'_>) -> Option<String> {
         if let Some((option, key)) = found.first() {
             let chosen = chosen.unwrap_or("null");
             let words = [format!("{group}={option}"), format!("{key}={value}")];
-            let words = words.map(|word| slips::shell_word(&word)).join(" ");
+            let words = words.map(|word| suggest::shell_word(&word)).join(" ");
             return Some(format!("; {group}={chosen} has no such key, but {group}={option}: write {words}"));
         }
     }

@@ -112,7 +112,7 @@ impl Choices {
         }
     }
 
-    /// Whether `~group` takes the entry away.
+    /// Whether `~group` deletes the entry.
     pub fn delete(&mut self, entry: &Entry) -> bool {
         if !entry.is_group() {
             return false;

@@ -10,7 +10,7 @@ use crate::{
     interpolate,
     node::{MISSING, Value},
     repository::{Config, Repository},
-    slips::did_you_mean,
+    suggest::did_you_mean,
 };
 use std::{collections::HashSet, rc::Rc};
 

@@ -7,22 +7,22 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Origin, Result},
     node::{MISSING, Node, Value, is_index},
-    slips::did_you_mean,
+    suggest::did_you_mean,
 };
 use std::cell::{Cell, RefCell};
 
 /// How many references and levels may be followed at once; a longer chain is a mistake.
 const MAX_CHAIN: usize = 128;
-/// Places of a circle that an error names.
+/// Paths of a circle that an error names.
 const MAX_SHOWN: usize = 8;
-/// Values and bytes of text that resolving may make, so that references that double stop.
+/// Values and bytes of text that resolving may create: references that double each time end here.
 const MAX_WORK: usize = 16 << 20;
 
-/// The keys from the root to a node.
+/// The keys from the root to a node: `["optimizer", "learning_rate"]`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Place(Vec<String>);
+pub(super) struct KeyPath(Vec<String>);
 
-impl Place {
+impl KeyPath {
     pub fn root() -> Self {
         Self(Vec::new())
     }
@@ -33,7 +33,7 @@ impl Place {
         Self(keys)
     }
 
-    /// The place `up` levels above; None above the root.
+    /// The path of the container `up` levels above; None above the root.
     pub fn above(&self, up: usize) -> Option<Self> {
         Some(Self(self.0[..self.0.len().checked_sub(up)?].to_vec()))
     }
@@ -42,34 +42,34 @@ impl Place {
         self.0.iter().try_fold(root, |node, key| node.child(key))
     }
 
-    /// Whether this place lies inside `container`.
+    /// Whether the node is inside `container`.
     fn is_within(&self, container: &Self) -> bool {
         self.0.len() > container.0.len() && self.0.starts_with(&container.0)
     }
 
-    pub fn path(&self) -> String {
+    pub fn dotted(&self) -> String {
         self.0.join(".")
     }
 }
 
-/// Where a reference leads.
+/// What a reference refers to.
 pub(super) enum Located {
-    /// To a node of the tree, which may hold references itself.
-    Tree(Place),
-    /// To a value that a resolver or text made.
-    Made(Node),
-    /// To a value that is still to be given (`???`), or to what needs one.
+    /// A node of the tree, which may contain references itself.
+    Node(KeyPath),
+    /// A value that a resolver or text computed.
+    Value(Node),
+    /// A value that the user must still give (`???`), or one computed from such a value.
     Missing,
 }
 
 /// Resolves the references of one tree.
 pub(super) struct Evaluator<'r> {
     root: &'r Node,
-    /// The places whose references are being followed, to notice a circle.
-    following: RefCell<Vec<Place>>,
-    /// The places that are being filled with what their references lead to: a circle again, of
-    /// content. The two differ: what is inside a container may refer to its neighbours.
-    filling: RefCell<Vec<Place>>,
+    /// The nodes whose references are being followed, to detect a circle.
+    following: RefCell<Vec<KeyPath>>,
+    /// The nodes that are being replaced by what they refer to, to detect a container inside itself. The two differ: an
+    /// entry of a container may refer to its neighbours.
+    filling: RefCell<Vec<KeyPath>>,
     depth: Cell<usize>,
     work: Cell<usize>,
     warnings: RefCell<Vec<String>>,
@@ -98,26 +98,25 @@ impl<'r> Evaluator<'r> {
         }
     }
 
-    /// `node`, which stands at `place`, without references.
-    pub fn node(&self, place: &Place, node: &Node) -> Result<Node> {
+    /// `node`, which stands at `path`, without references.
+    pub fn node(&self, path: &KeyPath, node: &Node) -> Result<Node> {
         self.deeper(&node.origin, || {
             self.spend(1, &node.origin)?;
             let value = match &node.value {
                 Value::Str(text) if node.is_interpolation() => {
-                    let resolved = self.follow(place, text, &node.origin)?;
+                    let resolved = self.follow(path, text, &node.origin)?;
                     return Ok(Node { origin: node.origin.clone(), ..resolved });
                 }
                 Value::Seq(items) => {
                     let items = items.iter().enumerate();
                     Value::Seq(
                         items
-                            .map(|(index, item)| self.node(&place.child(&index.to_string()), item))
+                            .map(|(index, item)| self.node(&path.child(&index.to_string()), item))
                             .collect::<Result<_>>()?,
                     )
                 }
                 Value::Map(map) => {
-                    let entries =
-                        map.iter().map(|(key, child)| Ok((key.clone(), self.node(&place.child(key), child)?)));
+                    let entries = map.iter().map(|(key, child)| Ok((key.clone(), self.node(&path.child(key), child)?)));
                     Value::Map(entries.collect::<Result<_>>()?)
                 }
                 value => value.clone(),
@@ -144,11 +143,11 @@ impl<'r> Evaluator<'r> {
         Ok(())
     }
 
-    /// The resolved value of the text at `place`.
-    fn follow(&self, place: &Place, text: &str, origin: &Origin) -> Result<Node> {
-        match self.locate_text(place, text, origin)? {
-            Located::Made(node) => Ok(node),
-            Located::Tree(target) => guard(&self.filling, place, origin, || match target.of(self.root) {
+    /// The resolved value of the text at `path`.
+    fn follow(&self, path: &KeyPath, text: &str, origin: &Origin) -> Result<Node> {
+        match self.locate_text(path, text, origin)? {
+            Located::Value(node) => Ok(node),
+            Located::Node(target) => guard(&self.filling, path, origin, || match target.of(self.root) {
                 Some(node) => self.node(&target, node),
                 None => Err(self.not_found(&target, origin)),
             }),
@@ -156,37 +155,37 @@ impl<'r> Evaluator<'r> {
         }
     }
 
-    /// Where the text at `place` leads.
-    fn locate_text(&self, place: &Place, text: &str, origin: &Origin) -> Result<Located> {
+    /// Where the text at `path` leads.
+    fn locate_text(&self, path: &KeyPath, text: &str, origin: &Origin) -> Result<Located> {
         let parts = parse::text(text)
             .map_err(|error| Error::at(origin, ErrorKind::Interpolation { text: text.to_owned(), error }))?;
-        guard(&self.following, place, origin, || self.deeper(origin, || self.parts(place, &parts, origin)))
+        guard(&self.following, path, origin, || self.deeper(origin, || self.parts(path, &parts, origin)))
     }
 
     /// A lone reference leads somewhere; anything else is put together as text.
-    fn parts(&self, place: &Place, parts: &[Part], origin: &Origin) -> Result<Located> {
+    fn parts(&self, path: &KeyPath, parts: &[Part], origin: &Origin) -> Result<Located> {
         if let [Part::Reference(reference)] = parts {
-            return self.reference(place, reference, origin);
+            return self.reference(path, reference, origin);
         }
         let mut text = String::new();
         for part in parts {
             match part {
                 Part::Text(plain) => text.push_str(plain),
-                Part::Reference(reference) => match self.reference(place, reference, origin)? {
+                Part::Reference(reference) => match self.reference(path, reference, origin)? {
                     Located::Missing => return Ok(Located::Missing),
                     located => text.push_str(&self.shown(&located)),
                 },
             }
             self.spend(text.len(), origin)?;
         }
-        Ok(Located::Made(Node::new(Value::Str(text), origin)))
+        Ok(Located::Value(Node::new(Value::Str(text), origin)))
     }
 
-    /// What text takes of a place: as in OmegaConf, references inside a container stay as they are.
+    /// What text takes of a path: as in OmegaConf, references inside a container stay as they are.
     fn shown(&self, located: &Located) -> String {
         match located {
-            Located::Made(node) => python::str(node),
-            Located::Tree(place) => place.of(self.root).map(python::str).unwrap_or_default(),
+            Located::Value(node) => python::str(node),
+            Located::Node(path) => path.of(self.root).map(python::str).unwrap_or_default(),
             Located::Missing => MISSING.to_owned(),
         }
     }
@@ -194,10 +193,10 @@ impl<'r> Evaluator<'r> {
     /// The resolved value where a reference leads.
     pub fn value(&self, located: Located, origin: &Origin) -> Result<Node> {
         match located {
-            Located::Made(node) => Ok(node),
-            Located::Tree(place) => match place.of(self.root) {
-                Some(node) => self.node(&place, node),
-                None => Err(self.not_found(&place, origin)),
+            Located::Value(node) => Ok(node),
+            Located::Node(path) => match path.of(self.root) {
+                Some(node) => self.node(&path, node),
+                None => Err(self.not_found(&path, origin)),
             },
             Located::Missing => Ok(missing(origin)),
         }
@@ -206,54 +205,54 @@ impl<'r> Evaluator<'r> {
     /// The node where a reference leads, as it stands; None for a missing one.
     pub fn peek<'n>(&'n self, located: &'n Located) -> Option<&'n Node> {
         match located {
-            Located::Tree(place) => place.of(self.root),
-            Located::Made(node) => Some(node),
+            Located::Node(path) => path.of(self.root),
+            Located::Value(node) => Some(node),
             Located::Missing => None,
         }
     }
 
-    fn reference(&self, place: &Place, reference: &Reference, origin: &Origin) -> Result<Located> {
+    fn reference(&self, path: &KeyPath, reference: &Reference, origin: &Origin) -> Result<Located> {
         match reference {
             Reference::Node { up, keys } => {
                 let keys =
-                    keys.iter().map(|key| self.key(place, key, origin)).collect::<Result<Option<Vec<String>>>>()?;
+                    keys.iter().map(|key| self.key(path, key, origin)).collect::<Result<Option<Vec<String>>>>()?;
                 let Some(keys) = keys else { return Ok(Located::Missing) };
-                let from = self.start(place, *up, origin)?;
+                let from = self.start(path, *up, origin)?;
                 match self.locate(&from, &keys, origin)? {
-                    None => Err(self.not_found(&Place(from.0.into_iter().chain(keys).collect()), origin)),
-                    Some(Located::Tree(target)) if place.is_within(&target) => {
-                        Err(circle(&[place.clone(), target], place, origin))
+                    None => Err(self.not_found(&KeyPath(from.0.into_iter().chain(keys).collect()), origin)),
+                    Some(Located::Node(target)) if path.is_within(&target) => {
+                        Err(circle(&[path.clone(), target], path, origin))
                     }
                     Some(located) => Ok(located),
                 }
             }
             Reference::Call { name, arguments } => {
-                let Some(name) = self.key(place, name, origin)? else { return Ok(Located::Missing) };
-                let arguments = arguments.iter().map(|argument| self.argument(place, argument, origin));
+                let Some(name) = self.key(path, name, origin)? else { return Ok(Located::Missing) };
+                let arguments = arguments.iter().map(|argument| self.argument(path, argument, origin));
                 let Some(arguments) = arguments.collect::<Result<Option<Vec<Node>>>>()? else {
                     return Ok(Located::Missing);
                 };
-                resolvers::call(self, resolvers::Call { name: &name, arguments, place, origin })
+                resolvers::call(self, resolvers::Call { name: &name, arguments, path, origin })
             }
         }
     }
 
     /// Where a relative path begins: with one dot, the container that the value is in.
-    pub fn start(&self, place: &Place, up: usize, origin: &Origin) -> Result<Place> {
+    pub fn start(&self, path: &KeyPath, up: usize, origin: &Origin) -> Result<KeyPath> {
         if up == 0 {
-            return Ok(Place::root());
+            return Ok(KeyPath::root());
         }
-        let above = place.above(up);
-        above.ok_or_else(|| Error::at(origin, format!("{}: {up} dots lead above the root", place.path())))
+        let above = path.above(up);
+        above.ok_or_else(|| Error::at(origin, format!("{}: {up} dots lead above the root", path.dotted())))
     }
 
     /// The text of a key, or of a resolver's name; None where it needs a missing value.
-    fn key(&self, place: &Place, parts: &[Part], origin: &Origin) -> Result<Option<String>> {
+    fn key(&self, path: &KeyPath, parts: &[Part], origin: &Origin) -> Result<Option<String>> {
         let mut text = String::new();
         for part in parts {
             match part {
                 Part::Text(plain) => text.push_str(plain),
-                Part::Reference(reference) => match self.reference(place, reference, origin)? {
+                Part::Reference(reference) => match self.reference(path, reference, origin)? {
                     Located::Missing => return Ok(None),
                     located => match self.value(located, origin)?.value {
                         Value::Str(key) => text.push_str(&key),
@@ -269,8 +268,8 @@ impl<'r> Evaluator<'r> {
     ///
     /// # Errors
     /// Where a reference on the way fails, or a list is asked for what is no index.
-    pub fn locate(&self, from: &Place, keys: &[String], origin: &Origin) -> Result<Option<Located>> {
-        let mut at = self.dereference(Located::Tree(from.clone()))?;
+    pub fn locate(&self, from: &KeyPath, keys: &[String], origin: &Origin) -> Result<Option<Located>> {
+        let mut at = self.dereference(Located::Node(from.clone()))?;
         for key in keys {
             let Some(container) = self.peek(&at) else { return Ok(Some(Located::Missing)) };
             if matches!(container.value, Value::Seq(_)) && !is_index(key) {
@@ -278,8 +277,8 @@ impl<'r> Evaluator<'r> {
             }
             let Some(child) = container.child(key) else { return Ok(None) };
             at = self.dereference(match &at {
-                Located::Tree(place) => Located::Tree(place.child(key)),
-                _ => Located::Made(child.clone()),
+                Located::Node(path) => Located::Node(path.child(key)),
+                _ => Located::Value(child.clone()),
             })?;
         }
         Ok(Some(at))
@@ -289,37 +288,37 @@ impl<'r> Evaluator<'r> {
     fn dereference(&self, located: Located) -> Result<Located> {
         match (&located, self.peek(&located)) {
             (_, Some(node)) if node.is_missing() => Ok(Located::Missing),
-            (Located::Tree(place), Some(node)) if node.is_interpolation() => {
-                self.locate_text(place, node.as_str().unwrap_or_default(), &node.origin)
+            (Located::Node(path), Some(node)) if node.is_interpolation() => {
+                self.locate_text(path, node.as_str().unwrap_or_default(), &node.origin)
             }
             _ => Ok(located),
         }
     }
 
     /// An argument's value; None where it needs a missing one.
-    fn argument(&self, place: &Place, argument: &Argument, origin: &Origin) -> Result<Option<Node>> {
+    fn argument(&self, path: &KeyPath, argument: &Argument, origin: &Origin) -> Result<Option<Node>> {
         let value = match argument {
             Argument::Plain(value) => {
                 let value = value.to_node(origin).ok_or_else(|| Error::at(origin, "a sweep is no argument"))?;
                 return Ok(Some(value));
             }
-            Argument::Parts(parts) => match self.parts(place, parts, origin)? {
+            Argument::Parts(parts) => match self.parts(path, parts, origin)? {
                 Located::Missing => return Ok(None),
                 located => return self.value(located, origin).map(Some),
             },
-            Argument::Quoted(parts) => match self.parts(place, parts, origin)? {
+            Argument::Quoted(parts) => match self.parts(path, parts, origin)? {
                 Located::Missing => return Ok(None),
                 located => Value::Str(self.shown(&located)),
             },
             Argument::List(items) => {
-                let items = items.iter().map(|item| self.argument(place, item, origin));
+                let items = items.iter().map(|item| self.argument(path, item, origin));
                 let Some(items) = items.collect::<Result<Option<_>>>()? else { return Ok(None) };
                 Value::Seq(items)
             }
             Argument::Dict(pairs) => {
                 let pairs = pairs
                     .iter()
-                    .map(|(key, value)| Ok(self.argument(place, value, origin)?.map(|value| (key.clone(), value))));
+                    .map(|(key, value)| Ok(self.argument(path, value, origin)?.map(|value| (key.clone(), value))));
                 let Some(pairs) = pairs.collect::<Result<Option<_>>>()? else { return Ok(None) };
                 Value::Map(pairs)
             }
@@ -328,13 +327,13 @@ impl<'r> Evaluator<'r> {
     }
 
     /// The resolved value of an expression, as `oc.decode` wants it.
-    pub fn decode(&self, place: &Place, text: &str, origin: &Origin) -> Result<Node> {
+    pub fn decode(&self, path: &KeyPath, text: &str, origin: &Origin) -> Result<Node> {
         let argument = parse::element(text)
             .map_err(|error| Error::at(origin, ErrorKind::Interpolation { text: text.to_owned(), error }))?;
-        Ok(self.argument(place, &argument, origin)?.unwrap_or_else(|| missing(origin)))
+        Ok(self.argument(path, &argument, origin)?.unwrap_or_else(|| missing(origin)))
     }
 
-    fn not_found(&self, target: &Place, origin: &Origin) -> Error {
+    fn not_found(&self, target: &KeyPath, origin: &Origin) -> Error {
         let near = match (target.above(1), target.0.last()) {
             (Some(parent), Some(key)) => parent
                 .of(self.root)
@@ -342,7 +341,7 @@ impl<'r> Evaluator<'r> {
                 .map_or_else(String::new, |map| did_you_mean(key, map.keys().map(String::as_str))),
             _ => String::new(),
         };
-        Error::at(origin, format!("${{{}}}: there is no such key{near}", target.path()))
+        Error::at(origin, format!("${{{}}}: there is no such key{near}", target.dotted()))
     }
 }
 
@@ -350,30 +349,30 @@ fn missing(origin: &Origin) -> Node {
     Node::new(Value::Str(MISSING.to_owned()), origin)
 }
 
-/// Does `work` unless the place is being worked on already.
+/// Does `work` unless the path is being worked on already.
 fn guard<T>(
-    active: &RefCell<Vec<Place>>,
-    place: &Place,
+    active: &RefCell<Vec<KeyPath>>,
+    path: &KeyPath,
     origin: &Origin,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    if let Some(first) = active.borrow().iter().position(|other| other == place) {
-        return Err(circle(&active.borrow()[first..], place, origin));
+    if let Some(first) = active.borrow().iter().position(|other| other == path) {
+        return Err(circle(&active.borrow()[first..], path, origin));
     }
-    active.borrow_mut().push(place.clone());
+    active.borrow_mut().push(path.clone());
     let result = work();
     active.borrow_mut().pop();
     result
 }
 
-/// A circle that leads by `way` to `place` again.
-fn circle(way: &[Place], place: &Place, origin: &Origin) -> Error {
-    let way: Vec<String> = way.iter().chain([place]).map(Place::path).collect();
+/// A circle that leads by `way` to `path` again.
+fn circle(way: &[KeyPath], path: &KeyPath, origin: &Origin) -> Error {
+    let way: Vec<String> = way.iter().chain([path]).map(KeyPath::dotted).collect();
     let shown = match way.as_slice() {
         [first @ .., _, last] if way.len() > MAX_SHOWN => {
             format!("{} -> ... -> {last}", first[..MAX_SHOWN - 2].join(" -> "))
         }
         all => all.join(" -> "),
     };
-    Error::at(origin, format!("{}: an interpolation that leads back to itself: {shown}", place.path()))
+    Error::at(origin, format!("{}: an interpolation that leads back to itself: {shown}", path.dotted()))
 }

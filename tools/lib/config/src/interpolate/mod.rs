@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Origin, Result},
     node::{Node, Value},
 };
-use evaluate::{Evaluator, Located, Place};
+use evaluate::{Evaluator, KeyPath, Located};
 
 pub use parse::InterpolationError;
 
@@ -28,7 +28,7 @@ pub(crate) fn resolve(root: &Node, keys: Option<&[&str]>) -> Result<Resolved> {
     if let Value::Map(entries) = &mut resolved.value {
         for (key, node) in map {
             if keys.is_none_or(|keys| keys.contains(&key.as_str())) {
-                entries.insert(key.clone(), evaluator.node(&Place::root().child(key), node)?);
+                entries.insert(key.clone(), evaluator.node(&KeyPath::root().child(key), node)?);
             }
         }
     }
@@ -38,21 +38,21 @@ pub(crate) fn resolve(root: &Node, keys: Option<&[&str]>) -> Result<Resolved> {
 /// The resolved value of `text` as if it stood at the root of `root`.
 pub(crate) fn text(root: &Node, text: &str, origin: &Origin) -> Result<Node> {
     let node = Node::new(Value::Str(text.to_owned()), origin);
-    Evaluator::new(root).node(&Place::root().child("_"), &node)
+    Evaluator::new(root).node(&KeyPath::root().child("_"), &node)
 }
 
 /// The resolved value of `node`, which stands at `keys`.
 pub(crate) fn at(root: &Node, keys: &[String], node: &Node) -> Result<Node> {
-    let place = keys.iter().fold(Place::root(), |place, key| place.child(key));
-    Evaluator::new(root).node(&place, node)
+    let path = keys.iter().fold(KeyPath::root(), |path, key| path.child(key));
+    Evaluator::new(root).node(&path, node)
 }
 
 /// The value at `keys`, interpolations followed but those inside it left; None where there is none or it is missing.
 pub(crate) fn select(root: &Node, keys: &[String]) -> Result<Option<Node>> {
     let evaluator = Evaluator::new(root);
-    Ok(match evaluator.locate(&Place::root(), keys, &root.origin)? {
-        Some(Located::Tree(place)) => place.of(root).cloned(),
-        Some(Located::Made(node)) => Some(node),
+    Ok(match evaluator.locate(&KeyPath::root(), keys, &root.origin)? {
+        Some(Located::Node(path)) => path.of(root).cloned(),
+        Some(Located::Value(node)) => Some(node),
         Some(Located::Missing) | None => None,
     })
 }

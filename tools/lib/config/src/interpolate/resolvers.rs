@@ -1,6 +1,6 @@
 //! The resolvers that OmegaConf registers itself, all under `oc.`.
 
-use super::evaluate::{Evaluator, Located, Place};
+use super::evaluate::{Evaluator, KeyPath, Located};
 use super::python;
 use crate::{
     error::{Error, Origin, Result},
@@ -15,26 +15,26 @@ pub(super) struct Call<'c> {
     pub name: &'c str,
     pub arguments: Vec<Node>,
     /// Where the interpolation stands.
-    pub place: &'c Place,
+    pub path: &'c KeyPath,
     pub origin: &'c Origin,
 }
 
 pub(super) fn call(evaluator: &Evaluator<'_>, call: Call<'_>) -> Result<Located> {
     match call.name {
-        "oc.env" => call.env().map(Located::Made),
+        "oc.env" => call.env().map(Located::Value),
         "oc.select" => call.select(evaluator),
-        "oc.decode" => call.decode(evaluator).map(Located::Made),
-        "oc.create" => call.create().map(Located::Made),
+        "oc.decode" => call.decode(evaluator).map(Located::Value),
+        "oc.create" => call.create().map(Located::Value),
         "oc.deprecated" => call.deprecated(evaluator),
-        "oc.dict.keys" => call.keys(evaluator).map(Located::Made),
-        "oc.dict.values" => call.values(evaluator).map(Located::Made),
+        "oc.dict.keys" => call.keys(evaluator).map(Located::Value),
+        "oc.dict.values" => call.values(evaluator).map(Located::Value),
         name => Err(call.fail(format!("no such resolver: {name}; known: {KNOWN}"))),
     }
 }
 
 impl Call<'_> {
     fn fail(&self, message: impl std::fmt::Display) -> Error {
-        Error::at(self.origin, format!("{}: {message}", self.place.path()))
+        Error::at(self.origin, format!("{}: {message}", self.path.dotted()))
     }
 
     /// One argument, and perhaps a second.
@@ -60,7 +60,7 @@ impl Call<'_> {
     /// Where `key` leads, relative to the interpolation if it begins with a dot.
     fn locate(&self, evaluator: &Evaluator<'_>, key: &str) -> Result<Option<Located>> {
         let path = key.trim_start_matches('.');
-        let from = evaluator.start(self.place, key.len() - path.len(), self.origin)?;
+        let from = evaluator.start(self.path, key.len() - path.len(), self.origin)?;
         let keys: Vec<String> = crate::node::split_key(path).into_iter().map(str::to_owned).collect();
         if keys.is_empty() && !path.is_empty() {
             return Err(self.fail(format_args!("{key:?} is not a key")));
@@ -93,7 +93,7 @@ impl Call<'_> {
             Some(Located::Missing) | None => {}
             Some(located) => return Ok(located),
         }
-        Ok(Located::Made(default.cloned().unwrap_or_else(|| Node::new(Value::Null, self.origin))))
+        Ok(Located::Value(default.cloned().unwrap_or_else(|| Node::new(Value::Null, self.origin))))
     }
 
     /// `oc.decode:text`
@@ -101,7 +101,7 @@ impl Call<'_> {
         let argument = self.one()?;
         match &argument.value {
             Value::Null => Ok(argument.clone()),
-            _ => evaluator.decode(self.place, self.string(argument)?, self.origin),
+            _ => evaluator.decode(self.path, self.string(argument)?, self.origin),
         }
     }
 
@@ -126,7 +126,7 @@ impl Call<'_> {
         };
         let located =
             self.locate(evaluator, key)?.ok_or_else(|| self.fail(format_args!("{key}: there is no such key")))?;
-        let message = message.replace("$OLD_KEY", &self.place.path()).replace("$NEW_KEY", key);
+        let message = message.replace("$OLD_KEY", &self.path.dotted()).replace("$NEW_KEY", key);
         evaluator.warn(format!("{}: {message}", self.origin));
         Ok(located)
     }

@@ -1,4 +1,8 @@
-//! Python's `fnmatch`: `*`, `?`, `[a-z]` and `[!a-z]` over a whole name.
+//! Python's `fnmatch`, which Hydra's `glob()` uses: `*`, `?`, `[a-z]` and `[!a-z]` over a whole name.
+//!
+//! The crate `globset` does not match the same names: to it `{a,b}` is an alternative, `[^a]` a negation, and an
+//! unclosed `[` or an empty range `[b-a]` an error; to `fnmatch` they are plain text, a set with `^`, plain text, and
+//! a set that holds nothing. The tests below have one of each.
 
 /// Whether `name` matches `pattern`.
 pub(crate) fn matches(name: &str, pattern: &str) -> bool {

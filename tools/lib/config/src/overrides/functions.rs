@@ -3,9 +3,9 @@
 use super::{
     casts::Cast,
     error::{GrammarError, Result},
-    order,
     range::{Number, Range},
     shuffler::Shuffler,
+    sort,
     value::{Choice, Sweep, Value},
 };
 
@@ -212,9 +212,9 @@ fn sort(mut call: Call<'_>) -> Result<Value> {
         Some(_) => return call.fail("takes reverse=true or reverse=false"),
     };
     match Subject::of(&mut call, list, sweep)? {
-        Subject::List(items) => order::sorted(items, reverse).map(Value::List),
+        Subject::List(items) => sort::sorted(items, reverse).map(Value::List),
         Subject::Choice(mut choice) => {
-            choice.values = order::sorted(choice.values, reverse)?;
+            choice.values = sort::sorted(choice.values, reverse)?;
             Ok(choice.into())
         }
         Subject::Range(range) => Ok(range.sorted(reverse)?.into()),
@@ -224,7 +224,7 @@ fn sort(mut call: Call<'_>) -> Result<Value> {
             if values.is_empty() || !values.iter().all(plain) {
                 return call.fail("takes numbers, texts, a list, a choice or a range");
             }
-            Ok(Choice::simple(order::sorted(values, reverse)?)?.into())
+            Ok(Choice::simple(sort::sorted(values, reverse)?)?.into())
         }
     }
 }

@@ -5,10 +5,10 @@ mod error;
 pub(crate) mod fnmatch;
 mod functions;
 mod lexer;
-mod order;
 mod quote;
 mod range;
 mod shuffler;
+mod sort;
 mod text;
 mod value;
 
@@ -31,7 +31,7 @@ pub enum Action {
     Add,
     /// `++key=value`: change or add.
     Force,
-    /// `~key`: take away.
+    /// `~key`: delete.
     Delete,
 }
 

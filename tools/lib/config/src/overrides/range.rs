@@ -3,7 +3,7 @@
 use super::{
     Value,
     error::{GrammarError, Result},
-    order::compare_numbers,
+    sort::compare_numbers,
 };
 use bigdecimal::{BigDecimal, Context, RoundingMode};
 use std::{cmp::Ordering, num::NonZeroU64};

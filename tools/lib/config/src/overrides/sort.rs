@@ -1,4 +1,4 @@
-//! The order of values, as Python has it.
+//! `sort()`: values in Python's order.
 
 use super::{
     Value,

@@ -1,4 +1,5 @@
-//! What a wrong word was probably meant as: the words of other programs, and the nearest word.
+//! "Did you mean": the setting that a wrong key was probably meant as, by the names that Lightning, Keras,
+//! scikit-learn and others have for it, or by edit distance.
 
 use crate::error::list;
 
