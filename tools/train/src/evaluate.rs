@@ -1,8 +1,7 @@
-//! Measuring a network on rows that it does not learn from.
+//! Evaluation: loss and metrics of a network over a data loader.
 
 use crate::{
-    augment,
-    feed::{Feed, Rows},
+    data::{BatchBuffer, DataLoader, augmentation},
     network::Network,
     settings::TrainerSettings,
 };
@@ -10,65 +9,66 @@ use events::Metrics;
 use metrics::{MultiClass, MultiLabel, Ranking, Regression, argmax};
 use nets::{Engine, Loss, Parameters};
 
-/// Rows that go through the network at a time. Images, which are large, go by the batch.
+/// Rows per batch. Images, which are large, use `trainer.batch_size`.
 const ROWS: usize = 1024;
-/// Rankings are of at most this many scores, rows times classes: half a gibibyte, and seconds of sorting.
-const RANKED: usize = 1 << 26;
+/// Most scores, rows times classes, of which AUC and average precision are computed: half a gibibyte, and seconds of
+/// sorting.
+const MAX_RANKED: usize = 1 << 26;
 
-/// The loss, weighted and scaled as it is learned, and the metrics that go with it, which are neither; none where there
-/// are no rows.
+/// The loss, with weights and in scaled units as in training, and its metrics, unweighted and in the target's units; None
+/// without rows.
 pub fn evaluate(
     engine: &mut dyn Engine,
     network: &Network,
     trainer: &TrainerSettings,
     parameters: &Parameters,
-    rows: &Feed<'_>,
+    loader: &DataLoader<'_>,
 ) -> anyhow::Result<Option<Metrics>> {
-    if rows.count == 0 {
+    if loader.count == 0 {
         return Ok(None);
     }
     let (loss, outputs) = (trainer.loss(), network.graph.architecture.outputs);
-    let (mut total, mut measures) = (0.0, Measures::new(loss, outputs, rows.target_width));
-    let total_weight = rows.total_weight(loss);
-    let (mut read, mut delta) = (Rows::default(), Vec::new());
+    let (mut total, mut accumulators) = (0.0, Accumulators::new(loss, outputs, loader.target_width));
+    let total_weight = loader.total_weight(loss);
+    let (mut buffer, mut grad_output) = (BatchBuffer::default(), Vec::new());
     let mut predictor = Predictor { engine, parameters, flip: None, outputs: Vec::new(), mirrored: Vec::new() };
-    let mut at_a_time = ROWS;
+    let mut batch_size = ROWS;
     if let [_, _, width] = *network.task.input_shape {
-        at_a_time = trainer.batch_size;
+        batch_size = trainer.batch_size;
         predictor.flip = trainer.test_flip.then_some(width);
     }
-    let places: Vec<usize> = (0..rows.count).collect();
-    for places in places.chunks(at_a_time) {
-        rows.read(places, 1, &mut read);
-        let predictions = predictor.predict(&mut read.inputs)?;
-        total += loss.add(predictions, rows.batch(&read), outputs, total_weight, &mut delta);
+    let indices: Vec<usize> = (0..loader.count).collect();
+    for indices in indices.chunks(batch_size) {
+        loader.load(indices, 1, &mut buffer);
+        let predictions = predictor.predict(&mut buffer.inputs)?;
+        total += loss.add(predictions, loader.batch(&buffer), outputs, total_weight, &mut grad_output);
         if let Some(scaling) = &network.target_scaling {
             scaling.invert(predictions);
-            rows.raw_targets(places, &mut read.targets);
+            loader.raw_targets(indices, &mut buffer.targets);
         }
-        measures.add(predictions, &read.targets);
+        accumulators.add(predictions, &buffer.targets);
     }
     let mut metrics = Metrics::from([("loss", total)]);
-    measures.finish(&mut metrics);
+    accumulators.finish(&mut metrics);
     Ok(Some(metrics))
 }
 
-/// The network's outputs, perhaps over an image and its mirror image.
+/// The network's outputs; with `trainer.test_flip`, their mean over an image and its mirror image.
 struct Predictor<'a> {
     engine: &'a mut dyn Engine,
     parameters: &'a Parameters,
-    /// Width of the images that are mirrored.
+    /// Width of the images, with `trainer.test_flip`.
     flip: Option<usize>,
     outputs: Vec<f32>,
     mirrored: Vec<f32>,
 }
 
 impl Predictor<'_> {
-    /// Outputs for `inputs`, which are left mirrored where that is asked for.
+    /// Outputs for `inputs`, `[batch, outputs]`. With `flip`, `inputs` are left mirrored.
     fn predict(&mut self, inputs: &mut [f32]) -> anyhow::Result<&mut [f32]> {
         self.engine.predict(self.parameters, inputs, &mut self.outputs)?;
         if let Some(width) = self.flip {
-            augment::mirror(inputs, width);
+            augmentation::flip_horizontally(inputs, width);
             self.engine.predict(self.parameters, inputs, &mut self.mirrored)?;
             self.outputs
                 .iter_mut()
@@ -79,18 +79,17 @@ impl Predictor<'_> {
     }
 }
 
-/// Metrics under names that say what they were measured on: `val_loss`.
+/// Metrics with the prefix of their split: `val_loss`.
 pub fn named(prefix: &str, metrics: &Metrics) -> Metrics {
     metrics.iter().map(|(measured, value)| (name(prefix, measured), value)).collect()
 }
 
-/// The name of a metric that says what it was measured on.
 pub fn name(prefix: &str, metric: &str) -> String {
     format!("{prefix}_{metric}")
 }
 
-/// What [`evaluate`] measures: r2 only where a target varies; auc and average_precision only of class labels, and of
-/// targets that are 0 or 1, where both occur.
+/// The metrics of [`evaluate`]. r2 is left out where no target varies; auc and average_precision, except for class
+/// labels, or targets of 0 and 1, where each class occurs.
 pub fn names(loss: Loss) -> &'static [&'static str] {
     match loss {
         Loss::Mse | Loss::Mae | Loss::Huber { .. } => &["loss", "mse", "mae", "r2"],
@@ -98,21 +97,21 @@ pub fn names(loss: Loss) -> &'static [&'static str] {
     }
 }
 
-/// The metrics that go with a loss.
-enum Measures {
+/// Accumulators of the metrics that go with a loss.
+enum Accumulators {
     Regression(Regression),
-    /// Logits of classes, labels as targets.
+    /// Logits per class; targets are class indices.
     Labels {
         classes: usize,
         metrics: MultiClass,
     },
-    /// Logits of classes, a probability for each as target; the most probable counts.
+    /// Logits per class; targets are probabilities, of which the argmax counts.
     Probabilities {
         classes: usize,
         hits: usize,
         rows: usize,
     },
-    /// Logits of a yes for each output.
+    /// A logit per output; targets are 0, 1 or between (`soft`).
     Binary {
         outputs: usize,
         metrics: MultiLabel,
@@ -120,16 +119,16 @@ enum Measures {
     },
 }
 
-impl Measures {
+impl Accumulators {
     fn new(loss: Loss, outputs: usize, target_width: usize) -> Self {
         match loss {
             Loss::Mse | Loss::Mae | Loss::Huber { .. } => Self::Regression(Regression::new(target_width)),
             Loss::CrossEntropy { .. } if target_width == 1 => {
-                Self::Labels { classes: outputs, metrics: MultiClass::new(outputs, RANKED) }
+                Self::Labels { classes: outputs, metrics: MultiClass::new(outputs, MAX_RANKED) }
             }
             Loss::CrossEntropy { .. } => Self::Probabilities { classes: outputs, hits: 0, rows: 0 },
             Loss::BinaryCrossEntropy => {
-                Self::Binary { outputs, metrics: MultiLabel::new(outputs, RANKED), soft: false }
+                Self::Binary { outputs, metrics: MultiLabel::new(outputs, MAX_RANKED), soft: false }
             }
         }
     }

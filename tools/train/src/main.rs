@@ -1,39 +1,24 @@
 //! `train`: records in, run events out, and a run folder with the trained model.
 
-mod augment;
 mod checkpoints;
-mod class_weights;
+mod console;
 mod data;
 mod evaluate;
-mod feed;
-mod finder;
-mod folder;
-mod git;
-mod held_out;
-mod lock;
-mod log;
+mod inspect;
 mod network;
-mod previous;
-mod progress;
-mod rate;
-mod remarks;
-mod report;
-mod scaling;
+mod run_dir;
 mod settings;
-mod start;
-mod step;
-mod summary;
-mod throughput;
 mod trainer;
+mod training_step;
 
-use anyhow::Context;
 use cli::{Common, Outcome};
-use data::{Data, Reading};
+use console::Console;
+use data::{DataModule, Reading};
+use inspect::Inspection;
 use network::Network;
-use report::Report;
 use settings::Settings;
 use std::{path::Path, process::ExitCode};
-use trainer::{Ended, Trainer};
+use trainer::{RunOutcome, Trainer};
 
 cli::arguments! {
     groups: ["model", "optimizer", "scheduler", "callbacks", "augmentation", "features", "trainer", "data"],
@@ -51,7 +36,7 @@ cli::arguments! {
         /// fail unless exactly this many rows are read
         #[argh(option)]
         expect_rows: Option<u64>,
-        /// what separates the cells of CSV: one character, or tab (default: a comma; a tab for .tsv files)
+        /// delimiter of CSV cells: one character, or tab (default: a comma; a tab for .tsv files)
         #[argh(option, arg_name = "character")]
         delimiter: Option<cli::Delimiter>,
         /// run folder (the setting trainer.run_dir)
@@ -60,16 +45,16 @@ cli::arguments! {
         /// threads to use (default: one a core); the result is the same for any number
         #[argh(option)]
         threads: Option<usize>,
-        /// print the network's layers, shapes, parameters and arithmetic, and stop
+        /// print the network's layers, output shapes, parameters and floating-point operations, and stop
         #[argh(switch)]
         summary: bool,
-        /// try rising learning rates, print the best as a setting, and stop; the curve is finder.csv in the run folder
+        /// run a learning-rate range test, print the suggestion as a setting, and stop; the curve is finder.csv in the run folder
         #[argh(switch)]
         find_learning_rate: bool,
-        /// measure steps and rows a second for several batch sizes, and stop
+        /// measure training steps and rows per second for several batch sizes, and stop
         #[argh(switch)]
         throughput: bool,
-        /// say nothing while training goes on
+        /// print no progress and no notes
         #[argh(switch)]
         quiet: bool,
     }
@@ -86,41 +71,30 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(args.threads)?;
     let input = dvc::open(common.input.as_deref(), settings.pull)?;
     let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
-    let data = Data::read(input, Reading { texts: &[], expect_rows: args.expect_rows, delimiter }, &settings)?;
+    let data = DataModule::read(input, Reading { texts: &[], expect_rows: args.expect_rows, delimiter }, &settings)?;
     let network = Network::new(&settings, &data)?;
-    let trains = !(args.summary || args.throughput || args.find_learning_rate);
-    let report = if trains { Report::new(args.quiet) } else { Report::lines(args.quiet) };
+    let inspection = args.inspection();
+    let console = if inspection.is_some() { Console::without_bar(args.quiet) } else { Console::new(args.quiet) };
     let warnings = settings.warnings();
-    warnings.iter().chain(&network.remarks).for_each(|warning| report.note(warning));
-    if let Some(text) = instead(&args, &settings, &data, &network)? {
-        cli::print(&text)?;
+    warnings.iter().chain(&network.notes).for_each(|note| console.note(note));
+    if let Some(inspection) = inspection {
+        cli::print(&inspection.answer(&settings, &data, &network)?)?;
         return Ok(Outcome::Done);
     }
-    Ok(match Trainer::new(&settings, &data, &network, report)?.run()? {
-        Ended::Finished => Outcome::Done,
-        Ended::Diverged(why) => Outcome::No(why),
-        Ended::Signal(signal) => Outcome::Signal(signal.exit_status),
+    Ok(match Trainer::new(&settings, &data, &network, console)?.run()? {
+        RunOutcome::Finished => Outcome::Done,
+        RunOutcome::Diverged(why) => Outcome::No(why),
+        RunOutcome::Signal(signal) => Outcome::Signal(signal.exit_status),
     })
 }
 
-/// What is asked for in place of training.
-fn instead(args: &Args, settings: &Settings, data: &Data, network: &Network) -> anyhow::Result<Option<String>> {
-    if args.summary {
-        return Ok(Some(summary::table(network)));
+impl Args {
+    fn inspection(&self) -> Option<Inspection> {
+        let asked = [
+            (self.summary, Inspection::Summary),
+            (self.throughput, Inspection::Throughput),
+            (self.find_learning_rate, Inspection::LearningRate),
+        ];
+        asked.into_iter().find(|(is_asked, _)| *is_asked).map(|(_, inspection)| inspection)
     }
-    if args.throughput {
-        return throughput::table(settings, data, network).map(Some);
-    }
-    if args.find_learning_rate {
-        let curve = finder::Curve::measure(settings, data, network)?;
-        let folder = Path::new(&settings.trainer.run_dir);
-        std::fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
-        files::write_file(&folder.join("finder.csv"), curve.to_csv().as_bytes())?;
-        let found = curve.suggestion().with_context(|| {
-            let (steps, min) = (curve.points.len(), settings.trainer.finder.min);
-            format!("the loss rose after {steps} steps, too early to tell; give a trainer.finder.min below {min:e}")
-        })?;
-        return Ok(Some(format!("optimizer.learning_rate={found:.3e}\n")));
-    }
-    Ok(None)
 }

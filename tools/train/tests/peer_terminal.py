@@ -108,7 +108,7 @@ def test_what_ends_a_run_is_told(folder):
 def test_an_interrupted_run_says_how_it_goes_on(folder):
     status, shown = in_terminal(folder, "trainer.max_epochs=100000", stop_at=b"epoch 2/100000 train_loss")
     assert status == 130
-    found = re.match(r"SIGINT at step \d+; best val_loss .*; (trainer.resume=last) goes on; [\d.]+ s$", lines(shown)[-1])
+    found = re.match(r"SIGINT at step \d+; best val_loss .*; resume with (trainer.resume=last); [\d.]+ s$", lines(shown)[-1])
     epochs = len((folder / "run/events.ndjson").read_text().split('"event":"epoch"')) - 1
     status, shown = in_terminal(folder, found[1], f"trainer.max_epochs={epochs + 2}", "--quiet")
     assert status == 0 and lines(shown)[-1].startswith("max_epochs reached")

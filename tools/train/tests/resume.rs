@@ -617,7 +617,7 @@ fn an_unfinished_run_is_kept_where_no_finished_one_is() {
     fs::create_dir(folder.join("run/previous")).unwrap();
     fs::write(folder.join("run/previous/notes.txt"), "mine").unwrap();
     let (status, line) = told(&["-o", "run", "trainer.seed=5"]);
-    assert_eq!((status, line.as_str()), (Some(2), "train: run/previous: no run that run has kept; move it away"));
+    assert_eq!((status, line.as_str()), (Some(2), "train: run/previous: not a run that run has kept; move it away"));
     assert!(folder.join("run/metrics.json").exists() && folder.join("run/previous/notes.txt").exists());
 }
 

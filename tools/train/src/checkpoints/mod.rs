@@ -1,18 +1,19 @@
-//! The folder of checkpoints: which to keep, when they are written, and where a run resumes from.
+//! The checkpoints folder: which snapshots are kept, when they are written, which file a run resumes from.
 //!
-//! A state waits in memory until one is due. The files are consistent at every moment: `last.safetensors` is replaced
-//! after the best ones that it names are there, and those overtaken are deleted after that.
+//! A snapshot stays in memory, staged, until a write is due. The files are consistent at every moment:
+//! `last.safetensors` is replaced after the best checkpoints that it names exist, and outranked ones are deleted after
+//! that.
 
-mod name;
-mod state;
+mod filename;
+mod snapshot;
 
-pub use name::{check_template, file_name};
-pub use state::State;
+pub use filename::{check_template, file_name};
+pub use snapshot::Snapshot;
 
-use crate::{progress::Kept, settings::CheckpointSettings};
+use crate::{settings::CheckpointSettings, trainer::state::SavedCheckpoint};
 use anyhow::{Context, ensure};
+use filename::EXTENSION;
 use metrics::Direction;
-use name::EXTENSION;
 use nets::Checkpoint;
 use std::{
     fs, io, mem,
@@ -21,81 +22,87 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The checkpoint that a run is resumed from.
+/// The folder, within that of the run.
+pub const FOLDER: &str = "checkpoints";
+/// The checkpoint of `trainer.resume=last`.
 const LAST: &str = "last.safetensors";
-/// Best states that wait in memory at most, where any number of them is kept.
-const MOST_WAITING: usize = 16;
+/// Best snapshots staged before a write is due whatever `max_overhead` says: with `save_top_k=-1` they are unbounded.
+const MAX_STAGED: usize = 16;
 
 pub struct Checkpoints {
     folder: PathBuf,
     settings: CheckpointSettings,
-    /// Best states that are not on disk yet, by file name.
-    best: Vec<(String, Rc<State>)>,
-    /// The latest state, where it is not on disk yet.
-    last: Option<Rc<State>>,
-    /// The files of the best states so far, on disk or not.
+    /// Best snapshots that are not on disk yet, by file name.
+    staged_best: Vec<(String, Rc<Snapshot>)>,
+    /// The latest snapshot, if it is not on disk yet.
+    staged_last: Option<Rc<Snapshot>>,
+    /// File names of the best, on disk or staged.
     ranked: Vec<String>,
-    /// The files in the folder that are this run's.
+    /// Files of best checkpoints that this run has on disk.
     files: Vec<String>,
-    /// How long the last write took, and when it ended.
-    cost: Duration,
+    /// Duration of the last write, and when it ended.
+    write_cost: Duration,
     written: Instant,
 }
 
 /// A checkpoint file that was written.
 pub struct Written {
     pub path: PathBuf,
-    pub state: Rc<State>,
-    /// The monitored value of a best one.
+    pub snapshot: Rc<Snapshot>,
+    /// Value of the monitored metric, of a best one.
     pub value: Option<f64>,
 }
 
 impl Checkpoints {
-    /// The checkpoints of a run folder.
+    /// The checkpoints of a run folder; touches no file.
     pub fn new(run_dir: &Path, settings: &CheckpointSettings) -> Self {
         Self {
-            folder: run_dir.join("checkpoints"),
+            folder: run_dir.join(FOLDER),
             settings: settings.clone(),
-            best: Vec::new(),
-            last: None,
+            staged_best: Vec::new(),
+            staged_last: None,
             ranked: Vec::new(),
             files: Vec::new(),
-            cost: Duration::ZERO,
+            write_cost: Duration::ZERO,
             written: Instant::now(),
         }
     }
 
-    /// The file that `resume` means: `last`, or a path.
-    pub fn find(&self, resume: &str) -> PathBuf {
+    /// The file that `trainer.resume` names: `last`, or a path.
+    pub fn resolve(&self, resume: &str) -> PathBuf {
         if resume == "last" { self.folder.join(LAST) } else { PathBuf::from(resume) }
     }
 
-    /// Whether a file is one of the folder's.
-    pub fn has(&self, path: &Path) -> bool {
+    /// Whether a file is in this folder.
+    pub fn contains(&self, path: &Path) -> bool {
         path.parent().is_some_and(|folder| same_file(folder, &self.folder))
     }
 
-    /// The checkpoint that was written last, where there is no `last`.
+    /// The checkpoint file that was modified last.
     pub fn latest(&self) -> Option<PathBuf> {
         let entries = self.folder.read_dir().into_iter().flatten().flatten();
-        let files =
-            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == "safetensors"));
+        let files = entries.map(|entry| entry.path()).filter(|path| is_checkpoint(path));
         files.max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).ok())
     }
 
-    /// Begins a run: deletes the checkpoint files that are not among `kept`, and are not `source`. `file_cost` is how
-    /// long it takes to write a small file.
-    pub fn begin(&mut self, kept: &[Kept], source: Option<&Path>, file_cost: Duration) -> anyhow::Result<()> {
-        self.clear(kept, source)?;
+    /// Starts a run: deletes the checkpoint files that are neither among `kept` nor `source`. `file_cost` is how long
+    /// it takes to write a small file.
+    pub fn begin(
+        &mut self,
+        kept: &[SavedCheckpoint],
+        source: Option<&Path>,
+        file_cost: Duration,
+    ) -> anyhow::Result<()> {
+        self.delete_others(kept, source)?;
         self.files = kept.iter().map(|kept| kept.file.clone()).collect();
         self.ranked.clone_from(&self.files);
-        // The best one and the last one.
-        self.cost = file_cost * 2;
+        // A best and a last checkpoint.
+        self.write_cost = file_cost * 2;
         self.written = Instant::now();
         Ok(())
     }
 
-    fn clear(&self, kept: &[Kept], source: Option<&Path>) -> anyhow::Result<()> {
+    fn delete_others(&self, kept: &[SavedCheckpoint], source: Option<&Path>) -> anyhow::Result<()> {
         if self.folder.is_dir() {
             files::remove_stale_in(&self.folder)?;
         }
@@ -115,26 +122,26 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Leaves out of `kept` what is no longer there.
-    pub fn present(&self, kept: Vec<Kept>) -> Vec<Kept> {
+    /// Those of `kept` whose files exist.
+    pub fn existing(&self, kept: Vec<SavedCheckpoint>) -> Vec<SavedCheckpoint> {
         kept.into_iter().filter(|kept| self.folder.join(&kept.file).is_file()).collect()
     }
 
-    /// Whether `last.safetensors` is due after `steps` steps, in the middle of an epoch.
+    /// Whether `last.safetensors` is due after `steps` steps (`every_n_steps`).
     pub fn is_due_at(&self, steps: usize) -> bool {
         self.settings.save_last && self.settings.every_n_steps.is_some_and(|n| (steps as u64).is_multiple_of(n))
     }
 
-    /// Whether enough time has gone by since the last write for the share of the run that writes may take.
+    /// Whether a write now keeps the share of the run's time that goes to writes below `max_overhead`.
     pub fn is_due(&self) -> bool {
-        let waited = |share: f64| self.written.elapsed().as_secs_f64() >= self.cost.as_secs_f64() / share;
-        self.best.len() >= MOST_WAITING || self.settings.max_overhead.is_none_or(waited)
+        let is_past = |share: f64| self.written.elapsed().as_secs_f64() >= self.write_cost.as_secs_f64() / share;
+        self.staged_best.len() >= MAX_STAGED || self.settings.max_overhead.is_none_or(is_past)
     }
 
-    /// Whether a checkpoint of this value is among the best.
-    pub fn is_among_best(&self, value: f64, best: &[Kept]) -> bool {
+    /// Whether a checkpoint of this value is among the `save_top_k` best.
+    pub fn is_among_best(&self, value: f64, best: &[SavedCheckpoint]) -> bool {
         match self.settings.save_top_k {
-            // Not even a NaN is left out where all are kept.
+            // All are kept, NaN included.
             -1 => true,
             k if (best.len() as i64) < k => !value.is_nan(),
             0 => false,
@@ -142,8 +149,8 @@ impl Checkpoints {
         }
     }
 
-    /// Adds a checkpoint to the best, in its place; those overtaken are dropped.
-    pub fn rank(&self, new: Kept, best: &mut Vec<Kept>) -> anyhow::Result<()> {
+    /// Inserts a checkpoint into `best` by rank, and drops those outranked.
+    pub fn rank(&self, new: SavedCheckpoint, best: &mut Vec<SavedCheckpoint>) -> anyhow::Result<()> {
         ensure!(new.file != LAST, "callbacks.checkpoint.filename: {}: the name last is taken", self.settings.filename);
         best.retain(|kept| kept.file != new.file);
         let at =
@@ -159,56 +166,57 @@ impl Checkpoints {
         self.settings.direction()
     }
 
-    /// Takes a state to be written when it is due: as the last one, and as a best one under the name of `best`.
-    pub fn hold(&mut self, state: State, best: Option<String>) {
-        self.ranked = state.progress.best.iter().map(|kept| kept.file.clone()).collect();
-        let state = Rc::new(state);
-        self.best.retain(|(file, _)| self.ranked.contains(file) && best.as_ref() != Some(file));
-        self.best.extend(best.map(|file| (file, Rc::clone(&state))));
-        self.last = self.settings.save_last.then_some(state);
+    /// Stages a snapshot: as the last one, and as a best one where `best` is its file name.
+    pub fn stage(&mut self, snapshot: Snapshot, best: Option<String>) {
+        self.ranked = snapshot.state.best.iter().map(|kept| kept.file.clone()).collect();
+        let snapshot = Rc::new(snapshot);
+        self.staged_best.retain(|(file, _)| self.ranked.contains(file) && best.as_ref() != Some(file));
+        self.staged_best.extend(best.map(|file| (file, Rc::clone(&snapshot))));
+        self.staged_last = self.settings.save_last.then_some(snapshot);
     }
 
-    /// The state of a best checkpoint that is not on disk yet.
-    pub fn waiting(&self, kept: &Kept) -> Option<&State> {
-        self.best.iter().find(|(file, _)| *file == kept.file).map(|(_, state)| &**state)
+    /// The snapshot of a best checkpoint that is not on disk yet.
+    pub fn staged(&self, kept: &SavedCheckpoint) -> Option<&Snapshot> {
+        self.staged_best.iter().find(|(file, _)| *file == kept.file).map(|(_, snapshot)| &**snapshot)
     }
 
-    /// Writes what waits, with the bytes that `serialize` makes of a state, and deletes what was overtaken.
-    pub fn save(&mut self, serialize: impl Fn(&State) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<Written>> {
+    /// Writes what is staged, each file atomically and `last.safetensors` last; then deletes outranked checkpoints.
+    pub fn write(&mut self, serialize: impl Fn(&Snapshot) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<Written>> {
         let began = Instant::now();
-        let last = self.last.take().map(|state| (LAST.to_owned(), state));
-        let waiting: Vec<_> = mem::take(&mut self.best).into_iter().chain(last).collect();
-        if waiting.is_empty() {
+        let last = self.staged_last.take().map(|snapshot| (LAST.to_owned(), snapshot));
+        let staged: Vec<_> = mem::take(&mut self.staged_best).into_iter().chain(last).collect();
+        if staged.is_empty() {
             return Ok(Vec::new());
         }
         fs::create_dir_all(&self.folder).with_context(|| self.folder.display().to_string())?;
-        let mut bytes: Vec<(&Rc<State>, Vec<u8>)> = Vec::new();
-        for (_, state) in &waiting {
-            if !bytes.iter().any(|(known, _)| Rc::ptr_eq(known, state)) {
-                bytes.push((state, serialize(state)?));
+        // A snapshot that is both best and last is serialised once.
+        let mut bytes: Vec<(&Rc<Snapshot>, Vec<u8>)> = Vec::new();
+        for (_, snapshot) in &staged {
+            if !bytes.iter().any(|(known, _)| Rc::ptr_eq(known, snapshot)) {
+                bytes.push((snapshot, serialize(snapshot)?));
             }
         }
-        let paths: Vec<PathBuf> = waiting.iter().map(|(file, _)| self.folder.join(file)).collect();
-        let files = paths.iter().zip(&waiting).filter_map(|(path, (_, state))| {
-            let (_, bytes) = bytes.iter().find(|(known, _)| Rc::ptr_eq(known, state))?;
+        let paths: Vec<PathBuf> = staged.iter().map(|(file, _)| self.folder.join(file)).collect();
+        let files = paths.iter().zip(&staged).filter_map(|(path, (_, snapshot))| {
+            let (_, bytes) = bytes.iter().find(|(known, _)| Rc::ptr_eq(known, snapshot))?;
             Some((path.as_path(), bytes.as_slice()))
         });
         files::write_files(&files.collect::<Vec<_>>())?;
-        self.files.extend(waiting.iter().map(|(file, _)| file.clone()).filter(|file| file != LAST));
-        self.remove_overtaken()?;
-        (self.cost, self.written) = (began.elapsed(), Instant::now());
-        let written = paths.into_iter().zip(waiting).map(|(path, (file, state))| {
-            let value = state.progress.best.iter().find(|kept| kept.file == file).map(|kept| kept.value);
-            Written { path, state, value }
+        self.files.extend(staged.iter().map(|(file, _)| file.clone()).filter(|file| file != LAST));
+        self.delete_outranked()?;
+        (self.write_cost, self.written) = (began.elapsed(), Instant::now());
+        let written = paths.into_iter().zip(staged).map(|(path, (file, snapshot))| {
+            let value = snapshot.state.best.iter().find(|kept| kept.file == file).map(|kept| kept.value);
+            Written { path, snapshot, value }
         });
         Ok(written.collect())
     }
 
-    fn remove_overtaken(&mut self) -> anyhow::Result<()> {
+    fn delete_outranked(&mut self) -> anyhow::Result<()> {
         let files = mem::take(&mut self.files);
-        let (kept, overtaken) = files.into_iter().partition(|file| self.ranked.contains(file));
+        let (kept, outranked) = files.into_iter().partition(|file| self.ranked.contains(file));
         self.files = kept;
-        for file in overtaken {
+        for file in outranked {
             let path = self.folder.join(file);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -220,13 +228,17 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The file of a best checkpoint.
-    pub fn path(&self, kept: &Kept) -> PathBuf {
+    pub fn path(&self, kept: &SavedCheckpoint) -> PathBuf {
         self.folder.join(&kept.file)
     }
 }
 
-/// Whether `file` can be the name of a checkpoint in the folder: a name out of a file is not trusted.
+/// Whether a path has a checkpoint's extension.
+pub fn is_checkpoint(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "safetensors")
+}
+
+/// Whether `file` can name a best checkpoint: it comes from a file, and must not lead out of the folder.
 pub fn is_file_name(file: &str) -> bool {
     !file.contains(['/', '\0']) && file.ends_with(EXTENSION) && file != LAST
 }
@@ -239,8 +251,22 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// Reads the checkpoint that a run resumes from.
-pub fn resume(path: &Path) -> anyhow::Result<Checkpoint> {
+///
+/// # Errors
+/// When it is missing, a folder, or not a checkpoint; of a run folder the error names its last checkpoint.
+pub fn read(path: &Path) -> anyhow::Result<Checkpoint> {
     let name = path.display();
     ensure!(path.exists(), "{name}: trainer.resume: no such checkpoint; trainer.resume=last is the run folder's own");
+    if path.is_dir() {
+        let inside = [path.join(FOLDER).join(LAST), path.join(LAST)];
+        match inside.iter().find(|file| file.is_file()) {
+            Some(file) => {
+                anyhow::bail!("{name}: trainer.resume: a folder; did you mean trainer.resume={}?", file.display())
+            }
+            None => {
+                anyhow::bail!("{name}: trainer.resume: a folder; expected a checkpoint file (.safetensors) or last")
+            }
+        }
+    }
     Ok(Checkpoint::read(path)?)
 }

@@ -1,6 +1,6 @@
-//! The rows of one file as they are read, before anything is learned from them.
+//! The rows of one file as read, before features are fitted.
 
-use super::others::Others;
+use super::passthrough::Passthrough;
 use crate::settings::{Settings, TrainerSettings};
 use anyhow::ensure;
 use dataset::{Column, FeatureSettings, Source, Texts};
@@ -12,48 +12,49 @@ use std::collections::{BTreeMap, HashSet};
 /// How a file's rows are read.
 #[derive(Clone, Copy, Default)]
 pub struct Reading<'a> {
-    /// Fields that are read as text, as those of the rows for training are.
+    /// Fields to read as text, because they are text in the training file.
     pub texts: &'a [&'a str],
-    /// Fail unless so many rows are read.
+    /// `--expect-rows`: fail unless exactly this many rows are read.
     pub expect_rows: Option<u64>,
-    /// What separates the cells of CSV.
+    /// Delimiter of CSV cells; None is by the file's name.
     pub delimiter: Option<u8>,
 }
 
-/// Bytes of rows that say the types of columns: all rows are held in memory anyway.
+/// Bytes of rows from which column types are inferred: all rows are held in memory anyway.
 const FIRST_BLOCK: usize = 16 << 20;
-/// A step of f4 that is a larger share than this of the values' range is told.
+/// Largest spacing of f4 values, as a share of a column's range, that is not worth a note.
 const COARSE: f64 = 1e-4;
-/// Characters of a text that a message shows.
+/// Maximum characters of a text in a message.
 const SHOWN_CHARS: usize = 40;
 
 /// The columns of a file.
-pub struct RawTable {
-    /// What messages call the file.
+pub struct RawDataset {
+    /// The file, for messages.
     pub name: String,
     pub inputs: RawInputs,
     pub target: Source,
-    /// `[rows]`: each row's weight in the loss; empty without `trainer.weight_field`.
+    /// `[rows]`: weights in the loss; empty without `trainer.weight_field`.
     pub weights: Vec<f32>,
-    pub others: Others,
-    /// For each field of numbers that are not f4 already, the least and the greatest.
+    pub passthrough: Passthrough,
+    /// Minimum and maximum of each numeric field that f4 may not hold exactly.
     ranges: BTreeMap<String, (f64, f64)>,
-    /// The line that each row begins on; empty where rows have no lines.
+    /// Line number of each row; empty for NPY.
     lines: Vec<u64>,
     pub count: usize,
 }
 
-/// What goes in.
+/// Input columns.
 pub enum RawInputs {
-    /// One field of bytes, as they are in the file: images are large, and a byte is a quarter of an f32.
-    Bytes { field: Field, bytes: Vec<u8> },
-    /// Every other field or fields.
+    /// One `u1` field, unconverted: images are large, and f32 would take four times the memory.
+    Bytes {
+        field: Field,
+        bytes: Vec<u8>,
+    },
     Columns(Vec<Source>),
 }
 
-impl RawTable {
-    /// Reads all rows: bytes as they are, other numbers as f32, text as it is. A missing number is NaN, a missing text
-    /// empty.
+impl RawDataset {
+    /// Reads all rows: `u1` as it is, other numbers as f32, text as text. A missing number is NaN, a missing text empty.
     pub fn read(input: Input, reading: Reading<'_>, settings: &Settings) -> anyhow::Result<Self> {
         let name = input.name().to_owned();
         let options = read_options(reading, settings);
@@ -79,14 +80,14 @@ impl RawTable {
         Ok(table)
     }
 
-    /// An empty table for rows like those of a batch.
+    /// No rows yet, with the columns of a batch's schema.
     fn like(batch: &Batch, name: &str, texts: &[&str], settings: &Settings) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
         let source = |name: &str| -> anyhow::Result<Source> {
             let Field { name, dtype, shape } = batch.field(name)?.clone();
             let column = match dtype {
                 DType::Text => Column::Texts(Texts::default()),
-                // NPY has a number there.
+                // A number in NPY, text in the training file.
                 _ if texts.contains(&name.as_str()) => Column::Texts(Texts::default()),
                 _ => Column::numbers(Vec::new(), shape.iter().product()),
             };
@@ -100,13 +101,13 @@ impl RawTable {
             names => RawInputs::Columns(names.iter().map(|name| source(name)).collect::<anyhow::Result<_>>()?),
         };
         let target = source(&trainer.target_field)?;
-        let others = Others::like(batch, &trainer.fields());
+        let passthrough = Passthrough::like(batch, &trainer.fields());
         Ok(Self {
             name: name.to_owned(),
             inputs,
             target,
             weights: Vec::new(),
-            others,
+            passthrough,
             ranges: BTreeMap::new(),
             lines: Vec::new(),
             count: 0,
@@ -130,13 +131,14 @@ impl RawTable {
         if let Some(field) = &trainer.weight_field {
             read_weights(batch, field, &mut self.weights)?;
         }
-        self.others.extend(batch)?;
+        self.passthrough.extend(batch)?;
         self.lines.extend((0..batch.rows()).map_while(|row| batch.line(row)));
         self.count += batch.rows();
         Ok(())
     }
 
-    /// A target that is missing cannot be learned.
+    /// # Errors
+    /// When a target is missing, or is text without a loss for classes.
     fn check_target(&self, trainer: &TrainerSettings) -> anyhow::Result<()> {
         let mut missing = (0..self.count).filter(|&row| self.target.column.is_missing(row));
         if let (Column::Texts(texts), false) = (&self.target.column, trainer.loss().has_classes()) {
@@ -145,24 +147,24 @@ impl RawTable {
             if let Some(numbers) = mostly_numbers(texts) {
                 anyhow::bail!(
                     "{}: field {field:?} is {:?}, and a number in {numbers} of {} rows; correct it, or drop the row",
-                    self.place(row),
+                    self.location(row),
                     shown(text),
                     self.count
                 );
             }
             anyhow::bail!(
                 "{}: field {field:?} is {:?}: text is classes, which trainer.loss=cross_entropy learns",
-                self.place(row),
+                self.location(row),
                 shown(text)
             );
         }
         let Some(first) = missing.next() else { return Ok(()) };
         let (count, rows, field) = (1 + missing.count(), self.count, &trainer.target_field);
-        anyhow::bail!("{}: {count} of {rows} rows lack {field:?}, the target; drop them", self.place(first))
+        anyhow::bail!("{}: {count} of {rows} rows lack {field:?}, the target; drop them", self.location(first))
     }
 
     /// # Errors
-    /// When a field of the input is text because of a few values among numbers, and was not said to be one of categories.
+    /// When an input column is text only because of a few values among numbers, and is not in `features.categorical`.
     pub fn check_odd_texts(&self, settings: &FeatureSettings) -> anyhow::Result<()> {
         let FeatureSettings { categorical, max_categories, .. } = settings;
         let max_categories = *max_categories;
@@ -175,7 +177,7 @@ impl RawTable {
                 if different <= max_categories { ", or name the field in features.categorical" } else { "" };
             anyhow::bail!(
                 "{}: field {name:?} is {:?}, and a number in {numbers} of {} rows; leave a missing value empty{categories}",
-                self.place(row),
+                self.location(row),
                 shown(text),
                 self.count
             );
@@ -183,12 +185,12 @@ impl RawTable {
         Ok(())
     }
 
-    /// The first text that is no number, and its row.
+    /// Row and text of the first value that is not a number.
     fn odd_text<'t>(&self, texts: &'t Texts) -> Option<(usize, &'t str)> {
         texts.iter().enumerate().find(|(_, text)| !text.is_empty() && records::canonical_number(text).is_none())
     }
 
-    /// The fields whose values are text: those of another file are read as text, too.
+    /// Names of the text columns.
     pub fn text_fields(&self) -> Vec<&str> {
         let inputs = match &self.inputs {
             RawInputs::Bytes { .. } => &[],
@@ -198,22 +200,22 @@ impl RawTable {
         texts.map(Source::name).collect()
     }
 
-    /// A line for each field whose values f4, which networks compute in, cannot tell apart well.
-    pub fn coarse(&self) -> impl Iterator<Item = String> {
-        self.ranges.iter().filter_map(|(name, &(least, greatest))| {
-            let size = least.abs().max(greatest.abs()) as f32;
+    /// A note for each column whose values are too close together for f4, in which networks compute.
+    pub fn precision_notes(&self) -> impl Iterator<Item = String> {
+        self.ranges.iter().filter_map(|(name, &(min, max))| {
+            let size = min.abs().max(max.abs()) as f32;
             let step = f64::from(size.next_up()) - f64::from(size);
-            let range = greatest - least;
+            let range = max - min;
             (range > 0.0 && step > COARSE * range).then(|| {
                 format!(
-                    "field {name:?} is from {least} to {greatest}, where f4 has steps of {step}: subtract {least} from it first"
+                    "field {name:?} is from {min} to {max}, where f4 has steps of {step}: subtract {min} from it first"
                 )
             })
         })
     }
 
-    /// Where a row stands, for messages.
-    pub fn place(&self, row: usize) -> String {
+    /// The location of a row, for messages.
+    pub fn location(&self, row: usize) -> String {
         match self.lines.get(row) {
             Some(line) => format!("{}:{line}", self.name),
             None => format!("{}: row {row}", self.name),
@@ -221,7 +223,7 @@ impl RawTable {
     }
 
     /// # Errors
-    /// When rows are not what those of `other` are: a network for one could not take the other.
+    /// When columns differ in name, type or shape from those of `other`.
     pub fn check_like(&self, other: &Self) -> anyhow::Result<()> {
         let pairs = self.fields().into_iter().zip(other.fields());
         for ((name, found), (_, expected)) in pairs {
@@ -230,7 +232,7 @@ impl RawTable {
         Ok(())
     }
 
-    /// The fields that go in, and the target; of each its name, and what it holds.
+    /// Name, and type and shape in words, of each input and of the target.
     fn fields(&self) -> Vec<(&str, String)> {
         let describe = |source: &Source| match &source.column {
             Column::Texts(_) => "text".to_owned(),
@@ -246,16 +248,15 @@ impl RawTable {
     }
 }
 
-/// What is asked of a reader: the fields that are learned from, and every other scalar of a table as text, for the rows
-/// that are held out.
+/// Reads the fields of the settings, and every other scalar of NDJSON and CSV as text, to pass it through.
 fn read_options<'a>(reading: Reading<'a>, settings: &'a Settings) -> ReadOptions<'a> {
     let trainer = &settings.trainer;
     let names = trainer.input_field.names();
     let is_text = |name: &&str| {
         reading.texts.contains(name) || settings.features.categorical.iter().any(|category| category == name)
     };
-    let learned = names.iter().chain([&trainer.target_field]).map(String::as_str);
-    let (texts, any): (Vec<&str>, Vec<&str>) = learned.partition(is_text);
+    let used = names.iter().chain([&trainer.target_field]).map(String::as_str);
+    let (texts, any): (Vec<&str>, Vec<&str>) = used.partition(is_text);
     ReadOptions {
         floats: trainer.weight_field.as_deref().into_iter().collect(),
         texts,
@@ -272,7 +273,7 @@ fn read_options<'a>(reading: Reading<'a>, settings: &'a Settings) -> ReadOptions
     }
 }
 
-/// The setting that names each field.
+/// For the error of a missing field: the setting that names it.
 fn remedies(trainer: &TrainerSettings) -> Vec<(&str, String)> {
     let inputs = trainer.input_field.names().iter().map(|name| (name, "trainer.input_field=NAME"));
     let weight = trainer.weight_field.iter().map(|name| (name, "trainer.weight_field=NAME"));
@@ -280,7 +281,7 @@ fn remedies(trainer: &TrainerSettings) -> Vec<(&str, String)> {
     named.map(|(name, key)| (name.as_str(), records::chosen_by(key))).collect()
 }
 
-/// How many texts are numbers, if nine in ten of those that are there are.
+/// How many texts are numbers, if at least nine in ten of those that are present are.
 fn mostly_numbers(texts: &Texts) -> Option<usize> {
     let numbers = texts.iter().filter(|text| records::canonical_number(text).is_some()).count();
     let present = texts.iter().filter(|text| !text.is_empty()).count();
@@ -291,7 +292,7 @@ fn shown(text: &str) -> String {
     text.chars().take(SHOWN_CHARS).collect()
 }
 
-/// Adds a field of all rows of a batch.
+/// Appends a column of a batch.
 fn extend(source: &mut Source, batch: &Batch, ranges: &mut BTreeMap<String, (f64, f64)>) -> anyhow::Result<()> {
     let name = &source.name;
     match &mut source.column {
@@ -315,7 +316,7 @@ fn extend(source: &mut Source, batch: &Batch, ranges: &mut BTreeMap<String, (f64
     Ok(())
 }
 
-/// Adds the weights of a batch's rows.
+/// Appends a batch's weights.
 fn read_weights(batch: &Batch, name: &str, all: &mut Vec<f32>) -> anyhow::Result<()> {
     let field = batch.field(name)?;
     if !field.shape.is_empty() {
@@ -331,7 +332,7 @@ fn read_weights(batch: &Batch, name: &str, all: &mut Vec<f32>) -> anyhow::Result
     Ok(())
 }
 
-/// Classes are whole numbers, probabilities lie between 0 and 1; a missing one is told later.
+/// Checks that targets are class indices or probabilities, as the loss requires; missing ones are for `check_target`.
 fn check_targets(batch: &Batch, trainer: &TrainerSettings, width: usize, targets: &[f32]) -> anyhow::Result<()> {
     let is_class = |target: f32| target >= 0.0 && target.fract() == 0.0 && target < trainer.most_classes() as f32;
     let (is_good, expected): (&dyn Fn(f32) -> bool, String) = match trainer.loss() {

@@ -1,25 +1,25 @@
 //! Config groups `model`, `optimizer`, `scheduler`, `callbacks`, `augmentation` and `trainer`, read and checked.
 
 mod augmentation;
+mod batch_limit;
 mod callbacks;
 mod check;
 mod class_weights;
-mod direction;
-mod idle;
-mod limit;
 mod model;
 mod monitor;
+mod monitor_mode;
+mod no_effect;
 mod optimizer;
 mod scheduler;
-mod time;
 mod trainer;
+mod wall_time;
 
 pub use augmentation::{AugmentationSettings, Flip, PadMode};
+pub use batch_limit::BatchLimit;
 pub use callbacks::{CallbackSettings, CheckpointSettings, FinalModel};
 pub use class_weights::ClassWeights;
-pub use direction::MonitorMode;
-pub use limit::Limit;
 pub use model::{ModelSettings, ScalingMode};
+pub use monitor_mode::MonitorMode;
 pub use optimizer::OptimizerSettings;
 pub use scheduler::{Interval, SchedulerSettings};
 pub use trainer::{EngineName, TrainerSettings};
@@ -105,7 +105,7 @@ impl Settings {
         let known = monitor::names(&self.trainer);
         for (who, mode, monitor) in self.monitors() {
             monitor::check(who, monitor, &known)?;
-            direction::check(who, mode, monitor)?;
+            monitor_mode::check(who, mode, monitor)?;
         }
         checkpoints::check_template(&self.callbacks.checkpoint.filename, &known)
     }
@@ -126,7 +126,8 @@ impl Settings {
 
     /// A line for each setting that changes nothing, or that contradicts another.
     pub fn warnings(&self) -> Vec<String> {
-        let against = self.monitors().into_iter().filter_map(|(who, mode, name)| direction::warning(who, mode, name));
-        idle::warnings(self).into_iter().chain(against).collect()
+        let against =
+            self.monitors().into_iter().filter_map(|(who, mode, name)| monitor_mode::warning(who, mode, name));
+        no_effect::warnings(self).into_iter().chain(against).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Config group `trainer`.
 
-use super::{Check, ClassWeights, Limit, time::Time};
-use crate::finder;
+use super::{BatchLimit, Check, ClassWeights, wall_time::WallTime};
+use crate::inspect::lr_finder;
 use anyhow::ensure;
 use nets::Loss;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ pub struct TrainerSettings {
     pub weight_field: Option<String>,
     pub max_epochs: Option<u64>,
     pub max_steps: Option<u64>,
-    max_time: Option<Time>,
+    max_time: Option<WallTime>,
     pub batch_size: usize,
     pub accumulate_batches: u64,
     pub clip_norm: Option<f64>,
@@ -34,9 +34,9 @@ pub struct TrainerSettings {
     pub val_every_epochs: u64,
     pub val_every_steps: Option<u64>,
     pub log_every_steps: u64,
-    pub limit_train_batches: Option<Limit>,
-    pub limit_val_batches: Option<Limit>,
-    pub limit_test_batches: Option<Limit>,
+    pub limit_train_batches: Option<BatchLimit>,
+    pub limit_val_batches: Option<BatchLimit>,
+    pub limit_test_batches: Option<BatchLimit>,
     pub overfit_batches: usize,
     pub fast_dev_run: bool,
     pub seed: u64,
@@ -166,7 +166,7 @@ impl TrainerSettings {
         check.positive("finder.min", self.finder.min)?;
         check.positive("finder.max", self.finder.max)?;
         ensure!(self.finder.min < self.finder.max, "trainer.finder: min is not below max");
-        let (steps, least) = (self.finder.steps, finder::LEAST_STEPS);
+        let (steps, least) = (self.finder.steps, lr_finder::MIN_STEPS);
         ensure!(steps >= least, "trainer.finder.steps: {steps}; at least {least} are needed");
         self.check_limits()?;
         let shares = &self.split;
@@ -192,7 +192,7 @@ impl TrainerSettings {
             ("limit_test_batches", self.limit_test_batches),
         ];
         for (key, limit) in limits {
-            if let Some(problem) = limit.and_then(Limit::problem) {
+            if let Some(problem) = limit.and_then(BatchLimit::problem) {
                 anyhow::bail!("trainer.{key}: {problem}");
             }
         }

@@ -1,15 +1,18 @@
-//! What a run keeps of itself, and how it goes on from there.
+//! Saving a run's state, and resuming from it.
 
-use super::Trainer;
+use super::{
+    Trainer,
+    event_log::EventLog,
+    state::{SavedCheckpoint, StopReason, TrainerState},
+};
 use crate::{
-    checkpoints::{self, State, Written},
-    folder,
-    log::Log,
-    progress::{Ended, Progress},
-    step::all_finite,
+    checkpoints::{self, Checkpoints, Snapshot, Written},
+    run_dir,
+    settings::Settings,
+    training_step::all_finite,
 };
 use anyhow::{Context, bail, ensure};
-use events::{Checkpoint as CheckpointEvent, Event, Metrics, Resumed};
+use events::Resumed;
 use nets::{AVERAGE, Checkpoint};
 use runs::Run;
 use std::{
@@ -17,64 +20,110 @@ use std::{
     time::Duration,
 };
 
-/// When a state is to be written.
+/// When a snapshot is written.
 #[derive(Clone, Copy, PartialEq)]
-pub enum When {
-    /// Once enough time has gone by since the last write.
+pub enum SaveWhen {
+    /// Once `max_overhead` allows it.
     Due,
     Now,
 }
 
-/// Which state a file holds.
-#[derive(Clone, Copy, PartialEq)]
-pub struct OnDisk {
-    epochs: usize,
-    steps: usize,
-    ended: bool,
+/// The checkpoints folder, and what of the run is on disk.
+pub struct Checkpointing {
+    /// None with `trainer.fast_dev_run`, which writes no files.
+    pub checkpoints: Option<Checkpoints>,
+    /// The state that `last.safetensors` holds.
+    on_disk: Option<Position>,
+    /// The checkpoint that the run was resumed from.
+    resumed_from: Option<PathBuf>,
 }
 
-impl OnDisk {
-    fn of(progress: &Progress) -> Self {
-        Self { epochs: progress.epochs, steps: progress.steps, ended: progress.ended.is_some() }
+/// A point in a run.
+#[derive(Clone, Copy, PartialEq)]
+struct Position {
+    epochs: usize,
+    steps: usize,
+    stopped: bool,
+}
+
+impl Position {
+    fn of(state: &TrainerState) -> Self {
+        Self { epochs: state.epochs, steps: state.steps, stopped: state.stop_reason.is_some() }
+    }
+}
+
+impl Checkpointing {
+    pub fn new(settings: &Settings) -> Self {
+        let trainer = &settings.trainer;
+        let checkpoints = (!trainer.fast_dev_run)
+            .then(|| Checkpoints::new(Path::new(&trainer.run_dir), &settings.callbacks.checkpoint));
+        Self { checkpoints, on_disk: None, resumed_from: None }
+    }
+
+    pub fn is_resumed(&self) -> bool {
+        self.resumed_from.is_some()
+    }
+
+    /// Whether the run was resumed from a checkpoint of its own folder.
+    pub fn continues_own_run(&self) -> bool {
+        self.checkpoints
+            .as_ref()
+            .is_some_and(|own| self.resumed_from.as_deref().is_some_and(|source| own.contains(source)))
+    }
+
+    /// Deletes another run's checkpoints. `file_cost` is how long it takes to write a small file.
+    pub fn begin(&mut self, best: &[SavedCheckpoint], file_cost: Duration) -> anyhow::Result<()> {
+        let source = self.resumed_from.as_deref();
+        self.checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.begin(best, source, file_cost))
+    }
+
+    /// Whether `last.safetensors` must be written after this many steps (`callbacks.checkpoint.every_n_steps`).
+    pub fn is_due_at(&self, steps: usize) -> bool {
+        self.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.is_due_at(steps))
     }
 }
 
 impl Trainer<'_> {
-    /// Resumes from the checkpoint that the settings name, if they name one that is there.
+    /// Resumes from the checkpoint of `trainer.resume`, if it is set and there.
+    ///
+    /// # Errors
+    /// When there is no such checkpoint, or it is of another run.
     pub(super) fn restore(&mut self) -> anyhow::Result<Option<Resumed>> {
-        let Some(path) = self.source()? else { return Ok(None) };
-        let Checkpoint { model, buffers, progress } = checkpoints::resume(&path)?;
+        let Some(path) = self.resume_source()? else { return Ok(None) };
+        let Checkpoint { model, buffers, progress } = checkpoints::read(&path)?;
         let name = path.display();
-        let progress = Progress::read(progress, self.settings).with_context(|| name.to_string())?;
-        progress.check(self.settings, &self.data_sha256)?;
+        let state = TrainerState::read(progress, self.settings).with_context(|| name.to_string())?;
+        state.check(self.settings, self.data.sha256())?;
         ensure!(model.graph == self.network.graph, "{name}: another architecture");
         let find = |wanted: &str| buffers.iter().find(|(name, _)| name == wanted).map(|(_, values)| values.clone());
-        let steps = progress.steps as u64;
+        let steps = state.steps as u64;
         let optimizer = &mut self.learner.optimizer;
         optimizer.restore(steps, find).map_err(|problem| anyhow::anyhow!("{name}: {problem}"))?;
         if let Some(average) = &mut self.learner.average {
             average.values = find(AVERAGE).with_context(|| format!("{name}: the average is missing"))?;
         }
         self.learner.parameters = model.parameters;
-        self.take_up(progress);
-        let resumed = Resumed { path: path.display().to_string(), step: self.progress.steps };
-        self.resumed = Some(path);
+        self.restore_state(state);
+        let resumed = Resumed { path: path.display().to_string(), step: self.state.steps };
+        self.checkpointing.resumed_from = Some(path);
         Ok(Some(resumed))
     }
 
-    /// The checkpoint to resume from. A run that was killed before its first one begins anew.
-    fn source(&mut self) -> anyhow::Result<Option<PathBuf>> {
+    /// The checkpoint to resume from. A run that was killed before its first checkpoint starts at its first step.
+    fn resume_source(&mut self) -> anyhow::Result<Option<PathBuf>> {
         let trainer = &self.settings.trainer;
-        let (Some(resume), Some(checkpoints)) = (&trainer.resume, &self.checkpoints) else { return Ok(None) };
-        let (path, folder) = (checkpoints.find(resume), Path::new(&trainer.run_dir));
-        let is_another = folder::is_half_taken_over(folder);
+        let (Some(resume), Some(checkpoints)) = (&trainer.resume, &self.checkpointing.checkpoints) else {
+            return Ok(None);
+        };
+        let (path, folder) = (checkpoints.resolve(resume), Path::new(&trainer.run_dir));
+        let is_another = run_dir::is_in_takeover(folder);
         if resume != "last" || (path.exists() && !is_another) {
             return Ok(Some(path));
         }
-        if folder::is_finished(folder) && !is_another {
-            return self.without_last(folder, path);
+        if run_dir::is_finished(folder) && !is_another {
+            return self.finished_without_last(folder, path);
         }
-        // Where a last state is kept, best ones alone are those of a run that was killed before its first one was.
+        // With save_last, best checkpoints without a last one are those of a run killed before its first save ended.
         let keeps_last = self.settings.callbacks.checkpoint.save_last;
         if let Some(latest) = checkpoints.latest().filter(|_| !is_another && !keeps_last) {
             bail!(
@@ -83,71 +132,63 @@ impl Trainer<'_> {
                 latest.display()
             );
         }
-        self.report.note(&format!("{}: not there yet; the run begins at its first step", path.display()));
+        self.reporting.note(&format!("{}: not there yet; the run starts at its first step", path.display()));
         Ok(None)
     }
 
-    /// A finished run that has kept no last state (callbacks.checkpoint.save_last) can still be the same run.
-    fn without_last(&mut self, folder: &Path, path: PathBuf) -> anyhow::Result<Option<PathBuf>> {
-        let is_same = folder::has_settings(folder, self.settings)
-            && Run::read(folder).is_ok_and(|run| run.data_sha256.as_ref() == Some(&self.data_sha256));
+    /// A finished run without `last.safetensors` (callbacks.checkpoint.save_last=false) can still be the same run.
+    fn finished_without_last(&mut self, folder: &Path, path: PathBuf) -> anyhow::Result<Option<PathBuf>> {
+        let is_same = run_dir::has_settings(folder, self.settings)
+            && Run::read(folder).is_ok_and(|run| run.data_sha256.as_deref() == Some(self.data.sha256()));
         ensure!(
             is_same,
             "{}: trainer.resume: no such checkpoint; the run has finished, and has kept no last state \
              (callbacks.checkpoint.save_last)",
             path.display()
         );
-        self.progress.ended = Some(Ended::new("the run has finished".into(), self.settings));
-        self.resumed = Some(path);
+        self.state.stop_reason = Some(StopReason::new("the run has finished".into(), self.settings));
+        self.checkpointing.resumed_from = Some(path);
         Ok(None)
     }
 
-    fn take_up(&mut self, progress: Progress) {
-        let best = match &self.checkpoints {
-            Some(checkpoints) => checkpoints.present(progress.best.clone()),
+    fn restore_state(&mut self, state: TrainerState) {
+        let best = match &self.checkpointing.checkpoints {
+            Some(checkpoints) => checkpoints.existing(state.best.clone()),
             None => Vec::new(),
         };
-        if best.len() < progress.best.len() {
-            self.report.say("trainer.resume: a checkpoint that was among the best is gone, and no longer counts");
+        if best.len() < state.best.len() {
+            let note = "trainer.resume: a checkpoint that was among the best is gone, and no longer counts";
+            self.reporting.console.line(note);
         }
-        let seconds = progress.seconds.filter(|_| self.max_time.is_some()).unwrap_or_default();
-        self.spent = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        self.progress = Progress { best, ..progress };
+        self.limits.resume(state.seconds);
+        self.state = TrainerState { best, ..state };
     }
 
-    /// Keeps the run as it stands, as one of the best states too where `best` names its file, and writes what waits
-    /// when it is due.
-    pub(super) fn keep(&mut self, best: Option<String>, when: When, log: &mut Log) -> anyhow::Result<()> {
-        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
+    /// Stages a snapshot of the run, as one of the best too where `best` names its file; writes what is staged when it
+    /// is due.
+    pub(super) fn save(&mut self, best: Option<String>, when: SaveWhen, log: &mut EventLog) -> anyhow::Result<()> {
+        let Checkpointing { checkpoints: Some(checkpoints), on_disk, .. } = &mut self.checkpointing else {
+            return Ok(());
+        };
         let is_kept = best.is_some() || self.settings.callbacks.checkpoint.save_last;
-        if is_kept && self.on_disk != Some(OnDisk::of(&self.progress)) && all_finite(&self.learner.parameters.values) {
-            self.progress.seconds =
-                self.max_time.map(|_| self.spent.saturating_add(self.began.elapsed()).as_secs_f64());
-            checkpoints.hold(State::of(&self.learner, &mut self.progress), best);
+        if is_kept && *on_disk != Some(Position::of(&self.state)) && all_finite(&self.learner.parameters.values) {
+            self.state.seconds = self.limits.counted_seconds();
+            checkpoints.stage(Snapshot::of(&self.learner, &mut self.state), best);
         }
-        if when == When::Now || checkpoints.is_due() { self.save(log) } else { Ok(()) }
+        if when == SaveWhen::Now || checkpoints.is_due() { self.save_staged(log) } else { Ok(()) }
     }
 
-    /// Writes the states that wait.
-    pub(super) fn save(&mut self, log: &mut Log) -> anyhow::Result<()> {
-        let Some(checkpoints) = &mut self.checkpoints else { return Ok(()) };
-        let (network, history) = (self.network, &self.progress.history);
-        let written = checkpoints.save(|state| state.to_safetensors(network, history))?;
+    /// Writes the staged snapshots.
+    pub(super) fn save_staged(&mut self, log: &mut EventLog) -> anyhow::Result<()> {
+        let Some(checkpoints) = &mut self.checkpointing.checkpoints else { return Ok(()) };
+        let (network, history) = (self.network, &self.state.history);
+        let written = checkpoints.write(|snapshot| snapshot.to_safetensors(network, history))?;
         for one in &written {
-            self.tell_checkpoint(one, log)?;
+            self.log_checkpoint(one, log)?;
         }
-        if let Some(Written { state, .. }) = written.last() {
-            self.on_disk = Some(OnDisk::of(&state.progress));
+        if let Some(Written { snapshot, .. }) = written.last() {
+            self.checkpointing.on_disk = Some(Position::of(&snapshot.state));
         }
         Ok(())
-    }
-
-    fn tell_checkpoint(&self, written: &Written, log: &mut Log) -> anyhow::Result<()> {
-        let monitor = self.settings.callbacks.checkpoint.monitor.as_deref();
-        let metrics = written.value.map(|value| Metrics::from([(self.monitor(monitor), value)])).unwrap_or_default();
-        let progress = &written.state.progress;
-        let epoch = progress.epochs + usize::from(progress.batches > 0);
-        let (path, step, time) = (written.path.display().to_string(), progress.steps, events::now());
-        log.add(&Event::Checkpoint(CheckpointEvent { epoch, step, path, metrics, time }))
     }
 }

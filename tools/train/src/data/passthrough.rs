@@ -1,18 +1,18 @@
-//! The fields that nothing is learned from, such as ids: they go with the rows that are held out.
+//! Columns that are neither input nor target, such as ids: passed through to the test split's files.
 
 use dataset::Texts;
 use records::{Batch, Encoding, Field};
 
-/// Scalars of every row.
-pub enum Others {
-    /// Of NPY: numbers, as they are packed.
+/// Scalar columns of all rows.
+pub enum Passthrough {
+    /// From NPY: packed values.
     Packed(Vec<(Field, Vec<u8>)>),
-    /// Of NDJSON and CSV: as they are written.
+    /// From NDJSON and CSV: the text as read.
     Written(Vec<(String, Texts)>),
 }
 
-impl Others {
-    /// Those of rows like a batch's; none of the fields that are `used`.
+impl Passthrough {
+    /// No rows yet; the scalar columns of a batch's schema, without those that are `used`.
     pub fn like(batch: &Batch, used: &[&str]) -> Self {
         let fields = batch.schema().fields().iter();
         let unused = fields.filter(|field| field.shape.is_empty() && !used.contains(&field.name.as_str()));
@@ -22,7 +22,7 @@ impl Others {
         }
     }
 
-    /// Adds those of a batch's rows.
+    /// Appends a batch's rows.
     pub fn extend(&mut self, batch: &Batch) -> records::Result<()> {
         match self {
             Self::Packed(fields) => {
@@ -35,14 +35,14 @@ impl Others {
         }
     }
 
-    /// The values of some rows; what is written is numbers where those of all rows are.
-    pub fn of_rows(&self, rows: &[usize]) -> Vec<(Field, Kept<'_>)> {
+    /// The values at `rows`. A column from text is numeric where it is in all rows.
+    pub fn of_rows(&self, rows: &[usize]) -> Vec<(Field, PassthroughColumn<'_>)> {
         match self {
             Self::Packed(fields) => {
                 let kept = |(field, all): &(Field, Vec<u8>)| {
                     let size = field.bytes();
                     let bytes = rows.iter().flat_map(|row| &all[row * size..(row + 1) * size]).copied().collect();
-                    (field.clone(), Kept { packed: bytes, written: None })
+                    (field.clone(), PassthroughColumn { packed: bytes, written: None })
                 };
                 fields.iter().map(kept).collect()
             }
@@ -51,18 +51,18 @@ impl Others {
     }
 }
 
-/// Values that go into a file.
-pub struct Kept<'a> {
-    /// Numbers, little-endian; none of text.
+/// Values of a passed-through column, in the order of the rows asked for.
+pub struct PassthroughColumn<'a> {
+    /// Little-endian; empty for text.
     pub packed: Vec<u8>,
-    /// As they were written, where they were.
+    /// The text as read; None from NPY.
     pub written: Option<Vec<&'a str>>,
 }
 
-fn written<'a>(name: &str, all: &'a Texts, rows: &[usize]) -> (Field, Kept<'a>) {
-    // The type is that of all rows, whichever are held out.
+fn written<'a>(name: &str, all: &'a Texts, rows: &[usize]) -> (Field, PassthroughColumn<'a>) {
+    // By all rows, so that the dtype does not depend on the split.
     let dtype = records::dtype_of_texts(all.iter());
     let texts: Vec<&str> = rows.iter().map(|&row| all.get(row)).collect();
     let packed = records::pack_texts(&texts, dtype);
-    (Field::new(name, dtype, &[]), Kept { packed, written: Some(texts) })
+    (Field::new(name, dtype, &[]), PassthroughColumn { packed, written: Some(texts) })
 }

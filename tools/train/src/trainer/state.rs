@@ -1,4 +1,6 @@
-//! Where a run stands: what a checkpoint holds beside parameters and buffers.
+//! The trainer's state: what a checkpoint holds beside parameters and optimizer state.
+//!
+//! It is JSON in the metadata of the checkpoint file; the field names are part of that format.
 
 use crate::{checkpoints, settings::Settings};
 use anyhow::ensure;
@@ -7,7 +9,7 @@ use optim::Plateau;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Floats are text here, because JSON readers may round: a resumed run must go on with the same bits.
+/// Floats as shortest round-trip text: a JSON reader may round numbers, and a resumed run needs the same bits.
 mod exact {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -20,40 +22,42 @@ mod exact {
     }
 }
 
-/// A run's place between its first step and its last.
+/// Counters, callback states and history of a run, as of its last optimizer step (compare Hugging Face's
+/// `TrainerState`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Epochs done.
+pub struct TrainerState {
+    /// Complete epochs.
     pub epochs: usize,
-    /// Batches done of the epoch that is going on.
+    /// Batches done of the current epoch.
     pub batches: usize,
     /// Optimizer steps done.
     pub steps: usize,
-    /// The loss of those batches, summed over their rows.
+    /// Loss of those batches, summed over their rows.
     #[serde(with = "exact")]
     pub loss_sum: f64,
     pub loss_rows: usize,
-    /// What is said of each epoch.
+    /// Metrics of each complete epoch.
     pub history: Vec<Row>,
-    /// Checkpoints that are kept because they are best, the best first.
-    pub best: Vec<Kept>,
-    pub stopping: Waiting,
-    /// Where the learning rate follows a metric.
+    /// The `save_top_k` best checkpoints, best first.
+    pub best: Vec<SavedCheckpoint>,
+    #[serde(rename = "stopping")]
+    pub early_stopping: EarlyStoppingState,
+    /// None unless the scheduler is `reduce_on_plateau`.
     pub plateau: Option<PlateauState>,
-    /// That of the last step.
+    /// Learning rate of the last step.
     #[serde(default)]
     pub learning_rate: Exact,
-    /// Why the run came to its end, once it has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<Ended>,
-    /// Seconds spent, where `trainer.max_time` counts them.
+    /// Why the run stopped, once it has.
+    #[serde(rename = "ended", default, skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<StopReason>,
+    /// Wall seconds spent; None without `trainer.max_time`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// What must not change when the run goes on.
+    /// Settings and data that must not change when the run is resumed, by key.
     pub identity: Value,
 }
 
-/// An epoch's metrics, by name.
+/// Metrics of one epoch, in the order in which they were measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub epoch: usize,
@@ -61,26 +65,26 @@ pub struct Row {
     pub metrics: Vec<(String, Exact)>,
 }
 
-/// A float that is written as text.
+/// A float that is serialised as text, exactly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Exact(#[serde(with = "exact")] pub f64);
 
-/// A limit that a run has reached, early stopping included.
+/// The limit that stopped a run, early stopping included.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ended {
+pub struct StopReason {
     pub reason: String,
-    /// The settings that decided it. With others the run goes on.
+    /// The settings that decided it: resumed with others, the run continues.
     limits: Value,
 }
 
-impl Ended {
+impl StopReason {
     pub fn new(reason: String, settings: &Settings) -> Self {
         Self { reason, limits: limits(settings) }
     }
 }
 
-/// The settings that end a run.
+/// The settings that can stop a run.
 fn limits(settings: &Settings) -> Value {
     let trainer = &settings.json["trainer"];
     json!({
@@ -91,27 +95,28 @@ fn limits(settings: &Settings) -> Value {
     })
 }
 
-/// A checkpoint file.
+/// One of the best checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    /// Its name within the folder of checkpoints.
+pub struct SavedCheckpoint {
+    /// File name within `checkpoints/`.
     pub file: String,
     pub epoch: usize,
     pub step: usize,
-    /// The monitored metric.
+    /// Value of the monitored metric.
     #[serde(with = "exact")]
     pub value: f64,
 }
 
-/// The best value so far, and how long ago that was.
+/// The best monitored value so far, and the measurements since without an improvement.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Waiting {
+pub struct EarlyStoppingState {
     #[serde(with = "exact")]
     pub best: f64,
-    pub waited: u64,
+    #[serde(rename = "waited")]
+    pub wait_count: u64,
 }
 
-/// [`Plateau`], in a file.
+/// [`Plateau`] as it is serialised.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PlateauState {
     #[serde(with = "exact")]
@@ -147,7 +152,7 @@ impl Row {
     }
 }
 
-impl Progress {
+impl TrainerState {
     /// Before the first step.
     pub fn new(settings: &Settings, data_sha256: &str) -> Self {
         Self {
@@ -158,36 +163,39 @@ impl Progress {
             loss_rows: 0,
             history: Vec::new(),
             best: Vec::new(),
-            stopping: Waiting { best: settings.callbacks.early_stopping.direction().worst(), waited: 0 },
+            early_stopping: EarlyStoppingState {
+                best: settings.callbacks.early_stopping.direction().worst(),
+                wait_count: 0,
+            },
             plateau: settings
                 .scheduler
                 .plateau()
                 .map(|(_, options)| Plateau::new(options.direction, settings.optimizer.learning_rate).into()),
             learning_rate: Exact(settings.optimizer.learning_rate),
-            ended: None,
+            stop_reason: None,
             seconds: None,
             identity: identity(settings, data_sha256),
         }
     }
 
-    /// The state that a checkpoint holds, for a run with these settings: an end that other limits decided is none.
+    /// The state that a checkpoint holds. A stop reason that other limits than those of `settings` decided is dropped.
     ///
     /// # Errors
-    /// When it is no state of a run, or names a checkpoint that is no file of the folder.
+    /// When it is no trainer state, or names a checkpoint outside its folder.
     pub fn read(value: Value, settings: &Settings) -> anyhow::Result<Self> {
-        let mut progress: Self = serde_json::from_value(value)
+        let mut state: Self = serde_json::from_value(value)
             .map_err(|problem| anyhow::anyhow!("no state of a training run: {problem}"))?;
-        let stray = progress.best.iter().find(|kept| !checkpoints::is_file_name(&kept.file));
+        let stray = state.best.iter().find(|kept| !checkpoints::is_file_name(&kept.file));
         ensure!(stray.is_none(), "no state of a training run: one of the best checkpoints is no file of its folder");
         let now = limits(settings);
-        progress.ended = progress.ended.filter(|ended| ended.limits == now);
-        Ok(progress)
+        state.stop_reason = state.stop_reason.filter(|stopped| stopped.limits == now);
+        Ok(state)
     }
 
-    /// Checks that a run with these settings and this data can go on from here.
+    /// Checks that a run with these settings and this data can be resumed from here.
     ///
     /// # Errors
-    /// Names what differs.
+    /// Names the first key that differs.
     pub fn check(&self, settings: &Settings, data_sha256: &str) -> anyhow::Result<()> {
         let now = identity(settings, data_sha256);
         for (key, value) in now.as_object().into_iter().flatten() {
@@ -204,10 +212,10 @@ impl Progress {
     }
 }
 
-/// What decides which rows each step sees, and what the numbers of the checkpoint mean.
+/// What decides which rows each step sees, and what the checkpoint's values mean.
 fn identity(settings: &Settings, data_sha256: &str) -> Value {
     let (model, trainer) = (&settings.json["model"], &settings.json["trainer"]);
-    // In the order in which differences are told: the features are a part of the data's sum where text is.
+    // In the order in which differences are reported: with text, data_sha256 depends on the features.
     let mut identity = json!({ "features": settings.json["features"], "data_sha256": data_sha256, "model": model });
     identity["augmentation"] = settings.json["augmentation"].clone();
     identity["optimizer.name"] = settings.json["optimizer"]["name"].clone();
@@ -236,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn floats_come_back_bit_for_bit() {
+    fn floats_round_trip_exactly() {
         for x in [0.1 + 0.2, 1e-300, f64::NAN, f64::INFINITY, -0.0, 5e-324, 0.30000000000000004] {
             let text = serde_json::to_string(&Exact(x)).expect("a text");
             let Exact(back) = serde_json::from_str(&text).expect("own text");

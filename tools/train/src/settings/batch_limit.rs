@@ -5,12 +5,12 @@ use serde::Deserialize;
 /// All, a number, or a share of them.
 #[derive(Deserialize, Clone, Copy, Debug, PartialEq)]
 #[serde(untagged, expecting = "expected a number of batches, or a share above 0 and up to 1.0")]
-pub enum Limit {
+pub enum BatchLimit {
     Count(u64),
     Share(f64),
 }
 
-impl Limit {
+impl BatchLimit {
     /// How many of `batches`; at least one, where there is one.
     pub fn of(limit: Option<Self>, batches: usize) -> usize {
         match limit {
@@ -38,11 +38,11 @@ mod tests {
 
     #[test]
     fn a_number_is_a_number_and_a_share_a_share() {
-        assert_eq!(Limit::of(None, 7), 7);
-        assert_eq!(Limit::of(Some(Limit::Count(3)), 7), 3);
-        assert_eq!(Limit::of(Some(Limit::Count(30)), 7), 7);
-        assert_eq!(Limit::of(Some(Limit::Share(0.5)), 7), 3);
-        assert_eq!(Limit::of(Some(Limit::Share(0.01)), 7), 1);
-        assert_eq!(Limit::of(Some(Limit::Share(0.5)), 0), 0);
+        assert_eq!(BatchLimit::of(None, 7), 7);
+        assert_eq!(BatchLimit::of(Some(BatchLimit::Count(3)), 7), 3);
+        assert_eq!(BatchLimit::of(Some(BatchLimit::Count(30)), 7), 7);
+        assert_eq!(BatchLimit::of(Some(BatchLimit::Share(0.5)), 7), 3);
+        assert_eq!(BatchLimit::of(Some(BatchLimit::Share(0.01)), 7), 1);
+        assert_eq!(BatchLimit::of(Some(BatchLimit::Share(0.5)), 0), 0);
     }
 }

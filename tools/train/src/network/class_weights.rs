@@ -1,32 +1,32 @@
-//! How much each class counts in the loss.
+//! Class weights of the loss.
 
 use crate::{
-    data::Part,
+    data::Split,
     settings::{ClassWeights, TrainerSettings},
 };
 use anyhow::ensure;
 use nets::Loss;
 
-/// More weights than this are told by their range.
-const MOST_TOLD: usize = 10;
+/// Of more weights than this, a note has the range only.
+const MAX_LISTED: usize = 10;
 
-/// The weight of each class, `[classes]`; empty where all count the same. `remarks` is told what balanced comes to.
+/// Class weights, `[classes]`; empty without `trainer.class_weights`. `notes` gets the weights that `balanced` computes.
 ///
 /// # Errors
-/// When there is not one weight a class, or no class to weigh.
+/// When the number of weights is not that of the classes, or targets are not class labels.
 pub fn choose(
     trainer: &TrainerSettings,
-    part: Part<'_>,
+    split: Split<'_>,
     outputs: usize,
-    remarks: &mut Vec<String>,
+    notes: &mut Vec<String>,
 ) -> anyhow::Result<Vec<f32>> {
     let Some(class_weights) = &trainer.class_weights else { return Ok(Vec::new()) };
-    let Part { table, rows } = part;
-    let is_labelled = table.target_width() == 1;
+    let Split { dataset, rows } = split;
+    let is_labelled = dataset.target_width() == 1;
     let classes = match trainer.loss() {
         Loss::CrossEntropy { .. } => outputs,
         Loss::BinaryCrossEntropy => {
-            let mut targets = rows.iter().map(|&row| table.targets[row * table.target_width()]);
+            let mut targets = rows.iter().map(|&row| dataset.targets[row * dataset.target_width()]);
             ensure!(
                 is_labelled && targets.all(|target| target == 0.0 || target == 1.0),
                 "trainer.class_weights: bce takes them with one target a row, which is 0 or 1; field {:?} is another",
@@ -34,7 +34,7 @@ pub fn choose(
             );
             2
         }
-        // Told to be of no effect.
+        // settings::no_effect warns of it.
         Loss::Mse | Loss::Mae | Loss::Huber { .. } => return Ok(Vec::new()),
     };
     match class_weights {
@@ -48,23 +48,23 @@ pub fn choose(
                 is_labelled,
                 "trainer.class_weights: balanced counts labels; targets are probabilities, give a list"
             );
-            let labels = rows.iter().map(|&row| table.targets[row] as usize);
+            let labels = rows.iter().map(|&row| dataset.targets[row] as usize);
             let weights = balanced(&counts(labels, classes));
-            remarks.push(format!("trainer.class_weights: balanced is {}", told(&weights)));
+            notes.push(format!("trainer.class_weights: balanced is {}", summary(&weights)));
             Ok(weights)
         }
     }
 }
 
-/// How often each class occurs.
+/// Number of rows of each class, `[classes]`.
 pub fn counts(labels: impl Iterator<Item = usize>, classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
     labels.for_each(|label| counts[label] += 1);
     counts
 }
 
-/// rows / (classes · rows of the class), as scikit-learn's `class_weight="balanced"`: over the classes that occur. One
-/// that never does weighs 1.
+/// rows / (classes · rows of the class), as scikit-learn's `class_weight="balanced"`, over the classes that occur. A class
+/// without rows has weight 1.
 fn balanced(counts: &[usize]) -> Vec<f32> {
     let rows: usize = counts.iter().sum();
     let classes = counts.iter().filter(|count| **count > 0).count();
@@ -72,13 +72,13 @@ fn balanced(counts: &[usize]) -> Vec<f32> {
     counts.iter().map(weight).collect()
 }
 
-fn told(weights: &[f32]) -> String {
-    if weights.len() <= MOST_TOLD {
+fn summary(weights: &[f32]) -> String {
+    if weights.len() <= MAX_LISTED {
         return format!("{weights:?}");
     }
-    let least = weights.iter().copied().fold(f32::INFINITY, f32::min);
-    let most = weights.iter().copied().fold(0.0, f32::max);
-    format!("from {least:?} to {most:?}")
+    let min = weights.iter().copied().fold(f32::INFINITY, f32::min);
+    let max = weights.iter().copied().fold(0.0, f32::max);
+    format!("from {min:?} to {max:?}")
 }
 
 #[cfg(test)]

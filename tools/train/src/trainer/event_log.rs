@@ -1,7 +1,7 @@
-//! The run log: events, to the run folder and to standard output as they come. A terminal gets none of them, but one
-//! line at the end: a person follows the progress on standard error.
+//! The event log: each event goes to `events.ndjson` and to standard output as it happens. A terminal gets one closing
+//! line in place of the events; progress is on standard error.
 
-use crate::folder::LOG;
+use crate::run_dir::LOG;
 use anyhow::Context;
 use events::{End, Event, Status};
 use files::{Output, no_follow};
@@ -11,18 +11,17 @@ use std::{
     path::Path,
 };
 
-pub struct Log {
-    /// None in a terminal, and once it cannot be written any more. The run goes on: what it learns is worth more than
-    /// its echo.
+pub struct EventLog {
+    /// None in a terminal, and after a write error: training continues, and `events.ndjson` has the full log.
     stdout: Option<Output>,
     in_terminal: bool,
     file: Option<File>,
-    /// Why standard output could not be written, unless its reader just went away.
-    refused: Option<anyhow::Error>,
+    /// The write error, unless it is a closed pipe.
+    stdout_error: Option<anyhow::Error>,
 }
 
-impl Log {
-    /// Without a folder, events go to standard output alone. A resumed run's log is added to.
+impl EventLog {
+    /// Without a folder, events go to standard output alone. A resumed run appends to its log.
     pub fn open(folder: Option<&Path>, resumed: bool) -> anyhow::Result<Self> {
         let file = folder.map(|folder| {
             let path = folder.join(LOG);
@@ -30,40 +29,39 @@ impl Log {
         });
         let in_terminal = io::stdout().is_terminal();
         let stdout = Some(Output::create(None)?).filter(|_| !in_terminal);
-        Ok(Self { stdout, in_terminal, file: file.transpose()?, refused: None })
+        Ok(Self { stdout, in_terminal, file: file.transpose()?, stdout_error: None })
     }
 
-    /// Tells an event.
     pub fn add(&mut self, event: &Event) -> anyhow::Result<()> {
         let line = event.to_line();
         if let Some(file) = &mut self.file {
             file.write_all(line.as_bytes()).context(LOG)?;
         }
-        let told = self.stdout.as_mut().map(|stdout| stdout.write_all(line.as_bytes()).map_err(anyhow::Error::from));
-        if let Some(Err(error)) = told {
+        let written = self.stdout.as_mut().map(|stdout| stdout.write_all(line.as_bytes()).map_err(anyhow::Error::from));
+        if let Some(Err(error)) = written {
             self.stdout = None;
-            self.refused = Some(error).filter(|error| !cli::is_broken_pipe(error));
+            self.stdout_error = Some(error).filter(|error| !cli::is_broken_pipe(error));
         }
         Ok(())
     }
 
-    /// Tells how the run ended.
+    /// Adds the last event.
     pub fn end(&mut self, status: Status, reason: &str) -> anyhow::Result<()> {
         self.add(&Event::End(End { status, reason: reason.to_owned(), time: events::now() }))
     }
 
-    /// Tells in a terminal, in a line, how the run went.
+    /// Prints the closing line, in a terminal.
     ///
     /// # Errors
     /// When standard output could not be written, for instance on a full disk.
-    pub fn close(self, closing: impl FnOnce() -> Option<String>) -> anyhow::Result<()> {
+    pub fn close(self, summary: impl FnOnce() -> Option<String>) -> anyhow::Result<()> {
         if self.in_terminal
-            && let Some(line) = closing()
+            && let Some(line) = summary()
         {
-            // A terminal that was closed, which SIGHUP tells of, takes no more.
+            // The terminal may be closed: SIGHUP ended the run.
             let _ = cli::print(&line);
         }
-        self.refused.map_or(Ok(()), |error| Err(error.context("not all events could be written")))
+        self.stdout_error.map_or(Ok(()), |error| Err(error.context("not all events could be written")))
     }
 }
 
@@ -71,7 +69,7 @@ fn open(path: &Path, resumed: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let is_other = path.symlink_metadata().is_ok_and(|meta| !meta.is_file());
     if resumed && is_other {
-        return Err(io::Error::other("no regular file; expected the run's log"));
+        return Err(io::Error::other("not a regular file; expected the run's log"));
     }
     if !resumed {
         match fs::remove_file(path) {
@@ -80,15 +78,15 @@ fn open(path: &Path, resumed: bool) -> io::Result<File> {
         }
     }
     let mut file = no_follow(options.create(true).read(true).append(true)).open(path)?;
-    cut_torn_line(&mut file)?;
+    truncate_partial_line(&mut file)?;
     Ok(file)
 }
 
-/// Bytes that are read at a time from the end of a log.
+/// Bytes per read, from the end of a log backwards.
 const BLOCK: u64 = 4096;
 
-/// Cuts off a last line without its end, which a run that was killed may have left.
-fn cut_torn_line(file: &mut File) -> io::Result<()> {
+/// Removes a last line without its newline, which a killed run may have left.
+fn truncate_partial_line(file: &mut File) -> io::Result<()> {
     let length = file.metadata()?.len();
     let mut end = length;
     while end > 0 {
@@ -112,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_torn_last_line_is_cut_off() {
+    fn a_partial_last_line_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let long = "x".repeat(10_000);

@@ -1,19 +1,19 @@
-//! The network at a glance: layers, shapes, parameters, arithmetic.
+//! `--summary`: layers, output shapes, parameters, floating-point operations.
 
 use crate::network::Network;
 use nets::{Activation, OutputActivation, graph::Op};
 
-/// Floating-point operations for one row, forward.
-pub fn flops_a_row(network: &Network) -> u64 {
+/// Floating-point operations of the forward pass, per row.
+pub fn flops_per_row(network: &Network) -> u64 {
     network.graph.nodes.iter().map(|node| network.graph.flops(node)).sum()
 }
 
-/// Those of a training step: forward, and twice as much backward, where the first layer needs no
-/// gradient of its input, nor of a weight that is fixed.
-pub fn training_flops_a_row(network: &Network) -> u64 {
+/// Floating-point operations of a training step, per row: forward, and twice that backward, less the first layer's
+/// `grad_input`, and its `grad_weight` where that is frozen.
+pub fn training_flops_per_row(network: &Network) -> u64 {
     let graph = &network.graph;
     let has_weights = |op: &Op| matches!(op, Op::Conv { .. } | Op::Linear { .. });
-    let needless = if graph.whitening().is_some() { 2 } else { 1 };
+    let skipped = if graph.whitening().is_some() { 2 } else { 1 };
     let first = graph.nodes.iter().find(|node| has_weights(&node.op)).map_or(0, |node| {
         let biases: usize = if matches!(node.op, Op::Linear { .. } | Op::Conv { bias: Some(_), .. }) {
             node.shape.iter().product()
@@ -22,10 +22,10 @@ pub fn training_flops_a_row(network: &Network) -> u64 {
         };
         graph.flops(node) - biases as u64
     });
-    3 * flops_a_row(network) - needless * first
+    3 * flops_per_row(network) - skipped * first
 }
 
-/// A table with a line a layer, and the totals.
+/// A table with a line per layer, and the totals.
 pub fn table(network: &Network) -> String {
     let graph = &network.graph;
     let mut rows = vec![["layer", "type", "output", "parameters", "FLOP a row"].map(str::to_owned)];
@@ -63,13 +63,13 @@ pub fn table(network: &Network) -> String {
         "{} parameters, {} of f32; {} FLOP a row, {} in a training step",
         graph.layout.trainable(),
         bytes(graph.layout.trainable() * size_of::<f32>()),
-        flops_a_row(network),
-        training_flops_a_row(network),
+        flops_per_row(network),
+        training_flops_per_row(network),
     );
     format!("input: {input}\n{}{totals}\n", aligned(&rows))
 }
 
-/// What a node may learn.
+/// Indices of a node's parameter tensors.
 fn tensors(op: &Op) -> Vec<usize> {
     match *op {
         Op::Conv { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
@@ -104,7 +104,7 @@ fn activation(activation: Activation) -> &'static str {
     }
 }
 
-/// What makes predictions of the outputs, outside of training.
+/// The activation of the exported model's outputs; training computes the loss from logits.
 fn output(network: &Network) -> Option<&'static str> {
     match network.task.output_activation {
         OutputActivation::Identity => None,
@@ -121,7 +121,7 @@ fn bytes(count: usize) -> String {
     }
 }
 
-/// Rows in columns as wide as their widest cell; numbers, the last two columns, to the right.
+/// A table with aligned columns; cells that start with a digit are right-aligned.
 pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|row| row[i].len()).max().unwrap_or(0));
     let mut text = String::new();

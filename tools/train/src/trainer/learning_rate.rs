@@ -1,9 +1,10 @@
-//! The learning rate of a step.
+//! The learning rate of each step: warm-up, then the schedule.
 
-use crate::{progress::Progress, settings::Interval, settings::Settings};
+use super::state::TrainerState;
+use crate::settings::{Interval, Settings};
 use optim::{Plateau, PlateauOptions, Schedule};
 
-/// Warm-up, and the schedule behind it.
+/// Linear warm-up followed by a schedule.
 pub struct LearningRate {
     base: f64,
     schedule: Schedule,
@@ -11,7 +12,7 @@ pub struct LearningRate {
     warmup: u64,
     warmup_start: f64,
     plateau: Option<PlateauOptions>,
-    /// The length of the run, if it is known.
+    /// Length of the run in `interval`s, if `max_epochs` or `max_steps` tell it.
     total: Option<u64>,
 }
 
@@ -37,7 +38,7 @@ impl LearningRate {
         })
     }
 
-    /// What is odd about it: a run that is over before the warm-up is.
+    /// A warning where the run ends before the warm-up does.
     pub fn warning(&self) -> Option<String> {
         let (warmup, total) = (self.warmup, self.total.filter(|total| self.warmup >= *total)?);
         let unit = match self.interval {
@@ -47,26 +48,26 @@ impl LearningRate {
         Some(format!("scheduler.warmup: {warmup} {unit}; the run has {total}, all of them warm-up"))
     }
 
-    /// That of the next step.
-    pub fn now(&self, progress: &Progress) -> f64 {
+    /// Learning rate of the next step.
+    pub fn at(&self, state: &TrainerState) -> f64 {
         let time = match self.interval {
-            Interval::Epoch => progress.epochs,
-            Interval::Step => progress.steps,
+            Interval::Epoch => state.epochs,
+            Interval::Step => state.steps,
         } as u64;
-        let base = progress.plateau.map_or(self.base, |state| Plateau::from(state).learning_rate);
+        let base = state.plateau.map_or(self.base, |plateau| Plateau::from(plateau).learning_rate);
         if time < self.warmup {
-            let risen = time as f64 / self.warmup as f64;
-            return base * (self.warmup_start + (1.0 - self.warmup_start) * risen);
+            let fraction = time as f64 / self.warmup as f64;
+            return base * (self.warmup_start + (1.0 - self.warmup_start) * fraction);
         }
         self.schedule.learning_rate(base, time - self.warmup)
     }
 
-    /// Takes a measurement of the metric that the learning rate follows, if it follows one.
-    pub fn measure(&self, value: f64, progress: &mut Progress) {
-        if let (Some(options), Some(state)) = (&self.plateau, &mut progress.plateau) {
-            let mut plateau = Plateau::from(*state);
+    /// Passes a new value of the monitored metric to a plateau scheduler; a no-op for other schedules.
+    pub fn on_metric(&self, value: f64, state: &mut TrainerState) {
+        if let (Some(options), Some(saved)) = (&self.plateau, &mut state.plateau) {
+            let mut plateau = Plateau::from(*saved);
             plateau.step(value, options);
-            *state = plateau.into();
+            *saved = plateau.into();
         }
     }
 }

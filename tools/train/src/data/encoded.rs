@@ -1,8 +1,8 @@
-//! The rows of one file as the network takes them, before they are scaled.
+//! A dataset: the rows of one file as model inputs and targets, before scaling.
 
 use super::{
-    others::Others,
-    raw::{RawInputs, RawTable},
+    passthrough::Passthrough,
+    raw::{RawDataset, RawInputs},
 };
 use anyhow::Context;
 use dataset::{Column, Features, Source};
@@ -10,52 +10,52 @@ use files::Sha256;
 use records::{DType, Field};
 use std::collections::HashMap;
 
-/// What goes in, `[rows, input width]`.
+/// Model inputs, `[rows, input width]`.
 pub enum Inputs {
-    /// As they are in the file.
+    /// `u1`, as read.
     Bytes(Vec<u8>),
-    /// Joined, missing ones filled, indicators behind the rest.
+    /// Fields concatenated, categories one-hot, missing values filled, then their indicators.
     Real(Vec<f32>),
 }
 
-/// The rows of a file, and what one looks like.
-pub struct Table {
+/// The rows of a file (PyTorch's `Dataset`, in memory).
+pub struct Dataset {
     pub inputs: Inputs,
     /// `[rows, target width]`
     pub targets: Vec<f32>,
-    /// `[rows]`: each row's weight in the loss; empty without `trainer.weight_field`.
+    /// `[rows]`: weights in the loss; empty without `trainer.weight_field`.
     pub weights: Vec<f32>,
-    /// What goes in: one field, or all that are joined.
+    /// Name, dtype and shape of a row's input.
     pub input: Field,
     pub target: Field,
-    /// What was read, where it is not what goes in.
+    /// The input columns as read, where encoding changed them.
     sources: Option<Vec<Source>>,
-    /// The names of the rows' classes, where the target is text.
+    /// The target as read, where it is text.
     target_source: Option<Source>,
-    others: Others,
+    passthrough: Passthrough,
 }
 
-/// A column as it was read.
-pub enum Read<'a> {
+/// The values of a column as read, of all rows.
+pub enum ColumnValues<'a> {
     Bytes(&'a [u8]),
     Numbers(&'a [f32]),
     Texts(&'a dataset::Texts),
 }
 
-impl Table {
-    /// What the network takes of raw rows.
-    pub fn new(raw: RawTable, features: &Features, classes: Option<&[String]>) -> anyhow::Result<Self> {
+impl Dataset {
+    /// Encodes raw rows by `features`; `classes` are the names of a text target's.
+    pub fn new(raw: RawDataset, features: &Features, classes: Option<&[String]>) -> anyhow::Result<Self> {
         let target = Field::new(&raw.target.name, DType::F4, &raw.target.shape);
         let (targets, target_source) = targets(&raw, classes)?;
         let encoded = match &raw.inputs {
             RawInputs::Bytes { .. } => Vec::new(),
-            // Many values, which need no copy.
+            // The values are used as they are, without a copy.
             RawInputs::Columns(sources) if is_as_read(features) && !sources.iter().any(has_missing) => Vec::new(),
             RawInputs::Columns(sources) => features
                 .encode(sources.iter().map(|source| &source.column))
-                .map_err(|unfit| anyhow::anyhow!("{}: {unfit}", raw.place(unfit.row)))?,
+                .map_err(|unfit| anyhow::anyhow!("{}: {unfit}", raw.location(unfit.row)))?,
         };
-        let RawTable { inputs, weights, others, .. } = raw;
+        let RawDataset { inputs, weights, passthrough, .. } = raw;
         let (inputs, input, sources) = match inputs {
             RawInputs::Bytes { field, bytes } => (Inputs::Bytes(bytes), field, None),
             RawInputs::Columns(sources) => {
@@ -66,7 +66,7 @@ impl Table {
                 }
             }
         };
-        Ok(Self { inputs, targets, weights, input, target, sources, target_source, others })
+        Ok(Self { inputs, targets, weights, input, target, sources, target_source, passthrough })
     }
 
     pub fn input_width(&self) -> usize {
@@ -84,35 +84,33 @@ impl Table {
         }
     }
 
-    /// Every field that was read, as it was, and its values: the inputs, then the target.
-    pub fn read(&self) -> Vec<(Field, Read<'_>)> {
-        fn of(source: &Source) -> (Field, Read<'_>) {
+    /// Input fields and then the target, as read.
+    pub fn columns(&self) -> Vec<(Field, ColumnValues<'_>)> {
+        fn of(source: &Source) -> (Field, ColumnValues<'_>) {
             match &source.column {
                 Column::Numbers { values, .. } => {
-                    (Field::new(&source.name, DType::F4, &source.shape), Read::Numbers(values))
+                    (Field::new(&source.name, DType::F4, &source.shape), ColumnValues::Numbers(values))
                 }
-                Column::Texts(texts) => (Field::new(&source.name, DType::Text, &[]), Read::Texts(texts)),
+                Column::Texts(texts) => (Field::new(&source.name, DType::Text, &[]), ColumnValues::Texts(texts)),
             }
         }
-        let mut read: Vec<_> = match (&self.sources, &self.inputs) {
+        let mut columns: Vec<_> = match (&self.sources, &self.inputs) {
             (Some(sources), _) => sources.iter().map(of).collect(),
-            (None, Inputs::Bytes(bytes)) => vec![(self.input.clone(), Read::Bytes(bytes))],
-            (None, Inputs::Real(values)) => vec![(self.input.clone(), Read::Numbers(values))],
+            (None, Inputs::Bytes(bytes)) => vec![(self.input.clone(), ColumnValues::Bytes(bytes))],
+            (None, Inputs::Real(values)) => vec![(self.input.clone(), ColumnValues::Numbers(values))],
         };
-        read.push(match &self.target_source {
+        columns.push(match &self.target_source {
             Some(source) => of(source),
-            None => (self.target.clone(), Read::Numbers(&self.targets)),
+            None => (self.target.clone(), ColumnValues::Numbers(&self.targets)),
         });
-        read
+        columns
     }
 
-    /// The fields that nothing is learned from.
-    pub fn others(&self) -> &Others {
-        &self.others
+    pub fn passthrough(&self) -> &Passthrough {
+        &self.passthrough
     }
 
-    /// Adds all inputs, as bytes or little-endian f32, then all targets, and all weights where rows have some, as
-    /// little-endian f32.
+    /// Hashes inputs (u8 or little-endian f32), then targets and weights (little-endian f32).
     pub fn hash(&self, hash: &mut Sha256) {
         match &self.inputs {
             Inputs::Bytes(bytes) => hash.update(bytes),
@@ -127,7 +125,7 @@ fn has_missing(source: &Source) -> bool {
     (0..source.column.rows()).any(|row| source.column.is_missing(row))
 }
 
-/// The numbers of the one field that goes in as it is.
+/// The values of the only input column.
 fn numbers(sources: Vec<Source>) -> Vec<f32> {
     match sources.into_iter().next().map(|source| source.column) {
         Some(Column::Numbers { values, .. }) => values,
@@ -135,7 +133,7 @@ fn numbers(sources: Vec<Source>) -> Vec<f32> {
     }
 }
 
-/// The shape of a row as the network takes it.
+/// Shape of an encoded row.
 fn complete_shape(features: &Features) -> Vec<usize> {
     match features.complete_width() == features.raw_width() {
         true => features.raw_shape(),
@@ -143,13 +141,13 @@ fn complete_shape(features: &Features) -> Vec<usize> {
     }
 }
 
-/// Whether the raw matrix is one field as it was read, and what the network takes.
+/// Whether the encoded input is one numeric column, unchanged.
 fn is_as_read(features: &Features) -> bool {
     features.fills().is_none() && matches!(features.inputs.as_slice(), [dataset::Input::Number { .. }])
 }
 
-/// The targets of all rows, `[rows, target width]`; where they are text, the index of each, and what was read.
-fn targets(raw: &RawTable, classes: Option<&[String]>) -> anyhow::Result<(Vec<f32>, Option<Source>)> {
+/// Targets, `[rows, target width]`; of text, class indices and the column as read.
+fn targets(raw: &RawDataset, classes: Option<&[String]>) -> anyhow::Result<(Vec<f32>, Option<Source>)> {
     let texts = match &raw.target.column {
         Column::Numbers { values, .. } => return Ok((values.clone(), None)),
         Column::Texts(texts) => texts,
@@ -157,7 +155,7 @@ fn targets(raw: &RawTable, classes: Option<&[String]>) -> anyhow::Result<(Vec<f3
     let index: HashMap<&str, usize> =
         classes.unwrap_or_default().iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let class = |(row, text): (usize, &str)| {
-        let class = index.get(text).with_context(|| format!("{}: no class {text:?}", raw.place(row)))?;
+        let class = index.get(text).with_context(|| format!("{}: no class {text:?}", raw.location(row)))?;
         Ok(*class as f32)
     };
     let targets = texts.iter().enumerate().map(class).collect::<anyhow::Result<_>>()?;

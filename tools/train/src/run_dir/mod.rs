@@ -1,6 +1,15 @@
-//! What a finished run leaves in its folder, each file whole or not at all, `metrics.json` last.
+//! The run folder: what is in it, taking it over from another run, and writing a finished run's files.
+//!
+//! Each file is written atomically, `metrics.json` last: it marks the folder of a finished run, for every tool.
 
-use crate::{data::Part, held_out, progress::Row, settings::Settings};
+mod lock;
+mod rotation;
+mod test_split;
+
+pub use lock::Lock;
+pub use rotation::rotate;
+
+use crate::{data::Split, settings::Settings, trainer::state::Row};
 use anyhow::Context;
 use events::Metrics;
 use files::{no_follow, remove_stale_in, write_files};
@@ -13,23 +22,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What marks a folder as that of a finished run.
+/// Its presence marks the folder of a finished run.
 pub const METRICS: &str = "metrics.json";
 pub const CONFIG: &str = "config.yaml";
 pub const LOG: &str = "events.ndjson";
 pub const MODEL: &str = "model.safetensors";
 const HISTORY: &str = "history.csv";
 const FEATURES: &str = "features.json";
-/// Stands in a folder while a run takes it over from another.
+/// Present while a run takes the folder over from another.
 const TAKEN_OVER: &str = ".taken-over";
-/// Bytes of settings at most.
-const LONGEST_CONFIG: u64 = 16 << 20;
-/// Where `export` puts the model, if it is not told otherwise.
+/// Most bytes of a `config.yaml` that is read.
+const MAX_CONFIG_BYTES: u64 = 16 << 20;
+/// The default output of `export`.
 const EXPORTED: &str = "model.onnx";
 
-/// What a finished run leaves, and what is made of it, beside its settings, its log and its mark.
+/// Files of a finished run, and those made from it, without `config.yaml`, `events.ndjson` and `metrics.json`.
 pub fn files() -> impl Iterator<Item = &'static str> {
-    [MODEL, HISTORY, FEATURES, EXPORTED].into_iter().chain(held_out::FILES)
+    [MODEL, HISTORY, FEATURES, EXPORTED].into_iter().chain(test_split::FILES)
 }
 
 /// Whether a run has finished in the folder.
@@ -37,37 +46,36 @@ pub fn is_finished(folder: &Path) -> bool {
     folder.join(METRICS).is_file()
 }
 
-/// Whether the run that finished in the folder had these settings.
+/// Whether the folder's `config.yaml` has exactly these settings.
 pub fn has_settings(folder: &Path, settings: &Settings) -> bool {
     text(&folder.join(CONFIG)).is_some_and(|text| text == settings.yaml)
 }
 
-/// A settings file, if it is a regular one of a size that settings have: a folder from elsewhere may hold anything.
+/// The text of a regular file of at most [`MAX_CONFIG_BYTES`]; a folder from elsewhere may hold a pipe or a device.
 fn text(path: &Path) -> Option<String> {
-    let limit = files::Limit { bytes: LONGEST_CONFIG, setting: None };
+    let limit = files::Limit { bytes: MAX_CONFIG_BYTES, setting: None };
     let bytes = is_regular(path).then(|| files::read_file(path, limit).ok()).flatten()?;
     String::from_utf8(bytes).ok()
 }
 
-/// Whether a regular file is there, and no link.
+/// Whether a regular file is there; a link does not count.
 pub fn is_regular(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_file())
 }
 
-/// Marks the folder as one that a run has begun to take over: what is in it is another's.
-pub fn take_over(folder: &Path) -> anyhow::Result<()> {
+/// Marks the folder as being taken over: until [`end_takeover`], its checkpoints are another run's.
+pub fn begin_takeover(folder: &Path) -> anyhow::Result<()> {
     let path = folder.join(TAKEN_OVER);
     let opened = no_follow(OpenOptions::new().write(true).create(true)).open(&path);
     opened.map(drop).with_context(|| path.display().to_string())
 }
 
-/// Whether the run that took the folder over was cut off before all of the other one was gone.
-pub fn is_half_taken_over(folder: &Path) -> bool {
+/// Whether a run was killed between [`begin_takeover`] and [`end_takeover`].
+pub fn is_in_takeover(folder: &Path) -> bool {
     folder.join(TAKEN_OVER).symlink_metadata().is_ok()
 }
 
-/// Takes the mark away.
-pub fn taken_over(folder: &Path) -> anyhow::Result<()> {
+pub fn end_takeover(folder: &Path) -> anyhow::Result<()> {
     remove(&folder.join(TAKEN_OVER))
 }
 
@@ -78,8 +86,8 @@ fn remove(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Makes the folder ready for a run: what another left goes first, the sign that it finished before all, so that
-/// a run that is cut off does not leave its settings beside another's model. Returns how long a small file takes.
+/// Deletes another run's files, `metrics.json` first, then writes `config.yaml`: a run killed here does not leave its
+/// settings beside another's model. Returns how long it takes to write a small file.
 pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<Duration> {
     remove_stale_in(folder)?;
     for name in [METRICS].into_iter().chain(files()) {
@@ -90,10 +98,10 @@ pub fn prepare(folder: &Path, settings: &Settings) -> anyhow::Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// The model that a run ends with, and what is known of it.
-pub struct Outcome {
+/// The results of a finished run.
+pub struct Results {
     pub model: Model,
-    /// The epoch and step whose weights these are.
+    /// Epoch and step of the model's weights.
     pub epoch: usize,
     pub step: usize,
     pub history: Vec<Row>,
@@ -101,14 +109,14 @@ pub struct Outcome {
     pub test: Option<Metrics>,
 }
 
-/// Writes the files of a finished run.
-pub fn write(folder: &Path, test_rows: Part<'_>, outcome: &Outcome) -> anyhow::Result<()> {
-    if outcome.test.is_some() {
-        held_out::write(folder, test_rows)?;
+/// Writes the files of a finished run; `test_rows` only if the test split was evaluated.
+pub fn write(folder: &Path, test_rows: Split<'_>, results: &Results) -> anyhow::Result<()> {
+    if results.test.is_some() {
+        test_split::write(folder, test_rows)?;
     }
-    let (model, history) = (outcome.model.to_safetensors()?, history(&outcome.history));
-    let features = outcome.model.features.to_json_pretty() + "\n";
-    let metrics = metrics(outcome)?;
+    let (model, history) = (results.model.to_safetensors()?, history(&results.history));
+    let features = results.model.features.to_json_pretty() + "\n";
+    let metrics = metrics(results)?;
     let path = |name| folder.join(name);
     let (model_path, history_path) = (path(MODEL), path(HISTORY));
     let (features_path, metrics_path) = (path(FEATURES), path(METRICS));
@@ -121,7 +129,7 @@ pub fn write(folder: &Path, test_rows: Part<'_>, outcome: &Outcome) -> anyhow::R
     Ok(())
 }
 
-/// One line an epoch, as DVC plots read it: a column for each metric, in the order they came up.
+/// `history.csv`, as DVC plots read it: a line per epoch, a column per metric in the order of first appearance.
 fn history(rows: &[Row]) -> String {
     let mut columns: Vec<&str> = Vec::new();
     for (name, _) in rows.iter().flat_map(|row| &row.metrics) {
@@ -137,19 +145,19 @@ fn history(rows: &[Row]) -> String {
     csv
 }
 
-/// What a run is judged by, as DVC metrics read it.
-fn metrics(outcome: &Outcome) -> anyhow::Result<String> {
+/// `metrics.json`, as DVC metrics read it.
+fn metrics(results: &Results) -> anyhow::Result<String> {
     let mut metrics = json!({});
-    if let Some(loss) = outcome.history.last().and_then(|row| row.get("train_loss")) {
+    if let Some(loss) = results.history.last().and_then(|row| row.get("train_loss")) {
         metrics["train"] = json!({ "loss": loss });
     }
-    if let Some(val) = &outcome.val {
+    if let Some(val) = &results.val {
         metrics["val"] = Value::Object(object(val));
     }
-    if let Some(test) = &outcome.test {
+    if let Some(test) = &results.test {
         let mut test = object(test);
-        test.insert("epoch".into(), outcome.epoch.into());
-        test.insert("step".into(), outcome.step.into());
+        test.insert("epoch".into(), results.epoch.into());
+        test.insert("step".into(), results.step.into());
         metrics["test"] = Value::Object(test);
     }
     Ok(serde_json::to_string_pretty(&metrics)? + "\n")

@@ -1,12 +1,15 @@
 //! The network that settings and data ask for.
 
+mod class_weights;
+mod diagnostics;
+mod scaling;
+
 use crate::{
-    augment::{self, Augmentation},
-    class_weights,
-    data::{Data, Part, stream},
-    feed::{Feed, Rows},
-    remarks,
-    scaling::{self, RowStatistics},
+    data::{
+        BatchBuffer, DataLoader, DataModule, Split,
+        augmentation::{self, Augmentation},
+        stream,
+    },
     settings::{EngineName, Settings},
 };
 use anyhow::ensure;
@@ -16,53 +19,54 @@ use nets::{
     Task, graph::Op,
 };
 use random::Random;
+use scaling::SplitStatistics;
 
-/// More is a slip of the keyboard.
+/// A typing error is likelier than a larger network.
 const MAX_PARAMETERS: usize = 1 << 30;
 
-/// A standardised target has mean 0: outputs that begin near it, rather than as far from it as its own deviation, save
-/// the first epochs, which a small table may not have to spare.
+/// Factor on the last layer's initial weights with a scaled target, whose mean is 0: initial outputs are near the mean,
+/// which saves the first epochs.
 const OUTPUT_SCALE: f32 = 0.1;
 
-/// A network without its numbers, and what it is for.
+/// A network without its parameters: graph, task, scaling, features.
 pub struct Network {
     pub graph: Graph,
     pub task: Task,
     pub scaling: Option<Scaling>,
     pub target_scaling: Option<TargetScaling>,
-    /// What becomes of a row's fields, and what its outputs mean.
+    /// How fields are encoded, and what outputs mean: `features.json`.
     pub features: Features,
-    /// `[classes]`; empty where all count the same.
+    /// `[classes]`; empty where all weigh the same.
     pub class_weights: Vec<f32>,
-    /// A line for each thing about rows, scaling and weights that a person should know.
-    pub remarks: Vec<String>,
+    /// Notes on rows, scaling and class weights, a line each, for standard error.
+    pub notes: Vec<String>,
 }
 
 impl Network {
-    pub fn new(settings: &Settings, data: &Data) -> anyhow::Result<Self> {
+    pub fn new(settings: &Settings, data: &DataModule) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
-        let part = data.train();
-        let table = part.table;
+        let split = data.train();
+        let dataset = split.dataset;
         let target_shape = match trainer.loss() {
-            // Labels go in, a number for each class comes out.
-            Loss::CrossEntropy { .. } if table.target_width() == 1 => vec![classes(settings, data)?],
-            _ => table.target.shape.clone(),
+            // Targets are class indices; outputs are a logit per class.
+            Loss::CrossEntropy { .. } if dataset.target_width() == 1 => vec![classes(settings, data)?],
+            _ => dataset.target.shape.clone(),
         };
         if trainer.test_flip {
-            augment::image_shape("trainer.test_flip", &table.input.shape)?;
+            augmentation::image_shape("trainer.test_flip", &dataset.input.shape)?;
         }
         let outputs: usize = target_shape.iter().product();
         ensure!(
             outputs > 1 || !trainer.loss().is_categorical(),
             "trainer.loss: cross_entropy wants two classes or more; give trainer.classes=2 or more, or trainer.loss=bce"
         );
-        let architecture = settings.model.architecture(&table.input.shape, outputs)?;
+        let architecture = settings.model.architecture(&dataset.input.shape, outputs)?;
         let graph = Graph::new(architecture).map_err(|problem| anyhow::anyhow!("model.{problem}"))?;
         ensure!(graph.layout.len() <= MAX_PARAMETERS, "model: a network of over a billion parameters");
         let task = Task {
             input_field: data.features.input_name().to_owned(),
             input_shape: data.features.raw_shape(),
-            input_dtype: table.input_dtype(),
+            input_dtype: dataset.input_dtype(),
             target_field: trainer.target_field.clone(),
             target_shape: target_shape.clone(),
             output_activation: match trainer.loss() {
@@ -71,24 +75,24 @@ impl Network {
                 Loss::Mse | Loss::Mae | Loss::Huber { .. } => OutputActivation::Identity,
             },
         };
-        let statistics = RowStatistics::of(part, &data.features);
-        let mut remarks = data.remarks.clone();
-        remarks.extend(remarks::of_rows(part, &statistics, trainer.loss(), outputs, &data.features));
+        let statistics = SplitStatistics::of(split, &data.features);
+        let mut notes = data.notes.clone();
+        notes.extend(diagnostics::of_split(split, &statistics, trainer.loss(), outputs, &data.features));
         let (scaling, target_scaling) =
-            scaling::choose(&settings.model, trainer.loss(), part, &statistics, &data.features, &mut remarks)?;
-        let class_weights = class_weights::choose(trainer, part, outputs, &mut remarks)?;
+            scaling::choose(&settings.model, trainer.loss(), split, &statistics, &data.features, &mut notes)?;
+        let class_weights = class_weights::choose(trainer, split, outputs, &mut notes)?;
         let mut features = data.features.clone();
         features.target.shape = target_shape;
         let scaled = |mean: &[f32], scale: &[f32]| Scaled { mean: mean.to_vec(), scale: scale.to_vec() };
         features.input_scaling = scaling.as_ref().map(|scaling| scaled(&scaling.mean, &scaling.scale));
         features.target_scaling = target_scaling.as_ref().map(|scaling| scaled(&scaling.mean, &scaling.scale));
-        Ok(Self { graph, task, scaling, target_scaling, features, class_weights, remarks })
+        Ok(Self { graph, task, scaling, target_scaling, features, class_weights, notes })
     }
 
     /// Checks an epoch of `batches` batches over `rows` rows.
     ///
     /// # Errors
-    /// When a batch norm would see a single value a channel, whose variance is 0, as PyTorch refuses it.
+    /// When a batch norm would see a single value per channel, whose variance is 0; PyTorch refuses it too.
     pub fn check_batches(&self, rows: usize, batch_size: usize, batches: usize) -> anyhow::Result<()> {
         let is_whole = batches >= rows.div_ceil(batch_size);
         let single = match batch_size.min(rows) {
@@ -107,29 +111,29 @@ impl Network {
         }
     }
 
-    /// The numbers that training starts from.
-    pub fn start(&self, seed: u64, data: &Data) -> Parameters {
-        let mut start = Parameters::random(&self.graph, &mut Random::new(seed, stream::PARAMETERS));
+    /// Random initial parameters, drawn from the seed; whitening weights are computed from the training split.
+    pub fn initial_parameters(&self, seed: u64, data: &DataModule) -> Parameters {
+        let mut parameters = Parameters::random(&self.graph, &mut Random::new(seed, stream::PARAMETERS));
         if self.target_scaling.is_some() {
-            start.scale_last_linear(&self.graph, OUTPUT_SCALE);
+            parameters.scale_last_linear(&self.graph, OUTPUT_SCALE);
         }
         if let Some((whiten, _)) = self.graph.whitening() {
-            start.whiten(&self.graph, &self.sample(data.train(), whiten.images));
+            parameters.whiten(&self.graph, &self.sample(data.train(), whiten.images));
         }
-        start
+        parameters
     }
 
-    /// Scaled inputs of at most `most` rows, evenly spread: rows may stand in the order of their classes.
-    fn sample(&self, Part { table, rows }: Part<'_>, most: usize) -> Vec<f32> {
-        let taken = most.min(rows.len());
+    /// Scaled inputs of at most `max` rows, evenly spaced, as the rows may be sorted by class.
+    fn sample(&self, Split { dataset, rows }: Split<'_>, max: usize) -> Vec<f32> {
+        let taken = max.min(rows.len());
         let chosen: Vec<usize> = (0..taken).map(|i| rows[i * rows.len() / taken]).collect();
-        let places: Vec<usize> = (0..taken).collect();
-        let mut sample = Rows::default();
-        Feed::plain(Part { table, rows: &chosen }, self).read(&places, 0, &mut sample);
+        let indices: Vec<usize> = (0..taken).collect();
+        let mut sample = BatchBuffer::default();
+        DataLoader::plain(Split { dataset, rows: &chosen }, self).load(&indices, 0, &mut sample);
         sample.inputs
     }
 
-    /// What computes its gradients.
+    /// The engine that computes gradients and predictions: by `trainer.engine`, the fastest that supports the graph.
     pub fn engine(&self, settings: &Settings) -> Box<dyn Engine> {
         let loss = settings.trainer.loss();
         let autograd = || Box::new(Autograd::new(&self.graph, loss)) as Box<dyn Engine>;
@@ -142,10 +146,10 @@ impl Network {
         }
     }
 
-    /// How its training images are changed, if they are.
-    pub fn augmentation(&self, settings: &Settings, data: &Data) -> anyhow::Result<Option<Augmentation>> {
+    /// Augmentation of the training images; None where the settings change nothing.
+    pub fn augmentation(&self, settings: &Settings, data: &DataModule) -> anyhow::Result<Option<Augmentation>> {
         let mean = || self.scaling.clone().unwrap_or_else(|| scaling::standard(data.train())).mean;
-        Augmentation::new(&settings.augmentation, settings.trainer.seed, &data.train().table.input.shape, mean)
+        Augmentation::new(&settings.augmentation, settings.trainer.seed, &data.train().dataset.input.shape, mean)
     }
 
     pub fn model(&self, parameters: Parameters) -> Model {
@@ -160,10 +164,10 @@ impl Network {
     }
 }
 
-/// The number of classes: as it was given, or one more than the greatest label.
-fn classes(settings: &Settings, data: &Data) -> anyhow::Result<usize> {
-    let labels = data.tables().flat_map(|table| &table.targets);
-    let greatest = labels.fold(0f32, |greatest, &label| greatest.max(label)) as usize;
+/// Number of classes: `trainer.classes`, or one more than the maximum label.
+fn classes(settings: &Settings, data: &DataModule) -> anyhow::Result<usize> {
+    let labels = data.datasets().flat_map(|dataset| &dataset.targets);
+    let max_label = labels.fold(0f32, |max, &label| max.max(label)) as usize;
     if let Some(names) = &data.features.target.classes {
         let (given, count, field) = (settings.trainer.classes, names.len(), &settings.trainer.target_field);
         ensure!(
@@ -172,10 +176,10 @@ fn classes(settings: &Settings, data: &Data) -> anyhow::Result<usize> {
         );
         return Ok(count);
     }
-    let classes = settings.trainer.classes.unwrap_or(greatest + 1);
+    let classes = settings.trainer.classes.unwrap_or(max_label + 1);
     ensure!(
-        greatest < classes,
-        "trainer.classes: {classes}, but field {:?} has {greatest}",
+        max_label < classes,
+        "trainer.classes: {classes}, but field {:?} has {max_label}",
         settings.trainer.target_field
     );
     Ok(classes)

@@ -1,34 +1,34 @@
-//! What a person sees while a run goes on, on standard error: a bar in a terminal, otherwise a line an epoch.
+//! Progress of training on standard error: a bar in a terminal, otherwise a line per epoch.
 
 use cli::Unit;
 use events::Metrics;
 
-pub struct Report {
+pub struct Console {
     lines: cli::Report,
     bar: cli::Bar,
 }
 
-impl Report {
+impl Console {
     pub fn new(quiet: bool) -> Self {
         Self::from(cli::Report::new(quiet))
     }
 
-    /// Lines alone, where nothing goes on that a bar could show.
-    pub fn lines(quiet: bool) -> Self {
+    /// Without a bar, even in a terminal.
+    pub fn without_bar(quiet: bool) -> Self {
         Self::from(cli::Report::lines(quiet))
     }
 
-    /// What is about to be trained, for a person who watches.
+    /// Prints the network's summary, in a terminal.
     pub fn introduce(&self, text: &str) {
         self.lines.show(text);
     }
 
-    /// An epoch of `steps` steps begins, of which `done` are done.
-    pub fn begin(&self, epoch: usize, epochs: Option<u64>, steps: usize, done: usize) {
+    /// Starts an epoch of `steps` steps, of which `done` are done.
+    pub fn begin_epoch(&self, epoch: usize, epochs: Option<u64>, steps: usize, done: usize) {
         self.bar.start(&title(epoch, epochs), Some(steps as u64), done as u64);
     }
 
-    /// A step was made.
+    /// Advances the bar by one step.
     pub fn step(&self, loss: f64) {
         if self.bar.is_visible() {
             self.bar.add(1);
@@ -36,33 +36,33 @@ impl Report {
         }
     }
 
-    /// An epoch ended.
-    pub fn end(&self, epoch: usize, epochs: Option<u64>, metrics: &Metrics, rows_per_second: f64) {
+    /// Prints the line of an epoch.
+    pub fn end_epoch(&self, epoch: usize, epochs: Option<u64>, metrics: &Metrics, rows_per_second: f64) {
         let mut line = title(epoch, epochs);
         for (name, value) in metrics.iter().filter(|(name, _)| *name != "learning_rate") {
             line += &format!(" {name} {}", short(value));
         }
         line += &format!(" ({} rows/s)", short(rows_per_second));
-        self.say(&line);
+        self.line(&line);
     }
 
-    /// A line of its own.
-    pub fn say(&self, line: &str) {
+    /// Prints a line, above the bar where there is one; nothing with `--quiet`.
+    pub fn line(&self, line: &str) {
         self.lines.say(line);
     }
 
-    /// A line of its own that begins with the tool's name.
+    /// A line that starts with the tool's name.
     pub fn note(&self, text: &str) {
         self.lines.note(text);
     }
 
-    /// The run is over.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.clear();
     }
 }
 
-impl From<cli::Report> for Report {
+impl From<cli::Report> for Console {
     fn from(lines: cli::Report) -> Self {
         let bar = lines.bar(Unit::Steps);
         Self { lines, bar }
@@ -76,7 +76,7 @@ fn title(epoch: usize, epochs: Option<u64>) -> String {
     }
 }
 
-/// Four digits, as a person reads them.
+/// Four decimal places, or scientific notation where that suits the size.
 pub fn short(x: f64) -> String {
     if x == 0.0 || (1e-3..1e4).contains(&x.abs()) { format!("{x:.4}") } else { format!("{x:.3e}") }
 }

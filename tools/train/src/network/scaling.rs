@@ -1,29 +1,29 @@
-//! Whether input and target are standardised, from the training rows.
+//! Standardisation of input and target, fitted on the training split.
 
 use crate::{
-    data::{Inputs, Part},
-    report::short,
+    console::short,
+    data::{Inputs, Split},
     settings::{ModelSettings, ScalingMode},
 };
 use anyhow::ensure;
 use dataset::{Features, Statistics};
 use nets::{Loss, Scaling, TargetScaling};
 
-/// Statistics of the rows of a part.
-pub struct RowStatistics {
-    /// A feature of the input each, or a channel of an image.
+/// Statistics of the rows of a split.
+pub struct SplitStatistics {
+    /// Per feature of the input, or per channel of an image.
     pub input: Vec<Statistics>,
-    /// An element of the target each.
+    /// Per element of the target.
     pub target: Vec<Statistics>,
 }
 
-impl RowStatistics {
-    pub fn of(part: Part<'_>, features: &Features) -> Self {
-        let Part { table, rows } = part;
-        let target_width = table.target_width();
-        let targets = rows.iter().map(|row| &table.targets[row * target_width..(row + 1) * target_width]);
-        let mut input = input(part);
-        // Categories and indicators are 0 and 1, and stay so: as if they were in scale already.
+impl SplitStatistics {
+    pub fn of(split: Split<'_>, features: &Features) -> Self {
+        let Split { dataset, rows } = split;
+        let target_width = dataset.target_width();
+        let targets = rows.iter().map(|row| &dataset.targets[row * target_width..(row + 1) * target_width]);
+        let mut input = input(split);
+        // Categories and indicators are 0 and 1, and are never scaled.
         let is_number = features.is_number();
         if input.len() == is_number.len() {
             let others = input.iter_mut().zip(&is_number).filter(|(_, is_number)| !**is_number);
@@ -33,34 +33,34 @@ impl RowStatistics {
     }
 }
 
-/// Statistics of a part's input: a feature each, or a channel of an image.
-fn input(Part { table, rows }: Part<'_>) -> Vec<Statistics> {
-    let (width, shape) = (table.input_width(), table.input.shape.as_slice());
-    let places = rows.iter().map(|row| row * width..(row + 1) * width);
-    match &table.inputs {
-        Inputs::Bytes(bytes) => Statistics::of_bytes(places.map(|place| &bytes[place]), shape),
-        Inputs::Real(values) => Statistics::of(places.map(|place| &values[place]), shape),
+/// Statistics per feature of the input, or per channel of an image.
+fn input(Split { dataset, rows }: Split<'_>) -> Vec<Statistics> {
+    let (width, shape) = (dataset.input_width(), dataset.input.shape.as_slice());
+    let ranges = rows.iter().map(|row| row * width..(row + 1) * width);
+    match &dataset.inputs {
+        Inputs::Bytes(bytes) => Statistics::of_bytes(ranges.map(|range| &bytes[range]), shape),
+        Inputs::Real(values) => Statistics::of(ranges.map(|range| &values[range]), shape),
     }
 }
 
-/// The scaling that gives the input of a part mean 0 and standard deviation 1.
-pub fn standard(part: Part<'_>) -> Scaling {
-    Scaling::standard(&input(part))
+/// The scaling of a split's input to mean 0 and standard deviation 1.
+pub fn standard(split: Split<'_>) -> Scaling {
+    Scaling::standard(&input(split))
 }
 
-/// What the settings ask for, the input's and the target's; `remarks` is told what auto changes.
+/// Input and target scaling by `model.input_scaling` and `model.target_scaling`; `notes` gets what `auto` decided.
 ///
 /// # Errors
-/// When classes would be scaled.
+/// When class targets would be scaled.
 pub fn choose(
     settings: &ModelSettings,
     loss: Loss,
-    part: Part<'_>,
-    statistics: &RowStatistics,
+    split: Split<'_>,
+    statistics: &SplitStatistics,
     features: &Features,
-    remarks: &mut Vec<String>,
+    notes: &mut Vec<String>,
 ) -> anyhow::Result<(Option<Scaling>, Option<TargetScaling>)> {
-    let (input, target) = (&part.table.input, &part.table.target);
+    let (input, target) = (&split.dataset.input, &split.dataset.target);
     let feature = |index: usize| match input.shape.len() {
         3 => format!("field {:?}: channel {index}", input.name),
         _ if features.inputs.len() > 1 || input.elements() == 1 => format!("field {:?}", features.describe(index)),
@@ -75,7 +75,7 @@ pub fn choose(
         ScalingMode::None => false,
         ScalingMode::Auto => {
             let far = far_from_unit_scale(name, statistics);
-            remarks.extend(far.iter().map(|why| format!("{why}: standardised (model.{key}=none leaves it as it is)")));
+            notes.extend(far.iter().map(|why| format!("{why}: standardised (model.{key}=none leaves it as it is)")));
             far.is_some()
         }
     };
@@ -93,7 +93,7 @@ pub fn choose(
     ))
 }
 
-/// The first feature, channel or element that is far from unit scale, if one is.
+/// Describes the first feature, channel or element that is far from unit scale.
 fn far_from_unit_scale(name: &dyn Fn(usize) -> String, statistics: &[Statistics]) -> Option<String> {
     let first = statistics.iter().position(Statistics::is_far_from_unit_scale)?;
     let one = &statistics[first];

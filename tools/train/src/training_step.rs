@@ -1,38 +1,38 @@
-//! One optimizer step: batches, gradients, clipping, the optimizer, the average.
+//! One optimizer step: forward and backward over the accumulated batches, clipping, optimizer, moving average.
 
 use crate::{
-    feed::{Feed, Rows},
+    data::{BatchBuffer, DataLoader},
     network::Network,
     settings::Settings,
 };
 use nets::{Engine, Parameters};
 use optim::{Optimizer, clip_grad_norm, clip_grad_value, grad_norm};
 
-/// What learns: parameters, and all that moves them.
+/// Parameters, and what updates them: engine, optimizer, moving average.
 pub struct Learner {
     pub engine: Box<dyn Engine>,
     pub parameters: Parameters,
     pub optimizer: Optimizer,
-    /// The moving average of the parameters, where one is kept.
+    /// Exponential moving average of the parameters; None without `trainer.ema_decay`.
     pub average: Option<Parameters>,
     isa: kernels::Isa,
+    /// Of the last step, after clipping.
     gradients: Vec<f32>,
-    /// Of one batch among several.
+    /// Of one of the accumulated batches.
     batch_gradients: Vec<f32>,
-    rows: Rows,
+    batch: BatchBuffer,
 }
 
-/// What a step tells.
-pub struct Stepped {
-    /// The loss of the step's rows before it, summed over them.
+pub struct StepOutput {
+    /// Loss before the update, summed over the step's rows.
     pub loss_sum: f64,
     pub rows: usize,
-    /// Whether loss and gradients were finite; otherwise nothing was moved.
+    /// Whether loss and gradients were finite; otherwise no parameter was updated.
     pub finite: bool,
 }
 
-impl Stepped {
-    /// The mean loss of the step's rows.
+impl StepOutput {
+    /// Mean loss over the step's rows.
     pub fn loss(&self) -> f64 {
         self.loss_sum / self.rows as f64
     }
@@ -55,27 +55,27 @@ impl Learner {
             gradients: vec![0.0; parameters.values.len()],
             batch_gradients: Vec::new(),
             parameters,
-            rows: Rows::default(),
+            batch: BatchBuffer::default(),
         })
     }
 
-    /// The parameters that the model is to have: the average, where one is kept.
-    pub fn best_known(&self) -> &Parameters {
+    /// The moving average, where one is kept; otherwise the parameters.
+    pub fn model_parameters(&self) -> &Parameters {
         self.average.as_ref().unwrap_or(&self.parameters)
     }
 
-    /// One step over `batches`, the rows of each, as they are seen in `epoch`.
+    /// One step over `batches`: indices into the loader's rows, augmented as in `epoch` (from 1).
     pub fn step(
         &mut self,
         settings: &Settings,
-        feed: &Feed<'_>,
+        loader: &DataLoader<'_>,
         epoch: usize,
         batches: &[&[usize]],
         learning_rate: f64,
-    ) -> anyhow::Result<Stepped> {
-        let stepped = self.sum_gradients(feed, epoch, batches)?;
-        if !stepped.finite {
-            return Ok(stepped);
+    ) -> anyhow::Result<StepOutput> {
+        let output = self.accumulate(loader, epoch, batches)?;
+        if !output.finite {
+            return Ok(output);
         }
         let trainer = &settings.trainer;
         if let Some(max_norm) = trainer.clip_norm {
@@ -90,20 +90,25 @@ impl Learner {
             let values = &self.parameters.values[updated];
             kernels::update::average(self.isa, decay as f32, &mut average.values[updated], values);
         }
-        Ok(stepped)
+        Ok(output)
     }
 
-    /// The norm of the last step's gradients, clipped where they were.
+    /// L2 norm of the last step's gradients, after clipping.
     pub fn gradient_norm(&self) -> f64 {
         grad_norm(&self.gradients)
     }
 
-    /// Leaves the mean of the batches' gradients in `gradients`.
-    fn sum_gradients(&mut self, feed: &Feed<'_>, epoch: usize, batches: &[&[usize]]) -> anyhow::Result<Stepped> {
-        let mut stepped = Stepped { loss_sum: 0.0, rows: 0, finite: true };
+    /// Leaves the mean of the batches' gradients in `self.gradients`.
+    fn accumulate(
+        &mut self,
+        loader: &DataLoader<'_>,
+        epoch: usize,
+        batches: &[&[usize]],
+    ) -> anyhow::Result<StepOutput> {
+        let mut output = StepOutput { loss_sum: 0.0, rows: 0, finite: true };
         for (i, rows) in batches.iter().enumerate() {
-            feed.read(rows, epoch, &mut self.rows);
-            let batch = feed.batch(&self.rows);
+            loader.load(rows, epoch, &mut self.batch);
+            let batch = loader.batch(&self.batch);
             let loss = if i == 0 {
                 self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?
             } else {
@@ -112,19 +117,19 @@ impl Learner {
                 self.gradients.iter_mut().zip(&self.batch_gradients).for_each(|(sum, g)| *sum += g);
                 loss
             };
-            stepped.loss_sum += loss * rows.len() as f64;
-            stepped.rows += rows.len();
+            output.loss_sum += loss * rows.len() as f64;
+            output.rows += rows.len();
         }
         if batches.len() > 1 {
-            let share = 1.0 / batches.len() as f32;
-            self.gradients.iter_mut().for_each(|g| *g *= share);
+            let scale = 1.0 / batches.len() as f32;
+            self.gradients.iter_mut().for_each(|g| *g *= scale);
         }
-        stepped.finite = stepped.loss_sum.is_finite() && all_finite(&self.gradients);
-        Ok(stepped)
+        output.finite = output.loss_sum.is_finite() && all_finite(&self.gradients);
+        Ok(output)
     }
 }
 
-/// Whether all values are finite, without a branch for each.
+/// Whether no value is NaN or infinite; branch-free, so that it vectorises.
 pub fn all_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     values.iter().fold(0u32, |any, value| any | u32::from(value.to_bits() & EXPONENT == EXPONENT)) == 0

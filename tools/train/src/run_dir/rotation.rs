@@ -1,42 +1,42 @@
-//! A run is not lost by a slip: a new run in its folder first moves it to `previous/` in there.
+//! Rotation: a new run in the folder of another first keeps that one as `previous/`, so that no run is lost by mistake.
 //!
-//! The files are linked into `previous/` before any of them is deleted, so at every moment one of the two is whole.
+//! The files are hard-linked into `previous/` before any is deleted, so one of the two is complete at every moment.
 
-use crate::{folder, settings::Settings};
+use crate::{checkpoints, run_dir, settings::Settings};
 use anyhow::{Context, ensure};
 use runs::Run;
 use std::{fs, io, path::Path};
 
-/// Where the run goes. One is kept.
+/// The run that is kept; there is one.
 const PREVIOUS: &str = "previous";
-/// The folder while it is filled, and the one that it replaces.
+/// `previous/` while it is filled.
 const NEW: &str = ".previous.new";
+/// The `previous/` that is replaced, until it is deleted.
 const OLD: &str = ".previous.old";
-const CHECKPOINTS: &str = "checkpoints";
-/// Settings named at most where two runs differ.
-const MOST_NAMED: usize = 3;
+/// Most settings that a note names.
+const MAX_NAMED: usize = 3;
 
-/// Keeps the run that is in `folder` as `folder/previous`: a finished one, or one that can go on where no finished one
-/// is kept there. Returns what to tell of it, where it was another run than the one that now begins.
+/// Keeps the run in `folder` as `folder/previous`: a finished run, or a resumable one unless `previous` holds a finished
+/// run. Returns a note, if the kept run differs from the one that starts.
 ///
 /// # Errors
-/// When `previous` holds something else than a run.
-pub fn keep(folder: &Path, settings: &Settings, data_sha256: &str) -> anyhow::Result<Option<String>> {
+/// When `previous` is not a run folder.
+pub fn rotate(folder: &Path, settings: &Settings, data_sha256: &str) -> anyhow::Result<Option<String>> {
     recover(folder)?;
     let (previous, name) = (folder.join(PREVIOUS), folder.display());
-    let is_finished = folder::is_finished(folder);
-    // Without its settings it is no run that could go on: DVC deletes them, and the model, before it runs a stage.
-    let can_go_on = folder.join(folder::CONFIG).exists() && has_checkpoints(folder);
-    if !is_finished && !can_go_on {
+    let is_finished = run_dir::is_finished(folder);
+    // A run without its settings cannot be resumed: DVC deletes them, and the model, before it runs a stage.
+    let is_resumable = folder.join(run_dir::CONFIG).exists() && has_checkpoints(folder);
+    if !is_finished && !is_resumable {
         return Ok(None);
     }
-    if !is_finished && folder::is_finished(&previous) {
+    if !is_finished && run_dir::is_finished(&previous) {
         return Ok(Some(format!("{name} held an unfinished run, which is replaced; {} stays", previous.display())));
     }
-    let is_run = [folder::CONFIG, folder::METRICS].iter().any(|name| previous.join(name).exists());
+    let is_run = [run_dir::CONFIG, run_dir::METRICS].iter().any(|name| previous.join(name).exists());
     ensure!(
         previous.symlink_metadata().is_err() || (is_folder(&previous) && is_run),
-        "{}: no run that {name} has kept; move it away",
+        "{}: not a run that {name} has kept; move it away",
         previous.display()
     );
     let differences = differences(folder, settings, data_sha256);
@@ -52,15 +52,11 @@ pub fn keep(folder: &Path, settings: &Settings, data_sha256: &str) -> anyhow::Re
 }
 
 fn has_checkpoints(folder: &Path) -> bool {
-    let entries = folder.join(CHECKPOINTS).read_dir().into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| is_checkpoint(&entry.path()))
+    let entries = folder.join(checkpoints::FOLDER).read_dir().into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| checkpoints::is_checkpoint(&entry.path()))
 }
 
-fn is_checkpoint(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "safetensors")
-}
-
-/// Mends what a run that was killed in [`keep`] has left.
+/// Completes or undoes a [`rotate`] that was killed.
 fn recover(folder: &Path) -> anyhow::Result<()> {
     let (previous, old) = (folder.join(PREVIOUS), folder.join(OLD));
     let recovered = (|| {
@@ -72,30 +68,30 @@ fn recover(folder: &Path) -> anyhow::Result<()> {
     recovered.with_context(|| previous.display().to_string())
 }
 
-/// A link to a folder is none: what it leads to is not ours.
+/// Whether a folder is there; a link to one does not count, as its target is not this run's.
 fn is_folder(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
-/// Links the files of the run in `from` into the new folder `to`, the one that marks it as finished last.
+/// Links the files of the run in `from` into the new folder `to`; `metrics.json`, which marks it as finished, is last.
 fn link_all(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
-    let checkpoints = from.join(CHECKPOINTS);
+    let checkpoints = from.join(checkpoints::FOLDER);
     if checkpoints.is_dir() {
-        fs::create_dir(to.join(CHECKPOINTS))?;
+        fs::create_dir(to.join(checkpoints::FOLDER))?;
         for entry in checkpoints.read_dir()? {
             let entry = entry?;
-            // Not what a killed run was still writing.
-            if entry.file_type()?.is_file() && is_checkpoint(&entry.path()) {
-                link(&entry.path(), &to.join(CHECKPOINTS).join(entry.file_name()))?;
+            // Temporary files of a killed run are left out.
+            if entry.file_type()?.is_file() && checkpoints::is_checkpoint(&entry.path()) {
+                link(&entry.path(), &to.join(checkpoints::FOLDER).join(entry.file_name()))?;
             }
         }
     }
-    // A resumed run adds to its log in place.
-    if folder::is_regular(&from.join(folder::LOG)) {
-        fs::copy(from.join(folder::LOG), to.join(folder::LOG))?;
+    // Copied, as a resumed run appends to its log in place.
+    if run_dir::is_regular(&from.join(run_dir::LOG)) {
+        fs::copy(from.join(run_dir::LOG), to.join(run_dir::LOG))?;
     }
-    for name in folder::files().chain([folder::CONFIG, folder::METRICS]) {
+    for name in run_dir::files().chain([run_dir::CONFIG, run_dir::METRICS]) {
         match link(&from.join(name), &to.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             linked => linked?,
@@ -104,16 +100,16 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
     sync(to)
 }
 
-/// A second name for a file, or a copy where the file system has no such names. Files of a run are replaced, never
-/// changed in place.
+/// Hard-links a file, or copies it where the file system has no hard links. Files of a run other than the log are
+/// replaced, never changed in place.
 fn link(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
-        Err(_) if folder::is_regular(from) => fs::copy(from, to).map(drop),
+        Err(_) if run_dir::is_regular(from) => fs::copy(from, to).map(drop),
         linked => linked,
     }
 }
 
-/// Puts `new` in the place of the run that was kept before.
+/// Replaces `previous/` by `new`.
 fn replace(folder: &Path, new: &Path) -> io::Result<()> {
     let (previous, old) = (folder.join(PREVIOUS), folder.join(OLD));
     if previous.symlink_metadata().is_ok() {
@@ -130,13 +126,13 @@ fn sync(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// In words, what the run in the folder and the one that begins differ in; empty where it is the same run again.
+/// In words, how the run in the folder differs from the one that starts; empty if it does not.
 fn differences(folder: &Path, settings: &Settings, data_sha256: &str) -> String {
     let Ok(before) = Run::read(folder) else { return "settings that cannot be read".into() };
     let now = Run::of_settings(folder.to_owned(), runs::settings_of(&settings.json));
     let mut keys = runs::differing(&[&before, &now]);
-    let more = keys.len().saturating_sub(MOST_NAMED);
-    keys.truncate(MOST_NAMED);
+    let more = keys.len().saturating_sub(MAX_NAMED);
+    keys.truncate(MAX_NAMED);
     let mut parts = Vec::new();
     if !keys.is_empty() {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -1,7 +1,7 @@
-//! Changing training images a little, each time they are seen.
+//! Augmentation of training images: random crop of the padded image, horizontal flip, cutout.
 //!
-//! What happens to an image is drawn from the seed, the epoch and the image's place in its file: the same for any
-//! order, number of threads, and for a run that goes on.
+//! The draws depend on seed, epoch and the image's row alone, so they are the same for any order, any number of threads
+//! and a resumed run.
 
 use crate::{
     data::stream,
@@ -11,43 +11,43 @@ use anyhow::ensure;
 use random::Random;
 use std::ops::Range;
 
-/// How images `[channels, height, width]` are changed.
+/// Augmentation of images `[channels, height, width]`.
 pub struct Augmentation {
     pad: usize,
     pad_mode: PadMode,
     flip: Option<Flip>,
     cutout: usize,
-    /// What a square that is cut out is filled with, a value a channel.
+    /// `[channels]`: value of cut-out pixels.
     fill: Vec<f32>,
     height: usize,
     width: usize,
     seed: u64,
 }
 
-/// What all images of an epoch have in common.
+/// Draws that the images of an epoch share.
 #[derive(Clone, Copy)]
 pub struct Epoch {
     seed: u64,
-    /// Of the coins that the first epoch tosses where epochs take turns.
+    /// Seed of the flips of odd epochs, with `flip: alternating`.
     first_flip: u64,
     even: bool,
 }
 
-/// What happens to one image.
+/// Draws for one image.
 #[derive(Debug, PartialEq, Eq)]
 struct Draw {
-    /// Where the crop begins within the padded image: row and column.
+    /// Top and left of the crop within the padded image.
     crop: [usize; 2],
     mirrored: bool,
-    /// Pixels of the result that are cut out: rows and columns.
+    /// Rows and columns of the result that are cut out.
     cut: [Range<usize>; 2],
 }
 
 impl Augmentation {
-    /// None where the settings change nothing. `fill` tells the value of a pixel that is cut out, for each channel.
+    /// None where the settings change nothing. `fill` gives the value of cut-out pixels, `[channels]`.
     ///
     /// # Errors
-    /// When rows are no images, or too small.
+    /// When `shape` is not an image's, or too small.
     pub fn new(
         settings: &AugmentationSettings,
         seed: u64,
@@ -67,7 +67,7 @@ impl Augmentation {
         Ok(Some(Self { pad, pad_mode, flip, cutout, fill, height, width, seed }))
     }
 
-    /// Draws what the images of an epoch, counted from 1, have in common.
+    /// The draws of an epoch, counted from 1.
     pub fn epoch(&self, number: usize) -> Epoch {
         let seed = |stream| Random::new(self.seed, stream).bits();
         Epoch {
@@ -77,7 +77,7 @@ impl Augmentation {
         }
     }
 
-    /// Writes the image at place `row` of its file as it is seen in `epoch`: both are `[channels, height, width]`.
+    /// Writes the image of `row` to `out`, augmented as in `epoch`; both are `[channels, height, width]`.
     pub fn apply<T: Copy + Into<f32>>(&self, image: &[T], row: usize, epoch: Epoch, out: &mut [f32]) {
         let Self { height, width, .. } = *self;
         let draw = self.draw(row, epoch);
@@ -99,10 +99,10 @@ impl Augmentation {
         }
     }
 
-    /// Writes the part of a padded row that begins at `left`.
+    /// Writes the pixels of a padded row from `left` on.
     fn crop<T: Copy + Into<f32>>(&self, row: &[T], left: usize, out: &mut [f32]) {
         let width = row.len();
-        // What is not padding stands side by side.
+        // The pixels between the paddings are contiguous.
         let (begin, end) = (self.pad.saturating_sub(left), (self.pad + width - left).min(width));
         let inside = &row[begin + left - self.pad..end + left - self.pad];
         out[begin..end].iter_mut().zip(inside).for_each(|(out, &pixel)| *out = pixel.into());
@@ -111,7 +111,7 @@ impl Augmentation {
         }
     }
 
-    /// Everything is drawn whether it is used or not, so that one setting does not change what another does.
+    /// Draws everything, used or not, so that one setting does not change another's draws.
     fn draw(&self, row: usize, epoch: Epoch) -> Draw {
         let mut random = Random::new(epoch.seed, row as u64);
         let crop = [(); 2].map(|()| random.index(2 * self.pad + 1));
@@ -131,7 +131,7 @@ impl Augmentation {
         }
     }
 
-    /// The pixel of a side of `size` that stands at `at` of the padded one; none where that is 0.
+    /// Index of the source pixel at index `at` of a padded side of `size` pixels; None for a zero.
     fn source(&self, at: usize, size: usize) -> Option<usize> {
         match (at.checked_sub(self.pad), self.pad_mode) {
             (Some(inside), _) if inside < size => Some(inside),
@@ -142,13 +142,13 @@ impl Augmentation {
     }
 }
 
-/// Mirrors images whose rows are `width` pixels long, left to right.
-pub fn mirror(images: &mut [f32], width: usize) {
+/// Flips images with rows of `width` pixels, left to right.
+pub fn flip_horizontally(images: &mut [f32], width: usize) {
     images.chunks_exact_mut(width).for_each(<[f32]>::reverse);
 }
 
 /// # Errors
-/// When rows of `shape` are no images, which `setting` is for.
+/// When `shape` is not an image's; the error names `setting`.
 pub fn image_shape(setting: &str, shape: &[usize]) -> anyhow::Result<[usize; 3]> {
     <[usize; 3]>::try_from(shape).map_err(|_| {
         anyhow::anyhow!("{setting}: is for images [channels, height, width]; rows of the input are {shape:?}")

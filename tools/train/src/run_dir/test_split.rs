@@ -1,44 +1,48 @@
-//! The rows held out for the test, as they were read: what `infer` and `score` take.
+//! The rows of the test split, as read, for `infer` and `score`: `test.npy`, `test.csv`, `test.ndjson`.
 
-use crate::data::{Kept, Part, Read};
+use crate::data::{ColumnValues, PassthroughColumn, Split};
 use files::Output;
 use records::{Batch, DType, Encoding, Field, Values, Writer};
 use std::path::Path;
 
-/// Rows that are written at a time.
+/// Rows per written batch.
 const ROWS: usize = 1024;
-/// The files: numbers; all scalars, where some are text; all fields, where what goes in is both text and vectors.
+/// Numeric columns.
 const NUMBERS: &str = "test.npy";
+/// All scalar columns, where some are text.
 const SCALARS: &str = "test.csv";
+/// All columns, where some are text and some vectors.
 const EVERYTHING: &str = "test.ndjson";
-/// All of them.
 pub const FILES: [&str; 3] = [NUMBERS, SCALARS, EVERYTHING];
 
-/// A field of the rows, and its values.
+/// The values of a column.
 enum Column<'a> {
-    Read(Read<'a>),
-    /// Of the rows held out alone.
-    Kept(Kept<'a>),
+    /// Of all rows.
+    Used(ColumnValues<'a>),
+    /// Of the test rows alone.
+    Passthrough(PassthroughColumn<'a>),
 }
 
-/// Writes the rows to the files of a run folder.
-pub fn write(folder: &Path, part: Part<'_>) -> anyhow::Result<()> {
-    let read: Vec<_> = part.table.read().into_iter().map(|(field, read)| (field, Column::Read(read))).collect();
+/// Writes the rows of the test split to the run folder.
+pub fn write(folder: &Path, split: Split<'_>) -> anyhow::Result<()> {
+    let used = split.dataset.columns().into_iter();
+    let used: Vec<_> = used.map(|(field, values)| (field, Column::Used(values))).collect();
     let is_text = |field: &Field| field.dtype == DType::Text;
-    let mixed = read.iter().any(|(field, _)| is_text(field)) && read.iter().any(|(field, _)| !field.shape.is_empty());
-    let others = part.table.others().of_rows(part.rows).into_iter().map(|(field, kept)| (field, Column::Kept(kept)));
-    let columns: Vec<_> = read.into_iter().chain(others).collect();
+    let mixed = used.iter().any(|(field, _)| is_text(field)) && used.iter().any(|(field, _)| !field.shape.is_empty());
+    let others = split.dataset.passthrough().of_rows(split.rows).into_iter();
+    let others = others.map(|(field, values)| (field, Column::Passthrough(values)));
+    let columns: Vec<_> = used.into_iter().chain(others).collect();
     let some = |wanted: &dyn Fn(&Field) -> bool| columns.iter().filter(|(field, _)| wanted(field)).collect::<Vec<_>>();
     let numbers = some(&|field| !is_text(field));
     if !numbers.is_empty() {
-        write_file(&folder.join(NUMBERS), Encoding::Npy, &numbers, part.rows)?;
+        write_file(&folder.join(NUMBERS), Encoding::Npy, &numbers, split.rows)?;
     }
     if numbers.len() < columns.len() {
         let csv = Encoding::Csv { delimiter: b',' };
-        write_file(&folder.join(SCALARS), csv, &some(&|field| field.shape.is_empty()), part.rows)?;
+        write_file(&folder.join(SCALARS), csv, &some(&|field| field.shape.is_empty()), split.rows)?;
     }
     if mixed {
-        write_file(&folder.join(EVERYTHING), Encoding::Ndjson, &some(&|_| true), part.rows)?;
+        write_file(&folder.join(EVERYTHING), Encoding::Ndjson, &some(&|_| true), split.rows)?;
     }
     Ok(())
 }
@@ -56,30 +60,30 @@ fn write_file(path: &Path, encoding: Encoding, columns: &[&(Field, Column<'_>)],
             }
         });
         let values: Vec<_> = values.collect();
-        writer.write(&Batch::from_columns("the rows held out", first as u64, rows.len(), &values)?)?;
+        writer.write(&Batch::from_columns("the test rows", first as u64, rows.len(), &values)?)?;
     }
     Ok(writer.finish()?)
 }
 
-/// The numbers of some rows, little-endian; nothing of a text. `first` is the place of the first among those held out.
+/// The numeric values of some rows, little-endian; empty for text. `first` is the index of `rows[0]` in the split.
 fn packed(field: &Field, column: &Column<'_>, rows: &[usize], first: usize) -> Vec<u8> {
     let width = field.elements();
     match column {
-        Column::Read(Read::Bytes(bytes)) => {
+        Column::Used(ColumnValues::Bytes(bytes)) => {
             rows.iter().flat_map(|row| &bytes[row * width..(row + 1) * width]).copied().collect()
         }
-        Column::Read(Read::Numbers(values)) => {
+        Column::Used(ColumnValues::Numbers(values)) => {
             let values = rows.iter().flat_map(|row| &values[row * width..(row + 1) * width]);
             values.flat_map(|value| value.to_le_bytes()).collect()
         }
-        Column::Kept(Kept { packed, .. }) if field.dtype != DType::Text => {
+        Column::Passthrough(PassthroughColumn { packed, .. }) if field.dtype != DType::Text => {
             packed[first * field.bytes()..(first + rows.len()) * field.bytes()].to_vec()
         }
-        Column::Read(Read::Texts(_)) | Column::Kept(_) => Vec::new(),
+        Column::Used(ColumnValues::Texts(_)) | Column::Passthrough(_) => Vec::new(),
     }
 }
 
-/// The texts of some rows, and numbers `as_written`.
+/// The texts of some rows; of numeric columns their text as read, where `as_written` asks for it.
 fn texts<'a>(
     field: &Field,
     column: &'a Column<'_>,
@@ -88,8 +92,10 @@ fn texts<'a>(
     as_written: bool,
 ) -> Option<Vec<&'a str>> {
     match column {
-        Column::Read(Read::Texts(texts)) => Some(rows.iter().map(|&row| texts.get(row)).collect()),
-        Column::Kept(Kept { written: Some(written), .. }) if as_written || field.dtype == DType::Text => {
+        Column::Used(ColumnValues::Texts(texts)) => Some(rows.iter().map(|&row| texts.get(row)).collect()),
+        Column::Passthrough(PassthroughColumn { written: Some(written), .. })
+            if as_written || field.dtype == DType::Text =>
+        {
             Some(written[first..first + rows.len()].to_vec())
         }
         _ => None,

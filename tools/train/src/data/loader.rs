@@ -1,0 +1,172 @@
+//! The data loader: batches of a split, scaled and augmented, as an engine takes them.
+
+use super::{
+    Inputs, Split,
+    augmentation::{Augmentation, Epoch},
+    gather,
+};
+use crate::network::Network;
+use anyhow::ensure;
+use nets::{Batch, Loss, Scaling};
+use rayon::prelude::*;
+
+/// Least values per task: below it, waking another thread costs more than it saves.
+const MIN_VALUES: usize = 1 << 16;
+
+/// Inputs, targets and weights of a split; batches are any of its rows, by index.
+pub struct DataLoader<'a> {
+    split: Split<'a>,
+    inputs: Source<'a>,
+    /// `[rows, target width]`, scaled.
+    targets: Vec<f32>,
+    /// `[rows]`; empty without `trainer.weight_field`.
+    weights: Vec<f32>,
+    /// `[classes]`; empty where all weigh the same.
+    class_weights: &'a [f32],
+    input_width: usize,
+    pub target_width: usize,
+    /// Number of rows.
+    pub count: usize,
+}
+
+/// The values of one batch; reused from batch to batch.
+#[derive(Default)]
+pub struct BatchBuffer {
+    /// `[batch, input width]`
+    pub inputs: Vec<f32>,
+    /// `[batch, target width]`
+    pub targets: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+enum Source<'a> {
+    /// `[rows, input width]`, scaled when the loader was made.
+    Scaled(Vec<f32>),
+    /// Converted, augmented and scaled batch by batch: images would take four times the memory as f32.
+    PerBatch(Transform<'a>),
+}
+
+/// From raw inputs to a batch.
+struct Transform<'a> {
+    inputs: &'a Inputs,
+    rows: &'a [usize],
+    shape: &'a [usize],
+    scaling: Option<&'a Scaling>,
+    augmentation: Option<Augmentation>,
+}
+
+impl<'a> DataLoader<'a> {
+    /// Without augmentation.
+    pub fn plain(split: Split<'a>, network: &'a Network) -> Self {
+        Self::new(split, network, None)
+    }
+
+    pub fn new(split: Split<'a>, network: &'a Network, augmentation: Option<Augmentation>) -> Self {
+        let Split { dataset, rows } = split;
+        let (scaling, shape) = (network.scaling.as_ref(), dataset.input.shape.as_slice());
+        let inputs = match &dataset.inputs {
+            Inputs::Real(values) if augmentation.is_none() => {
+                let mut inputs = Vec::new();
+                gather(values, dataset.input_width(), rows, &mut inputs);
+                scaling.iter().for_each(|scaling| scaling.apply(&mut inputs, shape));
+                Source::Scaled(inputs)
+            }
+            inputs => Source::PerBatch(Transform { inputs, rows, shape, scaling, augmentation }),
+        };
+        let (mut targets, mut weights) = (Vec::new(), Vec::new());
+        gather(&dataset.targets, dataset.target_width(), rows, &mut targets);
+        network.target_scaling.iter().for_each(|scaling| scaling.apply(&mut targets));
+        if !dataset.weights.is_empty() {
+            gather(&dataset.weights, 1, rows, &mut weights);
+        }
+        let (input_width, target_width) = (dataset.input_width(), dataset.target_width());
+        let class_weights = network.class_weights.as_slice();
+        Self { split, inputs, targets, weights, class_weights, input_width, target_width, count: rows.len() }
+    }
+
+    /// Keeps the first rows, at most `count`.
+    pub fn limited(self, count: usize) -> Self {
+        Self { count: count.min(self.count), ..self }
+    }
+
+    /// Overwrites `buffer` with the rows at `indices`, augmented as in `epoch` (from 1).
+    pub fn load(&self, indices: &[usize], epoch: usize, buffer: &mut BatchBuffer) {
+        let BatchBuffer { inputs, targets, weights } = buffer;
+        gather(&self.targets, self.target_width, indices, targets);
+        if !self.weights.is_empty() {
+            gather(&self.weights, 1, indices, weights);
+        }
+        match &self.inputs {
+            Source::Scaled(values) => gather(values, self.input_width, indices, inputs),
+            Source::PerBatch(transform) => {
+                // Every element is overwritten.
+                inputs.resize(indices.len() * self.input_width, 0.0);
+                match transform.inputs {
+                    Inputs::Bytes(bytes) => transform.load(bytes, indices, epoch, inputs),
+                    Inputs::Real(values) => transform.load(values, indices, epoch, inputs),
+                }
+            }
+        }
+    }
+
+    /// A loaded batch as an engine's argument.
+    pub fn batch<'b>(&'b self, buffer: &'b BatchBuffer) -> Batch<'b> {
+        Batch {
+            inputs: &buffer.inputs,
+            targets: &buffer.targets,
+            weights: &buffer.weights,
+            class_weights: self.class_weights,
+        }
+    }
+
+    /// Overwrites `targets` `[batch, target width]` with those at `indices`, unscaled.
+    pub fn raw_targets(&self, indices: &[usize], targets: &mut Vec<f32>) {
+        let rows: Vec<usize> = indices.iter().map(|&index| self.split.rows[index]).collect();
+        gather(&self.split.dataset.targets, self.target_width, &rows, targets);
+    }
+
+    /// The divisor of the mean loss over all rows: Σ w.
+    pub fn total_weight(&self, loss: Loss) -> f64 {
+        let targets = &self.targets[..self.count * self.target_width];
+        let weights = &self.weights[..self.count.min(self.weights.len())];
+        loss.total_weight(Batch { inputs: &[], targets, weights, class_weights: self.class_weights }, self.count)
+    }
+
+    /// # Errors
+    /// When there are rows `what_for` (training, say), and their weights are all 0.
+    pub fn check_weight(&self, loss: Loss, what_for: &str) -> anyhow::Result<()> {
+        ensure!(
+            self.count == 0 || self.total_weight(loss) > 0.0,
+            "trainer.weight_field, trainer.class_weights: the {} rows for {what_for} weigh 0 in all",
+            self.count
+        );
+        Ok(())
+    }
+}
+
+impl Transform<'_> {
+    /// Writes the rows at `indices` to `out`, `[batch, input width]`.
+    fn load<T: Copy + Into<f32> + Sync>(&self, values: &[T], indices: &[usize], epoch: usize, out: &mut [f32]) {
+        let width: usize = self.shape.iter().product();
+        let augmentation = self.augmentation.as_ref().map(|augmentation| (augmentation, augmentation.epoch(epoch)));
+        let rows = out.par_chunks_exact_mut(width).zip(indices).with_min_len(MIN_VALUES.div_ceil(width));
+        rows.for_each(|(out, &index)| {
+            let row = self.rows[index];
+            self.load_row(&values[row * width..(row + 1) * width], row, augmentation, out);
+        });
+    }
+
+    fn load_row<T: Copy + Into<f32>>(
+        &self,
+        from: &[T],
+        row: usize,
+        augmentation: Option<(&Augmentation, Epoch)>,
+        out: &mut [f32],
+    ) {
+        match augmentation {
+            Some((augmentation, epoch)) => augmentation.apply(from, row, epoch, out),
+            None => out.iter_mut().zip(from).for_each(|(out, &x)| *out = x.into()),
+        }
+        self.scaling.iter().for_each(|scaling| scaling.apply(out, self.shape));
+    }
+}
