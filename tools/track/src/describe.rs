@@ -1,28 +1,28 @@
-//! What a start event says of a run, as params, tags and a dataset.
+//! Params, tags and dataset of a run, from its start event.
 
 use crate::{
     mlflow::{
         names::{self, flatten},
         pair,
     },
-    person,
     settings::Settings,
+    whoami,
 };
 use events::Start;
 use serde_json::{Value, json};
 
-/// Characters of a dataset's digest that MLflow takes.
+/// Longest digest of a dataset in MLflow, in characters.
 const MAX_DIGEST: usize = 36;
 
-/// Every setting.
+/// A param for each setting.
 pub fn params(start: &Start) -> Vec<Value> {
     flatten(&start.config).iter().map(|(name, value)| pair(name, value)).collect()
 }
 
-/// Characters of the hash that the dataset's source has.
+/// Longest hash in the source of a dataset, in characters: SHA-256.
 const MAX_HASH: usize = 64;
 
-/// MLflow's own tags, what else is known of the run (`pipegrad.…`), and those of the settings.
+/// MLflow's own tags, `pipegrad.*`, and `tracking.tags`.
 pub fn tags(start: &Start, settings: &Settings, parent: Option<&str>) -> Vec<Value> {
     let mut tags = vec![
         ("mlflow.source.name", "pipegrad train".to_owned()),
@@ -38,8 +38,8 @@ pub fn tags(start: &Start, settings: &Settings, parent: Option<&str>) -> Vec<Val
         ("pipegrad.rows.test", start.rows.test.to_string()),
         ("pipegrad.data_sha256", start.data_sha256.clone()),
     ];
-    tags.extend(person::user().map(|user| ("mlflow.user", user)));
-    tags.extend(person::host().map(|host| ("pipegrad.host", host)));
+    tags.extend(whoami::user().map(|user| ("mlflow.user", user)));
+    tags.extend(whoami::host().map(|host| ("pipegrad.host", host)));
     if let Some(git) = &start.git {
         tags.push(("mlflow.source.git.commit", git.commit.clone()));
         tags.extend(git.dirty.map(|dirty| ("mlflow.source.git.dirty", dirty.to_string())));
@@ -51,12 +51,12 @@ pub fn tags(start: &Start, settings: &Settings, parent: Option<&str>) -> Vec<Val
     if let Some(parent) = parent {
         tags.push(("mlflow.parentRunId", parent.to_owned()));
     }
-    let own = tags.iter().map(|(name, value)| (*name, value.as_str()));
+    let known = tags.iter().map(|(name, value)| (*name, value.as_str()));
     let given = settings.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    own.chain(given).map(|(name, value)| pair(&names::key(name), &names::tag_value(value))).collect()
+    known.chain(given).map(|(name, value)| pair(&names::key(name), &names::tag_value(value))).collect()
 }
 
-/// The rows that the run was given. They came by a pipe or a file: what is known is their hash.
+/// The dataset of the run. Its rows may have come through a pipe: only their hash is known.
 pub fn dataset(start: &Start) -> Value {
     let hash: String = start.data_sha256.chars().take(MAX_HASH).collect();
     let digest: String = hash.chars().take(MAX_DIGEST).collect();

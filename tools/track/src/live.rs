@@ -1,7 +1,12 @@
-//! Logging a run while it goes on.
+//! Logging a run while its events are read.
 
 use crate::{
-    delivery::Delivery, files::Sink, pass::Pass, sender::Sending, settings::Settings, source::Source, spool::Spool,
+    settings::Settings,
+    sinks::Sink,
+    source::Source,
+    spool::Spool,
+    tee::Tee,
+    upload::{UploadThread, Uploader},
 };
 use cli::{Outcome, Signals};
 use std::{
@@ -13,77 +18,76 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often it is looked whether a signal came.
-const TICK: Duration = Duration::from_millis(50);
+/// Interval at which signals are checked for.
+const POLL: Duration = Duration::from_millis(50);
 
-/// Passes `source` on to standard output and logs it: to the server that the settings name, and to `sinks`.
-/// `config` is the settings' document, for a later `--resume`.
+/// Copies `source` to standard output and logs it: to the server in the settings, if any, and to `sinks`. `config` is
+/// the document of settings, for a later `--resume`.
 ///
 /// # Errors
-/// What reading, or writing a file, says. A server that is away is none.
+/// If the input cannot be read or a file cannot be written. A server that does not respond is not an error.
 pub fn run(settings: &Settings, config: &str, source: Source, sinks: Vec<Box<dyn Sink>>) -> anyhow::Result<Outcome> {
     let signals = Signals::listen()?;
     let upload = if settings.mlflow { Some(Upload::start(settings, config)?) } else { None };
-    let spool = upload.as_ref().map(|upload| upload.spool.recorder(source.run_folder.as_deref())).transpose()?;
-    let pass = Pass::new(source.input, spool, sinks)?;
-    let outcome = in_background(pass);
-    let patience = Patience { signals: &signals, grace: settings.stop_wait.0 };
-    let passed = patience.last_word(&outcome, None);
+    let spool = upload.as_ref().map(|upload| upload.spool.writer(source.run_folder.as_deref())).transpose()?;
+    let tee = Tee::new(source.input, spool, sinks)?;
+    let outcome = in_background(tee);
+    let waiter = Waiter { signals: &signals, grace: settings.stop_wait.0 };
+    let result = waiter.receive(&outcome, None);
     if let Some(upload) = upload {
-        upload.finish(&patience, settings.wait.0)?;
+        upload.finish(&waiter, settings.wait.0)?;
     }
-    match (signals.received(), passed) {
+    match (signals.received(), result) {
         (Some(signal), _) => Ok(Outcome::Signal(signal.exit_status)),
         (None, Some(Err(error))) => Err(error),
         (None, _) => Ok(Outcome::Done),
     }
 }
 
-/// Passes the events on while this thread looks for signals; where no other thread can be had, before that.
-fn in_background(pass: Pass) -> Receiver<anyhow::Result<()>> {
-    let (tell, outcome) = mpsc::channel();
-    let (hand, taken) = mpsc::channel::<Pass>();
-    let teller = tell.clone();
+/// Runs `tee` in a thread of its own, while this thread watches for signals; if the system cannot start a thread, runs it
+/// here first.
+fn in_background(tee: Tee) -> Receiver<anyhow::Result<()>> {
+    let (result, outcome) = mpsc::channel();
+    let (give, taken) = mpsc::channel::<Tee>();
+    let thread_result = result.clone();
     let work = move || {
-        if let Ok(pass) = taken.recv() {
-            // Where nobody listens any more, a signal came, and what there was is on disk.
-            let _ = teller.send(pass.run());
+        if let Ok(tee) = taken.recv() {
+            // If the receiver is gone, a signal came, and everything that was read is on disk.
+            let _ = thread_result.send(tee.run());
         }
     };
-    let pass = match thread::Builder::new().name("events".into()).spawn(work) {
-        Ok(_) => hand.send(pass).err().map(|refused| refused.0),
-        Err(_) => Some(pass),
+    let tee = match thread::Builder::new().name("events".into()).spawn(work) {
+        Ok(_) => give.send(tee).err().map(|unsent| unsent.0),
+        Err(_) => Some(tee),
     };
-    if let Some(pass) = pass {
-        let _ = tell.send(pass.run());
+    if let Some(tee) = tee {
+        let _ = result.send(tee.run());
     }
     outcome
 }
 
-/// How long threads are waited for.
-struct Patience<'a> {
+/// Waits for threads, but not long after a signal.
+struct Waiter<'a> {
     signals: &'a Signals,
-    /// What is left after a signal. In a pipe, Ctrl-C reaches all its tools, and what trains has still to say
-    /// how it ended.
+    /// Longest wait after a signal. Ctrl-C reaches all tools of a pipe, and `train` has yet to write its end event.
     grace: Duration,
 }
 
-impl Patience<'_> {
-    /// What a thread sends when it is done; None where that takes longer than `limit`, or than the grace
-    /// after a signal.
-    fn last_word<T>(&self, thread: &Receiver<T>, limit: Option<Duration>) -> Option<T> {
+impl Waiter<'_> {
+    /// The result that a thread sends; None after `limit`, or after the grace period that begins with a signal.
+    fn receive<T>(&self, thread: &Receiver<T>, limit: Option<Duration>) -> Option<T> {
         let mut deadline = limit.map(|limit| Instant::now() + limit);
         let mut stopped = false;
         loop {
-            match thread.recv_timeout(TICK) {
-                Ok(word) => return Some(word),
+            match thread.recv_timeout(POLL) {
+                Ok(result) => return Some(result),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if !stopped && self.signals.received().is_some() {
                 stopped = true;
-                let soon = Instant::now() + self.grace;
-                deadline = Some(deadline.map_or(soon, |deadline| deadline.min(soon)));
+                let end = Instant::now() + self.grace;
+                deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return None;
@@ -92,37 +96,37 @@ impl Patience<'_> {
     }
 }
 
-/// A spool and what sends it.
+/// A new spool, and the thread that uploads it.
 struct Upload {
     spool: Arc<Spool>,
-    sending: Sending,
+    thread: UploadThread,
 }
 
 impl Upload {
     fn start(settings: &Settings, config: &str) -> anyhow::Result<Self> {
         let spool = Arc::new(Spool::create(&settings.spool, config)?);
-        let delivery = Delivery::new(Arc::clone(&spool), settings.clone());
-        let sending = match delivery.and_then(|delivery| Sending::start(delivery, settings)) {
-            Ok(sending) => sending,
+        let uploader = Uploader::new(Arc::clone(&spool), settings.clone());
+        match uploader.and_then(|uploader| UploadThread::start(uploader, settings)) {
+            Ok(thread) => Ok(Self { spool, thread }),
             Err(error) => {
                 spool.remove()?;
-                return Err(error);
+                Err(error)
             }
-        };
-        Ok(Self { spool, sending })
+        }
     }
 
-    /// Waits for what is left to be sent, and says where it is if it is not.
-    fn finish(self, patience: &Patience, limit: Duration) -> anyhow::Result<()> {
-        if patience.signals.received().is_some() {
+    /// Waits up to `limit` for the rest to be sent. Otherwise keeps the spool, and says how to send it later.
+    fn finish(self, waiter: &Waiter, limit: Duration) -> anyhow::Result<()> {
+        if waiter.signals.received().is_some() {
             self.spool.mark_killed()?;
         }
-        let unsent = match patience.last_word(&self.sending.close(), Some(limit)) {
+        let reason = match waiter.receive(&self.thread.end_input(), Some(limit)) {
             Some(Ok(())) => return self.spool.remove(),
-            Some(Err(why)) => why,
-            None => "not all is sent".to_owned(),
+            Some(Err(error)) => error.to_string(),
+            None => "not all events were sent".to_owned(),
         };
-        cli::note(&format!("{unsent}; send the rest by: track --resume {}", self.spool.folder().display()));
+        let folder = self.spool.folder().display();
+        cli::note(&format!("{reason}; send the rest with: track --resume {folder}"));
         Ok(())
     }
 }

@@ -1,19 +1,18 @@
-//! `track`: run events in, the same run events out; on the way they are logged to MLflow and to files.
+//! `track`: copies run events from standard input to standard output and logs them to MLflow and to files.
 
-mod delivery;
 mod describe;
-mod files;
 mod lines;
 mod live;
 mod mlflow;
 mod model;
-mod pass;
-mod person;
 mod resume;
-mod sender;
 mod settings;
+mod sinks;
 mod source;
 mod spool;
+mod tee;
+mod upload;
+mod whoami;
 
 use anyhow::ensure;
 use cli::{Common, Outcome};
@@ -25,12 +24,12 @@ cli::arguments! {
     groups: ["tracking"],
     input: File,
     /// Logs run events to an MLflow server, and to files for DVC, Lightning's readers and TensorBoard.
-    /// Every line is passed on as it came. The input is standard input, a log, or the folder of a run.
+    /// Every line is copied to standard output unchanged. The input is standard input, a log, or a run folder.
     #[argh(
         example = "gen-data rows=10000 | entropy | train trainer.max_epochs=3 | \
                    {command_name} --no-mlflow --dvclive dvclive",
-        note = "The settings are those of config group tracking. A server that is slow or away holds nothing \
-                back: what is not sent at the end of the input stays in the folder tracking.spool, and \
+        note = "The settings are those of config group tracking. A slow or unavailable server does not slow the \
+                pipe down: what is not sent at the end of the input stays in the folder tracking.spool, and \
                 {command_name} --resume sends it."
     )]
     struct Args {
@@ -46,10 +45,10 @@ cli::arguments! {
         /// send nothing to a server (the setting tracking.mlflow=false)
         #[argh(switch)]
         no_mlflow: bool,
-        /// folder that holds what is not sent yet (the setting tracking.spool)
+        /// folder for events that are not sent yet (the setting tracking.spool)
         #[argh(option, arg_name = "folder")]
         spool: Option<String>,
-        /// send what is left in this folder of a spool, or in all in it, and stop
+        /// send this spool, or all spools in this folder, and exit
         #[argh(option, arg_name = "folder")]
         resume: Option<PathBuf>,
     }
@@ -63,8 +62,8 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     if let Some(folder) = args.resume {
         let files = [&args.dvclive, &args.csv, &args.tensorboard].iter().any(|folder| folder.is_some());
         let other = files || args.no_mlflow || args.spool.is_some() || common.input.is_some();
-        ensure!(!other, "--resume: takes key=value settings alone; it sends what was left and reads no input");
-        ensure!(common.sources.file.is_none(), "--resume: takes no --config; the spool has its own");
+        ensure!(!other, "--resume: allows only key=value settings; it sends a spool and reads no input");
+        ensure!(common.sources.file.is_none(), "--resume: does not allow --config; the spool has its own settings");
         return resume::run(&folder, common);
     }
     let document = common.settings([
@@ -73,6 +72,6 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     ])?;
     let settings = Settings::read(&document)?;
     let source = Source::open(common.input.as_deref())?;
-    let sinks = files::open(args.dvclive, args.csv, args.tensorboard, &settings)?;
+    let sinks = sinks::open(args.dvclive, args.csv, args.tensorboard, &settings)?;
     live::run(&settings, &document.to_yaml(), source, sinks)
 }

@@ -1,4 +1,4 @@
-//! A run's ONNX file as a model of MLflow: a folder that `mlflow.pyfunc.load_model` and `mlflow models serve` take.
+//! An ONNX file as an MLflow model: a folder that `mlflow.pyfunc.load_model` and `mlflow models serve` can load.
 
 use crate::settings::Settings;
 use anyhow::{Context, ensure};
@@ -12,46 +12,47 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-/// Where the folder is among the run's artifacts.
+/// Path of the folder among the run's artifacts.
 pub const FOLDER: &str = "model";
 
-/// What the ONNX file is called in it.
+/// Name of the ONNX file in the folder.
 pub const DATA: &str = "model.onnx";
 
-/// The version of MLflow's format that is written.
+/// Version of MLflow that the format is of.
 const FORMAT: &str = "3.0.0";
 
-/// Bytes of an ONNX file: what its format, protocol buffers, can hold.
+/// Largest ONNX file, in bytes: the limit of protocol buffers.
 const MAX_BYTES: u64 = 1 << 31;
 
-/// Elements of an example of an input.
+/// Most elements of the example input.
 const MAX_EXAMPLE: i64 = 4096;
 
-/// Hexadecimal digits of a model's id.
+/// Hexadecimal digits of a model id.
 const ID_DIGITS: usize = 32;
 
-/// What stands beside the ONNX file, by name.
+/// An MLflow model, without the ONNX file itself.
 pub struct Model {
+    /// Name and content of each file in the folder; `MLmodel` is the last.
     pub files: Vec<(&'static str, Vec<u8>)>,
-    /// What the run's tag says of it (`mlflow.log-model.history`).
+    /// Value of the run's tag `mlflow.log-model.history`.
     pub history: Value,
 }
 
 impl Model {
-    /// Describes the ONNX file at `path`. `time` is that of the run, in milliseconds since 1970-01-01 UTC.
+    /// Reads the ONNX file at `path`. `time` is the time of the run, in milliseconds since 1970-01-01 UTC.
     ///
     /// # Errors
-    /// When it is no ONNX file.
-    pub fn of(path: &Path, run_id: &str, time: i64, settings: &Settings) -> anyhow::Result<Self> {
-        let place = || path.display().to_string();
+    /// If the file cannot be read, or is not an ONNX file with inputs and outputs.
+    pub fn read(path: &Path, run_id: &str, time: i64, settings: &Settings) -> anyhow::Result<Self> {
+        let context = || path.display().to_string();
         let mut bytes = Vec::new();
-        File::open(path).with_context(place)?.take(MAX_BYTES).read_to_end(&mut bytes).with_context(place)?;
-        let onnx = ModelProto::decode(bytes.as_slice()).with_context(place)?;
-        let graph = onnx.graph.with_context(|| format!("{}: no graph is in it", path.display()))?;
+        File::open(path).with_context(context)?.take(MAX_BYTES).read_to_end(&mut bytes).with_context(context)?;
+        let onnx = ModelProto::decode(bytes.as_slice()).with_context(context)?;
+        let graph = onnx.graph.with_context(|| format!("{}: it has no graph", path.display()))?;
         let weights: Vec<&str> = graph.initializer.iter().filter_map(|weight| weight.name.as_deref()).collect();
         let mut inputs = graph.input;
         inputs.retain(|input| !weights.contains(&input.name.as_deref().unwrap_or_default()));
-        ensure!(!inputs.is_empty() && !graph.output.is_empty(), "{}: no inputs or no outputs", path.display());
+        ensure!(!inputs.is_empty() && !graph.output.is_empty(), "{}: it has no inputs or no outputs", path.display());
         let (inputs, outputs) = (tensors(&inputs), tensors(&graph.output));
 
         let example = inputs.as_deref().and_then(example);
@@ -70,7 +71,7 @@ impl Model {
             "artifact_path": FOLDER,
             "run_id": run_id,
             "utc_time_created": created.replace('T', " ").trim_end_matches('Z'),
-            "model_uuid": ::files::sha256(run_id)[..ID_DIGITS],
+            "model_uuid": files::sha256(run_id)[..ID_DIGITS],
             "flavors": flavors,
         });
         let history = json!([model.clone()]);
@@ -93,13 +94,13 @@ impl Model {
             files.push(("input_example.json", example.to_string().into_bytes()));
             files.push(("serving_input_example.json", json!({ "inputs": example }).to_string().into_bytes()));
         }
-        // The last one: a model is there once this is.
+        // Last: MLflow recognizes a model by this file.
         files.push(("MLmodel", serde_yaml::to_string(&model)?.into_bytes()));
         Ok(Self { files, history })
     }
 }
 
-/// What a Python that serves the model installs, for each of the ways to do so.
+/// The Python environment of the model, for conda, virtualenv and pip.
 fn environment(settings: &Settings) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
     let (python, packages) = (&settings.model_python, &settings.model_requirements);
     let conda = json!({
@@ -120,10 +121,12 @@ fn environment(settings: &Settings) -> anyhow::Result<Vec<(&'static str, Vec<u8>
     ])
 }
 
-/// An input or an output: its name, NumPy's name for its type, and its shape with -1 where it is free.
+/// An input or an output.
 struct Tensor {
     name: String,
+    /// NumPy's name of the dtype.
     dtype: &'static str,
+    /// -1 for a dimension of any size.
     shape: Vec<i64>,
 }
 
@@ -135,22 +138,23 @@ impl Tensor {
             _ => -1,
         };
         let shape = tensor.shape.as_ref()?.dim.iter().map(dim).collect();
-        Some(Self { name: value.name.clone()?, dtype: numpy(tensor.elem_type?)?, shape })
+        Some(Self { name: value.name.clone()?, dtype: numpy_name(tensor.elem_type?)?, shape })
     }
 
-    /// As MLflow's signatures have it.
+    /// The tensor in the form of MLflow's signatures.
     fn spec(&self) -> Value {
         let tensor = json!({ "dtype": self.dtype, "shape": self.shape });
         json!({ "name": self.name, "type": "tensor", "tensor-spec": tensor })
     }
 }
 
-/// All of them; None where one has no type that MLflow can name.
+/// None if MLflow has no name for a dtype.
 fn tensors(values: &[ValueInfoProto]) -> Option<Vec<Tensor>> {
     values.iter().map(Tensor::of).collect()
 }
 
-/// A row of zeros for the one input, by its name; None where it would be large.
+/// A row of zeros for a model with one input, by the input's name; None if it has more than [`MAX_EXAMPLE`] elements, is a
+/// scalar or has dtype `bool`.
 fn example(inputs: &[Tensor]) -> Option<Value> {
     let [input] = inputs else { return None };
     let dims = || input.shape.iter().map(|size| (*size).max(1));
@@ -161,7 +165,8 @@ fn example(inputs: &[Tensor]) -> Option<Value> {
         .then(|| json!({ (&input.name): rows }))
 }
 
-fn numpy(elem_type: i32) -> Option<&'static str> {
+/// NumPy's name of an ONNX element type.
+fn numpy_name(elem_type: i32) -> Option<&'static str> {
     Some(match DataType::try_from(elem_type).ok()? {
         DataType::Float => "float32",
         DataType::Double => "float64",

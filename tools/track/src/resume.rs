@@ -1,56 +1,54 @@
-//! Sending what an earlier invocation left.
+//! `--resume`: sending the spools of earlier invocations.
 
 use crate::{
-    delivery::Delivery,
-    mlflow::Failure,
+    mlflow::Error,
     settings::Settings,
     spool::{self, Spool},
+    upload::Uploader,
 };
 use anyhow::{Context, bail, ensure};
 use cli::{Common, Outcome};
 use std::{path::Path, sync::Arc, thread, time::Instant};
 
-/// Sends the spool at `folder`, or all spools in it, with the settings that each was made with and the
-/// command line's above them. One that cannot be sent does not hold back the others.
+/// Sends the spool at `folder`, or all spools in it. The settings are those of each spool, overridden by the command
+/// line. If a spool cannot be sent, the others still are.
 ///
 /// # Errors
-/// When something could not be sent; it stays.
+/// If a spool cannot be sent completely; it stays. The last such error is returned, earlier ones are printed.
 pub fn run(folder: &Path, mut common: Common) -> anyhow::Result<Outcome> {
-    let mut trouble = None;
+    let mut failed = None;
     for folder in spool::find(folder)? {
-        match send_all(&folder, &mut common) {
-            Ok(()) => {}
-            Err(error) => {
-                let earlier = trouble.replace(error);
-                earlier.into_iter().for_each(|error| cli::note(&format!("{error:#}")));
-            }
+        if let Err(error) = send_spool(&folder, &mut common) {
+            let earlier = failed.replace(error);
+            earlier.into_iter().for_each(|error| cli::note(&format!("{error:#}")));
         }
     }
-    trouble.map_or(Ok(Outcome::Done), Err)
+    failed.map_or(Ok(Outcome::Done), Err)
 }
 
-fn send_all(folder: &Path, common: &mut Common) -> anyhow::Result<()> {
-    // The spool first: while another track has it, its settings say nothing.
+fn send_spool(folder: &Path, common: &mut Common) -> anyhow::Result<()> {
+    // Lock the spool before its settings are read: another process may be writing them.
     let spool = Arc::new(Spool::open(folder)?);
     common.sources.file = Some(spool::config_file(folder)?);
     let Some(document) = common.settings_unless_shown([])? else { return Ok(()) };
     let settings = Settings::read(&document)?;
-    let delivery = Delivery::new(Arc::clone(&spool), settings.clone())?;
-    send(delivery, &settings).with_context(|| format!("{}: not all is sent", folder.display()))?;
+    let uploader = Uploader::new(Arc::clone(&spool), settings.clone())?;
+    upload(uploader, &settings).with_context(|| format!("{}: not all events were sent", folder.display()))?;
     spool.remove()
 }
 
-fn send(mut delivery: Delivery, settings: &Settings) -> anyhow::Result<()> {
+/// Uploads everything, with retries until `tracking.wait` has passed.
+fn upload(mut uploader: Uploader, settings: &Settings) -> anyhow::Result<()> {
     let deadline = Instant::now() + settings.wait.0;
     let mut pause = settings.retry_first.0;
     loop {
-        match delivery.advance(true) {
+        match uploader.advance(true) {
             Ok(()) => break,
-            Err(Failure::Unreachable(_)) if Instant::now() + pause < deadline => thread::sleep(pause),
-            Err(failure) => bail!("{failure}"),
+            Err(Error::Unavailable(_)) if Instant::now() + pause < deadline => thread::sleep(pause),
+            Err(error) => bail!("{error}"),
         }
         pause = (pause * 2).min(settings.retry_max.0);
     }
-    ensure!(delivery.runs() > 0, "no run is in it; if none ever began, remove it");
+    ensure!(uploader.runs() > 0, "it has no run; delete the folder if no run ever started");
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-/// Where events go, and how patiently. What each key means stands in `configs/tracking/mlflow.yaml`.
+/// The settings `tracking.*`; `configs/tracking/mlflow.yaml` has their meanings and defaults.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -15,20 +15,21 @@ pub struct Settings {
     pub parent_run: Option<String>,
     pub group: bool,
     pub tags: BTreeMap<String, String>,
-    /// Patterns of paths within the run folder.
+    /// Glob patterns of paths below the run folder; `*` does not match `/`.
     pub artifacts: Vec<String>,
-    /// Folder of a server's artifacts that may be written to.
+    /// The only folder of this machine that artifacts are written to.
     pub artifact_root: Option<PathBuf>,
-    /// Path within the run folder of the ONNX file that becomes a model of MLflow.
+    /// Path below the run folder of the ONNX file that is logged as a model.
     pub model: String,
-    /// Packages of Python, and its version, that the model is loaded with.
+    /// Python packages that loading the model needs.
     pub model_requirements: Vec<String>,
+    /// Python version that loading the model needs.
     pub model_python: String,
     pub registered_model: Option<String>,
     pub spool: PathBuf,
-    /// Cells of the file of `--csv`.
+    /// Most cells of `metrics.csv`, rows times columns.
     pub csv_cells: u64,
-    /// Bytes of an answer.
+    /// Largest response that is read, in bytes.
     pub max_answer: u64,
     pub interval: Seconds,
     pub timeout: Seconds,
@@ -39,30 +40,35 @@ pub struct Settings {
     pub stop_wait: Seconds,
 }
 
-/// More than anybody waits, and little enough to be added to the clock.
+/// The largest [`Seconds`]: a year, which can be added to any clock time without overflow.
 const MAX_SECONDS: f64 = 366.0 * 86_400.0;
 
-/// A span of time, checked to be one.
+/// A duration, given as a number of seconds from 0 to a year.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Seconds(pub Duration);
 
 impl TryFrom<f64> for Seconds {
-    type Error = String;
+    type Error = OutOfRange;
 
-    fn try_from(seconds: f64) -> Result<Self, String> {
+    fn try_from(seconds: f64) -> Result<Self, OutOfRange> {
         match seconds {
             0.0..=MAX_SECONDS => Ok(Self(Duration::from_secs_f64(seconds))),
-            _ => Err(format!("{seconds}; expected seconds, from 0 to {MAX_SECONDS}")),
+            _ => Err(OutOfRange(seconds)),
         }
     }
 }
+
+/// A number that is not a valid number of [`Seconds`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; expected seconds, from 0 to {MAX_SECONDS}")]
+pub struct OutOfRange(f64);
 
 impl Settings {
     /// Reads and checks the settings.
     ///
     /// # Errors
-    /// One line that names the key.
+    /// If a key is missing, unknown or not valid: one line that begins with the key.
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         let settings: Self = document.section("tracking")?;
         let both = settings.group && settings.parent_run.is_some();

@@ -23,7 +23,7 @@ fn lines_are_passed_on_byte_for_byte() {
     let (status, out, error) = outcome(&mut track(folder.path(), &["--no-mlflow"]), &input);
     assert_eq!((status, out), (0, input));
     assert_eq!(error.lines().count(), 2, "{error}");
-    assert!(error.starts_with("track: stdin:2: no event: expected ident"), "{error}");
+    assert!(error.starts_with("track: stdin:2: not an event: expected ident"), "{error}");
     assert!(error.ends_with("track: stdin: 4 lines were passed on and not logged\n"), "{error}");
     assert!(!folder.path().join(".pipegrad").exists());
 }
@@ -53,8 +53,8 @@ fn bad_usage_and_bad_input_are_one_line() {
         (&["--no-mlflow", "--csv", "file/x"], log(1), "--csv file/x: "),
         (&["--spool", "file/x"], log(1), "file/x: tracking.spool: "),
         (&["--resume", "nothing"], String::new(), "nothing: No such file"),
-        (&["--resume", "."], String::new(), ".: no spool is here"),
-        (&["--resume", ".", "--csv", "x"], String::new(), "--resume: takes key=value settings alone"),
+        (&["--resume", "."], String::new(), ".: no spool in this folder"),
+        (&["--resume", ".", "--csv", "x"], String::new(), "--resume: allows only key=value settings"),
         (&["--no-mlflow"], String::new(), "stdin: no start event"),
         (&["--no-mlflow", "none.ndjson"], String::new(), "none.ndjson: No such file"),
     ] {
@@ -284,7 +284,7 @@ fn a_server_in_trouble_is_asked_again() {
     let (folder, server) = (TempDir::new().unwrap(), Server::start(&trouble));
     let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), log(1500));
     assert_eq!((status, server.only_run().metrics.len()), (0, 1500), "{error}");
-    assert!(error.contains("503 Service Unavailable; trying again, and training goes on"), "{error}");
+    assert!(error.contains("503 Service Unavailable; retrying, and training continues"), "{error}");
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn what_a_server_that_is_away_did_not_get_is_sent_later() {
     let (_, spool) = rest.split_once("track --resume ").unwrap();
 
     let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", spool]), "");
-    assert_eq!((status, error.contains("not all is sent")), (2, true), "{error}");
+    assert_eq!((status, error.contains("not all events were sent")), (2, true), "{error}");
     let uri = format!("uri={}", server.uri());
     for long in ["wait=1e19", "retry_first=1e19", "retry_max=1e19", "stop_wait=1e19"] {
         let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", spool, &uri, long]), "");

@@ -90,8 +90,7 @@ fn a_new_run_replaces_the_files_of_another_and_says_so() {
         files(folder.path(), &(start("a") + &epochs(1..=3) + &test(3)));
         let error = files(folder.path(), &(other + &epochs(3..=3)));
         let lines: Vec<_> = error.lines().collect();
-        let line =
-            |flag, path| format!("track: {flag} {path}: replaces the files of run \"a\" (runs/a), which it held");
+        let line = |flag, path| format!("track: {flag} {path}: replacing the files of run \"a\" (runs/a)");
         assert_eq!(lines, [line("--dvclive", "d"), line("--csv", "c"), line("--tensorboard", "t")]);
         assert_eq!(read(folder.path(), "c/metrics.csv").lines().count(), 3);
         assert_eq!(read(folder.path(), "d/plots/metrics/val_loss.tsv"), format!("step\tval_loss\n6\t{}\n", 1.0 / 6.0));
@@ -106,7 +105,7 @@ fn files_that_do_not_say_whose_they_are_are_anothers() {
     fs::create_dir(folder.path().join("c")).unwrap();
     fs::write(folder.path().join("c/metrics.csv"), "epoch,step\n1,1\n").unwrap();
     let error = files(folder.path(), &(resumed("a", 4) + &epochs(3..=3)));
-    assert_eq!(error, "track: --csv c: replaces the files of another run, which it held\n");
+    assert_eq!(error, "track: --csv c: replacing the files of another run\n");
     assert!(!read(folder.path(), "c/metrics.csv").contains("1,1"));
 }
 
@@ -156,8 +155,7 @@ fn a_limit_of_cells_is_told_and_kept() {
     let (status, out, error) =
         outcome(&mut track(folder.path(), &["--no-mlflow", "--csv", "c", "csv_cells=30"]), &input);
     assert_eq!((status, out), (0, input.into_bytes()));
-    let expected = "track: c/metrics.csv: \"m5\" and metrics that are first measured later are left out: more than \
-                    tracking.csv_cells, 30\n";
+    let expected = "track: c/metrics.csv: \"m5\" and later new metrics are omitted: more than tracking.csv_cells, 30\n";
     assert_eq!(error, expected);
     let csv = read(folder.path(), "c/metrics.csv");
     assert_eq!((csv.lines().next(), csv.lines().count()), (Some("epoch,m1,m2,m3,m4,step"), 21));

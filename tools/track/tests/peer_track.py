@@ -367,7 +367,7 @@ def test_a_registered_model_is_loaded_and_served(server, client, tmp_path, monke
     subprocess.run(["bash", "-euo", "pipefail", "-c", train], cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
     settings = [*SETTINGS, f"uri={server.uri}", "experiment=model", "registered_model=entropy net"]
     left = track(tmp_path, *settings, "runs/net").stderr.decode()
-    assert "model.onnx: not kept as a model" in left and "export" in left, left
+    assert "model.onnx: not logged as a model" in left and "export" in left, left
     subprocess.run([BIN / "export", "runs/net"], cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
     for _ in range(2):
         track(tmp_path, *settings, "runs/net")

@@ -49,7 +49,7 @@ fn a_run_folder_that_has_gone_is_missed() {
     fs::rename(folder.path().join("runs/a"), folder.path().join("runs/moved")).unwrap();
     let (status, error) = send(&server, &spool, &[]);
     assert_eq!((status, error.lines().count()), (2, 1), "{error}");
-    assert!(error.contains("runs/a: the run folder is gone, and its artifacts are not sent"), "{error}");
+    assert!(error.contains("runs/a: the run folder is missing, and its artifacts are not sent"), "{error}");
     assert!(spool.join("events.ndjson").exists());
     assert_eq!(send(&server, &spool, &["artifacts=[]"]), (0, String::new()));
     assert_eq!((server.only_run().metrics.len(), spool.exists()), (3, false));
@@ -60,7 +60,7 @@ fn a_log_whose_run_folder_was_never_here_has_no_artifacts() {
     let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
     let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), log(2));
     assert_eq!((status, error.lines().count()), (0, 1), "{error}");
-    assert!(error.ends_with("runs/a: no such run folder is here: no artifacts are sent\n"), "{error}");
+    assert!(error.ends_with("runs/a: no such run folder; no artifacts are sent\n"), "{error}");
     assert_eq!(server.only_run().metrics.len(), 2);
 }
 
@@ -86,7 +86,7 @@ fn a_state_that_is_damaged_is_made_anew() {
         harm(&spool.join("state.json"));
         let (status, error) = send(&server, &spool, &[]);
         assert_eq!((status, error.lines().count()), (0, 1), "{what}: {error}");
-        assert!(error.contains("state.json: damaged: ") && error.contains("sending all from the beginning"), "{error}");
+        assert!(error.contains("state.json: damaged: ") && error.contains("sending all events again"), "{error}");
         let run = server.only_run();
         assert_eq!((run.metrics.len(), run.status.0.as_str(), spool.exists()), (5, "FINISHED", false), "{what}");
     }
@@ -114,7 +114,7 @@ fn events_that_are_damaged_are_told_and_kept() {
         let before = contents(&spool);
         let (status, error) = send(&server, &spool, &[]);
         assert_eq!(status, 2, "{what}: {error}");
-        assert!(error.contains("events.ndjson") || error.contains("no run is in it"), "{what}: {error}");
+        assert!(error.contains("events.ndjson") || error.contains("it has no run"), "{what}: {error}");
         let after = contents(&spool);
         assert_eq!(after["events.ndjson"], before["events.ndjson"], "{what}");
         assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "{what}");
@@ -134,7 +134,7 @@ fn events_that_end_before_what_was_sent_are_told() {
     fs::File::options().write(true).open(&events).unwrap().set_len(length / 2).unwrap();
     let (status, error) = send(&server, &spool, &[]);
     assert_eq!(status, 2, "{error}");
-    assert!(error.contains(&format!("damaged: it ends after {} bytes, and {length} were sent", length / 2)), "{error}");
+    assert!(error.contains(&format!("damaged: it has {} bytes, but {length} were sent", length / 2)), "{error}");
     assert!(events.exists());
 }
 
@@ -164,7 +164,7 @@ fn what_is_missing_of_a_spool_is_named() {
     fs::write(spool.join("folders.ndjson"), "{").unwrap();
     let (status, error) = send(&server, &spool, &[]);
     assert_eq!(status, 2, "{error}");
-    assert!(error.contains("the run folder is gone"), "{error}");
+    assert!(error.contains("the run folder is missing"), "{error}");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn one_spool_that_cannot_be_sent_does_not_hold_back_the_others() {
     fs::remove_file(bad.join("folders.ndjson")).unwrap();
     let (status, error) = send(&server, &folder.path().join(".pipegrad/spool"), &[]);
     assert_eq!(status, 2, "{error}");
-    assert!(error.contains("no spool: it has no state.json"), "{error}");
+    assert!(error.contains("not a spool: it has no state.json"), "{error}");
     assert_eq!((good.exists(), bad.exists(), server.only_run().metrics.len()), (false, true, 1));
 }
 
@@ -193,7 +193,7 @@ fn only_what_is_of_a_spool_is_taken_away() {
     }
     let (status, error) = send(&server, &folder.path().join("runs/a"), &[]);
     assert_eq!(status, 2, "{error}");
-    assert!(error.contains("no spool is here"), "{error}");
+    assert!(error.contains("no spool in this folder"), "{error}");
     assert_eq!(contents(&folder.path().join("runs/a")).len(), 2);
 }
 
@@ -213,12 +213,12 @@ fn devices_pipes_and_folders_are_no_logs_and_no_spools() {
     fs::create_dir(folder.path().join("empty")).unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     for (args, expected) in [
-        (&["--no-mlflow", "/dev/zero"][..], "/dev/zero: no regular file; expected a log or a run folder"),
-        (&["--no-mlflow", "pipe"], "pipe: no regular file; expected a log or a run folder"),
-        (&["--no-mlflow", "empty"], "empty: no run folder: it has no events.ndjson"),
-        (&["--spool", "/dev/zero"], "/dev/zero: tracking.spool: no folder"),
-        (&["--spool", "pipe"], "pipe: tracking.spool: no folder"),
-        (&["--spool", "file"], "file: tracking.spool: no folder"),
+        (&["--no-mlflow", "/dev/zero"][..], "/dev/zero: not a regular file; expected a log or a run folder"),
+        (&["--no-mlflow", "pipe"], "pipe: not a regular file; expected a log or a run folder"),
+        (&["--no-mlflow", "empty"], "empty: not a run folder: it has no events.ndjson"),
+        (&["--spool", "/dev/zero"], "/dev/zero: tracking.spool: not a folder"),
+        (&["--spool", "pipe"], "pipe: tracking.spool: not a folder"),
+        (&["--spool", "file"], "file: tracking.spool: not a folder"),
         (&["--resume", "/dev/zero"], "/dev/zero: Not a directory"),
         (&["--resume", "pipe"], "pipe: Not a directory"),
         (&["--resume", "file"], "file: Not a directory"),
@@ -241,7 +241,7 @@ fn devices_pipes_and_folders_are_no_logs_and_no_spools() {
             }
             let (status, error) = send(&server, &spool, &[]);
             assert_eq!((status, error.lines().count()), (2, 1), "{name}, {other}: {error}");
-            let expected = if name == "folders.ndjson" { "the run folder is gone" } else { "no regular file" };
+            let expected = if name == "folders.ndjson" { "the run folder is missing" } else { "not a regular file" };
             assert!(error.contains(expected), "{name}, {other}: {error}");
             assert!(spool.exists());
         }
@@ -263,7 +263,7 @@ fn an_input_that_is_no_log_ends_soon() {
         .unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{error}");
-    assert!(error.contains("track: stdin: no run log: no line ends within 16 MiB, and no run began"), "{error}");
+    assert!(error.contains("track: stdin: not a run log: a line of more than 16 MiB before any run"), "{error}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn a_server_chooses_no_folder() {
             args.extend((!more.is_empty()).then_some(more));
             let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
             assert_eq!((status, server.only_run().metrics.len()), (0, 2), "{error}");
-            assert!(error.contains("artifacts not kept") && error.contains("artifact_root="), "{error}");
+            assert!(error.contains("artifacts not sent") && error.contains("artifact_root="), "{error}");
             assert_eq!(fs::read_dir(victim.path()).unwrap().count(), 0, "{uri}");
         }
     }
@@ -92,13 +92,13 @@ fn another_host_never_gets_the_login() {
 #[test]
 fn what_is_no_mlflow_server_is_told_with_its_status() {
     for (fault, expected) in [
-        (Fault::Page(200), "no MLflow server: 200 OK, and its answer is not JSON"),
-        (Fault::Page(404), "no MLflow server: 404 Not Found"),
+        (Fault::Page(200), "not an MLflow server: 200 OK, and the response is not JSON"),
+        (Fault::Page(404), "not an MLflow server: 404 Not Found"),
         (Fault::Page(400), ": 400 Bad Request"),
-        (Fault::Page(503), ": 503 Service Unavailable; trying again"),
-        (Fault::Endless(200), ": 200 OK, and an answer of more than tracking.max_answer, 100000 bytes"),
-        (Fault::Endless(404), ": no MLflow server: 404 Not Found"),
-        (Fault::Endless(500), ": 500 Internal Server Error; trying again"),
+        (Fault::Page(503), ": 503 Service Unavailable; retrying"),
+        (Fault::Endless(200), ": 200 OK, and a response of more than tracking.max_answer, 100000 bytes"),
+        (Fault::Endless(404), ": not an MLflow server: 404 Not Found"),
+        (Fault::Endless(500), ": 500 Internal Server Error; retrying"),
     ] {
         let folder = place();
         let server = Server::start(&(0..100).map(|at| (at, fault)).collect::<Vec<_>>());
@@ -216,7 +216,7 @@ fn a_link_that_leads_out_of_the_run_folder_is_not_sent() {
     let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), "");
     assert_eq!((status, out), (0, log(2).into_bytes()));
     assert_eq!(server.only_run().artifacts, ["plots/loss.svg", "plots/same.svg", "plots/up.svg"], "{error}");
-    let told = "as 5 more: not sent: a link that leads out of the run folder";
+    let told = " and 5 more: not sent: a link out of the run folder";
     assert!(error.lines().count() == 1 && error.contains("metrics.json") && error.contains(told), "{error}");
 }
 
@@ -240,7 +240,7 @@ fn the_model_that_is_to_be_registered_has_to_be_there() {
     args.push("registered_model=m".into());
     let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
     assert_eq!((status, server.versions()), (0, 0));
-    assert!(error.contains("runs/a/model.onnx: not kept as a model, and \"m\" has no version of it"), "{error}");
+    assert!(error.contains("runs/a/model.onnx: not logged as a model, and \"m\" got no version of it"), "{error}");
     // As the line says: it is written, and the rest sent.
     fs::write(folder.path().join("runs/a/model.onnx"), onnx()).unwrap();
     let spool = error.trim().split_once("track --resume ").unwrap().1;

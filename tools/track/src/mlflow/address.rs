@@ -1,34 +1,34 @@
-//! The address of a tracking server.
+//! `tracking.uri`, the address of a tracking server.
 
 use anyhow::{Context, bail, ensure};
 use reqwest::Url;
 use std::path::Path;
 
-/// Schemes of stores that a server keeps its runs in.
+/// Schemes of backend stores, which a server serves.
 const STORES: [&str; 5] = ["sqlite", "postgresql", "mysql", "mssql", "file"];
 
-/// Words that MLflow's own client takes for Databricks.
+/// Addresses that mean Databricks to MLflow's own client.
 const DATABRICKS: [&str; 3] = ["databricks", "databricks-uc", "uc"];
 
-/// What an example says.
+/// The address in messages.
 const EXAMPLE: &str = "http://127.0.0.1:8080";
 
-/// The address, if it is one of HTTP.
+/// Parses an `http:` or `https:` address.
 ///
 /// # Errors
-/// One line that says what to write instead, without a password.
+/// If it is not one: one line, without a password, that says what to write instead.
 pub fn parse(text: &str) -> anyhow::Result<Url> {
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
     if !matches!(scheme.as_str(), "http" | "https") {
         bail!("tracking.uri: {}: expected http:// or https://; {}", cli::redacted(text), remedy(text, &scheme));
     }
-    let place = || format!("tracking.uri: {}: expected an address as {EXAMPLE}", cli::redacted(text));
-    let url = Url::parse(text).with_context(place)?;
-    ensure!(url.host_str().is_some_and(|host| !host.is_empty()), "{}", place());
+    let context = || format!("tracking.uri: {}: expected an address as {EXAMPLE}", cli::redacted(text));
+    let url = Url::parse(text).with_context(context)?;
+    ensure!(url.host_str().is_some_and(|host| !host.is_empty()), "{}", context());
     Ok(url)
 }
 
-/// What there is to do for one who means a store, a server without a scheme, or a service.
+/// What to write instead of `text`, which may be a store, a folder, a server without a scheme, or Databricks.
 fn remedy(text: &str, scheme: &str) -> String {
     let word = text.split([':', '/']).next().unwrap_or(text);
     let shown = cli::redacted(text);
@@ -38,13 +38,13 @@ fn remedy(text: &str, scheme: &str) -> String {
     if DATABRICKS.contains(&word) {
         return "for Databricks: uri=https:// with the host of the workspace, and MLFLOW_TRACKING_TOKEN".to_owned();
     }
-    // As of SQLAlchemy, with a driver behind a plus.
+    // SQLAlchemy's schemes may have a driver: `postgresql+psycopg2`.
     let store = scheme.split('+').next().unwrap_or(scheme);
     if STORES.contains(&store) && store != "file" {
         return served("", &shown);
     }
     if store == "file" || is_folder(text) {
-        // MLflow 3 serves folders only to those who insist.
+        // MLflow 3 serves folders only with this variable.
         return served("MLFLOW_ALLOW_FILE_STORE=true ", &quoted(&shown));
     }
     if text.contains("://") {
@@ -58,7 +58,7 @@ fn served(environment: &str, store: &str) -> String {
     format!("a store is served by: {command}, at uri={EXAMPLE}")
 }
 
-/// A folder is told from a host by how it is written, or by being there.
+/// Whether `text` is a folder rather than a host: by its form, or because it exists.
 fn is_folder(text: &str) -> bool {
     let path = Path::new(text);
     path.is_absolute()
@@ -76,7 +76,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn what_is_no_address_of_http_is_explained() {
+    fn an_error_says_what_to_write_instead() {
         for (text, expected) in [
             ("127.0.0.1:5000", "expected http:// or https://; for a server there: uri=http://127.0.0.1:5000"),
             ("localhost:5000", "for a server there: uri=http://localhost:5000"),

@@ -1,6 +1,6 @@
-//! Where a run's artifacts go.
+//! Stores of artifacts: a server, or a folder of this machine.
 
-use super::{Answer, Client, RunInfo};
+use super::{Client, Result, RunInfo};
 use anyhow::{Context, ensure};
 use files::Output;
 use percent_encoding::percent_decode_str;
@@ -12,26 +12,26 @@ use std::{
     time::Duration,
 };
 
-/// The place that a run's `artifact_uri` names.
+/// The store of a run's `artifact_uri`.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Store {
-    /// Behind a server, at this path: the tracking server, or the one of that host and port.
+pub enum ArtifactStore {
+    /// `path` on an artifact server: the tracking server, or the server at `host` (with the port).
     Server { host: Option<String>, path: String },
-    /// A folder of this machine, in one that the user named.
+    /// `folder` of this machine, which is in `root`, the folder `tracking.artifact_root`.
     Folder { root: PathBuf, folder: PathBuf },
 }
 
-/// What is kept.
+/// The content of an artifact.
 pub enum Artifact<'a> {
-    /// A file of this machine.
+    /// The file at this path.
     File(&'a Path),
-    /// Bytes.
+    /// These bytes.
     Bytes(Vec<u8>),
 }
 
-impl Store {
-    /// None for one that only a client of that store can write to, or that the user has not named: a server's answer
-    /// chooses no folder of this machine.
+impl ArtifactStore {
+    /// None if the store needs a client of its own (`s3:`), or is a folder outside `root`: a server's response must not
+    /// choose a folder of this machine.
     pub fn of(run: &RunInfo, root: Option<&Path>) -> Option<Self> {
         let uri = run.artifact_uri.as_str();
         if let Some(rest) = uri.strip_prefix("mlflow-artifacts:") {
@@ -50,39 +50,38 @@ impl Store {
             None => PathBuf::from(uri),
         };
         let root = fs::canonicalize(root?).ok()?;
-        let plain = folder.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        let plain = folder.components().all(|component| matches!(component, Component::RootDir | Component::Normal(_)));
         let inside = plain && folder.is_absolute() && within(&folder, &root);
         inside.then_some(Self::Folder { root, folder })
     }
 }
 
-/// Whether what there is of `path` already leads, whatever links are in it, into `root`.
+/// Whether the longest existing prefix of `path`, links resolved, is in `root`.
 fn within(path: &Path, root: &Path) -> bool {
-    let there = path.ancestors().find_map(|part| fs::canonicalize(part).ok());
-    // Of a path that is not there yet, the root itself has to be.
-    there.is_some_and(|there| there.starts_with(root))
+    let existing = path.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok());
+    existing.is_some_and(|existing| existing.starts_with(root))
 }
 
 impl Client {
-    /// Keeps an artifact under the name `name`, with `/` between its parts. One that is there is replaced.
-    pub fn log_artifact(&self, store: &Store, from: Artifact, name: &str, timeout: Duration) -> Answer<()> {
+    /// Writes an artifact as `name`, a path with `/`. An existing artifact is replaced. `timeout` is for a server.
+    pub fn log_artifact(&self, store: &ArtifactStore, from: Artifact, name: &str, timeout: Duration) -> Result<()> {
         match store {
-            Store::Server { host, path } => {
+            ArtifactStore::Server { host, path } => {
                 let body = match from {
                     Artifact::File(from) => Body::from(open(from)?),
                     Artifact::Bytes(bytes) => Body::from(bytes),
                 };
                 self.put_artifact(host.as_deref(), &format!("{path}/{name}"), body, timeout)
             }
-            Store::Folder { root, folder } => {
+            ArtifactStore::Folder { root, folder } => {
                 let to = folder.join(name);
-                let place = || to.display().to_string();
-                ensure_within(&to, root).with_context(place)?;
+                let context = || to.display().to_string();
+                ensure_within(&to, root).with_context(context)?;
                 match from {
                     Artifact::File(from) => copy(&mut open(from)?, &to),
                     Artifact::Bytes(bytes) => copy(&mut bytes.as_slice(), &to),
                 }
-                .with_context(place)?;
+                .with_context(context)?;
                 Ok(())
             }
         }
@@ -93,18 +92,19 @@ fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path).with_context(|| path.display().to_string())
 }
 
-/// Makes the folder of `to`, in `root` alone. What is there and no file, a pipe for instance, is not written to.
+/// Creates the parent folder of `to`, which must be in `root`. `to` must be a regular file or not exist: a pipe, for example,
+/// is not written to.
 fn ensure_within(to: &Path, root: &Path) -> anyhow::Result<()> {
     let outside = "leads out of tracking.artifact_root";
     ensure!(within(to, root), "{outside}");
     let parent = to.parent().context(outside)?;
     fs::create_dir_all(parent)?;
     ensure!(fs::canonicalize(parent)?.starts_with(root), "{outside}");
-    ensure!(to.is_file() || !to.exists(), "no regular file");
+    ensure!(to.is_file() || !to.exists(), "not a regular file");
     Ok(())
 }
 
-/// The copy appears whole or not at all.
+/// Copies to a temporary file, which is then renamed: readers never see a partial file.
 fn copy(from: &mut impl io::Read, to: &Path) -> anyhow::Result<()> {
     let mut output = Output::create(Some(to))?;
     io::copy(from, &mut output)?;
@@ -116,15 +116,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn store(uri: &str, root: Option<&Path>) -> Option<Store> {
+    fn store(uri: &str, root: Option<&Path>) -> Option<ArtifactStore> {
         let run = json!({"run_id": "r", "experiment_id": "1", "artifact_uri": uri});
-        Store::of(&serde_json::from_value(run).expect("a run"), root)
+        ArtifactStore::of(&serde_json::from_value(run).expect("a run"), root)
     }
 
     #[test]
-    fn the_address_of_artifacts_names_their_store() {
+    fn an_artifact_uri_has_a_store() {
         let server = |host: Option<&str>| {
-            Some(Store::Server { host: host.map(str::to_owned), path: "1/r/artifacts".to_owned() })
+            Some(ArtifactStore::Server { host: host.map(str::to_owned), path: "1/r/artifacts".to_owned() })
         };
         assert_eq!(store("mlflow-artifacts:/1/r/artifacts", None), server(None));
         assert_eq!(store("mlflow-artifacts:///1/r/artifacts", None), server(None));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_one_that_the_user_named_or_none() {
+    fn only_folders_in_the_root_are_stores() {
         let here = tempfile::tempdir().expect("a folder");
         let here = fs::canonicalize(here.path()).expect("a path");
         let (root, other) = (here.join("a b"), here.join("other"));
@@ -141,7 +141,7 @@ mod tests {
         fs::create_dir(&other).expect("a folder");
         let folder = root.join("1/r/artifacts");
         let uri = folder.to_str().expect("UTF-8").to_owned();
-        let inside = || Some(Store::Folder { root: root.clone(), folder: folder.clone() });
+        let inside = || Some(ArtifactStore::Folder { root: root.clone(), folder: folder.clone() });
         assert_eq!(store(&uri, Some(&root)), inside());
         assert_eq!(store(&format!("file://{}", uri.replace(' ', "%20")), Some(&root)), inside());
         assert_eq!(store(&uri, None), None);

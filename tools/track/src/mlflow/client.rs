@@ -1,4 +1,4 @@
-//! Requests to a tracking server.
+//! HTTP requests to a tracking server.
 
 use super::address;
 use crate::settings::Settings;
@@ -13,56 +13,57 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{
     env,
-    error::Error,
+    error::Error as StdError,
     io::Read,
     time::{Duration, Instant},
 };
 
-/// Why a request did not do what it should.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Nobody answered, or the server is in trouble: it may work later.
+pub enum Error {
+    /// No response, or a status that says that a retry may succeed: 408, 429 or 5xx.
     #[error("{0}")]
-    Unreachable(String),
-    /// The server understood, and will not.
+    Unavailable(String),
+    /// The server refused the request, or is not an MLflow server. `code` is MLflow's `error_code`.
     #[error("{message}")]
     Refused { code: String, message: String },
-    /// This machine's own files.
+    /// An error on this machine, such as a file that cannot be read.
     #[error("{0:#}")]
     Local(anyhow::Error),
 }
 
-impl From<anyhow::Error> for Failure {
+impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
         Self::Local(error)
     }
 }
 
-impl Failure {
-    /// Whether the server refused with this error code.
+impl Error {
+    /// Whether the server refused the request with the error code `wanted`.
     pub fn is(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
 }
 
-/// The answer to a request.
-pub type Answer<T> = Result<T, Failure>;
+/// The result of a request.
+pub type Result<T> = std::result::Result<T, Error>;
 
-/// What there is no server for at that address, or a proxy instead of one.
+/// The code of [`Error::Refused`] for a response that is not MLflow's; a proxy's, for example.
 const NOT_MLFLOW: &str = "NOT_MLFLOW";
 
-/// A tracking server's address, and who we are to it.
+/// A client of one tracking server, with its credentials.
 pub struct Client {
     http: Http,
     base: Url,
-    login: Login,
-    /// Bytes of an answer, and the time that it may take.
-    max_answer: u64,
+    credentials: Credentials,
+    /// Largest response, in bytes.
+    max_response: u64,
+    /// Longest time to read a response.
     timeout: Duration,
 }
 
-/// From the environment, never from a config file: settings are logged as params.
-enum Login {
+/// From the environment or the address. Config files have none: settings are logged as params.
+enum Credentials {
     Basic { user: String, password: String },
     Token(String),
     None,
@@ -70,19 +71,19 @@ enum Login {
 
 impl Client {
     /// # Errors
-    /// When the address is none that a server can have.
+    /// If `tracking.uri` is not an HTTP address.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let mut base = address::parse(&settings.uri)?;
-        let login = Login::read(&mut base);
-        // What is redirected would go, with the login, to whom the answer names.
+        let credentials = Credentials::read(&mut base);
+        // A redirect would send the credentials to a host of the response's choice.
         let http = Http::builder().redirect(Policy::none());
         let mut http = http.timeout(settings.timeout.0).connect_timeout(settings.timeout.0);
-        // A proxy cannot reach what this machine alone can.
-        if base.host_str().is_some_and(is_this_machine) {
+        // A proxy cannot reach the loopback addresses of this machine.
+        if base.host_str().is_some_and(is_loopback) {
             http = http.no_proxy();
         }
         let http = http.user_agent(concat!("pipegrad/", env!("CARGO_PKG_VERSION"))).build()?;
-        Ok(Self { http, base, login, max_answer: settings.max_answer, timeout: settings.timeout.0 })
+        Ok(Self { http, base, credentials, max_response: settings.max_answer, timeout: settings.timeout.0 })
     }
 
     /// The server's address, without a password.
@@ -90,62 +91,62 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// Asks for something: `GET /api/2.0/mlflow/<path>`.
-    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> Answer<Value> {
+    /// `GET /api/2.0/mlflow/<path>`.
+    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
         let url = self.url("api/2.0/mlflow", path);
         self.json(self.http.get(url).query(query))
     }
 
-    /// Asks for something to be done: `POST /api/2.0/mlflow/<path>`.
-    pub fn post(&self, path: &str, body: &Value) -> Answer<Value> {
+    /// `POST /api/2.0/mlflow/<path>`.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let url = self.url("api/2.0/mlflow", path);
         self.json(self.http.post(url).json(body))
     }
 
-    /// Uploads an artifact through the server, or the one of that host and port, as MLflow's own client does:
-    /// `PUT /api/2.0/mlflow-artifacts/artifacts/<path>`.
+    /// `PUT /api/2.0/mlflow-artifacts/artifacts/<path>`, on the tracking server or on `host` (with the port). Only the
+    /// tracking server gets the credentials.
     pub fn put_artifact(
         &self,
         host: Option<&str>,
         path: &str,
         content: impl Into<Body>,
         timeout: Duration,
-    ) -> Answer<()> {
+    ) -> Result<()> {
         let mut url = self.url("api/2.0/mlflow-artifacts/artifacts", path);
         if let Some(host) = host {
             let address = format!("{}://{host}{}", url.scheme(), url.path());
-            let place = || format!("artifacts at {:?}", cli::redacted(host));
-            url = Url::parse(&address).with_context(place)?;
-            // A name in it is none of ours. Refused for addresses without a host only, which are no addresses of http.
+            let context = || format!("artifacts at {:?}", cli::redacted(host));
+            url = Url::parse(&address).with_context(context)?;
+            // Drop a user name in `host`. Fails only for addresses without a host.
             let _ = url.set_username("").and_then(|()| url.set_password(None));
         }
-        // The answer may name any host; the login is for the one that the user named.
-        let known = url.origin() == self.base.origin();
+        let trusted = url.origin() == self.base.origin();
         let request = self.http.put(url).body(content).timeout(timeout);
-        self.send(if known { self.login.add(request) } else { request }).map(drop)
+        self.send(if trusted { self.credentials.add(request) } else { request }).map(drop)
     }
 
-    /// Each part of `path` becomes a part of the address, whatever characters it has.
+    /// The address of `path` in `service`; special characters in the components of `path` are escaped.
     fn url(&self, service: &str, path: &str) -> Url {
         let mut url = self.base.clone();
-        if let Ok(mut parts) = url.path_segments_mut() {
-            parts.pop_if_empty().extend(service.split('/')).extend(path.split('/').filter(|part| !part.is_empty()));
+        if let Ok(mut segments) = url.path_segments_mut() {
+            let path = path.split('/').filter(|segment| !segment.is_empty());
+            segments.pop_if_empty().extend(service.split('/')).extend(path);
         }
         url
     }
 
-    fn json(&self, request: RequestBuilder) -> Answer<Value> {
-        let response = self.send(self.login.add(request))?;
+    fn json(&self, request: RequestBuilder) -> Result<Value> {
+        let response = self.send(self.credentials.add(request))?;
         let status = response.status();
         let text = self.body(response)?;
         serde_json::from_slice(&text).map_err(|_| {
-            let message = format!("{}: no MLflow server: {status}, and its answer is not JSON", self.address());
-            Failure::Refused { code: NOT_MLFLOW.into(), message }
+            let message = format!("{}: not an MLflow server: {status}, and the response is not JSON", self.address());
+            Error::Refused { code: NOT_MLFLOW.into(), message }
         })
     }
 
-    fn send(&self, request: RequestBuilder) -> Answer<Response> {
-        let response = request.send().map_err(|e| self.unreachable(&e))?;
+    fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let response = request.send().map_err(|e| self.unavailable(&e))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -154,60 +155,65 @@ impl Client {
         let refusal: Refusal =
             self.body(response).ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
         let why = match (refusal.message.as_str(), location) {
-            (_, Some(to)) if status.is_redirection() => format!("{status} to {}; give its address as uri=", short(&to)),
-            ("", _) if status.as_u16() == 404 && refusal.error_code.is_empty() => format!("no MLflow server: {status}"),
+            (_, Some(to)) if status.is_redirection() => {
+                format!("{status} to {}; give its address as uri=", truncated(&to))
+            }
+            ("", _) if status.as_u16() == 404 && refusal.error_code.is_empty() => {
+                format!("not an MLflow server: {status}")
+            }
             ("", _) => status.to_string(),
-            (message, _) => short(message),
+            (message, _) => truncated(message),
         };
         let message = format!("{}: {why}", self.address());
-        // Too slow, too many, or the server's own trouble: another time, then.
+        // Request timeout, too many requests, or an error of the server.
         if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
-            return Err(Failure::Unreachable(message));
+            return Err(Error::Unavailable(message));
         }
         let hint = match status.as_u16() {
             401 | 403 => " (log in by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN)",
             _ => "",
         };
-        Err(Failure::Refused { code: refusal.error_code, message: message + hint })
+        Err(Error::Refused { code: refusal.error_code, message: message + hint })
     }
 
-    /// The answer, if it is not too long in bytes or in time.
-    fn body(&self, response: Response) -> Answer<Vec<u8>> {
+    /// The body of a response, within the limits on size and time.
+    fn body(&self, response: Response) -> Result<Vec<u8>> {
         let (status, deadline) = (response.status(), Instant::now() + self.timeout);
-        let mut response = response.take(self.max_answer.saturating_add(1));
+        let mut response = response.take(self.max_response.saturating_add(1));
         let (mut body, mut block) = (Vec::new(), vec![0; BLOCK]);
         loop {
             match response.read(&mut block) {
                 Ok(0) => break,
                 Ok(count) => body.extend_from_slice(&block[..count]),
-                Err(error) => return Err(Failure::Unreachable(format!("{}: {}", self.address(), innermost(&error)))),
+                Err(error) => return Err(Error::Unavailable(format!("{}: {}", self.address(), innermost(&error)))),
             }
             if Instant::now() > deadline {
-                return Err(Failure::Unreachable(format!("{}: no answer in time", self.address())));
+                return Err(Error::Unavailable(format!("{}: the response timed out", self.address())));
             }
         }
-        if body.len() as u64 > self.max_answer {
-            let limit = self.max_answer;
+        if body.len() as u64 > self.max_response {
+            let limit = self.max_response;
             let message =
-                format!("{}: {status}, and an answer of more than tracking.max_answer, {limit} bytes", self.address());
-            return Err(Failure::Refused { code: NOT_MLFLOW.into(), message });
+                format!("{}: {status}, and a response of more than tracking.max_answer, {limit} bytes", self.address());
+            return Err(Error::Refused { code: NOT_MLFLOW.into(), message });
         }
         Ok(body)
     }
 
-    /// For an answer that lacks what MLflow's answers have.
-    pub(super) fn not_understood(&self, what: &str) -> Failure {
-        let message = format!("{}: no MLflow server: 200 OK, but its answer lacks {}", self.address(), short(what));
-        Failure::Refused { code: NOT_MLFLOW.into(), message }
+    /// The error for a response that lacks the JSON pointer or key `missing`.
+    pub(super) fn incomplete(&self, missing: &str) -> Error {
+        let message =
+            format!("{}: not an MLflow server: 200 OK, but the response lacks {}", self.address(), truncated(missing));
+        Error::Refused { code: NOT_MLFLOW.into(), message }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let why = if error.is_timeout() { "no answer in time".to_owned() } else { innermost(error) };
-        Failure::Unreachable(format!("{}: {why}", self.address()))
+    fn unavailable(&self, error: &reqwest::Error) -> Error {
+        let why = if error.is_timeout() { "the request timed out".to_owned() } else { innermost(error) };
+        Error::Unavailable(format!("{}: {why}", self.address()))
     }
 }
 
-impl Login {
+impl Credentials {
     fn add(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Self::Basic { user, password } => request.basic_auth(user, Some(password)),
@@ -216,13 +222,13 @@ impl Login {
         }
     }
 
-    /// As MLflow's own client: user and password before the token. Those of the address, too, are taken out of it, so
-    /// that no message shows them.
+    /// The user and password in the address, else in the environment, else the token there: the precedence of MLflow's own
+    /// client. They are removed from the address, so that no message shows them.
     fn read(base: &mut Url) -> Self {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let named =
             (!base.username().is_empty()).then(|| (base.username().to_owned(), base.password().map(str::to_owned)));
-        // Refused for addresses without a host only, which cannot carry a name either.
+        // Fails only for addresses without a host, which cannot have a user either.
         let _ = base.set_username("").and_then(|()| base.set_password(None));
         let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
         if let Some((user, password)) = named {
@@ -237,7 +243,7 @@ impl Login {
     }
 }
 
-/// The body of an answer that is no.
+/// The body of an error response.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Refusal {
@@ -245,11 +251,11 @@ struct Refusal {
     message: String,
 }
 
-/// Bytes that are read at a time.
+/// Size of a read, in bytes.
 const BLOCK: usize = 1 << 14;
 
-/// What a server says, as much of it as a line can hold.
-fn short(text: &str) -> String {
+/// Truncates a text of the server's for a message.
+fn truncated(text: &str) -> String {
     const MAX_CHARACTERS: usize = 300;
     match text.char_indices().nth(MAX_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -257,13 +263,13 @@ fn short(text: &str) -> String {
     }
 }
 
-fn is_this_machine(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// The cause that says what happened; those around it say that something did.
-fn innermost(error: &dyn Error) -> String {
+/// The innermost cause, which has the reason; the outer errors say only which stage failed.
+fn innermost(error: &dyn StdError) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

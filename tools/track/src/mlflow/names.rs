@@ -1,63 +1,64 @@
-//! What MLflow accepts as names and values (`mlflow/utils/validation.py`).
+//! Names and values that MLflow accepts (`mlflow/utils/validation.py`).
 
 use files::sha256;
 use serde_json::Value;
 
-/// Characters of a param's, metric's or tag's key.
+/// Longest key of a param, metric or tag, in characters.
 const MAX_KEY: usize = 250;
-/// Characters of a param's value.
+/// Longest value of a param, in characters.
 const MAX_PARAM: usize = 6000;
-/// Characters of a tag's value.
+/// Longest value of a tag, in characters.
 const MAX_TAG: usize = 8000;
 
-/// Hexadecimal digits that tell names apart which are the same once they are made acceptable.
+/// Hexadecimal digits that are appended to a changed name.
 const DIGEST_DIGITS: usize = 6;
 
-/// A key as MLflow takes it: letters, digits and `_-. :/`, and, as a path, one that leads to itself. A name that
-/// is none gets a part of its digest, since two of them, `top@5` and `top#5`, must not become one.
+/// A key that MLflow accepts: at most 250 letters, digits and `_-. :/`, and a normalized relative path. A name that is not
+/// valid is changed and gets a part of its digest, so that different names, such as `top@5` and `top#5`, stay different.
 pub fn key(name: &str) -> String {
-    let key = acceptable(name);
+    let key = normalized(name);
     if !key.is_empty() && key == name && key.chars().count() <= MAX_KEY {
         return key;
     }
-    format!("{}_{}", shortened(&key, MAX_KEY - 1 - DIGEST_DIGITS), short_digest(name))
+    format!("{}_{}", truncated(&key, MAX_KEY - 1 - DIGEST_DIGITS), short_digest(name))
 }
 
-fn acceptable(name: &str) -> String {
-    let known = |c: char| if c.is_alphanumeric() || "_-. :/".contains(c) { c } else { '_' };
-    let clean: String = name.chars().map(known).collect();
-    let parts = clean.split('/').filter(|part| !part.is_empty() && *part != ".");
-    parts.map(|part| if part == ".." { "__" } else { part }).collect::<Vec<_>>().join("/")
+/// Replaces invalid characters by `_`, and normalizes the path.
+fn normalized(name: &str) -> String {
+    let valid = |c: char| if c.is_alphanumeric() || "_-. :/".contains(c) { c } else { '_' };
+    let clean: String = name.chars().map(valid).collect();
+    let components = clean.split('/').filter(|component| !component.is_empty() && *component != ".");
+    components.map(|component| if component == ".." { "__" } else { component }).collect::<Vec<_>>().join("/")
 }
 
-/// What tells a name apart from others that become the same.
+/// The first 6 hexadecimal digits of the SHA-256 of a name.
 pub fn short_digest(name: &str) -> String {
     sha256(name)[..DIGEST_DIGITS].to_owned()
 }
 
-/// A param's value, cut where it is too long, as MLflow's own client does.
+/// The value of a param, truncated to MLflow's limit as MLflow's own client does.
 pub fn param_value(value: &str) -> String {
-    shortened(value, MAX_PARAM)
+    truncated(value, MAX_PARAM)
 }
 
-/// The name of a run, likewise.
+/// The name of a run, truncated to MLflow's limit.
 pub fn run_name(name: &str) -> String {
-    shortened(name, MAX_KEY)
+    truncated(name, MAX_KEY)
 }
 
-/// A tag's value, likewise.
+/// The value of a tag, truncated to MLflow's limit.
 pub fn tag_value(value: &str) -> String {
-    shortened(value, MAX_TAG)
+    truncated(value, MAX_TAG)
 }
 
-fn shortened(text: &str, characters: usize) -> String {
+fn truncated(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((end, _)) => text[..end].to_owned(),
         None => text.to_owned(),
     }
 }
 
-/// Settings as params: `optimizer.learning_rate`, lists and empty maps as JSON.
+/// Settings as params, by dotted key (`optimizer.learning_rate`); lists and empty maps are JSON.
 pub fn flatten(config: &Value) -> Vec<(String, String)> {
     let mut params = Vec::new();
     flatten_into(&mut params, "", config);
@@ -84,7 +85,7 @@ mod tests {
 
     /// The digests are those of `printf %s NAME | sha256sum`.
     #[test]
-    fn keys_are_made_acceptable_and_stay_different() {
+    fn keys_become_valid_and_stay_different() {
         for (name, expected) in [
             ("optimizer.learning_rate", "optimizer.learning_rate"),
             ("val/loss", "val/loss"),
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_become_flat() {
+    fn settings_have_dotted_keys() {
         let config = json!({"model": {"hidden": [64, 64], "name": "mlp"}, "seed": 0, "tags": {}, "clip": null});
         let expected =
             [("model.hidden", "[64,64]"), ("model.name", "mlp"), ("seed", "0"), ("tags", "{}"), ("clip", "null")];

@@ -1,14 +1,14 @@
 //! Registered models.
 
-use super::{Answer, Client, RunInfo};
+use super::{Client, Result, RunInfo};
 use serde_json::{Value, json};
 
 impl Client {
-    /// Makes the model at `path` among the run's artifacts a version of the registered model of that name; both are made
-    /// where they are missing.
-    pub fn register(&self, model: &str, run: &RunInfo, path: &str) -> Answer<()> {
+    /// Registers the model at `path` among the run's artifacts as a version of the registered model `model`, which is
+    /// created if it does not exist. If the run has a version already, nothing changes.
+    pub fn register(&self, model: &str, run: &RunInfo, path: &str) -> Result<()> {
         match self.post("registered-models/create", &json!({ "name": model })) {
-            Err(failure) if !failure.is("RESOURCE_ALREADY_EXISTS") => return Err(failure),
+            Err(error) if !error.is("RESOURCE_ALREADY_EXISTS") => return Err(error),
             _ => {}
         }
         let filter = format!("run_id = '{}'", run.run_id);

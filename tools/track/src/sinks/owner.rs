@@ -1,4 +1,4 @@
-//! Whose numbers the files of a folder hold.
+//! Which run the log files in a folder belong to: the file `.run.json`.
 
 use anyhow::Context;
 use events::{Event, Start};
@@ -6,19 +6,19 @@ use files::{sha256, write_file_unsynced};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
 
-/// Beside the files; hidden, since it is nothing that their readers know.
+/// Hidden, since readers of the log files do not know it.
 const FILE: &str = ".run.json";
 
-/// Bytes that are read of it.
+/// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A run, from its first start on; resumed, it is still the same.
+/// The run that log files belong to. A resumed run is the same run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// Digest of its first start event: a log that is read again is known by it.
+    /// [`identity`] of its first start event: a log that is read again has the same.
     pub id: String,
     pub name: String,
-    /// As `train` was told.
+    /// Path of the run folder, as given to `train`.
     pub run_dir: String,
 }
 
@@ -27,7 +27,7 @@ impl Owner {
         Self { id: identity(start), name: start.name.clone(), run_dir: start.run_dir.clone() }
     }
 
-    /// The one that wrote the files in `folder`; None where it does not say so.
+    /// The owner of the files in `folder`; None if that is not known.
     pub fn read(folder: &Path) -> Option<Self> {
         let path = folder.join(FILE);
         let regular = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
@@ -35,21 +35,21 @@ impl Owner {
     }
 
     /// # Errors
-    /// What the operating system says.
+    /// If the file cannot be written.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let path = folder.join(FILE);
         super::ensure_writable(&path)?;
         write_file_unsynced(&path, &serde_json::to_vec(self)?).with_context(|| path.display().to_string())
     }
 
-    /// Whether `start` takes this run up again: in its folder, or from a checkpoint in it.
-    pub fn goes_on_in(&self, start: &Start) -> bool {
+    /// Whether `start` resumes this run: in its folder, or from a checkpoint in it.
+    pub fn is_resumed_by(&self, start: &Start) -> bool {
         let Some(resumed) = &start.resumed else { return false };
         self.run_dir == start.run_dir || Path::new(&resumed.path).starts_with(&self.run_dir)
     }
 }
 
-/// What a start event is known by, wherever and whenever its log is read.
+/// SHA-256 of a start event, in hexadecimal: identifies a run wherever its log is read.
 pub fn identity(start: &Start) -> String {
     sha256(Event::Start(Box::new(start.clone())).to_line())
 }

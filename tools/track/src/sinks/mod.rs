@@ -1,4 +1,4 @@
-//! The run as files, which are written as events come.
+//! Log files of one run, written while its events are read.
 
 mod csv_logger;
 mod dvclive;
@@ -15,87 +15,88 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A log that is made of files. It holds one run.
+/// Log files of one run, in one folder.
 pub trait Sink: Send {
-    /// The flag that asks for it.
+    /// The flag that enables it, for messages.
     fn flag(&self) -> &'static str;
 
-    /// Where the files are.
+    /// The folder of the files.
     fn folder(&self) -> &Path;
 
-    /// Whether a run's files are there.
-    fn is_used(&self) -> bool;
+    /// Whether the folder holds files of a run.
+    fn has_files(&self) -> bool;
 
-    /// The run begins: what is there of another is replaced.
+    /// Starts a run; existing files are replaced.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// If a file cannot be written.
     fn start(&mut self, start: &Start) -> anyhow::Result<()>;
 
-    /// The run goes on in files that an earlier invocation wrote: what they hold beyond `step` goes.
+    /// Continues the run in the files of an earlier invocation; values of steps after `step` are removed.
     ///
     /// # Errors
-    /// What the operating system says.
-    fn take_up(&mut self, start: &Start, step: usize) -> anyhow::Result<()>;
+    /// If a file cannot be read or written.
+    fn resume(&mut self, start: &Start, step: usize) -> anyhow::Result<()>;
 
-    /// The run goes on from `step`, after it was cut off: what it measured beyond is measured again, and so is what is
-    /// measured at the end alone.
+    /// The run is resumed from `step`: values of later steps, and those of the end of the run (see [`is_final`]), are
+    /// removed.
     ///
     /// # Errors
-    /// What the operating system says.
-    fn go_back(&mut self, step: usize) -> anyhow::Result<()>;
+    /// If a file cannot be read or written.
+    fn rewind(&mut self, step: usize) -> anyhow::Result<()>;
 
-    /// Numbers were measured.
+    /// Adds the metrics of an event.
     ///
     /// # Errors
-    /// What the operating system says.
-    fn measure(&mut self, measured: &Measured) -> anyhow::Result<()>;
+    /// If a file cannot be written.
+    fn log(&mut self, measurement: &Measurement) -> anyhow::Result<()>;
 
-    /// The input has ended.
+    /// Completes the files, at the end of the input.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// If a file cannot be written.
     fn finish(&mut self) -> anyhow::Result<()> {
         Ok(())
     }
 }
 
-/// Begins a run in the files, or goes on with it where they hold what it was resumed from.
+/// Starts a run in the files, or continues it if they belong to the run that it was resumed from.
 ///
 /// # Errors
-/// What the operating system says.
+/// If a file cannot be read or written.
 pub fn begin(sink: &mut dyn Sink, start: &Start) -> anyhow::Result<()> {
-    let (new, there) = (Owner::of(start), Owner::read(sink.folder()));
-    if let (Some(resumed), Some(there)) = (&start.resumed, there.as_ref().filter(|there| there.goes_on_in(start))) {
-        sink.take_up(start, resumed.step)?;
-        return Owner { id: there.id.clone(), ..new }.write(sink.folder());
+    let (new, old) = (Owner::of(start), Owner::read(sink.folder()));
+    if let (Some(resumed), Some(old)) = (&start.resumed, old.as_ref().filter(|old| old.is_resumed_by(start))) {
+        sink.resume(start, resumed.step)?;
+        return Owner { id: old.id.clone(), ..new }.write(sink.folder());
     }
-    if sink.is_used() && there.as_ref().is_none_or(|there| there.id != new.id) {
-        let whose = there.map_or("another run".to_owned(), |there| format!("run {:?} ({})", there.name, there.run_dir));
+    if sink.has_files() && old.as_ref().is_none_or(|old| old.id != new.id) {
+        let run = old.map_or("another run".to_owned(), |old| format!("run {:?} ({})", old.name, old.run_dir));
         let (flag, folder) = (sink.flag(), sink.folder().display());
-        cli::note(&format!("{flag} {folder}: replaces the files of {whose}, which it held"));
+        cli::note(&format!("{flag} {folder}: replacing the files of {run}"));
     }
     sink.start(start)?;
     new.write(sink.folder())
 }
 
-/// Whether a metric is measured once a run has ended, and thus void where the run goes on.
+/// Whether a metric is measured at the end of a run, and therefore void if the run is resumed.
 fn is_final(metric: &str) -> bool {
     metric.starts_with("test_")
 }
 
-/// What an event has measured.
-pub struct Measured<'a> {
+/// The metrics of an event.
+pub struct Measurement<'a> {
+    /// From 1.
     pub epoch: usize,
-    /// Optimizer steps so far.
+    /// Optimizer steps done.
     pub step: usize,
     pub metrics: &'a Metrics,
     /// Seconds since 1970-01-01 UTC.
     pub time: f64,
 }
 
-impl<'a> Measured<'a> {
-    /// None for an event that has no numbers.
+impl<'a> Measurement<'a> {
+    /// None for an event without metrics.
     pub fn of(event: &'a Event) -> Option<Self> {
         let (step, metrics) = event.metrics()?;
         let epoch = match event {
@@ -109,10 +110,10 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// Opens the logs that are asked for, each by its folder, which is made where it is missing.
+/// Opens the log files of each given folder, which is created if it does not exist.
 ///
 /// # Errors
-/// When a folder cannot be written.
+/// If a folder cannot be created.
 pub fn open(
     dvclive: Option<PathBuf>,
     csv: Option<PathBuf>,
@@ -132,20 +133,20 @@ pub fn open(
     Ok(sinks)
 }
 
-/// A number as Python writes it, so that its readers know what is not finite.
+/// A value as text; NaN and infinity are `nan`, which Python reads.
 fn number(value: f64) -> String {
     if value.is_finite() { format!("{value:?}") } else { "nan".to_owned() }
 }
 
-/// Refuses what is there and no file: a named pipe would hold the lines back until it has a reader.
+/// Fails if the path exists and is not a regular file: writing to a named pipe would block until it has a reader.
 fn ensure_writable(path: &Path) -> anyhow::Result<()> {
     let other = fs::metadata(path).is_ok_and(|meta| !meta.is_file());
-    ensure!(!other, "{}: no regular file", path.display());
+    ensure!(!other, "{}: not a regular file", path.display());
     Ok(())
 }
 
-/// Removing what is not there is done at once.
-fn if_there(removed: io::Result<()>) -> io::Result<()> {
+/// The result of removing a file that need not exist.
+fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,

@@ -1,7 +1,7 @@
-//! DVCLive's layout: `plots/metrics/<name>.tsv` with the columns `step` and the name, and the latest
-//! numbers in `metrics.json`. `dvc plots` and `dvc metrics` read it.
+//! DVCLive's files, which `dvc plots` and `dvc metrics` read: `plots/metrics/<name>.tsv` with the columns `step` and the
+//! metric's name, and the latest values in `metrics.json`.
 
-use super::{Measured, Sink, ensure_writable, if_there, is_final, number};
+use super::{Measurement, Sink, ensure_writable, ignore_missing, is_final, number};
 use crate::mlflow::names;
 use anyhow::Context;
 use events::Start;
@@ -17,19 +17,21 @@ use std::{
 };
 use walkdir::WalkDir;
 
-/// Plots that are kept open: a process may have only so many files, and a run any number of metrics.
+/// Most plot files that are open at a time: a process has a limit on open files, a run none on metrics.
 const MAX_OPEN: usize = 128;
 
-/// Bytes of a part of a metric's name, which is the name of a file or a folder: `.tsv` is to come behind it.
+/// Longest component of a metric's name, in bytes. It is the name of a folder, or of a file with `.tsv` added.
 const MAX_NAME: usize = 200;
 
 pub struct DvcLive {
     folder: PathBuf,
+    /// Open plot files by metric.
     plots: HashMap<String, File>,
+    /// Content of `metrics.json`.
     summary: Value,
     /// When the summary was last written.
     written: Option<Instant>,
-    /// Least time between two such.
+    /// Shortest time between two writes of the summary.
     interval: Duration,
 }
 
@@ -47,7 +49,7 @@ impl DvcLive {
         self.folder.join("metrics.json")
     }
 
-    /// The plot of a metric, at its end.
+    /// The plot file of a metric, open for appending.
     fn plot(&mut self, name: &str) -> anyhow::Result<&mut File> {
         if !self.plots.contains_key(name) {
             if self.plots.len() == MAX_OPEN {
@@ -64,7 +66,7 @@ impl DvcLive {
             }
             self.plots.insert(name.to_owned(), file);
         }
-        self.plots.get_mut(name).context("a plot that was just put there")
+        self.plots.get_mut(name).context("a plot that was just inserted")
     }
 
     fn summary(&self) -> anyhow::Result<(PathBuf, Vec<u8>)> {
@@ -86,26 +88,26 @@ impl Sink for DvcLive {
         &self.folder
     }
 
-    fn is_used(&self) -> bool {
+    fn has_files(&self) -> bool {
         self.plots().exists() || self.metrics().exists()
     }
 
-    /// As DVCLive does: what another run left goes first.
+    /// Removes the files of another run, as DVCLive does.
     fn start(&mut self, _: &Start) -> anyhow::Result<()> {
         let (plots, metrics) = (self.plots(), self.metrics());
-        if_there(fs::remove_dir_all(&plots)).with_context(|| plots.display().to_string())?;
-        if_there(fs::remove_file(&metrics)).with_context(|| metrics.display().to_string())
+        ignore_missing(fs::remove_dir_all(&plots)).with_context(|| plots.display().to_string())?;
+        ignore_missing(fs::remove_file(&metrics)).with_context(|| metrics.display().to_string())
     }
 
-    fn take_up(&mut self, _: &Start, step: usize) -> anyhow::Result<()> {
+    fn resume(&mut self, _: &Start, step: usize) -> anyhow::Result<()> {
         ensure_writable(&self.metrics())?;
         let text = fs::read(self.metrics()).unwrap_or_default();
         self.summary = serde_json::from_slice(&text).ok().filter(Value::is_object).unwrap_or_else(|| json!({}));
-        self.go_back(step)
+        self.rewind(step)
     }
 
-    /// Plots lose the rows beyond `step`, and the summary is that of what they keep.
-    fn go_back(&mut self, step: usize) -> anyhow::Result<()> {
+    /// Removes the rows after `step` from all plots, and computes the summary from the rest.
+    fn rewind(&mut self, step: usize) -> anyhow::Result<()> {
         self.plots.clear();
         let (folder, mut latest, mut values) = (self.plots(), None, BTreeMap::new());
         for entry in WalkDir::new(&folder).sort_by_file_name().into_iter().filter_map(Result::ok) {
@@ -130,14 +132,14 @@ impl Sink for DvcLive {
         Ok(())
     }
 
-    fn measure(&mut self, measured: &Measured) -> anyhow::Result<()> {
-        for (name, value) in measured.metrics.iter() {
+    fn log(&mut self, measurement: &Measurement) -> anyhow::Result<()> {
+        for (name, value) in measurement.metrics.iter() {
             let name = file_name(name);
-            let line = format!("{}\t{}\n", measured.step, number(value));
+            let line = format!("{}\t{}\n", measurement.step, number(value));
             self.plot(&name)?.write_all(line.as_bytes()).with_context(|| format!("--dvclive: {name}"))?;
             set(&mut self.summary, &name, if value.is_finite() { json!(value) } else { json!(number(value)) });
         }
-        self.summary["step"] = measured.step.into();
+        self.summary["step"] = measurement.step.into();
         if self.written.is_none_or(|written| written.elapsed() >= self.interval) {
             let (path, text) = self.summary()?;
             write_file_unsynced(&path, &text)?;
@@ -152,7 +154,7 @@ impl Sink for DvcLive {
     }
 }
 
-/// The paths of the numbers in a summary, in order.
+/// The paths of the values in a summary, in order.
 fn leaves(summary: &Value, path: &str, found: &mut Vec<String>) {
     match summary {
         Value::Object(map) => {
@@ -164,7 +166,7 @@ fn leaves(summary: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// A summary of `values`, in the order of an earlier one.
+/// A summary of `values`, in the order of the summary `old`.
 fn in_order_of(old: &Value, mut values: BTreeMap<String, Value>) -> Value {
     let mut summary = json!({});
     let mut order = Vec::new();
@@ -178,21 +180,21 @@ fn in_order_of(old: &Value, mut values: BTreeMap<String, Value>) -> Value {
     summary
 }
 
-/// A metric's name as a path: as MLflow takes it, and none of its parts too long for a file system.
+/// A metric's name as a path: a valid key of MLflow, with no component longer than [`MAX_NAME`].
 fn file_name(name: &str) -> String {
     let key = names::key(name);
-    if key.split('/').all(|part| part.len() <= MAX_NAME) {
+    if key.split('/').all(|component| component.len() <= MAX_NAME) {
         return key;
     }
-    let short = |part: &str| {
-        let end = part.floor_char_boundary(MAX_NAME / 2);
-        if part.len() <= MAX_NAME { part.to_owned() } else { part[..end].to_owned() }
+    let short = |component: &str| {
+        let end = component.floor_char_boundary(MAX_NAME / 2);
+        if component.len() <= MAX_NAME { component.to_owned() } else { component[..end].to_owned() }
     };
     let short = key.split('/').map(short).collect::<Vec<_>>().join("/");
     format!("{short}_{}", names::short_digest(name))
 }
 
-/// The header and the rows up to `last`, none without it. A row without its newline was cut off.
+/// The header, and the rows of steps up to `last`; None keeps no rows. A row without its newline is truncated, and dropped.
 fn kept(text: &str, last: Option<usize>) -> String {
     let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
     let header = lines.next().into_iter();
@@ -200,22 +202,22 @@ fn kept(text: &str, last: Option<usize>) -> String {
     header.chain(rows).collect()
 }
 
-/// Step and value of a row.
+/// The step and the value of a row.
 fn row(line: &str) -> Option<(usize, &str)> {
     let (step, value) = line.trim_end().split_once('\t')?;
     Some((step.parse().ok()?, value))
 }
 
-/// Sets what is at a path whose parts `/` separates; a number in its way gives way.
+/// Sets the value at a path with `/`. A value at a prefix of the path is replaced by an object.
 fn set(summary: &mut Value, path: &str, value: Value) {
-    let mut place = summary;
-    for part in path.split('/') {
-        if !place.is_object() {
-            *place = Value::Object(Map::new());
+    let mut target = summary;
+    for component in path.split('/') {
+        if !target.is_object() {
+            *target = Value::Object(Map::new());
         }
-        place = &mut place[part];
+        target = &mut target[component];
     }
-    *place = value;
+    *target = value;
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! TensorBoard's event files: TFRecords of `tensorflow.Event` (`tensorflow/core/util/event.proto`).
 //!
-//! A record is its length (u64), a checksum of that, the message, and a checksum of that, little-endian.
-//! A checksum is the masked CRC-32C of `tensorflow/core/lib/hash/crc32c.h`.
+//! A record is the length of the message (u64), the checksum of the length, the message, and its checksum, all
+//! little-endian. A checksum is the masked CRC-32C of `tensorflow/core/lib/hash/crc32c.h`.
 
-use super::{Measured, Sink};
+use super::{Measurement, Sink};
 use crate::mlflow::milliseconds;
 use anyhow::Context;
 use events::Start;
@@ -15,11 +15,12 @@ use std::{
     process,
 };
 
-/// How names of event files begin, as TensorBoard knows them, and who wrote them.
+/// Prefix of the names of event files.
 const PREFIX: &str = "events.out.tfevents.";
+/// Follows the time in the names of files that `track` wrote.
 const WRITER: &str = ".pipegrad.";
 
-/// What the first event says.
+/// `file_version` of the first event.
 const VERSION: &str = "brain.Event:2";
 
 #[derive(Clone, PartialEq, Message)]
@@ -36,14 +37,14 @@ struct Event {
     session_log: Option<SessionLog>,
 }
 
-/// What happened to the run itself.
+/// `SessionLog` of `event.proto`.
 #[derive(Clone, PartialEq, Message)]
 struct SessionLog {
     #[prost(int32, tag = "1")]
     status: i32,
 }
 
-/// A session began: readers forget what other sessions said of its step and those after it.
+/// `SessionStatus.START`: readers drop earlier values of this step and later ones.
 const START: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
@@ -72,7 +73,7 @@ impl TensorBoard {
         Ok(Self { folder, file: None })
     }
 
-    /// The event files that `track` wrote, with the second in which their run began.
+    /// The event files that `track` wrote, each with the start of its run in seconds since 1970-01-01 UTC.
     fn files(&self) -> Vec<(i64, PathBuf)> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let second = |entry: &fs::DirEntry| {
@@ -82,9 +83,9 @@ impl TensorBoard {
         entries.filter_map(|entry| Some((second(&entry)?, entry.path()))).collect()
     }
 
-    /// Removes those of runs that began in `second` or later.
+    /// Removes the event files of runs that started in `second` or later.
     fn remove_from(&self, second: i64) -> anyhow::Result<()> {
-        for (_, path) in self.files().into_iter().filter(|(began, _)| *began >= second) {
+        for (_, path) in self.files().into_iter().filter(|(start, _)| *start >= second) {
             fs::remove_file(&path).with_context(|| path.display().to_string())?;
         }
         Ok(())
@@ -113,42 +114,42 @@ impl Sink for TensorBoard {
         &self.folder
     }
 
-    fn is_used(&self) -> bool {
+    fn has_files(&self) -> bool {
         !self.files().is_empty()
     }
 
-    /// TensorBoard reads all event files of a folder as one run, so that those of another go.
+    /// Removes all event files: TensorBoard reads all files in a folder as one run.
     fn start(&mut self, start: &Start) -> anyhow::Result<()> {
         self.remove_from(i64::MIN)?;
         self.create(start)
     }
 
-    /// TensorBoard reads the files by name: what the same log left when it was read before would come again.
-    fn take_up(&mut self, start: &Start, step: usize) -> anyhow::Result<()> {
+    /// Removes the event files that an earlier reading of the same log wrote: TensorBoard would read both.
+    fn resume(&mut self, start: &Start, step: usize) -> anyhow::Result<()> {
         self.remove_from(second(start))?;
         self.create(start)?;
-        self.go_back(step)
+        self.rewind(step)
     }
 
-    fn go_back(&mut self, step: usize) -> anyhow::Result<()> {
-        let step = whole(step)?.saturating_add(1);
+    fn rewind(&mut self, step: usize) -> anyhow::Result<()> {
+        let step = as_i64(step)?.saturating_add(1);
         self.write(&Event { step, session_log: Some(SessionLog { status: START }), ..Event::default() })
     }
 
-    fn measure(&mut self, measured: &Measured) -> anyhow::Result<()> {
+    fn log(&mut self, measurement: &Measurement) -> anyhow::Result<()> {
         let scalar = |(name, value): (&str, f64)| Scalar { tag: name.to_owned(), simple_value: Some(value as f32) };
-        let summary = Some(Summary { value: measured.metrics.iter().map(scalar).collect() });
-        let step = whole(measured.step)?;
-        self.write(&Event { wall_time: measured.time, step, summary, ..Event::default() })
+        let summary = Some(Summary { value: measurement.metrics.iter().map(scalar).collect() });
+        let step = as_i64(measurement.step)?;
+        self.write(&Event { wall_time: measurement.time, step, summary, ..Event::default() })
     }
 }
 
-/// The second in which a run began, whatever its clock said.
+/// The start of a run in seconds since 1970-01-01 UTC, clamped to the years 1970 to 9999.
 fn second(start: &Start) -> i64 {
     milliseconds(start.time) / 1000
 }
 
-fn whole(step: usize) -> anyhow::Result<i64> {
+fn as_i64(step: usize) -> anyhow::Result<i64> {
     i64::try_from(step).with_context(|| format!("--tensorboard: step {step}: larger than its files can hold"))
 }
 
@@ -158,7 +159,7 @@ fn record(message: &[u8]) -> Vec<u8> {
 }
 
 fn checksum(bytes: &[u8]) -> [u8; 4] {
-    /// TensorFlow's: a checksum of data that holds checksums would be weak without it.
+    /// `kMaskDelta` of TensorFlow: the plain CRC of data that contains CRCs is weak.
     const MASK: u32 = 0xa282_ead8;
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(MASK).to_le_bytes()
 }
