@@ -16,7 +16,7 @@ cli::arguments! {
     #[argh(
         example = "{command_name} data=line data.rows=1000 --package data\n  {command_name} --info defaults-tree",
         note = "key=value changes a value, group=option chooses an option, +key=value adds, ++key=value \
-                adds or changes, ~key takes away. Values are written as Hydra's: numbers, true, null, \
+                adds or changes, ~key deletes. Values are written as Hydra's: numbers, true, null, \
                 [lists], {{key: value}}, 'quoted text'. Groups are looked for in ./configs (or --config-path), \
                 then in each --config-dir, then in a copy inside the program."
     )]
@@ -56,16 +56,21 @@ enum Info {
     Origin,
 }
 
-impl FromStr for Info {
-    type Err = String;
+/// Another word behind `--info`.
+#[derive(Debug, thiserror::Error)]
+#[error("expected defaults, defaults-tree, searchpath or origin")]
+struct UnknownInfo;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+impl FromStr for Info {
+    type Err = UnknownInfo;
+
+    fn from_str(name: &str) -> Result<Self, UnknownInfo> {
         match name {
             "defaults" => Ok(Self::Defaults),
             "defaults-tree" => Ok(Self::DefaultsTree),
             "searchpath" => Ok(Self::Searchpath),
             "origin" => Ok(Self::Origin),
-            _ => Err("expected defaults, defaults-tree, searchpath or origin".into()),
+            _ => Err(UnknownInfo),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Arguments: the flags that every tool has, and what a positional argument means.
+//! Arguments: the flags that every tool has, and whether a positional argument is a setting or an input.
 
 use crate::{
     complete,
@@ -10,7 +10,7 @@ use argh::{ArgsInfo, FromArgs};
 use config::overrides::{Override, Value};
 use std::path::{Path, PathBuf};
 
-/// What every tool is told beside its own flags.
+/// The arguments of every tool, beside its own flags.
 #[derive(Debug, Default)]
 pub struct Common {
     /// The input file; none is standard input.
@@ -23,13 +23,13 @@ pub struct Common {
     pub overrides: Vec<String>,
     /// Where settings come from.
     pub sources: config::Sources,
-    /// Print the settings, or where they are from, and stop.
+    /// `--cfg`: print the settings, or where they come from, and stop.
     pub show_settings: Option<Shown>,
     /// The groups whose settings the tool reads.
     groups: Option<&'static [&'static str]>,
 }
 
-/// What a tool reads beside settings.
+/// What a tool's positional arguments are, beside settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
     /// Nothing.
@@ -67,7 +67,7 @@ pub struct RawCommon {
 pub trait Arguments: FromArgs + ArgsInfo {
     /// The config groups whose settings the tool reads; None is the whole job.
     const GROUPS: Option<&'static [&'static str]>;
-    /// What it reads beside.
+    /// What else its positional arguments are.
     const INPUT: Input;
 
     #[doc(hidden)]
@@ -219,7 +219,7 @@ impl Common {
 
 /// The setting at `key` that a flag gives: `set("infer.threads", args.threads)`. None where the flag was not given.
 pub fn set(key: &str, value: Option<impl Into<Value>>) -> Option<Override> {
-    value.map(|value| Override::of_flag(key, value.into()))
+    value.map(|value| Override::typed(key, value.into()))
 }
 
 /// The setting that names a run folder.
@@ -259,17 +259,37 @@ pub(crate) fn parse<A: Arguments>(tool: &str) -> anyhow::Result<Parsed<A>> {
     match A::from_args(&[&command], &args) {
         Ok(args) => Ok(Parsed::Arguments(args)),
         Err(exit) => {
-            let problem = exit.output.replace(DASH, "-");
-            let hint = match problem.trim().strip_prefix(UNKNOWN_FLAG) {
+            let problem = of_value(exit.output.replace(DASH, "-").trim());
+            let hint = match problem.strip_prefix(UNKNOWN_FLAG) {
                 Some(flag) => {
                     let next = args.iter().skip_while(|arg| **arg != flag).nth(1);
                     help::hint::<A>(flag, next.copied())
                 }
                 None => String::new(),
             };
-            bail!("{}{hint} (see {command} --help)", problem.trim())
+            bail!("{problem}{hint} (see {command} --help)")
         }
     }
+}
+
+/// What argh says of a flag's value, `Error parsing option '--threads' with value 'x': invalid digit found in string`, as
+/// `--threads x: expected a whole number`; anything else as it is.
+fn of_value(problem: &str) -> String {
+    let parts = problem.strip_prefix("Error parsing option '").and_then(|rest| {
+        let (flag, rest) = rest.split_once("' with value '")?;
+        let (value, reason) = rest.rsplit_once("': ")?;
+        Some((flag, value, reason))
+    });
+    let Some((flag, value, reason)) = parts else { return problem.to_owned() };
+    // The standard library's words for numbers.
+    let expected = match reason.trim() {
+        "invalid digit found in string" | "cannot parse integer from empty string" => "expected a whole number",
+        "number too large to fit in target type" => "too large a number",
+        "number too small to fit in target type" => "too small a number",
+        "invalid float literal" | "cannot parse float from empty string" => "expected a number",
+        other => other,
+    };
+    format!("{flag} {value}: {expected}")
 }
 
 /// Arguments as argh reads them: `--flag=value` in two, Hydra's short flags in full, `--cfg` as `--cfg job`.
@@ -366,6 +386,14 @@ mod tests {
         assert_eq!(ok(&["-c", "origin"]), ["--cfg", "origin"]);
         assert_eq!(ok(&["--cfg=job", "--", "--a=b", "-"]), ["--cfg", "job", "--", "--a=b", "-"]);
         assert!(spelled(&["--cfg", "hydra"]).is_err());
+    }
+
+    #[test]
+    fn a_wrong_value_of_a_flag_is_told_in_plain_words() {
+        let told = |reason: &str| of_value(&format!("Error parsing option '--threads' with value 'x': {reason}"));
+        assert_eq!(told("invalid digit found in string"), "--threads x: expected a whole number");
+        assert_eq!(told("expected i/n"), "--threads x: expected i/n");
+        assert_eq!(of_value("Unrecognized argument: --x"), "Unrecognized argument: --x");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Completion: what may stand next on a tool's command line.
+//! Shell completion of a tool's command line.
 //!
 //! A shell's script asks with `--complete WORD…`, of which the last is the word at the cursor, as far
 //! as it is typed. The first line of the answer says what the shell is to add of its own: `words`

@@ -6,14 +6,14 @@ use crate::{
 };
 use std::{io, process::ExitCode};
 
-/// The tool ran; what was its answer?
+/// How the work of a tool ended, where it did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Done: exit status 0.
     Done,
     /// The work ran and its answer is no, for instance a gate missed: exit status 1, and one line why.
     No(String),
-    /// A signal ended it in good order: the exit status that a shell gives the signal.
+    /// A signal ended it after it had saved its state: the exit status that a shell gives the signal, 128 + n.
     Signal(u8),
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Done;
 /// Runs a tool: parses its arguments, does `work`, and turns the result into an exit status.
 ///
 /// 0 done, 1 the answer is no, 2 bad usage, input or I/O. An error is one line on standard error
-/// that begins with the tool's name. A reader that went away (`| head`) ends the tool quietly.
+/// that begins with the tool's name. If the reader closes its end of the pipe (`| head`), the tool ends quietly with status 0.
 pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>) -> ExitCode {
     notes::set_tool(tool);
     let mut folder = None;
@@ -80,7 +80,7 @@ fn describe(error: &anyhow::Error) -> String {
     })
 }
 
-/// Writes `text` to standard output; unlike `println!`, does not panic when the reader went away.
+/// Writes `text` to standard output; unlike `println!`, does not panic where the reader has closed its end of the pipe.
 ///
 /// # Errors
 /// What the operating system says.
@@ -90,7 +90,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether an error says no more than that the reader of an output went away.
+/// Whether an error is only that the reader of an output has closed its end of the pipe (EPIPE).
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

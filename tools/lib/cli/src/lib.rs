@@ -1,4 +1,16 @@
-//! What every main shares: arguments, exit codes, one-line errors, signals, broken pipes, streams, threads.
+//! What every main shares: arguments, exit codes, one-line errors and notes, progress, signals, broken pipes, streams,
+//! threads.
+//!
+//! It is the outermost library: the binaries of `tools/<tool>` call it first, and it calls `config` for settings, `files`
+//! for input and output, and `records` for the streams of a filter ([`filter_arguments!`], [`Streams`]). No other library
+//! but `dvc` uses it.
+//!
+//! | what | where |
+//! |---|---|
+//! | flags of every tool, and which arguments are settings | [`arguments!`], [`Common`] |
+//! | a flag that gives a setting | [`set`], [`Common::settings`] |
+//! | exit status, the line of an error | [`run`], [`Outcome`] |
+//! | lines and progress bars on standard error | [`note`], [`Report`], [`Bar`] |
 //!
 //! A tool declares its flags with [`arguments!`], which adds those that every tool has, and runs
 //! with [`run`]:

@@ -1,4 +1,4 @@
-//! Ending on a signal, in good order.
+//! SIGHUP, SIGINT and SIGTERM: the first lets the tool save its state, the second ends it at once.
 
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -17,14 +17,14 @@ use std::{
 /// Signals within this time are one: `timeout` sends its own twice, to its child and to the group of both.
 const TOGETHER: Duration = Duration::from_millis(300);
 
-/// Remembers that SIGHUP, SIGINT or SIGTERM came. One that comes later ends the process at once.
+/// Remembers the first SIGHUP, SIGINT or SIGTERM; a later one ends the process at once.
 #[derive(Debug, Clone)]
 pub struct Signals {
     received: Arc<AtomicUsize>,
 }
 
 impl Signals {
-    /// Begins to listen.
+    /// Installs the handlers.
     ///
     /// # Errors
     /// What the operating system says.
@@ -68,7 +68,7 @@ impl Signals {
 pub struct Signal {
     /// Its name, `SIGINT`.
     pub name: &'static str,
-    /// What a shell says of a process that the signal ended.
+    /// 128 + the signal's number, as a shell reports it.
     pub exit_status: u8,
 }
 

@@ -1,4 +1,4 @@
-//! The two ends of a filter.
+//! The input and output of a filter: a tool that reads records and writes them with changed fields.
 
 use crate::not_dash;
 use files::{Input, Output};
@@ -50,7 +50,7 @@ macro_rules! filter_arguments {
     };
 }
 
-/// What separates the cells of CSV: an ASCII character.
+/// The character between the cells of CSV: ASCII, no letter, digit or quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delimiter(pub u8);
 
@@ -68,7 +68,7 @@ impl FromStr for Delimiter {
     }
 }
 
-/// What `--delimiter` cannot be.
+/// A value that `--delimiter` does not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?}: expected one character that is no letter, digit or quote, or tab")]
 pub struct InvalidDelimiter(String);
@@ -86,7 +86,7 @@ pub struct Streams {
     pub float: Option<DType>,
     /// What separates the cells of CSV, read or written.
     pub delimiter: Option<Delimiter>,
-    /// Fail unless so many rows are read.
+    /// Fail unless exactly this many rows are read.
     pub expect_rows: Option<u64>,
     /// Most bytes of an array in Fortran order that comes over a pipe; none is what [`ReadOptions`] has.
     pub fortran_bytes: Option<u64>,
@@ -95,8 +95,8 @@ pub struct Streams {
 impl Streams {
     /// Reads rows, lets `change` set columns of each batch, and writes them.
     ///
-    /// `needs` are the fields that must be there, of numbers, which the tool's `--field` names; `adds` are those that
-    /// must not be there yet, which its `--out-field` names.
+    /// `needs` are the required numeric fields, which the tool's `--field` names; `adds` are the new fields, which its
+    /// `--out-field` names and which the input must not have.
     ///
     /// # Errors
     /// What reading, `change` or writing says; the output file is then not there.

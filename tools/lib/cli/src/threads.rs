@@ -1,4 +1,4 @@
-//! The threads of this process.
+//! `--threads`: the size of rayon's global thread pool.
 
 use crate::note;
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
@@ -8,7 +8,7 @@ use std::{env, num::NonZero, sync::mpsc, thread};
 /// can be tried out with it.
 const LEAST_LIMIT: usize = 64;
 
-/// Starts the threads that loops are shared by: as many as `threads` says, else the environment's `RAYON_NUM_THREADS`,
+/// Starts rayon's global pool with `threads` workers, else the environment's `RAYON_NUM_THREADS`,
 /// else one a core. More than the machine has cores and than 64, or than the system gives, are told on standard error
 /// and not started.
 ///

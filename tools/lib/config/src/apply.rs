@@ -141,7 +141,7 @@ fn only_known(old: &Node, new: &Node, path: &str) -> Result<()> {
 fn delete(root: &mut Node, one: &Override, known: &Known<'_>) -> Result<()> {
     let fail = |message: String| Err(Error::at(&one.origin(), message));
     let Some(old) = selected(root, &one.key)?.filter(|old| old.value != Value::Null) else {
-        return fail(format!("{}: not there to take away{}", one.key, unknown::hint(root, one, known)));
+        return fail(format!("{}: no such key to delete{}", one.key, unknown::hint(root, one, known)));
     };
     if one.value.is_some() {
         let wanted = node(one)?;
@@ -157,6 +157,6 @@ fn delete(root: &mut Node, one: &Override, known: &Known<'_>) -> Result<()> {
             map.shift_remove(*last);
             Ok(())
         }
-        _ => fail(format!("{}: only an entry of a mapping can be taken away", one.key)),
+        _ => fail(format!("{}: only an entry of a mapping can be deleted", one.key)),
     }
 }

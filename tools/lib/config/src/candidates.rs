@@ -1,7 +1,6 @@
-//! What may stand next on a command line: groups, options, keys and values.
+//! Completion candidates for a command line that is being typed: groups, options, keys and values.
 //!
-//! The person is in the middle of typing, so nothing here fails: a setting that is wrong counts for
-//! nothing, and a file that is broken offers nothing.
+//! Nothing here fails: a wrong setting earlier on the line is ignored, and a broken file gives no candidates.
 
 use crate::{
     comments::{Texts, about_config, choices, comment_at},
@@ -17,17 +16,17 @@ use crate::{
 };
 use std::collections::{BTreeMap, HashSet};
 
-/// A word that may stand on the command line.
+/// A completion candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The whole word. One that ends in `=`, `.` or `/` is to be continued.
+    /// The whole word. After one that ends in `=`, `.` or `/` the user types on.
     pub word: String,
-    /// What it is, in a few words; may be empty.
+    /// A short description; may be empty.
     pub about: String,
 }
 
 impl Candidate {
-    /// A word, and what it is.
+    /// A word with its description.
     pub fn new(word: impl Into<String>, about: impl Into<String>) -> Self {
         Self { word: word.into(), about: about.into() }
     }
@@ -38,7 +37,7 @@ impl Candidate {
     }
 }
 
-/// The settings that begin with `word`, on a line that has `overrides` as well.
+/// The candidates that start with `word`, on a line that has `overrides` too.
 ///
 /// `own` are the groups of the tool, as for [`crate::compose_for`]; None are those of the whole job.
 pub fn candidates(own: Option<&[&str]>, sources: &Sources, overrides: &[String], word: &str) -> Vec<Candidate> {
@@ -54,13 +53,13 @@ pub fn candidates(own: Option<&[&str]>, sources: &Sources, overrides: &[String],
     found.map(|one| Candidate { word: format!("{sign}{}", one.word), ..one }).collect()
 }
 
-/// The primary configs that `--config-name` may name.
+/// The names of all primary configs: the values of `--config-name`.
 pub fn primaries(sources: &Sources) -> Vec<Candidate> {
     let Ok(search) = SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs) else { return Vec::new() };
     search.options("").into_iter().map(|name| Candidate { about: about_config(&search, &name), word: name }).collect()
 }
 
-/// What the rest of the line composes to.
+/// The document that the rest of the line composes to.
 struct Job<'a> {
     own: Option<&'a [&'a str]>,
     /// None for a resolved document, and where nothing can be composed.
@@ -255,7 +254,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// `attempt` with all overrides, or else with those that do not spoil it.
+/// `attempt` with all overrides, or else with those for which it succeeds.
 fn as_far_as_it_works<T>(overrides: &[Override], attempt: impl Fn(&[Override]) -> Result<T>) -> Option<T> {
     if let Ok(made) = attempt(overrides) {
         return Some(made);

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 /// The primary config that is composed from when none is named.
 pub(crate) const PRIMARY: &str = "entropy";
 
-/// Where settings come from.
+/// Where settings come from. The default is the primary config `entropy` of `./configs` or the embedded copy.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// The primary config; `entropy` if none is named.
@@ -38,7 +38,7 @@ pub struct Sources {
     pub flags: Vec<Override>,
 }
 
-/// Composes the document of a whole job.
+/// Composes the document of a whole job: all groups of the primary config's defaults list, interpolations resolved.
 ///
 /// # Errors
 /// One line that names the file and line, or the override, at fault.

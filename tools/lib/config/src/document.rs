@@ -12,7 +12,7 @@ use crate::{
 };
 use serde::de::DeserializeOwned;
 
-/// A document: composed and overridden.
+/// A composed document: a tree of nodes, each with its origin.
 #[derive(Debug, Clone)]
 pub struct Document {
     pub(crate) root: Node,
@@ -24,7 +24,7 @@ impl Document {
     /// The document that a YAML text holds, its interpolations left as they are. Errors call it `name`.
     ///
     /// # Errors
-    /// Names the line that is no YAML, nested too deeply, or no mapping.
+    /// Names the line where the text is not YAML, nests too deeply, or is not a mapping.
     pub fn from_yaml(name: &str, text: &str) -> Result<Self> {
         let root = yaml::parse(&name.into(), text)?;
         match root.value {
@@ -33,10 +33,10 @@ impl Document {
         }
     }
 
-    /// The document with values in place of interpolations.
+    /// The document with each interpolation replaced by its value.
     ///
     /// # Errors
-    /// Names the first that leads nowhere, in circles, or too far.
+    /// Names the first reference to a missing key, to itself, or through too many others.
     pub fn resolved(&self) -> Result<Self> {
         let resolved = interpolate::resolve(&self.root, None)?;
         let warnings = [self.warnings.clone(), resolved.warnings].concat();
@@ -72,7 +72,7 @@ impl Document {
     /// The sub-tree at `path` as a document of its own; a single value without interpolation.
     ///
     /// # Errors
-    /// When there is none, or its interpolation leads nowhere.
+    /// When the path does not exist, or its interpolation cannot be resolved.
     pub fn package(&self, path: &str) -> Result<Self> {
         let mut root = self.get(path).ok_or_else(|| self.no_section(path))?.clone();
         if !root.is_container() {
@@ -108,7 +108,7 @@ impl Document {
     /// The document as JSON, indented.
     ///
     /// # Errors
-    /// When it holds a number that JSON has not: NaN, infinity, an integer beyond 64 bits.
+    /// When it holds a number that JSON cannot represent: NaN, infinity, an integer beyond 64 bits.
     pub fn to_json(&self) -> Result<String> {
         Ok(format!("{:#}\n", emit::json(&self.root)?))
     }
@@ -118,7 +118,7 @@ impl Document {
         emit::yaml_about(&self.root, &|path| comments.get(path))
     }
 
-    /// What composing wants the user to know, one line each: uses of deprecated keys.
+    /// Warnings for the user, one line each: uses of deprecated keys, ignored machine settings.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

@@ -3,7 +3,7 @@
 use crate::{interpolate::InterpolationError, overrides::GrammarError, yaml::YamlError};
 use std::{fmt, sync::Arc};
 
-/// Where a value comes from.
+/// Where a value comes from; [`fmt::Display`] writes it as errors begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A line of a file.

@@ -1,4 +1,4 @@
-//! The document tree: values with their origins.
+//! The document tree: values with their origins. `None` and `null` are different: a key that is absent, and null.
 
 use crate::{
     error::{Error, Origin, Result},

@@ -1,4 +1,4 @@
-//! What a tool's settings are: the built-in groups with their options, keys, defaults and comments.
+//! The settings of a tool, for `--help` and hints: built-in groups with their options, keys, defaults and comments.
 
 use crate::{
     comments::{Texts, about_config, choices, comment, line_at},
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct Group {
     /// Its name, `optimizer`.
     pub name: String,
-    /// The option that it has by default, and what that is.
+    /// The default option, and the first line of its file's comment.
     pub default: Option<(String, String)>,
     /// The names of all options.
     pub options: Vec<String>,
@@ -28,11 +28,11 @@ pub struct Group {
 pub struct Setting {
     /// Its whole key, `optimizer.learning_rate`.
     pub key: String,
-    /// Its default, as an override has it; empty for a mapping, whose keys follow.
+    /// Its default, as the file writes it; empty for a mapping, whose keys follow.
     pub value: String,
-    /// What it is.
+    /// The comment behind it in the file.
     pub comment: String,
-    /// The values that it may have, where they are listed.
+    /// The values that its comment lists (`a|b|c`); may be empty.
     pub choices: Vec<String>,
 }
 

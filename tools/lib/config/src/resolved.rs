@@ -63,7 +63,7 @@ impl Ignored {
     }
 }
 
-/// The document of `path` with overrides of its values. The groups of `own` that it lacks are composed.
+/// The document in the file at `path`, with overrides applied. The groups of `own` that it lacks are composed.
 pub(crate) fn document(
     path: &Path,
     sources: &Sources,
@@ -158,7 +158,7 @@ fn defaults(
     for group in groups.iter().filter(|group| !lacking.contains(group)) {
         let chosen = plan.choices.known().any(|(key, option)| key == *group && option.is_some());
         if chosen && let Some(option) = fallback::option(&plan.repository, group, root.get(group))? {
-            overrides.push(Override::parse(&format!("{group}={option}"))?);
+            overrides.push(Override::typed(group, overrides::Value::Str(option)));
         }
     }
     Plan::new(&sources, &overrides, Some(groups))?.build(Some(groups))

@@ -1,9 +1,10 @@
 //! The type of a plain YAML scalar, as OmegaConf's loader decides it: YAML 1.1 as PyYAML has it,
-//! without timestamps, and with floats that need no point (`1e-3`).
+//! without timestamps, and with floats that need no point (`1e-3`). Overrides have a grammar of their own
+//! (`overrides::lexer`).
 
 use crate::{node::Value, yaml::YamlError};
 
-/// What a plain scalar means. An error where PyYAML would try a conversion and fail.
+/// The typed value of a plain scalar: `1e-3` is a float, `1_000` an integer, `on` a boolean. An error where PyYAML would try a conversion and fail.
 pub(crate) fn resolve(text: &str) -> Result<Value, YamlError> {
     if let Some(value) = keyword(text) {
         return Ok(value);

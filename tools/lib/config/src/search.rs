@@ -1,4 +1,4 @@
-//! Where config files are looked for.
+//! The search path of config files.
 
 use crate::error::{Error, Result};
 use std::{
@@ -17,7 +17,7 @@ const LOCAL: &str = "configs";
 /// What file names of the embedded copy begin with.
 const BUILTIN_NAME: &str = "builtin:";
 const EXTENSION: &str = ".yaml";
-/// Bytes a config file may have; one has a few kilobytes, so a longer one is a mistaken path.
+/// Largest config file, in bytes. Configs have a few kilobytes; a larger file is probably a wrong path.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// A file that was read, under the name that errors call it by.
@@ -61,7 +61,7 @@ impl SearchPath {
         Self { folders: Vec::new() }
     }
 
-    /// Adds a folder behind the others, if it is one.
+    /// Appends a folder to the search path, if it exists.
     pub fn push(&mut self, path: PathBuf, provider: &'static str) -> bool {
         let is_folder = path.is_dir();
         if is_folder {
@@ -70,7 +70,7 @@ impl SearchPath {
         is_folder
     }
 
-    /// Provider and place of each part, in the order of the search.
+    /// Provider and folder of each part, in the order of the search.
     pub fn parts(&self) -> Vec<(&'static str, String)> {
         let folders = self.folders.iter().map(|folder| (folder.provider, folder.path.display().to_string()));
         folders.chain([("pipegrad", BUILTIN_NAME.to_owned())]).collect()
@@ -87,7 +87,7 @@ impl SearchPath {
         Ok(builtin(&file))
     }
 
-    /// The built-in config `path`, whatever stands in front of it.
+    /// The built-in config `path`, even if a file replaces it.
     pub fn read_builtin(path: &str) -> Option<Source> {
         builtin(&format!("{path}{EXTENSION}"))
     }

@@ -14,7 +14,7 @@ const KEY: &str = "hydra.searchpath";
 const PACKAGE: &str = "pkg://";
 const FILE: &str = "file://";
 
-/// Whether `one` says what the search path is.
+/// Whether `one` is an override of `hydra.searchpath`.
 pub(crate) fn is_override(one: &Override) -> bool {
     one.key == KEY && one.action == Action::Change
 }
@@ -45,7 +45,7 @@ pub(crate) fn extend(repository: &mut Repository, primary: &str, given: Option<&
     Ok(warnings)
 }
 
-/// Refuses a search path in a config that is not the primary one: it would come too late.
+/// Refuses a search path in a config other than the primary one: by then the search has begun.
 pub(crate) fn refuse(body: &Node) -> Result<()> {
     match body.get(KEY) {
         Some(node) if node.value != Value::Null => {

@@ -1,4 +1,4 @@
-//! Whether the sections of a resolved document are groups of settings, so that a slip in a name is no silent default.
+//! Checks the top level of a resolved document: a misspelled group would silently have its defaults.
 
 use crate::{
     compose::Sources,
@@ -12,11 +12,10 @@ use std::collections::BTreeSet;
 
 /// Checks the top level of `root`, which `source` holds, for a tool that reads the groups of `own`.
 ///
-/// Other tools' groups are left alone, and so are sections that resemble no group: they are other programs'.
+/// Other tools' groups are ignored, and so are sections that resemble no group: other programs may read them.
 ///
 /// # Errors
-/// Names a section that is a slip of a group, a value that is called as a setting of another place, and a file without
-/// any group.
+/// Names a misspelled group, a setting at the top level that belongs into a group, or a file without any group.
 pub(crate) fn check(root: &Node, source: &Source, sources: &Sources, own: &[&str]) -> Result<()> {
     let Value::Map(map) = &root.value else { return Ok(()) };
     let search = SearchPath::new(sources.config_path.as_deref(), &sources.config_dirs)?;

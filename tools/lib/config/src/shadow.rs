@@ -1,4 +1,4 @@
-//! Files of a project that stand in front of built-in configs of the same name.
+//! Files of a project that replace built-in configs of the same name.
 
 use crate::error::{Origin, list};
 use std::sync::Arc;
@@ -14,7 +14,8 @@ pub(crate) struct Shadow {
     pub package: String,
 }
 
-/// What is to be known of a wrong or missing key: that its group is read from files in place of the built-in ones.
+/// A note for the error of a wrong or missing key, where its group is read from a project's files instead of the
+/// built-in ones; empty otherwise.
 pub(crate) fn note(shadows: &[Shadow], key: &str) -> String {
     let group = key.split('.').next().unwrap_or("");
     let files = shadows.iter().filter(|one| !group.is_empty() && one.package.split('.').next() == Some(group));

@@ -1,4 +1,4 @@
-//! What is said of an override whose key there is none of.
+//! The error of an override with an unknown key, and what is perhaps meant.
 
 use crate::{
     defaults::{Choices, GLOBAL},
@@ -19,17 +19,17 @@ pub(crate) struct Known<'a> {
     pub for_tools: bool,
     /// The configs that groups could be chosen from, and what is chosen.
     pub configs: Option<(&'a Repository, &'a Choices)>,
-    /// Files that stand in front of built-in ones.
+    /// Files that replace built-in ones of the same name.
     pub shadows: &'a [Shadow],
 }
 
-/// The error of a key below `keys`, which are no mapping.
+/// The error of a key below `keys`, where the document has no mapping.
 pub(crate) fn mapping(root: &Node, one: &Override, keys: &[&str], known: &Known<'_>) -> Error {
     let path = keys.join(".");
     Error::at(&one.origin(), format!("{path}: no such mapping{}", hint(root, one, known)))
 }
 
-/// The error of a key that `parent` has not.
+/// The error of a key that the mapping `parent` does not have.
 pub(crate) fn key(root: &Node, parent: &Node, one: &Override, known: &Known<'_>) -> Error {
     let message = match &parent.value {
         Value::Seq(items) => format!("{}: the list has {} elements", one.key, items.len()),
@@ -134,7 +134,7 @@ fn is_list(root: &Node, key: &str) -> bool {
     root.get(key).is_some_and(|node| matches!(node.value, Value::Seq(_)))
 }
 
-/// A hint at the group that a key without a dot is a slip of: its value is one of the group's options.
+/// A hint at the group that a key without a dot is a misspelling of: its value is one of the group's options.
 fn slip_of_a_group(one: &Override, known: &Known<'_>) -> String {
     let Some(((key, option), (repository, choices))) = one.text.split_once('=').zip(known.configs) else {
         return String::new();

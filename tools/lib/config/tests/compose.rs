@@ -160,7 +160,7 @@ fn typed_errors_name_the_file_or_the_override() {
         "override \"rows=abc\": data.rows: expected a non-negative integer, found \"abc\""
     );
     assert_eq!(section(&["+rowz=1"]), "override \"+rowz=1\": data.rowz: unknown key; did you mean data.rows?");
-    assert_eq!(section(&["~rows"]), "override \"~rows\": data.rows: is needed; change it, or leave it");
+    assert_eq!(section(&["~rows"]), "override \"~rows\": data.rows: is required; change it, or leave it");
     assert_eq!(
         section(&["~rows", "~seed", "+rows=x"]),
         "override \"+rows=x\": data.rows: expected a non-negative integer, found \"x\""
@@ -193,10 +193,7 @@ fn mistakes_are_one_line_with_what_to_do() {
             "override \"data.rwos=1\": data.rwos: unknown key; did you mean data.rows=1? (to add it: +data.rwos=1)",
         ),
         (&["width=1"], "override \"width=1\": width: unknown key; did you mean model.width=1? (to add it: +width=1)"),
-        (
-            &["data=null"],
-            "override \"data=null\": data: a group's option is a name or a list of names (~group chooses none)",
-        ),
+        (&["data=null"], "override \"data=null\": data: expected the name of an option ("),
         (
             &["data.rows=1,2"],
             "override \"data.rows=1,2\": several values are a sweep, of which `sweep` makes jobs; for a list, write 'data.rows=[1,2]', for a text \"data.rows='1,2'\"",

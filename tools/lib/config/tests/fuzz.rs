@@ -6,17 +6,14 @@
 #[path = "../../../../fuzz/targets.rs"]
 mod targets;
 
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{Rng, SeedableRng},
-};
-use std::{fs, path::Path};
+#[path = "../../../../fuzz/mutations.rs"]
+mod mutations;
 
 /// Mutations of each input of the corpus.
 const MUTATIONS: usize = 150;
 
 /// Pieces that mean something to a parser.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 28] = [
     "${",
     "}",
     "[",
@@ -41,52 +38,14 @@ const PIECES: [&str; 24] = [
     "@",
     "=",
     "~",
+    "\0",
+    "\u{85}",
+    "\u{e9}",
+    "\u{2028}",
 ];
 
-fn corpus(target: &str) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../fuzz/corpus").join(target);
-    let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    assert!(!paths.is_empty(), "{}", folder.display());
-    paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
-}
-
-/// `text` with a few changes: pieces put in, parts taken out, repeated or taken from `other`.
-fn mutated(random: &mut ChaCha8Rng, text: &str, other: &str) -> String {
-    let mut chars: Vec<char> = text.chars().collect();
-    for _ in 0..1 + random.next_u32() % 4 {
-        let mut below = |n: usize| random.next_u64() as usize % (n + 1);
-        let (from, to) = (below(chars.len()), below(chars.len()));
-        let (from, to) = (from.min(to), from.max(to).min(from.min(to) + 12));
-        match below(4) {
-            0 => drop(chars.splice(from..from, PIECES[below(PIECES.len() - 1)].chars())),
-            1 => drop(chars.drain(from..to)),
-            2 => {
-                let part = chars[from..to].repeat(1 + below(3));
-                chars.splice(from..from, part);
-            }
-            3 => {
-                let other: Vec<char> = other.chars().collect();
-                let at = below(other.len());
-                chars.splice(from..to, other[at..].iter().take(20).copied());
-            }
-            _ if from < chars.len() => chars[from] = char::from_u32(below(0x2100) as u32).unwrap_or('\u{fffd}'),
-            _ => {}
-        }
-    }
-    chars.into_iter().collect()
-}
-
 fn run(target: &str, check: impl Fn(&str)) {
-    let corpus = corpus(target);
-    let mut random = ChaCha8Rng::seed_from_u64(0);
-    for text in &corpus {
-        check(text);
-        for _ in 0..MUTATIONS {
-            let other = &corpus[random.next_u64() as usize % corpus.len()];
-            check(&mutated(&mut random, text, other));
-        }
-    }
+    mutations::run(&mutations::corpus(target), &PIECES, MUTATIONS, check);
 }
 
 #[test]

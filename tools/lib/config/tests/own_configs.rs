@@ -108,7 +108,7 @@ fn a_name_in_the_body_that_contradicts_the_choice_is_at_fault() {
     let document = folder.tool(&TRAIN, &folder.sources(Some("mine")), &["optimizer=adam"]).unwrap();
     let error = folder.plain(&document.section::<Sgd>("optimizer").unwrap_err().to_string());
     assert!(error.starts_with("mine.yaml:4: optimizer.name: is sgd here, which has no betas (builtin:"), "{error}");
-    assert!(error.ends_with("; choose optimizer=sgd, or take the line away"), "{error}");
+    assert!(error.ends_with("; choose optimizer=sgd, or delete the line"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Which option of each group is chosen, and by whom.
+//! The option that is chosen of each group, and the override or defaults list that chooses it.
 
 use super::entry::{Choice, Entry, Target};
 use crate::{
@@ -55,13 +55,13 @@ impl Choices {
             if matches!(one.value, Some(Value::Dict(_))) || !search.has_group(&one.key) {
                 choices.values.push(one.clone());
             } else {
-                choices.add_group(one)?;
+                choices.add_group(one, &search.options(&one.key))?;
             }
         }
         Ok(choices)
     }
 
-    fn add_group(&mut self, one: &Override) -> Result<()> {
+    fn add_group(&mut self, one: &Override, options: &BTreeSet<String>) -> Result<()> {
         let origin = one.origin();
         match one.action {
             Action::Force => return Err(Error::at(&origin, "a group is added with one +, or changed without")),
@@ -76,20 +76,20 @@ impl Choices {
                 self.deleted.insert(one.group_key(), Deleted { name, origin, used: false });
             }
             Action::Add => {
-                let target = Target::Group(one.key.clone(), choice(one)?);
+                let target = Target::Group(one.key.clone(), choice(one, options)?);
                 let mut entry = Entry::new(target, one.package.clone(), &origin);
                 entry.appended = true;
                 self.appended.push(entry);
             }
             Action::Change => {
-                let choice = choice(one)?;
+                let choice = choice(one, options)?;
                 self.overridden.insert(one.group_key(), Overridden { choice, origin, used: false });
             }
         }
         Ok(())
     }
 
-    /// Takes up an `override` entry of a defaults list; what came earlier stands above it.
+    /// Adds an `override` entry of a defaults list; earlier ones take precedence.
     pub fn add_override(&mut self, entry: &Entry) {
         if let Target::Group(_, choice) = &entry.target {
             self.overridden.entry(entry.override_key()).or_insert_with(|| Overridden {
@@ -123,7 +123,7 @@ impl Choices {
         matches
     }
 
-    /// Notes what was chosen.
+    /// Records the option chosen by `entry`.
     pub fn note(&mut self, entry: &Entry) -> Result<()> {
         if !entry.is_group() {
             return Ok(());
@@ -178,16 +178,18 @@ impl Choices {
         }
         match self.deleted.iter().find(|(_, deleted)| !deleted.used) {
             Some((key, deleted)) => {
-                Err(Error::at(&deleted.origin, format!("no defaults list has {key} with that option to take away")))
+                Err(Error::at(&deleted.origin, format!("no defaults list has {key} with that option to delete")))
             }
             None => Ok(()),
         }
     }
 }
 
-fn choice(one: &Override) -> Result<Choice> {
+/// The option, or options, that `one` chooses of a group that has `options`.
+fn choice(one: &Override, options: &BTreeSet<String>) -> Result<Choice> {
     let fail = || {
-        let message = "a group's option is a name or a list of names (~group chooses none)";
+        let known = list(options.iter().map(String::as_str));
+        let message = format!("expected the name of an option ({known}) or a list of names; ~{} chooses none", one.key);
         Err(Error::at(&one.origin(), format!("{}: {message}", one.key)))
     };
     match &one.value {

@@ -1,4 +1,4 @@
-//! One entry of a defaults list, and the names it goes by.
+//! An entry of a defaults list: its config, group and package.
 
 use crate::{
     error::{Error, Origin, Result},
@@ -29,7 +29,7 @@ pub(crate) struct Entry {
     pub overrides: bool,
     /// Added by `+group=option`.
     pub appended: bool,
-    /// Where it stands.
+    /// Its file and line, or the override that added it.
     pub origin: Origin,
     /// The group of the config that holds the list.
     base: String,
@@ -48,7 +48,7 @@ pub(crate) enum Target {
     Group(String, Choice),
 }
 
-/// What is chosen of a group.
+/// The options chosen of a group.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Choice {
     /// `null`: nothing.
@@ -75,7 +75,7 @@ impl Entry {
         }
     }
 
-    /// Says which config holds the list that the entry stands in.
+    /// Sets the config that contains the list.
     pub fn place(&mut self, base: &str, parent_package: &str) {
         base.clone_into(&mut self.base);
         parent_package.clone_into(&mut self.parent_package);

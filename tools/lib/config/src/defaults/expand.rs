@@ -14,7 +14,7 @@ use crate::{
 };
 use std::{collections::HashSet, rc::Rc};
 
-/// How deep defaults lists may include each other: a config that includes itself never ends.
+/// How deep defaults lists may nest: a config that includes itself would never end.
 const MAX_DEPTH: usize = 32;
 /// Configs that one document may be made of, so that lists that include each other twice do end.
 const MAX_CONFIGS: usize = 10_000;
@@ -30,7 +30,7 @@ pub(crate) struct Expansion<'a> {
     count: usize,
 }
 
-/// What becomes of an entry of a list.
+/// What an entry of a list expands to.
 enum Slot {
     Done(Vec<Branch>),
     /// Names its option by an interpolation, which waits for the other choices.

@@ -10,7 +10,7 @@ pub(crate) struct Chosen {
     pub config_path: String,
     pub package: String,
     pub origin: Origin,
-    /// What an override of its choice is called; none for a config that is no group's option.
+    /// The key of an override that would change it (`group`, `group@package`); none for a config that is not an option.
     pub override_key: Option<String>,
 }
 

@@ -1,4 +1,7 @@
 //! Overrides: `key=value`, `+key=value`, `++key=value`, `~key`, in Hydra's grammar.
+//!
+//! [`Override::parse`] cuts the key from the value; `lexer` makes tokens of the value (an integer, a float, a word, a
+//! quoted text ...), and `value` makes a typed [`Value`] of the tokens: that is where `1e-3` becomes a number.
 
 mod casts;
 mod error;
@@ -89,9 +92,8 @@ impl Override {
         Ok(Self { action, key, package, value, text: text.into() })
     }
 
-    /// The setting at `key` that a tool's flag gives, as an override that was never text. Messages show it as the
-    /// override that would set the same value.
-    pub fn of_flag(key: &str, value: Value) -> Self {
+    /// `key=value` from a typed value: what a tool's flag sets. Nothing is parsed; the text is only for messages.
+    pub fn typed(key: &str, value: Value) -> Self {
         let shown = match &value {
             Value::Bool(value) => value.to_string(),
             value => value.to_text().unwrap_or_default(),

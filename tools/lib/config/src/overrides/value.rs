@@ -1,4 +1,4 @@
-//! The value of an override: elements, lists, dicts, casts and sweeps.
+//! The value of an override, parsed: elements, lists, dicts, casts and sweeps. `typed` makes numbers of tokens.
 
 use super::{
     casts,
@@ -14,7 +14,7 @@ use crate::{
     node::{self, MAX_DEPTH, Map, Node},
 };
 
-/// A value as the grammar has it.
+/// A value of the override grammar.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `null`
@@ -25,15 +25,15 @@ pub enum Value {
     Int(i128),
     /// A float.
     Float(f64),
-    /// A string without quotes; unescaped.
+    /// A string written without quotes, its backslashes resolved.
     Str(String),
-    /// A string in quotes; unescaped.
+    /// A string written in quotes, its backslashes resolved.
     Quoted(String, Quote),
     /// `[a, b]`
     List(Vec<Value>),
     /// `{a: 1}`
     Dict(Vec<(String, Value)>),
-    /// Several values, for a job each.
+    /// Several values, of which `sweep` makes one job each.
     Sweep(Sweep),
 }
 
@@ -55,12 +55,12 @@ pub enum Sweep {
     },
 }
 
-/// Values that were listed.
+/// `choice(a,b)`: a list of values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     /// The values.
     pub values: Vec<Value>,
-    /// Whether they were written without `choice()`, which takes them then.
+    /// Whether they were written as `a,b`, without `choice()`.
     pub simple: bool,
     /// Whether the order is random.
     pub shuffle: bool,
@@ -130,7 +130,7 @@ impl Value {
         }
     }
 
-    /// The tree that this value becomes. None for a sweep, which is several.
+    /// The value as a node of a document. None for a sweep.
     pub(crate) fn to_node(&self, origin: &Origin) -> Option<Node> {
         let value = match self {
             Self::Null => node::Value::Null,

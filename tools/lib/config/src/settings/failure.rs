@@ -88,7 +88,7 @@ impl Failure {
             Kind::MissingField(field) => {
                 let missing = [path, field].join(".");
                 if let Some(one) = deletions.iter().find(|one| one.key == missing) {
-                    return Some(Error::at(&one.origin(), format!("{missing}: is needed; change it, or leave it")));
+                    return Some(Error::at(&one.origin(), format!("{missing}: is required; change it, or leave it")));
                 }
             }
             Kind::UnknownField { field, .. } => {
@@ -121,8 +121,7 @@ fn between_files(path: &str, parent: &Node, field: &str, node: &Node) -> Option<
         return None;
     }
     let message = format!(
-        "{path}.{key}: is {option} here, which has no {field} ({}); choose {group}={option}, or take the line \
-         away",
+        "{path}.{key}: is {option} here, which has no {field} ({}); choose {group}={option}, or delete the line",
         node.origin
     );
     Some(Error::at(&selected.origin, message))
