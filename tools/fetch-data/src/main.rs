@@ -1,4 +1,4 @@
-//! `fetch-data`: a public dataset, downloaded, checked, unpacked and converted to records.
+//! `fetch-data`: downloads, verifies and unpacks a dataset of images, and converts it to records.
 
 mod archive;
 mod fetch;
@@ -20,18 +20,18 @@ cli::arguments! {
         example = "{command_name} --cfg dataset=mnist",
         note = "fetch-data dataset=cifar10 -o data/cifar10 downloads 170 MB. The settings are those of config groups \
                 dataset and download; choose a dataset with dataset=cifar10, cifar100, mnist, fashion_mnist, \
-                cifar10_images, image_folder, or image_files for images to predict. What is downloaded is checked against its SHA-256 and kept in a \
-                cache; an interrupted download goes on where it ended. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are \
-                honored."
+                cifar10_images, image_folder, or image_files for images without classes. Downloads are verified by \
+                their SHA-256 and kept in a cache; an interrupted download is resumed. HTTP_PROXY, HTTPS_PROXY and \
+                NO_PROXY are honored."
     )]
     struct Args {
-        /// folder for the result, made where it is missing
+        /// output folder; created if it does not exist
         #[argh(option, short = 'o', arg_name = "folder")]
         out: Option<PathBuf>,
         /// number of threads that decode images (default: all cores)
         #[argh(option)]
         threads: Option<usize>,
-        /// say nothing but errors
+        /// print errors only
         #[argh(switch)]
         quiet: bool,
     }
@@ -47,9 +47,9 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let settings = Settings::read(&document)?;
     cli::no_dash("--out", args.out.as_deref())?;
     let named = args.out.filter(|out| !out.as_os_str().is_empty());
-    let out = named.context("name a folder for the result, for instance -o data/cifar10")?;
+    let out = named.context("name a folder for the output, for instance -o data/cifar10")?;
     let report = Report::new(args.quiet);
-    let folder = write::Folder::open(&out, &report)?;
+    let folder = write::OutputFolder::open(&out, &report)?;
     let fetcher = Fetcher::new(&settings.download, &report);
     let dataset = layout::open(&settings, &fetcher, folder.path(), &report)?;
     write::write(&folder, &settings.name, dataset, &report)

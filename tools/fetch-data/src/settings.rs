@@ -8,27 +8,29 @@ use serde::{
 };
 use std::{path::PathBuf, time::Duration};
 
-/// Everything `fetch-data` is told.
+/// The settings `dataset.*` and `download.*`.
 pub struct Settings {
     pub name: String,
-    /// Most bytes that an archive may unpack to.
+    /// Largest total size of the unpacked files, in bytes.
     pub unpacked_bytes: u64,
     pub layout: Layout,
     pub download: Download,
 }
 
-/// Where a file comes from, and how it is known for the right one.
+/// A file of a dataset.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// `http:`, `https:` and `file:` URLs, or paths; tried in order.
     pub urls: Vec<String>,
+    /// Expected SHA-256, 64 lower-case hexadecimal digits.
     #[serde(deserialize_with = "sha256")]
     pub sha256: Option<String>,
+    /// Expected size.
     pub bytes: Option<u64>,
 }
 
-/// The keys that every dataset has.
+/// The keys of every dataset.
 #[derive(Deserialize)]
 struct Shared {
     name: String,
@@ -45,7 +47,7 @@ enum LayoutName {
     ImageFiles,
 }
 
-/// How a dataset's files are laid out.
+/// The layout of a dataset's files, with its settings.
 pub enum Layout {
     Cifar(Cifar),
     Idx(Idx),
@@ -53,14 +55,14 @@ pub enum Layout {
     ImageFiles(ImageFiles),
 }
 
-/// One struct for each layout, so that a key of another layout is an unknown key. The shared keys are
-/// named again, to be known, and read by [`Shared`].
+/// Defines the settings of a layout. Keys of other layouts are unknown keys. The shared keys are declared, but their values
+/// are read by [`Shared`].
 macro_rules! layout {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        #[allow(dead_code, reason = "the shared keys are only named here")]
+        #[allow(dead_code, reason = "the shared keys are only declared here")]
         pub struct $name {
             name: IgnoredAny,
             layout: IgnoredAny,
@@ -71,13 +73,14 @@ macro_rules! layout {
 }
 
 layout!(
-    /// Label bytes and planes of pixels, back to back in members of an archive.
+    /// Members of an archive with rows of label bytes and planes of pixels.
     Cifar {
         files: Archive,
-        /// The members with the training rows, in order.
+        /// Members with the training rows, in order.
         train: Vec<String>,
+        /// Members with the test rows, in order.
         test: Vec<String>,
-        /// For each label byte in front of the pixels: the field's name, and the member that names its classes.
+        /// For each label byte before the pixels: name of the field, and the member with the names of its classes.
         labels: IndexMap<String, String>,
     }
 );
@@ -86,7 +89,7 @@ layout!(
     /// The IDX files of MNIST and its relatives.
     Idx {
         files: IdxFiles,
-        /// Names of the classes, label 0 on.
+        /// Names of the classes, from label 0.
         classes: Vec<String>,
     }
 );
@@ -95,16 +98,18 @@ layout!(
     /// `<split>/<class>/<image>`, in a folder or an archive.
     ImageFolder {
         files: Archive,
-        /// Folder of the training images; `.` is the whole.
+        /// Folder of the training images; `.` is the root.
         train: String,
+        /// Folder of the test images.
         test: Option<String>,
-        /// Names of the folders in the order of their labels; none is the folders there are, sorted.
+        /// Names of the class folders, from label 0; None is all class folders, sorted.
         classes: Option<Vec<String>>,
         channels: Channels,
-        /// Height and width; none is those of the first image.
+        /// Height and width; None is the size of the first image.
         size: Option<[usize; 2]>,
+        /// Whether images of another size are scaled; else they are an error.
         resize: bool,
-        /// Most pixels that an image may have before it is decoded.
+        /// Most pixels of an image.
         image_pixels: u64,
     }
 );
@@ -113,18 +118,19 @@ layout!(
     /// Images without classes, in a folder or an archive, at any depth.
     ImageFiles {
         files: Archive,
-        /// Folder of the images; `.` is the whole.
+        /// Folder of the images; `.` is the root.
         folder: String,
         channels: Channels,
-        /// Height and width; none is those of the first image.
+        /// Height and width; None is the size of the first image.
         size: Option<[usize; 2]>,
+        /// Whether images of another size are scaled; else they are an error.
         resize: bool,
-        /// Most pixels that an image may have before it is decoded.
+        /// Most pixels of an image.
         image_pixels: u64,
     }
 );
 
-/// What the settings of images in files of their own say of their pixels.
+/// The settings for decoding images.
 #[derive(Clone, Copy)]
 pub struct Pixels {
     pub channels: Channels,
@@ -155,7 +161,7 @@ impl Pixels {
     }
 }
 
-/// The one file of a dataset that is an archive.
+/// The file of a dataset with one archive.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Archive {
@@ -172,7 +178,7 @@ pub struct IdxFiles {
     pub test_labels: Source,
 }
 
-/// What a pixel holds.
+/// The channels of a pixel.
 #[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(try_from = "u64")]
 pub enum Channels {
@@ -181,39 +187,47 @@ pub enum Channels {
 }
 
 impl TryFrom<u64> for Channels {
-    type Error = String;
+    type Error = UnknownChannels;
 
-    fn try_from(channels: u64) -> Result<Self, String> {
+    fn try_from(channels: u64) -> Result<Self, UnknownChannels> {
         match channels {
             1 => Ok(Self::Gray),
             3 => Ok(Self::Rgb),
-            _ => Err(format!("{channels}; expected 1 (gray) or 3 (red, green and blue)")),
+            _ => Err(UnknownChannels(channels)),
         }
     }
 }
+
+/// A number of channels that is not supported.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; expected 1 (gray) or 3 (red, green and blue)")]
+pub struct UnknownChannels(u64);
 
 /// Config group `download`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Download {
-    /// None is the user's cache folder.
+    /// Cache of downloads; None is `pipegrad` in the user's cache folder.
     pub cache: Option<PathBuf>,
     #[serde(deserialize_with = "duration")]
     pub connect_timeout: Duration,
     #[serde(deserialize_with = "duration")]
     pub read_timeout: Duration,
-    /// Times that a mirror is tried again without getting further.
+    /// Number of consecutive retries of a mirror that add nothing to the file.
     pub retries: u32,
     #[serde(deserialize_with = "duration")]
     pub backoff: Duration,
     #[serde(deserialize_with = "duration")]
     pub max_backoff: Duration,
-    /// Largest file whose size is not known ahead.
+    /// Largest file, in bytes, if the dataset has no size for it.
     pub max_bytes: u64,
 }
 
 impl Settings {
     /// Reads and checks the settings.
+    ///
+    /// # Errors
+    /// If a key is missing, unknown or not valid: one line that begins with the key.
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         let Shared { name, layout, unpacked_bytes } = document.section("dataset")?;
         let layout = match layout {
@@ -233,7 +247,7 @@ impl Layout {
             Self::Cifar(cifar) => {
                 ensure!(!cifar.train.is_empty(), "dataset.train: empty; name the members with the training rows");
                 ensure!(!cifar.test.is_empty(), "dataset.test: empty; name the members with the test rows");
-                ensure!(!cifar.labels.is_empty(), "dataset.labels: empty; a row begins with at least one label");
+                ensure!(!cifar.labels.is_empty(), "dataset.labels: empty; a row has at least one label");
             }
             Self::Idx(idx) => ensure!(!idx.classes.is_empty(), "dataset.classes: empty; name at least one class"),
             Self::ImageFolder(folder) => {
@@ -250,7 +264,7 @@ impl Layout {
     }
 }
 
-/// 64 hexadecimal digits, in small letters.
+/// Parses 64 hexadecimal digits, and converts them to lower case.
 fn sha256<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -259,7 +273,7 @@ fn sha256<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
     Err(D::Error::custom(format!("{text:?}; expected 64 hexadecimal digits, as sha256sum prints them")))
 }
 
-/// As people write one: `10s`, `1m 30s`.
+/// Parses a duration such as `10s` or `1m 30s`.
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(|e| D::Error::custom(format!("{text:?}: {e}; write it as 10s or 1m 30s")))

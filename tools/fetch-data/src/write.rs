@@ -1,8 +1,8 @@
-//! The files that a dataset becomes: `train.npy` and `test.npy`, or `images.npy` and `paths.csv`, and last `dataset.json`,
-//! which says what they are.
+//! Writing a dataset: `train.npy` and `test.npy`, or `images.npy` and `paths.csv`, and last `dataset.json`, which
+//! describes them.
 
 use crate::{
-    fetch::Sum,
+    fetch::Checksum,
     layout::{Dataset, IMAGES, Split, TEST, TRAIN},
 };
 use anyhow::{Context, bail};
@@ -20,26 +20,27 @@ use std::{
 
 const SPLITS: [&str; 3] = [TRAIN, TEST, IMAGES];
 const DESCRIPTION: &str = "dataset.json";
-/// The file of each row, where rows are known by that alone.
+/// The path of each row, for images without classes.
 const PATHS: &str = "paths.csv";
 /// The largest value of a pixel.
 const WHITE: f64 = 255.0;
 
-/// The folder for the result, locked. Folders that were created for it are deleted again if they stay empty.
-pub struct Folder {
+/// The output folder, locked against other processes. Folders that were created are deleted on drop if they are empty.
+pub struct OutputFolder {
     path: PathBuf,
     _created: NewFolders,
     _lock: Option<Lock>,
 }
 
-impl Folder {
-    /// Creates the folder, waits for another process that writes there, and deletes what killed ones have left.
+impl OutputFolder {
+    /// Creates and locks the folder, after waiting for another process that writes there, and deletes temporary files of
+    /// killed processes.
     pub fn open(path: &Path, report: &Report) -> anyhow::Result<Self> {
-        let place = || path.display().to_string();
+        let context = || path.display().to_string();
         loop {
-            let created = NewFolders::create(path).with_context(place)?;
-            let lock = lock(path, report).with_context(place)?;
-            // Another process may have deleted the folder that it had created, before it gave up the lock.
+            let created = NewFolders::create(path).with_context(context)?;
+            let lock = lock(path, report).with_context(context)?;
+            // The process that held the lock may have deleted the folder.
             if path.is_dir() {
                 let folder = Self { path: path.to_owned(), _created: created, _lock: lock };
                 for split in SPLITS {
@@ -62,13 +63,13 @@ impl Folder {
         self.path.join(format!("{name}.npy"))
     }
 
-    /// That no rows of another kind of dataset are there: a new `dataset.json` would no longer tell of them.
-    fn ensure_fits(&self, dataset: &Dataset) -> anyhow::Result<()> {
+    /// Fails if the folder has rows of the other kind of dataset, which a new `dataset.json` would not describe.
+    fn ensure_same_kind(&self, dataset: &Dataset) -> anyhow::Result<()> {
         let others: &[&str] = if dataset.paths.is_some() { &[TRAIN, TEST] } else { &[IMAGES] };
         let mut others = others.iter().map(|name| self.split(name)).filter(|file| file.exists());
         match others.next() {
             Some(file) if self.path.join(DESCRIPTION).exists() => {
-                bail!("{}: of another dataset; name another folder by -o", file.display())
+                bail!("{}: belongs to another dataset; choose another folder with -o", file.display())
             }
             _ => Ok(()),
         }
@@ -82,13 +83,13 @@ fn lock(path: &Path, report: &Report) -> io::Result<Option<Lock>> {
     Lock::wait(folder, waiting).map(Some)
 }
 
-/// Converts the rows and writes the files. Until all is converted, what was in the folder stays as it is, also when a
-/// signal comes.
-pub fn write(folder: &Folder, name: &str, mut dataset: Dataset, report: &Report) -> anyhow::Result<Outcome> {
-    folder.ensure_fits(&dataset)?;
+/// Converts the rows and writes the files. The existing files are replaced only after all rows are converted; a signal
+/// before that leaves them unchanged.
+pub fn write(folder: &OutputFolder, name: &str, mut dataset: Dataset, report: &Report) -> anyhow::Result<Outcome> {
+    folder.ensure_same_kind(&dataset)?;
     // An image is the first field of every layout.
     let mut sums = ByteSums::new(&dataset.schema.fields()[0].shape);
-    // From here on there are files that a signal would leave behind.
+    // From here on, a signal must delete temporary files.
     let signals = Signals::listen()?;
     let mut writers = Vec::new();
     for (number, split) in dataset.splits.iter_mut().enumerate() {
@@ -110,9 +111,9 @@ pub fn write(folder: &Folder, name: &str, mut dataset: Dataset, report: &Report)
     Ok(Outcome::Done)
 }
 
-/// Gives the files their names. The description goes first and comes last: it is there only with the rows that it
-/// describes.
-fn finish(folder: &Folder, dataset: &Dataset, writers: Vec<Writer>, description: &str) -> anyhow::Result<()> {
+/// Renames the files to their final names. The old description is removed first, and the new one written last: a
+/// description always matches the rows.
+fn finish(folder: &OutputFolder, dataset: &Dataset, writers: Vec<Writer>, description: &str) -> anyhow::Result<()> {
     let path = |file: &str| folder.path.join(file);
     remove(&path(DESCRIPTION))?;
     writers.into_iter().try_for_each(Writer::finish)?;
@@ -124,12 +125,12 @@ fn finish(folder: &Folder, dataset: &Dataset, writers: Vec<Writer>, description:
     Ok(write_file(&path(DESCRIPTION), description.as_bytes())?)
 }
 
-/// The content of `dataset.json`. The statistics are those of the first split, one a channel; they are written as shares
-/// of white.
+/// The content of `dataset.json`. `statistics` are those of the first split, one for each channel, in units of a pixel;
+/// they are written divided by [`WHITE`].
 fn describe(name: &str, dataset: &Dataset, statistics: &[Statistics]) -> Value {
-    let shares = |of: fn(&Statistics) -> f64| statistics.iter().map(|one| of(one) / WHITE).collect::<Vec<_>>();
+    let scaled = |of: fn(&Statistics) -> f64| statistics.iter().map(|one| of(one) / WHITE).collect::<Vec<_>>();
     let field = |field: &Field| (field.name.clone(), json!({ "dtype": field.dtype.name(), "shape": field.shape }));
-    let file = |(key, sum): (&String, &Sum)| (key.clone(), json!({ "sha256": sum.sha256, "bytes": sum.bytes }));
+    let file = |(key, file): (&String, &Checksum)| (key.clone(), json!({ "sha256": file.sha256, "bytes": file.bytes }));
     let mut description = json!({
         "name": name,
         "fields": dataset.schema.fields().iter().map(field).collect::<Map<_, _>>(),
@@ -138,7 +139,7 @@ fn describe(name: &str, dataset: &Dataset, statistics: &[Statistics]) -> Value {
     for (number, split) in dataset.splits.iter().enumerate() {
         description[split.name] = match number {
             0 => {
-                let (mean, std) = (shares(|one| one.mean), shares(Statistics::standard_deviation));
+                let (mean, std) = (scaled(|one| one.mean), scaled(Statistics::standard_deviation));
                 json!({ "rows": split.rows.count(), "mean": mean, "std": std })
             }
             _ => json!({ "rows": split.rows.count() }),
@@ -151,7 +152,7 @@ fn describe(name: &str, dataset: &Dataset, statistics: &[Statistics]) -> Value {
     description
 }
 
-/// The number of rows, for a person.
+/// The number of rows of each split, for a message.
 fn count(splits: &[Split]) -> String {
     let count = |split: &Split| match (split.name, split.rows.count()) {
         (TRAIN, rows) => format!("{rows} rows for training"),
@@ -161,7 +162,7 @@ fn count(splits: &[Split]) -> String {
     splits.iter().map(count).collect::<Vec<_>>().join(", ")
 }
 
-/// `paths.csv`: the number of each row and its path.
+/// The content of `paths.csv`: the index and the path of each row.
 fn table(paths: &[String]) -> anyhow::Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["row", "path"])?;
@@ -171,7 +172,7 @@ fn table(paths: &[String]) -> anyhow::Result<Vec<u8>> {
     Ok(table.into_inner()?)
 }
 
-/// Writes rows to a file that has no name yet.
+/// Writes rows to a temporary file.
 struct Converter<'a> {
     writer: Writer,
     schema: &'a Arc<Schema>,

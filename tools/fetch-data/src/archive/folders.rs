@@ -1,4 +1,4 @@
-//! The folders of an archive, also those without a file in them.
+//! The folders of an archive, including empty ones.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 pub struct Folders(BTreeSet<String>);
 
 impl Folders {
-    /// Takes a folder in, if it is wanted.
+    /// Adds a folder, if it is wanted.
     pub fn add(&mut self, path: &str, wanted: impl Fn(&str) -> bool) {
         if !self.0.contains(path) && wanted(path) {
             self.0.insert(path.to_owned());
         }
     }
 
-    /// Takes in the folder that a file is in: an archive need not name it.
+    /// Adds the folder of a file: it need not be a member of the archive.
     pub fn add_parent(&mut self, file: &str, wanted: impl Fn(&str) -> bool) {
         if let Some((folder, _)) = file.rsplit_once('/') {
             self.add(folder, wanted);

@@ -2,7 +2,7 @@
 
 use super::{
     path,
-    spool::{Spool, too_much},
+    unpacked::{Unpacked, too_much},
 };
 use anyhow::{Context, bail, ensure};
 use std::{
@@ -11,47 +11,52 @@ use std::{
 };
 use tar::{Archive, Entry, EntryType};
 
-/// Most bytes of headers in front of a member: long names and attributes of its own come there, and into memory.
+/// Most bytes of headers before a member. They hold long names and extended attributes, and are read into memory.
 const HEADER_BYTES: u64 = 1 << 20;
 
-/// Takes the wanted files of a tar archive into `spool`; checks all of it, to the end.
-pub fn unpack(tar: impl Read, limit: u64, spool: &mut Spool, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+/// Unpacks the wanted files of a tar archive, and reads all of it to its end, so that damage anywhere is an error.
+pub fn unpack(
+    tar: impl Read,
+    limit: u64,
+    unpacked: &mut Unpacked,
+    wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<()> {
     let state = State { header_bytes: Cell::new(None), ended: Cell::new(false) };
     let mut tar = Limited { inner: tar, left: limit, limit, state: &state };
     let mut archive = Archive::new(&mut tar);
-    let mut entries = archive.entries().context("no tar, tar.gz or zip archive")?;
+    let mut entries = archive.entries().context("not a tar, tar.gz or zip archive")?;
     let mut empty = true;
     loop {
         state.header_bytes.set(Some(HEADER_BYTES));
         let Some(entry) = entries.next() else { break };
         state.header_bytes.set(None);
         let mut entry =
-            entry.with_context(|| if empty { "no tar, tar.gz or zip archive" } else { "a damaged archive" })?;
+            entry.with_context(|| if empty { "not a tar, tar.gz or zip archive" } else { "a damaged archive" })?;
         empty = false;
-        take(&mut entry, spool, &wanted)?;
-        // What is left of the member is not one of the next one's headers.
+        add(&mut entry, unpacked, &wanted)?;
+        // Skip the rest of the member here: it does not count as headers of the next one.
         io::copy(&mut entry, &mut io::sink()).context("a damaged archive")?;
     }
     ensure!(!empty, "an empty archive");
-    ensure!(!state.ended.get(), "a damaged archive: cut off, since it has no end-of-archive mark");
-    // Behind the last member, gzip's checksum is still to come.
+    ensure!(!state.ended.get(), "a damaged archive: truncated, without an end-of-archive mark");
+    // Read to the end of gzip, which verifies its checksum.
     state.header_bytes.set(None);
     io::copy(&mut tar, &mut io::sink()).context("a damaged archive")?;
     Ok(())
 }
 
-fn take(entry: &mut Entry<impl Read>, spool: &mut Spool, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+fn add(entry: &mut Entry<impl Read>, unpacked: &mut Unpacked, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     let kind = entry.header().entry_type();
     if kind == EntryType::XGlobalHeader {
         return Ok(());
     }
     let path = path::of_member(&entry.path_bytes())?;
     match kind {
-        EntryType::Directory => spool.folders.add(&path, wanted),
+        EntryType::Directory => unpacked.folders.add(&path, wanted),
         EntryType::Regular | EntryType::Continuous => {
-            spool.folders.add_parent(&path, &wanted);
+            unpacked.folders.add_parent(&path, &wanted);
             if wanted(&path) {
-                spool.add(path, entry)?;
+                unpacked.add(path, entry)?;
             }
         }
         EntryType::Symlink | EntryType::Link => bail!("member {path:?} is a link; no dataset needs one"),
@@ -60,15 +65,15 @@ fn take(entry: &mut Entry<impl Read>, spool: &mut Spool, wanted: impl Fn(&str) -
     Ok(())
 }
 
-/// What [`Limited`] and who reads through it tell each other, while an iterator of entries holds the reader.
+/// State shared between [`Limited`] and its user, while an iterator over entries borrows the reader.
 struct State {
-    /// How many bytes of headers may still come, while it is headers that are read.
+    /// The number of bytes of headers that are still allowed; None while content is read.
     header_bytes: Cell<Option<u64>>,
-    /// Whether there was nothing more to read.
+    /// Whether the reader is at its end.
     ended: Cell<bool>,
 }
 
-/// A reader that fails when more than `limit` bytes come.
+/// A reader that fails after `limit` bytes.
 struct Limited<'a, R> {
     inner: R,
     left: u64,
@@ -82,8 +87,9 @@ impl<R: Read> Read for Limited<'_, R> {
         self.state.ended.set(count == 0);
         self.left = self.left.checked_sub(count as u64).ok_or_else(|| io::Error::other(too_much(self.limit)))?;
         if let Some(left) = self.state.header_bytes.get() {
-            let left =
-                left.checked_sub(count as u64).ok_or_else(|| io::Error::other("a name or attribute without end"))?;
+            let left = left
+                .checked_sub(count as u64)
+                .ok_or_else(|| io::Error::other("a name or attribute of more than 1 MiB"))?;
             self.state.header_bytes.set(Some(left));
         }
         Ok(count)

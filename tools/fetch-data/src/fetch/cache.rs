@@ -1,6 +1,6 @@
-//! What was downloaded, kept under its SHA-256, and what is on its way there.
+//! The cache of downloads: files named by their SHA-256, and incomplete files.
 
-use super::{Sum, digest::Digest};
+use super::{Checksum, digest::Digest};
 use anyhow::Context;
 use files::Lock;
 use reqwest::Url;
@@ -10,32 +10,33 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A folder of files under their SHA-256.
+/// A folder of files named by their SHA-256.
 pub struct Cache {
     folder: PathBuf,
 }
 
-/// A file's place in the cache, which no other process touches meanwhile.
+/// A file in the cache, locked: no other process downloads it.
 pub struct Entry<'a> {
     cache: &'a Cache,
-    part: PathBuf,
-    /// Locked until it is closed. It stays: whoever removed it might remove one that another has just locked.
+    /// Path of the incomplete file.
+    partial: PathBuf,
+    /// Locked until it is closed. Never deleted: that could delete a file that another process has just locked.
     _lock: Lock,
 }
 
-/// The beginning of a file, which an interrupted download goes on from.
-pub struct Part {
+/// The beginning of a file, which a download continues.
+pub struct PartialFile {
     path: PathBuf,
     file: File,
     digest: Digest,
-    /// What the server called the version of the file that it began with (ETag).
+    /// The server's ETag for the version that the file began with.
     pub version: Option<String>,
-    /// Whether more than one answer brought it: then it may be of two versions.
-    pub joined: bool,
+    /// Whether it is of several responses, and so possibly of several versions.
+    pub is_joined: bool,
 }
 
 impl Cache {
-    /// The cache in `folder`, or in the user's cache folder.
+    /// The cache in `folder`, or (None) in the user's cache folder.
     pub fn open(folder: Option<&Path>) -> anyhow::Result<Self> {
         let folder = match folder {
             Some(folder) => folder.to_owned(),
@@ -46,10 +47,10 @@ impl Cache {
         Ok(Self { folder })
     }
 
-    /// The file with this hash, if it is known and here. A damaged one counts as missing; a download replaces it.
+    /// The file with this SHA-256; None if it is not in the cache, or damaged: a download then replaces it.
     ///
-    /// This needs no lock, since a file comes here whole, and so no right to write either.
-    pub fn find(&self, sha256: Option<&str>) -> anyhow::Result<Option<(PathBuf, Sum)>> {
+    /// Needs no lock, and so no write permission: files are renamed into the cache once they are complete.
+    pub fn find(&self, sha256: Option<&str>) -> anyhow::Result<Option<(PathBuf, Checksum)>> {
         let Some(sha256) = sha256 else { return Ok(None) };
         let path = self.folder.join(sha256);
         let file = match File::open(&path) {
@@ -57,12 +58,12 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| path.display().to_string()),
         };
-        let sum = Digest::of(file).with_context(|| path.display().to_string())?.sum();
-        Ok((sum.sha256 == sha256).then_some((path, sum)))
+        let checksum = Digest::of(file).with_context(|| path.display().to_string())?.checksum();
+        Ok((checksum.sha256 == sha256).then_some((path, checksum)))
     }
 
-    /// The place of the file with this hash, or, where that is not known, from this URL. Calls `waiting` when
-    /// another process has it.
+    /// Locks the file with this SHA-256 or, if that is None, from this URL. Calls `waiting` before waiting for another
+    /// process.
     pub fn entry(&self, url: &Url, sha256: Option<&str>, waiting: impl FnOnce()) -> anyhow::Result<Entry<'_>> {
         let name = match sha256 {
             Some(sha256) => sha256.to_owned(),
@@ -71,43 +72,43 @@ impl Cache {
         let path = self.folder.join(format!("{name}.lock"));
         let lock = File::create(&path).and_then(|file| Lock::wait(file, waiting));
         let lock = lock.with_context(|| path.display().to_string())?;
-        Ok(Entry { cache: self, part: self.folder.join(format!("{name}.part")), _lock: lock })
+        Ok(Entry { cache: self, partial: self.folder.join(format!("{name}.part")), _lock: lock })
     }
 }
 
 impl Entry<'_> {
-    /// What is there of the file.
-    pub fn part(&self) -> anyhow::Result<Part> {
+    /// The incomplete file, which may be empty.
+    pub fn partial_file(&self) -> anyhow::Result<PartialFile> {
         let open = || {
-            let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&self.part)?;
+            let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&self.partial)?;
             let digest = Digest::of(&file)?;
             file.seek(io::SeekFrom::End(0))?;
-            let joined = digest.bytes() > 0;
-            Ok::<_, io::Error>(Part { path: self.part.clone(), file, digest, version: None, joined })
+            let is_joined = digest.bytes() > 0;
+            Ok::<_, io::Error>(PartialFile { path: self.partial.clone(), file, digest, version: None, is_joined })
         };
-        open().with_context(|| self.part.display().to_string())
+        open().with_context(|| self.partial.display().to_string())
     }
 
-    /// Takes a whole file into the cache.
-    pub fn keep(&self, part: Part) -> anyhow::Result<(PathBuf, Sum)> {
-        let sum = part.digest.sum();
-        let path = self.cache.folder.join(&sum.sha256);
+    /// Moves a complete file to its final name in the cache.
+    pub fn keep(&self, partial: PartialFile) -> anyhow::Result<(PathBuf, Checksum)> {
+        let checksum = partial.digest.checksum();
+        let path = self.cache.folder.join(&checksum.sha256);
         let keep = || {
-            part.file.sync_all()?;
-            fs::rename(&part.path, &path)
+            partial.file.sync_all()?;
+            fs::rename(&partial.path, &path)
         };
         keep().with_context(|| path.display().to_string())?;
-        Ok((path, sum))
+        Ok((path, checksum))
     }
 }
 
-impl Part {
+impl PartialFile {
     pub fn bytes(&self) -> u64 {
         self.digest.bytes()
     }
 
-    pub fn sum(&self) -> Sum {
-        self.digest.sum()
+    pub fn checksum(&self) -> Checksum {
+        self.digest.checksum()
     }
 
     pub fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
@@ -116,15 +117,15 @@ impl Part {
         Ok(())
     }
 
-    /// Starts over.
+    /// Truncates the file to nothing.
     pub fn clear(&mut self) -> anyhow::Result<()> {
         let cleared = self.file.set_len(0).and_then(|()| self.file.rewind());
         cleared.with_context(|| self.path.display().to_string())?;
-        (self.digest, self.version, self.joined) = (Digest::default(), None, false);
+        (self.digest, self.version, self.is_joined) = (Digest::default(), None, false);
         Ok(())
     }
 
-    /// Leaves nothing behind.
+    /// Deletes the file.
     pub fn discard(self) -> anyhow::Result<()> {
         fs::remove_file(&self.path).with_context(|| self.path.display().to_string())
     }

@@ -1,21 +1,21 @@
-//! SHA-256 of what passes by.
+//! SHA-256 and size of a stream.
 
-use super::Sum;
+use super::Checksum;
 use files::Sha256;
 use std::io::{self, Read};
 
-/// The hash and length of the bytes so far.
+/// The SHA-256 and the number of the bytes so far.
 #[derive(Clone, Default)]
 pub struct Digest {
     hash: Sha256,
     bytes: u64,
 }
 
-/// Bytes read at a time.
+/// Size of a read, in bytes.
 const BLOCK: usize = 1 << 18;
 
 impl Digest {
-    /// Of all that `source` holds.
+    /// Reads `source` to its end.
     pub fn of(mut source: impl Read) -> io::Result<Self> {
         let mut digest = Self::default();
         let mut block = vec![0; BLOCK];
@@ -38,7 +38,7 @@ impl Digest {
         self.bytes
     }
 
-    pub fn sum(&self) -> Sum {
-        Sum { sha256: self.hash.hex(), bytes: self.bytes }
+    pub fn checksum(&self) -> Checksum {
+        Checksum { sha256: self.hash.hex(), bytes: self.bytes }
     }
 }

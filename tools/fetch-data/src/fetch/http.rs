@@ -1,6 +1,6 @@
-//! One request for a file, or for what is missing of it.
+//! HTTP requests for a file, or for the rest of it.
 
-use super::{cache::Part, location};
+use super::{cache::PartialFile, error::TransferError, location};
 use crate::settings::{Download, Source};
 use anyhow::Context;
 use cli::{Report, Unit};
@@ -11,118 +11,108 @@ use reqwest::{
 };
 use std::{error::Error, io::Read, time::Duration};
 
-/// A file that a server is asked for.
+/// A file on a server.
 pub struct Remote<'a> {
     client: Client,
     pub url: &'a Url,
     source: &'a Source,
-    /// Its largest size, where the source gives none.
+    /// Largest size in bytes, if the source gives none.
     max_bytes: u64,
     report: &'a Report,
 }
 
-/// Why a request did not bring the rest of the file.
-pub enum Failure {
-    /// It may work in a while; the server may have said when.
-    Passing { problem: String, wait: Option<Duration> },
-    /// The server will not.
-    Refused(String),
-    /// What came is another file.
-    Wrong(String),
-    /// This machine's own trouble, which no mirror mends.
-    Local(anyhow::Error),
-}
-
-/// Bytes taken from a connection at a time.
+/// Size of a read from the connection, in bytes.
 const BLOCK: usize = 1 << 16;
 
 impl<'a> Remote<'a> {
-    /// The file at `url`, with the time-outs of the settings and the proxies of the environment.
+    /// # Errors
+    /// If there can be no HTTP client: the proxies in the environment are not valid.
     pub fn new(settings: &Download, report: &'a Report, url: &'a Url, source: &'a Source) -> anyhow::Result<Self> {
         let client = Client::builder()
             .user_agent(concat!("pipegrad/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(settings.connect_timeout)
-            // Of a blocking client: for the head of an answer, and then for each read of its body.
+            // A blocking client's timeout is for the headers of a response, and then for each read of the body.
             .timeout(settings.read_timeout)
             .build()
             .context("the HTTP client")?;
         Ok(Self { client, url, source, max_bytes: settings.max_bytes, report })
     }
 
-    /// Appends to `part` what is missing of the file.
-    pub fn transfer(&self, part: &mut Part) -> Result<(), Failure> {
+    /// Requests the rest of the file, and appends it to `file`.
+    pub fn transfer(&self, file: &mut PartialFile) -> Result<(), TransferError> {
         let mut request = self.client.get(self.url.clone());
-        if part.bytes() > 0 {
-            request = request.header(RANGE, format!("bytes={}-", part.bytes()));
+        if file.bytes() > 0 {
+            request = request.header(RANGE, format!("bytes={}-", file.bytes()));
         }
-        let response = request.send().map_err(|error| passing(&error))?;
-        self.accept(&response, part)?;
-        let length = || response.content_length().map(|rest| rest.saturating_add(part.bytes()));
+        let response = request.send().map_err(|error| transient(&error))?;
+        self.accept(&response, file)?;
+        let length = || response.content_length().map(|rest| rest.saturating_add(file.bytes()));
         let total = Range::of(&response).and_then(|range| range.total).or_else(length);
         match (total, self.source.bytes) {
             (Some(total), Some(bytes)) if total != bytes => {
-                Err(Failure::Refused(format!("{total} bytes, expected {bytes}")))
+                Err(TransferError::Refused(format!("{total} bytes, expected {bytes}")))
             }
-            (Some(total), None) if total > self.max_bytes => Err(Failure::Refused(self.too_large())),
-            _ => self.receive(response, total, part),
+            (Some(total), None) if total > self.max_bytes => Err(TransferError::Refused(self.too_large())),
+            _ => self.receive(response, total, file),
         }
     }
 
-    /// Whether the answer is the file from where `part` ends. A server that knows no ranges sends it from the start.
-    fn accept(&self, response: &Response, part: &mut Part) -> Result<(), Failure> {
+    /// Checks that the response continues `file`. A server without range requests sends the whole file; `file` is then
+    /// cleared.
+    fn accept(&self, response: &Response, file: &mut PartialFile) -> Result<(), TransferError> {
         let status = response.status();
         match status {
-            StatusCode::PARTIAL_CONTENT if self.continues(response, part) => {
-                part.joined |= part.bytes() > 0;
+            StatusCode::PARTIAL_CONTENT if self.continues(response, file) => {
+                file.is_joined |= file.bytes() > 0;
                 Ok(())
             }
             StatusCode::OK => {
-                part.clear().map_err(Failure::Local)?;
-                part.version = version(response);
+                file.clear().map_err(TransferError::Local)?;
+                file.version = version(response);
                 Ok(())
             }
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
-                part.clear().map_err(Failure::Local)?;
-                let problem = format!("HTTP status {status}: another range, or another version of the file");
-                Err(Failure::Passing { problem, wait: None })
+                file.clear().map_err(TransferError::Local)?;
+                let reason = format!("HTTP status {status}: another range, or another version of the file");
+                Err(TransferError::Transient { reason, wait: None })
             }
-            _ if may_pass(status) => {
+            _ if is_transient(status) => {
                 let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
                 let wait = seconds.map(Duration::from_secs);
-                Err(Failure::Passing { problem: format!("HTTP status {status}"), wait })
+                Err(TransferError::Transient { reason: format!("HTTP status {status}"), wait })
             }
-            _ => Err(Failure::Refused(format!("HTTP status {status}"))),
+            _ => Err(TransferError::Refused(format!("HTTP status {status}"))),
         }
     }
 
-    /// Whether a partial answer goes on where `part` ends. That it is of the same version the checksum shows; where
-    /// there is none, the server has to say so.
-    fn continues(&self, response: &Response, part: &Part) -> bool {
-        let vouched = self.source.sha256.is_some() || (part.version.is_some() && part.version == version(response));
-        vouched && Range::of(response).is_some_and(|range| range.start == part.bytes())
+    /// Whether a partial response begins at the end of `file`, and the file is verifiable or of the same version: by its
+    /// checksum, else by the server's ETag.
+    fn continues(&self, response: &Response, file: &PartialFile) -> bool {
+        let verifiable = self.source.sha256.is_some() || (file.version.is_some() && file.version == version(response));
+        verifiable && Range::of(response).is_some_and(|range| range.start == file.bytes())
     }
 
-    fn receive(&self, mut response: Response, total: Option<u64>, part: &mut Part) -> Result<(), Failure> {
+    fn receive(&self, mut response: Response, total: Option<u64>, file: &mut PartialFile) -> Result<(), TransferError> {
         let bar = self.report.bar(Unit::Bytes);
-        bar.start(&location::file_name(self.url), self.source.bytes.or(total), part.bytes());
+        bar.start(&location::file_name(self.url), self.source.bytes.or(total), file.bytes());
         let mut block = vec![0; BLOCK];
         loop {
             let count = match response.read(&mut block) {
                 Ok(0) => break,
                 Ok(count) => count,
-                Err(error) => return Err(passing(&error)),
+                Err(error) => return Err(transient(&error)),
             };
-            if part.bytes() + count as u64 > self.source.bytes.unwrap_or(self.max_bytes) {
-                return Err(Failure::Wrong(self.too_large()));
+            if file.bytes() + count as u64 > self.source.bytes.unwrap_or(self.max_bytes) {
+                return Err(TransferError::WrongContent(self.too_large()));
             }
-            part.append(&block[..count]).map_err(Failure::Local)?;
+            file.append(&block[..count]).map_err(TransferError::Local)?;
             bar.add(count as u64);
         }
         match self.source.bytes.or(total) {
-            // Without a length, an answer that was cut looks like one that ended; and a server may give less than the
-            // range that it was asked for.
-            Some(bytes) if part.bytes() < bytes => Err(Failure::Passing {
-                problem: format!("the answer ended after {} of {bytes} bytes", part.bytes()),
+            // Without a length, a response that was cut looks complete; and a server may send less than the requested
+            // range.
+            Some(bytes) if file.bytes() < bytes => Err(TransferError::Transient {
+                reason: format!("the response ended after {} of {bytes} bytes", file.bytes()),
                 wait: None,
             }),
             _ => Ok(()),
@@ -137,23 +127,23 @@ impl<'a> Remote<'a> {
     }
 }
 
-/// Whether a server may answer otherwise in a while.
-fn may_pass(status: StatusCode) -> bool {
-    let passing = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
-    status.is_server_error() || passing.contains(&status)
+/// Whether a retry may get another status.
+fn is_transient(status: StatusCode) -> bool {
+    let transient = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    status.is_server_error() || transient.contains(&status)
 }
 
-/// What the server calls this version of the file. A weak tag (`W/`) does not promise the same bytes.
+/// The ETag of the response. A weak one (`W/`) is ignored: it does not guarantee the same bytes.
 fn version(response: &Response) -> Option<String> {
     let tag = response.headers().get(ETAG)?.to_str().ok()?;
     (!tag.starts_with("W/")).then(|| tag.to_owned())
 }
 
-/// What a partial answer holds: `bytes 5-9/10`.
+/// The `Content-Range` of a partial response: `bytes 5-9/10`.
 struct Range {
-    /// The first byte.
+    /// Index of the first byte.
     start: u64,
-    /// Bytes of the whole file, where the server knows (not `/*`).
+    /// Size of the whole file in bytes; None if the server does not know it (`/*`).
     total: Option<u64>,
 }
 
@@ -165,11 +155,11 @@ impl Range {
     }
 }
 
-/// The innermost cause: what is around it says only at which stage, and names the URL again.
-fn passing(error: &dyn Error) -> Failure {
+/// The innermost cause, which has the reason; the outer errors say only which stage failed, and repeat the URL.
+fn transient(error: &dyn Error) -> TransferError {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    Failure::Passing { problem: cause.to_string(), wait: None }
+    TransferError::Transient { reason: cause.to_string(), wait: None }
 }

@@ -1,4 +1,4 @@
-//! Where a file is.
+//! URLs and paths of files.
 
 use anyhow::{Context, bail};
 use reqwest::Url;
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A place that a file can be read from.
+/// The location of a file.
 pub enum Location {
     Local(PathBuf),
     Remote(Url),
@@ -25,9 +25,11 @@ impl Location {
             "http" | "https" => Ok(Self::Remote(url)),
             "file" => match url.to_file_path() {
                 Ok(path) => Ok(Self::Local(path)),
-                Err(()) => bail!("{}: names no file of this machine; write file:///path", cli::redacted(text)),
+                Err(()) => bail!("{}: not a file of this machine; write file:///path", cli::redacted(text)),
             },
-            _ => bail!("{}: no way to fetch {scheme}:; expected http:, https:, file: or a path", cli::redacted(text)),
+            _ => {
+                bail!("{}: unsupported scheme {scheme}:; expected http:, https:, file: or a path", cli::redacted(text))
+            }
         }
     }
 }
@@ -41,7 +43,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// The last part of a URL's path that is not empty, or the host.
+/// The last component of the URL's path that is not empty, or else the host.
 pub fn file_name(url: &Url) -> String {
     let last = url.path_segments().and_then(|parts| parts.rev().find(|part| !part.is_empty()));
     last.or(url.host_str()).unwrap_or("file").to_owned()

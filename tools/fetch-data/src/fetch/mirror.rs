@@ -1,9 +1,10 @@
-//! A file from one mirror: going on after interruptions, until it is whole and right.
+//! Downloading a file from one mirror, with retries, until it is complete and verified.
 
 use super::{
-    Attempt, Sum,
-    cache::{Entry, Part},
-    http::{Failure, Remote},
+    Attempt, Checksum,
+    cache::{Entry, PartialFile},
+    error::{DownloadError, TransferError},
+    http::Remote,
     location,
 };
 use crate::settings::{Download, Source};
@@ -11,35 +12,34 @@ use cli::Report;
 use reqwest::Url;
 use std::{path::PathBuf, thread, time::Duration};
 
-/// Downloads the file into the cache. What came of it is kept also where that fails, if it may be the beginning of the
-/// right one.
+/// Downloads the file into the cache. An incomplete file is kept, and resumed by a later download.
 pub fn download(
     settings: &Download,
     report: &Report,
     url: &Url,
     source: &Source,
     entry: &Entry<'_>,
-) -> Attempt<(PathBuf, Sum)> {
+) -> Attempt<(PathBuf, Checksum), DownloadError> {
     let mirror = Mirror { settings, report, source, remote: Remote::new(settings, report, url, source)? };
-    let mut part = entry.part()?;
+    let mut file = entry.partial_file()?;
     if source.sha256.is_none() {
-        // Nothing would tell that it is the beginning of another version.
-        part.clear()?;
+        // Without a checksum, the beginning of another version would go unnoticed.
+        file.clear()?;
     }
-    let going_on = if part.bytes() > 0 { format!(", going on at byte {}", part.bytes()) } else { String::new() };
-    report.say(&format!("{}: downloading{going_on}", location::file_name(url)));
-    let mut outcome = mirror.complete(&mut part)?;
-    if part.joined && matches!(outcome, Err(Problem::Wrong(_))) {
-        // Perhaps it was the beginning that was wrong: of an older version, or another mirror's.
-        part.clear()?;
-        outcome = mirror.complete(&mut part)?;
+    let resuming = if file.bytes() > 0 { format!(", resuming at byte {}", file.bytes()) } else { String::new() };
+    report.say(&format!("{}: downloading{resuming}", location::file_name(url)));
+    let mut outcome = mirror.complete(&mut file)?;
+    if file.is_joined && matches!(outcome, Err(DownloadError::WrongContent(_))) {
+        // The beginning may be of an older version, or of another mirror.
+        file.clear()?;
+        outcome = mirror.complete(&mut file)?;
     }
     match outcome {
-        Ok(()) => Ok(Ok(entry.keep(part)?)),
-        Err(Problem::Unfinished(problem)) if part.bytes() > 0 => Ok(Err(problem)),
-        Err(Problem::Wrong(problem) | Problem::Unfinished(problem)) => {
-            part.discard()?;
-            Ok(Err(problem))
+        Ok(()) => Ok(Ok(entry.keep(file)?)),
+        Err(error @ DownloadError::Incomplete(_)) if file.bytes() > 0 => Ok(Err(error)),
+        Err(error) => {
+            file.discard()?;
+            Ok(Err(error))
         }
     }
 }
@@ -51,49 +51,43 @@ struct Mirror<'a> {
     remote: Remote<'a>,
 }
 
-enum Problem {
-    /// What came is another file.
-    Wrong(String),
-    /// It did not come.
-    Unfinished(String),
-}
-
 impl Mirror<'_> {
-    /// Transfers what is missing, and checks the whole.
-    fn complete(&self, part: &mut Part) -> Attempt<(), Problem> {
-        let missing = self.source.bytes.is_none_or(|bytes| part.bytes() < bytes);
-        if missing && let Err(problem) = self.transfer(part)? {
-            return Ok(Err(problem));
+    /// Transfers the rest of the file, and verifies the whole.
+    fn complete(&self, file: &mut PartialFile) -> Attempt<(), DownloadError> {
+        let is_incomplete = self.source.bytes.is_none_or(|bytes| file.bytes() < bytes);
+        if is_incomplete && let Err(error) = self.transfer(file)? {
+            return Ok(Err(error));
         }
-        Ok(part.sum().check(self.source).map_err(Problem::Wrong))
+        let checked = file.checksum().check(self.source);
+        Ok(checked.map_err(|mismatch| DownloadError::WrongContent(mismatch.to_string())))
     }
 
-    /// Tries until the transfer ends, or as often as is allowed without getting further.
-    fn transfer(&self, part: &mut Part) -> Attempt<(), Problem> {
-        let (mut failures, mut furthest) = (0, part.bytes());
+    /// Repeats requests until the transfer is complete, or `download.retries` of them in a row added nothing.
+    fn transfer(&self, file: &mut PartialFile) -> Attempt<(), DownloadError> {
+        let (mut failures, mut bytes) = (0, file.bytes());
         loop {
-            let (problem, wait) = match self.remote.transfer(part) {
+            let (reason, wait) = match self.remote.transfer(file) {
                 Ok(()) => return Ok(Ok(())),
-                Err(Failure::Refused(problem)) => return Ok(Err(Problem::Unfinished(problem))),
-                Err(Failure::Wrong(problem)) => return Ok(Err(Problem::Wrong(problem))),
-                Err(Failure::Local(error)) => return Err(error),
-                Err(Failure::Passing { problem, wait }) => (problem, wait),
+                Err(TransferError::Refused(reason)) => return Ok(Err(DownloadError::Incomplete(reason))),
+                Err(TransferError::WrongContent(reason)) => return Ok(Err(DownloadError::WrongContent(reason))),
+                Err(TransferError::Local(error)) => return Err(error),
+                Err(TransferError::Transient { reason, wait }) => (reason, wait),
             };
-            if part.bytes() > furthest {
-                (failures, furthest) = (0, part.bytes());
+            if file.bytes() > bytes {
+                (failures, bytes) = (0, file.bytes());
             }
             if failures == self.settings.retries {
-                return Ok(Err(Problem::Unfinished(problem)));
+                return Ok(Err(DownloadError::Incomplete(reason)));
             }
             let wait = wait.unwrap_or_else(|| self.backoff(failures)).min(self.settings.max_backoff);
             failures += 1;
             let (name, pause) = (location::file_name(self.remote.url), humantime::format_duration(wait));
-            self.report.say(&format!("{name}: {problem}; trying again in {pause}"));
+            self.report.say(&format!("{name}: {reason}; trying again in {pause}"));
             thread::sleep(wait);
         }
     }
 
-    /// Twice as long each time.
+    /// Exponential backoff: the wait after `failures` earlier failures.
     fn backoff(&self, failures: u32) -> Duration {
         self.settings.backoff.saturating_mul(2u32.saturating_pow(failures))
     }

@@ -1,7 +1,8 @@
-//! A file from the first of several places that has it, checked.
+//! Fetching a file from the first URL or path that provides it, with its checksum verified.
 
 mod cache;
 mod digest;
+mod error;
 mod http;
 mod location;
 mod mirror;
@@ -11,6 +12,7 @@ use anyhow::{Context, bail, ensure};
 use cache::Cache;
 use cli::Report;
 use digest::Digest;
+use error::{Mismatch, SourceError};
 use location::Location;
 use reqwest::Url;
 use std::{
@@ -18,48 +20,47 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Fetches files.
+/// Fetches files, as the settings `download.*` say.
 pub struct Fetcher<'a> {
     settings: &'a Download,
     report: &'a Report,
 }
 
-/// A file, or a folder, that is here.
+/// A file, or a folder, on this machine.
 pub struct Fetched {
     pub path: PathBuf,
-    /// The last part of the URL or path, for messages.
+    /// The last component of the URL or path, for messages.
     pub name: String,
     /// None for a folder.
-    pub sum: Option<Sum>,
+    pub checksum: Option<Checksum>,
 }
 
-/// What a file is known by.
-pub struct Sum {
+/// SHA-256, in lower-case hexadecimal, and size of a file.
+pub struct Checksum {
     pub sha256: String,
     pub bytes: u64,
 }
 
-/// What a place gives: the file, or what is wrong with that place alone. The outer error is trouble that no other
-/// place mends.
-type Attempt<T, E = String> = anyhow::Result<Result<T, E>>;
+/// The outer error ends the program; the inner one is of one URL, and the next one is tried.
+type Attempt<T, E = SourceError> = anyhow::Result<Result<T, E>>;
 
 impl<'a> Fetcher<'a> {
     pub fn new(settings: &'a Download, report: &'a Report) -> Self {
         Self { settings, report }
     }
 
-    /// The file that `source`, the setting `dataset.files.<key>`, describes.
+    /// Fetches the file `source`, which is the setting `dataset.files.<key>`.
     ///
     /// # Errors
-    /// When no URL gives it: what was wrong with each. A file whose checksum is wrong is not kept.
+    /// If no URL provides it, with the reason for each. A file with a wrong checksum is not kept.
     pub fn fetch(&self, key: &str, source: &Source) -> anyhow::Result<Fetched> {
         let setting = format!("dataset.files.{key}");
         ensure!(!source.urls.is_empty(), "{setting}.urls: empty; name at least one URL or path");
         let locations = source.urls.iter().map(|url| Location::parse(url)).collect::<anyhow::Result<Vec<_>>>();
-        let mut problems: Vec<String> = Vec::new();
+        let mut errors: Vec<String> = Vec::new();
         for location in locations.with_context(|| format!("{setting}.urls"))? {
-            if let Some(problem) = problems.last() {
-                self.report.say(&format!("{problem}; trying {location}"));
+            if let Some(error) = errors.last() {
+                self.report.say(&format!("{error}; trying {location}"));
             }
             let attempt = match &location {
                 Location::Local(path) => local(path, source, &setting)?,
@@ -67,81 +68,81 @@ impl<'a> Fetcher<'a> {
             };
             match attempt {
                 Ok(fetched) => return Ok(fetched),
-                Err(problem) => problems.push(format!("{location}: {problem}")),
+                Err(error) => errors.push(format!("{location}: {error}")),
             }
         }
-        bail!("{}", problems.join("; "))
+        bail!("{}", errors.join("; "))
     }
 
-    /// From the cache, or over the network into it.
+    /// From the cache, or over the network into the cache.
     fn remote(&self, url: &Url, source: &Source, setting: &str) -> Attempt<Fetched> {
         let name = location::file_name(url);
         let cache = Cache::open(self.settings.cache.as_deref())?;
-        let (path, sum) = match cache.find(source.sha256.as_deref())? {
+        let (path, checksum) = match cache.find(source.sha256.as_deref())? {
             Some(found) => {
                 self.report.say(&format!("{name}: in the cache"));
                 found
             }
             None => match self.download(&cache, url, source)? {
                 Ok(found) => found,
-                Err(problem) => return Ok(Err(problem)),
+                Err(error) => return Ok(Err(error)),
             },
         };
-        // What came over a network is whatever its sender wanted, until somebody vouches for it.
+        // Without an expected checksum, the file may be anything that the network delivered.
         ensure!(
             source.sha256.is_some(),
             "{setting}.sha256: null, so that nothing says whether {} is the right file; if it is, give \
              {setting}.sha256={} (the download is kept)",
             cli::redacted(url.as_str()),
-            sum.sha256
+            checksum.sha256
         );
-        Ok(Ok(Fetched { path, name, sum: Some(sum) }))
+        Ok(Ok(Fetched { path, name, checksum: Some(checksum) }))
     }
 
     /// Over the network into the cache, by one process at a time.
-    fn download(&self, cache: &Cache, url: &Url, source: &Source) -> Attempt<(PathBuf, Sum)> {
+    fn download(&self, cache: &Cache, url: &Url, source: &Source) -> Attempt<(PathBuf, Checksum)> {
         let sha256 = source.sha256.as_deref();
         let entry = cache.entry(url, sha256, || {
             let name = location::file_name(url);
             self.report.say(&format!("{name}: waiting for another fetch-data, which is downloading it"));
         })?;
-        // Whoever had the lock may have put it there.
+        // The process that held the lock may have downloaded it.
         match cache.find(sha256)? {
             Some(found) => Ok(Ok(found)),
-            None => mirror::download(self.settings, self.report, url, source, &entry),
+            None => Ok(mirror::download(self.settings, self.report, url, source, &entry)?.map_err(SourceError::from)),
         }
     }
 }
 
-/// A file where it is, or a folder.
+/// A file or a folder of this machine, where it is.
 fn local(path: &Path, source: &Source, setting: &str) -> Attempt<Fetched> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) => return Ok(Err(error.into())),
     };
     if meta.is_dir() {
         if source.sha256.is_some() {
-            return Ok(Err(format!("a folder has no sha256 to check; give {setting}.sha256=null")));
+            return Ok(Err(SourceError::FolderWithChecksum { setting: setting.to_owned() }));
         }
-        return Ok(Ok(Fetched { path: path.to_owned(), name, sum: None }));
+        return Ok(Ok(Fetched { path: path.to_owned(), name, checksum: None }));
     }
     if !meta.is_file() {
-        // It is read twice, for its checksum and for what it holds; a pipe gives its bytes once, a device without end.
-        return Ok(Err("neither a file nor a folder".into()));
+        return Ok(Err(SourceError::NotAFile));
     }
     let file = File::open(path).with_context(|| path.display().to_string())?;
-    let sum = Digest::of(file).with_context(|| path.display().to_string())?.sum();
-    Ok(sum.check(source).map(|()| Fetched { path: path.to_owned(), name, sum: Some(sum) }))
+    let checksum = Digest::of(file).with_context(|| path.display().to_string())?.checksum();
+    let checked = checksum.check(source).map_err(SourceError::from);
+    Ok(checked.map(|()| Fetched { path: path.to_owned(), name, checksum: Some(checksum) }))
 }
 
-impl Sum {
-    /// Whether this is the file that `source` describes, as far as it says.
-    fn check(&self, source: &Source) -> Result<(), String> {
+impl Checksum {
+    /// Compares with the size and the SHA-256 that `source` expects, if any.
+    fn check(&self, source: &Source) -> Result<(), Mismatch> {
         match (source.bytes, source.sha256.as_deref()) {
-            (Some(bytes), _) if bytes != self.bytes => Err(format!("{} bytes, expected {bytes}", self.bytes)),
-            (_, Some(sha256)) if sha256 != self.sha256 => {
-                Err(format!("its sha256 is {}, expected {sha256}", self.sha256))
+            (Some(expected), _) if expected != self.bytes => Err(Mismatch::Bytes { bytes: self.bytes, expected }),
+            (_, Some(expected)) if expected != self.sha256 => {
+                Err(Mismatch::Sha256 { sha256: self.sha256.clone(), expected: expected.to_owned() })
             }
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! From the bytes of a JPEG or PNG to planes of pixels.
+//! Decoding and scaling JPEG and PNG.
 
 use crate::settings::Channels;
 use anyhow::{Context, bail, ensure};
@@ -12,23 +12,23 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// What every image becomes.
+/// The form that all images are converted to.
 #[derive(Clone, Copy)]
 pub struct Target {
     pub channels: Channels,
     /// Height and width.
     pub size: [usize; 2],
-    /// Scale images of another size.
+    /// Whether images of another size are scaled; else they are an error.
     pub resize: bool,
-    /// Most pixels that an image may have.
+    /// Most pixels of an image.
     pub image_pixels: u64,
 }
 
-/// An image of which the header was read.
+/// An image whose header has been read.
 struct Header<'a> {
     /// Height and width as stored.
     stored: [usize; 2],
-    /// How a viewer turns what is stored (Exif 3.0, tag 0x0112); not at all where the block is absent or damaged.
+    /// The Exif orientation (Exif 3.0, tag 0x0112); none if the Exif block is missing or damaged.
     orientation: Orientation,
     decoder: Decoder<'a>,
 }
@@ -38,39 +38,39 @@ enum Decoder<'a> {
     Png(Box<PngDecoder<Cursor<&'a [u8]>>>),
 }
 
-/// How files of the two formats begin (ITU-T T.81, SOI and the next marker; W3C PNG, the signature).
+/// The first bytes of a JPEG (ITU-T T.81: SOI and the next marker) and of a PNG (W3C PNG: the signature).
 const JPEG: &[u8] = b"\xff\xd8\xff";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// Height and width of an image as viewers show it, turned by its Exif orientation.
+/// Height and width of an image after its Exif orientation is applied.
 pub fn size(bytes: &[u8]) -> anyhow::Result<[usize; 2]> {
     Ok(Header::read(bytes)?.size())
 }
 
-/// Appends the pixels `[channels, height, width]` of an image as viewers show it, turned by its Exif orientation.
+/// Appends the pixels `[channels, height, width]` of an image, with its Exif orientation applied.
 pub fn planes(bytes: &[u8], target: &Target, pixels: &mut Vec<u8>) -> anyhow::Result<()> {
     let header = Header::read(bytes)?;
     let [height, width] = header.size();
-    let most = target.image_pixels;
-    ensure!(height as u64 * width as u64 <= most, "{height}x{width} pixels, more than dataset.image_pixels, {most}");
+    let limit = target.image_pixels;
+    ensure!(height as u64 * width as u64 <= limit, "{height}x{width} pixels, more than dataset.image_pixels, {limit}");
     let [target_height, target_width] = target.size;
     ensure!(
         target.resize || [height, width] == target.size,
         "{height}x{width} pixels, expected {target_height}x{target_width} (dataset.resize=true \
          dataset.size=[{target_height},{target_width}] scales)"
     );
-    let between = Passes::new([height, width], target.size);
+    let scaling = Scaling::new([height, width], target.size);
     ensure!(
-        [height, width] == target.size || between.pixels <= most,
-        "{height}x{width} pixels, scaled to {target_height}x{target_width}: {} pixels between the two, more than \
-         dataset.image_pixels, {most}",
-        between.pixels
+        [height, width] == target.size || scaling.pixels <= limit,
+        "{height}x{width} pixels, scaled to {target_height}x{target_width}: an intermediate image of {} pixels, more than \
+         dataset.image_pixels, {limit}",
+        scaling.pixels
     );
-    // Large images are decoded one after the other: of many at once, even those within the limit are too much.
-    let _alone = (height * width > LARGE).then(|| ONE_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+    // Large images are decoded one at a time, to bound the memory.
+    let _guard = (height * width > LARGE).then(|| LARGE_IMAGE.lock().unwrap_or_else(PoisonError::into_inner));
     let mut image = header.decode()?;
     if [height, width] != target.size {
-        image = between.scale(&image, target.size)?;
+        image = scaling.scale(&image, target.size)?;
     }
     let image = image.into_rgb8();
     match target.channels {
@@ -80,33 +80,33 @@ pub fn planes(bytes: &[u8], target: &Target, pixels: &mut Vec<u8>) -> anyhow::Re
     Ok(())
 }
 
-/// Pixels of a large image, of which only one is in memory: with what scaling needs, 20 bytes a pixel and more.
+/// Images of more pixels are decoded one at a time: with scaling, a pixel needs 20 bytes and more.
 const LARGE: usize = 16_000_000;
-static ONE_LARGE: Mutex<()> = Mutex::new(());
+static LARGE_IMAGE: Mutex<()> = Mutex::new(());
 
-/// Scaling is a pass along one axis and then one along the other; between the two is an image that has the new size
-/// along one axis only. A strip of 100000000 x 1 pixels, say, must not become one of 100000000 x 224.
-struct Passes {
-    /// Whether the first pass goes along the rows, not along the columns.
+/// Separable scaling: first along one axis, then along the other. The intermediate image has the new size along one axis
+/// only, and may be larger than both images: 100000000 x 1 pixels, for example, must not become 100000000 x 224.
+struct Scaling {
+    /// Whether widths are scaled before heights.
     widths_first: bool,
-    /// Pixels of the image in between.
+    /// Pixels of the intermediate image.
     pixels: u64,
 }
 
-impl Passes {
-    /// From and to these heights and widths: along the columns first, unless that makes more pixels than there were and
-    /// than the other order does.
+impl Scaling {
+    /// Scaling from and to these heights and widths: heights first, unless that adds pixels and widths first gives the
+    /// smaller intermediate image.
     fn new([height, width]: [usize; 2], [new_height, new_width]: [usize; 2]) -> Self {
         let product = |a: usize, b: usize| (a as u64).saturating_mul(b as u64);
         let (heights_first, widths_first) = (product(new_height, width), product(height, new_width));
-        let turn = new_height > height && widths_first < heights_first;
-        Self { widths_first: turn, pixels: if turn { widths_first } else { heights_first } }
+        let transposed = new_height > height && widths_first < heights_first;
+        Self { widths_first: transposed, pixels: if transposed { widths_first } else { heights_first } }
     }
 
-    /// Bilinear, over all pixels that a new one covers.
+    /// Bilinear with antialiasing, as Pillow's `BILINEAR`: a triangle filter over all pixels that the new pixel covers.
     fn scale(&self, image: &DynamicImage, [height, width]: [usize; 2]) -> anyhow::Result<DynamicImage> {
         let (height, width) = (u32::try_from(height)?, u32::try_from(width)?);
-        // `resize_exact` begins with the columns.
+        // `resize_exact` scales heights first.
         Ok(match self.widths_first {
             false => image.resize_exact(width, height, FilterType::Triangle),
             true => image.rotate90().resize_exact(height, width, FilterType::Triangle).rotate270(),
@@ -114,9 +114,9 @@ impl Passes {
     }
 }
 
-/// Brightness by ITU-R BT.601, as JPEG and Pillow have it, not by BT.709, as `image` does; in 16-bit fixed point.
+/// Luma of ITU-R BT.601, as JPEG and Pillow compute it (`image` uses BT.709), in 16-bit fixed point.
 fn luma(&Rgb([red, green, blue]): &Rgb<u8>) -> u8 {
-    const WEIGHTS: [u32; 3] = [19595, 38470, 7471]; // 0.299, 0.587 and 0.114; their sum is 1
+    const WEIGHTS: [u32; 3] = [19595, 38470, 7471]; // 0.299, 0.587, 0.114; the sum is 1
     let sum = WEIGHTS[0] * u32::from(red) + WEIGHTS[1] * u32::from(green) + WEIGHTS[2] * u32::from(blue);
     ((sum + (1 << 15)) >> 16) as u8
 }
@@ -125,7 +125,7 @@ impl<'a> Header<'a> {
     fn read(bytes: &'a [u8]) -> anyhow::Result<Self> {
         if bytes.starts_with(JPEG) {
             let mut decoder = JpegDecoder::new(bytes);
-            decoder.read_info().context("damaged or cut off")?;
+            decoder.read_info().context("damaged or truncated")?;
             let info = decoder.info().context("a JPEG without a header")?;
             let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk);
             Ok(Self {
@@ -135,7 +135,7 @@ impl<'a> Header<'a> {
             })
         } else if bytes.starts_with(PNG) {
             let mut decoder =
-                PngDecoder::with_limits(Cursor::new(bytes), Limits::default()).context("damaged or cut off")?;
+                PngDecoder::with_limits(Cursor::new(bytes), Limits::default()).context("damaged or truncated")?;
             let (width, height) = decoder.dimensions();
             Ok(Self {
                 stored: [height as usize, width as usize],
@@ -147,7 +147,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Height and width once turned.
+    /// Height and width after the orientation is applied.
     fn size(&self) -> [usize; 2] {
         let [height, width] = self.stored;
         match self.orientation {
@@ -162,10 +162,10 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The whole image, turned; one that is cut off is an error.
+    /// Decodes the image and applies the orientation. A truncated image is an error.
     fn decode(self) -> anyhow::Result<DynamicImage> {
         let mut image = match self.decoder {
-            Decoder::Png(decoder) => DynamicImage::from_decoder(*decoder).context("damaged or cut off")?,
+            Decoder::Png(decoder) => DynamicImage::from_decoder(*decoder).context("damaged or truncated")?,
             Decoder::Jpeg(decoder) => decode_jpeg(*decoder)?,
         };
         image.apply_orientation(self.orientation);
@@ -174,7 +174,7 @@ impl<'a> Header<'a> {
 }
 
 fn decode_jpeg(mut decoder: JpegDecoder<&[u8]>) -> anyhow::Result<DynamicImage> {
-    let pixels = decoder.decode().context("damaged or cut off")?;
+    let pixels = decoder.decode().context("damaged or truncated")?;
     let info = decoder.info().context("a JPEG without a header")?;
     let (width, height) = (info.width.into(), info.height.into());
     let image = match info.pixel_format {
@@ -182,7 +182,7 @@ fn decode_jpeg(mut decoder: JpegDecoder<&[u8]>) -> anyhow::Result<DynamicImage> 
         PixelFormat::RGB24 => RgbImage::from_raw(width, height, pixels).map(DynamicImage::from),
         PixelFormat::L16 | PixelFormat::CMYK32 => bail!("a JPEG in CMYK or of 16 bits; save it as RGB"),
     };
-    image.context("a JPEG with another number of pixels than its header says")
+    image.context("a JPEG with another number of pixels than in its header")
 }
 
 #[cfg(test)]
@@ -190,25 +190,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_image_between_the_passes_is_the_smaller_one_where_there_is_a_choice() {
-        let pixels = |from, to| Passes::new(from, to).pixels;
+    fn the_smaller_intermediate_image_is_chosen() {
+        let pixels = |from, to| Scaling::new(from, to).pixels;
         assert_eq!(pixels([1, 100_000_000], [224, 224]), 224);
         assert_eq!(pixels([100_000_000, 1], [224, 224]), 224);
         assert_eq!(pixels([4, 1000], [8, 2000]), 8000);
-        assert!(!Passes::new([1000, 1000], [32, 64]).widths_first);
+        assert!(!Scaling::new([1000, 1000], [32, 64]).widths_first);
     }
 
     #[test]
-    fn the_order_of_the_passes_is_not_to_be_seen() {
+    fn the_order_of_the_axes_changes_values_by_at_most_one() {
         let image = RgbImage::from_fn(61, 3, |x, y| Rgb([(x * 4) as u8, (y * 80) as u8, (x * y) as u8]));
         let image = DynamicImage::from(image);
         let scaled = |widths_first| {
-            let passes = Passes { widths_first, pixels: 0 };
-            passes.scale(&image, [7, 5]).expect("small").into_rgb8()
+            let scaling = Scaling { widths_first, pixels: 0 };
+            scaling.scale(&image, [7, 5]).expect("small").into_rgb8()
         };
         let (a, b) = (scaled(false), scaled(true));
         assert_eq!(a.dimensions(), (5, 7));
-        let furthest = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
-        assert!(furthest <= Some(1), "{furthest:?}");
+        let difference = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(difference <= Some(1), "{difference:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! IDX, the format of MNIST: a header of big-endian numbers, then bytes, plain or gzipped
+//! IDX, the format of MNIST: a header of big-endian u32, then bytes; plain or gzip
 //! (<https://yann.lecun.com/exdb/mnist/>).
 
-use super::{BYTE_CLASSES, Dataset, LABEL, Rows, Split, TEST, TRAIN, check_names, chunk_rows, schema, sums};
+use super::{BYTE_CLASSES, Dataset, LABEL, Rows, Split, TEST, TRAIN, check_names, checksums, chunk_rows, schema};
 use crate::{
     archive::GZIP,
     fetch::{Fetched, Fetcher},
@@ -15,7 +15,7 @@ use std::{
     io::{self, BufRead, BufReader, Read},
 };
 
-/// The first four bytes: two zeros, the type (unsigned byte) and the number of dimensions.
+/// The first four bytes: two zeros, the dtype (8, unsigned byte) and the number of dimensions.
 const IMAGES: [u8; 4] = [0, 0, 8, 3];
 const LABELS: [u8; 4] = [0, 0, 8, 1];
 
@@ -23,7 +23,7 @@ const LABELS: [u8; 4] = [0, 0, 8, 1];
 pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyhow::Result<Dataset> {
     check_names("dataset.classes", &settings.classes)?;
     let count = settings.classes.len();
-    ensure!(count <= BYTE_CLASSES, "dataset.classes: {count} classes, in a byte");
+    ensure!(count <= BYTE_CLASSES, "dataset.classes: {count} classes, but a byte holds at most 256");
     let files = &settings.files;
     let sources = [
         ("train_images", &files.train_images),
@@ -35,11 +35,11 @@ pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyho
     for (key, source) in sources {
         fetched.insert(key, fetcher.fetch(key, source)?);
     }
-    let part = |split: &str| {
+    let rows = |split: &str| {
         let [images, labels] = ["images", "labels"].map(|what| &fetched[format!("{split}_{what}").as_str()]);
-        Part::open(images, labels, unpacked_bytes, count)
+        IdxRows::open(images, labels, unpacked_bytes, count)
     };
-    let (train, test) = (part("train")?, part("test")?);
+    let (train, test) = (rows("train")?, rows("test")?);
     let classes = IndexMap::from([(LABEL.to_owned(), settings.classes.clone())]);
     let [height, width] = train.size;
     let schema = schema([1, height, width], &classes)?;
@@ -52,21 +52,23 @@ pub fn open(settings: &Idx, unpacked_bytes: u64, fetcher: &Fetcher<'_>) -> anyho
         train.images.name
     );
     let splits = vec![Split { name: TRAIN, rows: Box::new(train) }, Split { name: TEST, rows: Box::new(test) }];
-    Ok(Dataset { schema, classes, splits, paths: None, files: sums(fetched) })
+    Ok(Dataset { schema, classes, splits, paths: None, files: checksums(fetched) })
 }
 
-/// The rows of an images file and its labels file.
-struct Part {
+/// The rows of a file of images and a file of labels.
+struct IdxRows {
     images: IdxFile,
     labels: IdxFile,
     /// Height and width.
     size: [usize; 2],
     rows: u64,
+    /// Number of classes.
     classes: usize,
+    /// Index of the next row.
     next: u64,
 }
 
-impl Part {
+impl IdxRows {
     fn open(images: &Fetched, labels: &Fetched, unpacked_bytes: u64, classes: usize) -> anyhow::Result<Self> {
         let (mut images, mut labels) = (IdxFile::open(images, unpacked_bytes)?, IdxFile::open(labels, unpacked_bytes)?);
         let [rows, height, width] = images.header(IMAGES)?;
@@ -78,7 +80,7 @@ impl Part {
     }
 }
 
-impl Rows for Part {
+impl Rows for IdxRows {
     fn count(&self) -> u64 {
         self.rows
     }
@@ -96,8 +98,8 @@ impl Rows for Part {
         self.labels.fill(&mut labels)?;
         let mut packed = Vec::with_capacity(images.len() + labels.len());
         for (row, (image, &label)) in (self.next..).zip(images.chunks_exact(pixels).zip(&labels)) {
-            let (place, classes) = (&self.labels.name, self.classes);
-            ensure!(usize::from(label) < classes, "{place}: row {row}: label {label}, but there are {classes} classes");
+            let (name, classes) = (&self.labels.name, self.classes);
+            ensure!(usize::from(label) < classes, "{name}: row {row}: label {label}, but there are {classes} classes");
             packed.extend_from_slice(image);
             packed.push(label);
         }
@@ -106,10 +108,10 @@ impl Rows for Part {
     }
 }
 
-/// A file as it is read.
+/// An open IDX file.
 struct IdxFile {
     name: String,
-    /// One byte more than is allowed tells that the limit is passed.
+    /// Limited to one byte more than allowed, to detect that the limit is exceeded.
     bytes: io::Take<Box<dyn Read>>,
     unpacked_bytes: u64,
 }
@@ -123,11 +125,11 @@ impl IdxFile {
         Ok(Self { name, bytes: bytes.take(unpacked_bytes.saturating_add(1)), unpacked_bytes })
     }
 
-    /// The sizes of the dimensions, behind the `magic` number.
+    /// Reads the header: the `magic` number and the sizes of the dimensions.
     fn header<const DIMENSIONS: usize>(&mut self, magic: [u8; 4]) -> anyhow::Result<[u32; DIMENSIONS]> {
         let mut number = [0; 4];
         self.fill(&mut number)?;
-        ensure!(number == magic, "{}: no IDX file of {} dimensions and unsigned bytes", self.name, magic[3]);
+        ensure!(number == magic, "{}: not an IDX file of {} dimensions and unsigned bytes", self.name, magic[3]);
         let mut sizes = [0; DIMENSIONS];
         for size in &mut sizes {
             self.fill(&mut number)?;
@@ -137,7 +139,7 @@ impl IdxFile {
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> anyhow::Result<()> {
-        let filled = self.bytes.read_exact(buffer).with_context(|| format!("{}: damaged or cut", self.name));
+        let filled = self.bytes.read_exact(buffer).with_context(|| format!("{}: damaged or truncated", self.name));
         ensure!(
             self.bytes.limit() > 0,
             "{}: unpacks to more than dataset.unpacked_bytes, {}",
@@ -147,10 +149,10 @@ impl IdxFile {
         filled
     }
 
-    /// That nothing follows; this also checks gzip's own checksum.
+    /// Checks that the file ends here; for gzip, this also verifies the checksum.
     fn ensure_end(&mut self) -> anyhow::Result<()> {
-        let more = self.bytes.read(&mut [0]).with_context(|| format!("{}: damaged or cut", self.name))?;
-        ensure!(more == 0, "{}: bytes behind the last row", self.name);
+        let more = self.bytes.read(&mut [0]).with_context(|| format!("{}: damaged or truncated", self.name))?;
+        ensure!(more == 0, "{}: bytes after the last row", self.name);
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! `<split>/<class>/<image>`, in a folder or an archive.
 
 use super::{
-    BYTE_CLASSES, Dataset, LABEL, Split, TEST, TRAIN, check_names,
+    BYTE_CLASSES, Dataset, LABEL, Split, TEST, TRAIN, check_names, checksums,
     decode::Target,
-    images::{ENDINGS, Images, is_image, is_litter, list, place, prefix, target},
-    schema, sums,
+    images::{EXTENSIONS, Images, folder_name, is_ignored, is_image, list, prefix, target},
+    schema,
 };
 use crate::{archive::Members, fetch::Fetched, settings::ImageFolder};
 use anyhow::{bail, ensure};
@@ -27,7 +27,7 @@ pub fn open(
     let prefixes: Vec<String> =
         [Some(&settings.train), settings.test.as_ref()].into_iter().flatten().map(|folder| prefix(folder)).collect();
     let members = Members::open(&archive, unpacked_bytes, scratch, |path| {
-        prefixes.iter().any(|prefix| path.starts_with(prefix.as_str())) && !is_litter(path)
+        prefixes.iter().any(|prefix| path.starts_with(prefix.as_str())) && !is_ignored(path)
     })?;
     let members = Rc::new(members);
     let train = Folder::read(&members, &settings.train)?;
@@ -37,8 +37,8 @@ pub fn open(
         None => train.classes().into_iter().map(str::to_owned).collect(),
     };
     check_names("dataset.classes", &names)?;
-    train.tell_gaps(&names, "learned", report);
-    test.iter().for_each(|test| test.tell_gaps(&names, "tested", report));
+    train.warn_of_empty_classes(&names, report);
+    test.iter().for_each(|test| test.warn_of_empty_classes(&names, report));
     let target = target(settings.pixels(), &members, train.images.first().map(|image| image.path.as_str()))?;
     let classes = IndexMap::from([(LABEL.to_owned(), names)]);
     let schema = schema([target.channels as usize, target.size[0], target.size[1]], &classes)?;
@@ -46,17 +46,17 @@ pub fn open(
     if let Some(test) = test {
         splits.push(Split { name: TEST, rows: Box::new(test.rows(&classes[LABEL], target)?) });
     }
-    Ok(Dataset { schema, classes, splits, paths: None, files: sums([("archive", archive)]) })
+    Ok(Dataset { schema, classes, splits, paths: None, files: checksums([("archive", archive)]) })
 }
 
 /// The folder of a split.
 struct Folder {
     members: Rc<Members>,
-    /// What messages call it.
-    place: String,
+    /// Name for messages.
+    name: String,
     /// Sorted by class, then by path.
     images: Vec<Image>,
-    /// The folders of classes without an image.
+    /// Names of the class folders without images.
     empty: BTreeSet<String>,
 }
 
@@ -72,28 +72,27 @@ impl Folder {
         let prefix = prefix(folder);
         let folders = members.folders().filter_map(|path| path.strip_prefix(&prefix)?.split('/').next());
         let empty = folders.filter(|folder| !folder.is_empty() && !classes.contains(folder)).map(str::to_owned);
-        let (place, empty) = (place(members, folder), empty.collect());
-        Ok(Self { members: members.clone(), place, images, empty })
+        let (name, empty) = (folder_name(members, folder), empty.collect());
+        Ok(Self { members: members.clone(), name, images, empty })
     }
 
-    /// The classes that have images.
+    /// The classes with images.
     fn classes(&self) -> BTreeSet<&str> {
         self.images.iter().map(|image| image.class.as_str()).collect()
     }
 
-    /// Tells which classes, and which folders that look like classes, have no image. torchvision refuses those; people
-    /// make them ahead, or lose what was in them.
-    fn tell_gaps(&self, names: &[String], purpose: &str, report: &Report) {
+    /// Warns of classes in `names`, and of class folders not in `names`, that have no images. (torchvision refuses them.)
+    fn warn_of_empty_classes(&self, names: &[String], report: &Report) {
         let (classes, known) = (self.classes(), names.iter().map(String::as_str).collect::<HashSet<_>>());
         let missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| !classes.contains(name)).collect();
         let empty: Vec<&str> = self.empty.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
         if !missing.is_empty() {
-            let (place, missing) = (&self.place, list(missing));
-            report.note(&format!("{place}: classes without an image, which cannot be {purpose}: {missing}"));
+            let (name, missing) = (&self.name, list(missing));
+            report.note(&format!("{name}: classes without images: {missing}"));
         }
         if !empty.is_empty() {
-            let (place, empty) = (&self.place, list(empty));
-            report.note(&format!("{place}: folders without an image, which are no classes: {empty}"));
+            let (name, empty) = (&self.name, list(empty));
+            report.note(&format!("{name}: folders without images, ignored: {empty}"));
         }
     }
 
@@ -103,7 +102,7 @@ impl Folder {
             Some(label) => Ok((image.path, i32::try_from(*label)?)),
             None => {
                 let known = list(classes.iter().map(String::as_str));
-                bail!("{}: class {:?} is none of {known}", self.members.describe(&image.path), image.class)
+                bail!("{}: class {:?} is not one of {known}", self.members.describe(&image.path), image.class)
             }
         };
         let images = self.images.into_iter().map(label).collect::<anyhow::Result<_>>()?;
@@ -119,17 +118,19 @@ fn images(members: &Members, folder: &str) -> anyhow::Result<Vec<Image>> {
     for path in members.paths().filter(|path| path.starts_with(&prefix)) {
         match path[prefix.len()..].split_once('/') {
             Some((class, _)) if is_image(path) => images.push(Image { path: path.to_owned(), class: class.to_owned() }),
-            Some(_) => bail!("{}: no image: its name does not end in {}", members.describe(path), ENDINGS.join(", ")),
-            None if is_image(path) => {
-                bail!("{}: an image of no class; expected {prefix}<class>/<image>", members.describe(path))
+            Some(_) => {
+                bail!("{}: not an image: its name does not end in {}", members.describe(path), EXTENSIONS.join(", "))
             }
-            // A file beside the class folders, say a README, is none of theirs.
+            None if is_image(path) => {
+                bail!("{}: an image without a class; expected {prefix}<class>/<image>", members.describe(path))
+            }
+            // Other files beside the class folders, such as a README, are ignored.
             None => {}
         }
     }
     ensure!(
         !images.is_empty(),
-        "{}: no images like {prefix}<class>/<image>.jpg; name the folders by dataset.train and dataset.test",
+        "{}: no images like {prefix}<class>/<image>.jpg; set the folders with dataset.train and dataset.test",
         members.name()
     );
     images.sort_by(|a, b| (&a.class, &a.path).cmp(&(&b.class, &b.path)));

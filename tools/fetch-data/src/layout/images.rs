@@ -1,4 +1,4 @@
-//! Images in files of their own: which files of a folder or an archive they are, and the rows that they become.
+//! Images in files of their own: selecting the files of a folder or an archive, and decoding them as rows.
 
 use super::{
     Rows, chunk_rows,
@@ -9,11 +9,10 @@ use anyhow::{Context, bail, ensure};
 use rayon::prelude::*;
 use std::rc::Rc;
 
-/// Endings of the files that are images, in small letters.
-pub const ENDINGS: [&str; 3] = [".jpg", ".jpeg", ".png"];
-/// Files and folders that file managers add to those of a user, in small letters: of Windows, macOS and Synology.
-/// Those whose names begin with a dot need no mention.
-const LITTER: [&str; 10] = [
+/// File name extensions of images, in lower case.
+pub const EXTENSIONS: [&str; 3] = [".jpg", ".jpeg", ".png"];
+/// Files and folders that file managers of Windows, macOS and Synology add, in lower case, without hidden ones.
+const IGNORED: [&str; 10] = [
     "thumbs.db",
     "thumbs.db:encryptable",
     "ehthumbs.db",
@@ -25,48 +24,48 @@ const LITTER: [&str; 10] = [
     "__macosx",
     "@eadir",
 ];
-/// Names in a message at most.
-const NAMED: usize = 10;
-/// Bytes of files read at a time: photographs are larger than the rows that they become.
+/// Most names in a message.
+const MAX_NAMES: usize = 10;
+/// Bytes of files that are read at a time; photographs are larger than their rows.
 const FILE_BYTES: usize = 64 << 20;
-/// Most bytes of a pixel in a file (PNG: four channels of 16 bits), and of what else it holds: profiles, thumbnails.
-/// A file is in memory as a whole, so that one that is no image must not be of any size.
+/// Bounds on the size of a file, which is read into memory: bytes for each pixel (PNG: four channels of 16 bits), and bytes
+/// of metadata such as profiles and thumbnails.
 const PIXEL_BYTES: u64 = 8;
 const EXTRA_BYTES: u64 = 64 << 20;
 
-/// Whether a file's name is that of an image.
+/// Whether a file has the extension of an image.
 pub fn is_image(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
-    ENDINGS.iter().any(|ending| lower.ends_with(ending))
+    EXTENSIONS.iter().any(|extension| lower.ends_with(extension))
 }
 
-/// Whether nobody put a file there as data: it is hidden, or a file manager's own, or in such a folder.
-pub fn is_litter(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('.') || LITTER.contains(&part.to_ascii_lowercase().as_str()))
+/// Whether a path has a component that is hidden or a file manager's.
+pub fn is_ignored(path: &str) -> bool {
+    path.split('/').any(|name| name.starts_with('.') || IGNORED.contains(&name.to_ascii_lowercase().as_str()))
 }
 
-/// What the paths of the files in a folder begin with; nothing for `.`, the whole.
+/// The prefix of the paths of all files in a folder; empty for `.`, the root.
 pub fn prefix(folder: &str) -> String {
-    let parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.is_empty() { String::new() } else { parts.join("/") + "/" }
+    let names: Vec<&str> = folder.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
+    if names.is_empty() { String::new() } else { names.join("/") + "/" }
 }
 
-/// What messages call a folder.
-pub fn place(members: &Members, folder: &str) -> String {
+/// The name of a folder for messages.
+pub fn folder_name(members: &Members, folder: &str) -> String {
     match prefix(folder).strip_suffix('/') {
         Some(folder) => members.describe(folder),
         None => members.name().to_owned(),
     }
 }
 
-/// Names for a message, the first few.
+/// The first [`MAX_NAMES`] names, for a message.
 pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();
-    let named = names.by_ref().take(NAMED).collect::<Vec<_>>().join(", ");
+    let named = names.by_ref().take(MAX_NAMES).collect::<Vec<_>>().join(", ");
     if names.next().is_some() { named + ", ..." } else { named }
 }
 
-/// What every image becomes; the first one says its size where the settings do not.
+/// The form that images are converted to. If the settings have no size, it is that of the image at the path `first`.
 pub fn target(pixels: Pixels, members: &Members, first: Option<&str>) -> anyhow::Result<Target> {
     let Pixels { channels, size, resize, image_pixels } = pixels;
     let size = match (size, first) {
@@ -80,22 +79,23 @@ pub fn target(pixels: Pixels, members: &Members, first: Option<&str>) -> anyhow:
     Ok(Target { channels, size, resize, image_pixels })
 }
 
-/// The file of an image that has at most so many pixels.
+/// Reads the file of an image of at most `image_pixels` pixels.
 fn read(members: &Members, path: &str, image_pixels: u64) -> anyhow::Result<Vec<u8>> {
-    let (bytes, most) = (members.bytes(path)?, image_pixels.saturating_mul(PIXEL_BYTES).saturating_add(EXTRA_BYTES));
-    let place = members.describe(path);
-    ensure!(bytes <= most, "{place}: {bytes} bytes, too many for an image of dataset.image_pixels, {image_pixels}");
+    let (bytes, limit) = (members.bytes(path)?, image_pixels.saturating_mul(PIXEL_BYTES).saturating_add(EXTRA_BYTES));
+    let name = members.describe(path);
+    ensure!(bytes <= limit, "{name}: {bytes} bytes, too many for an image of dataset.image_pixels, {image_pixels}");
     members.read(path)
 }
 
-/// Images that are decoded as they are asked for, each with its label behind it, if there are labels.
+/// Rows of an image and, unless `label_bytes` is 0, its label. Images are decoded in parallel, one chunk at a time.
 pub struct Images {
     members: Rc<Members>,
     /// Path and label.
     images: Vec<(String, i32)>,
-    /// Bytes of a label; 0 where there are none.
+    /// Bytes of a label; 0 for images without classes.
     label_bytes: usize,
     target: Target,
+    /// Index of the next image.
     next: usize,
 }
 
@@ -104,7 +104,7 @@ impl Images {
         Self { members, images, label_bytes, target, next: 0 }
     }
 
-    /// The files of the next images: as many as make a chunk of rows, or less where they are large.
+    /// Reads the files of the next chunk of rows, but not many more than [`FILE_BYTES`] bytes.
     fn read_chunk(&self) -> anyhow::Result<Vec<Vec<u8>>> {
         let row_bytes = self.target.channels as usize * self.target.size[0] * self.target.size[1] + self.label_bytes;
         let (mut files, mut bytes) = (Vec::new(), 0);
@@ -143,7 +143,7 @@ impl Rows for Images {
             })
             .collect();
         let mut packed = Vec::new();
-        // In order, so that of several damaged images the same one is named every time.
+        // In order, so that the first damaged image is the one in the message, whatever the threads.
         for (row, (path, _)) in rows.into_iter().zip(images) {
             packed.extend(row.with_context(|| self.members.describe(path))?);
         }

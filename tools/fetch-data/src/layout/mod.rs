@@ -1,4 +1,4 @@
-//! From the files of a dataset to its rows.
+//! Layouts: reading the files of a dataset as rows.
 
 mod cifar;
 mod decode;
@@ -8,7 +8,7 @@ mod image_folder;
 mod images;
 
 use crate::{
-    fetch::{Fetched, Fetcher, Sum},
+    fetch::{Checksum, Fetched, Fetcher},
     settings::{Layout, Settings},
 };
 use anyhow::{Context, ensure};
@@ -17,51 +17,52 @@ use indexmap::IndexMap;
 use records::{DType, Field, Schema};
 use std::{collections::HashSet, path::Path, sync::Arc};
 
-/// The field with the pixels, `[channels, height, width]`, and the one with the class.
+/// Name of the field with the pixels, `[channels, height, width]`.
 pub const IMAGE: &str = "image";
+/// Name of the field with the class.
 const LABEL: &str = "label";
 
-/// The names of splits.
+/// Names of splits.
 pub const TRAIN: &str = "train";
 pub const TEST: &str = "test";
-/// Images without classes.
+/// Name of the only split of images without classes.
 pub const IMAGES: &str = "images";
 
-/// As many classes as a byte can tell apart.
+/// Most classes whose labels fit into a byte.
 const BYTE_CLASSES: usize = 1 << u8::BITS;
 
-/// Bytes of rows made at a time: enough for every thread, and little memory.
+/// Bytes of rows that are decoded at a time.
 const CHUNK_BYTES: usize = 8 << 20;
 
-/// A dataset that is here.
+/// An open dataset.
 pub struct Dataset {
     pub schema: Arc<Schema>,
-    /// The names of the classes, label 0 on, of each field of labels.
+    /// For each field of labels, the names of the classes, from label 0.
     pub classes: IndexMap<String, Vec<String>>,
-    /// At least one.
+    /// At least one; the first is that of the statistics.
     pub splits: Vec<Split>,
-    /// The file of each row of the first split, where that is all that there is to know a row by.
+    /// The path of each row of the first split; None for datasets with classes.
     pub paths: Option<Vec<String>>,
-    /// What it was made from.
-    pub files: IndexMap<String, Sum>,
+    /// The checksum of each file that it was read from, by the key of `dataset.files`.
+    pub files: IndexMap<String, Checksum>,
 }
 
-/// Rows of one file.
+/// The rows of one output file.
 pub struct Split {
     pub name: &'static str,
     pub rows: Box<dyn Rows>,
 }
 
-/// Rows, packed as the schema says, in an order that depends on the files' contents alone.
+/// Reads rows, packed in the order of the schema. The order of rows depends only on the contents of the files.
 pub trait Rows {
-    /// How many there are.
+    /// The number of rows.
     fn count(&self) -> u64;
 
-    /// The next rows, about [`CHUNK_BYTES`] of them; none at the end.
+    /// The next rows, some [`CHUNK_BYTES`]; None at the end.
     fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>>;
 }
 
-/// Fetches and opens the dataset of the settings; what has to be unpacked goes to a file in `scratch`.
+/// Fetches and opens the dataset in the settings. Archives are unpacked into a temporary file in `scratch`.
 pub fn open(settings: &Settings, fetcher: &Fetcher<'_>, scratch: &Path, report: &Report) -> anyhow::Result<Dataset> {
     match &settings.layout {
         Layout::Cifar(cifar) => {
@@ -80,7 +81,7 @@ pub fn open(settings: &Settings, fetcher: &Fetcher<'_>, scratch: &Path, report: 
     }
 }
 
-/// An image of bytes, and a label of each of these fields.
+/// The schema of rows with an image of `u1`, and one label for each field in `classes`.
 fn schema(shape: [usize; 3], classes: &IndexMap<String, Vec<String>>) -> anyhow::Result<Arc<Schema>> {
     let mut fields = vec![Field::new(IMAGE, DType::U1, &shape)];
     for (name, names) in classes {
@@ -90,28 +91,28 @@ fn schema(shape: [usize; 3], classes: &IndexMap<String, Vec<String>>) -> anyhow:
     Ok(Arc::new(Schema::new(fields).map_err(|e| anyhow::anyhow!("the images: {e}"))?))
 }
 
-/// Rows in a chunk, of rows with so many bytes.
+/// The number of rows, of `row_bytes` each, that are read at a time.
 fn chunk_rows(row_bytes: usize) -> usize {
     (CHUNK_BYTES / row_bytes).max(1)
 }
 
-/// Names of classes: each there, and once.
-fn check_names(place: &str, names: &[String]) -> anyhow::Result<()> {
+/// Checks names of classes: at least one, and no duplicates. `source` is where they are from, for the message.
+fn check_names(source: &str, names: &[String]) -> anyhow::Result<()> {
     let mut seen = HashSet::new();
     for name in names {
-        ensure!(seen.insert(name), "{place}: class {name:?} comes twice");
+        ensure!(seen.insert(name), "{source}: class {name:?} occurs twice");
     }
-    ensure!(!names.is_empty(), "{place}: no classes");
+    ensure!(!names.is_empty(), "{source}: no classes");
     Ok(())
 }
 
-/// The checksum under the name of its setting, if there is one: a folder has none.
-fn sums<'a>(fetched: impl IntoIterator<Item = (&'a str, Fetched)>) -> IndexMap<String, Sum> {
-    fetched.into_iter().filter_map(|(key, fetched)| Some((key.to_owned(), fetched.sum?))).collect()
+/// The checksum of each file, by its key in `dataset.files`. Folders have none.
+fn checksums<'a>(fetched: impl IntoIterator<Item = (&'a str, Fetched)>) -> IndexMap<String, Checksum> {
+    fetched.into_iter().filter_map(|(key, fetched)| Some((key.to_owned(), fetched.checksum?))).collect()
 }
 
-/// One line a name, as text files have them.
-fn lines(place: &str, bytes: Vec<u8>) -> anyhow::Result<Vec<String>> {
-    let text = String::from_utf8(bytes).with_context(|| format!("{place}: not UTF-8"))?;
+/// The lines of a text file that are not blank. `name` is that of the file, for the message.
+fn lines(name: &str, bytes: Vec<u8>) -> anyhow::Result<Vec<String>> {
+    let text = String::from_utf8(bytes).with_context(|| format!("{name}: not UTF-8"))?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

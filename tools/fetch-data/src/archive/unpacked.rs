@@ -1,6 +1,6 @@
-//! Members one after the other in one temporary file, up to a limit.
+//! The unpacked members of an archive, one after the other in one temporary file of bounded size.
 
-use super::{Place, folders::Folders};
+use super::{Content, folders::Folders};
 use anyhow::{Context, ensure};
 use std::{
     collections::BTreeMap,
@@ -9,51 +9,53 @@ use std::{
     path::Path,
 };
 
-pub struct Spool {
+pub struct Unpacked {
     file: BufWriter<File>,
-    places: BTreeMap<String, Place>,
+    contents: BTreeMap<String, Content>,
     pub folders: Folders,
+    /// Size of the file in bytes.
     bytes: u64,
+    /// Largest size in bytes.
     limit: u64,
 }
 
-/// Bytes written at a time.
+/// Size of a write, in bytes.
 const BLOCK: usize = 1 << 20;
 
-impl Spool {
+impl Unpacked {
     pub fn new(limit: u64, scratch: &Path) -> anyhow::Result<Self> {
         let file = tempfile::tempfile_in(scratch).with_context(|| scratch.display().to_string())?;
         let file = BufWriter::with_capacity(BLOCK, file);
-        Ok(Self { file, places: BTreeMap::new(), folders: Folders::default(), bytes: 0, limit })
+        Ok(Self { file, contents: BTreeMap::new(), folders: Folders::default(), bytes: 0, limit })
     }
 
-    /// Takes a member in.
+    /// Adds a member.
     ///
     /// # Errors
-    /// When it cannot be read or written, its path was there before, or the limit is passed.
+    /// If it cannot be read or written, its path occurred before, or the limit is exceeded.
     pub fn add(&mut self, path: String, member: impl Read) -> anyhow::Result<()> {
         let offset = self.bytes;
-        // One byte more than allowed tells that the limit is passed.
+        // One byte more than allowed is read to detect that the limit is exceeded.
         let mut bounded = member.take((self.limit - self.bytes).saturating_add(1));
         let bytes = io::copy(&mut bounded, &mut self.file).with_context(|| format!("member {path:?}"))?;
         ensure!(bytes <= self.limit - self.bytes, "{}", too_much(self.limit));
         self.bytes += bytes;
-        ensure!(!self.places.contains_key(&path), "member {path:?} comes twice");
-        self.places.insert(path, Place::Spool { offset, bytes });
+        ensure!(!self.contents.contains_key(&path), "member {path:?} occurs twice");
+        self.contents.insert(path, Content::Unpacked { offset, bytes });
         Ok(())
     }
 
     /// # Errors
-    /// When the disk is full.
-    pub fn finish(self) -> anyhow::Result<(File, BTreeMap<String, Place>, Folders)> {
+    /// If the file cannot be written.
+    pub fn finish(self) -> anyhow::Result<(File, BTreeMap<String, Content>, Folders)> {
         let mut file = self.file;
         file.flush().context("unpacking")?;
         let file = file.into_inner().map_err(|e| e.into_error()).context("unpacking")?;
-        Ok((file, self.places, self.folders))
+        Ok((file, self.contents, self.folders))
     }
 }
 
-/// The message that an archive is larger than the dataset's entry allows.
+/// The message for an archive that exceeds `dataset.unpacked_bytes`.
 pub fn too_much(limit: u64) -> String {
     format!("unpacks to more than dataset.unpacked_bytes, {limit}")
 }
