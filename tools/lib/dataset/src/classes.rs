@@ -102,10 +102,7 @@ mod tests {
 
     #[test]
     fn names_are_read_or_refused_with_the_reason() {
-        assert_eq!(
-            parse(r#"{"classes":{"label":["cat","dog"]},"x":1}"#, "label").expect("names"),
-            ["cat", "dog"]
-        );
+        assert_eq!(parse(r#"{"classes":{"label":["cat","dog"]},"x":1}"#, "label").expect("names"), ["cat", "dog"]);
         for (text, expected) in [
             ("cat", "expected the dataset.json"),
             ("[]", "no object \"classes\""),

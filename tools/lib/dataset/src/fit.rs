@@ -84,13 +84,7 @@ fn check_complete(sources: &[Source]) -> Result<()> {
     if counts.is_empty() { Ok(()) } else { Err(Error::Missing(counts.join(", "))) }
 }
 
-fn number(
-    source: &Source,
-    values: &[f32],
-    width: usize,
-    rows: &[usize],
-    settings: &FeatureSettings,
-) -> Result<Input> {
+fn number(source: &Source, values: &[f32], width: usize, rows: &[usize], settings: &FeatureSettings) -> Result<Input> {
     let element = |element: usize| {
         let values = rows.iter().map(move |row| values[row * width + element]);
         fill(values.filter(|x| !x.is_nan()).collect(), settings).ok_or_else(|| Error::Empty(source.name.clone()))

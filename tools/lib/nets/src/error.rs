@@ -55,7 +55,7 @@ pub enum CheckpointError {
     Metadata(#[from] serde_json::Error),
     /// The features in the metadata contradict themselves.
     #[error("damaged metadata: {0}")]
-    Features(#[source] dataset::Error),
+    Features(dataset::Error),
     /// The features in the metadata do not give the network's input.
     #[error("damaged metadata: features of another width than the network's")]
     FeatureWidth,

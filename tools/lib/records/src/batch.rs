@@ -90,8 +90,11 @@ impl Batch {
                 Values::Packed(bytes) => (bytes, false),
                 Values::Texts(texts) => {
                     let span = |text: &&str| TextSpan::push(&mut heap, text.as_bytes());
-                    spans =
-                        texts.iter().map(span).collect::<std::result::Result<_, _>>().map_err(|e| location().error(e))?;
+                    spans = texts
+                        .iter()
+                        .map(span)
+                        .collect::<std::result::Result<_, _>>()
+                        .map_err(|e| location().error(e))?;
                     (bytemuck::cast_slice(&spans), true)
                 }
             };
@@ -376,9 +379,7 @@ impl Batch {
             DType::F4 => through::<f32, C>(self, name, values, convert),
             DType::F8 => through::<f64, C>(self, name, values, convert),
             DType::B1 => through::<Bool, C>(self, name, values, convert),
-            DType::Text => {
-                Err(Location::whole(&self.source).error(Error::NotNumeric(name.to_owned())))
-            }
+            DType::Text => Err(Location::whole(&self.source).error(Error::NotNumeric(name.to_owned()))),
         }
     }
 
@@ -421,7 +422,9 @@ impl Batch {
         let size = field.bytes();
         if values.len() != self.rows * field.elements() {
             let (found, rows) = (values.len(), self.rows);
-            return Err(Location::whole(&self.source).error(format!("{found} values for field {name:?} of {rows} rows")));
+            return Err(
+                Location::whole(&self.source).error(format!("{found} values for field {name:?} of {rows} rows"))
+            );
         }
         let old = self.schema.offset(index)..self.schema.offset(index) + self.schema.fields()[index].bytes();
         let mut fields = self.schema.fields().to_vec();

@@ -117,10 +117,7 @@ impl std::str::FromStr for DType {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        Self::NUMERIC
-            .into_iter()
-            .find(|dtype| dtype.name() == name)
-            .ok_or_else(|| Error::UnknownDType(name.to_owned()))
+        Self::NUMERIC.into_iter().find(|dtype| dtype.name() == name).ok_or_else(|| Error::UnknownDType(name.to_owned()))
     }
 }
 

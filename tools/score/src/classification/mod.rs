@@ -134,8 +134,10 @@ impl Task for Classifier {
         }
         values.clear();
         for (row, text) in batch.texts(field)?.into_iter().enumerate() {
-            let class =
-                self.names.index(text, self.settings.max_classes).map_err(|problem| batch.location(row).error(problem))?;
+            let class = self
+                .names
+                .index(text, self.settings.max_classes)
+                .map_err(|problem| batch.location(row).error(problem))?;
             values.push(class as f64);
         }
         Ok(())

@@ -161,7 +161,8 @@ impl Records {
             true => format!("column {:?} is missing", header[cells]),
             false => format!("nothing names column {}", columns + 1),
         };
-        self.location(line).error(Error::Csv(format!("{cells} cells, and the header has {columns}: {column}{where_it_ends}")))
+        self.location(line)
+            .error(Error::Csv(format!("{cells} cells, and the header has {columns}: {column}{where_it_ends}")))
     }
 
     fn open_quote(&self) -> Error {
@@ -174,12 +175,14 @@ impl Records {
         let (line, more) = (self.line(), self.record.newlines());
         let opened =
             if more > 0 { format!(" on line {} (is one left open before?)", line + more) } else { String::new() };
-        self.location(line).error(Error::Csv(format!("text stands behind a closing quote{opened}; a quote in a cell is written \"\"")))
+        self.location(line)
+            .error(Error::Csv(format!("text stands behind a closing quote{opened}; a quote in a cell is written \"\"")))
     }
 
     fn too_long(&self) -> Error {
         let line = 1 + self.newlines.saturating_sub(self.record.newlines());
-        self.location(line).error(Error::Csv(format!("a row longer than {} MiB (is a quote left open?)", MAX_RECORD_BYTES >> 20)))
+        self.location(line)
+            .error(Error::Csv(format!("a row longer than {} MiB (is a quote left open?)", MAX_RECORD_BYTES >> 20)))
     }
 
     /// The location of a line.

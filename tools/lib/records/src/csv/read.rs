@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     Batch, DType, Error, Field, Result, Schema,
-    source_text::{Cells, TextSpan},
     reader::already_there,
     selection::Selection,
+    source_text::{Cells, TextSpan},
 };
 use files::Input;
 use std::{collections::HashMap, sync::Arc};
@@ -42,7 +42,8 @@ impl CsvReader {
         if !records.block(&mut first, selection.first_block.max(BLOCK_BYTES), selection.infers())? {
             return Err(records.location(line).error(Error::NoRows(" under the header")));
         }
-        let Layout { schema, fields, columns } = layout(&first, &selection).map_err(|e| records.location(line).error(e))?;
+        let Layout { schema, fields, columns } =
+            layout(&first, &selection).map_err(|e| records.location(line).error(e))?;
         let booleans = columns.iter().map(|column| column.is_boolean).collect();
         let layout = Cells { fields: fields.clone(), booleans, edited: vec![false; schema.fields().len()], ..empty() };
         first.fields = fields;
@@ -235,7 +236,11 @@ fn layout(first: &Cells, selection: &Selection) -> Result<Layout> {
         let (kind, missing) = Kind::of_column(cells);
         of_column[column] = Some(fields.len());
         let dtype = dtype(name, kind, missing, selection);
-        columns.push(Column { dtype, is_boolean: kind == Kind::Boolean, allows_missing: selection.allows_missing(name) });
+        columns.push(Column {
+            dtype,
+            is_boolean: kind == Kind::Boolean,
+            allows_missing: selection.allows_missing(name),
+        });
         fields.push(Field::new(name, dtype, &[]));
     }
     Ok(Layout { schema: Schema::new(fields)?, fields: of_column.into(), columns })

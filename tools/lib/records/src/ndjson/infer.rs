@@ -84,7 +84,8 @@ fn key(cursor: &mut Cursor<'_>) -> Result<String> {
 /// The text of a JSON string, given with its escapes.
 pub(crate) fn decode(raw: &[u8]) -> Result<String> {
     let text = String::from_utf8_lossy(raw);
-    serde_json::from_str(&format!("\"{text}\"")).map_err(|_| Error::Json(format!("the name \"{text}\" is no Unicode text")))
+    serde_json::from_str(&format!("\"{text}\""))
+        .map_err(|_| Error::Json(format!("the name \"{text}\" is no Unicode text")))
 }
 
 /// Consumes a value; returns its field, and the type that it looks like. A null gets the type of numbers.

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     Batch, DType, Error, Field, Location, Result, Schema,
-    source_text::{Line, Text},
     selection::Selection,
+    source_text::{Line, Text},
 };
 use files::Input;
 use std::{mem, sync::Arc};
@@ -112,7 +112,9 @@ impl NdjsonReader {
                 return Ok(self.filled);
             }
             if self.filled > MAX_LINE_BYTES {
-                return Err(self.location(1).error(Error::Json(format!("a line longer than {} MiB", MAX_LINE_BYTES >> 20))));
+                return Err(self
+                    .location(1)
+                    .error(Error::Json(format!("a line longer than {} MiB", MAX_LINE_BYTES >> 20))));
             }
             self.read_more()?;
         }

@@ -73,7 +73,8 @@ fn added<'s>(selection: &'s Selection, name: &[u8]) -> Result<Option<&'s str>> {
     if selection.adds.is_empty() {
         return Ok(None);
     }
-    let find = |name: &[u8]| selection.adds.iter().find(|(added, _)| added.as_bytes() == name).map(|(_, remedy)| remedy);
+    let find =
+        |name: &[u8]| selection.adds.iter().find(|(added, _)| added.as_bytes() == name).map(|(_, remedy)| remedy);
     Ok(match memchr::memchr(b'\\', name) {
         None => find(name),
         Some(_) => find(infer::decode(name)?.as_bytes()),

@@ -64,7 +64,9 @@ impl Header {
         let length = u64::from_le_bytes(wide);
         match usize::try_from(length) {
             Ok(length) if length <= MAX_HEADER_BYTES => Ok(length),
-            _ => Err(header_error(format!("the NPY header claims {length} bytes; more than {MAX_HEADER_BYTES} are refused"))),
+            _ => Err(header_error(format!(
+                "the NPY header claims {length} bytes; more than {MAX_HEADER_BYTES} are refused"
+            ))),
         }
     }
 

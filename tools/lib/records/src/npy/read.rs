@@ -93,8 +93,7 @@ impl NpyReader {
     /// `complete` rows precede the one that is cut off.
     fn truncated(&self, complete: u64) -> Error {
         let promised = self.rows + self.remaining;
-        Location::row(self.input.shared_name(), complete)
-            .error(Error::Truncated { promised, complete })
+        Location::row(self.input.shared_name(), complete).error(Error::Truncated { promised, complete })
     }
 
     /// Begins the next array; false at end of input.
