@@ -105,12 +105,20 @@ impl Document {
         emit::yaml(&self.root)
     }
 
-    /// The document as JSON, indented.
+    /// The document as a JSON value.
     ///
     /// # Errors
     /// When it holds a number that JSON cannot represent: NaN, infinity, an integer beyond 64 bits.
+    pub fn to_json_value(&self) -> Result<serde_json::Value> {
+        emit::json(&self.root)
+    }
+
+    /// The document as JSON, indented.
+    ///
+    /// # Errors
+    /// As [`Self::to_json_value`].
     pub fn to_json(&self) -> Result<String> {
-        Ok(format!("{:#}\n", emit::json(&self.root)?))
+        Ok(format!("{:#}\n", self.to_json_value()?))
     }
 
     /// As YAML, each setting with its comment.

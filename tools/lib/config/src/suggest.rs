@@ -22,6 +22,11 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
     (&["lrscheduler", "schedule", "sched", "lrschedule"], &["scheduler"]),
     (&["net", "network", "arch", "architecture"], &["model"]),
     (&["warmupsteps", "warmupepochs"], &["scheduler.warmup"]),
+    (&["etamin", "minlr", "lrmin"], &["scheduler.min_learning_rate"]),
+    (&["tmax", "t0"], &["scheduler.period"]),
+    (&["tmult"], &["scheduler.period_factor"]),
+    (&["pctstart"], &["scheduler.rise"]),
+    (&["annealstrategy"], &["scheduler.anneal"]),
     (&["randomstate", "randomseed", "rngseed", "manualseed"], &["trainer.seed", "data.seed"]),
     (&["criterion", "lossfn", "lossfunction", "objective"], &["trainer.loss"]),
     (&["hiddenlayersizes", "hiddensize", "hiddensizes", "hiddendim", "hiddenlayers", "layersizes"], &["model.hidden"]),
@@ -95,6 +100,12 @@ fn synonyms(word: &str) -> impl Iterator<Item = &'static str> {
     let word = if word.starts_with('_') { String::new() } else { plain(word) };
     let rows = SYNONYMS.iter().filter(move |(words, _)| words.contains(&word.as_str()));
     rows.flat_map(|(_, keys)| keys.iter().copied())
+}
+
+/// Whether another program calls the setting `path` as `wrong`, which has the same group or none.
+pub(crate) fn is_synonym(wrong: &str, path: &str) -> bool {
+    let above = parent(wrong);
+    (above.is_empty() || above == parent(path)) && synonyms(last(wrong)).any(|key| key == path)
 }
 
 /// As [`synonyms`], of which there may be none.
