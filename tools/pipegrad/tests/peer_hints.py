@@ -212,7 +212,7 @@ HINTS = [
     ),
     (
         "train other.npy -o run trainer.resume=last",
-        r"data_sha256 is .* and (trainer.resume=null) begins another$",
+        r"data_sha256 is .* and (trainer.resume=null) starts a new one$",
         rf"train other.npy -o other {QUICK} \1",
     ),
     (

@@ -28,9 +28,9 @@ cli::arguments! {
         example = "gen-data rows=10000 | entropy | {command_name} trainer.max_epochs=3",
         note = "The settings are those of config groups model, optimizer, scheduler, callbacks, augmentation, features and trainer. \
                 The run folder (trainer.run_dir) then holds model.safetensors, config.yaml, metrics.json, history.csv, \
-                test.npy (the rows held out; text in test.csv), features.json, events.ndjson and checkpoints/. The same rows, settings and seed \
-                give the same model, byte for byte. SIGHUP, SIGINT and SIGTERM end a run in good order; \
-                trainer.resume=last goes on. Exit status 1 means that training diverged."
+                test.npy (the test split; text in test.csv), features.json, events.ndjson and checkpoints/. The same rows, settings and seed \
+                give the same model, byte for byte. SIGHUP, SIGINT and SIGTERM save the run's state and stop it; \
+                trainer.resume=last resumes it. Exit status 1 means that training diverged."
     )]
     struct Args {
         /// fail unless exactly this many rows are read

@@ -164,7 +164,7 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (
             &["scheduler=multi_step", "scheduler.milestones=[5,3]"],
             &good,
-            "scheduler.milestones: [5, 3]; expected times",
+            "scheduler.milestones: [5, 3]; expected ascending times",
         ),
         (&["optimizer.learning_rate=nan"], &good, "optimizer.learning_rate: expected a finite number"),
         (

@@ -1,14 +1,14 @@
-//! Names of checkpoints: a template with metrics filled in.
+//! File names of checkpoints: `callbacks.checkpoint.filename`, a template with Python's format fields.
 
+use anyhow::{Context, bail};
 use events::Metrics;
 
-/// What every checkpoint's name ends with.
 pub const EXTENSION: &str = ".safetensors";
 
-/// The name of a checkpoint file with these metrics, of which one is monitored.
+/// The file name for these metrics; `monitored` is the value of `{monitor}`.
 ///
 /// # Errors
-/// When the template names what the run does not measure.
+/// When the template names a metric that the run does not measure.
 pub fn file_name(
     template: &str,
     epoch: usize,
@@ -22,23 +22,23 @@ pub fn file_name(
         "monitor" => Some(Number::Real(monitored)),
         name => metrics.get(name).map(Number::Real),
     };
-    let name = expand(template, value).map_err(|problem| misnamed(template, &problem))?;
+    let name = expand(template, value).with_context(|| setting(template))?;
     Ok(name + EXTENSION)
 }
 
 /// # Errors
-/// When a checkpoint could not be called by this template, in a run with the metrics `known`.
+/// When the template is malformed, or names none of the metrics `known`.
 pub fn check_template(template: &str, known: &[String]) -> anyhow::Result<()> {
     let value = |name: &str| match name {
         "epoch" | "step" => Some(Number::Whole(0)),
         "monitor" => Some(Number::Real(0.0)),
         name => known.iter().any(|known| known == name).then_some(Number::Real(0.0)),
     };
-    expand(template, value).map(drop).map_err(|problem| misnamed(template, &problem))
+    expand(template, value).map(drop).with_context(|| setting(template))
 }
 
-fn misnamed(template: &str, problem: &str) -> anyhow::Error {
-    anyhow::anyhow!("callbacks.checkpoint.filename: {template}: {problem}")
+fn setting(template: &str) -> String {
+    format!("callbacks.checkpoint.filename: {template}")
 }
 
 enum Number {
@@ -47,14 +47,14 @@ enum Number {
 }
 
 /// Fills in `{name}`, `{name:.4f}` and `{name:.2e}`, as Python's formatting does.
-fn expand(template: &str, value: impl Fn(&str) -> Option<Number>) -> Result<String, String> {
+fn expand(template: &str, value: impl Fn(&str) -> Option<Number>) -> anyhow::Result<String> {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
-        let (field, after) = after.split_once('}').ok_or("a { without a }")?;
+        let (field, after) = after.split_once('}').context("a { without a }")?;
         let (name, format) = field.split_once(':').unwrap_or((field, ""));
-        let number =
-            value(name).ok_or_else(|| format!("{name:?} is neither epoch, step, monitor nor a metric of this run"))?;
+        let number = value(name)
+            .with_context(|| format!("{name:?} is neither epoch, step, monitor nor a metric of this run"))?;
         text += before;
         text += &formatted(&number, format)?;
         rest = after;
@@ -62,16 +62,16 @@ fn expand(template: &str, value: impl Fn(&str) -> Option<Number>) -> Result<Stri
     Ok(text + rest)
 }
 
-fn formatted(number: &Number, format: &str) -> Result<String, String> {
+fn formatted(number: &Number, format: &str) -> anyhow::Result<String> {
     let (digits, kind) = match (format.strip_prefix('.'), number) {
         (None, Number::Whole(n)) if format.is_empty() => return Ok(n.to_string()),
         (None, Number::Real(x)) if format.is_empty() => return Ok(x.to_string()),
         (Some(rest), _) if rest.is_char_boundary(rest.len().saturating_sub(1)) => {
             rest.split_at(rest.len().saturating_sub(1))
         }
-        _ => return Err(format!("{format:?} is no format; write for instance .4f or .2e")),
+        _ => bail!("{format:?} is no format; write for instance .4f or .2e"),
     };
-    let digits: usize = digits.parse().ok().filter(|&digits| digits <= 20).ok_or("a format has up to 20 digits")?;
+    let digits: usize = digits.parse().ok().filter(|&digits| digits <= 20).context("a format has up to 20 digits")?;
     let x = match number {
         Number::Whole(n) => *n as f64,
         Number::Real(x) => *x,
@@ -79,11 +79,11 @@ fn formatted(number: &Number, format: &str) -> Result<String, String> {
     match kind {
         "f" => Ok(format!("{x:.digits$}")),
         "e" => Ok(scientific(x, digits)),
-        _ => Err(format!("{format:?} is no format; write for instance .4f or .2e")),
+        _ => bail!("{format:?} is no format; write for instance .4f or .2e"),
     }
 }
 
-/// As C writes it: two digits of exponent at least.
+/// As C's `%e`: at least two digits of exponent.
 fn scientific(x: f64, digits: usize) -> String {
     let text = format!("{x:.digits$e}");
     match text.split_once('e') {
@@ -99,7 +99,7 @@ fn scientific(x: f64, digits: usize) -> String {
 mod tests {
     use super::*;
 
-    fn name(template: &str) -> Result<String, String> {
+    fn name(template: &str) -> anyhow::Result<String> {
         expand(template, |name| match name {
             "epoch" => Some(Number::Whole(3)),
             "val_loss" => Some(Number::Real(0.001_234_56)),
@@ -111,9 +111,13 @@ mod tests {
     /// Expected: Python's `template.format(epoch=3, val_loss=0.00123456, big=12345.678)`.
     #[test]
     fn names_are_filled_in_as_python_does() {
-        assert_eq!(name("{epoch}-{val_loss:.4f}"), Ok("3-0.0012".into()));
-        assert_eq!(name("e{epoch:.1f}_{val_loss:.2e}_{big:.1e}"), Ok("e3.0_1.23e-03_1.2e+04".into()));
-        assert_eq!(name("plain {val_loss}"), Ok("plain 0.00123456".into()));
+        for (template, expected) in [
+            ("{epoch}-{val_loss:.4f}", "3-0.0012"),
+            ("e{epoch:.1f}_{val_loss:.2e}_{big:.1e}", "e3.0_1.23e-03_1.2e+04"),
+            ("plain {val_loss}", "plain 0.00123456"),
+        ] {
+            assert_eq!(name(template).ok().as_deref(), Some(expected), "{template}");
+        }
         for bad in ["{epoch", "{nope}", "{val_loss:.4g}", "{val_loss:4f}", "{val_loss:.f}", "{val_loss:.99f}", "{:.}"] {
             assert!(name(bad).is_err(), "{bad}");
         }

@@ -160,7 +160,7 @@ fn classes<'a>(
         trainer.loss().is_categorical() || count == 2,
         "field {field:?} has {count} different texts; bce tells two classes apart, trainer.loss=cross_entropy any number"
     );
-    let most = trainer.most_classes();
+    let most = trainer.max_classes();
     ensure!(count <= most, "field {field:?} has {count} different texts, more than the limit of {most} classes");
     Ok(Some(names.into_iter().map(str::to_owned).collect()))
 }

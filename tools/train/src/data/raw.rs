@@ -334,12 +334,12 @@ fn read_weights(batch: &Batch, name: &str, all: &mut Vec<f32>) -> anyhow::Result
 
 /// Checks that targets are class indices or probabilities, as the loss requires; missing ones are for `check_target`.
 fn check_targets(batch: &Batch, trainer: &TrainerSettings, width: usize, targets: &[f32]) -> anyhow::Result<()> {
-    let is_class = |target: f32| target >= 0.0 && target.fract() == 0.0 && target < trainer.most_classes() as f32;
+    let is_class = |target: f32| target >= 0.0 && target.fract() == 0.0 && target < trainer.max_classes() as f32;
     let (is_good, expected): (&dyn Fn(f32) -> bool, String) = match trainer.loss() {
         Loss::CrossEntropy { .. } if width == 1 => {
             let expected = match trainer.classes {
                 Some(classes) => format!("a class, from 0 to {} by trainer.classes", classes - 1),
-                None => format!("a class, a whole number from 0 to {} (the limit)", trainer.most_classes() - 1),
+                None => format!("a class, a whole number from 0 to {} (the limit)", trainer.max_classes() - 1),
             };
             (&is_class, expected)
         }

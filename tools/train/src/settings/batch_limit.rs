@@ -1,8 +1,8 @@
-//! How many of some batches are taken.
+//! Limits on the number of batches: `trainer.limit_*_batches`.
 
 use serde::Deserialize;
 
-/// All, a number, or a share of them.
+/// A number of batches, or a share of them, as Lightning's `limit_train_batches`.
 #[derive(Deserialize, Clone, Copy, Debug, PartialEq)]
 #[serde(untagged, expecting = "expected a number of batches, or a share above 0 and up to 1.0")]
 pub enum BatchLimit {
@@ -11,7 +11,7 @@ pub enum BatchLimit {
 }
 
 impl BatchLimit {
-    /// How many of `batches`; at least one, where there is one.
+    /// The number of `batches` to use; None is all. A share gives at least one.
     pub fn of(limit: Option<Self>, batches: usize) -> usize {
         match limit {
             None => batches,
@@ -20,7 +20,7 @@ impl BatchLimit {
         }
     }
 
-    /// Why it cannot be one.
+    /// Why the value is invalid, if it is.
     pub fn problem(self) -> Option<String> {
         match self {
             Self::Count(0) => Some("0; at least 1 is needed".into()),

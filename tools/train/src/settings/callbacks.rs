@@ -17,23 +17,24 @@ pub struct CallbackSettings {
 pub struct CheckpointSettings {
     pub monitor: Option<String>,
     pub mode: MonitorMode,
-    /// -1 keeps all.
+    /// Number of best checkpoints to keep; -1 keeps all.
     pub save_top_k: i64,
     pub save_last: bool,
     pub every_n_steps: Option<u64>,
-    /// The share of a run's time that may go to writing checkpoints; None writes after each epoch.
+    /// Maximum share of the run's time for writing checkpoints; None writes after each epoch.
     #[serde(default = "max_overhead")]
     pub max_overhead: Option<f64>,
     pub filename: String,
     pub model: FinalModel,
 }
 
-/// Settings from before there was such a key have none.
+/// The value of `configs/callbacks/default.yaml`, repeated for `config.yaml` files from before the key existed: a run folder
+/// of any age loads.
 fn max_overhead() -> Option<f64> {
     Some(0.03)
 }
 
-/// Which weights a run ends with.
+/// Which weights become `model.safetensors`.
 #[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum FinalModel {
@@ -51,14 +52,14 @@ pub struct StoppingSettings {
 }
 
 impl CheckpointSettings {
-    /// Which way the monitored metric gets better.
+    /// Direction of the monitored metric.
     pub fn direction(&self) -> Direction {
         self.mode.of(self.monitor.as_deref())
     }
 }
 
 impl StoppingSettings {
-    /// Which way the monitored metric gets better.
+    /// Direction of the monitored metric.
     pub fn direction(&self) -> Direction {
         self.mode.of(self.monitor.as_deref())
     }

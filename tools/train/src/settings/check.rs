@@ -1,4 +1,4 @@
-//! What a number must be, and how it is said when it is not.
+//! Range checks of numeric settings, and their errors.
 
 use anyhow::{Result, ensure};
 
@@ -39,12 +39,12 @@ impl Check {
         Ok(())
     }
 
-    /// As [`Check::at_least_one`], where there is a number.
+    /// As [`Check::at_least_one`]; None passes.
     pub fn none_or_one(&self, key: &str, n: Option<u64>) -> Result<()> {
         n.map_or(Ok(()), |n| self.at_least_one(key, n))
     }
 
-    /// As [`Check::positive`], where there is a number.
+    /// As [`Check::positive`]; None passes.
     pub fn none_or_positive(&self, key: &str, x: Option<f64>) -> Result<()> {
         x.map_or(Ok(()), |x| self.positive(key, x))
     }

@@ -1,9 +1,9 @@
-//! How much the classes of a target count in the loss.
+//! Setting `trainer.class_weights`.
 
 use anyhow::ensure;
 use serde::Deserialize;
 
-/// By their numbers, or one by one.
+/// Computed, or one weight per class.
 #[derive(Deserialize, Clone, Debug, PartialEq)]
 #[serde(untagged, expecting = "expected balanced, or a list of weights, one a class")]
 pub enum ClassWeights {
@@ -14,7 +14,7 @@ pub enum ClassWeights {
 #[derive(Deserialize, Clone, Copy, Debug, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum Balanced {
-    /// Each class counts the same in all, however many rows it has.
+    /// Inversely proportional to the number of rows, as scikit-learn's.
     Balanced,
 }
 

@@ -30,7 +30,7 @@ use check::Check;
 use dataset::FeatureSettings;
 use dvc::DataSettings;
 
-/// Everything `train` is told.
+/// All settings of `train`, checked.
 pub struct Settings {
     pub model: ModelSettings,
     pub optimizer: OptimizerSettings,
@@ -39,11 +39,12 @@ pub struct Settings {
     pub augmentation: AugmentationSettings,
     pub features: FeatureSettings,
     pub trainer: TrainerSettings,
-    /// Whether a missing input is fetched with `dvc pull`.
+    /// Fetch missing input files with `dvc pull`.
     pub pull: bool,
-    /// The groups as they were composed, for the run folder. Where a run goes on from is no part of
-    /// it: the outcome is the same.
+    /// `config.yaml` of the run folder: the composed groups without `data`, and without `trainer.resume`, on which the
+    /// results do not depend.
     pub yaml: String,
+    /// The same as JSON.
     pub json: serde_json::Value,
 }
 
@@ -51,14 +52,14 @@ impl Settings {
     /// Reads and checks the settings.
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         let DataSettings { pull } = document.section("data")?;
-        // How the rows were made is not for this tool to say.
+        // `data` is how the rows were made: not a setting of training.
         let own = document.without("data").cleared("trainer.resume");
         let settings = Self {
             model: document.section("model")?,
             optimizer: document.section("optimizer")?,
             scheduler: document.section("scheduler")?,
             callbacks: document.section("callbacks")?,
-            // A job from before there was such a group has none.
+            // `config.yaml` files from before the group existed lack it.
             augmentation: match document.get("augmentation") {
                 Some(_) => document.section("augmentation")?,
                 None => AugmentationSettings::default(),
@@ -70,7 +71,7 @@ impl Settings {
             trainer: document.section("trainer")?,
             pull,
             yaml: own.to_yaml(),
-            json: serde_json::from_str(&own.to_json()?)?,
+            json: own.to_json_value()?,
         };
         settings.check()?;
         Ok(settings)
@@ -100,7 +101,7 @@ impl Settings {
         Ok(())
     }
 
-    /// That what is watched, and what names a checkpoint, is measured.
+    /// Checks that monitors and the checkpoint's file name use metrics of the run.
     fn check_metrics(&self) -> anyhow::Result<()> {
         let known = monitor::names(&self.trainer);
         for (who, mode, monitor) in self.monitors() {
@@ -110,7 +111,7 @@ impl Settings {
         checkpoints::check_template(&self.callbacks.checkpoint.filename, &known)
     }
 
-    /// Whoever watches a metric: the group of its settings, the mode, and the metric.
+    /// Each callback that monitors a metric: its settings group, mode and monitor.
     fn monitors(&self) -> Vec<(&'static str, MonitorMode, Option<&str>)> {
         let CallbackSettings { checkpoint, early_stopping } = &self.callbacks;
         let plateau = self.scheduler.plateau_mode().map(|mode| {
@@ -124,7 +125,7 @@ impl Settings {
         callbacks.into_iter().chain(plateau).collect()
     }
 
-    /// A line for each setting that changes nothing, or that contradicts another.
+    /// A line for each setting without effect, or against a metric's direction.
     pub fn warnings(&self) -> Vec<String> {
         let against =
             self.monitors().into_iter().filter_map(|(who, mode, name)| monitor_mode::warning(who, mode, name));

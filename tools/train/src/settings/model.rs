@@ -8,14 +8,14 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct ModelSettings {
     name: ModelName,
-    /// Widths of a perceptron's hidden layers.
+    /// Units of the hidden layers of an mlp.
     hidden: Option<Vec<usize>>,
-    /// What follows each of them.
+    /// Activation after each hidden layer.
     activation: Option<Activation>,
     /// All layers, first to last.
     layers: Option<Vec<Layer>>,
     pub input_scaling: ScalingMode,
-    /// A job from before there was such a scaling has none.
+    /// `config.yaml` files from before the key existed lack it.
     #[serde(default = "no_scaling")]
     pub target_scaling: ScalingMode,
 }
@@ -43,10 +43,10 @@ pub enum ScalingMode {
     None,
 }
 
-/// Wider layers than this are a slip of the keyboard, and their product must not overflow.
+/// Maximum units of a hidden layer: the product of two widths must not overflow.
 const MAX_WIDTH: usize = 1 << 20;
 
-/// Layers, as an argument in a shell.
+/// Example in error messages, quoted for a shell.
 const LAYERS_EXAMPLE: &str = "'+model.layers=[{linear: {}}]'";
 
 impl ModelSettings {
@@ -80,7 +80,7 @@ impl ModelSettings {
         match self.name {
             ModelName::Mlp => {
                 let hidden = self.hidden.clone().context("model.hidden: missing; for instance [64, 64]")?;
-                let activation = self.activation.context("model.activation: missing; relu, tanh or sigmoid")?;
+                let activation = self.activation.context("model.activation: missing; relu, tanh, sigmoid or gelu")?;
                 let inputs = input_shape.iter().product();
                 let perceptron = Perceptron { inputs, hidden, outputs, activation };
                 Ok(Architecture { input_shape, ..(&perceptron).into() })

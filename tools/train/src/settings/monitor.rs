@@ -1,14 +1,14 @@
-//! The metrics that callbacks may watch.
+//! Names of the metrics that a `monitor` can be.
 
 use super::TrainerSettings;
 use crate::evaluate;
 use anyhow::bail;
 
-/// The names of an epoch's metrics, as far as settings tell: rows may turn out too few to hold any out.
+/// Metrics of an epoch, by the settings alone: with few rows the validation split may turn out empty.
 pub fn names(trainer: &TrainerSettings) -> Vec<String> {
-    let measured = if trainer.validates() { evaluate::names(trainer.loss()) } else { &[] };
+    let validated = if trainer.validates() { evaluate::names(trainer.loss()) } else { &[] };
     let training = ["train_loss", "learning_rate"].map(str::to_owned);
-    training.into_iter().chain(measured.iter().map(|name| evaluate::name("val", name))).collect()
+    training.into_iter().chain(validated.iter().map(|name| evaluate::name("val", name))).collect()
 }
 
 /// # Errors

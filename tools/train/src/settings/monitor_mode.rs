@@ -1,4 +1,4 @@
-//! Which way a monitored metric gets better.
+//! Direction of a monitored metric: minimise or maximise.
 
 use anyhow::bail;
 use metrics::Direction;
@@ -15,7 +15,7 @@ pub enum MonitorMode {
 }
 
 impl MonitorMode {
-    /// The direction that counts for `monitor`; none is a loss. [`check`] has refused what has no direction.
+    /// The direction for `monitor`; None is the loss. [`check`] refuses metrics without a direction.
     pub fn of(self, monitor: Option<&str>) -> Direction {
         match self {
             Self::Auto => monitor.and_then(direction_of).unwrap_or(Direction::Minimize),
@@ -25,7 +25,7 @@ impl MonitorMode {
     }
 }
 
-/// The direction in which a metric of a run gets better. None where neither is better.
+/// A metric's own direction; None for the learning rate, which has none.
 fn direction_of(metric: &str) -> Option<Direction> {
     (metric != "learning_rate").then(|| metrics::direction_of(metric))
 }
@@ -41,7 +41,7 @@ pub fn check(who: &str, mode: MonitorMode, monitor: Option<&str>) -> anyhow::Res
     }
 }
 
-/// What is odd about a mode: that it is against the metric's own direction.
+/// A warning where the mode is against the metric's own direction.
 pub fn warning(who: &str, mode: MonitorMode, monitor: Option<&str>) -> Option<String> {
     let name = monitor.unwrap_or("the loss");
     let own = monitor.map_or(Some(Direction::Minimize), direction_of)?;

@@ -1,9 +1,9 @@
-//! Settings that have no effect, which is no error, but seldom meant.
+//! Warnings of settings without effect.
 
 use super::Settings;
 use nets::Loss;
 
-/// A line for each setting that changes nothing beside the others.
+/// A line for each setting that has no effect beside the others.
 pub fn warnings(settings: &Settings) -> Vec<String> {
     let (trainer, checkpoint) = (&settings.trainer, &settings.callbacks.checkpoint);
     let stopping = &settings.callbacks.early_stopping;
@@ -35,11 +35,11 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
             "trainer.class_weights: of no effect without trainer.loss=cross_entropy or bce".to_owned(),
         ),
     ];
-    let idle = cases.into_iter().filter(|(idle, _)| *idle).map(|(_, warning)| warning);
-    idle.chain(never_stops(settings)).collect()
+    let warnings = cases.into_iter().filter(|(has_no_effect, _)| *has_no_effect).map(|(_, warning)| warning);
+    warnings.chain(never_stops(settings)).collect()
 }
 
-/// Why early stopping cannot come in time, where that is so: the first measurement is always an improvement.
+/// A warning where the run is too short for early stopping: the first measurement is always an improvement.
 fn never_stops(settings: &Settings) -> Option<String> {
     let trainer = &settings.trainer;
     let stopping = &settings.callbacks.early_stopping;
@@ -48,7 +48,7 @@ fn never_stops(settings: &Settings) -> Option<String> {
     let every = match (of_validation, trainer.val_every_steps) {
         (false, _) => 1,
         (true, None) => trainer.val_every_epochs,
-        // How many that makes is known only with the rows.
+        // Depends on the number of rows.
         (true, Some(_)) => return None,
     };
     let measurements = trainer.max_epochs? / every;

@@ -5,7 +5,7 @@ use nets::{LearningRateFactors, ParamGroups, ParameterKind};
 use optim::Algorithm;
 use serde::Deserialize;
 
-/// The optimizer's numbers, by its name.
+/// Hyper-parameters, by `optimizer.name`.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Named {
@@ -89,7 +89,7 @@ impl OptimizerSettings {
         match self.algorithm {
             Algorithm::Sgd { momentum, nesterov } => {
                 check.below_one("momentum", momentum)?;
-                anyhow::ensure!(!nesterov || momentum > 0.0, "optimizer.nesterov: wants optimizer.momentum above 0");
+                anyhow::ensure!(!nesterov || momentum > 0.0, "optimizer.nesterov: requires optimizer.momentum above 0");
                 Ok(())
             }
             Algorithm::Adam { betas, eps } | Algorithm::AdamW { betas, eps } => {

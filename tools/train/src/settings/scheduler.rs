@@ -4,7 +4,7 @@ use super::{Check, MonitorMode};
 use optim::{Anneal, PlateauOptions, Schedule};
 use serde::Deserialize;
 
-/// What time is counted in.
+/// Unit of the scheduler's times.
 #[derive(Deserialize, Clone, Copy, PartialEq, Debug)]
 #[serde(rename_all = "snake_case")]
 pub enum Interval {
@@ -12,7 +12,7 @@ pub enum Interval {
     Step,
 }
 
-/// The scheduler's numbers, by its name.
+/// Hyper-parameters, by `scheduler.name`.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SchedulerSettings {
@@ -67,8 +67,8 @@ pub enum SchedulerSettings {
 }
 
 impl SchedulerSettings {
-    /// Interval, length of the warm-up, and where it begins.
-    pub fn time(&self) -> (Interval, u64, f64) {
+    /// Interval, warm-up length in intervals, and factor on the learning rate at the start of the warm-up.
+    pub fn warmup(&self) -> (Interval, u64, f64) {
         match self {
             Self::Constant { interval, warmup, warmup_start }
             | Self::Step { interval, warmup, warmup_start, .. }
@@ -79,9 +79,12 @@ impl SchedulerSettings {
         }
     }
 
-    /// The schedule behind the warm-up, for a run of `total` epochs or steps, if that is known.
+    /// The schedule after the warm-up; `total` is the run's length in intervals, if known.
+    ///
+    /// # Errors
+    /// When the schedule depends on an unknown length.
     pub fn schedule(&self, total: Option<u64>) -> anyhow::Result<Schedule> {
-        let (_, warmup, _) = self.time();
+        let (_, warmup, _) = self.warmup();
         let rest = || {
             let total = total.ok_or_else(|| {
                 anyhow::anyhow!(
@@ -112,7 +115,7 @@ impl SchedulerSettings {
         })
     }
 
-    /// The metric that a plateau is looked for in, and how.
+    /// Monitor and options of `reduce_on_plateau`; None for other schedulers.
     pub fn plateau(&self) -> Option<(Option<&str>, PlateauOptions)> {
         match self {
             Self::ReduceOnPlateau {
@@ -132,13 +135,13 @@ impl SchedulerSettings {
         }
     }
 
-    /// The setting that says which way the metric of a plateau gets better.
+    /// `mode` of `reduce_on_plateau`.
     pub fn plateau_mode(&self) -> Option<MonitorMode> {
         if let Self::ReduceOnPlateau { mode, .. } = self { Some(*mode) } else { None }
     }
 
     pub fn check(&self, check: &Check) -> anyhow::Result<()> {
-        let (_, _, warmup_start) = self.time();
+        let (_, _, warmup_start) = self.warmup();
         check.share("warmup_start", warmup_start)?;
         match self {
             Self::Constant { .. } => Ok(()),
@@ -148,7 +151,7 @@ impl SchedulerSettings {
             }
             Self::MultiStep { milestones, gamma, .. } => {
                 let ascend = milestones.is_sorted_by(|a, b| a < b);
-                anyhow::ensure!(ascend, "scheduler.milestones: {milestones:?}; expected times that ascend");
+                anyhow::ensure!(ascend, "scheduler.milestones: {milestones:?}; expected ascending times");
                 check.positive("gamma", *gamma)
             }
             Self::Cosine { period, period_factor, min_learning_rate, .. } => {

@@ -10,10 +10,10 @@ use std::time::Duration;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainerSettings {
-    /// The fields that go in, joined in this order.
+    /// Input fields, concatenated in this order.
     pub input_field: InputFields,
     pub target_field: String,
-    /// Files of rows that take the place of shares of the input.
+    /// Files that replace the validation and test shares of `split`.
     pub val_input: Option<String>,
     pub test_input: Option<String>,
     loss: LossName,
@@ -21,7 +21,7 @@ pub struct TrainerSettings {
     pub label_smoothing: f64,
     pub classes: Option<usize>,
     pub class_weights: Option<ClassWeights>,
-    /// The field of each row's weight in the loss.
+    /// Field of each row's weight in the loss.
     pub weight_field: Option<String>,
     pub max_epochs: Option<u64>,
     pub max_steps: Option<u64>,
@@ -40,12 +40,12 @@ pub struct TrainerSettings {
     pub overfit_batches: usize,
     pub fast_dev_run: bool,
     pub seed: u64,
-    /// Shares of the rows for training, validation and test.
+    /// Shares of training, validation and test.
     pub split: [f64; 3],
-    /// Whether measurements are over images and their mirror images.
+    /// Flip test-time augmentation: validate and test with the mean output of an image and its mirror image.
     pub test_flip: bool,
     pub engine: EngineName,
-    /// Most bytes of an array in Fortran order that comes over a pipe.
+    /// Maximum bytes of an array in Fortran order on a pipe.
     pub fortran_bytes: u64,
     pub run_dir: String,
     pub resume: Option<String>,
@@ -65,13 +65,13 @@ enum LossName {
 #[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum EngineName {
-    /// The fast step.
+    /// Fused kernels where the network allows, otherwise autograd.
     Fused,
-    /// candle's autograd.
+    /// candle's autograd, the reference.
     Autograd,
 }
 
-/// One field, or several that are joined.
+/// One input field, or several.
 #[derive(Deserialize)]
 #[serde(from = "OneOrMany")]
 pub struct InputFields(Vec<String>);
@@ -93,13 +93,12 @@ impl From<OneOrMany> for InputFields {
 }
 
 impl InputFields {
-    /// Their names.
     pub fn names(&self) -> &[String] {
         &self.0
     }
 }
 
-/// Learning rates that the finder tries.
+/// Learning rates of `--find-learning-rate`: from `min` to `max` in `steps` steps on a logarithmic scale.
 #[derive(Deserialize, Clone, Copy)]
 #[serde(deny_unknown_fields)]
 pub struct FinderSettings {
@@ -119,27 +118,27 @@ impl TrainerSettings {
         }
     }
 
-    /// Whether rows are meant to be validated on.
+    /// Whether the settings hold rows out for validation.
     pub fn validates(&self) -> bool {
         let [_, held_out, _] = self.split;
         held_out > 0.0 || self.val_input.is_some() || self.overfit_batches > 0
     }
 
-    /// More classes than this are a field that holds none.
-    pub const MOST_CLASSES: usize = 1 << 20;
+    /// Maximum number of classes: labels above it are not class indices.
+    pub const MAX_CLASSES: usize = 1 << 20;
 
-    /// Labels are below this.
-    pub fn most_classes(&self) -> usize {
-        self.classes.unwrap_or(Self::MOST_CLASSES).min(Self::MOST_CLASSES)
+    /// Upper bound of class labels, exclusive: `trainer.classes`, or [`Self::MAX_CLASSES`].
+    pub fn max_classes(&self) -> usize {
+        self.classes.unwrap_or(Self::MAX_CLASSES).min(Self::MAX_CLASSES)
     }
 
-    /// The fields that are read from every row.
+    /// Input, target and weight fields.
     pub fn fields(&self) -> Vec<&str> {
         let fields = self.input_field.names().iter().chain([&self.target_field]);
         fields.chain(&self.weight_field).map(String::as_str).collect()
     }
 
-    /// The wall time that a run may take.
+    /// Limit on the run's wall time.
     pub fn max_time(&self) -> Option<Duration> {
         self.max_time.map(|time| time.0)
     }

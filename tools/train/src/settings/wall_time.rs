@@ -1,4 +1,4 @@
-//! A length of time as a person writes it.
+//! A duration with units: `trainer.max_time`.
 
 use serde::{
     Deserialize, Deserializer,

@@ -1,16 +1,16 @@
-//! The state of the source that is being run.
+//! Commit and state of the source repository, for the start event.
 //!
-//! A repository that was unpacked or copied brings its own configuration, and git runs what that names: a file system
-//! monitor, hooks, filters. None of it runs here.
+//! An unpacked or copied repository has its own configuration, and git runs the programs that it names: file system
+//! monitor, hooks, filters. None of them runs here.
 
 use events::Git;
 use std::process::{Command, Stdio};
 
-/// Above what the repository configures: no monitor, no hooks, no pager.
+/// Override the repository's configuration: no monitor, no hooks, no pager.
 const SETTINGS: [&str; 6] = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat"];
 
-/// No object is fetched, by any protocol (`remote.*.vcs`, `core.sshCommand`), for a clone that lacks some; no lock that
-/// somebody's commit waits for is taken.
+/// A partial clone fetches no object, by any protocol (`remote.*.vcs`, `core.sshCommand`); no lock is taken that a
+/// concurrent commit would wait for.
 const ENVIRONMENT: [(&str, &str); 4] = [
     ("GIT_NO_LAZY_FETCH", "1"),
     ("GIT_ALLOW_PROTOCOL", "none"),
@@ -18,13 +18,12 @@ const ENVIRONMENT: [(&str, &str); 4] = [
     ("GIT_TERMINAL_PROMPT", "0"),
 ];
 
-/// Settings that name a program which a comparison of files runs, and that cannot be set aside by name.
+/// Settings that name programs for comparing files, and cannot be overridden one by one.
 const PROGRAMS: [&str; 2] = ["filter.", "lfs."];
 
-/// The commit of the repository around the working folder, and whether tracked files differ from it: None where only
-/// programs that the repository names could tell.
-/// None in all outside a repository, before its first commit, where git is not installed, or where another user owns the
-/// repository (git's `safe.directory`).
+/// The commit of the repository around the working folder, and whether tracked files differ from it (None if only programs
+/// that the repository names could tell). None outside a repository, before its first commit, without git, or if another
+/// user owns the repository (git's `safe.directory`).
 pub fn state() -> Option<Git> {
     let commit = git(&["rev-parse", "--verify", "--end-of-options", "HEAD"])?;
     Some(Git { commit: commit.trim().to_owned(), dirty: dirty() })
@@ -34,12 +33,13 @@ fn dirty() -> Option<bool> {
     if names_programs(&git(&["config", "--includes", "--show-scope", "--null", "--list"])?) {
         return None;
     }
-    // A submodule has a configuration of its own: whether its commit is the one that is recorded can be told without.
+    // Submodules have configurations of their own: only their commit is compared with the recorded one.
     let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
     Some(!git(&status)?.trim().is_empty())
 }
 
-/// Whether the repository itself, not the user or the system, configures filters: of `scope NUL key LF value NUL` each.
+/// Whether the repository itself, not the user or the system, configures filters. `settings` are
+/// `scope NUL key LF value NUL` each.
 fn names_programs(settings: &str) -> bool {
     let mut parts = settings.split('\0');
     while let (Some(scope), Some(setting)) = (parts.next(), parts.next()) {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_of_the_repository_are_told_from_the_users() {
+    fn only_filters_of_the_repository_count() {
         let of =
             |scope: &str, key: &str| format!("global\0user.name\nx\0{scope}\0{key}\nvalue\0local\0core.bare\nfalse\0");
         for key in ["filter.x.clean", "Filter.X.process", "lfs.extension.x.clean"] {

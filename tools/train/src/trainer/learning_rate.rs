@@ -19,7 +19,7 @@ pub struct LearningRate {
 impl LearningRate {
     /// For a run of epochs of `steps_per_epoch` steps.
     pub fn new(settings: &Settings, steps_per_epoch: usize) -> anyhow::Result<Self> {
-        let (interval, warmup, warmup_start) = settings.scheduler.time();
+        let (interval, warmup, warmup_start) = settings.scheduler.warmup();
         let steps_per_epoch = steps_per_epoch as u64;
         let (max_epochs, max_steps) = (settings.trainer.max_epochs, settings.trainer.max_steps);
         let total = match interval {

@@ -202,8 +202,8 @@ impl TrainerState {
             let before = &self.identity[key];
             ensure!(
                 before == value,
-                "trainer.resume: {key} is {value}, but {before} in the checkpoint; a run goes on as it began, and \
-                 trainer.resume=null begins another"
+                "trainer.resume: {key} is {value}, but {before} in the checkpoint; a resumed run keeps it, and \
+                 trainer.resume=null starts a new one"
             );
         }
         let same = self.plateau.is_some() == settings.scheduler.plateau().is_some();
