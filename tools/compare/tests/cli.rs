@@ -2,35 +2,31 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
+use serde_json::json;
 use std::{fs, path::Path};
-use tempfile::TempDir;
+use testkit::{Done, Folder, log, run_folder as run, tool};
 
-struct Done {
-    status: i32,
-    out: String,
-    error: String,
+/// The lines of the table, their cells without the spaces between.
+trait Table {
+    fn rows(&self) -> Vec<String>;
 }
 
-impl Done {
-    /// The lines of the table, their cells without the spaces between.
+impl Table for Done {
     fn rows(&self) -> Vec<String> {
         self.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
     }
 }
 
-fn compare(folder: &TempDir, args: &[&str]) -> Done {
+fn compare(folder: &Folder, args: &[&str]) -> Done {
     compare_stdin(folder, args, "")
 }
 
-fn compare_stdin(folder: &TempDir, args: &[&str], stdin: &str) -> Done {
-    let output = cargo_bin_cmd!("compare").current_dir(folder.path()).args(args).write_stdin(stdin).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Done { status: output.status.code().unwrap(), out: text(&output.stdout), error: text(&output.stderr) }
+fn compare_stdin(folder: &Folder, args: &[&str], stdin: &str) -> Done {
+    tool!("compare").within(folder).args(args).stdin(stdin).run()
 }
 
 /// Fails with one line that has `expected` in it, and prints nothing.
-fn fails(folder: &TempDir, args: &[&str], status: i32, expected: &str) {
+fn fails(folder: &Folder, args: &[&str], status: i32, expected: &str) {
     let done = compare(folder, args);
     assert_eq!(done.status, status, "{args:?}: {}", done.error);
     assert!(done.error.contains(expected), "{args:?}: {}", done.error);
@@ -38,24 +34,8 @@ fn fails(folder: &TempDir, args: &[&str], status: i32, expected: &str) {
     assert!(status == 1 || done.out.is_empty(), "{args:?}: {}", done.out);
 }
 
-fn temporary() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-fn write(folder: &TempDir, path: &str, text: &str) {
-    let path = folder.path().join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
-/// A finished run.
-fn run(folder: &TempDir, name: &str, settings: &str, metrics: &str) {
-    write(folder, &format!("{name}/config.yaml"), settings);
-    write(folder, &format!("{name}/metrics.json"), metrics);
-}
-
 /// A finished run with a seed and a validation loss.
-fn seed(folder: &TempDir, name: &str, optimizer: &str, seed: u32, loss: f64) {
+fn seed(folder: &Folder, name: &str, optimizer: &str, seed: u32, loss: f64) {
     let settings = format!(
         "optimizer: {{name: {optimizer}}}\ntrainer: {{seed: {seed}, batch_size: 32, run_dir: '{name}', resume: null}}\n"
     );
@@ -63,12 +43,12 @@ fn seed(folder: &TempDir, name: &str, optimizer: &str, seed: u32, loss: f64) {
 }
 
 fn end(status: &str, reason: &str) -> String {
-    format!("{{\"event\":\"end\",\"status\":\"{status}\",\"reason\":\"{reason}\",\"time\":1.0}}\n")
+    log::lines(&[log::end(status, reason)])
 }
 
 #[test]
 fn runs_are_rows_best_first_with_the_settings_that_differ() {
-    let folder = temporary();
+    let folder = Folder::new();
     seed(&folder, "runs/a", "adam", 0, 0.5);
     seed(&folder, "runs/b", "sgd", 0, 0.25);
     seed(&folder, "runs/c", "rmsprop", 0, 0.125);
@@ -87,7 +67,7 @@ fn runs_are_rows_best_first_with_the_settings_that_differ() {
 
 #[test]
 fn columns_are_aligned() {
-    let folder = temporary();
+    let folder = Folder::new();
     seed(&folder, "runs/a", "adam", 0, 0.5);
     seed(&folder, "runs/long", "rmsprop", 0, 1000.0);
     let done = compare(&folder, &["runs", "--metrics", "val_loss"]);
@@ -99,7 +79,7 @@ fn columns_are_aligned() {
 
 #[test]
 fn seeds_are_one_row_with_the_interval_of_its_mean() {
-    let folder = temporary();
+    let folder = Folder::new();
     for (i, loss) in [1.0, 2.0, 3.0].into_iter().enumerate() {
         seed(&folder, &format!("runs/adam,seed={i}"), "adam", i as u32, loss);
     }
@@ -119,7 +99,7 @@ fn seeds_are_one_row_with_the_interval_of_its_mean() {
 
 #[test]
 fn runs_that_repeat_a_seed_are_not_independent() {
-    let folder = temporary();
+    let folder = Folder::new();
     for i in 0..2 {
         seed(&folder, &format!("before/{i}"), "adam", i, 1.0 + f64::from(i));
         seed(&folder, &format!("after/{i}"), "adam", i, 2.0 + f64::from(i));
@@ -133,7 +113,7 @@ fn runs_that_repeat_a_seed_are_not_independent() {
 
 #[test]
 fn the_monitor_of_the_runs_ranks_them_in_its_direction() {
-    let folder = temporary();
+    let folder = Folder::new();
     let settings = |x: u32, monitor: &str, mode: &str| {
         format!("x: {x}\ncallbacks: {{checkpoint: {{monitor: {monitor}, mode: {mode}}}}}\n")
     };
@@ -159,7 +139,7 @@ fn the_monitor_of_the_runs_ranks_them_in_its_direction() {
 
 #[test]
 fn the_best_of_a_row_is_its_best_run() {
-    let folder = temporary();
+    let folder = Folder::new();
     for (i, loss) in [0.3, 0.1, 0.2].into_iter().enumerate() {
         seed(&folder, &format!("runs/a b/{i}"), "adam", i as u32, loss);
         seed(&folder, &format!("runs/sgd/{i}"), "sgd", i as u32, if i == 0 { 0.01 } else { 0.9 });
@@ -172,7 +152,7 @@ fn the_best_of_a_row_is_its_best_run() {
 
 #[test]
 fn unfinished_runs_come_last_and_are_never_best() {
-    let folder = temporary();
+    let folder = Folder::new();
     let settings = |x: u32| format!("x: {x}\n");
     run(&folder, "runs/finished", &settings(0), r#"{"val":{"loss":0.5}}"#);
     run(&folder, "runs/nan", &settings(1), r#"{"val":{"loss":null}}"#);
@@ -184,8 +164,8 @@ fn unfinished_runs_come_last_and_are_never_best() {
         ("stopped", end("KILLED", "SIGTERM")),
     ];
     for (i, (name, log)) in logs.iter().enumerate() {
-        write(&folder, &format!("runs/{name}/config.yaml"), &settings(3 + i as u32));
-        write(&folder, &format!("runs/{name}/events.ndjson"), log);
+        folder.write(format!("runs/{name}/config.yaml"), &settings(3 + i as u32));
+        folder.write(format!("runs/{name}/events.ndjson"), log);
     }
     let rows = compare(&folder, &["runs"]).rows();
     let expected = [
@@ -211,17 +191,13 @@ fn unfinished_runs_come_last_and_are_never_best() {
 
 #[test]
 fn a_run_that_is_being_written_is_unfinished() {
-    let folder = temporary();
+    let folder = Folder::new();
     seed(&folder, "runs/a", "adam", 0, 0.5);
-    write(&folder, "runs/b/config.yaml", "optimizer: {name: adam}\ntrainer: {seed: 1, batch_size: 32}\n");
-    write(
-        &folder,
-        "runs/b/events.ndjson",
-        "{\"event\":\"epoch\",\"epoch\":1,\"step\":1,\"metrics\":{},\"seconds\":1,\"time\":1}\n",
-    );
+    folder.write("runs/b/config.yaml", "optimizer: {name: adam}\ntrainer: {seed: 1, batch_size: 32}\n");
+    folder.write("runs/b/events.ndjson", log::lines(&[log::epoch(1, 1, json!({}))]));
     // The finished run that was there before is no run of its own.
     seed(&folder, "runs/b/previous", "adam", 1, 0.125);
-    write(&folder, "runs/b/.tmp123", "half a file");
+    folder.write("runs/b/.tmp123", "half a file");
     let rows = compare(&folder, &["runs", "--metrics", "val_loss"]).rows();
     assert_eq!(rows, ["run seed val_loss status", "a 0 0.50000 finished", "b 1 - unfinished"]);
     assert_eq!(compare(&folder, &["runs", "--best"]).out, "runs/a\n");
@@ -229,8 +205,8 @@ fn a_run_that_is_being_written_is_unfinished() {
 }
 
 /// Three runs of `new`, with a mean of 1, and three of `old`, with a mean of 0.5.
-fn two_groups() -> TempDir {
-    let folder = temporary();
+fn two_groups() -> Folder {
+    let folder = Folder::new();
     for i in 0..3 {
         let spread = 0.01 * (f64::from(i) - 1.0);
         seed(&folder, &format!("new/{i}"), "sgd", i, 1.0 + spread);
@@ -304,8 +280,8 @@ fn a_gate_is_about_the_best_row_that_is_not_the_baselines() {
 fn what_no_gate_can_be_judged_by_is_an_error() {
     let folder = two_groups();
     run(&folder, "nan", "x: 1", r#"{"val":{"loss":0.1,"mae":null}}"#);
-    write(&folder, "cut/config.yaml", "x: 1");
-    write(&folder, "cut/events.ndjson", "");
+    folder.write("cut/config.yaml", "x: 1");
+    folder.write("cut/events.ndjson", "");
     let gate = |args: &[&str], condition: &str, problem: &str| {
         fails(&folder, &[args, &["--fail-if", condition]].concat(), 2, problem);
     };
@@ -338,12 +314,10 @@ fn what_no_gate_can_be_judged_by_is_an_error() {
 #[test]
 fn the_answer_survives_a_reader_that_closed_the_pipe() {
     let folder = two_groups();
-    let program = assert_cmd::cargo::cargo_bin!("compare").display().to_string();
     let status = |condition: &str| {
-        let script = format!("{{ '{program}' new --baseline old --fail-if '{condition}'; echo $? >&2; }} | true");
-        let output =
-            std::process::Command::new("sh").current_dir(folder.path()).args(["-c", &script]).output().unwrap();
-        String::from_utf8(output.stderr).unwrap().lines().last().unwrap().to_owned()
+        let command = tool!("compare").within(&folder).args(["new", "--baseline", "old", "--fail-if", condition]);
+        let done = command.shell("{ \"$0\" \"$@\"; echo $? >&2; } | true").run();
+        done.error.lines().last().unwrap().to_owned()
     };
     for _ in 0..5 {
         assert_eq!((status("val_loss>baseline"), status("val_loss>3*baseline")), ("1".into(), "0".into()));
@@ -352,17 +326,17 @@ fn the_answer_survives_a_reader_that_closed_the_pipe() {
 
 #[test]
 fn bad_input_is_one_line() {
-    let folder = temporary();
+    let folder = Folder::new();
     seed(&folder, "runs/a", "adam", 0, 0.5);
-    fs::create_dir(folder.path().join("empty")).unwrap();
-    write(&folder, "file", "x");
+    fs::create_dir(folder.join("empty")).unwrap();
+    folder.write("file", "x");
     run(&folder, "yaml", "a: [", "{}");
     run(&folder, "json", "a: 1", "{\"val\":\n");
     run(&folder, "list", "a: 1", "[1]");
     run(&folder, "none", "a: 1", "{}");
     run(&folder, "text", "a: 1", r#"{"val":{"loss":"low"}}"#);
-    write(&folder, "log/config.yaml", "a: 1");
-    write(&folder, "log/events.ndjson", "\u{0}\u{1}garbage\n");
+    folder.write("log/config.yaml", "a: 1");
+    folder.write("log/events.ndjson", "\u{0}\u{1}garbage\n");
     for (args, problem) in [
         (vec!["missing"], "compare: missing: No such file or directory"),
         (vec!["empty"], "compare: empty: no run folders there; a run folder holds config.yaml, and metrics.json or"),
@@ -397,7 +371,7 @@ fn bad_input_is_one_line() {
 
 #[test]
 fn columns_are_chosen_by_name_or_by_number() {
-    let folder = temporary();
+    let folder = Folder::new();
     for i in 0..2 {
         let settings = |i: u32| (0..12).map(|k| format!("k{k}: {i}\n")).collect::<String>() + "same: {name: x}\n";
         let metrics = r#"{"val":{"loss":1,"mae":2},"test":{"loss":3,"mae":4,"epoch":5,"step":6},"extra":7}"#;
@@ -417,12 +391,12 @@ fn columns_are_chosen_by_name_or_by_number() {
 
 #[test]
 fn the_output_file_has_the_encoding_of_its_name() {
-    let folder = temporary();
+    let folder = Folder::new();
     seed(&folder, "runs/a", "adam", 0, 0.5);
     for (file, begins) in [("t.md", "| run"), ("t.csv", "run,"), ("t.json", "{"), ("t.txt", "run "), ("t", "run ")] {
         let done = compare(&folder, &["runs", "-o", file]);
         assert_eq!((done.status, done.out.as_str()), (0, ""), "{}", done.error);
-        assert!(fs::read_to_string(folder.path().join(file)).unwrap().starts_with(begins), "{file}");
+        assert!(fs::read_to_string(folder.join(file)).unwrap().starts_with(begins), "{file}");
     }
     assert!(compare(&folder, &["runs", "-o", "-", "--to", "csv"]).out.starts_with("run,"));
     assert_eq!(compare(&folder, &["runs", "-o", "no/such/t.md"]).status, 2);
@@ -430,7 +404,7 @@ fn the_output_file_has_the_encoding_of_its_name() {
 
 #[test]
 fn cells_hold_what_they_hold() {
-    let folder = temporary();
+    let folder = Folder::new();
     run(&folder, "a", "k: \"a|b\\\\\\n\\e[31m,\\\"\"\n", r#"{"val":{"loss":1}}"#);
     run(&folder, "b", "k: [1, {x: 2}]\n", r#"{"val":{"loss":2}}"#);
     let markdown = compare(&folder, &["a", "b", "--to", "md"]).out;
@@ -450,15 +424,12 @@ fn cells_hold_what_they_hold() {
 
 #[test]
 fn runs_of_other_rows_are_told() {
-    let folder = temporary();
+    let folder = Folder::new();
     let start = |name: &str, sha: &str| {
         let path = format!("{name}/events.ndjson");
-        let event = format!(
-            "{{\"event\":\"start\",\"name\":\"r\",\"run_dir\":\"r\",\"config\":{{}},\"seed\":0,\"device\":\"cpu\",\
-             \"threads\":1,\"rows\":{{\"train\":1,\"val\":1,\"test\":1}},\"data_sha256\":\"{sha}\",\"parameters\":1,\
-             \"git\":null,\"resumed\":null,\"version\":\"0\",\"time\":0}}\n"
-        );
-        write(&folder, &path, &event);
+        let mut event = log::start("r");
+        event["data_sha256"] = sha.into();
+        folder.write(path, log::lines(&[event]));
     };
     for (i, sha) in ["aa", "aa", "bb"].iter().enumerate() {
         seed(&folder, &format!("runs/{i}"), "adam", i as u32, 1.0);
@@ -471,7 +442,7 @@ fn runs_of_other_rows_are_told() {
 
 #[test]
 fn help_and_settings_are_shown() {
-    let folder = temporary();
+    let folder = Folder::new();
     let help = compare(&folder, &["--help"]);
     assert!(help.status == 0 && help.out.contains("--fail-if"), "{}", help.out);
     let settings = compare(&folder, &["--cfg", "confidence=0.9"]);

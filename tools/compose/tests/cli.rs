@@ -2,68 +2,64 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use std::{fs, path::Path};
-use tempfile::TempDir;
+use testkit::{Folder, tool};
 
 /// Runs the tool in `folder`; returns status, standard output and standard error.
 fn compose(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let output = cargo_bin_cmd!("compose").current_dir(folder).args(args).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    tool!("compose").within(folder).args(args).run().parts()
 }
 
 #[test]
 fn the_example_of_the_help_runs_anywhere() {
-    let folder = TempDir::new().unwrap();
-    let (status, help, _) = compose(folder.path(), &["--help"]);
+    let folder = Folder::new();
+    let (status, help, _) = compose(&folder, &["--help"]);
     assert_eq!(status, 0);
     let example = help.lines().find(|line| line.trim().starts_with("compose ")).unwrap();
     let args: Vec<&str> = example.split_whitespace().skip(1).collect();
-    let (status, out, _) = compose(folder.path(), &args);
+    let (status, out, _) = compose(&folder, &args);
     assert_eq!(status, 0);
     assert!(out.starts_with("# @package data\nkind: line\nrows: 1000\n"), "{out}");
 }
 
 #[test]
 fn a_written_document_is_read_again_as_it_is() {
-    let folder = TempDir::new().unwrap();
-    let (status, out, _) = compose(folder.path(), &["data=edge", "trainer.seed=3", "-o", "params.yaml"]);
+    let folder = Folder::new();
+    let (status, out, _) = compose(&folder, &["data=edge", "trainer.seed=3", "-o", "params.yaml"]);
     assert_eq!((status, out.as_str()), (0, ""));
-    let written = fs::read_to_string(folder.path().join("params.yaml")).unwrap();
-    assert_eq!(compose(folder.path(), &["data=edge", "trainer.seed=3"]).1, written);
-    assert_eq!(compose(folder.path(), &["--config", "params.yaml"]).1, written);
-    let (_, seed, _) =
-        compose(folder.path(), &["--config", "params.yaml", "trainer.seed=4", "--package", "trainer.seed"]);
+    let written = folder.text("params.yaml");
+    assert_eq!(compose(&folder, &["data=edge", "trainer.seed=3"]).1, written);
+    assert_eq!(compose(&folder, &["--config", "params.yaml"]).1, written);
+    let (_, seed, _) = compose(&folder, &["--config", "params.yaml", "trainer.seed=4", "--package", "trainer.seed"]);
     assert_eq!(seed, "4\n");
 }
 
 #[test]
 fn json_is_the_same_document() {
-    let folder = TempDir::new().unwrap();
-    let (_, out, _) = compose(folder.path(), &["--format", "json"]);
+    let folder = Folder::new();
+    let (_, out, _) = compose(&folder, &["--format", "json"]);
     let document: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(document["optimizer"]["learning_rate"], 1e-3);
     assert_eq!(document["trainer"]["split"], serde_json::json!([0.8, 0.1, 0.1]));
-    compose(folder.path(), &["-o", "params.json"]);
-    assert_eq!(fs::read_to_string(folder.path().join("params.json")).unwrap(), out);
+    compose(&folder, &["-o", "params.json"]);
+    assert_eq!(folder.text("params.json"), out);
 }
 
 #[test]
 fn local_configs_come_before_the_builtin_ones() {
-    let folder = TempDir::new().unwrap();
-    fs::create_dir_all(folder.path().join("configs/data")).unwrap();
-    fs::write(folder.path().join("configs/data/mine.yaml"), "rows: [1, 2\n").unwrap();
-    let (status, _, error) = compose(folder.path(), &["data=mine"]);
+    let folder = Folder::new();
+    fs::create_dir_all(folder.join("configs/data")).unwrap();
+    folder.write("configs/data/mine.yaml", "rows: [1, 2\n");
+    let (status, _, error) = compose(&folder, &["data=mine"]);
     assert_eq!(status, 2);
     assert!(error.starts_with("compose: configs/data/mine.yaml:"), "{error}");
-    fs::write(folder.path().join("configs/data/mine.yaml"), "rows: 2\n").unwrap();
-    assert_eq!(compose(folder.path(), &["data=mine", "--package", "data"]).1, "# @package data\nrows: 2\n");
+    folder.write("configs/data/mine.yaml", "rows: 2\n");
+    assert_eq!(compose(&folder, &["data=mine", "--package", "data"]).1, "# @package data\nrows: 2\n");
 }
 
 #[test]
 fn a_failure_is_one_line_and_leaves_no_file() {
-    let folder = TempDir::new().unwrap();
+    let folder = Folder::new();
     for args in [
         &["data=lime", "-o", "out.yaml"][..],
         &["nope=1", "-o", "out.yaml"],
@@ -73,26 +69,26 @@ fn a_failure_is_one_line_and_leaves_no_file() {
         &["trainer.max_epochs=.inf", "optimizer.eps=inf", "--format", "json", "-o", "out.yaml"],
         &["input.npy", "-o", "out.yaml"],
     ] {
-        let (status, out, error) = compose(folder.path(), args);
+        let (status, out, error) = compose(&folder, args);
         assert_eq!((status, out.as_str(), error.lines().count()), (2, "", 1), "{args:?}: {error}");
         assert!(error.starts_with("compose: "), "{error}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?}");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{args:?}");
     }
 }
 
 #[test]
 fn a_deprecated_key_is_told_on_standard_error() {
-    let folder = TempDir::new().unwrap();
-    let (status, _, error) = compose(folder.path(), &["--resolve", "+old=${oc.deprecated:trainer.seed}"]);
+    let folder = Folder::new();
+    let (status, _, error) = compose(&folder, &["--resolve", "+old=${oc.deprecated:trainer.seed}"]);
     assert_eq!(status, 0);
     assert!(error.contains("'old' is deprecated"), "{error}");
 }
 
 /// A primary config with interpolations, and a group in a second folder.
-fn two_folders() -> TempDir {
-    let folder = TempDir::new().unwrap();
+fn two_folders() -> Folder {
+    let folder = Folder::new();
     let write = |name: &str, text: &str| {
-        let path = folder.path().join(name);
+        let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
@@ -107,9 +103,9 @@ fn two_folders() -> TempDir {
 fn interpolations_stay_unless_they_are_resolved() {
     let folder = two_folders();
     let job = ["-cp", "main", "--config-name=job", "--cfg", "job"];
-    assert_eq!(compose(folder.path(), &job).1, "net:\n  width: 1\nname: job-${net.width}\n");
+    assert_eq!(compose(&folder, &job).1, "net:\n  width: 1\nname: job-${net.width}\n");
     let resolved = [&job[..], &["--resolve", "-p", "name"]].concat();
-    assert_eq!(compose(folder.path(), &resolved).1, "job-1\n");
+    assert_eq!(compose(&folder, &resolved).1, "job-1\n");
 }
 
 #[test]
@@ -117,7 +113,7 @@ fn folders_are_searched_in_hydras_order() {
     let folder = two_folders();
     let width = |args: &[&str]| {
         let args = [&["-cp", "main", "-cn", "job", "-p", "net.width"], args].concat();
-        compose(folder.path(), &args)
+        compose(&folder, &args)
     };
     assert_eq!(width(&["-cd", "more"]).1, "1\n", "the main folder comes first");
     assert_eq!(width(&["-cd", "more", "net=large"]).1, "3\n");
@@ -129,7 +125,7 @@ fn folders_are_searched_in_hydras_order() {
     for bad in ["hydra.searchpath=more", "hydra.searchpath=[1]", "hydra.searchpath=[pkg://x]"] {
         assert_eq!(width(&[bad]).0, 2, "{bad}");
     }
-    let (_, table, _) = compose(folder.path(), &["-cp", "main", "-cn", "job", "-cd", "more", "--info", "searchpath"]);
+    let (_, table, _) = compose(&folder, &["-cp", "main", "-cn", "job", "-cd", "more", "--info", "searchpath"]);
     let places: Vec<_> = table.lines().skip(2).map(|line| line.split('|').nth(2).unwrap().trim()).collect();
     assert_eq!(places, ["main", "more", "builtin:"]);
 }
@@ -137,42 +133,34 @@ fn folders_are_searched_in_hydras_order() {
 #[test]
 fn a_search_path_below_the_primary_config_comes_too_late() {
     let folder = two_folders();
-    fs::write(folder.path().join("main/net/late.yaml"), "# @package _global_\nhydra: {searchpath: [more]}\n").unwrap();
-    let (status, _, error) = compose(folder.path(), &["-cp", "main", "-cn", "job", "net=late"]);
+    folder.write("main/net/late.yaml", "# @package _global_\nhydra: {searchpath: [more]}\n");
+    let (status, _, error) = compose(&folder, &["-cp", "main", "-cn", "job", "net=late"]);
     assert_eq!(status, 2);
     assert!(error.contains("late.yaml:2: hydra.searchpath stands in the primary config only"), "{error}");
-    fs::write(folder.path().join("main/net/late.yaml"), "width: 1\n").unwrap();
+    folder.write("main/net/late.yaml", "width: 1\n");
     let primary = "defaults: [net: large]\nhydra: {searchpath: ['${oc.env:PWD}/more']}\n";
-    fs::write(folder.path().join("main/job.yaml"), primary).unwrap();
-    let (status, out, error) = {
-        let mut command = cargo_bin_cmd!("compose");
-        command.current_dir(folder.path()).env("PWD", folder.path()).args(["-cp", "main", "-cn", "job"]);
-        let output = command.output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
-    };
-    assert_eq!((status, out.as_str()), (Some(0), "net:\n  width: 3\n"), "{error}");
+    folder.write("main/job.yaml", primary);
+    let command = tool!("compose").within(&folder).env("PWD", &*folder).args(["-cp", "main", "-cn", "job"]);
+    let (status, out, error) = command.run().parts();
+    assert_eq!((status, out.as_str()), (0, "net:\n  width: 3\n"), "{error}");
 }
 
 #[cfg(unix)]
 #[test]
 fn output_that_goes_nowhere_is_an_error() {
-    let program = assert_cmd::cargo::cargo_bin!("compose").display().to_string();
-    let folder = TempDir::new().unwrap();
+    let folder = Folder::new();
     for (args, expected) in [("", 2), ("--cfg", 2), ("--help", 2), ("--info defaults", 2), ("-o a.yaml", 0)] {
-        let mut shell = std::process::Command::new("sh");
-        shell.current_dir(folder.path()).args(["-c", &format!("'{program}' {args} >&-")]);
-        let output = shell.output().unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(expected), "{args}: {error}");
+        let (status, _, error) = tool!("compose").within(&folder).shell(&format!("\"$0\" {args} >&-")).run().parts();
+        assert_eq!(status, expected, "{args}: {error}");
         assert_eq!(error.contains("standard output is closed"), expected == 2, "{args}: {error}");
     }
 }
 
 #[test]
 fn the_origin_of_each_setting_is_told() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let origins = |args: &[&str]| {
-        let (status, out, error) = compose(folder.path(), &[&["--info", "origin"], args].concat());
+        let (status, out, error) = compose(&folder, &[&["--info", "origin"], args].concat());
         assert_eq!((status, error.as_str()), (0, ""), "{args:?}");
         out
     };

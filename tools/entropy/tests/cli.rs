@@ -2,14 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
+use testkit::tool;
 
 /// Runs the tool away from any `configs/`; returns status, standard output and standard error.
 fn entropy(args: &[&str], stdin: impl Into<Vec<u8>>) -> (i32, String, String) {
-    let mut command = cargo_bin_cmd!("entropy");
-    let output = command.current_dir(std::env::temp_dir()).args(args).write_stdin(stdin).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    tool!("entropy").args(args).stdin(stdin).run().parts()
 }
 
 #[test]
@@ -68,10 +65,8 @@ fn the_bytes_do_not_depend_on_threads() {
 
 #[test]
 fn an_unknown_instruction_set_is_refused() {
-    let mut command = cargo_bin_cmd!("entropy");
-    let output = command.env("PIPEGRAD_ISA", "mmx").write_stdin("{\"probs\":[1.0]}\n").output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let error = String::from_utf8(output.stderr).unwrap();
+    let (status, _, error) = tool!("entropy").env("PIPEGRAD_ISA", "mmx").stdin("{\"probs\":[1.0]}\n").run().parts();
+    assert_eq!(status, 2);
     assert_eq!(error, "entropy: PIPEGRAD_ISA: \"mmx\"; expected baseline, avx2, avx512\n");
 }
 

@@ -7,6 +7,7 @@ mod common;
 use common::{Folder, JPEG, PIXELS, cifar, counting_png, exif, gzip, jpeg_with, png, sha256, source, tar, zip};
 use serde_json::json;
 use std::fs;
+use testkit::{system, tool};
 
 /// As strings that a command takes.
 fn args<'a>(settings: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
@@ -30,7 +31,7 @@ fn cifar_becomes_rows_in_the_order_of_its_batches() {
     assert_eq!(description["train"]["rows"], 35);
     assert_eq!(description["test"], json!({"rows": 7}));
     assert_eq!(description["files"]["archive"], json!({"sha256": sha256(&data.archive), "bytes": data.archive.len()}));
-    assert_eq!(fs::read_dir(folder.path("out")).unwrap().count(), 3, "nothing else is left");
+    assert_eq!(fs::read_dir(folder.join("out")).unwrap().count(), 3, "nothing else is left");
     assert_eq!(folder.cached(), [""; 0], "what is here is not copied");
 }
 
@@ -110,7 +111,7 @@ fn idx_files_come_plain_or_zipped() {
     assert_eq!(folder.rows("train"), [1, 2, 3, 4, 2, 5, 6, 7, 8, 0, 9, 10, 11, 12, 9]);
     assert_eq!(folder.rows("test"), [5, 6, 7, 8, 4]);
     assert_eq!(folder.description()["fields"]["image"]["shape"], json!([1, 2, 2]));
-    fs::remove_dir_all(folder.path("out")).unwrap();
+    fs::remove_dir_all(folder.join("out")).unwrap();
 
     let zipped = gzip(&idx(&[1], &[4]));
     let cases: &[(Vec<u8>, &str)] = &[
@@ -194,8 +195,8 @@ fn named_classes_fix_the_labels() {
     folder.works(&[FOLDER, url, "dataset.classes=[dog,bird,cat]", "dataset.test=null"]);
     let labels: Vec<u8> = folder.rows("train").chunks_exact(19).map(|row| row[18]).collect();
     assert_eq!(labels, [2, 2, 0]);
-    assert!(!folder.path("out/test.npy").exists());
-    fs::remove_dir_all(folder.path("out")).unwrap();
+    assert!(!folder.join("out/test.npy").exists());
+    fs::remove_dir_all(folder.join("out")).unwrap();
     // The whole as one set, in which the README would be an image.
     let message = folder.fails(&[FOLDER, url, "dataset.train=.", "dataset.test=null"]);
     assert!(message.contains("i.zip: train/README: not an image"), "{message}");
@@ -205,7 +206,7 @@ fn named_classes_fix_the_labels() {
     assert!(message.contains("class \"test\" is not one of cat, dog"), "{message}");
     folder.works(&[FOLDER, url, "dataset.train=.", "dataset.test=null"]);
     assert_eq!(folder.description()["classes"]["label"], json!(["test", "train"]));
-    fs::remove_dir_all(folder.path("out")).unwrap();
+    fs::remove_dir_all(folder.join("out")).unwrap();
     let message = folder.fails(&[FOLDER, url, "dataset.train=trian"]);
     assert!(message.contains("i.zip: no images like trian/<class>/<image>.jpg"), "{message}");
     let message = folder.fails(&[FOLDER, url, "dataset.classes=[cat,bird]"]);
@@ -224,7 +225,7 @@ fn class_folders_without_an_image_are_told_and_are_no_classes() {
     let files = ["i/train/cat/1.png", "i/train/dog/1.png", "i/test/cat/1.png"];
     files.iter().for_each(|path| drop(folder.write(path, &image)));
     for path in ["i/train/zebra", "i/train/elk/deeper", "i/train/.cache", "i/test/yak"] {
-        fs::create_dir_all(folder.path(path)).unwrap();
+        fs::create_dir_all(folder.join(path)).unwrap();
     }
     folder.write("i/train/gnu/Thumbs.db", b"no data");
     // In archives, a folder is a member of its own or only in the paths of others.
@@ -258,13 +259,13 @@ fn class_folders_without_an_image_are_told_and_are_no_classes() {
 fn ten_empty_classes_are_named_and_no_name_speaks_to_the_terminal() {
     let folder = Folder::new();
     folder.write("i/a/1.png", &png(1, 2, 3).0);
-    (10..21).for_each(|number| fs::create_dir_all(folder.path(format!("i/empty{number}"))).unwrap());
+    (10..21).for_each(|number| fs::create_dir_all(folder.join(format!("i/empty{number}"))).unwrap());
     let args = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.train=.", "dataset.test=null"];
     let stderr = folder.works(&args);
     let names: Vec<String> = (10..20).map(|number| format!("empty{number}")).collect();
     let expected = format!("i: folders without images, ignored: {}, ...", names.join(", "));
     assert_eq!(warnings(&stderr), [expected]);
-    fs::remove_dir(folder.path("i/empty20")).unwrap();
+    fs::remove_dir(folder.join("i/empty20")).unwrap();
     assert!(warnings(&folder.works(&args))[0].ends_with(", empty19"));
 
     folder.write("i.tar", &tar(&[("\u{1b}[2J/", b""), ("a/1.png", &png(1, 2, 3).0)]));
@@ -357,7 +358,7 @@ fn an_image_stored_turned_is_written_upright() {
         let shape = if orientation < 5 { json!([1, 2, 3]) } else { json!([1, 3, 2]) };
         assert_eq!(folder.description()["fields"]["image"]["shape"], shape, "orientation {orientation}");
     }
-    fs::remove_dir_all(folder.path("out")).unwrap();
+    fs::remove_dir_all(folder.join("out")).unwrap();
     // The size that counts is that of the image as it is shown.
     let sized = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", "dataset.size=[2,3]"];
     let message = folder.fails(&sized);
@@ -410,7 +411,7 @@ fn a_damaged_image_is_named() {
         folder.write("i/train/x/a.png", &good);
         folder.write(&format!("i/train/x/{name}"), bytes);
         let size = if name == "b.jpg" { "dataset.size=[8,8]" } else { "dataset.size=[2,3]" };
-        fs::remove_file(folder.path(if name == "b.jpg" { "i/train/x/a.png" } else { "i/train/x/a.jpg" })).unwrap();
+        fs::remove_file(folder.join(if name == "b.jpg" { "i/train/x/a.png" } else { "i/train/x/a.jpg" })).unwrap();
         let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", size]);
         assert!(message.contains(&format!("i: train/x/{name}: ")) && message.contains(expected), "{message}");
     }
@@ -441,9 +442,9 @@ fn images_without_classes_keep_their_paths() {
         assert_eq!(description["fields"], json!({"image": {"dtype": "u1", "shape": [3, 2, 3]}}));
         assert_eq!(description["paths"], json!(["a, \"b\".png", "b/10.PNG", "z.png"]));
         assert_eq!(description["images"]["rows"], 3);
-        let table = fs::read_to_string(folder.path("out/paths.csv")).unwrap();
+        let table = fs::read_to_string(folder.join("out/paths.csv")).unwrap();
         assert_eq!(table, "row,path\n0,\"a, \"\"b\"\".png\"\n1,b/10.PNG\n2,z.png\n");
-        assert_eq!(fs::read_dir(folder.path("out")).unwrap().count(), 3);
+        assert_eq!(fs::read_dir(folder.join("out")).unwrap().count(), 3);
     }
     // The whole: paths begin at the archive's root, and the readme is told.
     let stderr = folder.works(&[FILES, "dataset.files.archive.urls=[i.zip]"]);
@@ -469,7 +470,7 @@ fn images_without_classes_have_one_size_and_are_sound() {
     assert!(run(&["dataset.train=x"]).contains("train"), "a key of another layout");
     folder.works(&[&args[..], &["dataset.resize=true", "dataset.size=[4,4]", "dataset.channels=1"]].concat());
     assert_eq!(folder.rows("images").len(), 2 * 16);
-    fs::remove_dir_all(folder.path("out")).unwrap();
+    fs::remove_dir_all(folder.join("out")).unwrap();
     folder.write("i/b/2.jpg", &JPEG[..JPEG.len() / 2]);
     let message = run(&["dataset.resize=true", "dataset.size=[4,4]"]);
     assert!(message.contains("i: b/2.jpg: damaged or truncated"), "{message}");
@@ -478,7 +479,7 @@ fn images_without_classes_have_one_size_and_are_sound() {
 #[test]
 fn a_folder_without_images_is_refused() {
     let folder = Folder::new();
-    fs::create_dir_all(folder.path("empty")).unwrap();
+    fs::create_dir_all(folder.join("empty")).unwrap();
     LITTER.iter().for_each(|name| drop(folder.write(&format!("litter/{name}"), b"")));
     folder.write("other/photo.heic", b"");
     folder.write("i/a/1.png", &png(1, 2, 3).0);
@@ -502,15 +503,15 @@ fn datasets_of_two_kinds_do_not_share_a_folder() {
     let (files, classes) = ([FILES, url], [FOLDER, url, "dataset.train=.", "dataset.test=null"]);
     for (first, second, file) in [(&files[..], &classes[..], "images"), (&classes, &files, "train")] {
         folder.works(first);
-        let output = folder.run(second);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        let (status, _, stderr) = folder.run(second).parts();
+        assert_eq!(status, 2, "{stderr}");
         assert_eq!(
             stderr,
-            format!("fetch-data: out/{file}.npy: belongs to another dataset; choose another folder with -o\n")
+            format!("fetch-data: out/{file}.npy: belongs to another dataset; choose another folder with -o
+")
         );
         folder.works(first);
-        fs::remove_dir_all(folder.path("out")).unwrap();
+        fs::remove_dir_all(folder.join("out")).unwrap();
     }
 }
 
@@ -522,7 +523,7 @@ fn an_image_without_a_class_is_refused_and_a_readme_is_none() {
     }
     let args = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null"];
     folder.works(&args);
-    fs::remove_dir_all(folder.path("out")).unwrap();
+    fs::remove_dir_all(folder.join("out")).unwrap();
     folder.write("i/train/b.PNG", &png(1, 2, 3).0);
     let message = folder.fails(&args);
     assert!(message.contains("i: train/b.PNG: an image without a class; expected train/<class>/<image>"), "{message}");
@@ -578,7 +579,7 @@ fn an_archive_that_would_escape_is_refused() {
         folder.write("inner/i.archive", &archive);
         let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[inner/i.archive]"]);
         assert!(message.starts_with("fetch-data: i.archive: ") && message.contains(expected), "{message}");
-        assert!(!folder.path("evil.png").exists() && !folder.path("inner/evil.png").exists());
+        assert!(!folder.join("evil.png").exists() && !folder.join("inner/evil.png").exists());
     }
 }
 
@@ -691,15 +692,14 @@ fn a_file_of_another_size_or_content_is_refused() {
     folder.write("other", &other);
     folder.write("short", &data.archive[1..]);
     let url = "dataset.files.archive.urls=[missing,other,short]";
-    let output = folder.run(&[url, &sha256_setting, &bytes]);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let (status, _, stderr) = folder.run(&[url, &sha256_setting, &bytes]).parts();
+    assert_eq!(status, 2, "{stderr}");
     let last = stderr.lines().last().unwrap();
     let expected = format!("other: its sha256 is {}, expected {}", sha256(&other), sha256(&data.archive));
     assert!(last.contains("missing: No such file") && last.contains(&expected), "{last}");
     let expected = format!("short: {} bytes, expected {}", data.archive.len() - 1, data.archive.len());
     assert!(last.contains(&expected), "{last}");
-    assert!(!folder.path("out").exists());
+    assert!(!folder.join("out").exists());
 }
 
 #[test]
@@ -711,13 +711,13 @@ fn an_error_leaves_an_older_result_as_it_was() {
     let before = (folder.rows("train"), folder.description());
     folder.write("c", &tar(&[("x", b"")]));
     let bad = folder.run(&["dataset.files.archive={urls: [c], sha256: null, bytes: null}"]);
-    assert_eq!(bad.status.code(), Some(2));
+    assert_eq!(bad.status, 2);
     assert_eq!((folder.rows("train"), folder.description()), before);
-    assert_eq!(fs::read_dir(folder.path("out")).unwrap().count(), 4, "no temporary files");
+    assert_eq!(fs::read_dir(folder.join("out")).unwrap().count(), 4, "no temporary files");
     folder.write("c", &cifar(3).archive);
     folder.works(&["dataset.files.archive={urls: [c], sha256: null, bytes: null}", "--quiet"]);
     assert_eq!(folder.description()["train"]["rows"], 15);
-    assert_eq!(fs::read(folder.path("out/mine.txt")).unwrap(), b"kept");
+    assert_eq!(folder.bytes("out/mine.txt"), b"kept");
 }
 
 /// How a run ends to which a signal comes after its first rows, long before its last: the images are large.
@@ -726,28 +726,24 @@ fn interrupted(folder: &Folder, signal: &str) -> std::process::ExitStatus {
     let image = folder.write("i/train/a/0.png", b"");
     image::RgbImage::new(2000, 2000).save(&image).unwrap();
     for copy in 1..100 {
-        fs::copy(&image, folder.path(format!("i/train/a/{copy}.png"))).unwrap();
+        fs::copy(&image, folder.join(format!("i/train/a/{copy}.png"))).unwrap();
     }
-    // Whoever runs the tests may have had signals ignored, as `nohup` does.
-    let mut child = std::process::Command::new("env")
-        .args(["--default-signal=HUP,INT,TERM"])
-        .arg(assert_cmd::cargo::cargo_bin!("fetch-data"))
-        .current_dir(folder.path(""))
+    let command = tool!("fetch-data").heeding_signals().within(&**folder);
+    let mut running = command
         .args(["-o", "out", "--quiet", FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null"])
         .args(["dataset.size=[1000,1000]", "dataset.resize=true"])
-        .spawn()
-        .unwrap();
+        .spawn();
     let begun = || unfinished(folder).iter().any(|file| fs::metadata(file).is_ok_and(|meta| meta.len() > 0));
-    while !begun() && child.try_wait().unwrap().is_none() {
+    while !begun() && !running.has_ended() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    child.wait().unwrap()
+    running.signal(signal);
+    running.wait()
 }
 
 #[cfg(unix)]
 fn unfinished(folder: &Folder) -> Vec<std::path::PathBuf> {
-    let Ok(entries) = fs::read_dir(folder.path("out")) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder.join("out")) else { return Vec::new() };
     let files = entries.map(|entry| entry.unwrap().path());
     files.filter(|file| file.extension().is_some_and(|it| it == "tmp")).collect()
 }
@@ -757,22 +753,22 @@ fn unfinished(folder: &Folder) -> Vec<std::path::PathBuf> {
 fn what_a_killed_run_left_is_removed_by_the_next() {
     use std::os::unix::process::ExitStatusExt;
     let folder = Folder::new();
-    assert_eq!(interrupted(&folder, "-KILL").signal(), Some(9));
+    assert_eq!(interrupted(&folder, "KILL").signal(), Some(9));
     assert_eq!(unfinished(&folder).len(), 1);
     folder.write("out/.train.npy.tmp", b"another's");
     let data = cifar(2);
     folder.write("c", &data.archive);
     folder.works(&args(&source(&["c"], &data.archive), &[]));
-    assert_eq!(unfinished(&folder), [folder.path("out/.train.npy.tmp")]);
+    assert_eq!(unfinished(&folder), [folder.join("out/.train.npy.tmp")]);
 }
 
 #[test]
 #[cfg(unix)]
 fn a_signal_leaves_nothing_behind() {
-    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+    for (signal, status) in [("INT", 130), ("TERM", 143)] {
         let folder = Folder::new();
         assert_eq!(interrupted(&folder, signal).code(), Some(status));
-        assert!(!folder.path("out").exists());
+        assert!(!folder.join("out").exists());
     }
 }
 
@@ -780,7 +776,7 @@ fn a_signal_leaves_nothing_behind() {
 #[cfg(unix)]
 fn a_pipe_is_no_file() {
     let folder = Folder::new();
-    std::process::Command::new("mkfifo").arg(folder.path("pipe")).status().unwrap();
+    system::fifo(folder.join("pipe"));
     let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[pipe]"]);
     assert!(message.contains("pipe: neither a file nor a folder"), "{message}");
 }
@@ -817,9 +813,7 @@ fn bad_usage_is_one_line_and_status_2() {
         (&["-o", ""], "name a folder"),
         (&["-o", "-"], "--out -: expected the name of a folder; standard output is none"),
     ] {
-        let mut command = assert_cmd::cargo::cargo_bin_cmd!("fetch-data");
-        let output = command.args(args).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(2) && stderr.contains(expected), "{stderr}");
+        let (status, _, error) = tool!("fetch-data").args(args).run().parts();
+        assert!(status == 2 && error.contains(expected), "{error}");
     }
 }

@@ -8,6 +8,7 @@ mod server;
 use common::{Cifar, Folder, cifar, sha256, source};
 use server::{Answer, Server};
 use std::fs;
+use testkit::{Done, tool};
 
 /// A download into a folder: the data, and the settings that describe it.
 struct Case {
@@ -50,7 +51,7 @@ impl Case {
 
     /// What is in the cache under the name of a file that is on its way.
     fn part(&self) -> Vec<u8> {
-        fs::read(self.folder.path(format!("cache/sha256/{}.part", sha256(self.file())))).unwrap()
+        self.folder.bytes(format!("cache/sha256/{}.part", sha256(self.file())))
     }
 }
 
@@ -64,7 +65,7 @@ fn a_file_is_downloaded_once() {
     assert!(said.contains("data.tar.gz: in the cache"), "{said}");
     assert_eq!(server.requests(), [""]);
     // A file that is damaged in the cache is no file of the cache.
-    let cached = case.folder.path(format!("cache/sha256/{}", sha256(case.file())));
+    let cached = case.folder.join(format!("cache/sha256/{}", sha256(case.file())));
     fs::write(&cached, b"damaged").unwrap();
     case.works(&[&server], &[]);
     assert_eq!(server.requests(), ["", ""]);
@@ -205,7 +206,7 @@ fn a_wrong_beginning_is_thrown_away() {
         let server = case.server(&[]);
         case.works(&[&server], &[]);
         assert_eq!(server.requests().last().unwrap(), "", "a whole new download");
-        fs::remove_dir_all(case.folder.path("cache")).unwrap();
+        fs::remove_dir_all(case.folder.join("cache")).unwrap();
     }
 }
 
@@ -267,13 +268,10 @@ fn the_proxy_of_the_environment_is_asked() {
     let proxy = case.server(&[]);
     let proxy_url = proxy.url().replace('\'', "").replace("/files/data.tar.gz", "");
     let urls = source(&["'http://dataset.invalid/data.tar.gz'"], case.file());
-    let mut command = assert_cmd::cargo::cargo_bin_cmd!("fetch-data");
-    command
-        .current_dir(case.folder.path(""))
-        .env("http_proxy", proxy_url)
-        .env_remove("no_proxy")
-        .env_remove("NO_PROXY");
-    command.args(["-o", "out", "download.cache=cache"]).args(urls).assert().success();
+    let command = tool!("fetch-data").within(&*case.folder).env("http_proxy", proxy_url);
+    let command = command.without_env(["no_proxy", "NO_PROXY"]).args(["-o", "out", "download.cache=cache"]);
+    let done = command.args(urls).run();
+    assert_eq!(done.status, 0, "{}", done.error);
     assert_eq!(proxy.requests().len(), 1);
 }
 
@@ -282,19 +280,13 @@ fn two_at_once_download_once() {
     let case = Case::new();
     let server = case.server(&[]);
     let settings = case.settings(&[&server], &["download.cache=cache"]);
-    let start = |out: &str| {
-        std::process::Command::new(assert_cmd::cargo::cargo_bin!("fetch-data"))
-            .current_dir(case.folder.path(""))
-            .args(["-o", out, "--quiet"])
-            .args(&settings)
-            .spawn()
-            .unwrap()
-    };
-    for mut child in ["a", "b", "c"].map(start) {
-        assert!(child.wait().unwrap().success());
+    let start =
+        |out: &str| tool!("fetch-data").within(&*case.folder).args(["-o", out, "--quiet"]).args(&settings).spawn();
+    for running in ["a", "b", "c"].map(start) {
+        assert!(running.wait().success());
     }
     assert_eq!(server.requests().len(), 1);
-    assert!(fs::read(case.folder.path("a/train.npy")).unwrap() == fs::read(case.folder.path("c/train.npy")).unwrap());
+    assert!(case.folder.bytes("a/train.npy") == case.folder.bytes("c/train.npy"));
 }
 
 #[test]
@@ -302,15 +294,8 @@ fn two_into_one_folder_take_turns() {
     let case = Case::new();
     let server = case.server(&[Answer::Stall(5000)]);
     let settings = case.settings(&[&server], &["download.cache=cache", "download.read_timeout=500ms"]);
-    let start = |settings: &[String]| {
-        std::process::Command::new(assert_cmd::cargo::cargo_bin!("fetch-data"))
-            .current_dir(case.folder.path(""))
-            .args(["-o", "out"])
-            .args(settings)
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap()
-    };
+    let start =
+        |settings: &[String]| tool!("fetch-data").within(&*case.folder).args(["-o", "out"]).args(settings).spawn();
     let first = start(&settings);
     while server.requests().is_empty() {
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -318,10 +303,9 @@ fn two_into_one_folder_take_turns() {
     // This one would be done long before the first.
     let small = cifar(1);
     case.folder.write("c", &small.archive);
-    let output = start(&source(&["c"], &small.archive)).wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && said.contains("out: waiting for another fetch-data"), "{said}");
-    assert!(first.wait_with_output().unwrap().status.success());
+    let Done { status, error: said, .. } = start(&source(&["c"], &small.archive)).output().into();
+    assert!(status == 0 && said.contains("out: waiting for another fetch-data"), "{said}");
+    assert!(first.output().status.success());
     assert!(case.folder.rows("train") == small.train && case.folder.rows("test") == small.test);
 }
 
@@ -332,10 +316,10 @@ fn a_cache_that_cannot_be_written_is_still_read() {
     let case = Case::new();
     let server = case.server(&[]);
     case.works(&[&server], &[]);
-    let set = |mode| fs::set_permissions(case.folder.path("cache/sha256"), fs::Permissions::from_mode(mode)).unwrap();
+    let set = |mode| fs::set_permissions(case.folder.join("cache/sha256"), fs::Permissions::from_mode(mode)).unwrap();
     // Not even root may make a file under a name that is taken by a folder.
-    fs::remove_file(case.folder.path(format!("cache/sha256/{}.lock", sha256(case.file())))).unwrap();
-    fs::create_dir(case.folder.path(format!("cache/sha256/{}.lock", sha256(case.file())))).unwrap();
+    fs::remove_file(case.folder.join(format!("cache/sha256/{}.lock", sha256(case.file())))).unwrap();
+    fs::create_dir(case.folder.join(format!("cache/sha256/{}.lock", sha256(case.file())))).unwrap();
     set(0o555);
     case.works(&[&server], &[]);
     set(0o755);

@@ -2,22 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::{Command, cargo::cargo_bin_cmd};
 use std::{
-    io::{BufRead, BufReader},
-    process::Stdio,
+    io::BufRead,
     time::{Duration, Instant},
 };
+use testkit::{Folder, Tool, tool};
 
 /// The tool with these arguments, away from any `configs/`.
-fn gen_data(args: &[&str]) -> Command {
-    let mut command = cargo_bin_cmd!("gen-data");
-    command.current_dir(std::env::temp_dir()).args(args);
-    command
+fn gen_data(args: &[&str]) -> Tool {
+    tool!("gen-data").args(args)
 }
 
 fn bytes(args: &[&str]) -> Vec<u8> {
-    let output = gen_data(args).output().unwrap();
+    let output = gen_data(args).output();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
@@ -66,48 +63,35 @@ fn rows_are_json_objects_with_the_fields_of_the_schema() {
 
 #[test]
 fn a_reader_that_goes_away_ends_the_tool_quietly() {
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("gen-data"))
-        .args(["rows=100000000"])
-        .current_dir(std::env::temp_dir())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut running = gen_data(&["rows=100000000"]).spawn();
+    let mut lines = running.stdout().lines();
     assert!(lines.by_ref().take(3).all(|line| line.unwrap().starts_with('{')));
     drop(lines);
-    let output = child.wait_with_output().unwrap();
+    let output = running.output();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]
 fn a_kill_leaves_no_partial_file_under_the_final_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.npy");
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("gen-data"))
-        .args(["rows=1000000000", "-o", "x.npy"])
-        .current_dir(folder.path())
-        .spawn()
-        .unwrap();
+    let folder = Folder::new();
+    let path = folder.join("x.npy");
+    let running = gen_data(&["rows=1000000000", "-o", "x.npy"]).within(&folder).spawn();
     // Killed in the middle of writing: as soon as something is there.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let written =
-        || std::fs::read_dir(folder.path()).unwrap().any(|entry| entry.unwrap().metadata().unwrap().len() > 0);
+    let written = || std::fs::read_dir(&folder).unwrap().any(|entry| entry.unwrap().metadata().unwrap().len() > 0);
     while !written() {
         assert!(Instant::now() < deadline, "nothing was written");
         std::thread::sleep(Duration::from_millis(2));
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    running.kill();
     assert!(!path.exists());
 }
 
 #[test]
 fn an_error_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = cargo_bin_cmd!("gen-data");
-    command.current_dir(folder.path()).args(["-o", "x.npy", "alpha=-1"]).assert().code(2);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let folder = Folder::new();
+    assert_eq!(gen_data(&["-o", "x.npy", "alpha=-1"]).within(&folder).run().status, 2);
+    assert_eq!(folder.names(), [""; 0]);
 }
 
 #[test]
@@ -140,20 +124,18 @@ fn bad_usage_is_one_line_and_status_2() {
         (&["-o", "/nowhere/x.npy"], "/nowhere/x.npy: there is no folder /nowhere\n"),
     ];
     for (args, expected) in cases {
-        let output = gen_data(args).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
-        assert!(stderr.starts_with("gen-data: ") && stderr.contains(expected), "{args:?}: {stderr}");
-        assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
-        assert!(output.stdout.is_empty(), "{args:?}");
+        let (status, out, error) = gen_data(args).run().parts();
+        assert_eq!((status, out.as_str()), (2, ""), "{args:?}: {error}");
+        assert!(error.starts_with("gen-data: ") && error.contains(expected), "{args:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
     }
 }
 
 #[test]
 fn what_composing_warns_of_is_told() {
-    let output = gen_data(&["rows=1", "hydra.searchpath=[nowhere]"]).output().unwrap();
+    let done = gen_data(&["rows=1", "hydra.searchpath=[nowhere]"]).run();
     let expected = "gen-data: override \"hydra.searchpath=[nowhere]\": hydra.searchpath: nowhere: no such folder\n";
-    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), expected.into()));
+    assert_eq!((done.status, done.error.as_str()), (0, expected));
 }
 
 #[test]
@@ -169,8 +151,8 @@ fn threads_beyond_reason_are_not_started_and_told() {
             format!("gen-data: {source}: 1000000000 threads are more than may be ({limit}); {limit} are used\n")
         );
     };
-    told(gen_data(&["rows=3", "--threads", "1000000000"]).output().unwrap(), "--threads");
-    told(gen_data(&["rows=3"]).env("RAYON_NUM_THREADS", "1000000000").output().unwrap(), "RAYON_NUM_THREADS");
-    let within = gen_data(&["rows=3", "--threads", "64"]).output().unwrap();
+    told(gen_data(&["rows=3", "--threads", "1000000000"]).output(), "--threads");
+    told(gen_data(&["rows=3"]).env("RAYON_NUM_THREADS", "1000000000").output(), "RAYON_NUM_THREADS");
+    let within = gen_data(&["rows=3", "--threads", "64"]).output();
     assert!(within.status.success() && within.stderr.is_empty() && within.stdout == expected);
 }

@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
+use testkit::tool;
 
 #[test]
 fn usage_names_every_tool() {
-    let output = cargo_bin_cmd!("pipegrad").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = tool!("pipegrad").run().out;
     for tool in [
         "compose",
         "gen-data",
@@ -29,9 +28,9 @@ fn usage_names_every_tool() {
 #[test]
 fn an_unknown_tool_is_one_line_and_status_2() {
     let said = |word: &str| {
-        let output = cargo_bin_cmd!("pipegrad").arg(word).output().unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        String::from_utf8(output.stderr).unwrap()
+        let (status, _, error) = tool!("pipegrad").args([word]).run().parts();
+        assert_eq!(status, 2);
+        error
     };
     let slips = [
         ("trian", "train"),
@@ -54,22 +53,20 @@ fn an_unknown_tool_is_one_line_and_status_2() {
 
 #[test]
 fn short_help_is_help() {
-    let usage = |flag: &str| cargo_bin_cmd!("pipegrad").arg(flag).output().unwrap();
+    let usage = |flag: &str| tool!("pipegrad").args([flag]).run();
     assert_eq!(usage("-h"), usage("--help"));
-    assert!(usage("-h").status.success());
+    assert_eq!(usage("-h").status, 0);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_closed_standard_output_is_an_error_and_the_null_device_none() {
-    let program = assert_cmd::cargo::cargo_bin!("pipegrad").display().to_string();
     let run = |redirection: &str| {
-        let script = format!("'{program}' --help {redirection}");
-        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        let (status, _, error) = tool!("pipegrad").shell(&format!("\"$0\" --help {redirection}")).run().parts();
+        (status, error)
     };
-    assert_eq!(run(">&-"), (Some(2), "pipegrad: stdout: standard output is closed\n".into()));
+    assert_eq!(run(">&-"), (2, "pipegrad: stdout: standard output is closed\n".into()));
     for good in [">/dev/null", "1<>/dev/null", "<&- >/dev/null"] {
-        assert_eq!(run(good), (Some(0), String::new()), "{good}");
+        assert_eq!(run(good), (0, String::new()), "{good}");
     }
 }

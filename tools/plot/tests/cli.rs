@@ -2,30 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
+use serde_json::{Value, json};
 use std::{fs, path::Path};
-use tempfile::TempDir;
-
-struct Done {
-    status: i32,
-    out: String,
-    error: String,
-}
+use testkit::{Done, Folder, log as events, system, tool};
 
 fn plot(folder: &Path, args: &[&str], stdin: &str) -> Done {
-    let output = cargo_bin_cmd!("plot").current_dir(folder).args(args).write_stdin(stdin).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Done { status: output.status.code().unwrap(), out: text(&output.stdout), error: text(&output.stderr) }
-}
-
-fn folder_with(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (path, text) in files {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    folder
+    tool!("plot").within(folder).args(args).stdin(stdin).run()
 }
 
 /// A run of three epochs of ten steps, with everything that an event may hold.
@@ -33,27 +15,22 @@ fn log(name: &str) -> String {
     let mut log = start(name, "null");
     for (epoch, loss) in [(1, 0.5), (2, 0.05), (3, 0.01)] {
         let step = epoch * 10;
-        log.push_str(&format!(
-            "{{\"event\":\"step\",\"epoch\":{epoch},\"step\":{},\"metrics\":{{\"train_loss_step\":{loss},\"learning_rate\":0.001}},\"time\":0}}\n\
-             {{\"event\":\"validation\",\"epoch\":{epoch},\"step\":{step},\"metrics\":{{\"val_loss\":{loss},\"val_mae\":{loss}}},\"time\":0}}\n\
-             {{\"event\":\"epoch\",\"epoch\":{epoch},\"step\":{step},\"metrics\":{{\"train_loss\":{loss},\"learning_rate\":0.001}},\"seconds\":0,\"time\":0}}\n",
-            step - 5
-        ));
+        log += &events::lines(&[
+            events::step(epoch, step - 5, json!({"train_loss_step": loss, "learning_rate": 0.001})),
+            events::validation(epoch, step, json!({"val_loss": loss, "val_mae": loss})),
+            events::epoch(epoch, step, json!({"train_loss": loss, "learning_rate": 0.001})),
+        ]);
     }
-    log.push_str(
-        "{\"event\":\"test\",\"epoch\":3,\"step\":30,\"metrics\":{\"test_loss\":0.01,\"test_mae\":0.1},\"time\":0}\n",
-    );
-    log.push_str("{\"event\":\"confetti\"}\n");
-    log.push_str("{\"event\":\"end\",\"status\":\"FINISHED\",\"reason\":\"\",\"time\":0}\n");
-    log
+    let test = events::test(3, 30, json!({"test_loss": 0.01, "test_mae": 0.1}));
+    log + &events::lines(&[test, json!({"event": "confetti"}), events::end("FINISHED", "")])
 }
 
+/// The start of a run; `name` as between quotes in JSON, and what it resumes from in JSON.
 fn start(name: &str, resumed: &str) -> String {
-    format!(
-        "{{\"event\":\"start\",\"name\":\"{name}\",\"run_dir\":\"r\",\"config\":{{}},\"seed\":0,\"device\":\"cpu\",\
-         \"threads\":1,\"rows\":{{\"train\":1,\"val\":1,\"test\":1}},\"data_sha256\":\"\",\"parameters\":1,\"git\":null,\
-         \"resumed\":{resumed},\"version\":\"0\",\"time\":0}}\n"
-    )
+    let json = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
+    let mut event = events::start("r");
+    (event["name"], event["run_dir"], event["resumed"]) = (json(&format!("\"{name}\"")), json!("r"), json(resumed));
+    events::lines(&[event])
 }
 
 fn epoch(number: usize, metrics: &str) -> String {
@@ -72,11 +49,11 @@ fn points(svg: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn a_run_makes_a_picture_for_each_metric() {
-    let folder = folder_with(&[]);
-    let done = plot(folder.path(), &[], &log("a"));
+    let folder = Folder::new();
+    let done = plot(&folder, &[], &log("a"));
     assert_eq!((done.status, done.error.as_str()), (0, ""));
     assert_eq!(done.out, "plots/loss.svg\nplots/mae.svg\nplots/learning_rate.svg\n");
-    let svg = fs::read_to_string(folder.path().join("plots/loss.svg")).unwrap();
+    let svg = folder.text("plots/loss.svg");
     for text in [">loss of a<", ">train<", ">validation<", ">test<", ">batch<", ">step<"] {
         assert!(svg.contains(text), "{text}");
     }
@@ -85,13 +62,13 @@ fn a_run_makes_a_picture_for_each_metric() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let folder = folder_with(&[("a/events.ndjson", &log("a")), ("b/events.ndjson", &log("b"))]);
+    let folder = Folder::with(&[("a/events.ndjson", &log("a")), ("b/events.ndjson", &log("b"))]);
     for out in ["1", "2"] {
-        let done = plot(folder.path(), &["a", "b", "--format", "both", "-o", out, "smoothing=0.5"], "");
+        let done = plot(&folder, &["a", "b", "--format", "both", "-o", out, "smoothing=0.5"], "");
         assert_eq!((done.status, done.out.lines().count()), (0, 6), "{}", done.error);
     }
     for name in ["loss.svg", "loss.png", "mae.png"] {
-        let read = |out| fs::read(folder.path().join(out).join(name)).unwrap();
+        let read = |out| fs::read(folder.join(out).join(name)).unwrap();
         assert!(read("1") == read("2"), "{name}");
     }
 }
@@ -99,8 +76,8 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn runs_are_named_by_what_tells_them_apart() {
     let runs =
-        folder_with(&[("runs/a/x/events.ndjson", &log("n")), ("runs/b/x/history.csv", "epoch,val_loss\n1,2\n2,1\n")]);
-    let done = plot(runs.path(), &["runs/a/x", "runs/b/x", "-o", "-"], "");
+        Folder::with(&[("runs/a/x/events.ndjson", &log("n")), ("runs/b/x/history.csv", "epoch,val_loss\n1,2\n2,1\n")]);
+    let done = plot(&runs, &["runs/a/x", "runs/b/x", "-o", "-"], "");
     assert_eq!(done.status, 0, "{}", done.error);
     // The table has no steps: both are drawn over epochs.
     for text in [">loss of 2 runs<", ">a<", ">b<", ">epoch<"] {
@@ -111,9 +88,9 @@ fn runs_are_named_by_what_tells_them_apart() {
 
 #[test]
 fn a_run_without_a_path_of_its_own_has_its_name_from_the_log() {
-    let folder = folder_with(&[("events.ndjson", &log("mine"))]);
-    assert!(plot(folder.path(), &[".", "-o", "-"], "").out.contains(">loss of mine<"));
-    let two = plot(folder.path(), &["-o", "-"], &(log("mine") + &log("other"))).out;
+    let folder = Folder::with(&[("events.ndjson", &log("mine"))]);
+    assert!(plot(&folder, &[".", "-o", "-"], "").out.contains(">loss of mine<"));
+    let two = plot(&folder, &["-o", "-"], &(log("mine") + &log("other"))).out;
     assert!(two.contains(">loss of 2 runs<") && two.contains(">mine<") && two.contains(">other<"));
 }
 
@@ -125,8 +102,8 @@ fn going_on_voids_what_came_after_the_checkpoint() {
         + &epoch(2, r#"{"train_loss":99}"#)
         + &start("a", r#"{"path":"last","step":10}"#)
         + &epoch(2, r#"{"train_loss":1}"#);
-    let folder = folder_with(&[]);
-    let (once, twice) = (plot(folder.path(), &["-o", "-"], &once), plot(folder.path(), &["-o", "-"], &twice));
+    let folder = Folder::new();
+    let (once, twice) = (plot(&folder, &["-o", "-"], &once), plot(&folder, &["-o", "-"], &twice));
     assert_eq!((once.status, &once.out), (0, &twice.out));
 }
 
@@ -134,22 +111,22 @@ fn going_on_voids_what_came_after_the_checkpoint() {
 fn what_is_not_finite_is_a_gap_and_one_point_is_a_dot() {
     let metrics = ["1", "2", "null", "4", "null"].map(|value| format!("{{\"train_loss\":{value}}}"));
     let log: String = metrics.iter().enumerate().map(|(i, metrics)| epoch(i + 1, metrics)).collect();
-    let svg = plot(folder_with(&[]).path(), &["-o", "-"], &log).out;
+    let svg = plot(&Folder::new(), &["-o", "-"], &log).out;
     assert_eq!(points(&svg, "train_loss").len(), 1);
     assert_eq!(points(&svg, "train_loss")[0].split(' ').count(), 2);
     assert_eq!(svg.matches("<circle class=\"curve\" data-name=\"train_loss\"").count(), 1);
-    let one = plot(folder_with(&[]).path(), &["-o", "-"], &epoch(1, r#"{"train_loss":2}"#)).out;
+    let one = plot(&Folder::new(), &["-o", "-"], &epoch(1, r#"{"train_loss":2}"#)).out;
     assert_eq!(one.matches("<circle class=\"curve\"").count(), 1);
 }
 
 #[test]
 fn a_damaged_log_is_drawn_up_to_there_with_a_note() {
     let whole = start("a", "null") + &epoch(1, r#"{"train_loss":2}"#) + &epoch(2, r#"{"train_loss":1}"#);
-    let folder = folder_with(&[]);
-    let cut = plot(folder.path(), &["-o", "-"], &whole);
+    let folder = Folder::new();
+    let cut = plot(&folder, &["-o", "-"], &whole);
     assert!(cut.error.starts_with("plot: stdin: no end event"), "{}", cut.error);
     for damage in ["{\"event\":\"epo", "not json\n", "{\"event\":\"end\"}\n"] {
-        let done = plot(folder.path(), &["-o", "-"], &format!("{whole}{damage}"));
+        let done = plot(&folder, &["-o", "-"], &format!("{whole}{damage}"));
         assert_eq!((done.status, &done.out), (0, &cut.out));
         assert!(
             done.error.starts_with("plot: stdin:4: ") && done.error.ends_with("; drawn up to there\n"),
@@ -162,12 +139,12 @@ fn a_damaged_log_is_drawn_up_to_there_with_a_note() {
 
 #[test]
 fn tables_of_dvclive_in_one_folder_are_one_run() {
-    let folder = folder_with(&[
+    let folder = Folder::with(&[
         ("plots/metrics/train_loss.tsv", "step\ttrain_loss\n0\t2.0\n1\t1.0\n"),
         ("plots/metrics/val_loss.tsv", "step\tval_loss\n0\t2.5\n1\tnan\n2\t1.5\n"),
     ]);
     let files = ["plots/metrics/train_loss.tsv", "plots/metrics/val_loss.tsv", "-o", "-"];
-    let svg = plot(folder.path(), &files, "").out;
+    let svg = plot(&folder, &files, "").out;
     assert!(svg.contains(">loss of metrics<") && svg.contains(">validation<"), "{svg}");
 }
 
@@ -175,13 +152,13 @@ fn tables_of_dvclive_in_one_folder_are_one_run() {
 fn empty_cells_and_columns_of_text_are_passed_over() {
     // As Lightning's CSVLogger writes it.
     let csv = "epoch,step,train_loss,val_loss,stage\n0,49,0.5,,fit\n0,99,,0.4,fit\n1,149,0.3,,fit\n1,199,,0.2,fit\n";
-    let svg = plot(folder_with(&[]).path(), &["-o", "-"], csv).out;
+    let svg = plot(&Folder::new(), &["-o", "-"], csv).out;
     for name in ["train_loss", "val_loss"] {
         assert_eq!(points(&svg, name)[0].split(' ').count(), 2, "{svg}");
     }
     assert!(!svg.contains("stage"));
     // As Keras's CSVLogger does: the metric's bare name is that of training.
-    let svg = plot(folder_with(&[]).path(), &["-o", "-"], "epoch,loss,val_loss\n0,2,3\n1,1,2\n").out;
+    let svg = plot(&Folder::new(), &["-o", "-"], "epoch,loss,val_loss\n0,2,3\n1,1,2\n").out;
     assert!(
         svg.contains("class=\"legend\"") && svg.contains(">loss</text>") && svg.contains(">validation</text>"),
         "{svg}"
@@ -190,19 +167,19 @@ fn empty_cells_and_columns_of_text_are_passed_over() {
 
 #[test]
 fn a_confusion_matrix_comes_from_score_or_from_pairs() {
-    let folder = folder_with(&[
+    let folder = Folder::with(&[
         ("metrics.json", "{\n  \"rows\": 10,\n  \"accuracy\": 0.9,\n  \"confusion_matrix\": [[6, 1], [0, 3]]\n}\n"),
         ("pairs.csv", "actual,predicted\ncat,cat\ncat,dog\ndog,dog\n"),
     ]);
-    let done = plot(folder.path(), &["metrics.json", "labels=[a,b]"], "");
+    let done = plot(&folder, &["metrics.json", "labels=[a,b]"], "");
     assert_eq!((done.out.as_str(), done.error.as_str()), ("plots/confusion.svg\n", ""));
-    let svg = fs::read_to_string(folder.path().join("plots/confusion.svg")).unwrap();
+    let svg = folder.text("plots/confusion.svg");
     for text in ["accuracy 0.9000<", ">6<", ">1<", ">3<", ">a<", ">b<", ">actual<", ">predicted<"] {
         assert!(svg.contains(text), "{text}");
     }
-    let done = plot(folder.path(), &["pairs.csv", "metrics.json"], "");
+    let done = plot(&folder, &["pairs.csv", "metrics.json"], "");
     assert_eq!(done.out, "plots/confusion_pairs.svg\nplots/confusion_metrics.svg\n");
-    let text = plot(folder.path(), &["pairs.csv", "--terminal"], "").out;
+    let text = plot(&folder, &["pairs.csv", "--terminal"], "").out;
     assert_eq!(
         text,
         "confusion of pairs: accuracy 0.6667\nrows are actual, columns predicted\n     cat dog\ncat    1   1\ndog    0   1\n"
@@ -212,11 +189,11 @@ fn a_confusion_matrix_comes_from_score_or_from_pairs() {
 #[test]
 fn names_are_safe_in_files_and_pictures() {
     let csv = "step,\"val_../a<b>&\"\n1,1\n2,2\n";
-    let folder = folder_with(&[]);
-    let done = plot(folder.path(), &[], csv);
+    let folder = Folder::new();
+    let done = plot(&folder, &[], csv);
     assert_eq!(done.out, "plots/_a_b__.svg\n");
-    assert!(fs::read_to_string(folder.path().join("plots/_a_b__.svg")).unwrap().contains("../a&lt;b&gt;&amp;"));
-    let text = plot(folder.path(), &["--terminal"], &log("\\u001b[31mred")).out;
+    assert!(folder.text("plots/_a_b__.svg").contains("../a&lt;b&gt;&amp;"));
+    let text = plot(&folder, &["--terminal"], &log("\\u001b[31mred")).out;
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }
 
@@ -226,19 +203,19 @@ fn a_million_points_make_a_small_picture() {
     for i in 0..1_000_000u32 {
         csv.push_str(&format!("{i},{}\n", i.wrapping_mul(2_654_435_761) % 1000 + 1));
     }
-    let svg = plot(folder_with(&[]).path(), &["-o", "-"], &csv).out;
+    let svg = plot(&Folder::new(), &["-o", "-"], &csv).out;
     assert!(svg.contains("class=\"curve\"") && svg.len() < 100_000, "{}", svg.len());
 }
 
 #[test]
 fn a_chart_in_the_terminal_has_its_size_and_no_escapes() {
-    let done = plot(folder_with(&[]).path(), &["--terminal"], &log("a"));
+    let done = plot(&Folder::new(), &["--terminal"], &log("a"));
     assert_eq!((done.status, done.out.lines().count()), (0, 20), "{}", done.out);
     assert!(done.out.lines().all(|line| line.chars().count() <= 80) && !done.out.contains('\u{1b}'));
     assert!(done.out.starts_with("loss of a by step\n* train  o validation  + test\n"), "{}", done.out);
     let braille = |c: char| ('\u{2801}'..='\u{28ff}').contains(&c);
     let args = ["--terminal", "charts=[learning_rate]", "terminal_width=40", "terminal_height=12"];
-    let rate = plot(folder_with(&[]).path(), &args, &log("a")).out;
+    let rate = plot(&Folder::new(), &args, &log("a")).out;
     assert!(rate.chars().any(braille) && rate.lines().count() == 12, "{rate}");
     assert!(rate.lines().all(|line| line.chars().count() <= 40), "{rate}");
 }
@@ -249,7 +226,7 @@ fn a_run_in_which_nothing_was_measured_is_told_and_the_others_are_drawn() {
     let end = "{\"event\":\"end\",\"status\":\"FAILED\",\"reason\":\"diverged\",\"time\":0}\n";
     let nothing = start("d", "null") + end;
     let finder = "learning_rate,loss\n0.1,2\n0.2,1\n0.4,3\n";
-    let folder = folder_with(&[
+    let folder = Folder::with(&[
         ("s/a/events.ndjson", &log("a")),
         ("s/b/events.ndjson", &log("b")),
         ("s/div/events.ndjson", &nothing),
@@ -264,19 +241,19 @@ fn a_run_in_which_nothing_was_measured_is_told_and_the_others_are_drawn() {
         (&["matrix.json", "s/div"], "plots/confusion.svg\n"),
     ];
     for (args, pictures) in cases {
-        let done = plot(folder.path(), args, "");
+        let done = plot(&folder, args, "");
         assert_eq!((done.status, done.out.as_str()), (0, *pictures), "{args:?}: {}", done.error);
         let told = done.error.contains("nothing was measured at a step or epoch; drawn without it");
         assert!(told && done.error.lines().count() == 1, "{args:?}: {}", done.error);
     }
-    let done = plot(folder.path(), &["s/a", "s/div", "s/b", "--terminal"], "");
+    let done = plot(&folder, &["s/a", "s/div", "s/b", "--terminal"], "");
     assert!(done.status == 0 && done.error.contains("plot: div"), "{}", done.error);
     assert!(done.out.contains('a') && !done.out.contains("div"), "{}", done.out);
     // One log may hold both.
-    let done = plot(folder.path(), &["-o", "-"], &(log("a") + &nothing));
+    let done = plot(&folder, &["-o", "-"], &(log("a") + &nothing));
     assert!(done.status == 0 && done.error.contains("d ("), "{}", done.error);
     for args in [&["s/div", "s/div2"][..], &["s/div"]] {
-        let done = plot(folder.path(), args, "");
+        let done = plot(&folder, args, "");
         assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}");
         assert!(done.error.contains("nothing was measured yet"), "{args:?}: {}", done.error);
     }
@@ -284,15 +261,15 @@ fn a_run_in_which_nothing_was_measured_is_told_and_the_others_are_drawn() {
 
 #[test]
 fn a_folder_of_run_folders_is_told_how_to_draw_them() {
-    let folder = folder_with(&[]);
+    let folder = Folder::new();
     let make = |path: &str| {
-        let path = folder.path().join(path);
+        let path = folder.join(path);
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join("events.ndjson"), log("a")).unwrap();
         fs::write(path.join("config.yaml"), "a: 1\n").unwrap();
     };
     ["runs/s/1", "runs/s/2", "deep/x/1", "deep/y/2", "mixed/1", "my runs/1"].iter().for_each(|path| make(path));
-    fs::write(folder.path().join("mixed/notes.txt"), "x").unwrap();
+    folder.write("mixed/notes.txt", "x");
     for (given, pattern) in [
         ("runs/s", "runs/s/*"),
         ("runs/s/", "runs/s/*"),
@@ -300,21 +277,18 @@ fn a_folder_of_run_folders_is_told_how_to_draw_them() {
         ("mixed", "mixed/*/events.ndjson"),
         ("my runs", "'my runs'/*"),
     ] {
-        let done = plot(folder.path(), &[given], "");
+        let done = plot(&folder, &[given], "");
         let hint = format!("; it holds run folders, which plot {pattern} draws together\n");
         assert!(done.status == 2 && done.error.ends_with(&hint), "{}", done.error);
         // As the shell does it.
-        let script = format!("exec \"$0\" {pattern}");
-        let program = assert_cmd::cargo::cargo_bin!("plot");
-        let mut shell = std::process::Command::new("sh");
-        let output = shell.arg("-c").arg(script).arg(program).current_dir(folder.path()).output().unwrap();
-        assert!(output.status.success(), "{pattern}: {}", String::from_utf8_lossy(&output.stderr));
+        let done = tool!("plot").within(&folder).shell(&format!("exec \"$0\" {pattern}")).run();
+        assert_eq!(done.status, 0, "{pattern}: {}", done.error);
     }
 }
 
 #[test]
 fn bad_input_is_one_line_and_status_2() {
-    let folder = folder_with(&[
+    let folder = Folder::with(&[
         ("empty/x", ""),
         ("a.csv", "step,loss\n1,2\n"),
         ("b.csv", "epoch,loss\n1,2\n"),
@@ -323,7 +297,7 @@ fn bad_input_is_one_line_and_status_2() {
         ("binary", "\u{0}\u{1}\n"),
         ("two.json", "{\"classes\":{\"label\":[\"a\",\"b\"]}}"),
     ]);
-    fs::write(folder.path().join("latin"), b"\xff\xfe\n").unwrap();
+    folder.write("latin", b"\xff\xfe\n");
     let good = log("a");
     let cases: &[(&[&str], &str, &str)] = &[
         (&[], "", "stdin: empty; expected run events"),
@@ -380,11 +354,11 @@ fn bad_input_is_one_line_and_status_2() {
         (&["gallery_tile=5000"], &good, "plot.gallery_tile: 5000; expected 8 to 1000"),
     ];
     for (args, stdin, expected) in cases {
-        let done = plot(folder.path(), args, stdin);
+        let done = plot(&folder, args, stdin);
         let error = done.error.lines().find(|line| line.contains(expected));
         assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}: {}", done.error);
         assert!(error.is_some_and(|error| error.starts_with("plot: ")), "{args:?}: {}", done.error);
-        assert!(!folder.path().join("plots").exists(), "{args:?}");
+        assert!(!folder.join("plots").exists(), "{args:?}");
     }
 }
 
@@ -406,29 +380,28 @@ fn misclassified_images_are_shown_the_surest_first_and_of_equals_the_earlier() {
         + &record("1", "[0.1,0.9]")
         + &record("1", "[0.7,0.3]") // wrong
         + &record("0", "[0.4,0.6]"); // wrong, as the first
-    let folder = folder_with(&[("data/cats.ndjson", &rows), ("data/dogs.ndjson", &rows)]);
-    let done = plot(folder.path(), &["data/cats.ndjson", "labels=[cat,'<dog>']"], "");
+    let folder = Folder::with(&[("data/cats.ndjson", &rows), ("data/dogs.ndjson", &rows)]);
+    let done = plot(&folder, &["data/cats.ndjson", "labels=[cat,'<dog>']"], "");
     assert_eq!((done.status, done.out.as_str(), done.error.as_str()), (0, "plots/misclassified.svg\n", ""));
-    let svg = fs::read_to_string(folder.path().join("plots/misclassified.svg")).unwrap();
+    let svg = folder.text("plots/misclassified.svg");
     assert_eq!(shown(&svg), ["row 3", "row 0", "row 4", "row 1"]);
     for text in
         [">misclassified in cats: 4 of 5 rows, all shown<", ">&lt;dog&gt; → cat<", ">cat → &lt;dog&gt;<", ">0.700<"]
     {
         assert!(svg.contains(text), "{text}");
     }
-    let two = plot(folder.path(), &["-o", "-", "gallery_rows=1", "gallery_columns=2"], &rows).out;
+    let two = plot(&folder, &["-o", "-", "gallery_rows=1", "gallery_columns=2"], &rows).out;
     assert_eq!(shown(&two), ["row 3", "row 0"]);
     assert!(
         two.contains(">misclassified: 4 of 5 rows, the 2 most confident shown<") && two.contains(">0 → 1<"),
         "{two}"
     );
-    let done = plot(folder.path(), &["data/cats.ndjson", "data/dogs.ndjson", "--format", "both"], "");
+    let done = plot(&folder, &["data/cats.ndjson", "data/dogs.ndjson", "--format", "both"], "");
     assert_eq!(done.out.lines().count(), 4, "{}", done.error);
     assert!(done.out.starts_with("plots/misclassified_cats.svg\nplots/misclassified_cats.png\n"), "{}", done.out);
     for name in ["cats", "dogs"] {
-        let bytes =
-            |extension| fs::read(folder.path().join(format!("plots/misclassified_{name}.{extension}"))).unwrap();
-        let again = |format| plot(folder.path(), &["-o", "-", "--format", format, &format!("data/{name}.ndjson")], "");
+        let bytes = |extension| fs::read(folder.join(format!("plots/misclassified_{name}.{extension}"))).unwrap();
+        let again = |format| plot(&folder, &["-o", "-", "--format", format, &format!("data/{name}.ndjson")], "");
         assert_eq!(String::from_utf8(bytes("svg")).unwrap(), again("svg").out);
         assert!(bytes("png").starts_with(b"\x89PNG"));
     }
@@ -436,24 +409,24 @@ fn misclassified_images_are_shown_the_surest_first_and_of_equals_the_earlier() {
 
 #[test]
 fn a_classifier_without_mistakes_has_a_picture_that_says_so() {
-    let folder = folder_with(&[]);
+    let folder = Folder::new();
     let title = ">misclassified: 0 of 2 rows, none to show<";
     let wrong = record("0", "[0.1,0.9]") + &record("1", "[0.1,0.9]");
     let right = record("0", "[0.9,0.1]") + &record("1", "[0.1,0.9]");
-    assert!(plot(folder.path(), &["-o", "-"], &right).out.contains(title));
+    assert!(plot(&folder, &["-o", "-"], &right).out.contains(title));
     // It takes the place of one with mistakes.
     for (rows, perfect) in [(wrong, false), (right, true)] {
-        let done = plot(folder.path(), &["--format", "both"], &rows);
+        let done = plot(&folder, &["--format", "both"], &rows);
         assert_eq!((done.status, done.error.as_str()), (0, ""));
         assert_eq!(done.out, "plots/misclassified.svg\nplots/misclassified.png\n");
-        let svg = fs::read_to_string(folder.path().join("plots/misclassified.svg")).unwrap();
+        let svg = folder.text("plots/misclassified.svg");
         assert_eq!((svg.contains(title), svg.contains("<image")), (perfect, !perfect));
     }
 }
 
 #[test]
 fn records_that_cannot_be_shown_are_refused_with_their_place() {
-    let folder = folder_with(&[("names.json", "{\"classes\":{\"label\":[\"a\",\"b\",\"c\"]}}")]);
+    let folder = Folder::with(&[("names.json", "{\"classes\":{\"label\":[\"a\",\"b\",\"c\"]}}")]);
     let good = record("0", "[0.4,0.6]");
     let fields = |text: &str| format!("{text}\n");
     let cases: &[(&[&str], String, &str)] = &[
@@ -481,11 +454,11 @@ fn records_that_cannot_be_shown_are_refused_with_their_place() {
         ),
     ];
     for (args, stdin, expected) in cases {
-        let done = plot(folder.path(), args, stdin);
+        let done = plot(&folder, args, stdin);
         assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}: {}", done.error);
         assert!(done.error.starts_with("plot: ") && done.error.contains(expected), "{args:?}: {}", done.error);
         assert_eq!(done.error.lines().count(), 1, "{}", done.error);
-        assert!(!folder.path().join("plots").exists(), "{args:?}");
+        assert!(!folder.join("plots").exists(), "{args:?}");
     }
 }
 
@@ -493,12 +466,12 @@ fn records_that_cannot_be_shown_are_refused_with_their_place() {
 fn the_run_folders_of_a_sweep_are_inputs_and_no_settings() {
     let (adam, sgd) = ("runs/optimizer=adam,trainer.seed=0", "runs/optimizer=sgd,trainer.seed=0");
     let file = |folder: &str| format!("{folder}/events.ndjson");
-    let folder = folder_with(&[(&file(adam), &log("adam")), (&file(sgd), &log("sgd"))]);
-    let done = plot(folder.path(), &[adam, sgd, "charts=[loss]"], "");
+    let folder = Folder::with(&[(&file(adam), &log("adam")), (&file(sgd), &log("sgd"))]);
+    let done = plot(&folder, &[adam, sgd, "charts=[loss]"], "");
     assert_eq!((done.status, done.out.as_str()), (0, "plots/loss.svg\n"), "{}", done.error);
     // In place they look like settings, and a setting that is nowhere is no path.
     for arg in ["optimizer=adam,trainer.seed=0", "runs/optimizer=rmsprop,trainer.seed=0"] {
-        assert_eq!(plot(&folder.path().join("runs"), &[arg], "").status, 2);
+        assert_eq!(plot(&folder.join("runs"), &[arg], "").status, 2);
     }
 }
 
@@ -517,7 +490,7 @@ fn run_of(folder: &Path, path: &str, settings: &str, loss: [&str; 3], end: &str)
         log.push_str(&epoch(i + 1, &format!("{{\"train_loss\":{loss},\"rows_per_second\":9}}")));
     }
     if let Some((status, reason)) = end.split_once(' ').or((!end.is_empty()).then_some((end, ""))) {
-        log.push_str(&format!("{{\"event\":\"end\",\"status\":\"{status}\",\"reason\":\"{reason}\",\"time\":0}}\n"));
+        log += &events::lines(&[events::end(status, reason)]);
     }
     fs::write(folder.join("events.ndjson"), log).unwrap();
 }
@@ -561,11 +534,11 @@ fn attributes(svg: &str, class: &str, name: &str, attribute: &str) -> Vec<String
 
 #[test]
 fn runs_are_named_by_the_settings_that_differ() {
-    let folder = folder_with(&[]);
+    let folder = Folder::new();
     for count in [2, 6, 16] {
-        let runs = sweep(folder.path(), count);
+        let runs = sweep(&folder, count);
         let inputs: Vec<&str> = runs.iter().map(String::as_str).collect();
-        let svg = plot(folder.path(), &[&inputs[..], &["-o", "-"]].concat(), "").out;
+        let svg = plot(&folder, &[&inputs[..], &["-o", "-"]].concat(), "").out;
         let expected = match count {
             2 => vec!["optimizer=adam".to_owned(), "optimizer=sgd".into()],
             count => labels_of_sweep(count),
@@ -594,19 +567,19 @@ fn runs_are_named_by_the_settings_that_differ() {
 fn a_log_on_a_pipe_names_its_runs_by_the_settings_that_it_holds() {
     let run =
         |seed: &str| log("same").replace("\"config\":{}", &format!("\"config\":{{\"trainer\":{{\"seed\":{seed}}}}}"));
-    let svg = plot(folder_with(&[]).path(), &["-o", "-"], &(run("3") + &run("4"))).out;
+    let svg = plot(&Folder::new(), &["-o", "-"], &(run("3") + &run("4"))).out;
     let legend = texts(&svg, "legend");
     assert!(legend.ends_with(&["seed=3".into(), "seed=4".into()]), "{legend:?}");
 }
 
 #[test]
 fn a_terminal_of_any_width_shows_every_label_whole() {
-    let folder = folder_with(&[]);
-    let runs = sweep(folder.path(), 16);
+    let folder = Folder::new();
+    let runs = sweep(&folder, 16);
     let inputs: Vec<&str> = runs.iter().map(String::as_str).collect();
     for width in [20, 60, 80, 120] {
         let size = format!("terminal_width={width}");
-        let done = plot(folder.path(), &[&inputs[..], &["--terminal", &size]].concat(), "");
+        let done = plot(&folder, &[&inputs[..], &["--terminal", &size]].concat(), "");
         assert!(done.out.lines().all(|line| line.chars().count() <= width), "{}", done.out);
         let head = done.out.split('│').next().unwrap();
         // Names that were broken into lines are put together again.
@@ -622,17 +595,17 @@ fn a_terminal_of_any_width_shows_every_label_whole() {
 
 #[test]
 fn a_run_without_values_or_without_an_end_is_marked_among_others() {
-    let folder = folder_with(&[]);
+    let folder = Folder::new();
     let settings = |seed| format!("trainer: {{seed: {seed}}}\n");
-    run_of(folder.path(), "a", &settings(0), ["3", "2", "1"], "FINISHED");
-    run_of(folder.path(), "b", &settings(1), ["3", "2", "1"], "");
-    run_of(folder.path(), "c", &settings(2), ["3", "null", "null"], "FAILED the loss is not finite");
-    run_of(folder.path(), "d", &settings(3), ["null", "null", "null"], "FAILED");
-    let svg = plot(folder.path(), &["a", "b", "c", "d", "-o", "-"], "").out;
+    run_of(&folder, "a", &settings(0), ["3", "2", "1"], "FINISHED");
+    run_of(&folder, "b", &settings(1), ["3", "2", "1"], "");
+    run_of(&folder, "c", &settings(2), ["3", "null", "null"], "FAILED the loss is not finite");
+    run_of(&folder, "d", &settings(3), ["null", "null", "null"], "FAILED");
+    let svg = plot(&folder, &["a", "b", "c", "d", "-o", "-"], "").out;
     let expected = ["seed=0", "seed=1 (unfinished)", "seed=2 (diverged)", "seed=3 (no finite value)"];
     assert_eq!(texts(&svg, "legend")[2..], expected);
     // Where none is finished, it says nothing.
-    let svg = plot(folder.path(), &["b", "c", "-o", "-"], "").out;
+    let svg = plot(&folder, &["b", "c", "-o", "-"], "").out;
     assert_eq!(texts(&svg, "legend")[2..], ["seed=1", "seed=2"]);
 }
 
@@ -642,21 +615,21 @@ fn a_metric_that_is_the_loss_is_drawn_once() {
         let twice = format!("{{\"val_loss\":0.3,\"val_mse\":{mse},\"val_mae\":0.5}}");
         start("a", "null") + &epoch(1, &twice) + &epoch(2, &twice)
     };
-    let folder = folder_with(&[]);
+    let folder = Folder::new();
     // Summed in another order, the mean differs in its last digit.
-    let done = plot(folder.path(), &[], &both(0.300_000_000_000_000_04));
+    let done = plot(&folder, &[], &both(0.300_000_000_000_000_04));
     assert_eq!(done.out, "plots/loss.svg\nplots/mae.svg\n", "{}", done.error);
-    let svg = fs::read_to_string(folder.path().join("plots/loss.svg")).unwrap();
+    let svg = folder.text("plots/loss.svg");
     assert_eq!(texts(&svg, "y-label"), ["loss = mse"]);
-    assert_eq!(plot(folder.path(), &["charts=[mse]"], &both(0.3)).out, "plots/mse.svg\n");
-    assert_eq!(plot(folder.path(), &[], &both(0.31)).out, "plots/loss.svg\nplots/mse.svg\nplots/mae.svg\n");
+    assert_eq!(plot(&folder, &["charts=[mse]"], &both(0.3)).out, "plots/mse.svg\n");
+    assert_eq!(plot(&folder, &[], &both(0.31)).out, "plots/loss.svg\nplots/mse.svg\nplots/mae.svg\n");
 }
 
 #[test]
 fn throughput_is_drawn_where_it_is_asked_for() {
-    let folder = folder_with(&[]);
-    run_of(folder.path(), "a", "{}\n", ["3", "2", "1"], "FINISHED");
-    let out = |args: &[&str]| plot(folder.path(), &[&["a"], args].concat(), "").out;
+    let folder = Folder::new();
+    run_of(&folder, "a", "{}\n", ["3", "2", "1"], "FINISHED");
+    let out = |args: &[&str]| plot(&folder, &[&["a"], args].concat(), "").out;
     assert_eq!(out(&[]), "plots/loss.svg\n");
     assert_eq!(out(&["charts=[rows_per_second]"]), "plots/rows_per_second.svg\n");
     assert_eq!(out(&["hidden_charts=[]"]), "plots/loss.svg\nplots/rows_per_second.svg\n");
@@ -665,9 +638,9 @@ fn throughput_is_drawn_where_it_is_asked_for() {
 
 #[test]
 fn a_smoothed_curve_is_the_line_and_its_values_are_the_shade_behind_all_lines() {
-    let folder = folder_with(&[]);
-    let runs = sweep(folder.path(), 2);
-    let svg = plot(folder.path(), &[&runs[0], &runs[1], "-o", "-", "smoothing=0.6"], "").out;
+    let folder = Folder::new();
+    let runs = sweep(&folder, 2);
+    let svg = plot(&folder, &[&runs[0], &runs[1], "-o", "-", "smoothing=0.6"], "").out;
     let at = |class: &str| svg.match_indices(&format!("class=\"{class}\"")).map(|(at, _)| at).collect::<Vec<_>>();
     assert_eq!((at("raw").len(), at("curve").len()), (4, 4));
     assert!(at("raw").iter().max() < at("curve").iter().min());
@@ -681,14 +654,14 @@ fn a_smoothed_curve_is_the_line_and_its_values_are_the_shade_behind_all_lines() 
 
 #[test]
 fn the_vertical_axis_ends_where_ylim_says() {
-    let folder = folder_with(&[]);
+    let folder = Folder::new();
     let log = start("a", "null")
         + &[1.0, 9.0, 3.0, 2.0]
             .iter()
             .enumerate()
             .map(|(i, v)| epoch(i + 1, &format!("{{\"loss\":{v},\"acc\":{v}}}")))
             .collect::<String>();
-    let svg = |args: &[&str]| plot(folder.path(), &[&["-o", "-"], args].concat(), &log).out;
+    let svg = |args: &[&str]| plot(&folder, &[&["-o", "-"], args].concat(), &log).out;
     for setting in ["ylim=[0,4]", "ylim={loss:[0,4]}", "plot.ylim=[0,4]"] {
         let svg = svg(&[setting]);
         let ticks = texts(&svg, "y-tick");
@@ -700,10 +673,10 @@ fn the_vertical_axis_ends_where_ylim_says() {
     assert_eq!(texts(&svg(&["ylim=[null,4]", "y_scale=log"]), "y-tick").last().unwrap(), "4");
     assert!(texts(&svg(&["ylim=[0,null]"]), "y-tick").contains(&"8".to_owned()));
     // The other chart keeps its own.
-    let done = plot(folder.path(), &["ylim={acc:[0,4]}"], &log);
-    let loss = fs::read_to_string(folder.path().join("plots/loss.svg")).unwrap();
+    let done = plot(&folder, &["ylim={acc:[0,4]}"], &log);
+    let loss = folder.text("plots/loss.svg");
     assert!(done.status == 0 && texts(&loss, "y-tick").contains(&"8".to_owned()));
-    let terminal = plot(folder.path(), &["--terminal", "ylim=[0,4]"], &log).out;
+    let terminal = plot(&folder, &["--terminal", "ylim=[0,4]"], &log).out;
     assert!(terminal.lines().any(|line| line.trim_start().starts_with("4┤")), "{terminal}");
     for (args, expected) in [
         (&["ylim=[4,0]"][..], "plot.ylim: [4, 0]; expected [lowest, highest]"),
@@ -714,7 +687,7 @@ fn the_vertical_axis_ends_where_ylim_says() {
         (&["ylim=3"], "expected [lowest, highest], such as [0, 1]"),
         (&["ylim=[1]"], "expected [lowest, highest], such as [0, 1]"),
     ] {
-        let done = plot(folder.path(), args, &log);
+        let done = plot(&folder, args, &log);
         assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}");
         assert!(
             done.error.contains(expected) && done.error.lines().filter(|l| l.contains("ylim")).count() == 1,
@@ -726,7 +699,7 @@ fn the_vertical_axis_ends_where_ylim_says() {
 
 #[test]
 fn a_chart_without_a_finite_value_is_an_error() {
-    let folder = folder_with(&[("nan.csv", "step,val_loss\n1,nan\n2,nan\n"), ("empty.csv", "step,val_loss\n1,\n")]);
+    let folder = Folder::with(&[("nan.csv", "step,val_loss\n1,nan\n2,nan\n"), ("empty.csv", "step,val_loss\n1,\n")]);
     let log = |value: &str| start("a", "null") + &epoch(1, &format!("{{\"train_loss\":{value},\"mae\":1}}"));
     let alone = start("a", "null") + &epoch(1, "{\"train_loss\":null}");
     let negative = start("a", "null") + &epoch(1, "{\"train_loss\":-1}");
@@ -746,13 +719,13 @@ fn a_chart_without_a_finite_value_is_an_error() {
         (&["max_charts=1"], &log("1"), "2 metrics make 2 charts, and plot.max_charts allows 1"),
     ];
     for (args, stdin, expected) in cases {
-        let done = plot(folder.path(), args, stdin);
+        let done = plot(&folder, args, stdin);
         assert_eq!((done.status, done.out.as_str()), (2, ""), "{args:?}: {}", done.error);
         assert!(done.error.contains(expected), "{args:?}: {}", done.error);
-        assert!(!folder.path().join("plots").exists(), "{args:?}");
+        assert!(!folder.join("plots").exists(), "{args:?}");
     }
     // What the message says works.
-    assert_eq!(plot(folder.path(), &["charts=[mae]"], &log("null")).out, "plots/mae.svg\n");
+    assert_eq!(plot(&folder, &["charts=[mae]"], &log("null")).out, "plots/mae.svg\n");
 }
 
 #[test]
@@ -761,15 +734,15 @@ fn the_curve_of_a_learning_rate_finder_has_a_log_axis_and_the_suggestion() {
     let loss = |i: i32| 1.0 / (1.0 + f64::from(i - 20).exp());
     let table: String = (0..40).map(|i| format!("{:e},{}\n", 10f64.powf(f64::from(i) / 5.0 - 6.0), loss(i))).collect();
     let table = format!("learning_rate,loss\n{table}");
-    let folder = folder_with(&[
+    let folder = Folder::with(&[
         ("a/finder.csv", &table),
         ("a/config.yaml", "optimizer: {name: adam}\n"),
         ("b/finder.csv", &table),
         ("b/config.yaml", "optimizer: {name: sgd}\n"),
     ]);
-    let done = plot(folder.path(), &["a"], "");
+    let done = plot(&folder, &["a"], "");
     assert_eq!((done.out.as_str(), done.error.as_str()), ("plots/finder.svg\n", ""));
-    let svg = fs::read_to_string(folder.path().join("plots/finder.svg")).unwrap();
+    let svg = folder.text("plots/finder.svg");
     assert_eq!(texts(&svg, "title"), ["learning-rate finder of a: 1.000e-2 suggested"]);
     assert_eq!(texts(&svg, "x-label"), ["learning rate"]);
     assert_eq!(
@@ -778,13 +751,13 @@ fn the_curve_of_a_learning_rate_finder_has_a_log_axis_and_the_suggestion() {
     );
     let marks: Vec<&str> = svg.lines().filter(|line| line.contains("class=\"suggestion\"")).collect();
     assert_eq!(marks.len(), 2, "{marks:?}");
-    let two = plot(folder.path(), &["a/finder.csv", "b/finder.csv", "-o", "-"], "").out;
+    let two = plot(&folder, &["a/finder.csv", "b/finder.csv", "-o", "-"], "").out;
     assert_eq!(texts(&two, "legend"), ["optimizer=adam: 1.000e-2 suggested", "optimizer=sgd: 1.000e-2 suggested"]);
-    let terminal = plot(folder.path(), &["a", "--terminal"], "").out;
+    let terminal = plot(&folder, &["a", "--terminal"], "").out;
     assert!(terminal.starts_with("learning-rate finder of a: 1.000e-2 suggested by learning rate\n"), "{terminal}");
     assert_eq!(terminal.matches('◆').count(), 1, "{terminal}");
     // Too few points suggest nothing.
-    let few = plot(folder.path(), &["-o", "-"], "learning_rate,loss\n1e-3,2\n1e-2,1\n").out;
+    let few = plot(&folder, &["-o", "-"], "learning_rate,loss\n1e-3,2\n1e-2,1\n").out;
     assert!(!few.contains("suggest") && few.contains("class=\"curve\""), "{few}");
 }
 
@@ -792,19 +765,19 @@ fn the_curve_of_a_learning_rate_finder_has_a_log_axis_and_the_suggestion() {
 #[test]
 fn files_of_a_run_that_are_no_files_are_refused() {
     use std::os::unix::fs::symlink;
-    let folder = folder_with(&[
+    let folder = Folder::with(&[
         ("good/events.ndjson", &log("a")),
         ("c/events.ndjson", &log("a")),
         ("d/history.csv", "step,l\n1,1\n"),
     ]);
-    let path = |name: &str| folder.path().join(name);
+    let path = |name: &str| folder.join(name);
     for name in ["a", "b"] {
         fs::create_dir_all(path(name)).unwrap();
     }
     symlink("/dev/zero", path("a/events.ndjson")).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(path("b/events.ndjson")).status().unwrap().success());
+    system::fifo(path("b/events.ndjson"));
     symlink("/dev/zero", path("c/config.yaml")).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(path("d/config.yaml")).status().unwrap().success());
+    system::fifo(path("d/config.yaml"));
     for (inputs, expected) in [
         (&["a"][..], "a/events.ndjson: no regular file"),
         (&["good", "b"], "b/events.ndjson: no regular file"),
@@ -812,7 +785,7 @@ fn files_of_a_run_that_are_no_files_are_refused() {
         (&["d"], "d/config.yaml: no regular file"),
         (&["/dev/zero"], "/dev/zero: not text"),
     ] {
-        let done = plot(folder.path(), inputs, "");
+        let done = plot(&folder, inputs, "");
         assert_eq!((done.status, done.out.as_str()), (2, ""), "{inputs:?}: {}", done.error);
         assert!(done.error.starts_with(&format!("plot: {expected}")), "{inputs:?}: {}", done.error);
         assert_eq!(done.error.lines().count(), 1);
@@ -821,10 +794,10 @@ fn files_of_a_run_that_are_no_files_are_refused() {
 
 #[test]
 fn control_characters_of_names_reach_no_terminal_and_no_picture() {
-    let folder = folder_with(&[]);
+    let folder = Folder::new();
     for (i, evil) in ["\\e[31mred", "\\e[32mgreen", "\\u202Eabc", "\\u009b2J"].iter().enumerate() {
         let settings = format!("model: {{tag: \"{evil}\"}}\ntrainer: {{seed: 0}}\n");
-        run_of(folder.path(), &format!("r{i}"), &settings, ["3", "2", "1"], "");
+        run_of(&folder, &format!("r{i}"), &settings, ["3", "2", "1"], "");
     }
     let inputs = ["r0", "r1", "r2", "r3"];
     let metric = start("x\\u001b[31m", "null")
@@ -834,26 +807,26 @@ fn control_characters_of_names_reach_no_terminal_and_no_picture() {
     for terminal in [true, false] {
         let to: &[&str] = if terminal { &["--terminal"] } else { &["-o", "-"] };
         for (inputs, stdin) in [(&inputs[..], ""), (&[], &metric), (&[], matrix)] {
-            let done = plot(folder.path(), &[inputs, to].concat(), stdin);
+            let done = plot(&folder, &[inputs, to].concat(), stdin);
             assert_eq!(done.status, 0, "{}", done.error);
             let bad = |text: &str| text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}');
             assert!(!bad(&done.out) && !bad(&done.error), "{:?} {:?}", done.out, done.error);
         }
     }
-    let done = plot(folder.path(), &["charts=[x]"], &metric);
+    let done = plot(&folder, &["charts=[x]"], &metric);
     assert!(done.status == 2 && !done.error.contains('\u{1b}'), "{:?}", done.error);
 }
 
 #[test]
 fn what_a_log_or_a_table_holds_at_once_is_bounded() {
-    let folder = folder_with(&[]);
+    let folder = Folder::new();
     let whole = start("a", "null") + &epoch(1, r#"{"train_loss":2}"#);
     let long = format!(
         "{whole}{{\"event\":\"confetti\",\"x\":\"{}\"}}\n{}",
         "x".repeat(5 << 20),
         epoch(2, r#"{"train_loss":1}"#)
     );
-    let done = plot(folder.path(), &["-o", "-"], &long);
+    let done = plot(&folder, &["-o", "-"], &long);
     assert_eq!(done.status, 0);
     assert_eq!(done.error, "plot: stdin:3: the line is longer than 4 MiB; drawn up to there\n");
     let name = "x".repeat(3 << 20);
@@ -867,7 +840,7 @@ fn what_a_log_or_a_table_holds_at_once_is_bounded() {
         (format!("step,loss\n1,\"{}", "1\n".repeat(3 << 20)), "a row is longer than 4 MiB"),
     ];
     for (stdin, expected) in cases {
-        let done = plot(folder.path(), &[], &stdin);
+        let done = plot(&folder, &[], &stdin);
         assert_eq!((done.status, done.out.as_str()), (2, ""), "{expected}");
         assert!(
             done.error.contains(expected) && done.error.len() < 1000,
@@ -876,7 +849,7 @@ fn what_a_log_or_a_table_holds_at_once_is_bounded() {
         );
     }
     // A name that a picture has room for makes no file name that is too long.
-    let done = plot(folder.path(), &[], &(start("a", "null") + &epoch(1, &format!("{{\"{}\":1}}", "é".repeat(100)))));
+    let done = plot(&folder, &[], &(start("a", "null") + &epoch(1, &format!("{{\"{}\":1}}", "é".repeat(100)))));
     assert_eq!((done.status, done.out), (0, format!("plots/{}.svg\n", "é".repeat(60))), "{}", done.error);
 }
 
@@ -893,7 +866,7 @@ fn a_confusion_matrix_in_a_terminal_tells_its_classes_apart() {
     let long = ["a_long_name_of_class_one", "a_long_name_of_class_two", "a_long_name_of_class_three"];
     for (labels, width) in [(&cifar[..], 60), (&cifar, 80), (&cifar, 120), (&long, 60), (&long, 30)] {
         let args = ["--terminal", &format!("terminal_width={width}")];
-        let text = plot(folder_with(&[]).path(), &args, &matrix(labels)).out;
+        let text = plot(&Folder::new(), &args, &matrix(labels)).out;
         assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
         let lines: Vec<&str> = text.lines().collect();
         let table = &lines[lines.len() - labels.len() - 1..];

@@ -2,13 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
+use testkit::tool;
 
 fn relu(args: &[&str], stdin: &str) -> (i32, String, String) {
-    let mut command = cargo_bin_cmd!("relu");
-    let output = command.current_dir(std::env::temp_dir()).args(args).write_stdin(stdin).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    tool!("relu").args(args).stdin(stdin).run().parts()
 }
 
 #[test]

@@ -2,14 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use serde_json::{Value, json};
+use testkit::{Folder, tool};
 
 fn score(args: &[&str], stdin: &str) -> (i32, String, String) {
-    let mut command = cargo_bin_cmd!("score");
-    let output = command.current_dir(std::env::temp_dir()).args(args).write_stdin(stdin).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    tool!("score").args(args).stdin(stdin).run().parts()
 }
 
 const REGRESSION: &str = "{\"entropy\":3,\"prediction\":2.5}\n{\"entropy\":-0.5,\"prediction\":0}\n\
@@ -43,8 +40,8 @@ fn classification_metrics_agree_with_a_case_worked_by_hand() {
 
 #[test]
 fn pairs_of_classes_go_to_a_file_for_the_confusion_plot() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pairs.csv");
+    let folder = Folder::new();
+    let path = folder.join("pairs.csv");
     let (status, _, error) =
         score(&["score=classification", "prediction=logits", "--confusion", path.to_str().unwrap()], LOGITS);
     assert_eq!(status, 0, "{error}");
@@ -53,8 +50,8 @@ fn pairs_of_classes_go_to_a_file_for_the_confusion_plot() {
 
 #[test]
 fn each_class_has_a_score_of_its_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("classes.tsv");
+    let folder = Folder::new();
+    let path = folder.join("classes.tsv");
     let args = ["score=classification", "prediction=logits", "--per-class", path.to_str().unwrap()];
     let (status, out, error) = score(&args, LOGITS);
     assert_eq!(status, 0, "{error}");
@@ -253,8 +250,8 @@ fn bad_input_is_one_line_and_status_2() {
 
 #[test]
 fn classes_may_be_text() {
-    let folder = tempfile::tempdir().unwrap();
-    let names = folder.path().join("features.json");
+    let folder = Folder::new();
+    let names = folder.join("features.json");
     let names = names.to_str().unwrap();
     let rows = "label,predicted\nb,b\na,b\nb,b\na,a\n";
     let args = ["score=classification", "score.prediction_field=predicted"];
@@ -289,17 +286,10 @@ fn classes_may_be_text() {
 #[cfg(unix)]
 fn a_gate_is_missed_also_where_nobody_reads_the_metrics() {
     for (gate, expected) in [("mse>0", 1), ("mse<0", 0)] {
-        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("score"))
-            .current_dir(std::env::temp_dir())
-            .args(["--fail-if", gate])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), REGRESSION.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let mut score = tool!("score").args(["--fail-if", gate]).spawn();
+        drop(score.stdout());
+        std::io::Write::write_all(&mut score.stdin(), REGRESSION.as_bytes()).unwrap();
+        let output = score.output();
         assert_eq!(output.status.code(), Some(expected), "{gate}");
         assert_eq!(output.stderr.is_empty(), expected == 0, "{gate}");
     }
@@ -315,27 +305,21 @@ fn many_classes_take_little_memory() {
     let metrics: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&metrics["rows"], &metrics["accuracy"]), (&json!(1), &json!(0.0)));
     // The matrix itself is written row by row: 100 000 000 counts are never in memory at once.
-    let script = "ulimit -v 1000000; \"$0\" score=classification confusion_classes=10000 \"$1\"";
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("row.ndjson"), row).unwrap();
-    let mut child = std::process::Command::new("sh")
-        .current_dir(folder.path())
-        .args(["-c", script])
-        .arg(assert_cmd::cargo::cargo_bin!("score"))
-        .arg("row.ndjson")
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let script = "ulimit -v 1000000; exec \"$0\" \"$@\"";
+    let folder = Folder::new();
+    folder.write("row.ndjson", row);
+    let args = ["score=classification", "confusion_classes=10000", "row.ndjson"];
+    let mut score = tool!("score").within(&folder).args(args).shell(script).spawn();
     let mut counted = 0;
     let mut block = vec![0; 1 << 20];
-    let mut stdout = child.stdout.take().unwrap();
+    let mut stdout = score.stdout();
     loop {
         match std::io::Read::read(&mut stdout, &mut block).unwrap() {
             0 => break,
             read => counted += block[..read].iter().filter(|byte| **byte == b'0').count(),
         }
     }
-    assert!(child.wait().unwrap().success());
+    assert!(score.wait().success());
     assert!(counted >= CLASSES * CLASSES - 1, "{counted}");
 }
 

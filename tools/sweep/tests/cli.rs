@@ -2,25 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use std::{fs, path::Path};
-use tempfile::TempDir;
+use testkit::{Folder, tool};
 
 /// Runs the tool in `folder` with `stdin`; returns status, standard output and standard error.
 fn run(folder: &Path, args: &[&str], stdin: &str) -> (i32, String, String) {
-    let output = cargo_bin_cmd!("sweep").current_dir(folder).args(args).write_stdin(stdin).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    tool!("sweep").within(folder).args(args).stdin(stdin).run().parts()
 }
 
 fn jobs(args: &[&str], stdin: &str) -> String {
-    let (status, out, error) = run(TempDir::new().unwrap().path(), args, stdin);
+    let (status, out, error) = run(&Folder::new(), args, stdin);
     assert_eq!((status, error.as_str()), (0, ""), "{args:?}");
     out
 }
 
 fn error(args: &[&str], stdin: &str) -> String {
-    let (status, out, error) = run(TempDir::new().unwrap().path(), args, stdin);
+    let (status, out, error) = run(&Folder::new(), args, stdin);
     assert_eq!((status, out.as_str(), error.lines().count()), (2, "", 1), "{args:?}: {error}");
     error
 }
@@ -60,10 +57,10 @@ optimizer.learning_rate=0.001 trainer.seed=3 trainer.max_epochs=1
 optimizer.learning_rate=0.001 trainer.seed=3 trainer.max_epochs=2
 ";
     assert_eq!(jobs(&["-", "trainer.max_epochs=1,2"], file), expected);
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("jobs.txt"), file).unwrap();
-    assert_eq!(run(folder.path(), &["jobs.txt", "trainer.max_epochs=1,2"], "").1, expected);
-    assert_eq!(run(folder.path(), &["jobs.txt", "trainer.seed=7"], "").1.matches("trainer.seed=7").count(), 2);
+    let folder = Folder::new();
+    folder.write("jobs.txt", file);
+    assert_eq!(run(&folder, &["jobs.txt", "trainer.max_epochs=1,2"], "").1, expected);
+    assert_eq!(run(&folder, &["jobs.txt", "trainer.seed=7"], "").1.matches("trainer.seed=7").count(), 2);
     assert_eq!(jobs(&["-"], ""), "");
 }
 
@@ -74,9 +71,9 @@ fn standard_input_is_read_only_where_it_is_named() {
 
 #[test]
 fn an_error_names_the_override_and_the_line() {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("jobs.txt"), "trainer.seed=1\ntrainer.sed=1\n").unwrap();
-    let (status, out, message) = run(folder.path(), &["jobs.txt"], "");
+    let folder = Folder::new();
+    folder.write("jobs.txt", "trainer.seed=1\ntrainer.sed=1\n");
+    let (status, out, message) = run(&folder, &["jobs.txt"], "");
     assert_eq!((status, out.as_str()), (2, ""));
     assert!(message.starts_with("sweep: jobs.txt:2: override \"trainer.sed=1\": "), "{message}");
     assert!(message.contains("did you mean trainer.seed=1?"), "{message}");
@@ -109,11 +106,11 @@ fn too_many_jobs_are_refused_before_they_are_made() {
 
 #[test]
 fn no_file_is_left_by_an_error() {
-    let folder = TempDir::new().unwrap();
-    assert_eq!(run(folder.path(), &["trainer.sed=1,2", "-o", "jobs.txt"], "").0, 2);
-    assert!(!folder.path().join("jobs.txt").exists());
-    assert_eq!(run(folder.path(), &["trainer.seed=1,2", "-o", "jobs.txt"], "").0, 0);
-    assert_eq!(fs::read_to_string(folder.path().join("jobs.txt")).unwrap(), "trainer.seed=1\ntrainer.seed=2\n");
+    let folder = Folder::new();
+    assert_eq!(run(&folder, &["trainer.sed=1,2", "-o", "jobs.txt"], "").0, 2);
+    assert!(!folder.join("jobs.txt").exists());
+    assert_eq!(run(&folder, &["trainer.seed=1,2", "-o", "jobs.txt"], "").0, 0);
+    assert_eq!(folder.text("jobs.txt"), "trainer.seed=1\ntrainer.seed=2\n");
 }
 
 #[test]
@@ -159,10 +156,10 @@ fn a_run_folder_is_named_by_the_job_alone() {
 
 #[test]
 fn a_finished_run_of_the_same_settings_is_left_out() {
-    let folder = TempDir::new().unwrap();
-    let run_dir = folder.path().join("runs/trainer.seed=1");
+    let folder = Folder::new();
+    let run_dir = folder.join("runs/trainer.seed=1");
     fs::create_dir_all(&run_dir).unwrap();
-    let left = || run(folder.path(), &["--skip-done", "runs", "--json", "trainer.seed=0,1,2"], "").1.lines().count();
+    let left = || run(&folder, &["--skip-done", "runs", "--json", "trainer.seed=0,1,2"], "").1.lines().count();
     let write = |file: &str, text: &str| fs::write(run_dir.join(file), text).unwrap();
     let end = r#"{"event":"end","status":"FINISHED","reason":"max_epochs","time":1.0}"#;
 
@@ -179,7 +176,7 @@ fn a_finished_run_of_the_same_settings_is_left_out() {
     write("config.yaml", &(document.to_yaml() + "other: {a: 1}\n"));
     assert_eq!(left(), 3);
     write("config.yaml", "trainer: [\n");
-    let (status, _, message) = run(folder.path(), &["--skip-done", "runs", "trainer.seed=1"], "");
+    let (status, _, message) = run(&folder, &["--skip-done", "runs", "trainer.seed=1"], "");
     assert_eq!(status, 2);
     assert!(message.contains("config.yaml:"), "{message}");
     fs::remove_file(run_dir.join("config.yaml")).unwrap();
@@ -188,12 +185,12 @@ fn a_finished_run_of_the_same_settings_is_left_out() {
 
 #[test]
 fn a_folder_of_ones_own_has_the_groups_that_it_lacks() {
-    let folder = TempDir::new().unwrap();
-    let configs = folder.path().join("configs");
+    let folder = Folder::new();
+    let configs = folder.join("configs");
     fs::create_dir(&configs).unwrap();
     fs::write(configs.join("entropy.yaml"), "trainer: {max_epochs: 2}\noptimizer: {name: sgd, learning_rate: 0.5}\n")
         .unwrap();
-    let sweep = |args: &[&str]| run(folder.path(), args, "");
+    let sweep = |args: &[&str]| run(&folder, args, "");
     assert_eq!(sweep(&["trainer.seed=0,1"]), (0, "trainer.seed=0\ntrainer.seed=1\n".into(), String::new()));
     for flag in ["--run-dir", "--skip-done"] {
         let (status, out, error) = sweep(&[flag, "runs", "optimizer.momentum=0.1,0.2"]);

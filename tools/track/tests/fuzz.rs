@@ -12,21 +12,21 @@ mod server;
 
 use common::{log, outcome, track};
 use server::Server;
-use std::fs;
-use tempfile::TempDir;
+use std::{fs, path::Path};
+use testkit::Folder;
 
 const PIECES: [&str; 14] =
     ["{", "}", ",", ":", "\"", "\n", "\n---\n", "null", "-1", "99999999", "\"run\":", "\"position\":", "true", "\0"];
 
 #[test]
 fn any_spool() {
-    let folder = TempDir::new().unwrap();
-    let (_, _, error) = outcome(&mut track(folder.path(), &["uri=http://127.0.0.1:9", "wait=0"]), log(1));
-    let spool = folder.path().join(error.trim().split_once("track --resume ").unwrap().1);
+    let folder = Folder::new();
+    let (_, _, error) = outcome(track(&folder, &["uri=http://127.0.0.1:9", "wait=0"]), log(1));
+    let spool = folder.join(error.trim().split_once("track --resume ").unwrap().1);
     let config = fs::read_to_string(spool.join("settings.yaml")).unwrap();
     let count = std::env::var("FUZZ_MUTATIONS").map_or(60, |count| count.parse().unwrap());
     mutations::run(&mutations::corpus("spool"), &PIECES, count, |text| {
-        let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
-        run_log::spool(text, assert_cmd::cargo::cargo_bin!("track"), &server.uri(), &config, folder.path());
+        let (folder, server) = (Folder::new(), Server::start(&[]));
+        run_log::spool(text, Path::new(env!("CARGO_BIN_EXE_track")), &server.uri(), &config, &folder);
     });
 }

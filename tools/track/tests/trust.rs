@@ -8,23 +8,23 @@ mod server;
 use common::{END, as_strs, log, onnx, outcome, place, quick, start, step, track};
 use server::{Fault, Server};
 use std::{fs, process::Stdio};
-use tempfile::TempDir;
+use testkit::Folder;
 
 #[test]
 fn a_server_chooses_no_folder() {
     for uri in ["{}", "{}/../victim", "file://{}", "file:{}", "{}/1/r/artifacts"] {
-        let (folder, victim) = (place(), TempDir::new().unwrap());
-        let uri = uri.replace("{}", &victim.path().display().to_string());
+        let (folder, victim) = (place(), Folder::new());
+        let uri = uri.replace("{}", &&victim.display().to_string());
         let server = Server::start(&[]).keeps_artifacts_at(&uri);
-        fs::write(folder.path().join("runs/a/config.yaml"), "a: 1\n").unwrap();
-        let root = TempDir::new().unwrap();
-        for more in [String::new(), format!("artifact_root={}", root.path().display())] {
+        folder.write("runs/a/config.yaml", "a: 1\n");
+        let root = Folder::new();
+        for more in [String::new(), format!("artifact_root={}", &root.display())] {
             let mut args = quick(&server);
             args.extend((!more.is_empty()).then_some(more));
-            let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+            let (status, _, error) = outcome(track(&folder, &as_strs(&args)), log(2));
             assert_eq!((status, server.only_run().metrics.len()), (0, 2), "{error}");
             assert!(error.contains("artifacts not sent") && error.contains("artifact_root="), "{error}");
-            assert_eq!(fs::read_dir(victim.path()).unwrap().count(), 0, "{uri}");
+            assert_eq!(fs::read_dir(&victim).unwrap().count(), 0, "{uri}");
         }
     }
 }
@@ -35,13 +35,13 @@ fn nothing_is_sent_of_a_folder_that_a_log_only_claims() {
     let mine = r#"{"event":"start"}"#.to_owned() + "\n";
     for (own_log, kept) in [(None, 0), (Some(mine), 0), (Some(start("b")), 0), (Some(start("a") + &step(1)), 1)] {
         let (folder, server) = (place(), Server::start(&[]));
-        let path = folder.path().join("runs/a/events.ndjson");
+        let path = folder.join("runs/a/events.ndjson");
         match &own_log {
             Some(text) => fs::write(path, text).unwrap(),
             None => fs::remove_file(path).unwrap(),
         }
-        fs::write(folder.path().join("runs/a/config.yaml"), "secret: 1\n").unwrap();
-        let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), log(2));
+        folder.write("runs/a/config.yaml", "secret: 1\n");
+        let (status, _, error) = outcome(track(&folder, &as_strs(&quick(&server))), log(2));
         assert_eq!((status, server.only_run().artifacts.len()), (0, kept), "{own_log:?}: {error}");
         assert_eq!(error.contains("runs/a: not the folder of this run"), kept == 0, "{error}");
     }
@@ -49,26 +49,25 @@ fn nothing_is_sent_of_a_folder_that_a_log_only_claims() {
 
 #[test]
 fn a_folder_that_the_user_named_is_written_to() {
-    let (folder, root) = (place(), TempDir::new().unwrap());
-    let server = Server::start(&[]).keeps_artifacts_at(&format!("file://{}/1/r/artifacts", root.path().display()));
-    fs::write(folder.path().join("runs/a/config.yaml"), "a: 1\n").unwrap();
+    let (folder, root) = (place(), Folder::new());
+    let server = Server::start(&[]).keeps_artifacts_at(&format!("file://{}/1/r/artifacts", &root.display()));
+    folder.write("runs/a/config.yaml", "a: 1\n");
     let mut args = quick(&server);
-    args.push(format!("artifact_root={}", root.path().display()));
-    let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+    args.push(format!("artifact_root={}", &root.display()));
+    let (status, _, error) = outcome(track(&folder, &as_strs(&args)), log(2));
     assert_eq!((status, error.as_str()), (0, ""));
-    assert_eq!(fs::read_to_string(root.path().join("1/r/artifacts/config.yaml")).unwrap(), "a: 1\n");
+    assert_eq!(root.text("1/r/artifacts/config.yaml"), "a: 1\n");
 }
 
 #[test]
 fn another_host_never_gets_the_login() {
     for (name, value) in [("MLFLOW_TRACKING_TOKEN", "t0ken"), ("MLFLOW_TRACKING_USERNAME", "me")] {
         let (folder, other) = (place(), Server::start(&[]));
-        fs::write(folder.path().join("runs/a/config.yaml"), "a: 1\n").unwrap();
+        folder.write("runs/a/config.yaml", "a: 1\n");
         let uri = format!("mlflow-artifacts://name:word@127.0.0.1:{}/0/artifacts", other.port());
         let server = Server::start(&[]).keeps_artifacts_at(&uri);
-        let mut command = track(folder.path(), &as_strs(&quick(&server)));
-        command.env(name, value).env("MLFLOW_TRACKING_PASSWORD", "s3cret");
-        let (status, _, error) = outcome(&mut command, log(2));
+        let command = track(&folder, &as_strs(&quick(&server))).env(name, value);
+        let (status, _, error) = outcome(command.env("MLFLOW_TRACKING_PASSWORD", "s3cret"), log(2));
         assert_eq!(status, 0, "{error}");
         assert_eq!(other.other_artifacts(), ["config.yaml"], "{error}");
         assert_eq!(other.logins(), [""; 0]);
@@ -78,9 +77,8 @@ fn another_host_never_gets_the_login() {
             let other = Server::start(&[]);
             let to: &'static str = Box::leak(format!("{}/x", other.uri()).into_boxed_str());
             let server = Server::start(&[(hit, Fault::Redirect(to))]);
-            let mut command = track(folder.path(), &as_strs(&quick(&server)));
-            command.env(name, value).env("MLFLOW_TRACKING_PASSWORD", "s3cret");
-            let (status, _, error) = outcome(&mut command, log(2));
+            let command = track(&folder, &as_strs(&quick(&server))).env(name, value);
+            let (status, _, error) = outcome(command.env("MLFLOW_TRACKING_PASSWORD", "s3cret"), log(2));
             assert_eq!((status, other.requests()), (0, 0), "{hit}: {error}");
             assert!(error.contains("307 Temporary Redirect to http://127.0.0.1:"), "{hit}: {error}");
             assert!(error.contains("track --resume"), "{hit}: {error}");
@@ -104,11 +102,11 @@ fn what_is_no_mlflow_server_is_told_with_its_status() {
         let server = Server::start(&(0..100).map(|at| (at, fault)).collect::<Vec<_>>());
         let mut args = quick(&server);
         args.extend(["max_answer=100000", "wait=0.3"].map(str::to_owned));
-        let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+        let (status, out, error) = outcome(track(&folder, &as_strs(&args)), log(2));
         assert_eq!((status, out), (0, log(2).into_bytes()));
         assert!(error.contains(expected), "{fault:?}: {error}");
         assert!(error.contains("track --resume"), "{fault:?}: {error}");
-        let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", ".pipegrad/spool"]), "");
+        let (status, _, error) = outcome(track(&folder, &["--resume", ".pipegrad/spool"]), "");
         assert_eq!((status, error.lines().count()), (2, 1), "{fault:?}: {error}");
     }
 }
@@ -126,9 +124,9 @@ fn no_message_has_a_password() {
         "me:s3cret@host:5000",
         "http://s3cret@127.0.0.1:9",
     ] {
-        let (_, _, error) = outcome(&mut track(folder.path(), &[&format!("uri='{uri}'"), "wait=0.2"]), log(1));
+        let (_, _, error) = outcome(track(&folder, &[&format!("uri='{uri}'"), "wait=0.2"]), log(1));
         assert!(!error.is_empty() && !error.contains("cret"), "{uri}: {error}");
-        let mut command = track(folder.path(), &["wait=0.2"]);
+        let command = track(&folder, &["wait=0.2"]);
         let (_, _, error) = outcome(command.env("MLFLOW_TRACKING_URI", uri), log(1));
         assert!(!error.is_empty() && !error.contains("cret"), "{uri}: {error}");
     }
@@ -136,7 +134,7 @@ fn no_message_has_a_password() {
 
 #[test]
 fn an_address_without_a_scheme_is_explained() {
-    let folder = TempDir::new().unwrap();
+    let folder = Folder::new();
     for (uri, expected) in [
         (
             "127.0.0.1:5000",
@@ -152,7 +150,7 @@ fn an_address_without_a_scheme_is_explained() {
         ),
         ("databricks", "databricks: expected http:// or https://; for Databricks: uri=https://"),
     ] {
-        let mut command = track(folder.path(), &[]);
+        let command = track(&folder, &[]);
         let (status, out, error) = outcome(command.env("MLFLOW_TRACKING_URI", uri), log(1));
         assert_eq!((status, out.len(), error.lines().count()), (2, 0, 1), "{error}");
         assert!(error.starts_with(&format!("track: tracking.uri: {expected}")), "{error}");
@@ -162,7 +160,7 @@ fn an_address_without_a_scheme_is_explained() {
 #[test]
 fn a_run_folder_is_logged_as_its_log_is_wherever_it_is_now() {
     let (folder, server) = (place(), Server::start(&[]));
-    let moved = folder.path().join("elsewhere/run");
+    let moved = folder.join("elsewhere/run");
     fs::create_dir_all(moved.join("plots")).unwrap();
     fs::write(moved.join("events.ndjson"), log(3)).unwrap();
     for name in ["config.yaml", "plots/loss.svg", "plots/loss.png", "scores.json", "metrics.json", "notes.txt"] {
@@ -172,7 +170,7 @@ fn a_run_folder_is_logged_as_its_log_is_wherever_it_is_now() {
     let mut args = quick(&server);
     args.push("elsewhere/run".into());
     for _ in 0..2 {
-        let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), "");
+        let (status, out, error) = outcome(track(&folder, &as_strs(&args)), "");
         assert_eq!((status, out, error.as_str()), (0, log(3).into_bytes(), ""));
     }
     let run = server.only_run();
@@ -189,15 +187,15 @@ fn a_run_folder_is_logged_as_its_log_is_wherever_it_is_now() {
 fn a_link_that_leads_out_of_the_run_folder_is_not_sent() {
     use std::os::unix::fs::symlink;
     let (folder, server) = (place(), Server::start(&[]));
-    let run = folder.path().join("evil");
+    let run = folder.join("evil");
     fs::create_dir_all(run.join("plots")).unwrap();
     fs::write(run.join("events.ndjson"), log(2)).unwrap();
-    fs::write(folder.path().join("secret"), "s3cret").unwrap();
-    fs::write(folder.path().join("evil-twin"), "s3cret").unwrap();
-    fs::write(folder.path().join("net"), onnx()).unwrap();
+    folder.write("secret", "s3cret");
+    folder.write("evil-twin", "s3cret");
+    folder.write("net", onnx());
     fs::write(run.join("plots/loss.svg"), "<svg/>").unwrap();
     let links = [
-        ("score.json", folder.path().join("secret")),
+        ("score.json", folder.join("secret")),
         ("metrics.json", "../secret".into()),
         ("scores.json", "../evil-twin".into()),
         ("score_chain.json", "score.json".into()),
@@ -210,10 +208,10 @@ fn a_link_that_leads_out_of_the_run_folder_is_not_sent() {
         symlink(target, run.join(name)).unwrap();
     }
     // The folder that the user names may be a link itself.
-    symlink("evil", folder.path().join("alias")).unwrap();
+    symlink("evil", folder.join("alias")).unwrap();
     let mut args = quick(&server);
     args.push("alias".into());
-    let (status, out, error) = outcome(&mut track(folder.path(), &as_strs(&args)), "");
+    let (status, out, error) = outcome(track(&folder, &as_strs(&args)), "");
     assert_eq!((status, out), (0, log(2).into_bytes()));
     assert_eq!(server.only_run().artifacts, ["plots/loss.svg", "plots/same.svg", "plots/up.svg"], "{error}");
     let told = " and 5 more: not sent: a link out of the run folder";
@@ -225,7 +223,7 @@ fn a_link_that_leads_out_of_the_run_folder_is_not_sent() {
 fn a_log_that_is_sent_again_doubles_nothing() {
     let (folder, server) = (place(), Server::start(&[]));
     for input in [start("a") + &step(1), log(3), log(3), log(3) + &log(3), log(3) + &log(3)] {
-        let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&quick(&server))), input);
+        let (status, _, error) = outcome(track(&folder, &as_strs(&quick(&server))), input);
         assert_eq!((status, error.as_str()), (0, ""));
     }
     // The log that holds two runs of the same start has a second.
@@ -238,18 +236,18 @@ fn the_model_that_is_to_be_registered_has_to_be_there() {
     let (folder, server) = (place(), Server::start(&[]));
     let mut args = quick(&server);
     args.push("registered_model=m".into());
-    let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+    let (status, _, error) = outcome(track(&folder, &as_strs(&args)), log(2));
     assert_eq!((status, server.versions()), (0, 0));
     assert!(error.contains("runs/a/model.onnx: not logged as a model, and \"m\" got no version of it"), "{error}");
     // As the line says: it is written, and the rest sent.
-    fs::write(folder.path().join("runs/a/model.onnx"), onnx()).unwrap();
+    folder.write("runs/a/model.onnx", onnx());
     let spool = error.trim().split_once("track --resume ").unwrap().1;
-    let (status, _, error) = outcome(&mut track(folder.path(), &["--resume", spool]), "");
+    let (status, _, error) = outcome(track(&folder, &["--resume", spool]), "");
     assert_eq!((status, error.as_str(), server.versions()), (0, "", 1));
     assert_eq!(server.only_run().status.0, "FINISHED");
     // What is no ONNX file is no model.
-    fs::write(folder.path().join("runs/a/model.onnx"), "hello").unwrap();
-    let (status, _, error) = outcome(&mut track(folder.path(), &as_strs(&args)), log(2));
+    folder.write("runs/a/model.onnx", "hello");
+    let (status, _, error) = outcome(track(&folder, &as_strs(&args)), log(2));
     assert_eq!((status, server.versions()), (0, 1));
     assert!(error.contains("runs/a/model.onnx"), "{error}");
 }
@@ -257,11 +255,8 @@ fn the_model_that_is_to_be_registered_has_to_be_there() {
 #[test]
 fn who_logs_is_known_without_a_variable() {
     let (folder, server) = (place(), Server::start(&[]));
-    let mut command = track(folder.path(), &as_strs(&quick(&server)));
-    for name in ["USER", "LOGNAME", "LNAME", "USERNAME"] {
-        command.env_remove(name);
-    }
-    assert_eq!(outcome(&mut command, log(1)).0, 0);
+    let command = track(&folder, &as_strs(&quick(&server))).without_env(["USER", "LOGNAME", "LNAME", "USERNAME"]);
+    assert_eq!(outcome(command, log(1)).0, 0);
     let run = server.only_run();
     assert!(!run.tags["mlflow.user"].is_empty() && !run.tags["pipegrad.host"].is_empty(), "{:?}", run.tags);
 }
@@ -272,16 +267,11 @@ fn who_logs_is_known_without_a_variable() {
 fn a_reader_that_closes_the_pipe_changes_no_exit_status() {
     for (input, expected, metrics) in [(log(5000), 0, Some(5000)), (step(1).repeat(5000), 2, None)] {
         let (folder, server) = (place(), Server::start(&[]));
-        let log = folder.path().join("log");
+        let log = folder.join("log");
         fs::write(&log, &input).unwrap();
-        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("track"))
-            .current_dir(folder.path())
-            .args(quick(&server))
-            .stdin(fs::File::open(&log).unwrap())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = track(&folder, &as_strs(&quick(&server))).command();
+        let log = fs::File::open(&log).unwrap();
+        let mut child = command.stdin(log).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(expected), "{}", String::from_utf8_lossy(&output.stderr));

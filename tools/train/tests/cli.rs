@@ -2,26 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use events::{Epoch, Event, RowCounts, Status};
 use std::{fs, path::Path};
-
-/// Rows of y = 2·x0 - x1, which a small network learns quickly; no two alike.
-fn rows(count: usize) -> String {
-    (0..count)
-        .map(|i| {
-            let (a, b) = ((i as f64 * 0.618_034).fract(), (i as f64 * 0.754_878).fract());
-            format!("{{\"probs\":[{a},{b}],\"entropy\":{}}}\n", 2.0 * a - b)
-        })
-        .collect()
-}
+use testkit::{Folder, rows::linear as rows, tool};
 
 /// Runs the tool in `folder`; returns status, standard output and standard error.
 fn train(folder: &Path, args: &[&str], stdin: &str) -> (i32, String, String) {
-    let mut command = cargo_bin_cmd!("train");
-    let output = command.current_dir(folder).args(args).write_stdin(stdin).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    tool!("train").within(folder).args(args).stdin(stdin).run().parts()
 }
 
 fn trained(folder: &Path, args: &[&str], stdin: &str) -> String {
@@ -39,8 +26,8 @@ fn same(folder: &Path, a: &str, b: &str, file: &str) -> bool {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_whatever_the_encoding() {
-    let folder = tempfile::tempdir().unwrap();
-    let (folder, text) = (folder.path(), rows(2000));
+    let folder = Folder::new();
+    let (folder, text) = (&folder, rows(2000));
     let args = |out: &str, extra: &[&str]| -> Vec<String> {
         [&["-o", out, "trainer.max_epochs=2", "trainer.run_dir=ignored"], extra]
             .concat()
@@ -64,9 +51,9 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_encoding() {
 
 #[test]
 fn the_network_learns_and_the_log_tells_how() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let args = ["model.hidden=[16]", "optimizer.learning_rate=1e-2", "trainer.batch_size=32", "-o", "run"];
-    let out = trained(folder.path(), &args, &rows(3000));
+    let out = trained(&folder, &args, &rows(3000));
     let events: Vec<Event> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let Event::Start(start) = &events[0] else { panic!("{out}") };
     let rows = RowCounts { train: 2400, val: 300, test: 300 };
@@ -79,23 +66,23 @@ fn the_network_learns_and_the_log_tells_how() {
     let Event::Test(test) = &events[count - 2] else { panic!("{out}") };
     assert!(test.metrics.get("test_r2").unwrap() > 0.99, "{out}");
     assert!(matches!(&events[count - 1], Event::End(end) if end.status == Status::Finished));
-    let log = fs::read_to_string(folder.path().join("run/events.ndjson")).unwrap();
+    let log = folder.text("run/events.ndjson");
     assert_eq!(log, out);
-    let config = fs::read_to_string(folder.path().join("run/config.yaml")).unwrap();
+    let config = folder.text("run/config.yaml");
     let groups: Vec<_> = config.lines().filter(|line| !line.starts_with([' ', '-'])).collect();
     let expected = ["model:", "optimizer:", "scheduler:", "callbacks:", "augmentation:", "features:", "trainer:"];
     assert_eq!(groups, expected, "{config}");
-    let history = fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
+    let history = folder.text("run/history.csv");
     let columns = "epoch,step,train_loss,learning_rate,val_loss,val_mse,val_mae,val_r2";
     assert_eq!((history.lines().next(), history.lines().count()), (Some(columns), 11));
 }
 
 #[test]
 fn the_fused_engine_goes_the_way_of_autograd() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let losses = |engine: &str| -> Vec<f64> {
         let args = [&format!("trainer.engine={engine}"), "-o", engine, "trainer.max_epochs=3"];
-        let out = trained(folder.path(), &args, &rows(1000));
+        let out = trained(&folder, &args, &rows(1000));
         let events = out.lines().map(|line| serde_json::from_str(line).unwrap());
         events
             .filter_map(|event| if let Event::Validation(event) = event { event.metrics.get("val_loss") } else { None })
@@ -108,15 +95,15 @@ fn the_fused_engine_goes_the_way_of_autograd() {
 
 #[test]
 fn shares_may_be_zero() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = trained(folder.path(), &["trainer.split=[1,0,0]", "trainer.max_epochs=1", "-o", "run"], &rows(100));
+    let folder = Folder::new();
+    let out = trained(&folder, &["trainer.split=[1,0,0]", "trainer.max_epochs=1", "-o", "run"], &rows(100));
     assert!(
         out.contains(r#""rows":{"train":100,"val":0,"test":0}"#)
             && !out.contains("val_loss")
             && !out.contains(r#""event":"test""#),
         "{out}"
     );
-    assert!(!folder.path().join("run/test.npy").exists());
+    assert!(!folder.join("run/test.npy").exists());
 }
 
 #[test]
@@ -242,39 +229,39 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (&["trainer.run_dir=/dev/null/run"], &good, "/dev/null/run"),
     ];
     for (args, stdin, expected) in cases {
-        let folder = tempfile::tempdir().unwrap();
-        let (status, _, error) = train(folder.path(), args, stdin);
+        let folder = Folder::new();
+        let (status, _, error) = train(&folder, args, stdin);
         assert_eq!(status, 2, "{args:?}: {error}");
         assert!(error.starts_with("train: ") && error.contains(expected), "{args:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?}");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{args:?}");
     }
 }
 
 #[test]
 fn a_run_that_diverges_says_so_and_keeps_the_last_good_weights() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let args = ["optimizer=sgd", "optimizer.learning_rate=1e20", "-o", "run", "--quiet"];
-    let (status, out, error) = train(folder.path(), &args, &rows(1000));
+    let (status, out, error) = train(&folder, &args, &rows(1000));
     assert_eq!((status, error.lines().count()), (1, 1), "{error}");
     assert!(error.starts_with("train: the loss or a gradient is not finite in epoch 1, step "), "{error}");
     let last = out.lines().last().unwrap();
     assert!(last.contains(r#""status":"FAILED","reason":"the loss or a gradient is not finite"#), "{last}");
-    assert!(!folder.path().join("run/metrics.json").exists());
+    assert!(!folder.join("run/metrics.json").exists());
 
     // A good run, resumed with a learning rate that is too high, still has its checkpoint.
-    trained(folder.path(), &["-o", "good", "trainer.max_epochs=1"], &rows(1000));
-    let before = fs::read(folder.path().join("good/checkpoints/last.safetensors")).unwrap();
+    trained(&folder, &["-o", "good", "trainer.max_epochs=1"], &rows(1000));
+    let before = folder.bytes("good/checkpoints/last.safetensors");
     let args = ["-o", "good", "trainer.resume=last", "optimizer.learning_rate=1e30", "--quiet"];
-    let (status, _, error) = train(folder.path(), &args, &rows(1000));
+    let (status, _, error) = train(&folder, &args, &rows(1000));
     assert_eq!(status, 1, "{error}");
-    assert_eq!(fs::read(folder.path().join("good/checkpoints/last.safetensors")).unwrap(), before);
+    assert_eq!(folder.bytes("good/checkpoints/last.safetensors"), before);
 }
 
 #[test]
 fn a_line_an_epoch_is_told_where_there_is_no_terminal() {
-    let folder = tempfile::tempdir().unwrap();
-    let (status, _, error) = train(folder.path(), &["trainer.max_epochs=3", "-o", "run"], &rows(500));
+    let folder = Folder::new();
+    let (status, _, error) = train(&folder, &["trainer.max_epochs=3", "-o", "run"], &rows(500));
     assert_eq!((status, error.lines().count()), (0, 3), "{error}");
     assert!(error.starts_with("epoch 1/3 train_loss "), "{error}");
 }
@@ -297,21 +284,21 @@ fn count(events: &[Event], kind: fn(&Event) -> bool) -> usize {
 
 #[test]
 fn a_fast_dev_run_leaves_no_files() {
-    let folder = tempfile::tempdir().unwrap();
-    let events = events(folder.path(), &["trainer.fast_dev_run=true", "trainer.log_every_steps=1"], &rows(1000));
+    let folder = Folder::new();
+    let events = events(&folder, &["trainer.fast_dev_run=true", "trainer.log_every_steps=1"], &rows(1000));
     assert_eq!(end(&events), "max_epochs reached");
     assert_eq!(count(&events, |e| matches!(e, Event::Step(_))), 1);
     assert_eq!(count(&events, |e| matches!(e, Event::Validation(_) | Event::Test(_))), 2);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }
 
 #[test]
 fn limits_end_a_run_where_they_say() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let rows = rows(1000); // 800 for training: 25 batches of 32
     let run = |args: &[&str]| {
         let common = ["-o", "run", "trainer.batch_size=32", "trainer.log_every_steps=1"];
-        events(folder.path(), &[&common, args].concat(), &rows)
+        events(&folder, &[&common, args].concat(), &rows)
     };
     let steps = |events: &[Event]| count(events, |e| matches!(e, Event::Step(_)));
     let epochs = |events: &[Event]| count(events, |e| matches!(e, Event::Epoch(_)));
@@ -336,9 +323,9 @@ fn limits_end_a_run_where_they_say() {
 
 #[test]
 fn one_batch_can_be_learned_by_heart() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let args = ["-o", "run", "trainer.overfit_batches=1", "trainer.batch_size=8", "trainer.max_epochs=400"];
-    let events = events(folder.path(), &[&args[..], &["optimizer.learning_rate=1e-2"]].concat(), &rows(1000));
+    let events = events(&folder, &[&args[..], &["optimizer.learning_rate=1e-2"]].concat(), &rows(1000));
     let losses: Vec<_> = events
         .iter()
         .filter_map(|event| if let Event::Validation(val) = event { val.metrics.get("val_loss") } else { None })
@@ -349,16 +336,16 @@ fn one_batch_can_be_learned_by_heart() {
 
 #[test]
 fn a_run_stops_early_when_it_no_longer_gets_better() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let early = "callbacks.early_stopping";
     let patience = format!("{early}.patience=3");
     let delta = format!("{early}.min_delta=100");
-    let events = events(folder.path(), &["-o", "run", &patience, &delta, "trainer.max_epochs=50"], &rows(500));
+    let events = events(&folder, &["-o", "run", &patience, &delta, "trainer.max_epochs=50"], &rows(500));
     // The first validation counts as better than nothing; then come three that are not.
     assert_eq!(count(&events, |e| matches!(e, Event::Epoch(_))), 4);
     assert!(end(&events).starts_with("early stopping: val_loss has not come below "), "{}", end(&events));
     let monitor = format!("{early}.monitor=val_acuracy");
-    let (status, _, error) = train(folder.path(), &["-o", "x", "--quiet", &patience, &monitor], &rows(500));
+    let (status, _, error) = train(&folder, &["-o", "x", "--quiet", &patience, &monitor], &rows(500));
     assert_eq!(status, 2);
     assert!(error.contains("val_acuracy is no metric of this run; there are train_loss, "), "{error}");
 }
@@ -371,12 +358,12 @@ fn labelled(count: usize) -> String {
 #[test]
 fn what_may_be_watched_is_what_a_run_measures() {
     for loss in ["mse", "mae", "huber", "cross_entropy", "bce"] {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new();
         let loss = format!("trainer.loss={loss}");
-        trained(folder.path(), &[&loss, "-o", "run", "trainer.max_epochs=1"], &labelled(100));
-        let history = fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
+        trained(&folder, &[&loss, "-o", "run", "trainer.max_epochs=1"], &labelled(100));
+        let history = folder.text("run/history.csv");
         let measured = history.lines().next().unwrap().strip_prefix("epoch,step,").unwrap().replace(',', ", ");
-        let (status, _, error) = train(folder.path(), &[&loss, "callbacks.checkpoint.monitor=xyzzy"], &labelled(100));
+        let (status, _, error) = train(&folder, &[&loss, "callbacks.checkpoint.monitor=xyzzy"], &labelled(100));
         let expected =
             format!("train: callbacks.checkpoint.monitor: xyzzy is no metric of this run; there are {measured}\n");
         assert_eq!((status, error), (2, expected));
@@ -404,11 +391,11 @@ fn settings_of_no_effect_are_told_unless_all_is_to_be_quiet() {
         (&["trainer.label_smoothing=0.1"], "trainer.label_smoothing: of no effect"),
     ];
     for (args, expected) in cases {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("rows.ndjson"), rows(10)).unwrap();
+        let folder = Folder::new();
+        folder.write("rows.ndjson", rows(10));
         let run = |more: &[&str]| {
             let args = [&["-o", "run", "trainer.max_epochs=3", "trainer.batch_size=50"], *args, more].concat();
-            let (status, _, error) = train(folder.path(), &args, &rows(120));
+            let (status, _, error) = train(&folder, &args, &rows(120));
             assert_eq!(status, 0, "{args:?}: {error}");
             error
         };
@@ -422,10 +409,10 @@ fn settings_of_no_effect_are_told_unless_all_is_to_be_quiet() {
 
 #[test]
 fn the_best_checkpoints_are_kept_under_their_names() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let keep = ["callbacks.checkpoint.save_top_k=2", "callbacks.checkpoint.filename='e{epoch}_s{step}_{val_mae:.3f}'"];
     let args = [&["-o", "run", "trainer.max_epochs=5"], &keep[..]].concat();
-    let events = events(folder.path(), &args, &rows(1000));
+    let events = events(&folder, &args, &rows(1000));
     let mut losses: Vec<(f64, usize, f64)> = events
         .iter()
         .filter_map(|event| match event {
@@ -442,73 +429,72 @@ fn the_best_checkpoints_are_kept_under_their_names() {
         .chain(["last.safetensors".to_owned()])
         .collect();
     expected.sort();
-    let entries = fs::read_dir(folder.path().join("run/checkpoints")).unwrap();
+    let entries = fs::read_dir(folder.join("run/checkpoints")).unwrap();
     let mut found: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     found.sort();
     assert_eq!(found, expected);
     // A fresh run in the same folder does not leave another's checkpoints behind, nor what was made of its model.
-    fs::write(folder.path().join("run/model.onnx"), "another's").unwrap();
-    trained(folder.path(), &["-o", "run", "trainer.max_epochs=1", "callbacks.checkpoint.save_top_k=0"], &rows(1000));
-    assert_eq!(fs::read_dir(folder.path().join("run/checkpoints")).unwrap().count(), 1);
-    assert!(!folder.path().join("run/model.onnx").exists());
+    folder.write("run/model.onnx", "another's");
+    trained(&folder, &["-o", "run", "trainer.max_epochs=1", "callbacks.checkpoint.save_top_k=0"], &rows(1000));
+    assert_eq!(fs::read_dir(folder.join("run/checkpoints")).unwrap().count(), 1);
+    assert!(!folder.join("run/model.onnx").exists());
 }
 
 #[test]
 fn any_number_of_threads_gives_the_same_files() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     for (out, threads) in [("one", "1"), ("two", "2"), ("three", "3")] {
         let args = ["-o", out, "--threads", threads, "trainer.batch_size=1024", "trainer.max_epochs=3"];
-        trained(folder.path(), &args, &rows(4000));
+        trained(&folder, &args, &rows(4000));
     }
     for file in FILES.iter().filter(|file| **file != "config.yaml") {
-        assert!(same(folder.path(), "one", "two", file) && same(folder.path(), "one", "three", file), "{file}");
+        assert!(same(&folder, "one", "two", file) && same(&folder, "one", "three", file), "{file}");
     }
 }
 
 #[test]
 fn the_kernels_instruction_set_does_not_change_the_files() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     for (out, isa) in [("baseline", "baseline"), ("widest", "")] {
-        let mut command = cargo_bin_cmd!("train");
         let args = ["-o", out, "--quiet", "trainer.max_epochs=2", "trainer.ema_decay=0.9"];
-        command.current_dir(folder.path()).env("PIPEGRAD_ISA", isa).args(args).write_stdin(rows(1000));
-        assert!(command.output().unwrap().status.success());
+        let command = tool!("train").within(&folder).env("PIPEGRAD_ISA", isa).args(args);
+        assert_eq!(command.stdin(rows(1000)).run().status, 0);
     }
     for file in FILES.iter().filter(|file| **file != "config.yaml") {
-        assert!(same(folder.path(), "baseline", "widest", file), "{file}");
+        assert!(same(&folder, "baseline", "widest", file), "{file}");
     }
 }
 
 #[test]
 fn the_summary_counts_what_a_hand_would() {
-    let folder = tempfile::tempdir().unwrap();
-    let summary = trained(folder.path(), &["--summary", "model.hidden=[3]"], &rows(10));
+    let folder = Folder::new();
+    let summary = trained(&folder, &["--summary", "model.hidden=[3]"], &rows(10));
     // 2·3 + 3 and 3·1 + 1 parameters; 2·2·3 + 3 and 2·3·1 + 1 operations, of which the backward
     // pass does twice as many, but for the gradient of the input: 2·2·3.
     let expected = "13 parameters, 52 B of f32; 22 FLOP a row, 54 in a training step";
     assert_eq!(summary.lines().last(), Some(expected), "{summary}");
     assert_eq!(summary.lines().next(), Some("input: probs [batch, 2]"));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }
 
 #[test]
 fn a_found_learning_rate_is_a_setting() {
-    let folder = tempfile::tempdir().unwrap();
-    let setting = trained(folder.path(), &["--find-learning-rate", "-o", "run"], &rows(2000));
+    let folder = Folder::new();
+    let setting = trained(&folder, &["--find-learning-rate", "-o", "run"], &rows(2000));
     let (key, value) = setting.trim_end().split_once('=').unwrap();
     assert_eq!(key, "optimizer.learning_rate");
     assert!((1e-6..1.0).contains(&value.parse::<f64>().unwrap()), "{setting}");
-    let curve = fs::read_to_string(folder.path().join("run/finder.csv")).unwrap();
+    let curve = folder.text("run/finder.csv");
     assert!(curve.starts_with("learning_rate,loss\n1e-7,") || curve.starts_with("learning_rate,loss\n0.0000001,"));
-    trained(folder.path(), &["-o", "run", "trainer.max_epochs=1", setting.trim_end()], &rows(2000));
+    trained(&folder, &["-o", "run", "trainer.max_epochs=1", setting.trim_end()], &rows(2000));
 }
 
 #[test]
 fn throughput_is_told_by_batch_size() {
-    let folder = tempfile::tempdir().unwrap();
-    let table = trained(folder.path(), &["--throughput", "model.hidden=[4]"], &rows(50));
+    let folder = Folder::new();
+    let table = trained(&folder, &["--throughput", "model.hidden=[4]"], &rows(50));
     let sizes: Vec<_> = table.lines().skip(1).map(|line| line.split_whitespace().next().unwrap()).collect();
     assert_eq!(sizes, ["16", "32"], "{table}");
-    let (status, _, error) = train(folder.path(), &["--throughput", "--quiet"], &rows(10));
+    let (status, _, error) = train(&folder, &["--throughput", "--quiet"], &rows(10));
     assert_eq!((status, error.contains("8 rows are too few")), (2, true), "{error}");
 }

@@ -3,10 +3,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use serde_json::Value;
 use std::{fs, path::Path, process::Command};
-use tempfile::TempDir;
+use testkit::{Folder, tool};
 
 fn git(folder: &Path, args: &[&str]) {
     let output = Command::new("git")
@@ -19,37 +18,33 @@ fn git(folder: &Path, args: &[&str]) {
 }
 
 /// A repository with a committed file.
-fn repository() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    git(folder.path(), &["init", "-q"]);
-    fs::write(folder.path().join("file"), "content\n").unwrap();
-    git(folder.path(), &["add", "file"]);
-    git(folder.path(), &["commit", "-q", "-m", "first"]);
+fn repository() -> Folder {
+    let folder = Folder::new();
+    git(&folder, &["init", "-q"]);
+    folder.write("file", "content\n");
+    git(&folder, &["add", "file"]);
+    git(&folder, &["commit", "-q", "-m", "first"]);
     folder
 }
 
 /// `git` of the start event.
 fn state(folder: &Path, environment: &[(&str, &str)]) -> Value {
     let rows: String = (0..20).map(|i| format!("{{\"probs\":[0.{i:02},0.5],\"entropy\":0.{i:02}}}\n")).collect();
-    let output = cargo_bin_cmd!("train")
-        .current_dir(folder)
-        .envs(environment.iter().copied())
-        .args(["-o", "/dev/null/none", "--quiet", "trainer.max_epochs=1", "trainer.fast_dev_run=true"])
-        .write_stdin(rows)
-        .output()
-        .unwrap();
-    let out = String::from_utf8(output.stdout).unwrap();
-    let start = out.lines().next().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let args = ["-o", "/dev/null/none", "--quiet", "trainer.max_epochs=1", "trainer.fast_dev_run=true"];
+    let command = tool!("train").within(folder).args(args).stdin(rows);
+    let command = environment.iter().fold(command, |command, (name, value)| command.env(name, value));
+    let done = command.run();
+    let start = done.out.lines().next().unwrap_or_else(|| panic!("{}", done.error));
     serde_json::from_str::<Value>(start).unwrap()["git"].clone()
 }
 
 #[test]
 fn the_commit_and_whether_files_differ_from_it() {
     let folder = repository();
-    let clean = state(folder.path(), &[]);
+    let clean = state(&folder, &[]);
     assert_eq!((clean["commit"].as_str().unwrap().len(), &clean["dirty"]), (40, &Value::from(false)));
-    fs::write(folder.path().join("file"), "other\n").unwrap();
-    assert_eq!(state(folder.path(), &[])["dirty"], Value::from(true));
+    folder.write("file", "other\n");
+    assert_eq!(state(&folder, &[])["dirty"], Value::from(true));
 }
 
 #[test]
@@ -72,7 +67,7 @@ fn nothing_that_a_repository_configures_runs() {
     ];
     for settings in settings {
         let folder = repository();
-        let here = folder.path();
+        let here = &folder;
         fs::create_dir(here.join("hooks")).unwrap();
         fs::create_dir_all(here.join(".git/hooks")).unwrap();
         for hooks in ["hooks", ".git/hooks"] {
@@ -95,20 +90,20 @@ fn nothing_that_a_repository_configures_runs() {
 #[test]
 fn a_submodule_has_its_own_configuration_and_it_does_not_run_either() {
     let (inner, outer) = (repository(), repository());
-    let path = inner.path().to_str().unwrap();
-    git(outer.path(), &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", path, "sub"]);
-    git(outer.path(), &["commit", "-q", "-m", "second"]);
-    let pwned = outer.path().join("PWNED");
-    git(&outer.path().join("sub"), &["config", "core.fsmonitor", &format!("touch {} #", pwned.display())]);
-    assert_eq!(state(outer.path(), &[])["dirty"], Value::from(false));
+    let path = inner.to_str().unwrap();
+    git(&outer, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", path, "sub"]);
+    git(&outer, &["commit", "-q", "-m", "second"]);
+    let pwned = outer.join("PWNED");
+    git(&outer.join("sub"), &["config", "core.fsmonitor", &format!("touch {} #", pwned.display())]);
+    assert_eq!(state(&outer, &[])["dirty"], Value::from(false));
     assert!(!pwned.exists());
 }
 
 #[test]
 fn a_repository_of_another_user_is_none() {
     let folder = repository();
-    git(folder.path(), &["config", "core.fsmonitor", "touch PWNED #"]);
+    git(&folder, &["config", "core.fsmonitor", "touch PWNED #"]);
     // How git's own tests have it.
-    assert!(state(folder.path(), &[("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")]).is_null());
-    assert!(!folder.path().join("PWNED").exists());
+    assert!(state(&folder, &[("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")]).is_null());
+    assert!(!folder.join("PWNED").exists());
 }

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use events::{Event, RowCounts};
 use std::{fs, path::Path};
+use testkit::{Folder, npy, tool};
 
 const SIZE: [usize; 3] = [3, 16, 16];
 
@@ -12,10 +12,7 @@ const SIZE: [usize; 3] = [3, 16, 16];
 fn images(path: &Path, count: usize, seed: u32, [channels, height, width]: [usize; 3]) {
     let shape = format!("({channels}, {height}, {width})");
     let descr = format!("[('image', '|u1', {shape}), ('label', '|u1')]");
-    let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': ({count},), }}");
-    let header = format!("{header:<width$}\n", width = (10 + header.len() + 1).next_multiple_of(64) - 11);
-    let mut bytes = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat();
-    let mut state = seed;
+    let (mut bytes, mut state) = (Vec::new(), seed);
     for i in 0..count {
         for pixel in 0..channels * height * width {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -24,7 +21,7 @@ fn images(path: &Path, count: usize, seed: u32, [channels, height, width]: [usiz
         }
         bytes.push((i % 2) as u8);
     }
-    fs::write(path, bytes).unwrap();
+    fs::write(path, npy::file(&descr, count, &bytes)).unwrap();
 }
 
 const SETTINGS: [&str; 7] = [
@@ -39,9 +36,7 @@ const SETTINGS: [&str; 7] = [
 const AUGMENTED: [&str; 3] = ["augmentation=cifar10", "augmentation.flip=alternating", "augmentation.cutout=5"];
 
 fn train(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let output = cargo_bin_cmd!("train").current_dir(folder).arg("--quiet").args(SETTINGS).args(args).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    tool!("train").within(folder).args(["--quiet"]).args(SETTINGS).args(args).run().parts()
 }
 
 fn trained(folder: &Path, args: &[&str]) -> Vec<Event> {
@@ -59,8 +54,7 @@ fn assert_same(folder: &Path, a: &str, b: &str) {
 
 #[test]
 fn any_number_of_threads_augments_alike() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     images(&folder.join("rows.npy"), 700, 0, SIZE);
     // Batches are large enough for threads to share one.
     for (run, threads) in [("one", "1"), ("two", "2"), ("three", "3")] {
@@ -76,8 +70,7 @@ fn any_number_of_threads_augments_alike() {
 
 #[test]
 fn a_run_that_goes_on_augments_as_if_it_had_never_stopped() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     images(&folder.join("rows.npy"), 700, 0, SIZE);
     let run = |out: &str, more: &[&str]| {
         let args = [&["rows.npy", "-o", out, "trainer.batch_size=16"], &AUGMENTED[..], more].concat();
@@ -97,8 +90,7 @@ fn a_run_that_goes_on_augments_as_if_it_had_never_stopped() {
 
 #[test]
 fn rows_of_files_of_their_own_take_the_place_of_shares() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     images(&folder.join("rows.npy"), 500, 0, SIZE);
     images(&folder.join("val.npy"), 70, 1, SIZE);
     images(&folder.join("test.npy"), 30, 2, SIZE);
@@ -136,8 +128,7 @@ fn rows_of_files_of_their_own_take_the_place_of_shares() {
 
 #[test]
 fn validation_can_be_watched_where_the_split_holds_nothing_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     images(&folder.join("rows.npy"), 300, 0, SIZE);
     images(&folder.join("val.npy"), 70, 1, SIZE);
     let watch = ["callbacks.checkpoint.monitor=val_accuracy", "callbacks.checkpoint.mode=max"];
@@ -149,8 +140,7 @@ fn validation_can_be_watched_where_the_split_holds_nothing_out() {
 
 #[test]
 fn what_does_not_fit_is_one_line_and_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     images(&folder.join("rows.npy"), 100, 0, SIZE);
     images(&folder.join("small.npy"), 10, 0, [3, 8, 8]);
     let row = |label: &str| format!("{{\"image\":[{}],\"label\":{label}}}\n", ["0.5"; 4].join(","));

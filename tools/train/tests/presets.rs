@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use serde_json::Value;
 use std::{fs, path::Path};
+use testkit::{Folder, tool};
 
 /// Images of 3 × `size` × `size` numbers, as many of each class: bright above where the label is odd.
 fn images(rows: usize, size: usize, classes: usize) -> String {
@@ -24,18 +24,17 @@ fn images(rows: usize, size: usize, classes: usize) -> String {
 
 fn train(folder: &Path, args: &[&str], stdin: &str) -> String {
     let fields = ["trainer.input_field=image", "trainer.target_field=label", "trainer.loss=cross_entropy"];
-    let mut command = cargo_bin_cmd!("train");
-    let output = command.current_dir(folder).args(fields).args(args).write_stdin(stdin).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let done = tool!("train").within(folder).args(fields).args(args).stdin(stdin).run();
+    assert_eq!(done.status, 0, "{args:?}: {}", done.error);
+    done.out
 }
 
 #[test]
 fn presets_learn_as_many_numbers_as_pytorchs() {
     let golden: Value = serde_json::from_str(include_str!("fixtures/presets.json")).unwrap();
-    let (folder, rows) = (tempfile::tempdir().unwrap(), images(10, 32, 10));
+    let (folder, rows) = (Folder::new(), images(10, 32, 10));
     for (name, count) in golden.as_object().unwrap() {
-        let summary = train(folder.path(), &["--summary", &format!("model={name}")], &rows);
+        let summary = train(&folder, &["--summary", &format!("model={name}")], &rows);
         let total = summary.lines().last().unwrap();
         assert!(total.starts_with(&format!("{count} parameters, ")), "{name}: {total}");
     }
@@ -43,18 +42,18 @@ fn presets_learn_as_many_numbers_as_pytorchs() {
 
 #[test]
 fn an_experiment_trains_in_one_line() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let args = ["-o", "run", "--quiet", "--config-name", "cifar10", "+experiment=speednet", "trainer.max_epochs=2"];
     let own = ["trainer.val_input=null", "trainer.split=[0.5,0.5,0]", "callbacks.checkpoint.save_last=false"];
-    train(folder.path(), &[&args[..], &own].concat(), &images(20, 32, 10));
-    let history = fs::read_to_string(folder.path().join("run/history.csv")).unwrap();
+    train(&folder, &[&args[..], &own].concat(), &images(20, 32, 10));
+    let history = folder.text("run/history.csv");
     assert_eq!(history.lines().count(), 3, "{history}");
 }
 
 #[test]
 fn a_whitened_network_learns_and_goes_on_bit_for_bit() {
-    let folder = tempfile::tempdir().unwrap();
-    let (folder, rows) = (folder.path(), images(64, 8, 2));
+    let folder = Folder::new();
+    let (folder, rows) = (&folder, images(64, 8, 2));
     let model = "model.layers=[{whiten: {images: 20}}, {activation: gelu}, {conv: {channels: 4, init: dirac}}, \
                  {norm: {scale: false}}, {activation: gelu}, {average_pool: {}}, {linear: {}}, {scale: 0.5}]";
     let run = |out: &str, extra: &[&str]| {

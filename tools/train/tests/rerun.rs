@@ -2,21 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use std::{fs, path::Path};
+use testkit::{Folder, rows::point, tool};
 
 fn rows() -> String {
-    (0..60)
-        .map(|i| {
-            let (a, b) = ((f64::from(i) * 0.618_034).fract(), (f64::from(i) * 0.754_878).fract());
-            format!("{{\"x\":[{a},{b}],\"y\":{}}}\n", i32::from(a > b))
-        })
-        .collect()
+    (0..60).map(point).map(|(a, b)| format!("{{\"x\":[{a},{b}],\"y\":{}}}\n", i32::from(a > b))).collect()
 }
 
 fn train(folder: &Path, args: &[&str]) -> (i32, String) {
-    let output = cargo_bin_cmd!("train").current_dir(folder).args(args).write_stdin(rows()).output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    let (status, _, error) = tool!("train").within(folder).args(args).stdin(rows()).run().parts();
+    (status, error)
 }
 
 const JOB: [&str; 4] =
@@ -24,8 +19,7 @@ const JOB: [&str; 4] =
 
 #[test]
 fn a_run_is_run_again_from_its_settings() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     let first = train(folder, &[&JOB[..], &["-o", "r", "--quiet", "optimizer=sgd", "model.hidden=[5]"]].concat());
     assert_eq!(first, (0, String::new()));
     let again = train(folder, &["--config", "r/config.yaml", "-o", "again", "--quiet"]);
@@ -47,7 +41,7 @@ fn a_run_is_run_again_from_its_settings() {
 
 #[test]
 fn a_slip_names_the_whole_key_and_the_value() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let cases = [
         ("lr=0.1", "optimizer.learning_rate=0.1"),
         ("learning_rate=0.1", "optimizer.learning_rate=0.1"),
@@ -60,30 +54,30 @@ fn a_slip_names_the_whole_key_and_the_value() {
         ("--qiet", "--quiet"),
     ];
     for (wrong, right) in cases {
-        let (status, said) = train(folder.path(), &["-o", "r", wrong]);
+        let (status, said) = train(&folder, &["-o", "r", wrong]);
         assert!(status == 2 && said.contains(&format!("did you mean {right}?")), "{wrong}: {said}");
         let followed: Vec<&str> = if wrong.contains("loss") { vec![right] } else { [&JOB[..], &[right]].concat() };
-        let (status, said) = train(folder.path(), &[&followed[..], &["-o", "r"]].concat());
+        let (status, said) = train(&folder, &[&followed[..], &["-o", "r"]].concat());
         assert!(!said.contains("did you mean"), "{right}: {status} {said}");
     }
-    let (status, said) = train(folder.path(), &["-o", "r"]);
+    let (status, said) = train(&folder, &["-o", "r"]);
     assert!(status == 2 && said.contains("trainer.input_field"), "{said}");
 }
 
 #[test]
 fn a_job_that_fails_names_its_run_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    let (status, said) = train(folder.path(), &["trainer.run_dir='runs/x/trainer.seed=1'", "trainer.input_field=nope"]);
+    let folder = Folder::new();
+    let (status, said) = train(&folder, &["trainer.run_dir='runs/x/trainer.seed=1'", "trainer.input_field=nope"]);
     assert!(status == 2 && said.contains("(run folder runs/x/trainer.seed=1"), "{said}");
     let args =
         [&JOB[..], &["trainer.run_dir=runs/y", "optimizer=sgd", "optimizer.learning_rate=1e30", "--quiet"]].concat();
-    let (status, said) = train(folder.path(), &args);
+    let (status, said) = train(&folder, &args);
     assert!(status == 1 && said.contains("runs/y"), "{said}");
 }
 
 #[test]
 fn images_of_ones_own_need_no_file_of_another_job() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let image = |i: usize| {
         let pixel = |at: usize| (at * 7 + i * 31 + (i % 2) * 100) % 256;
         let row = |y: usize| (0..8).map(|x| pixel(8 * y + x).to_string()).collect::<Vec<_>>().join(",");
@@ -93,33 +87,27 @@ fn images_of_ones_own_need_no_file_of_another_job() {
     let rows: String = (0..40).map(image).collect();
     for primary in ["images", "cifar10"] {
         let args = ["--config-name", primary, "--quiet", "trainer.max_epochs=1", "trainer.batch_size=8"];
-        let output = cargo_bin_cmd!("train").current_dir(folder.path()).args(args).write_stdin(rows.as_str()).output();
-        let output = output.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && !said.contains("data/"), "{primary}: {said}");
-        let metrics = fs::read_to_string(folder.path().join("runs").join(primary).join("metrics.json")).unwrap();
+        let (status, _, said) = tool!("train").within(&folder).args(args).stdin(rows.as_str()).run().parts();
+        assert!(status == 0 && !said.contains("data/"), "{primary}: {said}");
+        let metrics = fs::read_to_string(folder.join("runs").join(primary).join("metrics.json")).unwrap();
         assert!(metrics.contains("\"val\"") && metrics.contains("accuracy"), "{metrics}");
     }
 }
 
 #[test]
 fn configs_of_another_project_are_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = folder.path().join("configs").join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
+    let folder = Folder::new();
+    let write = |name: &str, text: &str| drop(folder.write(format!("configs/{name}"), text));
     // As the Lightning-Hydra template has it.
     write("train.yaml", "defaults:\n  - trainer: default\nseed: null\n");
     write("trainer/default.yaml", "_target_: lightning.pytorch.trainer.Trainer\nmin_epochs: 1\nmax_epochs: 10\n");
     for args in [&["-o", "r"][..], &["-o", "r", "trainer.batch_size=3"], &["-o", "r", "trainer.loss=cross_entropy"]] {
-        let (status, said) = train(folder.path(), args);
+        let (status, said) = train(&folder, args);
         assert!(status == 2 && said.lines().count() == 1 && said.contains("configs/trainer/default.yaml"), "{said}");
         assert!(said.contains("takes the place of the built-in trainer/default"), "{said}");
     }
     // What is not in the way is no matter.
-    fs::remove_file(folder.path().join("configs/trainer/default.yaml")).unwrap();
+    fs::remove_file(folder.join("configs/trainer/default.yaml")).unwrap();
     write("mine.yaml", "trainer: {input_field: x, target_field: y, loss: cross_entropy, max_epochs: 1}\n");
-    assert_eq!(train(folder.path(), &["--config-name", "mine", "-o", "r", "--quiet"]), (0, String::new()));
+    assert_eq!(train(&folder, &["--config-name", "mine", "-o", "r", "--quiet"]), (0, String::new()));
 }

@@ -5,12 +5,12 @@
 use events::{Event, Status};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    path::Path,
+    process::{ChildStdout, Command},
 };
+use testkit::{Folder, Running, Tool, contents, rows, system, tool};
 
 /// Everything that a checkpoint must hold is in use here.
 const SETTINGS: [&str; 12] = [
@@ -31,57 +31,29 @@ const SETTINGS: [&str; 12] = [
 const FILES: [&str; 5] = ["model.safetensors", "metrics.json", "history.csv", "test.npy", "config.yaml"];
 
 fn write_rows(folder: &Path) {
-    let rows: String = (0..400)
-        .map(|i| {
-            let (a, b) = ((i as f64 * 0.618_034).fract(), (i as f64 * 0.754_878).fract());
-            format!("{{\"probs\":[{a},{b}],\"entropy\":{}}}\n", 2.0 * a - b)
-        })
-        .collect();
-    fs::write(folder.join("rows.ndjson"), rows).unwrap();
+    fs::write(folder.join("rows.ndjson"), rows::linear(400)).unwrap();
 }
 
-fn train(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new("env");
-    // Whoever runs the tests may have had signals ignored, as `nohup` does.
-    #[cfg(target_os = "linux")]
-    command.arg("--default-signal=HUP,INT,TERM");
-    command.arg(assert_cmd::cargo::cargo_bin!("train"));
-    command.current_dir(folder).args(["rows.ndjson", "--quiet"]).args(SETTINGS).args(args);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+fn train(folder: &Path, args: &[&str]) -> Tool {
+    tool!("train").heeding_signals().within(folder).args(["rows.ndjson", "--quiet"]).args(SETTINGS).args(args)
 }
 
 fn trained(folder: &Path, args: &[&str]) -> Vec<Event> {
-    let output = train(folder, args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| Event::from_line(line).unwrap().unwrap()).collect()
+    let done = train(folder, args).run();
+    assert_eq!(done.status, 0, "{args:?}: {}", done.error);
+    done.out.lines().map(|line| Event::from_line(line).unwrap().unwrap()).collect()
 }
 
-/// Runs that are left in the middle of things end with this.
-struct Running {
-    child: Child,
-    events: BufReader<ChildStdout>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A run whose events were read up to the optimizer step `step`.
-fn until_step(folder: &Path, args: &[&str], step: usize) -> Running {
-    let mut child = train(folder, args).spawn().unwrap();
-    let events = BufReader::new(child.stdout.take().unwrap());
-    let mut running = Running { child, events };
+/// A run whose events were read up to the optimizer step `step`, and those that follow.
+fn until_step(folder: &Path, args: &[&str], step: usize) -> (Running, BufReader<ChildStdout>) {
+    let mut running = train(folder, args).spawn();
+    let mut events = running.stdout();
     let mut line = String::new();
     loop {
         line.clear();
-        assert_ne!(running.events.read_line(&mut line).unwrap(), 0, "the run ended before step {step}");
+        assert_ne!(events.read_line(&mut line).unwrap(), 0, "the run ended before step {step}");
         if matches!(Event::from_line(&line).unwrap(), Some(Event::Step(event)) if event.step == step) {
-            return running;
+            return (running, events);
         }
     }
 }
@@ -98,8 +70,7 @@ fn assert_same(folder: &Path, a: &str, b: &str) {
 
 #[test]
 fn a_run_killed_at_any_step_goes_on_bit_for_bit() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
     // 320 rows: 10 steps an epoch. Steps in the first epoch, at its end, mid-epoch, in the last.
@@ -117,8 +88,7 @@ fn a_run_killed_at_any_step_goes_on_bit_for_bit() {
 
 #[test]
 fn a_run_killed_twice_goes_on_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
     for (args, step) in [(&["-o", "run"][..], 8), (&["-o", "run", "trainer.resume=last"], 25)] {
@@ -132,8 +102,7 @@ fn a_run_killed_twice_goes_on_twice() {
 
 #[test]
 fn one_of_the_best_checkpoints_is_a_place_to_go_on_from() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     let keep = ["callbacks.checkpoint.save_top_k=-1", "callbacks.checkpoint.model=last"];
     trained(folder, &[&["-o", "whole"], &keep[..]].concat());
@@ -150,8 +119,7 @@ fn one_of_the_best_checkpoints_is_a_place_to_go_on_from() {
 
 #[test]
 fn a_limit_can_be_raised_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     let constant = ["scheduler=constant", "scheduler.warmup=0"];
     trained(folder, &[&["-o", "whole"], &constant[..]].concat());
@@ -165,19 +133,16 @@ fn a_limit_can_be_raised_later() {
 
 #[test]
 fn a_signal_ends_a_run_in_good_order() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
     for (signal, status) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
-        let mut running = until_step(folder, &["-o", signal], 14);
-        let id = running.child.id().to_string();
+        let (running, mut events) = until_step(folder, &["-o", signal], 14);
         // Twice, as `timeout` sends it: to its child, and to the group of both.
-        let sent = Command::new("kill").args([&format!("-{signal}"), &id, &id]).status().unwrap();
-        assert!(sent.success());
+        system::signal(signal, &[running.id(), running.id()]);
         let mut rest = String::new();
-        running.events.read_to_string(&mut rest).unwrap();
-        let ended = running.child.wait().unwrap();
+        events.read_to_string(&mut rest).unwrap();
+        let ended = running.wait();
         let last = Event::from_line(rest.lines().last().unwrap()).unwrap().unwrap();
         // The run may have been quicker than the signal.
         if ended.code() == Some(0) {
@@ -193,8 +158,7 @@ fn a_signal_ends_a_run_in_good_order() {
 
 #[test]
 fn what_would_be_another_run_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "run"]);
     let cases = [
@@ -211,26 +175,23 @@ fn what_would_be_another_run_is_refused() {
         if change.starts_with("optimizer=") {
             args.extend(["optimizer.learning_rate=0.1"]);
         }
-        let output = train(folder, &args).output().unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{change}: {error}");
+        let (status, _, error) = train(folder, &args).run().parts();
+        assert_eq!(status, 2, "{change}: {error}");
         assert!(error.contains(expected) && error.lines().count() == 1, "{change}: {error}");
         assert!(folder.join("run/metrics.json").exists(), "{change}: the finished run is left as it was");
     }
     fs::write(folder.join("rows.ndjson"), fs::read_to_string(folder.join("rows.ndjson")).unwrap().repeat(2)).unwrap();
-    let output = train(folder, &["-o", "run", "trainer.resume=last"]).output().unwrap();
-    assert!(String::from_utf8(output.stderr).unwrap().contains("data_sha256 is"));
+    assert!(train(folder, &["-o", "run", "trainer.resume=last"]).run().error.contains("data_sha256 is"));
 }
 
 /// Kills a run right after the event with this number; whether it got that far.
 fn kill_after(folder: &Path, args: &[&str], number: usize) -> bool {
-    let mut child = train(folder, args).spawn().unwrap();
-    let events = BufReader::new(child.stdout.take().unwrap());
-    let mut running = Running { child, events };
+    let mut running = train(folder, args).spawn();
+    let mut events = running.stdout();
     let mut line = String::new();
     (0..=number).all(|_| {
         line.clear();
-        running.events.read_line(&mut line).unwrap() != 0
+        events.read_line(&mut line).unwrap() != 0
     })
 }
 
@@ -249,8 +210,7 @@ fn ends() -> Vec<Vec<&'static str>> {
 #[test]
 fn a_run_killed_after_any_event_ends_with_the_same_bytes() {
     for (case, end) in ends().into_iter().enumerate() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
+        let folder = &Folder::new();
         write_rows(folder);
         let quiet = [&end[..], &["trainer.log_every_steps=5"]].concat();
         let events = trained(folder, &[&["-o", "whole"], &quiet[..]].concat()).len();
@@ -267,24 +227,10 @@ fn a_run_killed_after_any_event_ends_with_the_same_bytes() {
     }
 }
 
-/// Every file below a folder, with its bytes.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(contents(&path)),
-            false => drop(found.insert(path.clone(), fs::read(&path).unwrap())),
-        }
-    }
-    found
-}
-
 #[test]
 fn resuming_a_finished_run_changes_nothing() {
     for end in ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
+        let folder = &Folder::new();
         write_rows(folder);
         let args = [&["-o", "run"], &end[..]].concat();
         let first = trained(folder, &args);
@@ -301,8 +247,7 @@ fn resuming_a_finished_run_changes_nothing() {
 
 #[test]
 fn a_limit_that_is_raised_is_no_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     let constant = ["scheduler=constant", "scheduler.warmup=0", "trainer.max_epochs=60"];
     let stopping = ["callbacks.early_stopping.min_delta=0.05"];
@@ -317,8 +262,7 @@ fn a_limit_that_is_raised_is_no_end() {
 
 #[test]
 fn time_spent_before_counts_towards_max_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     let limits = ["-o", "run", "trainer.max_epochs=null", "scheduler=constant", "scheduler.warmup=0"];
     let times = |time| [&limits[..], &[time]].concat();
@@ -332,12 +276,10 @@ fn time_spent_before_counts_towards_max_time() {
 
 #[test]
 fn a_run_killed_before_its_first_checkpoint_begins_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
-    let output = train(folder, &["-o", "run", "trainer.resume=last"]).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    trained(folder, &["-o", "run", "trainer.resume=last"]);
     assert_same(folder, "whole", "run");
     // A finished run that kept none is left as it is, by the same run; another cannot go on from it.
     let none = ["-o", "none", "callbacks.checkpoint.save_last=false", "callbacks.checkpoint.every_n_steps=null"];
@@ -345,35 +287,31 @@ fn a_run_killed_before_its_first_checkpoint_begins_anew() {
     let before = contents(&folder.join("none"));
     trained(folder, &[&none[..], &["trainer.resume=last"]].concat());
     let more = ["trainer.resume=last", "trainer.max_epochs=9"];
-    let output = train(folder, &[&none[..], &more].concat()).output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{error}");
+    let (status, _, error) = train(folder, &[&none[..], &more].concat()).run().parts();
+    assert_eq!(status, 2, "{error}");
     assert!(error.contains("has kept no last state (callbacks.checkpoint.save_last)"), "{error}");
     assert!(contents(&folder.join("none")) == before);
     // One that was cut off has its best ones.
     fs::remove_file(folder.join("none/metrics.json")).unwrap();
-    let output = train(folder, &[&none[..], &["trainer.resume=last"]].concat()).output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
+    let (status, _, error) = train(folder, &[&none[..], &["trainer.resume=last"]].concat()).run().parts();
     let path = error.trim().rsplit_once("there is one for trainer.resume=").unwrap().1;
-    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert_eq!(status, 2, "{error}");
     trained(folder, &[&none[..], &[&format!("trainer.resume={path}")]].concat());
 }
 
 #[test]
 fn a_second_run_in_the_same_folder_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     let endless = ["-o", "run", "trainer.max_epochs=null", "trainer.max_time=1h", "scheduler=constant"];
     let running = until_step(folder, &endless, 3);
     let before = fs::read(folder.join("run/config.yaml")).unwrap();
-    let output = train(folder, &["-o", "run", "trainer.seed=5"]).output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
+    let (status, _, error) = train(folder, &["-o", "run", "trainer.seed=5"]).run().parts();
     let expected = format!(
         "train: run: train, process {} is writing to this folder; wait for it, or choose another folder with -o\n",
-        running.child.id()
+        running.0.id()
     );
-    assert_eq!((output.status.code(), error), (Some(2), expected));
+    assert_eq!((status, error), (2, expected));
     assert!(fs::read(folder.join("run/config.yaml")).unwrap() == before);
     // The kernel gives up the lock of a process that was killed.
     drop(running);
@@ -384,8 +322,7 @@ fn a_second_run_in_the_same_folder_is_refused() {
 #[test]
 #[cfg(unix)]
 fn a_link_in_the_folder_does_not_choose_what_is_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "run", "trainer.max_epochs=1"]);
     let mine = folder.join("mine");
@@ -394,7 +331,7 @@ fn a_link_in_the_folder_does_not_choose_what_is_written() {
         let link = folder.join("run").join(link);
         let _ = fs::remove_file(&link);
         std::os::unix::fs::symlink(&mine, &link).unwrap();
-        train(folder, &["-o", "run", &format!("trainer.resume={resume}")]).output().unwrap();
+        train(folder, &["-o", "run", &format!("trainer.resume={resume}")]).run();
         assert_eq!(fs::read_to_string(&mine).unwrap(), "mine", "{}", link.display());
         let _ = fs::remove_file(link);
     }
@@ -402,8 +339,7 @@ fn a_link_in_the_folder_does_not_choose_what_is_written() {
 
 #[test]
 fn a_checkpoint_does_not_name_files_to_delete() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "run", "trainer.max_epochs=2"]);
     fs::write(folder.join("mine.safetensors"), "mine").unwrap();
@@ -413,9 +349,8 @@ fn a_checkpoint_does_not_name_files_to_delete() {
         let forged = forge_best(&bytes, name);
         fs::write(folder.join("forged.safetensors"), forged).unwrap();
         let args = ["-o", "other", "trainer.resume=forged.safetensors"];
-        let output = train(folder, &args).output().unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{name}: {error}");
+        let (status, _, error) = train(folder, &args).run().parts();
+        assert_eq!(status, 2, "{name}: {error}");
         assert!(error.contains("one of the best checkpoints is no file of its folder"), "{name}: {error}");
         assert_eq!(fs::read_to_string(folder.join("mine.safetensors")).unwrap(), "mine");
     }
@@ -435,18 +370,11 @@ fn forge_best(bytes: &[u8], name: &str) -> Vec<u8> {
 
 #[test]
 fn a_new_run_keeps_the_finished_one_in_previous() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "run"]);
     let finished = contents(&folder.join("run"));
-    let is_kept = || {
-        let kept = contents(&folder.join("run/previous"));
-        let names = |files: &BTreeMap<PathBuf, Vec<u8>>, base: &Path| -> BTreeMap<PathBuf, Vec<u8>> {
-            files.iter().map(|(path, bytes)| (path.strip_prefix(base).unwrap().to_owned(), bytes.clone())).collect()
-        };
-        names(&kept, &folder.join("run/previous")) == names(&finished, &folder.join("run"))
-    };
+    let is_kept = || contents(&folder.join("run/previous")) == finished;
     // Another run that is killed leaves the finished one whole, and so does the one after it.
     for seed in ["trainer.seed=1", "trainer.seed=2"] {
         drop(until_step(folder, &["-o", "run", seed], 4));
@@ -455,28 +383,24 @@ fn a_new_run_keeps_the_finished_one_in_previous() {
     }
     // One that diverges too.
     let diverges = ["-o", "run", "optimizer=sgd", "optimizer.learning_rate=1e30", "scheduler=constant"];
-    let output = train(folder, &[&diverges[..], &["trainer.clip_norm=null", "scheduler.warmup=0"]].concat()).output();
-    assert_eq!(output.unwrap().status.code(), Some(1));
+    let diverges = [&diverges[..], &["trainer.clip_norm=null", "scheduler.warmup=0"]].concat();
+    assert_eq!(train(folder, &diverges).run().status, 1);
     assert!(is_kept());
     // From there it can go on, as from any run folder.
     let resume = "trainer.resume=run/previous/checkpoints/last.safetensors";
     trained(folder, &["-o", "again", resume]);
-    assert!(fs::read(folder.join("again/history.csv")).unwrap() == finished[&folder.join("run/history.csv")]);
+    assert!(fs::read(folder.join("again/history.csv")).unwrap() == finished["history.csv"]);
 }
 
 #[test]
 fn a_run_that_takes_the_place_of_another_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     let args = ["-o", "run", "trainer.max_epochs=1"];
     let told = |more: &[&str]| {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
-        command.current_dir(folder).arg("rows.ndjson").args(SETTINGS).args(args).args(more);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stderr).unwrap();
-        text.lines().find(|line| line.contains("previous")).map(str::to_owned)
+        let done = tool!("train").within(folder).args(["rows.ndjson"]).args(SETTINGS).args(args).args(more).run();
+        assert_eq!(done.status, 0, "{done:?}");
+        done.error.lines().find(|line| line.contains("previous")).map(str::to_owned)
     };
     assert_eq!(told(&[]), None);
     assert_eq!(told(&[]), None, "the same run again");
@@ -494,10 +418,9 @@ const CHANGES: &str = "rename,renameat,renameat2,unlink,unlinkat,link,linkat,fsy
 /// Runs `train` under strace, which kills it as it enters its `number`th of these calls; whether it ended before.
 fn kill_at(calls: &str, folder: &Path, args: &[&str], number: usize) -> bool {
     let inject = format!("inject={calls}:signal=KILL:when={number}");
-    let mut command = Command::new("strace");
-    command.args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject]);
-    command.arg(assert_cmd::cargo::cargo_bin!("train")).args(["rows.ndjson", "--quiet"]).args(SETTINGS).args(args);
-    let output = command.current_dir(folder).output().unwrap();
+    let strace = ["strace", "-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject];
+    let command = tool!("train").within(folder).args(["rows.ndjson", "--quiet"]).args(SETTINGS).args(args);
+    let output = command.under(&strace).output();
     assert!(output.status.success() || output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     output.status.success()
 }
@@ -505,12 +428,10 @@ fn kill_at(calls: &str, folder: &Path, args: &[&str], number: usize) -> bool {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_run_killed_at_any_rename_ends_with_the_same_bytes() {
-    // Without strace only CI fails: it installs it.
-    if Command::new("strace").arg("-V").output().is_err() && std::env::var_os("CI").is_none() {
+    if !system::has("strace") {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     let end = &ends()[2];
     let args = |run: &'static str| [&["-o", run][..], end].concat();
@@ -563,11 +484,10 @@ fn a_run_killed_at_any_rename_ends_with_the_same_bytes() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_run_killed_while_it_takes_a_folder_over_does_not_resume_from_the_other() {
-    if Command::new("strace").arg("-V").output().is_err() && std::env::var_os("CI").is_none() {
+    if !system::has("strace") {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     let other = ["-o", "run", "trainer.max_epochs=2"];
     let mine = |run: &'static str| ["-o", run, "optimizer.learning_rate=0.01", "trainer.max_epochs=3"];
@@ -591,16 +511,14 @@ fn a_run_killed_while_it_takes_a_folder_over_does_not_resume_from_the_other() {
 
 #[test]
 fn an_unfinished_run_is_kept_where_no_finished_one_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
     drop(until_step(folder, &["-o", "run"], 8));
     let told = |args: &[&str]| {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
-        let output = command.current_dir(folder).arg("rows.ndjson").args(SETTINGS).args(args).output().unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        (output.status.code(), error.lines().find(|line| line.starts_with("train: ")).unwrap_or_default().to_owned())
+        let command = tool!("train").within(folder).args(["rows.ndjson"]).args(SETTINGS).args(args);
+        let (status, _, error) = command.run().parts();
+        (status, error.lines().find(|line| line.starts_with("train: ")).unwrap_or_default().to_owned())
     };
     let (_, line) = told(&["-o", "run", "trainer.seed=1"]);
     assert_eq!(line, "train: run held an unfinished run; it is now in run/previous");
@@ -617,15 +535,14 @@ fn an_unfinished_run_is_kept_where_no_finished_one_is() {
     fs::create_dir(folder.join("run/previous")).unwrap();
     fs::write(folder.join("run/previous/notes.txt"), "mine").unwrap();
     let (status, line) = told(&["-o", "run", "trainer.seed=5"]);
-    assert_eq!((status, line.as_str()), (Some(2), "train: run/previous: not a run that run has kept; move it away"));
+    assert_eq!((status, line.as_str()), (2, "train: run/previous: not a run that run has kept; move it away"));
     assert!(folder.join("run/metrics.json").exists() && folder.join("run/previous/notes.txt").exists());
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_folder_from_elsewhere_may_hold_anything() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "finished"]);
     for name in ["config.yaml", "events.ndjson"] {
@@ -638,30 +555,27 @@ fn a_folder_from_elsewhere_may_hold_anything() {
                 Command::new("sh").args(["-c", make]).arg(run.join(name)).status().unwrap();
                 let args =
                     ["-o", "run", "trainer.max_epochs=5", "scheduler=constant", &format!("trainer.resume={resume}")];
-                let output = train(folder, &args).output().unwrap();
                 let expected = if name == "events.ndjson" && resume == "last" { 2 } else { 0 };
-                let error = String::from_utf8(output.stderr).unwrap();
-                assert_eq!(output.status.code(), Some(expected), "{name} {kind} {resume}: {error}");
+                let (status, _, error) = train(folder, &args).run().parts();
+                assert_eq!(status, expected, "{name} {kind} {resume}: {error}");
             }
         }
     }
 }
 
 /// Temporary files, and what a move to `previous/` leaves half done.
-fn is_litter(path: &Path) -> bool {
-    let path = path.display().to_string();
+fn is_litter(path: &str) -> bool {
     path.ends_with(".tmp") || path.contains(".previous")
 }
 
 #[test]
 fn a_run_goes_on_without_a_reader_of_its_events() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    assert!(train(folder, &["-o", "run"]).stdout(writer).status().unwrap().success());
+    assert!(train(folder, &["-o", "run"]).command().stdout(writer).status().unwrap().success());
     assert_same(folder, "whole", "run");
     let log = fs::read_to_string(folder.join("run/events.ndjson")).unwrap();
     let last = Event::from_line(log.lines().last().unwrap()).unwrap();
@@ -671,12 +585,11 @@ fn a_run_goes_on_without_a_reader_of_its_events() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_standard_output_is_told_after_the_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "whole"]);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let output = train(folder, &["-o", "run"]).stdout(full).output().unwrap();
+    let output = train(folder, &["-o", "run"]).command().stdout(full).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(error.starts_with("train: not all events could be written: stdout: No space left"), "{error}");
@@ -685,8 +598,7 @@ fn a_full_standard_output_is_told_after_the_run() {
 
 #[test]
 fn a_killed_run_leaves_nothing_of_the_one_before_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     write_rows(folder);
     trained(folder, &["-o", "run"]);
     drop(until_step(folder, &["-o", "run", "trainer.seed=1"], 4));

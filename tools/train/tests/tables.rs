@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use std::{fs, path::Path};
+use testkit::{Folder, tool};
 
 /// Runs the tool in `folder`; returns status and standard error.
 fn train(folder: &Path, args: &[&str]) -> (i32, String) {
-    let output = cargo_bin_cmd!("train").current_dir(folder).args(args).output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    let (status, _, error) = tool!("train").within(folder).args(args).run().parts();
+    (status, error)
 }
 
 const COMMON: [&str; 5] = ["rows.csv", "-o", "run", "trainer.max_epochs=1", "trainer.target_field=y"];
@@ -30,9 +30,9 @@ fn table() -> String {
 
 #[test]
 fn missing_values_are_counted_by_field_and_name_the_remedies() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let fields = "trainer.input_field=[a,b,c]";
-    let (status, error) = run(folder.path(), &table(), &[fields]);
+    let (status, error) = run(&folder, &table(), &[fields]);
     assert_eq!(status, 2);
     assert_eq!(
         error,
@@ -41,22 +41,21 @@ fn missing_values_are_counted_by_field_and_name_the_remedies() {
     );
     for missing in ["mean", "median", "constant"] {
         let setting = format!("features.missing={missing}");
-        let (status, error) = run(folder.path(), &table(), &[fields, &setting, "features.indicator=true"]);
+        let (status, error) = run(&folder, &table(), &[fields, &setting, "features.indicator=true"]);
         assert_eq!(status, 0, "{error}");
     }
-    let text = fs::read_to_string(folder.path().join("run/features.json")).unwrap();
+    let text = folder.text("run/features.json");
     let features: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(features["inputs"][1]["fill"], serde_json::json!([0.0]));
     assert_eq!(features["inputs"][1]["indicator"], true);
     assert_eq!(features["inputs"][2]["categories"], serde_json::json!(["green", "missing", "red"]));
-    let (status, error) = run(folder.path(), "a,y\n1,2\n2,\n3,4\n", &["trainer.input_field=a"]);
+    let (status, error) = run(&folder, "a,y\n1,2\n2,\n3,4\n", &["trainer.input_field=a"]);
     assert_eq!((status, error.as_str()), (2, "train: rows.csv:3: 1 of 3 rows lack \"y\", the target; drop them\n"));
 }
 
 #[test]
 fn what_cannot_go_in_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     let labels = "trainer.target_field=label";
     for (csv, args, expected) in [
         (
@@ -101,8 +100,7 @@ fn what_cannot_go_in_is_named() {
 
 #[test]
 fn classes_of_text_are_told_and_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
+    let folder = &Folder::new();
     let args = ["trainer.input_field=a", "trainer.target_field=label", "trainer.loss=cross_entropy"];
     let (status, error) = run(folder, &table(), &args);
     assert_eq!(status, 0, "{error}");
@@ -129,10 +127,10 @@ fn classes_of_text_are_told_and_named() {
 #[test]
 fn a_field_of_its_own_column_is_as_it_was() {
     // One field of numbers goes in under its name, whatever else the rows have.
-    let folder = tempfile::tempdir().unwrap();
-    let (status, error) = run(folder.path(), &table(), &["trainer.input_field=a"]);
+    let folder = Folder::new();
+    let (status, error) = run(&folder, &table(), &["trainer.input_field=a"]);
     assert_eq!(status, 0, "{error}");
-    let text = fs::read_to_string(folder.path().join("run/features.json")).unwrap();
+    let text = folder.text("run/features.json");
     let features: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(features["inputs"], serde_json::json!([{ "kind": "number", "name": "a", "shape": [] }]));
 }

@@ -2,17 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use events::{Event, Metrics};
-use std::{fmt::Display, fs, path::Path};
+use std::{fmt::Display, path::Path};
+use testkit::{Folder, rows::point, tool};
 
 /// Runs the tool in `folder`; returns status, standard output and standard error.
 fn train(folder: &Path, args: &[&str], stdin: &str) -> (i32, String, String) {
     let fields = ["trainer.input_field=x", "trainer.target_field=y"];
-    let output =
-        cargo_bin_cmd!("train").current_dir(folder).args(fields).args(args).write_stdin(stdin).output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    tool!("train").within(folder).args(fields).args(args).stdin(stdin).run().parts()
 }
 
 /// The events of a run that must go well, and what was said.
@@ -29,7 +26,7 @@ fn tested(events: &[Event]) -> &Metrics {
 /// Rows `{"x": [x, z], "y": y, "w": w}` of values between 0 and 1 that do not repeat.
 fn rows<Y: Display, W: Display>(count: usize, y: impl Fn(usize, f64) -> Y, w: impl Fn(usize) -> W) -> String {
     let row = |i: usize| {
-        let (x, z) = ((i as f64 * 0.618_034).fract(), (i as f64 * 0.754_878).fract());
+        let (x, z) = point(i);
         format!("{{\"x\":[{x},{z}],\"y\":{},\"w\":{}}}\n", y(i, x), w(i))
     };
     (0..count).map(row).collect()
@@ -42,11 +39,11 @@ fn imbalanced(count: usize) -> String {
 
 #[test]
 fn balanced_classes_are_told_and_learned() {
-    let (folder, rows) = (tempfile::tempdir().unwrap(), imbalanced(1000));
+    let (folder, rows) = (Folder::new(), imbalanced(1000));
     let common = ["trainer.loss=cross_entropy", "trainer.split=[1,0,0]", "trainer.max_epochs=1"];
     let loss = |extra: &[&str]| {
-        let (_, said) = trained(folder.path(), &[&common, extra].concat(), &rows);
-        let metrics = fs::read_to_string(folder.path().join("run/metrics.json")).unwrap();
+        let (_, said) = trained(&folder, &[&common, extra].concat(), &rows);
+        let metrics = folder.text("run/metrics.json");
         (serde_json::from_str::<serde_json::Value>(&metrics).unwrap()["train"]["loss"].as_f64().unwrap(), said)
     };
     // 44 rows of class 1 by the rule above: 1000 / (2 · 956) and 1000 / (2 · 44).
@@ -58,16 +55,16 @@ fn balanced_classes_are_told_and_learned() {
     let list = format!("trainer.class_weights=[{least},{most}]");
     assert_eq!(loss(&[&list]).0, balanced, "the same weights by hand");
     assert_ne!(loss(&[]).0, balanced);
-    let (status, _, error) = train(folder.path(), &[&common[..], &["trainer.class_weights=[1,2,3]"]].concat(), &rows);
+    let (status, _, error) = train(&folder, &[&common[..], &["trainer.class_weights=[1,2,3]"]].concat(), &rows);
     assert_eq!((status, error.as_str()), (2, "train: trainer.class_weights: 3 weights for 2 classes; one a class\n"));
 }
 
 #[test]
 fn equal_weights_change_nothing_and_zeros_leave_rows_out() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let model = |args: &[&str], rows: &str| {
-        trained(folder.path(), &[args, &["trainer.max_epochs=2", "trainer.split=[1,0,0]", "--quiet"]].concat(), rows);
-        fs::read(folder.path().join("run/model.safetensors")).unwrap()
+        trained(&folder, &[args, &["trainer.max_epochs=2", "trainer.split=[1,0,0]", "--quiet"]].concat(), rows);
+        folder.bytes("run/model.safetensors")
     };
     for loss in ["mse", "bce", "cross_entropy"] {
         let loss = format!("trainer.loss={loss}");
@@ -83,18 +80,18 @@ fn equal_weights_change_nothing_and_zeros_leave_rows_out() {
 
 #[test]
 fn validation_and_test_losses_are_weighted_and_metrics_are_not() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     // Every other target is one too high, and of no weight.
     let rows = rows(2000, |i, x| x + (i % 2) as f64, |i| 1 - i % 2);
     let args = ["trainer.weight_field=w", "trainer.max_epochs=20", "optimizer.learning_rate=1e-2", "--quiet"];
-    let (events, _) = trained(folder.path(), &args, &rows);
+    let (events, _) = trained(&folder, &args, &rows);
     let get = |name| tested(&events).get(name).unwrap();
     assert!(get("test_loss") < 1e-3 && (0.3..0.7).contains(&get("test_mse")), "{events:?}");
 }
 
 #[test]
 fn weights_that_are_none_are_refused_where_they_stand() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let field = "trainer.weight_field=w";
     let bad = |w: &str| rows(9, |_, x| x, |i| if i == 4 { w.to_owned() } else { "1".into() });
     let cases: &[(&[&str], String, &str)] = &[
@@ -109,7 +106,7 @@ fn weights_that_are_none_are_refused_where_they_stand() {
         ),
     ];
     for (args, rows, expected) in cases {
-        let (status, _, error) = train(folder.path(), args, rows);
+        let (status, _, error) = train(&folder, args, rows);
         assert_eq!((status, error.lines().count()), (2, 1), "{args:?}: {error}");
         assert!(error.ends_with(expected), "{args:?}: {error}");
     }
@@ -117,19 +114,19 @@ fn weights_that_are_none_are_refused_where_they_stand() {
 
 #[test]
 fn another_weighting_is_another_run() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let (rows, common) = (imbalanced(300), ["trainer.loss=cross_entropy", "trainer.max_epochs=1", "--quiet"]);
-    trained(folder.path(), &[&common[..], &["trainer.class_weights=[1,9]"]].concat(), &rows);
+    trained(&folder, &[&common[..], &["trainer.class_weights=[1,9]"]].concat(), &rows);
     for other in ["trainer.class_weights=[1,8]", "trainer.class_weights=null"] {
         let args = [&common[..], &["-o", "run", "trainer.resume=last", other]].concat();
-        let (status, _, error) = train(folder.path(), &args, &rows);
+        let (status, _, error) = train(&folder, &args, &rows);
         assert!(status == 2 && error.contains("trainer.class_weights is"), "{error}");
     }
 }
 
 #[test]
 fn what_rows_cannot_teach_is_told() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let labels = |y: &dyn Fn(usize) -> usize| rows(100, |i, _| y(i), |_| 1);
     let of_class = ["trainer.loss=cross_entropy", "trainer.split=[1,0,0]"];
     let of_number = ["trainer.split=[1,0,0]"];
@@ -174,21 +171,21 @@ fn what_rows_cannot_teach_is_told() {
         ),
     ];
     for (args, rows, expected) in cases {
-        let (status, _, error) = train(folder.path(), &[*args, &["--summary"]].concat(), rows);
+        let (status, _, error) = train(&folder, &[*args, &["--summary"]].concat(), rows);
         let lines: Vec<&str> = error.lines().collect();
         let told = if expected.is_empty() { vec![] } else { vec![format!("train: {expected}")] };
         assert_eq!((status, lines), (0, told.iter().map(String::as_str).collect()), "{args:?}");
-        assert_eq!(train(folder.path(), &[*args, &["--summary", "--quiet"]].concat(), rows).2, "");
+        assert_eq!(train(&folder, &[*args, &["--summary", "--quiet"]].concat(), rows).2, "");
     }
 }
 
 #[test]
 fn a_norm_over_a_single_value_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let rows = rows(65, |_, x| x, |_| 1);
     let layers = "model.layers=[{linear: {outputs: 4}}, {norm: {}}, {activation: relu}, {linear: {}}]";
     let common = ["model=small_cnn", layers, "trainer.split=[1,0,0]", "trainer.max_epochs=1", "--quiet", "-o", "run"];
-    let run = |extra: &[&str]| train(folder.path(), &[&common[..], extra].concat(), &rows);
+    let run = |extra: &[&str]| train(&folder, &[&common[..], extra].concat(), &rows);
     for (extra, single) in [
         (
             &["trainer.batch_size=32"][..],

@@ -2,82 +2,65 @@
 
 #![allow(dead_code, reason = "each test file uses some of it")]
 
-use assert_cmd::cargo::cargo_bin_cmd;
 use flate2::{Compression, write::GzEncoder};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use sha2::{Digest, Sha256};
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::Output,
-};
+use std::{fs, io::Write, ops::Deref};
 use tar::EntryType;
-use tempfile::TempDir;
+use testkit::{Done, npy, tool};
 
-pub struct Folder(TempDir);
+pub struct Folder(testkit::Folder);
+
+impl Deref for Folder {
+    type Target = testkit::Folder;
+
+    fn deref(&self) -> &testkit::Folder {
+        &self.0
+    }
+}
 
 impl Folder {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
+        Self(testkit::Folder::new())
     }
 
     /// Runs the tool with these arguments, into the folder `out`, with a cache of its own.
-    pub fn run(&self, args: &[&str]) -> Output {
-        let mut command = cargo_bin_cmd!("fetch-data");
-        command.current_dir(self.0.path()).args(["-o", "out", "download.cache=cache", "download.backoff=1ms"]);
-        for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
-            command.env_remove(variable);
-        }
-        command.args(args).output().unwrap()
+    pub fn run(&self, args: &[&str]) -> Done {
+        let tool =
+            tool!("fetch-data").within(&self.0).without_env(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]);
+        tool.args(["-o", "out", "download.cache=cache", "download.backoff=1ms"]).args(args).run()
     }
 
     /// As [`Folder::run`]; returns standard error.
     pub fn works(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success() && output.stdout.is_empty(), "{args:?}: {stderr}");
-        stderr
+        let (status, out, error) = self.run(args).parts();
+        assert_eq!((status, out.as_str()), (0, ""), "{args:?}: {error}");
+        error
     }
 
     /// As [`Folder::run`], of what fails: returns the last line, after all else that was said. There must be no
     /// result, not even its folder.
     pub fn fails(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
-        assert!(!self.path("out").exists(), "{args:?} left a result: {stderr}");
-        let last = stderr.lines().last().unwrap_or_default().to_owned();
-        assert!(last.starts_with("fetch-data: "), "{args:?}: {stderr}");
+        let (status, _, error) = self.run(args).parts();
+        assert_eq!(status, 2, "{args:?}: {error}");
+        assert!(!self.join("out").exists(), "{args:?} left a result: {error}");
+        let last = error.lines().last().unwrap_or_default().to_owned();
+        assert!(last.starts_with("fetch-data: "), "{args:?}: {error}");
         last
     }
 
     /// The bytes of the rows of `out/<split>.npy`, behind NumPy's header.
     pub fn rows(&self, split: &str) -> Vec<u8> {
-        let bytes = fs::read(self.path(format!("out/{split}.npy"))).unwrap();
-        assert_eq!(bytes[..8], *b"\x93NUMPY\x01\x00");
-        let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-        bytes[10 + header..].to_vec()
+        npy::data(&self.bytes(format!("out/{split}.npy"))).to_vec()
     }
 
     pub fn description(&self) -> serde_json::Value {
-        serde_json::from_slice(&fs::read(self.path("out/dataset.json")).unwrap()).unwrap()
+        self.json("out/dataset.json")
     }
 
     /// The names in the cache, without those of locks.
     pub fn cached(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path("cache/sha256")) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.join("cache/sha256")) else { return Vec::new() };
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter(|name| !name.ends_with(".lock")).collect()
     }

@@ -3,43 +3,45 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use crate::server::Server;
-use assert_cmd::{Command, cargo::cargo_bin_cmd};
 use serde_json::{Value, json};
-use std::{fs, path::Path};
-use tempfile::TempDir;
+use std::path::Path;
+use testkit::{Folder, Tool, log as events, tool};
 
-pub fn track(folder: &Path, args: &[&str]) -> Command {
-    let mut command = cargo_bin_cmd!("track");
-    command.current_dir(folder).args(args).env("NO_PROXY", "*");
-    for name in ["URI", "TOKEN", "USERNAME", "PASSWORD"] {
-        command.env_remove(format!("MLFLOW_TRACKING_{name}"));
-    }
-    command.env_remove("MLFLOW_EXPERIMENT_NAME");
-    command
+/// What a user's environment says of MLflow.
+const MLFLOW: [&str; 5] = [
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_TRACKING_TOKEN",
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_EXPERIMENT_NAME",
+];
+
+pub fn track(folder: &Path, args: &[&str]) -> Tool {
+    tool!("track").within(folder).args(args).env("NO_PROXY", "*").without_env(MLFLOW)
 }
 
 /// Exit status, standard output and standard error.
-pub fn outcome(command: &mut Command, stdin: impl AsRef<[u8]>) -> (i32, Vec<u8>, String) {
-    let output = command.write_stdin(stdin.as_ref()).output().unwrap();
+pub fn outcome(command: Tool, stdin: impl AsRef<[u8]>) -> (i32, Vec<u8>, String) {
+    let output = command.stdin(stdin.as_ref()).output();
     (output.status.code().unwrap(), output.stdout, String::from_utf8(output.stderr).unwrap())
 }
 
 pub fn start(name: &str) -> String {
-    let start = json!({
-        "event": "start", "name": name, "run_dir": format!("runs/{name}"), "seed": 7, "device": "cpu", "threads": 1,
-        "config": {"model": {"hidden": [64, 64]}, "optimizer": {"learning_rate": 1e-3}},
-        "rows": {"train": 8, "val": 1, "test": 1}, "data_sha256": "ab".repeat(32), "parameters": 10,
-        "git": {"commit": "c".repeat(40), "dirty": true}, "resumed": null, "version": "0.1.0", "time": 1000.0,
-    });
-    format!("{start}\n")
+    let mut start = events::start(name);
+    start["seed"] = json!(7);
+    start["config"] = json!({"model": {"hidden": [64, 64]}, "optimizer": {"learning_rate": 1e-3}});
+    start["rows"] = json!({"train": 8, "val": 1, "test": 1});
+    start["data_sha256"] = json!("ab".repeat(32));
+    start["parameters"] = json!(10);
+    start["git"] = json!({"commit": "c".repeat(40), "dirty": true});
+    start["time"] = json!(1000.0);
+    events::lines(&[start])
 }
 
 pub fn step(step: usize) -> String {
-    let metrics = json!({"loss": 1.0 / step as f64});
-    format!(
-        "{}\n",
-        json!({"event": "step", "epoch": 1, "step": step, "metrics": metrics, "time": 1000.5 + step as f64})
-    )
+    let mut event = events::step(1, step, json!({"loss": 1.0 / step as f64}));
+    event["time"] = json!(1000.5 + step as f64);
+    events::lines(&[event])
 }
 
 pub const END: &str = "{\"event\":\"end\",\"status\":\"FINISHED\",\"reason\":\"max_epochs\",\"time\":9000.25}\n";
@@ -49,11 +51,8 @@ pub fn log(steps: usize) -> String {
 }
 
 /// A temporary folder in which the run folder of [`start`]`("a")` is, known as such by its log.
-pub fn place() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::create_dir_all(folder.path().join("runs/a")).unwrap();
-    fs::write(folder.path().join("runs/a/events.ndjson"), start("a")).unwrap();
-    folder
+pub fn place() -> Folder {
+    Folder::with(&[("runs/a/events.ndjson", &start("a"))])
 }
 
 /// An ONNX file with an input `x` `[batch, 2]` and an output of the same.
@@ -86,27 +85,11 @@ pub fn resumed(name: &str, step: usize) -> String {
 /// An epoch of two steps, with a validation behind it.
 pub fn epoch(epoch: usize) -> String {
     let step = 2 * epoch;
-    let events = [
-        json!({"event": "validation", "epoch": epoch, "step": step, "metrics": {"val_loss": 1.0 / step as f64}, "time": 1.0}),
-        json!({"event": "epoch", "epoch": epoch, "step": step, "metrics": {"train_loss": 0.5}, "seconds": 1.0, "time": 1.0}),
-    ];
-    events.iter().map(|event| format!("{event}\n")).collect()
+    let validation = events::validation(epoch, step, json!({"val_loss": 1.0 / step as f64}));
+    events::lines(&[validation, events::epoch(epoch, step, json!({"train_loss": 0.5}))])
 }
 
 /// The test at the end of a run.
 pub fn test(epoch: usize) -> String {
-    let step = 2 * epoch;
-    format!("{}\n", json!({"event": "test", "epoch": epoch, "step": step, "metrics": {"test_loss": 9.0}, "time": 1.0}))
-}
-
-/// All files in a folder, by path, with what they hold.
-pub fn contents(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
-    let files =
-        walkdir::WalkDir::new(folder).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
-    files
-        .map(|entry| {
-            let name = entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-            (name, fs::read(entry.path()).unwrap())
-        })
-        .collect()
+    events::lines(&[events::test(epoch, 2 * epoch, json!({"test_loss": 9.0}))])
 }
