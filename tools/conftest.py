@@ -1,24 +1,9 @@
-"""What the tests against Python peers share: running the real binaries."""
+"""Fixtures of the tests against Python peers; functions are in peers.py."""
 
-import io
-import json
-import os
 import subprocess
-from pathlib import Path
 
-import numpy as np
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
-
-
-def load_stream(data):
-    """All arrays of a stream as one, as the tools themselves read it."""
-    stream, arrays = io.BytesIO(data), []
-    while stream.tell() < len(data):
-        arrays.append(np.load(stream, allow_pickle=False))
-    return np.concatenate(arrays)
+from peers import BIN, load_stream, onnx_runtime, read_safetensors
 
 
 @pytest.fixture
@@ -45,18 +30,11 @@ def run_npy(run):
 
 @pytest.fixture
 def tensors():
-    """Reads the tensors of a safetensors file, by hand from the format's description."""
+    """Reads the tensors of a safetensors file."""
+    return read_safetensors
 
-    def tensors(path):
-        data = path.read_bytes()
-        begin = 8 + int.from_bytes(data[:8], "little")
-        header = json.loads(data[8:begin])
-        header.pop("__metadata__")
-        values = {}
-        for name, entry in header.items():
-            assert entry["dtype"] == "F32"
-            first, last = entry["data_offsets"]
-            values[name] = np.frombuffer(data[begin + first : begin + last], "<f4").reshape(entry["shape"])
-        return values
 
-    return tensors
+@pytest.fixture
+def library(monkeypatch):
+    """ONNX Runtime is the one that Python has."""
+    monkeypatch.setenv("ORT_DYLIB_PATH", str(onnx_runtime()))

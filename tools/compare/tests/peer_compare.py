@@ -2,17 +2,13 @@
 
 import io
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from peers import shell
 from scipy import stats
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 SEEDS = [0, 1, 2]
 
 
@@ -90,13 +86,13 @@ def test_a_bound_without_a_baseline_is_compared_with_students_interval(run, tmp_
 def sweep(tmp_path_factory):
     """Runs of train: two optimizers, three seeds."""
     folder = tmp_path_factory.mktemp("sweep")
-    shell = lambda command: subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, check=True)  # noqa: E731
-    shell(f"{BIN}/gen-data rows=500 --to npy | {BIN}/entropy > rows.npy")
+    shell("gen-data rows=500 --to npy | entropy > rows.npy", folder)
     for optimizer in ("adam", "sgd"):
         for seed in SEEDS:
             shell(
-                f"{BIN}/train rows.npy --quiet -o 'runs/{optimizer}|{seed}' trainer.seed={seed} trainer.max_epochs=2 "
-                f"optimizer={optimizer} > /dev/null"
+                f"train rows.npy --quiet -o 'runs/{optimizer}|{seed}' trainer.seed={seed} trainer.max_epochs=2 "
+                f"optimizer={optimizer} > /dev/null",
+                folder,
             )
     return folder
 

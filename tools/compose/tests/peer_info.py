@@ -1,16 +1,12 @@
 """What `compose` tells of a composition, against a real Hydra application's `--cfg` and `--info`."""
 
 import importlib.util
-import os
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
+from peers import BIN, ROOT
 
 APP = """\
 import hydra

@@ -1,17 +1,11 @@
 """The entropy of entropy against SciPy, on rows that are hard to get right."""
 
-import io
 import json
 
 import numpy as np
 import pytest
+from peers import npy
 from scipy import special, stats
-
-
-def npy(array):
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 def hard_rows(width, dtype, count=400):

@@ -3,37 +3,16 @@
 import io
 import json
 import math
-import os
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import checker, shape_inference
+from peers import read_safetensors
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-CAPI = os.path.join(os.path.dirname(onnxruntime.__file__), "capi")
-LIBRARY = next(os.path.join(CAPI, name) for name in sorted(os.listdir(CAPI)) if name.startswith("libonnxruntime."))
-
-
-@pytest.fixture(autouse=True)
-def library(monkeypatch):
-    monkeypatch.setenv("ORT_DYLIB_PATH", LIBRARY)
-
-
-def read_safetensors(path):
-    """The tensors of a file, read by hand from the format's description."""
-    data = path.read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    header.pop("__metadata__")
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        assert entry["dtype"] == "F32"
-        tensors[name] = np.frombuffer(data[8 + length + begin : 8 + length + end], "<f4").reshape(entry["shape"])
-    return tensors
-
+pytestmark = pytest.mark.usefixtures("library")
 
 ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
 

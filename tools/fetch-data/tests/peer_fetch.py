@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from peers import BIN
 from PIL import ExifTags, Image, ImageOps
 
-BIN = Path(os.environ.get("PIPEGRAD_BIN", "target/release")).resolve()
 REAL = os.environ.get("PIPEGRAD_CIFAR10_IMAGES", "").removeprefix("file://")
 SETTINGS = ["-o", "out", "--quiet", "download.cache=cache"]
 

@@ -4,16 +4,15 @@ import hashlib
 import io
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
+import peers
 import pytest
 import yaml
+from peers import ROOT, with_tools
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 PIPELINE = "pipelines/cifar10"
 
 
@@ -26,13 +25,10 @@ def project(tmp_path):
     for name in ["dvc.yaml", ".gitignore", "data/.gitignore"]:
         (folder / PIPELINE / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / PIPELINE / name, folder / PIPELINE / name)
-    env = os.environ | {"PATH": f"{BIN}:{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    env = os.environ | {"PATH": with_tools(Path(sys.executable).parent), "DVC_NO_ANALYTICS": "1"}
 
     def shell(command, within=PIPELINE):
-        run = ["bash", "-euo", "pipefail", "-c", command]
-        done = subprocess.run(run, cwd=folder / within, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return peers.shell(command, folder / within, env)
 
     shell("git init -q && dvc init -q && dvc remote add -q -d store ../store", ".")
     shell("dvc init -q --subdir && dvc remote add -q -d store ../../../store")

@@ -4,10 +4,10 @@ import os
 import resource
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from peers import BIN
 from scipy import stats
 
 ROWS = 20_000
@@ -92,7 +92,7 @@ def test_streams_are_independent(run_npy):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes a user who may start no threads")
 def test_where_the_system_gives_no_threads_the_rows_are_the_same(run, tmp_path):
     expected = run("gen-data", "rows=3")
-    program = shutil.copy(Path(os.environ.get("PIPEGRAD_BIN", "target/release")) / "gen-data", "/tmp/gen-data-of-nobody")
+    program = shutil.copy(BIN / "gen-data", "/tmp/gen-data-of-nobody")
 
     def nobody():
         resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))

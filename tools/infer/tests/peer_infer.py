@@ -1,21 +1,13 @@
 """Models of other programs, made with onnx: what infer reads of them, against NumPy."""
 
 import json
-import os
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-CAPI = os.path.join(os.path.dirname(onnxruntime.__file__), "capi")
-LIBRARY = next(os.path.join(CAPI, name) for name in sorted(os.listdir(CAPI)) if name.startswith("libonnxruntime."))
-
-
-@pytest.fixture(autouse=True)
-def library(monkeypatch):
-    monkeypatch.setenv("ORT_DYLIB_PATH", LIBRARY)
+pytestmark = pytest.mark.usefixtures("library")
 
 
 def doubling(path, batch, dtype=TensorProto.FLOAT, metadata=None):

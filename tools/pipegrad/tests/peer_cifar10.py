@@ -5,22 +5,18 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+import peers
 import pytest
 import yaml
+from peers import IDENTITY, ROOT, copy_tracked, onnx_runtime, with_tools
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
-# DVC's experiments commit; nobody's git configuration is asked for that.
-IDENTITY = {f"GIT_{who}_{what}": "test@localhost" for who in ["AUTHOR", "COMMITTER"] for what in ["NAME", "EMAIL"]}
 # A class is a color of its own, which a small network sees at once.
 COLORS = np.random.default_rng(0).uniform(40, 215, (10, 3))
 
@@ -39,10 +35,7 @@ def job(tmp_path_factory):
     """A project in which the pipeline was run once; returns a shell in it."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "configs", folder / "configs")
-    tracked = subprocess.run(["git", "ls-files", "-z", "pipelines/cifar10"], cwd=ROOT, capture_output=True, check=True).stdout
-    for name in filter(None, tracked.decode().split("\0")):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
+    copy_tracked(folder, "pipelines/cifar10")
     draw(folder / "images" / "train", 16, 1)
     draw(folder / "images" / "test", 4, 2)
     test = folder / "images" / "test"
@@ -57,15 +50,12 @@ def job(tmp_path_factory):
     config["trainer"] |= {"max_epochs": 12, "batch_size": 16}
     primary.write_text(yaml.safe_dump(config, sort_keys=False))
 
-    library = min((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*"))
-    path = f"{BIN}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = os.environ | {"PATH": path, "ORT_DYLIB_PATH": str(library), "DVC_NO_ANALYTICS": "1"} | IDENTITY
+    path = with_tools(Path(sys.executable).parent)
+    env = os.environ | {"PATH": path, "ORT_DYLIB_PATH": str(onnx_runtime()), "DVC_NO_ANALYTICS": "1"} | IDENTITY
     job = folder / "pipelines" / "cifar10"
 
     def shell(command):
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=job, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return peers.shell(command, job, env)
 
     shell("cd ../.. && git init -q && dvc init -q")
     shell("dvc repro && git add -A && git commit -qm ran")

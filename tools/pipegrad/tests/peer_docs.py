@@ -3,19 +3,13 @@
 import os
 import re
 import subprocess
-from pathlib import Path
 
-import onnxruntime
+import peers
 import pytest
 import yaml
+from peers import ROOT, onnx_runtime, with_tools
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
-CAPI = Path(onnxruntime.__file__).parent / "capi"
-ENV = os.environ | {
-    "PATH": f"{BIN}:{os.environ['PATH']}",
-    "ORT_DYLIB_PATH": str(min(CAPI.glob("libonnxruntime.*"))),
-}
+ENV = os.environ | {"PATH": with_tools(), "ORT_DYLIB_PATH": str(onnx_runtime())}
 # Pages that are of no tool have nothing to run.
 OVERVIEWS = ["README", "reliability", "security"]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -23,9 +17,7 @@ TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare
 
 
 def shell(command, folder):
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=ENV, capture_output=True, text=True)
-    assert done.returncode == 0, f"{command}\n{done.stderr}"
-    return done.stdout
+    return peers.shell(command, folder, ENV)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

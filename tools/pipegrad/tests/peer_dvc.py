@@ -2,43 +2,29 @@
 
 import json
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+import peers
 import pytest
 import yaml
+from peers import IDENTITY, copy_tracked, onnx_runtime, with_tools
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 # What is built and installed already is taken for new enough.
 MAKE = "make -o build -o .venv/.run.stamp"
 MAKE_EXP = f'{MAKE} exp SET="data=softmax data.rows=5000"'
-# DVC's experiments commit; nobody's git configuration is asked for that.
-IDENTITY = {f"GIT_{who}_{what}": "test@localhost" for who in ["AUTHOR", "COMMITTER"] for what in ["NAME", "EMAIL"]}
 
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
     """A clone with the working tree's files, in which the job was run once; returns a shell in it."""
     folder = tmp_path_factory.mktemp("clone")
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    for name in filter(None, tracked.decode().split("\0")):
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    import onnxruntime
-
-    capi = Path(onnxruntime.__file__).parent / "capi"
-    library = next(iter(sorted(capi.glob("libonnxruntime.*"))))
-    path = f"{BIN}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = os.environ | IDENTITY | {"PATH": path, "ORT_DYLIB_PATH": str(library), "DVC_NO_ANALYTICS": "1"}
+    copy_tracked(folder)
+    path = with_tools(Path(sys.executable).parent)
+    env = os.environ | IDENTITY | {"PATH": path, "ORT_DYLIB_PATH": str(onnx_runtime()), "DVC_NO_ANALYTICS": "1"}
 
     def shell(command, status=0):
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=env, capture_output=True, text=True)
-        assert done.returncode == status, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return peers.shell(command, folder, env, status)
 
     shell.fresh = {}
     shell("git init -q && git add -A && git commit -qm start")

@@ -8,20 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
+from peers import BIN, onnx_runtime, with_tools
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
-CAPI = Path(onnxruntime.__file__).parent / "capi"
-ENV = os.environ | {
-    "PATH": f"{BIN}:{os.environ['PATH']}",
-    "ORT_DYLIB_PATH": str(min(CAPI.glob("libonnxruntime.*"))),
-}
+ENV = os.environ | {"PATH": with_tools(), "ORT_DYLIB_PATH": str(onnx_runtime())}
 FIELDS = "trainer.input_field=x trainer.target_field=y"
 QUICK = "--quiet trainer.max_epochs=1"
 PHOTOS = "fetch-data 'dataset.files.archive.urls=[photos]' dataset=image_folder"
@@ -371,7 +364,7 @@ def test_the_library_is_found_where_it_was_installed(folder):
     done = subprocess.run(command, cwd=folder, env=without, capture_output=True, text=True, errors="replace")
     assert done.returncode == 2 and "install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime)" in done.stderr
     site = folder / ".venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages" / "onnxruntime"
-    shutil.copytree(CAPI, site / "capi", ignore=shutil.ignore_patterns("*.py*", "__pycache__"))
+    shutil.copytree(onnx_runtime().parent, site / "capi", ignore=shutil.ignore_patterns("*.py*", "__pycache__"))
     done = subprocess.run(command, cwd=folder, env=without, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stderr
 

@@ -5,12 +5,10 @@ import pty
 import select
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
+from peers import BIN
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 # The command, and what it reads.
 TOOLS = {
     "entropy": (["entropy"], "records"),

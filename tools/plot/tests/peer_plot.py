@@ -10,14 +10,12 @@ import struct
 import subprocess
 import xml.etree.ElementTree as ET
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
+from peers import BIN
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 
 SVG = "{http://www.w3.org/2000/svg}"
 START = {

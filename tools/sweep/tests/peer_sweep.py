@@ -16,17 +16,16 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
+import peers
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
+from peers import BIN, with_tools
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 OPTIONS = ["adam", "adamw", "lion", "sgd", "sgd_momentum", "x.y", "a-b"]
 
 
@@ -267,12 +266,8 @@ def test_a_program_gets_what_a_job_says(tmp_path, reader):
 
 
 def test_a_sweep_goes_on_where_it_ended(tmp_path):
-    env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
-
     def shell(command):
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+        return peers.shell(command, tmp_path).splitlines()
 
     sweep = "sweep --skip-done runs trainer.max_epochs=1 model.hidden=[4],[8] trainer.seed"
     train = "xargs -r -L1 train rows.npy > /dev/null"
@@ -308,7 +303,7 @@ def test_a_job_that_fails_names_its_run_folder(tmp_path):
     """As the lines are run by xargs, by a shell and by themselves, so that of many jobs the failed one is known."""
     rows = "".join(f'{{"probs":[{i / 50},{1 - i / 50}],"entropy":{i / 50}}}\n' for i in range(50))
     (tmp_path / "rows.ndjson").write_text(rows)
-    env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    env = os.environ | {"PATH": with_tools()}
     sweep = "sweep --run-dir runs/s trainer.max_epochs=1 trainer.input_field=probs,nope trainer.seed=0,1"
     folders = [f"runs/s/trainer.input_field=nope,trainer.max_epochs=1,trainer.seed={seed}" for seed in (0, 1)]
     for command in (

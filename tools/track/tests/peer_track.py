@@ -24,9 +24,8 @@ import yaml
 os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 from mlflow.entities import ViewType  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
+from peers import BIN, ROOT, shell, with_tools
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 PYTHON = Path(sys.executable)
 # Patience with a machine that does other things as well, in seconds.
 PATIENCE = 120
@@ -363,8 +362,8 @@ def test_a_registered_model_is_loaded_and_served(server, client, tmp_path, monke
     import pandas as pd
 
     train = "gen-data rows=500 | entropy | train --quiet trainer.max_epochs=1 -o runs/net | cat"
-    env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "MLFLOW_TRACKING_URI": server.uri}
-    subprocess.run(["bash", "-euo", "pipefail", "-c", train], cwd=tmp_path, env=env, check=True, stdout=subprocess.DEVNULL)
+    env = os.environ | {"PATH": with_tools(), "MLFLOW_TRACKING_URI": server.uri}
+    shell(train, tmp_path, env)
     settings = [*SETTINGS, f"uri={server.uri}", "experiment=model", "registered_model=entropy net"]
     left = track(tmp_path, *settings, "runs/net").stderr.decode()
     assert "model.onnx: not logged as a model" in left and "export" in left, left
@@ -443,10 +442,10 @@ def commands(page):
 
 @pytest.mark.parametrize("page", [page for page in ["README.md", "docs/track.md"] if commands(page)])
 def test_the_commands_of_a_page_run(server, client, tmp_path, page):
-    env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "MLFLOW_TRACKING_URI": server.uri}
+    env = os.environ | {"PATH": with_tools(), "MLFLOW_TRACKING_URI": server.uri}
     before = {run.info.run_id for name in experiments(page) for run in runs(client, name)}
     for command in commands(page):
-        subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=tmp_path, env=env, check=True)
+        shell(command, tmp_path, env)
     for name in experiments(page):
         new = [run for run in runs(client, name) if run.info.run_id not in before]
         assert new and all(run.info.status == "FINISHED" for run in new)

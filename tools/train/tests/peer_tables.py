@@ -3,26 +3,18 @@
 import csv
 import io
 import json
-import os
 import subprocess
-from pathlib import Path
 
 import jsonschema
 import numpy as np
 import onnxruntime
 import pandas
 import pytest
+from peers import BIN, ROOT
 from sklearn import metrics
 
-ROOT = Path(__file__).resolve().parents[3]
-CAPI = os.path.join(os.path.dirname(onnxruntime.__file__), "capi")
-LIBRARY = next(os.path.join(CAPI, name) for name in sorted(os.listdir(CAPI)) if name.startswith("libonnxruntime."))
+pytestmark = pytest.mark.usefixtures("library")
 QUICK = ["--quiet", "trainer.max_epochs=3"]
-
-
-@pytest.fixture(autouse=True)
-def library(monkeypatch):
-    monkeypatch.setenv("ORT_DYLIB_PATH", LIBRARY)
 
 
 @pytest.fixture
@@ -348,8 +340,7 @@ def test_gaps_of_npy_are_nulls(run, tmp_path):
 def test_values_that_single_precision_merges_are_told(run, tmp_path):
     (tmp_path / "rows.csv").write_text("a,y\n" + "".join(f"{i},{1_700_000_000 + i}\n" for i in range(50)))
     command = ["train", "rows.csv", "-o", "run", "trainer.input_field=a", "trainer.target_field=y", "trainer.max_epochs=1"]
-    folder = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target/release"))
-    done = subprocess.run([folder / command[0], *command[1:]], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([BIN / command[0], *command[1:]], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0
     expected = 'train: field "y" is from 1700000000 to 1700000049, where f4 has steps of 128: subtract 1700000000 from it first\n'
     assert expected in done.stderr

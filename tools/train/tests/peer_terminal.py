@@ -6,13 +6,11 @@ import pty
 import re
 import signal
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from peers import BIN
 
-ROOT = Path(__file__).resolve().parents[3]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
 ROWS = 2000
 
 

@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
+from peers import ROOT
 
 
 @pytest.fixture

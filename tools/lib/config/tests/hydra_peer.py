@@ -1,7 +1,6 @@
 """Hydra and the real binary on the same folder: what each composes, and whether they agree."""
 
 import math
-import os
 import subprocess
 import warnings
 from pathlib import Path
@@ -12,9 +11,8 @@ from hydra.conf import HydraConf
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
+from peers import BIN
 
-ROOT = Path(__file__).resolve().parents[4]
-BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target/release")).resolve()
 LOADER = get_yaml_loader()
 
 warnings.filterwarnings("ignore")

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hydra_peer import LOADER, ROOT, check, write
+from hydra_peer import LOADER, check, write
+from peers import ROOT
 
 # --- A folder that uses everything, and overrides of every kind --------------------------------
 

@@ -5,14 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from peers import npy
 
 EVERY_DTYPE = ["i1", "<i2", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8", "?"]
-
-
-def npy(array, version=None):
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, version=version)
-    return buffer.getvalue()
 
 
 def every_kind(rows=3):
