@@ -16,6 +16,7 @@ RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target)/release)
 
 UV_VERSION := 0.13.8
 MACHETE_VERSION := 0.9.2
+MUTANTS_VERSION := 27.1.0
 
 venv := .venv
 run_python := $(venv)/.run.stamp
@@ -23,6 +24,7 @@ dev_python := $(venv)/.dev.stamp
 bench_python := .tools/bench/.stamp
 prettier := node_modules/.package-lock.json
 machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
+cargo_mutants := .tools/cargo-mutants-$(MUTANTS_VERSION).stamp
 
 .PHONY: help
 help: ## List the targets
@@ -57,6 +59,10 @@ test: $(dev_python) ## Run the tests: Rust, then those against Python peers
 .PHONY: faults
 faults: $(dev_python) build ## Kill, starve and mislead every tool in every way of docs/reliability.md; needs strace
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/faults/run.py
+
+.PHONY: mutants
+mutants: $(cargo_mutants) ## Change the code of libraries, one place at a time, and count what their own tests miss: make mutants MUTANTS_ARGS="--seed 1"
+	$(PYTHON) scripts/mutants/run.py $(MUTANTS_ARGS)
 
 .PHONY: lint
 lint: $(dev_python) $(prettier) $(machete) ## Check format, clippy, unused dependencies, shell and files, as a commit does
@@ -164,6 +170,10 @@ $(prettier): package-lock.json
 
 $(machete):
 	$(CARGO) install cargo-machete --locked --version $(MACHETE_VERSION) --root .tools
+	touch $@
+
+$(cargo_mutants):
+	$(CARGO) install cargo-mutants --locked --version $(MUTANTS_VERSION) --root .tools
 	touch $@
 
 .tools/uv-$(UV_VERSION).stamp:
