@@ -96,7 +96,7 @@ def run(crate, names):
     opt_level = f"--config=profile.release.package.{crate}.opt-level={OPT_LEVEL}"
     done = cargo_mutants(
         *["--package", crate, "--in-place", "--profile", "release", "--output", out, "--no-shuffle", "--colors", "never"],
-        *["--cargo-arg", opt_level, "--minimum-test-timeout", "60", *patterns],
+        *["--cargo-arg", opt_level, "--minimum-test-timeout", "30", *patterns],
         stdout=sys.stderr,
     )
     outcomes = json.loads((out / "mutants.out" / "outcomes.json").read_text())["outcomes"]
