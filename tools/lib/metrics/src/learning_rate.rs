@@ -32,4 +32,21 @@ mod tests {
         assert_eq!(suggested_learning_rate(&[]), None);
         assert_eq!(suggested_learning_rate(&[(1.0, 1.0); 12]), None);
     }
+    #[test]
+    fn ten_steps_at_the_start_and_one_at_the_end_suggest_nothing() {
+        // Falls everywhere, steepest where nothing is suggested: at steps 5 and 13. Of 14 steps only step 11 is left.
+        let loss = |i: usize| -(i as f64) - if i > 5 { 100.0 } else { 0.0 } - if i > 12 { 100.0 } else { 0.0 };
+        let points: Vec<_> = (0..14).map(|i| (i as f64, loss(i))).collect();
+        assert_eq!(LEAST_FINDER_STEPS, 14);
+        assert_eq!(suggested_learning_rate(&points), Some(11.0));
+        assert_eq!(suggested_learning_rate(&points[..13]), None);
+    }
+
+    #[test]
+    fn the_slope_is_half_the_difference_of_both_neighbours() {
+        // numpy.gradient([0, 0, -4, -5, -12, -12]) is [0, -2, -2.5, -4, -3.5, 0]: steepest at step 3.
+        let losses = [0.0, 0.0, -4.0, -5.0, -12.0, -12.0];
+        let points: Vec<_> = [0.0; 10].into_iter().chain(losses).chain([0.0]).zip(0..).map(|(y, i)| (f64::from(i), y)).collect();
+        assert_eq!(suggested_learning_rate(&points), Some(13.0));
+    }
 }

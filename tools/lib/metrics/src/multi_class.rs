@@ -87,3 +87,32 @@ impl MultiClass {
         self.scores.rankings(|row, class| self.actual[row] as usize == class)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_counted_up_to_a_number_of_classes() {
+        let counted = |limit| {
+            let mut metrics = MultiClass::new(3, usize::MAX).with_pairs(limit);
+            metrics.add_probabilities(2, &[0.5, 0.3, 0.2], 1e-15);
+            metrics.confusion().matrix().map(|rows| rows.collect::<Vec<_>>())
+        };
+        assert_eq!(counted(2), None);
+        assert_eq!(counted(3), Some(vec![vec![0, 0, 0], vec![0, 0, 0], vec![1, 0, 0]]));
+    }
+
+    #[test]
+    fn logits_are_ranked_as_their_softmax() {
+        // Of two rows the first has the greater logit of class 0, and the second the greater probability.
+        let mut metrics = MultiClass::new(2, usize::MAX);
+        assert_eq!(metrics.add_logits(1, &[5.0, 5.5]), 1);
+        assert_eq!(metrics.add_logits(0, &[4.0, 1.0]), 0);
+        let rankings = metrics.rankings().expect("few scores");
+        assert_eq!(rankings[0].map(|ranking| ranking.auc), Some(1.0));
+        // -log softmax by hand: log(1 + exp(-0.5)) and log(1 + exp(-3)).
+        let expected = ((-0.5f64).exp().ln_1p() + (-3f64).exp().ln_1p()) / 2.0;
+        assert!((metrics.cross_entropy() - expected).abs() < 1e-15, "{}", metrics.cross_entropy());
+    }
+}
