@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """How much of a change `cargo test -p CRATE` notices: a seeded sample of cargo-mutants' changes, crate by crate.
 
-The sample is drawn over all crates, and each has its part of it by its size. It is tested in a copy of the working
-tree, with a target folder of its own, both in .tools/mutants; nothing here is changed. A mutant is caught when the tests
-of its own crate fail, or do not end. What does not compile is left out of the figures.
+The sample is every so-many-th mutant of a crate, and at least eight. It is tested in a copy of the working tree, with a
+target folder of its own, both in .tools/mutants; nothing here is changed. A mutant is caught when the tests of its own
+crate fail, or do not end. What does not compile is left out of the figures.
 
 Prints a table, and writes it with every missed mutant to .tools/mutants/report.json. Exit status: 0 if at least the
-threshold is caught, 1 if not, 2 if a crate's tests fail without a change.
+threshold is caught, 1 if not, 2 if it cannot be told: a crate's tests fail without a change.
 """
 
 import argparse
+import fcntl
 import json
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -26,6 +26,8 @@ REASONS = ROOT / "docs" / "design" / "mutants.md"
 CRATES = ["records", "files", "config", "metrics", "optim", "dataset", "score"]
 # Cheap to compile, and quick enough to run; what the crate depends on keeps the profile's own.
 OPT_LEVEL = 1
+# Mutants of a crate, at least, however small it is.
+LEAST = 8
 ENVIRONMENT = os.environ | {"CARGO_TARGET_DIR": str(WORK / "target"), "CARGO_TERM_COLOR": "never"}
 
 
@@ -35,9 +37,13 @@ def arguments():
     parser.add_argument("--sample", type=int, default=84, help="mutants to test, of all crates; default 84")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another sample; default 0")
     parser.add_argument("--threshold", type=float, default=85.0, help="percent that must be caught; default 85")
-    parser.add_argument("--match", default="", help="sample only mutants whose name this regular expression finds")
     parser.add_argument("--list", action="store_true", help="print the sample and test nothing")
     return parser.parse_args()
+
+
+def refuse(problem):
+    print(f"mutants: {problem}", file=sys.stderr)
+    sys.exit(2)
 
 
 def copy_tree():
@@ -60,10 +66,15 @@ def cargo_mutants(*args, **options):
     return subprocess.run([program, "mutants", *args], cwd=TREE, env=ENVIRONMENT, **options)
 
 
-def all_mutants(crate):
-    """Their names: `path:line:column: what is replaced by what`."""
-    done = cargo_mutants("--list", "--json", "--package", crate, stdout=subprocess.PIPE, check=True)
-    return sorted(mutant["name"] for mutant in json.loads(done.stdout))
+def listed(crate, *shard):
+    """The names of mutants: `path:line:column: what is replaced by what`."""
+    done = cargo_mutants("--list", "--json", "--package", crate, *shard, stdout=subprocess.PIPE, check=True)
+    return [mutant["name"] for mutant in json.loads(done.stdout)]
+
+
+def shard(seed, every):
+    """Options for every so-many-th mutant from one on that the seed chooses: another seed has all others."""
+    return ["--no-shuffle", "--sharding", "round-robin", "--shard", f"{seed % every}/{every}"]
 
 
 def without_line(name):
@@ -71,39 +82,28 @@ def without_line(name):
     return re.sub(r":\d+:\d+:", ":", name, count=1)
 
 
-def draw(mutants, size, seed):
-    """A sample of each crate, in proportion to its mutants, and of at least one."""
-    total = sum(map(len, mutants.values()))
-    sample = {}
-    for crate, names in mutants.items():
-        count = min(len(names), max(1, round(size * len(names) / total))) if names else 0
-        sample[crate] = sorted(random.Random(f"{seed} {crate}").sample(names, count))
-    return sample
+def shards(counts, size):
+    """Every how many-th mutant of each crate is tested: in proportion to the crates, but some of each."""
+    every = max(1, sum(counts.values()) // size)
+    return {crate: max(1, min(every, count // LEAST)) for crate, count in counts.items()}
 
 
-def escaped(name):
-    return re.sub(r"([.+*?()|\[\]{}^$\\])", r"\\\1", name)
-
-
-def run(crate, names):
-    """How the tests of `crate` took each of these: Caught, Missed, Timeout or Unviable."""
-    if not names:
-        return {}
+def run(crate, options):
+    """How the tests of `crate` took each mutant of a shard: Caught, Missed, Timeout or Unviable."""
     out = WORK / crate
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    patterns = [word for name in names for word in ("--re", f"^{escaped(name)}$")]
     opt_level = f"--config=profile.release.package.{crate}.opt-level={OPT_LEVEL}"
     done = cargo_mutants(
-        *["--package", crate, "--in-place", "--profile", "release", "--output", out, "--no-shuffle", "--colors", "never"],
-        *["--cargo-arg", opt_level, "--minimum-test-timeout", "30", *patterns],
+        *["--package", crate, "--in-place", "--profile", "release", "--output", out, "--colors", "never"],
+        *["--cargo-arg", opt_level, "--minimum-test-timeout", "30", *options],
         stdout=sys.stderr,
     )
     outcomes = json.loads((out / "mutants.out" / "outcomes.json").read_text())["outcomes"]
     baseline = [outcome for outcome in outcomes if outcome["scenario"] == "Baseline"]
     if any(outcome["summary"] != "Success" for outcome in baseline) or done.returncode not in (0, 2, 3):
         log = out / "mutants.out" / "log" / "baseline.log"
-        sys.exit(f"mutants: {crate}: cargo-mutants ended with status {done.returncode}; see {log}")
+        refuse(f"{crate}: cargo-mutants ended with status {done.returncode}; see {log}")
     tested = [outcome for outcome in outcomes if outcome["scenario"] != "Baseline"]
     return {outcome["scenario"]["Mutant"]["name"]: outcome["summary"].removesuffix("Mutant") for outcome in tested}
 
@@ -134,15 +134,20 @@ def main():
     options = arguments()
     os.nice(5)
     TREE.mkdir(parents=True, exist_ok=True)
+    lock = open(WORK / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        refuse("another run of this script changes the copy; wait for it")
     copy_tree()
-    known = {crate: all_mutants(crate) for crate in options.crates}
-    known = {crate: [name for name in names if re.search(options.match, name)] for crate, names in known.items()}
-    sample = draw(known, options.sample, options.seed)
+    counts = {crate: len(listed(crate)) for crate in options.crates}
+    chosen = {crate: shard(options.seed, every) for crate, every in shards(counts, options.sample).items()}
     if options.list:
-        for crate, names in sample.items():
-            print(f"{crate}: {len(names)} of {len(known[crate])}", *names, sep="\n  ")
+        for crate, choice in chosen.items():
+            names = listed(crate, *choice)
+            print(f"{crate}: {len(names)} of {counts[crate]}", *names, sep="\n  ")
         return 0
-    outcomes = {crate: run(crate, names) for crate, names in sample.items()}
+    outcomes = {crate: run(crate, choice) for crate, choice in chosen.items()}
     rows = [row_of(crate, outcomes[crate]) for crate in outcomes]
     total = row_of("all", {name: kind for each in outcomes.values() for name, kind in each.items()})
     missed = [name for each in outcomes.values() for name, kind in each.items() if kind == "Missed"]
