@@ -507,8 +507,10 @@ fn datasets_of_two_kinds_do_not_share_a_folder() {
         assert_eq!(status, 2, "{stderr}");
         assert_eq!(
             stderr,
-            format!("fetch-data: out/{file}.npy: belongs to another dataset; choose another folder with -o
-")
+            format!(
+                "fetch-data: out/{file}.npy: belongs to another dataset; choose another folder with -o
+"
+            )
         );
         folder.works(first);
         fs::remove_dir_all(folder.join("out")).unwrap();

@@ -209,7 +209,7 @@ fn of_another_option(one: &Override, known: &Known<'_>) -> Option<String> {
 /// Whether `wrong` names the setting `path`, with its groups or without, or is another program's word for it.
 fn is_same(path: &str, wrong: &str) -> bool {
     let is_suffix = path.strip_suffix(wrong).is_some_and(|before| before.ends_with('.') && !wrong.contains('.'));
-    path == wrong || is_suffix || slips::is_synonym(wrong, path)
+    path == wrong || is_suffix || suggest::is_synonym(wrong, path)
 }
 
 /// The dotted paths of all entries of mappings in the tree.

@@ -46,7 +46,8 @@ mod tests {
     fn the_slope_is_half_the_difference_of_both_neighbours() {
         // numpy.gradient([0, 0, -4, -5, -12, -12]) is [0, -2, -2.5, -4, -3.5, 0]: steepest at step 3.
         let losses = [0.0, 0.0, -4.0, -5.0, -12.0, -12.0];
-        let points: Vec<_> = [0.0; 10].into_iter().chain(losses).chain([0.0]).zip(0..).map(|(y, i)| (f64::from(i), y)).collect();
+        let points: Vec<_> =
+            [0.0; 10].into_iter().chain(losses).chain([0.0]).zip(0..).map(|(y, i)| (f64::from(i), y)).collect();
         assert_eq!(suggested_learning_rate(&points), Some(13.0));
     }
 }

@@ -100,7 +100,8 @@ fn every_numeric_type_has_numpys_names() {
     ];
     for (dtype, (descr, long_name, size)) in DType::NUMERIC.into_iter().zip(names) {
         assert_eq!((dtype.descr(), dtype.long_name(), dtype.size()), (descr, long_name, size));
-        assert_eq!((dtype.name(), descr[1..].parse()), (&descr[1..], Ok(dtype)));
+        assert_eq!(dtype.name(), &descr[1..]);
+        assert_eq!(descr[1..].parse::<DType>().expect("a dtype"), dtype);
         assert_eq!(dtype.is_float(), long_name.starts_with("float"), "{dtype}");
     }
     assert!("f16".parse::<DType>().unwrap_err().to_string().contains("i1, i2, i4, i8, u1, u2, u4, u8, f2, f4, f8, b1"));
@@ -123,12 +124,8 @@ fn integers_beyond_two_to_the_53_are_named_in_both_signs() {
 #[test]
 fn bytes_are_whole_numbers_from_0_to_255() {
     let of = |values: [f32; 4]| {
-        let batch = Batch::from_packed(
-            "made",
-            &schema(&[("x", DType::F4, &[2])]),
-            0,
-            bytemuck::cast_slice(&values).to_vec(),
-        );
+        let batch =
+            Batch::from_packed("made", &schema(&[("x", DType::F4, &[2])]), 0, bytemuck::cast_slice(&values).to_vec());
         let mut bytes = vec![9; 7];
         batch.unwrap().column_u8("x", &mut bytes).map(|()| bytes).map_err(|error| error.to_string())
     };
@@ -142,13 +139,14 @@ fn bytes_are_whole_numbers_from_0_to_255() {
 #[test]
 fn packed_rows_are_whole_and_hold_no_text() {
     let two = schema(&[("a", DType::F4, &[]), ("b", DType::U1, &[])]);
-    let error = |schema, length| Batch::from_packed("made", schema, 0, vec![0; length]).map(drop).unwrap_err().to_string();
+    let error =
+        |schema, length| Batch::from_packed("made", schema, 0, vec![0; length]).map(drop).unwrap_err().to_string();
     assert_eq!(error(&two, 9), "made: packed bytes are not a whole number of rows");
     let text = schema(&[("c", DType::Text, &[])]);
     assert_eq!(error(&text, 8), "made: packed bytes hold no text, and field c text is one");
     let batch = Batch::from_packed("made", &two, 5, vec![0; 10]).unwrap();
     assert_eq!((batch.rows(), batch.first_row(), batch.line(0)), (2, 5, None));
-    assert_eq!(batch.place(1).to_string(), "made: row 6");
+    assert_eq!(batch.location(1).to_string(), "made: row 6");
 }
 
 #[test]
@@ -281,7 +279,10 @@ fn arrays_in_fortran_order_are_read_by_rows() {
     let pipe = |bytes: Vec<u8>| Input::new("stdin", Cursor::new(bytes));
     assert_eq!(read(pipe([fortran(), fortran()].concat()), &options(12)), Ok(twice));
     let error = read(pipe(fortran()), &options(11)).unwrap_err();
-    assert!(error.starts_with("stdin: an array in Fortran order of 3 rows of 4 bytes; from a pipe at most 11"), "{error}");
+    assert!(
+        error.starts_with("stdin: an array in Fortran order of 3 rows of 4 bytes; from a pipe at most 11"),
+        "{error}"
+    );
     let cut = "row 2: the data is truncated: the header promises 3 rows, 2 are whole";
     let half = &fortran()[..fortran().len() - 1];
     assert_eq!(read(pipe(half.to_vec()), &options(12)), Err(format!("stdin: {cut}")));
@@ -298,7 +299,8 @@ fn headers(bytes: &[u8]) -> Vec<String> {
 #[cfg(unix)]
 #[test]
 fn a_pipe_gets_the_arrays_that_came_and_a_file_gets_one() {
-    let rows = |first: u64, count: usize| Batch::from_packed("made", &schema(&[("x", DType::U1, &[])]), first, vec![1; count]);
+    let rows =
+        |first: u64, count: usize| Batch::from_packed("made", &schema(&[("x", DType::U1, &[])]), first, vec![1; count]);
     let batches = || [rows(0, 3).unwrap(), rows(3, 2).unwrap()];
     let folder = Folder::new();
     testkit::system::fifo(folder.join("pipe"));
