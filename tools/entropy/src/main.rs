@@ -4,7 +4,7 @@ mod settings;
 
 use anyhow::Context;
 use cli::{Common, Outcome};
-use kernels::{EntropyOptions, Problem};
+use kernels::{EntropyOptions, RowErrorKind};
 use records::{Batch, DType, Element};
 use settings::Settings;
 use std::process::ExitCode;
@@ -83,7 +83,7 @@ fn add_entropy<T: Element + kernels::Real>(
 ) -> anyhow::Result<()> {
     let mut entropy = vec![T::zeroed(); batch.rows()]; // [rows]
     kernels::entropy_rows(probs, width, options, &mut entropy).map_err(|e| {
-        let hint = if matches!(e.problem, Problem::NotNormalized { .. }) { " (use --normalize)" } else { "" };
+        let hint = if matches!(e.kind, RowErrorKind::NotNormalized { .. }) { " (use --normalize)" } else { "" };
         batch.location(e.row).error(format!("field {:?} {e}{hint}", settings.field))
     })?;
     Ok(batch.set_column(&settings.out_field, &[], &entropy)?)

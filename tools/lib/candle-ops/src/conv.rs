@@ -60,25 +60,30 @@ fn fits(side: usize, kernel: usize, padding: usize, dilation: usize) -> bool {
 struct Convolution(Conv);
 
 impl Convolution {
-    fn scratch(&self) -> Vec<f32> {
-        vec![0.0; self.0.scratch_len(rayon::current_num_threads())]
+    fn workspace(&self) -> Vec<f32> {
+        vec![0.0; self.0.workspace_len(rayon::current_num_threads())]
     }
 
     /// The gradient of the input, from that of the output, channels last both.
-    fn input_gradient(&self, weight: &Tensor, delta: &[f32]) -> Result<Vec<f32>> {
+    fn input_gradient(&self, weight: &Tensor, grad_output: &[f32]) -> Result<Vec<f32>> {
         let (storage, layout) = weight.storage_and_layout();
         let mut packed = vec![0.0; self.0.packed_backward_len()];
         self.0.pack_backward(&row_major(cpu(&storage)?, layout)?, &mut packed);
         let mut found = vec![0.0; self.0.shape().input_len()];
-        self.0.backward_input(delta, &packed, &mut found, false, &mut self.scratch());
+        self.0.backward_input(grad_output, &packed, &mut found, false, &mut self.workspace());
         Ok(found)
     }
 
     /// The gradient of the weight, from that of the output, channels last.
-    fn weight_gradient(&self, x: &Tensor, delta: &[f32]) -> Result<Vec<f32>> {
+    fn grad_weight(&self, x: &Tensor, grad_output: &[f32]) -> Result<Vec<f32>> {
         let (storage, layout) = x.storage_and_layout();
         let mut found = vec![0.0; self.0.shape().weights_len()];
-        self.0.backward_weights(&channels_last(cpu(&storage)?, layout)?, delta, &mut found, &mut self.scratch());
+        self.0.backward_weights(
+            &channels_last(cpu(&storage)?, layout)?,
+            grad_output,
+            &mut found,
+            &mut self.workspace(),
+        );
         Ok(found)
     }
 }
@@ -99,17 +104,23 @@ impl CustomOp2 for Convolution {
         let mut packed = vec![0.0; self.0.packed_forward_len()];
         self.0.pack_forward(&row_major(weight, weight_layout)?, &mut packed);
         let mut y = vec![0.0; shape.output_len()];
-        self.0.forward(Operand::Ready(&channels_last(x, x_layout)?), &packed, &mut y, &mut self.scratch());
+        self.0.forward(Operand::Plain(&channels_last(x, x_layout)?), &packed, &mut y, &mut self.workspace());
         Ok(output(y, &[shape.images, shape.outputs, shape.out_height(), shape.out_width()]))
     }
 
     // candle panics where something that depends on a variable gets no gradient, and asks for nothing else.
-    fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, delta: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (storage, layout) = delta.storage_and_layout();
-        let delta = channels_last(cpu(&storage)?, layout)?;
-        let of_x = if x.track_op() { gradient(self.input_gradient(weight, &delta)?, x)? } else { None };
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        grad_output: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (storage, layout) = grad_output.storage_and_layout();
+        let grad_output = channels_last(cpu(&storage)?, layout)?;
+        let of_x = if x.track_op() { gradient(self.input_gradient(weight, &grad_output)?, x)? } else { None };
         let of_weight = if weight.track_op() {
-            Some(Tensor::from_vec(self.weight_gradient(x, &delta)?, weight.dims(), &Device::Cpu)?)
+            Some(Tensor::from_vec(self.grad_weight(x, &grad_output)?, weight.dims(), &Device::Cpu)?)
         } else {
             None
         };

@@ -30,8 +30,8 @@ impl CustomOp1 for Gelu {
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, _: &Tensor, delta: &Tensor) -> Result<Option<Tensor>> {
-        let mut found = delta.flatten_all()?.to_vec1::<f32>()?;
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad_output: &Tensor) -> Result<Option<Tensor>> {
+        let mut found = grad_output.flatten_all()?.to_vec1::<f32>()?;
         let (storage, layout) = x.storage_and_layout();
         let inputs = row_major(cpu(&storage)?, layout)?;
         let blocks = inputs.par_chunks(BLOCK).zip(found.par_chunks_mut(BLOCK));

@@ -1,8 +1,8 @@
-//! Batch normalisation by the statistics of the batch.
+//! Batch normalisation by batch statistics.
 
 use crate::values::{channels_last, check, cpu, gradient, output, row_major, tensor_channels_last};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
-use kernels::norm::{self, After, BatchNormOptions, Running, Then};
+use kernels::norm::{self, BatchNormOptions, Epilogue, ForwardEpilogue, RunningStatistics};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A batch that has been normalised, and by what.
@@ -95,8 +95,8 @@ impl CustomOp3 for Normalization {
         let (weight, bias) = (row_major(weight, weight_layout)?, row_major(bias, bias_layout)?);
         let mut z = vec![0.0; x.len()];
         let Plan { norm, mean, variance } = &mut *lock(&self.plan);
-        norm.measure(&x, Running { mean, variance });
-        norm.forward(&x, &weight, &bias, Then { residual: None, relu: self.relu }, &mut z);
+        norm.compute_statistics(&x, RunningStatistics { mean, variance });
+        norm.forward(&x, &weight, &bias, Epilogue { residual: None, relu: self.relu }, &mut z);
         Ok(output(z, x_layout.dims()))
     }
 
@@ -106,19 +106,19 @@ impl CustomOp3 for Normalization {
         weight: &Tensor,
         _bias: &Tensor,
         _z: &Tensor,
-        delta: &Tensor,
+        grad_output: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let mut delta = tensor_channels_last(delta)?;
+        let mut grad_output = tensor_channels_last(grad_output)?;
         let channels = weight.dims1()?;
         let (mut of_weight, mut of_bias) = (vec![0.0; channels], vec![0.0; channels]);
         {
             let (storage, layout) = x.storage_and_layout();
             let y = channels_last(cpu(&storage)?, layout)?;
-            let after = if self.relu { After::Relu } else { After::Linear };
-            let batch = norm::Batch { y: &y, after, weight_gradient: &mut of_weight, bias_gradient: &mut of_bias };
-            lock(&self.plan).norm.backward(batch, &mut delta, None);
+            let epilogue = if self.relu { ForwardEpilogue::Relu } else { ForwardEpilogue::Linear };
+            let pass = norm::BackwardPass { y: &y, epilogue, grad_weight: &mut of_weight, grad_bias: &mut of_bias };
+            lock(&self.plan).norm.backward(pass, &mut grad_output, None);
         }
         let parameter = |values| Tensor::from_vec(values, channels, &Device::Cpu).map(Some);
-        Ok((gradient(delta, x)?, parameter(of_weight)?, parameter(of_bias)?))
+        Ok((gradient(grad_output, x)?, parameter(of_weight)?, parameter(of_bias)?))
     }
 }

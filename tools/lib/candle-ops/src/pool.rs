@@ -63,12 +63,12 @@ impl CustomOp1 for Pooling {
         Ok(output(y, &self.dims))
     }
 
-    fn bwd(&self, x: &Tensor, _: &Tensor, delta: &Tensor) -> Result<Option<Tensor>> {
-        let delta = tensor_channels_last(delta)?;
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad_output: &Tensor) -> Result<Option<Tensor>> {
+        let grad_output = tensor_channels_last(grad_output)?;
         let mut found = vec![0.0; x.elem_count()];
         match self.kind {
-            Kind::Max => self.pool.max_backward(&tensor_channels_last(x)?, &delta, &mut found, false),
-            Kind::Average => self.pool.average_backward(&delta, &mut found, false),
+            Kind::Max => self.pool.max_backward(&tensor_channels_last(x)?, &grad_output, &mut found, false),
+            Kind::Average => self.pool.average_backward(&grad_output, &mut found, false),
         }
         gradient(found, x)
     }

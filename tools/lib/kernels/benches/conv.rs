@@ -78,7 +78,7 @@ struct Layer {
     weights: Vec<f32>,
     packed: Vec<f32>,
     packed_backward: Vec<f32>,
-    scratch: Vec<f32>,
+    workspace: Vec<f32>,
     target: Vec<f32>,
 }
 
@@ -96,7 +96,7 @@ impl Layer {
             weights: draw(shape.weights_len()),
             packed: vec![0.0; conv.packed_forward_len()],
             packed_backward: vec![0.0; conv.packed_backward_len()],
-            scratch: vec![0.0; conv.scratch_len(threads)],
+            workspace: vec![0.0; conv.workspace_len(threads)],
             target: vec![0.0; shape.input_len().max(shape.output_len()).max(shape.weights_len())],
             conv,
         })
@@ -104,17 +104,17 @@ impl Layer {
 
     /// Seconds of each direction, with packing the weights.
     fn round(&mut self) -> [f64; 3] {
-        let Self { conv, input, output, weights, packed, packed_backward, scratch, target } = self;
+        let Self { conv, input, output, weights, packed, packed_backward, workspace, target } = self;
         let s = *conv.shape();
         let forward = seconds(|| {
             conv.pack_forward(weights, packed);
-            conv.forward(Operand::Ready(input), packed, &mut target[..s.output_len()], scratch);
+            conv.forward(Operand::Plain(input), packed, &mut target[..s.output_len()], workspace);
         });
         let backward = seconds(|| {
             conv.pack_backward(weights, packed_backward);
-            conv.backward_input(output, packed_backward, &mut target[..s.input_len()], false, scratch);
+            conv.backward_input(output, packed_backward, &mut target[..s.input_len()], false, workspace);
         });
-        let gradient = seconds(|| conv.backward_weights(input, output, &mut target[..s.weights_len()], scratch));
+        let gradient = seconds(|| conv.backward_weights(input, output, &mut target[..s.weights_len()], workspace));
         [forward, backward, gradient]
     }
 }

@@ -7,19 +7,19 @@ use crate::{
 };
 use rayon::prelude::*;
 
-/// The base of the logarithm.
+/// The base of the logarithm, which is the unit of entropy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Base {
-    /// Nats.
+    /// e: nats.
     E,
-    /// Bits.
+    /// 2: bits.
     Two,
-    /// Decimal digits.
+    /// 10: decimal digits (hartleys).
     Ten,
 }
 
 impl Base {
-    /// What nats are divided by. SciPy divides too, which makes a uniform row of 8 exactly 3 bits.
+    /// ln of the base, by which nats are divided. SciPy divides too: a uniform row of 8 has exactly 3 bits.
     fn divisor(self) -> f64 {
         match self {
             Self::E => 1.0,
@@ -29,88 +29,79 @@ impl Base {
     }
 }
 
-/// How entropy is taken, and which rows pass for probabilities.
+/// Settings of [`entropy_rows`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EntropyOptions {
     /// Base of the logarithm.
     pub base: Base,
-    /// Divide each row by its sum first.
+    /// Whether each row is divided by its sum first.
     pub normalize: bool,
-    /// Without `normalize`: how far from 1 a row's sum may be.
+    /// Maximum distance of a row's sum from 1, without `normalize`.
     pub tolerance: f64,
 }
 
-/// The first row that does not hold probabilities. Displays as what follows the field's name.
-#[derive(Debug, Clone, PartialEq)]
+/// The first row that is not a probability vector. The message starts with a verb: its subject is the field.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{kind}")]
 pub struct RowError {
     /// The row, counted from 0.
     pub row: usize,
-    /// What is wrong with it.
-    pub problem: Problem,
+    /// Why it is refused.
+    pub kind: RowErrorKind,
 }
 
-/// Why a row does not hold probabilities.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Problem {
+/// Why a row is not a probability vector.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RowErrorKind {
     /// An element is negative, NaN or infinite.
+    #[error("holds {} at position {index}, no probability", Short(.value))]
     NotAProbability {
-        /// Its position in the row.
+        /// Its index in the row.
         index: usize,
         /// Its value.
         value: f64,
     },
     /// The row does not sum to 1.
+    #[error("sums to {}, expected 1 ± {tolerance:e}", Short(&rounded(*.sum)))]
     NotNormalized {
-        /// What it sums to.
+        /// The sum.
         sum: f64,
-        /// How far from 1 that may be.
+        /// Its maximum distance from 1.
         tolerance: f64,
     },
-    /// The row sums to 0, or to more than the type holds, and cannot be normalised.
+    /// The row sums to 0, or its sum overflows the type, and it cannot be normalised.
+    #[error("sums to {} and cannot be normalised", Short(.sum))]
     NoSum {
-        /// What it sums to.
+        /// The sum.
         sum: f64,
     },
 }
 
-impl std::fmt::Display for RowError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.problem {
-            Problem::NotAProbability { index, value } => {
-                write!(f, "holds {} at position {index}, no probability", Short(value))
-            }
-            Problem::NotNormalized { sum, tolerance } => {
-                // Rounded for reading: a sum of 1.3, not 1.3000000000000003. A huge one cannot be.
-                let rounded = (sum * 1e9).round() / 1e9;
-                let sum = if rounded.is_finite() { rounded } else { sum };
-                write!(f, "sums to {}, expected 1 ± {tolerance:e}", Short(sum))
-            }
-            Problem::NoSum { sum } => write!(f, "sums to {} and cannot be normalised", Short(sum)),
-        }
-    }
+/// Rounded for reading: a sum of 1.3, not 1.3000000000000003. A huge one is left as it is.
+fn rounded(sum: f64) -> f64 {
+    let rounded = (sum * 1e9).round() / 1e9;
+    if rounded.is_finite() { rounded } else { sum }
 }
 
 /// A number on one short line: with an exponent where its digits would not fit.
-struct Short(f64);
+struct Short<'a>(&'a f64);
 
-impl std::fmt::Display for Short {
+impl std::fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self(value) = self;
-        let fits = *value == 0.0 || (1e-5..1e16).contains(&value.abs());
+        let fits = **value == 0.0 || (1e-5..1e16).contains(&value.abs());
         if fits { write!(f, "{value}") } else { write!(f, "{value:e}") }
     }
 }
 
-impl std::error::Error for RowError {}
-
-/// Elements that are worked on at a time: small enough that every pass finds them in the nearest cache.
+/// Elements of a block: they stay in the L1 cache from pass to pass.
 const BLOCK: usize = 1024;
-/// Below this many elements threads cost more than they bring.
+/// Elements of a task; up to so many run on the calling thread.
 const PARALLEL_ELEMENTS: usize = 1 << 18;
-/// Elements whose logarithms are taken at a time, in three short loops. One loop would be a chain of
-/// operations so long that the processor mostly waits for its end: twice the time.
+/// Elements whose logarithms are computed at a time, in three short loops. One loop would be a chain of dependent
+/// operations so long that it takes twice the time.
 const TILE: usize = 128;
-/// Independent flags when elements are checked: two of the widest vectors.
+/// Independent flags when elements are checked: two vectors of the widest instruction set.
 const FLAGS: usize = 16;
 
 /// The entropy of every row of `probs` `[rows, width]`, into `out` `[rows]`.
@@ -123,7 +114,7 @@ const FLAGS: usize = 16;
 /// The first row that is not a probability vector; `out` is then unspecified.
 ///
 /// # Panics
-/// When the lengths do not fit, or `width` is 0.
+/// If the lengths do not match, or `width` is 0.
 pub fn entropy_rows<T: Real>(
     probs: &[T],
     width: usize,
@@ -133,7 +124,7 @@ pub fn entropy_rows<T: Real>(
     entropy_rows_on(Isa::chosen(), probs, width, options, out)
 }
 
-/// As [`entropy_rows`], with the instructions of `isa`: for tests and measurements.
+/// As [`entropy_rows`], for a given instruction set: for tests and benchmarks.
 ///
 /// # Errors
 /// As [`entropy_rows`].
@@ -157,11 +148,11 @@ pub fn entropy_rows_on<T: Real>(
         return piece((0, (probs, out)));
     }
     let pieces = probs.par_chunks(rows * width).zip(out.par_chunks_mut(rows)).enumerate();
-    // In order, so that the first bad row is found whichever thread comes first.
+    // In order: the first bad row is reported, whichever thread finds one first.
     pieces.map(piece).collect::<Vec<_>>().into_iter().collect()
 }
 
-/// One thread's rows.
+/// The rows of a task.
 fn entropy_piece<T: Real>(
     isa: Isa,
     probs: &[T],
@@ -170,7 +161,7 @@ fn entropy_piece<T: Real>(
     out: &mut [T],
 ) -> Result<(), RowError> {
     let at_once = (BLOCK / width).max(1).min(out.len());
-    let mut scratch = Scratch {
+    let mut workspace = Workspace {
         scaled: vec![T::ZERO; if options.normalize { at_once * width } else { 0 }],
         terms: vec![T::ZERO; at_once * width],
         sums: vec![0.0; at_once],
@@ -178,41 +169,41 @@ fn entropy_piece<T: Real>(
     };
     let blocks = probs.chunks(at_once * width).zip(out.chunks_mut(at_once));
     for (block, (probs, out)) in blocks.enumerate() {
-        entropy_block(isa, probs, width, options, out, &mut scratch);
-        if scratch.suspect {
+        entropy_block(isa, probs, width, options, out, &mut workspace);
+        if workspace.suspect {
             let at = |error: RowError| RowError { row: block * at_once + error.row, ..error };
-            check_rows::<T>(probs, width, options, &scratch.sums).map_err(at)?;
+            check_rows::<T>(probs, width, options, &workspace.sums).map_err(at)?;
         }
     }
     Ok(())
 }
 
-/// What a block is worked on in.
-pub(crate) struct Scratch<T> {
+/// Buffers of a block.
+pub(crate) struct Workspace<T> {
     /// The rows divided by their sums `[rows, width]`, with `normalize`.
     scaled: Vec<T>,
     /// p ln p `[rows, width]`
     terms: Vec<T>,
     /// `[rows]`
     sums: Vec<f64>,
-    /// Whether some row may not hold probabilities.
+    /// Whether some row may not be a probability vector.
     suspect: bool,
 }
 
 dispatch! {
-    /// The entropy of a block of rows; `scratch.suspect` says whether rows must be looked at.
+    /// The entropy of a block of rows; sets `workspace.suspect` if its rows must be checked.
     fn entropy_block<T: Real>(
         probs: &[T],
         width: usize,
         options: &EntropyOptions,
         out: &mut [T],
-        scratch: &mut Scratch<T>,
+        workspace: &mut Workspace<T>,
     ) => block
 }
 
 #[inline(always)]
-fn block<T: Real>(probs: &[T], width: usize, options: &EntropyOptions, out: &mut [T], scratch: &mut Scratch<T>) {
-    let Scratch { scaled, terms, sums, suspect } = scratch;
+fn block<T: Real>(probs: &[T], width: usize, options: &EntropyOptions, out: &mut [T], workspace: &mut Workspace<T>) {
+    let Workspace { scaled, terms, sums, suspect } = workspace;
     let (terms, sums) = (&mut terms[..probs.len()], &mut sums[..out.len()]);
     let odd = any_odd(probs);
     sum_rows(probs, width, sums);
@@ -244,14 +235,14 @@ fn divide_rows<T: Real>(probs: &[T], width: usize, sums: &[f64], scaled: &mut [T
     }
 }
 
-/// Whether a row of this sum passes, should its elements do.
+/// Whether a row with this sum is valid, if its elements are.
 #[inline(always)]
 fn sum_is_good<T: Real>(sum: f64, options: &EntropyOptions) -> bool {
     if options.normalize {
         let divisor = T::from_f64(sum);
         (divisor > T::ZERO) & (divisor < T::INFINITY)
     } else {
-        // An infinite tolerance does not let an infinite element pass; NaN is no sum at all.
+        // An infinite tolerance does not admit an infinite element; a NaN sum is always refused.
         ((sum - 1.0).abs() <= options.tolerance) & (sum < f64::INFINITY)
     }
 }
@@ -334,24 +325,24 @@ fn p_ln_p_tile<T: Real, const SUBNORMAL: bool>(probs: &[T], terms: &mut [T], par
     }
 }
 
-/// Looks at suspect rows one by one, off the fast path.
+/// Checks suspect rows one by one, off the fast path.
 fn check_rows<T: Real>(probs: &[T], width: usize, options: &EntropyOptions, sums: &[f64]) -> Result<(), RowError> {
     for (row, (probs, &sum)) in probs.chunks_exact(width).zip(sums).enumerate() {
         let bad = probs.iter().position(|p| !(p.to_f64() >= 0.0 && p.to_f64().is_finite()));
-        // Finite elements of one sign: a sum that is no number is one that is too large.
+        // Elements are finite and of one sign here: a NaN sum has overflowed.
         let sum = if sum.is_nan() { f64::INFINITY } else { sum };
-        let problem = match bad {
-            Some(index) => Problem::NotAProbability { index, value: probs[index].to_f64() },
+        let kind = match bad {
+            Some(index) => RowErrorKind::NotAProbability { index, value: probs[index].to_f64() },
             None if sum_is_good::<T>(sum, options) => continue,
-            None if options.normalize => Problem::NoSum { sum },
-            None => Problem::NotNormalized { sum, tolerance: options.tolerance },
+            None if options.normalize => RowErrorKind::NoSum { sum },
+            None => RowErrorKind::NotNormalized { sum, tolerance: options.tolerance },
         };
-        return Err(RowError { row, problem });
+        return Err(RowError { row, kind });
     }
     Ok(())
 }
 
-/// The definition, for tests: what the fast version must agree with.
+/// The definition in nats, for tests and for comparison with [`entropy_rows`].
 pub fn entropy_reference(row: &[f64]) -> f64 {
     row.iter().filter(|p| **p > 0.0).map(|p| -p * libm::log(*p)).sum()
 }
@@ -415,7 +406,7 @@ mod tests {
             probs[worse * width] = f64::NAN;
             let error = entropy_rows(&probs, width, &NATS, &mut vec![0.0; count]).expect_err("a bad row");
             prop_assert_eq!(error.row, bad.min(worse));
-            let at_first = matches!(error.problem, Problem::NotAProbability { index: 0, .. });
+            let at_first = matches!(error.kind, RowErrorKind::NotAProbability { index: 0, .. });
             prop_assert!(at_first, "{}", error);
         }
     }
@@ -457,12 +448,12 @@ mod tests {
         // Exact in f64; a sum in f32 is 1.
         let row = [1.0f32, 2f32.powi(-30), 0.0];
         let strict = EntropyOptions { tolerance: 2f64.powi(-31), ..NATS };
-        let problem = entropy_rows(&row, 3, &strict, &mut [0.0]).expect_err("too large a sum").problem;
-        assert_eq!(problem, Problem::NotNormalized { sum: 1.0 + 2f64.powi(-30), tolerance: 2f64.powi(-31) });
+        let problem = entropy_rows(&row, 3, &strict, &mut [0.0]).expect_err("too large a sum").kind;
+        assert_eq!(problem, RowErrorKind::NotNormalized { sum: 1.0 + 2f64.powi(-30), tolerance: 2f64.powi(-31) });
         // A sum that f64 holds and f32 does not.
         let normalize = EntropyOptions { normalize: true, ..NATS };
-        let problem = entropy_rows(&[f32::MAX; 2], 2, &normalize, &mut [0.0]).expect_err("too large a sum").problem;
-        assert_eq!(problem, Problem::NoSum { sum: 2.0 * f64::from(f32::MAX) });
+        let problem = entropy_rows(&[f32::MAX; 2], 2, &normalize, &mut [0.0]).expect_err("too large a sum").kind;
+        assert_eq!(problem, RowErrorKind::NoSum { sum: 2.0 * f64::from(f32::MAX) });
     }
 
     #[test]

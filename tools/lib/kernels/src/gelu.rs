@@ -1,45 +1,45 @@
-//! x · Φ(x), Φ the share of the normal distribution below x, and its derivative: Hendrycks and Gimpel, "Gaussian error
+//! GELU, `x · Φ(x)` with the normal distribution function Φ, and its derivative: Hendrycks and Gimpel, "Gaussian error
 //! linear units", 2016.
 
 use crate::isa::{Isa, dispatch};
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E};
 
-/// Replaces every x by x · Φ(x), in place, to about 3e-7 of max(1, |x|).
+/// `x = x · Φ(x)` for every element; the error is at most about 3e-7 · max(1, |x|).
 pub fn gelu(values: &mut [f32]) {
     gelu_on(Isa::chosen(), values);
 }
 
-/// Multiplies every gradient by the derivative Φ(x) + x · φ(x) at the x of `inputs`, φ the density.
-pub fn gelu_backward(inputs: &[f32], gradients: &mut [f32]) {
-    gelu_backward_on(Isa::chosen(), inputs, gradients);
+/// Multiplies each element of `grad` by the derivative `Φ(x) + x · φ(x)` at the x of `inputs`; φ is the normal density.
+pub fn gelu_backward(inputs: &[f32], grad: &mut [f32]) {
+    gelu_backward_on(Isa::chosen(), inputs, grad);
 }
 
 dispatch! {
-    /// As [`gelu`], with the instructions of `isa`.
+    /// As [`gelu`], for a given instruction set.
     fn gelu_on(values: &mut [f32]) => gelu_kernel
 }
 dispatch! {
-    /// As [`gelu_backward`], with the instructions of `isa`.
+    /// As [`gelu_backward`], for a given instruction set.
     fn gelu_backward_on(inputs: &[f32], gradients: &mut [f32]) => gelu_backward_kernel
 }
 
 #[inline(always)]
 fn gelu_kernel(values: &mut [f32]) {
     for x in values {
-        *x *= share_below(*x);
+        *x *= normal_cdf(*x);
     }
 }
 
 #[inline(always)]
 fn gelu_backward_kernel(inputs: &[f32], gradients: &mut [f32]) {
     for (gradient, &x) in gradients.iter_mut().zip(inputs) {
-        *gradient *= share_below(x) + x * density(x);
+        *gradient *= normal_cdf(x) + x * density(x);
     }
 }
 
 /// Φ(x)
 #[inline(always)]
-fn share_below(x: f32) -> f32 {
+fn normal_cdf(x: f32) -> f32 {
     0.5 + 0.5 * erf(x * FRAC_1_SQRT_2)
 }
 

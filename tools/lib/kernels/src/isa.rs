@@ -1,13 +1,12 @@
-//! Which instructions this processor has.
+//! Instruction sets and run-time dispatch.
 //!
-//! Kernels are written once, in plain Rust that the compiler turns into vector instructions, and
-//! compiled once for each [`Isa`]. No version fuses a multiplication with an addition, so every one
-//! of them gives the same bits. Fused ones would be a little faster, but a processor without them
-//! would need a software `fma` of over 100 ns each. Convolutions ([`crate::conv`]), which would be half
-//! as fast, fuse them where the processor can.
+//! A kernel is written once, in plain Rust that the compiler vectorises, and compiled once for each [`Isa`]. No version
+//! uses fused multiply-add, so all give the same bits; fused ones would be a little faster, but a processor without them
+//! needs a software `fma` of over 100 ns each. Convolutions ([`crate::conv`]), which would be half as fast, use fused
+//! multiply-add where the processor has it.
 //!
-//! AVX-512 and NEON share the source of the others. Tests run what their machine has, and no more:
-//! development so far had AVX-512 at best, so AArch64 has not been compiled.
+//! Tests run the instruction sets of their machine only: development so far had x86-64 up to AVX-512, and AArch64 has
+//! not been compiled.
 
 use std::{fmt, str::FromStr, sync::OnceLock};
 
@@ -17,11 +16,11 @@ pub const ISA_VARIABLE: &str = "PIPEGRAD_ISA";
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
-    /// What every processor of the architecture has: SSE2 on x86-64, NEON on AArch64.
+    /// Available on every processor of the architecture: SSE2 on x86-64, NEON on AArch64.
     Baseline,
-    /// 256-bit vectors.
+    /// 256-bit vectors, x86-64.
     Avx2,
-    /// 512-bit vectors.
+    /// 512-bit vectors, x86-64: AVX-512 F, DQ and VL.
     Avx512,
 }
 
@@ -38,15 +37,14 @@ impl Isa {
         Self::supported().last().unwrap_or(Self::Baseline)
     }
 
-    /// What kernels run on: [`isa`], or [`Isa::detect`] where the variable is wrong.
+    /// The instruction set of kernels: [`isa`], or [`Isa::detect`] if [`ISA_VARIABLE`] is invalid.
     ///
-    /// But for convolutions, results do not depend on it. A program that wants to say that the variable is wrong asks
-    /// [`isa`] once, when it starts.
+    /// Programs call [`isa`] when they start, to report an invalid variable.
     pub(crate) fn chosen() -> Self {
         isa().unwrap_or_else(|_| Self::detect())
     }
 
-    /// Whether this processor has the instruction set. The standard library asks it once.
+    /// Whether this processor has the instruction set. Cheap: the standard library caches the answer.
     pub fn is_supported(self) -> bool {
         match self {
             Self::Baseline => true,
@@ -75,24 +73,15 @@ impl fmt::Display for Isa {
 }
 
 /// Why an instruction set cannot be chosen. Displays as what follows the variable's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IsaError {
     /// No instruction set has this name.
+    #[error("{0:?}; expected {names}", names = names(Isa::ALL))]
     Unknown(String),
     /// This processor does not have it.
+    #[error("{0}; this processor has {names}", names = names(Isa::supported()))]
     Unsupported(Isa),
 }
-
-impl fmt::Display for IsaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown(name) => write!(f, "{name:?}; expected {}", names(Isa::ALL)),
-            Self::Unsupported(isa) => write!(f, "{isa}; this processor has {}", names(Isa::supported())),
-        }
-    }
-}
-
-impl std::error::Error for IsaError {}
 
 fn names(isas: impl IntoIterator<Item = Isa>) -> String {
     isas.into_iter().map(|isa| isa.to_string()).collect::<Vec<_>>().join(", ")
@@ -109,11 +98,11 @@ impl FromStr for Isa {
     }
 }
 
-/// The instruction set that kernels run on: the one that [`ISA_VARIABLE`] names, otherwise the widest
-/// that this processor has. The variable is read once.
+/// The instruction set of kernels: the one that [`ISA_VARIABLE`] names, otherwise the widest that this processor has.
+/// The variable is read once per process.
 ///
 /// # Errors
-/// When the variable names no instruction set, or one that this processor lacks.
+/// If the variable names no instruction set, or one that this processor lacks.
 pub fn isa() -> Result<Isa, IsaError> {
     static CHOSEN: OnceLock<Result<Isa, IsaError>> = OnceLock::new();
     CHOSEN.get_or_init(|| choose(std::env::var_os(ISA_VARIABLE).as_deref())).clone()
@@ -129,10 +118,10 @@ fn choose(variable: Option<&std::ffi::OsStr>) -> Result<Isa, IsaError> {
 
 /// Defines `$name(isa, arguments)`, which runs `$kernel(arguments)` compiled for `isa`.
 ///
-/// `$kernel` and what it calls must be `#[inline(always)]`, so that they are compiled anew within each
-/// version. For the same reason they loop with `for`: `fold` and `for_each` of the standard library are
-/// functions, which the compiler may leave outside, compiled for the baseline. An instruction set that
-/// the processor lacks runs as the baseline.
+/// `$kernel` and the functions that it calls must be `#[inline(always)]`, so that they are compiled within each version.
+/// For the same reason they loop with `for`: `fold` and `for_each` of the standard library are functions that the
+/// compiler may leave out of line, compiled for the baseline. An instruction set that the processor lacks runs as the
+/// baseline.
 macro_rules! dispatch {
     ($(#[$doc:meta])* fn $name:ident$(<$t:ident: $bound:ident>)?($($arg:ident: $type:ty),* $(,)?) => $kernel:ident) => {
         $(#[$doc])*
@@ -149,10 +138,10 @@ macro_rules! dispatch {
                 $kernel($($arg),*);
             }
             match isa {
-                // SAFETY: the processor has AVX2: the guard has just asked.
+                // SAFETY: the processor has AVX2: the guard checks it.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::Isa::Avx2 if isa.is_supported() => unsafe { avx2($($arg),*) },
-                // SAFETY: the processor has AVX-512 F, DQ and VL: the guard has just asked.
+                // SAFETY: the processor has AVX-512 F, DQ and VL: the guard checks it.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::Isa::Avx512 if isa.is_supported() => unsafe { avx512($($arg),*) },
                 _ => $kernel($($arg),*),

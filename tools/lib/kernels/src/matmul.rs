@@ -2,7 +2,7 @@
 
 use gemm::{Parallelism, gemm};
 
-/// A matrix that is read: `rows × columns`, seen through strides in elements.
+/// A view of a `rows × columns` matrix, with strides in elements.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     data: &'a [f32],
@@ -13,16 +13,16 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// `data` row by row: `[rows, columns]`.
+    /// A row-major matrix `[rows, columns]`.
     ///
     /// # Panics
-    /// When `data` has another length.
+    /// If `data` has another length.
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "a {rows} × {columns} matrix");
         Self { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    /// The transpose, without moving anything.
+    /// The transpose, without a copy.
     pub fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -36,10 +36,10 @@ impl<'a> Matrix<'a> {
 
 /// `out = left · right`, or `out += left · right` with `accumulate`; `out` is `[left.rows, right.columns]`.
 ///
-/// One thread: the same bytes on every run of one machine.
+/// Runs on the calling thread. The order of summation, and so the last bits, depend on the instruction set.
 ///
 /// # Panics
-/// When the sizes do not fit.
+/// If the sizes do not match.
 #[allow(unsafe_code, reason = "gemm takes pointers")]
 pub fn matmul(left: Matrix<'_>, right: Matrix<'_>, out: &mut [f32], accumulate: bool) {
     assert_eq!(left.columns, right.rows, "the inner dimensions");
@@ -74,7 +74,7 @@ pub fn matmul(left: Matrix<'_>, right: Matrix<'_>, out: &mut [f32], accumulate: 
     }
 }
 
-/// The sum over the rows of `matrix` `[_, sums.len()]`.
+/// Column sums of a row-major matrix `[rows, sums.len()]`.
 pub fn sum_rows(matrix: &[f32], sums: &mut [f32]) {
     sums.fill(0.0);
     for row in matrix.chunks_exact(sums.len()) {

@@ -1,4 +1,4 @@
-//! What a layer reads: activations or their gradients, perhaps with something still to be done to them.
+//! A convolution's operand with an optional fused prologue: the batch normalisation that produces it.
 
 use crate::{
     isa::Isa,
@@ -6,21 +6,21 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Numbers that are read piece by piece.
+/// A tensor that a convolution reads block by block, NHWC.
 ///
-/// What a norm makes of them is then made while a piece is in a cache, by the thread that needs it, and never
-/// written to memory.
+/// With a prologue, the thread that reads a block applies the normalisation to it while it is in a cache; the result is
+/// never written to memory. Only plans that fuse ([`crate::conv::Conv::fuses`]) take operands with a prologue.
 #[derive(Debug, Clone, Copy)]
 pub enum Operand<'a> {
-    /// Numbers as they are.
-    Ready(&'a [f32]),
-    /// The result of a norm: [`crate::norm::BatchNorm::normalized`].
+    /// No prologue.
+    Plain(&'a [f32]),
+    /// The output of a batch normalisation, from its input: [`crate::norm::BatchNorm::normalized`].
     Normalized(Normalized<'a>),
-    /// The gradient of a norm's input: [`crate::norm::BatchNorm::propagated`].
-    Propagated(Propagated<'a>),
+    /// The gradient of a batch normalisation's input, from that of its output: [`crate::norm::BatchNorm::grad_input_operand`].
+    GradInput(NormGradInput<'a>),
 }
 
-/// A norm's input, and what is to be made of it.
+/// The prologue `relu(y · scale + shift)`; `scale` and `shift` are rows as in [`crate::norm::wide`].
 #[derive(Debug, Clone, Copy)]
 pub struct Normalized<'a> {
     pub(crate) isa: Isa,
@@ -30,52 +30,52 @@ pub struct Normalized<'a> {
     pub(crate) relu: bool,
 }
 
-/// A norm's input and the gradient of its result, and what is to be made of both.
+/// The prologue of a batch normalisation's backward pass, from its input `y` and the gradient of its output.
 #[derive(Debug, Clone, Copy)]
-pub struct Propagated<'a> {
+pub struct NormGradInput<'a> {
     pub(crate) isa: Isa,
     pub(crate) y: &'a [f32],
-    pub(crate) delta: &'a [f32],
+    pub(crate) grad_output: &'a [f32],
     pub(crate) factors: Factors<'a>,
     pub(crate) relu: bool,
 }
 
 impl<'a> Operand<'a> {
-    /// How many numbers there are.
+    /// Elements.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Ready(values) => values.len(),
+            Self::Plain(values) => values.len(),
             Self::Normalized(norm) => norm.y.len(),
-            Self::Propagated(norm) => norm.y.len(),
+            Self::GradInput(norm) => norm.y.len(),
         }
     }
 
-    /// The numbers in `range`, which begins and ends with a pixel: made in `scratch`, unless they are ready.
-    pub(crate) fn read<'b>(&self, range: Range<usize>, scratch: &'b mut [f32]) -> &'b [f32]
+    /// The elements in `range`, whole pixels: computed in `workspace` if there is a prologue.
+    pub(crate) fn read<'b>(&self, range: Range<usize>, workspace: &'b mut [f32]) -> &'b [f32]
     where
         'a: 'b,
     {
         match self {
-            Self::Ready(values) => &values[range],
+            Self::Plain(values) => &values[range],
             Self::Normalized(norm) => {
-                let out = &mut scratch[..range.len()];
+                let out = &mut workspace[..range.len()];
                 kernels::normalize(norm.isa, &norm.y[range], norm.scale, norm.shift, &[], norm.relu, out);
                 out
             }
-            Self::Propagated(norm) => {
-                let out = &mut scratch[..range.len()];
-                let (y, delta) = (&norm.y[range.clone()], &norm.delta[range]);
-                kernels::propagate(norm.isa, y, delta, norm.factors, norm.relu, out);
+            Self::GradInput(norm) => {
+                let out = &mut workspace[..range.len()];
+                let (y, grad_output) = (&norm.y[range.clone()], &norm.grad_output[range]);
+                kernels::propagate(norm.isa, y, grad_output, norm.factors, norm.relu, out);
                 out
             }
         }
     }
 
-    /// The numbers, where nothing is left to be done to them.
-    pub fn ready(&self) -> Option<&'a [f32]> {
+    /// The tensor, if there is no prologue.
+    pub fn plain(&self) -> Option<&'a [f32]> {
         match self {
-            Self::Ready(values) => Some(values),
-            Self::Normalized(_) | Self::Propagated(_) => None,
+            Self::Plain(values) => Some(values),
+            Self::Normalized(_) | Self::GradInput(_) => None,
         }
     }
 }

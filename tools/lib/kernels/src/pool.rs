@@ -1,16 +1,16 @@
-//! Pooling of NHWC activations, forward and backward.
+//! Max and average pooling of NHWC activations, forward and backward.
 //!
-//! Each image is computed alone: threads do not matter.
+//! The input is `[images, height, width, channels]`, the output `[images, height / size, width / size, channels]`. Images
+//! are the tasks of the parallel loops; the number of threads does not change results.
 
 use crate::isa::{Isa, dispatch};
 use parallel::parallel_for;
 
-/// Channels that are compared together.
+/// Channels that are compared at once.
 const LANES: usize = 16;
 
-/// A plan of one layer: squares beside each other, without the rows and columns that make no whole square.
-///
-/// Activations are `[images, height, width, channels]`, and `[images, height / size, width / size, channels]`.
+/// A plan of one layer: non-overlapping `size × size` windows, no padding; the remainder at the edge is dropped (PyTorch's
+/// `MaxPool2d(size)` and `AvgPool2d(size)`).
 #[derive(Debug, Clone, Copy)]
 pub struct Pool {
     isa: Isa,
@@ -21,42 +21,42 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Plans a layer of squares of `size × size` pixels.
+    /// Plans a layer; `height`, `width` and `channels` are those of the input.
     ///
     /// # Panics
-    /// When a size is 0, or the square larger than the image.
+    /// If a size is 0, or `size` is larger than the image.
     pub fn new(height: usize, width: usize, channels: usize, size: usize) -> Self {
         Self::on(Isa::chosen(), height, width, channels, size)
     }
 
-    /// As [`Self::new`], with the instructions of `isa`: for tests and measurements.
+    /// As [`Self::new`], for a given instruction set: for tests and benchmarks.
     ///
     /// # Panics
-    /// When a size is 0, or the square larger than the image.
+    /// If a size is 0, or `size` is larger than the image.
     pub fn on(isa: Isa, height: usize, width: usize, channels: usize, size: usize) -> Self {
         let fits = size > 0 && channels > 0 && size <= height.min(width);
         assert!(fits, "squares of {size} in images of {height} × {width} × {channels}");
         Self { isa, height, width, channels, size }
     }
 
-    /// The greatest of each square. NaN counts as the greatest, as in PyTorch.
+    /// Max pooling. NaN is the maximum, as in PyTorch.
     ///
     /// # Panics
-    /// When the lengths do not fit.
+    /// If a length does not match the plan.
     pub fn max(&self, input: &[f32], output: &mut [f32]) {
         self.each_image(input, output, |image, out| max_image(self.isa, self, image, out));
     }
 
-    /// The gradient of the input of [`Self::max`] from that of its output: to the first of the greatest, by
-    /// rows. With `accumulate` it is added to what `gradient` holds; otherwise it replaces it.
+    /// Writes `grad_input` of [`Self::max`], or with `accumulate` adds to it. Each gradient goes to the first maximum of
+    /// its window, in row order, as in PyTorch.
     ///
     /// # Panics
-    /// When the lengths do not fit.
-    pub fn max_backward(&self, input: &[f32], output: &[f32], gradient: &mut [f32], accumulate: bool) {
-        assert_eq!(gradient.len(), input.len(), "elements of the gradient");
-        let (image_len, out_len) = self.check(input.len(), output.len());
-        let images = input.chunks_exact(image_len).zip(output.chunks_exact(out_len));
-        parallel_for(images.zip(gradient.chunks_exact_mut(image_len)), |((image, out), gradient)| {
+    /// If a length does not match the plan.
+    pub fn max_backward(&self, input: &[f32], grad_output: &[f32], grad_input: &mut [f32], accumulate: bool) {
+        assert_eq!(grad_input.len(), input.len(), "elements of the gradient");
+        let (image_len, out_len) = self.check(input.len(), grad_output.len());
+        let images = input.chunks_exact(image_len).zip(grad_output.chunks_exact(out_len));
+        parallel_for(images.zip(grad_input.chunks_exact_mut(image_len)), |((image, out), gradient)| {
             if !accumulate {
                 gradient.fill(0.0);
             }
@@ -64,22 +64,21 @@ impl Pool {
         });
     }
 
-    /// The mean of each square.
+    /// Average pooling.
     ///
     /// # Panics
-    /// When the lengths do not fit.
+    /// If a length does not match the plan.
     pub fn average(&self, input: &[f32], output: &mut [f32]) {
         self.each_image(input, output, |image, out| average_image(self.isa, self, image, out));
     }
 
-    /// The gradient of the input of [`Self::average`] from that of its output. With `accumulate` it is added to
-    /// what `gradient` holds; otherwise it replaces it.
+    /// Writes `grad_input` of [`Self::average`], or with `accumulate` adds to it.
     ///
     /// # Panics
-    /// When the lengths do not fit.
-    pub fn average_backward(&self, output: &[f32], gradient: &mut [f32], accumulate: bool) {
-        let (image_len, out_len) = self.check(gradient.len(), output.len());
-        let images = gradient.chunks_exact_mut(image_len).zip(output.chunks_exact(out_len));
+    /// If a length does not match the plan.
+    pub fn average_backward(&self, grad_output: &[f32], grad_input: &mut [f32], accumulate: bool) {
+        let (image_len, out_len) = self.check(grad_input.len(), grad_output.len());
+        let images = grad_input.chunks_exact_mut(image_len).zip(grad_output.chunks_exact(out_len));
         parallel_for(images, |(gradient, out)| {
             if !accumulate {
                 gradient.fill(0.0);
@@ -94,7 +93,7 @@ impl Pool {
         parallel_for(images, |(image, out)| work(image, out));
     }
 
-    /// Elements of an image, before and after.
+    /// Elements of an image of the input, and of the output.
     fn check(&self, input: usize, output: usize) -> (usize, usize) {
         let image_len = self.height * self.width * self.channels;
         let out_len = (self.height / self.size) * (self.width / self.size) * self.channels;
@@ -103,9 +102,9 @@ impl Pool {
         (image_len, out_len)
     }
 
-    /// Where the pixels of a square start in an image, by rows.
+    /// Offsets of the pixels of window `i` in an image, in row order.
     #[inline(always)]
-    fn square(&self, i: usize) -> impl Iterator<Item = usize> + use<> {
+    fn window(&self, i: usize) -> impl Iterator<Item = usize> + use<> {
         let Self { width, channels, size, .. } = *self;
         let (y, x) = (i / (width / size), i % (width / size));
         let first = (y * width + x) * size;
@@ -129,7 +128,7 @@ dispatch! {
 #[inline(always)]
 fn max_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
     for (i, out) in out.chunks_exact_mut(pool.channels).enumerate() {
-        for (k, start) in pool.square(i).enumerate() {
+        for (k, start) in pool.window(i).enumerate() {
             let pixel = &image[start..][..out.len()];
             if k == 0 {
                 out.copy_from_slice(pixel);
@@ -147,19 +146,19 @@ fn max_backward_kernel(pool: &Pool, image: &[f32], out: &[f32], gradient: &mut [
     for (i, out) in out.chunks_exact(pool.channels).enumerate() {
         for (lane, out) in out.chunks(LANES).enumerate() {
             let first = lane * LANES;
-            let (mut greatest, mut place) = ([0.0f32; LANES], [0u32; LANES]);
-            for (k, start) in pool.square(i).enumerate() {
+            let (mut maximum, mut argmax) = ([0.0f32; LANES], [0u32; LANES]);
+            for (k, start) in pool.window(i).enumerate() {
                 let pixel = &image[start + first..][..out.len()];
-                for ((greatest, place), &x) in greatest.iter_mut().zip(&mut place).zip(pixel) {
-                    let replaces = k == 0 || above(x, *greatest);
-                    *greatest = if replaces { x } else { *greatest };
-                    *place = if replaces { k as u32 } else { *place };
+                for ((maximum, argmax), &x) in maximum.iter_mut().zip(&mut argmax).zip(pixel) {
+                    let replaces = k == 0 || above(x, *maximum);
+                    *maximum = if replaces { x } else { *maximum };
+                    *argmax = if replaces { k as u32 } else { *argmax };
                 }
             }
-            for (k, start) in pool.square(i).enumerate() {
+            for (k, start) in pool.window(i).enumerate() {
                 let pixel = &mut gradient[start + first..][..out.len()];
-                for ((gradient, &place), &delta) in pixel.iter_mut().zip(&place).zip(out) {
-                    *gradient += if place == k as u32 { delta } else { 0.0 };
+                for ((gradient, &argmax), &grad_output) in pixel.iter_mut().zip(&argmax).zip(out) {
+                    *gradient += if argmax == k as u32 { grad_output } else { 0.0 };
                 }
             }
         }
@@ -171,7 +170,7 @@ fn average_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
     let scale = 1.0 / (pool.size * pool.size) as f32;
     for (i, out) in out.chunks_exact_mut(pool.channels).enumerate() {
         out.fill(0.0);
-        for start in pool.square(i) {
+        for start in pool.window(i) {
             for (sum, x) in out.iter_mut().zip(&image[start..]) {
                 *sum += x;
             }
@@ -186,9 +185,9 @@ fn average_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
 fn average_backward_kernel(pool: &Pool, out: &[f32], gradient: &mut [f32]) {
     let scale = 1.0 / (pool.size * pool.size) as f32;
     for (i, out) in out.chunks_exact(pool.channels).enumerate() {
-        for start in pool.square(i) {
-            for (gradient, delta) in gradient[start..].iter_mut().zip(out) {
-                *gradient += delta * scale;
+        for start in pool.window(i) {
+            for (gradient, grad_output) in gradient[start..].iter_mut().zip(out) {
+                *gradient += grad_output * scale;
             }
         }
     }
@@ -208,11 +207,11 @@ mod tests {
 
     fn draw(seed: u64, len: usize) -> Vec<f32> {
         let mut random = Random::new(seed, 0);
-        // Coarse, so that maxima are often shared.
+        // Coarse, so that windows often have several maxima.
         (0..len).map(|_| random.index(5) as f32).collect()
     }
 
-    /// The places of the input that each element of the output sees, in the order of rows.
+    /// The input indices of the window of each output element, in row order.
     fn squares(images: usize, [height, width, channels, size]: [usize; 4]) -> Vec<Vec<usize>> {
         let (oh, ow) = (height / size, width / size);
         let place = |i: usize| {
@@ -230,11 +229,11 @@ mod tests {
         ) {
             let squares = squares(images, [height, width, channels, size]);
             let input = draw(seed, images * height * width * channels);
-            let delta = draw(seed + 1, squares.len());
+            let grad_output = draw(seed + 1, squares.len());
             let mean = |square: &Vec<usize>| square.iter().map(|&i| f64::from(input[i])).sum::<f64>() / square.len() as f64;
             let mut expected = vec![1.0; input.len()];
-            for (square, delta) in squares.iter().zip(&delta) {
-                square.iter().for_each(|&i| expected[i] += f64::from(*delta) / square.len() as f64);
+            for (square, grad_output) in squares.iter().zip(&grad_output) {
+                square.iter().for_each(|&i| expected[i] += f64::from(*grad_output) / square.len() as f64);
             }
             for isa in Isa::supported() {
                 let pool = Pool::on(isa, height, width, channels, size);
@@ -243,11 +242,11 @@ mod tests {
                 for (ours, square) in means.iter().zip(&squares) {
                     prop_assert!((f64::from(*ours) - mean(square)).abs() < 1e-6);
                 }
-                pool.average_backward(&delta, &mut gradient, true);
+                pool.average_backward(&grad_output, &mut gradient, true);
                 for (ours, expected) in gradient.iter().zip(&expected) {
                     prop_assert!((f64::from(*ours) - expected).abs() < 1e-6);
                 }
-                pool.average_backward(&delta, &mut gradient, false);
+                pool.average_backward(&grad_output, &mut gradient, false);
                 for (ours, expected) in gradient.iter().zip(&expected) {
                     prop_assert!((f64::from(*ours) - expected + 1.0).abs() < 1e-6);
                 }
@@ -261,26 +260,26 @@ mod tests {
             let squares = squares(images, [height, width, channels, size]);
             let input = draw(seed, images * height * width * channels);
             let greatest: Vec<f32> = squares.iter().map(|s| s.iter().map(|&i| input[i]).fold(f32::MIN, f32::max)).collect();
-            let delta: Vec<f32> = (1..=squares.len()).map(|i| i as f32).collect();
+            let grad_output: Vec<f32> = (1..=squares.len()).map(|i| i as f32).collect();
             let mut expected = vec![0.0; input.len()];
-            for ((square, greatest), delta) in squares.iter().zip(&greatest).zip(&delta) {
-                expected[*square.iter().find(|&&i| input[i] == *greatest).expect("the maximum is one of them")] = *delta;
+            for ((square, greatest), grad_output) in squares.iter().zip(&greatest).zip(&grad_output) {
+                expected[*square.iter().find(|&&i| input[i] == *greatest).expect("the maximum is one of them")] = *grad_output;
             }
             for isa in Isa::supported() {
                 let pool = Pool::on(isa, height, width, channels, size);
                 let (mut output, mut gradient) = (vec![f32::NAN; squares.len()], vec![f32::NAN; input.len()]);
                 pool.max(&input, &mut output);
                 assert!(output == greatest);
-                pool.max_backward(&input, &delta, &mut gradient, false);
+                pool.max_backward(&input, &grad_output, &mut gradient, false);
                 assert!(gradient == expected);
-                pool.max_backward(&input, &delta, &mut gradient, true);
+                pool.max_backward(&input, &grad_output, &mut gradient, true);
                 assert!(gradient.iter().zip(&expected).all(|(twice, once)| *twice == 2.0 * once));
             }
         }
     }
 
     #[test]
-    fn nan_is_the_greatest() {
+    fn nan_is_the_maximum() {
         let pool = Pool::new(2, 2, 1, 2);
         let (input, mut output, mut gradient) = ([1.0, f32::NAN, f32::NAN, 3.0], [0.0], [0.0; 4]);
         pool.max(&input, &mut output);

@@ -1,4 +1,4 @@
-//! max(0, x), and its leaky version.
+//! ReLU and leaky ReLU, in place.
 
 use crate::{
     isa::{Isa, dispatch},
@@ -6,18 +6,18 @@ use crate::{
 };
 use rayon::prelude::*;
 
-/// Below this many elements threads cost more than they bring.
+/// Elements of a task; up to so many run on the calling thread.
 const PARALLEL_ELEMENTS: usize = 1 << 18;
 
-/// Replaces every x by max(0, x) + slope · min(0, x), in place.
+/// `x = max(0, x) + slope · min(0, x)` for every element.
 ///
-/// NaN stays NaN, as in NumPy and PyTorch. With a slope of 0, a negative x becomes +0; -0 is not
-/// negative and stays -0, as in PyTorch's `leaky_relu`.
+/// NaN stays NaN, as in NumPy and PyTorch. With a slope of 0 a negative x becomes +0; -0 stays -0, as in PyTorch's
+/// `leaky_relu`.
 pub fn leaky_relu<T: Real>(values: &mut [T], slope: f64) {
     leaky_relu_on(Isa::chosen(), values, slope);
 }
 
-/// As [`leaky_relu`], with the instructions of `isa`: for tests and measurements.
+/// As [`leaky_relu`], for a given instruction set: for tests and benchmarks.
 pub fn leaky_relu_on<T: Real>(isa: Isa, values: &mut [T], slope: f64) {
     let slope = T::from_f64(slope);
     if values.len() <= PARALLEL_ELEMENTS {
@@ -28,7 +28,7 @@ pub fn leaky_relu_on<T: Real>(isa: Isa, values: &mut [T], slope: f64) {
 }
 
 dispatch! {
-    /// One thread's elements.
+    /// A task.
     fn relu_block<T: Real>(values: &mut [T], slope: T) => block
 }
 

@@ -1,44 +1,44 @@
-//! How optimizers move parameters, element by element. The formulas and their order are PyTorch's.
+//! The update loops of optimizers, element by element. The formulas and their order of evaluation are PyTorch's.
 //!
-//! Slices of one call are equally long.
+//! All slices of one call have the same length: that of the parameters.
 
 use crate::isa::{Isa, dispatch};
 use parallel::parallel_for;
 
-/// Elements that a thread updates at a time; fewer are not worth waking one.
+/// Elements of a task.
 const BLOCK: usize = 1 << 16;
 
-/// Adam's numbers for one step.
+/// Adam's hyper-parameters for one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Adam {
     /// The learning rate, divided by the bias correction of the first moment.
     pub step_size: f32,
-    /// Decay rates of the first and second moment.
+    /// Decay rates of the moving averages of the gradient and of its square.
     pub betas: [f32; 2],
     /// Added to the denominator.
     pub eps: f32,
-    /// 1 / the root of the bias correction of the second moment.
+    /// 1 / √(bias correction of the second moment).
     pub root_scale: f32,
-    /// Factor of the parameter that is added to its gradient (L2 penalty).
+    /// L2 penalty: `weight_decay · parameter` is added to the gradient.
     pub weight_decay: f32,
-    /// Factor on the parameter before the step (decoupled weight decay); 1 for none.
+    /// Decoupled weight decay (AdamW): the parameter is multiplied by it before the step; 1 for none.
     pub shrink: f32,
 }
 
-/// The numbers of stochastic gradient descent for one step.
+/// SGD's hyper-parameters for one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Sgd {
     /// The learning rate.
     pub learning_rate: f32,
-    /// Factor on the velocity; 0 for none.
+    /// Momentum of the velocity; 0 for none.
     pub momentum: f32,
-    /// Whether the gradient is looked up ahead of the velocity (Nesterov).
+    /// Whether momentum is Nesterov's.
     pub nesterov: bool,
-    /// Factor of the parameter that is added to its gradient.
+    /// L2 penalty: `weight_decay · parameter` is added to the gradient.
     pub weight_decay: f32,
 }
 
-/// RMSprop's numbers for one step.
+/// RMSprop's hyper-parameters for one step.
 #[derive(Debug, Clone, Copy)]
 pub struct RmsProp {
     /// The learning rate.
@@ -47,21 +47,21 @@ pub struct RmsProp {
     pub alpha: f32,
     /// Added to the denominator.
     pub eps: f32,
-    /// Factor on the velocity; 0 for none.
+    /// Momentum of the velocity; 0 for none.
     pub momentum: f32,
-    /// Factor of the parameter that is added to its gradient.
+    /// L2 penalty: `weight_decay · parameter` is added to the gradient.
     pub weight_decay: f32,
 }
 
-/// One step of Adam or AdamW.
+/// One step of Adam or AdamW. `first` and `second` are the moving averages of the gradient and of its square.
 pub fn adam(isa: Isa, o: Adam, parameters: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32]) {
-    let memory = first.chunks_mut(BLOCK).zip(second.chunks_mut(BLOCK));
-    parallel_for(blocks(parameters, gradients).zip(memory), |((parameters, gradients), (first, second))| {
+    let state = first.chunks_mut(BLOCK).zip(second.chunks_mut(BLOCK));
+    parallel_for(blocks(parameters, gradients).zip(state), |((parameters, gradients), (first, second))| {
         adam_dispatched(isa, o, parameters, gradients, first, second);
     });
 }
 
-/// One step of stochastic gradient descent.
+/// One step of SGD. `velocity` is the momentum buffer.
 pub fn sgd(isa: Isa, o: Sgd, parameters: &mut [f32], gradients: &[f32], velocity: &mut [f32]) {
     parallel_for(
         blocks(parameters, gradients).zip(velocity.chunks_mut(BLOCK)),
@@ -71,7 +71,7 @@ pub fn sgd(isa: Isa, o: Sgd, parameters: &mut [f32], gradients: &[f32], velocity
     );
 }
 
-/// One step of RMSprop.
+/// One step of RMSprop. `square` is the moving average of the squared gradient, `velocity` the momentum buffer.
 pub fn rms_prop(
     isa: Isa,
     o: RmsProp,
@@ -80,19 +80,19 @@ pub fn rms_prop(
     square: &mut [f32],
     velocity: &mut [f32],
 ) {
-    let memory = square.chunks_mut(BLOCK).zip(velocity.chunks_mut(BLOCK));
-    parallel_for(blocks(parameters, gradients).zip(memory), |((parameters, gradients), (square, velocity))| {
+    let state = square.chunks_mut(BLOCK).zip(velocity.chunks_mut(BLOCK));
+    parallel_for(blocks(parameters, gradients).zip(state), |((parameters, gradients), (square, velocity))| {
         rms_prop_dispatched(isa, o, parameters, gradients, square, velocity);
     });
 }
 
-/// `average = decay · average + (1 - decay) · values`
+/// Exponential moving average: `average = decay · average + (1 - decay) · values`
 pub fn average(isa: Isa, decay: f32, average: &mut [f32], values: &[f32]) {
     parallel_for(blocks(average, values), |(average, values)| average_dispatched(isa, decay, average, values));
 }
 
-fn blocks<'a>(numbers: &'a mut [f32], others: &'a [f32]) -> impl Iterator<Item = (&'a mut [f32], &'a [f32])> {
-    numbers.chunks_mut(BLOCK).zip(others.chunks(BLOCK))
+fn blocks<'a>(values: &'a mut [f32], others: &'a [f32]) -> impl Iterator<Item = (&'a mut [f32], &'a [f32])> {
+    values.chunks_mut(BLOCK).zip(others.chunks(BLOCK))
 }
 
 dispatch! {

@@ -3,8 +3,8 @@
 
 use kernels::{
     Isa, Operand,
-    conv::{Conv, ConvShape, Method},
-    norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then},
+    conv::{Algorithm, Conv, ConvShape},
+    norm::{BackwardPass, BatchNorm, BatchNormOptions, Epilogue, ForwardEpilogue, RunningStatistics},
     pool::Pool,
 };
 
@@ -37,27 +37,27 @@ fn convolutions_are_those_of_pytorch() {
     let winograd =
         ConvShape { images: 1, height: 5, width: 6, inputs: 16, outputs: 16, kernel: 3, stride: 1, padding: 1 };
     for isa in Isa::supported() {
-        convolution("direct", &Conv::with(isa, Method::Direct, direct).expect("a shape"));
-        convolution("pointwise", &Conv::with(isa, Method::Direct, pointwise).expect("a shape"));
-        convolution("winograd", &Conv::with(isa, Method::Direct, winograd).expect("a shape"));
-        convolution("winograd", &Conv::with(isa, Method::Winograd, winograd).expect("a shape"));
+        convolution("direct", &Conv::with(isa, Algorithm::Direct, direct).expect("a shape"));
+        convolution("pointwise", &Conv::with(isa, Algorithm::Direct, pointwise).expect("a shape"));
+        convolution("winograd", &Conv::with(isa, Algorithm::Direct, winograd).expect("a shape"));
+        convolution("winograd", &Conv::with(isa, Algorithm::Winograd, winograd).expect("a shape"));
     }
 }
 
 fn convolution(case: &str, conv: &Conv) {
     let s = conv.shape();
-    let (x, w, delta) = (values(1, s.input_len()), values(2, s.weights_len()), values(3, s.output_len()));
-    let mut scratch = vec![0.0; conv.scratch_len(1)];
+    let (x, w, grad_output) = (values(1, s.input_len()), values(2, s.weights_len()), values(3, s.output_len()));
+    let mut workspace = vec![0.0; conv.workspace_len(1)];
     let (mut packed, mut y) = (vec![0.0; conv.packed_forward_len()], vec![0.0; s.output_len()]);
     conv.pack_forward(&w, &mut packed);
-    conv.forward(Operand::Ready(&x), &packed, &mut y, &mut scratch);
+    conv.forward(Operand::Plain(&x), &packed, &mut y, &mut workspace);
     agrees(&format!("{case}.output"), &y);
     let (mut packed, mut dx) = (vec![0.0; conv.packed_backward_len()], vec![0.0; s.input_len()]);
     conv.pack_backward(&w, &mut packed);
-    conv.backward_input(&delta, &packed, &mut dx, false, &mut scratch);
+    conv.backward_input(&grad_output, &packed, &mut dx, false, &mut workspace);
     agrees(&format!("{case}.input"), &dx);
     let mut dw = vec![0.0; s.weights_len()];
-    conv.backward_weights(&x, &delta, &mut dw, &mut scratch);
+    conv.backward_weights(&x, &grad_output, &mut dw, &mut workspace);
     agrees(&format!("{case}.weights"), &dw);
 }
 
@@ -71,25 +71,25 @@ fn batch_normalization_is_that_of_pytorch() {
         let (mut mean, mut variance) = (values(8, channels), values(9, channels));
         variance.iter_mut().for_each(|x| *x = x.abs());
         let mut z = vec![0.0; y.len()];
-        layer.assume(&mean, &variance);
-        layer.forward(&y, &weight, &bias, Then::default(), &mut z);
+        layer.set_statistics(&mean, &variance);
+        layer.forward(&y, &weight, &bias, Epilogue::default(), &mut z);
         agrees("norm.inference", &z);
-        layer.measure(&y, Running { mean: &mut mean, variance: &mut variance });
+        layer.compute_statistics(&y, RunningStatistics { mean: &mut mean, variance: &mut variance });
         agrees("norm.mean", &mean);
         agrees("norm.variance", &variance);
-        layer.forward(&y, &weight, &bias, Then { residual: Some(&residual), relu: true }, &mut z);
+        layer.forward(&y, &weight, &bias, Epilogue { residual: Some(&residual), relu: true }, &mut z);
         agrees("norm.output", &z);
-        let (mut delta, mut dy) = (values(10, y.len()), vec![0.0; y.len()]);
+        let (mut grad_output, mut dy) = (values(10, y.len()), vec![0.0; y.len()]);
         let (mut dweight, mut dbias) = (vec![0.0; channels], vec![0.0; channels]);
-        let batch = Batch {
+        let batch = BackwardPass {
             y: &y,
-            after: After::ResidualRelu { z: &z },
-            weight_gradient: &mut dweight,
-            bias_gradient: &mut dbias,
+            epilogue: ForwardEpilogue::ResidualRelu { z: &z },
+            grad_weight: &mut dweight,
+            grad_bias: &mut dbias,
         };
-        layer.backward(batch, &mut delta, Some(&mut dy));
+        layer.backward(batch, &mut grad_output, Some(&mut dy));
         agrees("norm.input", &dy);
-        agrees("norm.residual", &delta);
+        agrees("norm.residual", &grad_output);
         agrees("norm.weight", &dweight);
         agrees("norm.bias", &dbias);
     }

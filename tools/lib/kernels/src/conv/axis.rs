@@ -1,13 +1,13 @@
-//! Where a convolution reads along one axis, height or width.
+//! The indices of a convolution along one axis, height or width.
 //!
-//! The forward pass and the gradient of its input are the same computation: every target pixel sums
-//! products over a run of neighbouring source pixels. They differ in the steps, and in that a gradient
-//! with stride s has s kinds of target pixels, which meet different taps of the kernel.
+//! The forward pass and `grad_input` are the same computation: each target pixel sums products over a run of adjacent
+//! source pixels. They differ in the strides; and `grad_input` with stride s has s phases of target pixels, which use
+//! different taps of the kernel.
 
 /// One axis of the source and the target.
 #[derive(Debug)]
 pub(super) struct Axis {
-    /// Zeros before the first source pixel.
+    /// Zero padding before the first source pixel.
     pub before: usize,
     /// Source pixels from one target pixel of a phase to the next.
     pub source_step: usize,

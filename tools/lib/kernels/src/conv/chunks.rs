@@ -1,14 +1,14 @@
-//! Cutting a batch into pieces that fit in a cache and share a batch among threads.
+//! Blocks of a batch: they fit in a cache and are the tasks of parallel loops.
 
 use std::ops::Range;
 
-/// Images are cut into a multiple of so many pieces, if there are as many images: two threads, or four, have the same
-/// to do.
+/// The number of blocks of images is a multiple of this, if there are as many images: two or four threads have equal
+/// work.
 const SHARES: usize = 4;
 
-/// A batch of images in pieces: some images each, or else some rows of one image each.
+/// The blocks of a batch: some images each, or some rows of one image each.
 ///
-/// The pieces depend on sizes alone, not on threads.
+/// They depend on sizes, not on the number of threads.
 #[derive(Debug, Clone)]
 pub(super) struct Chunks {
     images: usize,
@@ -27,7 +27,7 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// Where its images lie in a batch, each of `image_len` elements.
+    /// The range of its images in a batch of images of `image_len` elements.
     pub fn images(&self, image_len: usize) -> Range<usize> {
         self.image * image_len..(self.image + self.images) * image_len
     }
@@ -39,27 +39,27 @@ impl Chunk {
 }
 
 impl Chunks {
-    /// The largest pieces for which `fits(images, rows)`, and no more than `most` images each.
+    /// The largest blocks for which `fits(images, rows)`, and at most `most` images each.
     pub fn new(images: usize, rows: usize, most: usize, fits: impl Fn(usize, usize) -> bool) -> Self {
         let images_each = (1..=most.clamp(1, images)).rev().find(|&n| fits(n, rows)).unwrap_or(1);
         let rows_each = (1..=rows).rev().find(|&n| fits(images_each, n)).unwrap_or(1);
-        // Even pieces: 11 rows in bands of 6 and 5, not of 10 and 1.
+        // Even blocks: 11 rows in bands of 6 and 5, not of 10 and 1.
         let even = |total: usize, pieces: usize| total.div_ceil(pieces);
         let [groups, bands] = [images.div_ceil(images_each).next_multiple_of(SHARES), rows.div_ceil(rows_each)];
         Self { images, rows, images_each: even(images, groups), rows_each: even(rows, bands) }
     }
 
-    /// The first piece: none is larger.
+    /// The first block: none is larger.
     pub fn largest(&self) -> Chunk {
         self.get(0)
     }
 
-    /// How many pieces there are.
+    /// Number of blocks.
     pub fn len(&self) -> usize {
         self.images.div_ceil(self.images_each) * self.bands()
     }
 
-    /// Piece `i`, in the order of the images and their rows.
+    /// Block `i`, in the order of images and rows.
     pub fn get(&self, i: usize) -> Chunk {
         let (image, row) = (i / self.bands() * self.images_each, i % self.bands() * self.rows_each);
         Chunk {
@@ -70,8 +70,8 @@ impl Chunks {
         }
     }
 
-    /// Cuts images whose rows have `row_len` elements into the parts of a piece, `rows_per` rows of the
-    /// images for each row that is counted here; the last of an image may be smaller.
+    /// Splits images of `image_len` elements, with `row_len` elements per row of blocks; the last block of an image may be
+    /// smaller.
     pub fn cut<'a>(
         &self,
         data: &'a mut [f32],
@@ -86,12 +86,12 @@ impl Chunks {
         data.chunks_mut(group).flat_map(move |group| group.chunks_mut(band))
     }
 
-    /// How many images come before a piece, where pieces are whole images.
+    /// Images before a block, if blocks are whole images.
     pub fn images_before(&self, piece: usize) -> usize {
         (piece * self.images_each).min(self.images)
     }
 
-    /// Whether pieces are whole images.
+    /// Whether blocks are whole images.
     pub fn are_whole(&self) -> bool {
         self.bands() == 1
     }

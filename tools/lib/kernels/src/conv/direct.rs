@@ -1,4 +1,4 @@
-//! The direct method: an implicit matrix product, without writing its matrix.
+//! The direct algorithm: an implicit matrix product (im2col without the matrix).
 
 use super::{
     chunks::Chunk,
@@ -7,7 +7,7 @@ use super::{
     tile::{put, sum_runs},
     vector::{LANES, Line, Vector, dispatch_vector},
 };
-use crate::{isa::Isa, norm::moments};
+use crate::{isa::Isa, norm::statistics};
 use parallel::{parallel_for, parallel_for_with_workspace};
 
 impl Pass {
@@ -41,7 +41,7 @@ impl Pass {
         }
     }
 
-    /// Computes the target, or adds to it, and takes the moments of each piece unless there is no room.
+    /// Writes the target, or adds to it, and the partial statistics of each block unless `statistics` is empty.
     #[allow(clippy::too_many_arguments, reason = "the operands of one product")]
     pub fn run(
         &self,
@@ -50,21 +50,21 @@ impl Pass {
         packed: &[f32],
         target: &mut [f32],
         accumulate: bool,
-        moments: &mut [f32],
-        scratch: &mut [f32],
+        statistics: &mut [f32],
+        workspace: &mut [f32],
     ) {
         let row_len = self.y.target_step * self.target.row_len();
         let pieces = self.chunks.cut(target, self.target.image_len(), row_len);
-        let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
-        parallel_for_with_workspace(pieces, scratch, self.scratch_len(), |(i, (piece, record)), padded| {
+        let pieces = statistics::pair(pieces, statistics, self.target.channels).enumerate();
+        parallel_for_with_workspace(pieces, workspace, self.workspace_len(), |(i, (piece, partial)), padded| {
             let chunk = self.chunks.get(i);
             self.copy(source, chunk, padded);
             run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, piece, accumulate);
-            moments::take(isa, piece, self.target.channels, record);
+            statistics::take(isa, piece, self.target.channels, partial);
         });
     }
 
-    /// Pieces of the target.
+    /// Blocks of the target.
     pub fn pieces(&self) -> usize {
         self.chunks.len()
     }

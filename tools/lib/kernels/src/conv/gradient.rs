@@ -1,7 +1,7 @@
-//! The gradient of the weights, by the direct method.
+//! `grad_weight` by the direct algorithm.
 //!
-//! Each weight is a sum over all pixels. A part of the batch sums into its own copy, the parts are then
-//! added in their order: the same bytes for any number of threads.
+//! Each weight's gradient is a sum over all pixels. Slices of the batch have partial sums of their own, which are added in
+//! order: the same bytes for any number of threads.
 
 use super::{
     axis::Axis,
@@ -15,14 +15,14 @@ use super::{
 use crate::isa::Isa;
 use parallel::{parallel_for, parallel_for_with_workspace};
 
-/// Bytes of a piece, input and output: a share of a second-level cache. All sums are read and written for each piece.
+/// Bytes of a block, input and output: a share of the L2 cache. All sums are read and written for each block.
 const PIECE_BYTES: usize = 192 << 10;
-/// Elements of all partial sums together.
+/// Maximum elements of all partial sums.
 const PARTIAL_LEN: usize = 2 << 20;
-/// Tasks, parts of the batch times groups of output channels, where the layer is large enough.
+/// Tasks of a large enough layer: slices of the batch times groups of output channels.
 const TASKS: usize = 16;
 
-/// A plan of the weights' gradient.
+/// A plan of `grad_weight`.
 #[derive(Debug)]
 pub(super) struct Gradient {
     source: Plane,
@@ -35,7 +35,7 @@ pub(super) struct Gradient {
     parts: usize,
     /// Panels of output channels of one task.
     group: usize,
-    /// Where each output row of a whole piece starts to read the padded input.
+    /// Where each output row of a whole block starts to read the padded input.
     row_starts: Vec<usize>,
 }
 
@@ -72,43 +72,43 @@ impl Gradient {
         }
     }
 
-    /// Elements of scratch memory for all threads together, and for each of them.
-    pub fn scratch_len(&self) -> [usize; 2] {
+    /// Elements of workspace for all threads together, and for each of them.
+    pub fn workspace_len(&self) -> [usize; 2] {
         [self.parts * self.partial_len(), self.padded_len() + self.row_starts.len() * self.target.width * LANES]
     }
 
     /// Replaces `gradient` (OIHW).
-    pub fn run(&self, isa: Isa, source: &[f32], delta: &[f32], gradient: &mut [f32], scratch: &mut [f32]) {
-        let [shared, each] = self.scratch_len();
-        let (partials, scratch) = scratch.split_at_mut(shared);
+    pub fn run(&self, isa: Isa, source: &[f32], grad_output: &[f32], gradient: &mut [f32], workspace: &mut [f32]) {
+        let [shared, each] = self.workspace_len();
+        let (partials, workspace) = workspace.split_at_mut(shared);
         let groups = self.panels().div_ceil(self.group);
         let (partial_len, group_len) = (self.partial_len(), self.group * self.panel_len());
         let tasks =
             partials.chunks_exact_mut(partial_len).flat_map(|partial| partial.chunks_mut(group_len)).enumerate();
-        parallel_for_with_workspace(tasks, scratch, each, |(i, sums), scratch| {
+        parallel_for_with_workspace(tasks, workspace, each, |(i, sums), workspace| {
             sums.fill(0.0);
             let (part, group) = (i / groups, i % groups);
             let pieces = self.chunks.len();
             for piece in part * pieces / self.parts..(part + 1) * pieces / self.parts {
-                self.add_piece(isa, self.chunks.get(piece), source, delta, group * self.group, sums, scratch);
+                self.add_piece(isa, self.chunks.get(piece), source, grad_output, group * self.group, sums, workspace);
             }
         });
         self.collect(partials, gradient);
     }
 
-    /// Adds what one piece gives to the panels from `first`.
+    /// Adds what one block gives to the panels from `first`.
     #[allow(clippy::too_many_arguments, reason = "the operands of one product, and where they lie")]
     fn add_piece(
         &self,
         isa: Isa,
         chunk: Chunk,
         source: &[f32],
-        delta: &[f32],
+        grad_output: &[f32],
         first: usize,
         sums: &mut [f32],
-        scratch: &mut [f32],
+        workspace: &mut [f32],
     ) {
-        let (padded, panel) = scratch.split_at_mut(self.padded_len());
+        let (padded, panel) = workspace.split_at_mut(self.padded_len());
         let len = self.source.image_len();
         let frame = Frame {
             first: chunk.row * self.stride,
@@ -120,26 +120,26 @@ impl Gradient {
         padded::copy(&source[chunk.image * len..][..chunk.images * len], self.source, frame, padded);
         for (i, sums) in sums.chunks_exact_mut(self.panel_len()).enumerate() {
             let panel = panel.as_chunks_mut::<LANES>().0;
-            self.pack(chunk, delta, (first + i) * LANES, panel);
+            self.pack(chunk, grad_output, (first + i) * LANES, panel);
             add_panel(isa, self, chunk, padded, panel, sums.as_chunks_mut::<LANES>().0);
         }
     }
 
-    /// Copies the channels from `first` of a piece of the output's gradient, zeros beyond the last.
-    fn pack(&self, chunk: Chunk, delta: &[f32], first: usize, panel: &mut [Line]) {
+    /// Copies the channels from `first` of a block of the output's gradient, zeros beyond the last.
+    fn pack(&self, chunk: Chunk, grad_output: &[f32], first: usize, panel: &mut [Line]) {
         let c = self.target.channels;
         let lanes = LANES.min(c - first);
         let pixels = chunk.rows * self.target.width;
         for image in 0..chunk.images {
             let start = (chunk.image + image) * self.target.image_len() + chunk.row * self.target.row_len();
-            let delta = delta[start..][..pixels * c].chunks_exact(c);
-            for (line, delta) in panel[image * pixels..].iter_mut().zip(delta) {
-                let delta = &delta[first..][..lanes];
-                match delta.first_chunk() {
-                    Some(delta) => *line = *delta,
+            let grad_output = grad_output[start..][..pixels * c].chunks_exact(c);
+            for (line, grad_output) in panel[image * pixels..].iter_mut().zip(grad_output) {
+                let grad_output = &grad_output[first..][..lanes];
+                match grad_output.first_chunk() {
+                    Some(grad_output) => *line = *grad_output,
                     None => {
                         *line = [0.0; LANES];
-                        line[..lanes].copy_from_slice(delta);
+                        line[..lanes].copy_from_slice(grad_output);
                     }
                 }
             }

@@ -1,12 +1,18 @@
-//! Square convolutions of NHWC activations: forward, and the gradients of input and weights.
+//! 2D convolutions with square kernels: forward, `grad_input` and `grad_weight`.
 //!
-//! A [`Conv`] is a plan: it holds the geometry, the method for each direction and the sizes of the
-//! buffers, which the caller allocates once. A step then packs the weights and computes, in those
-//! buffers. The bytes of a result depend on the sizes and the instruction set, not on threads.
+//! | tensor | layout |
+//! |---|---|
+//! | input, `grad_input` | NHWC: `[images, height, width, inputs]` |
+//! | weight, `grad_weight` | OIHW: `[outputs, inputs, kernel, kernel]` |
+//! | output, `grad_output` | NHWC: `[images, out_height, out_width, outputs]` |
 //!
-//! Activations are large and a cache is small: a layer of few channels waits for memory more than it computes. Where a
-//! plan fuses ([`Conv::fuses`]), a thread reads each image once, makes both gradients from it, and does on the way what
-//! the norms beside the layer leave to it ([`Operand`], [`Reduction`]).
+//! A [`Conv`] is a plan: the geometry, the algorithm of each direction and the sizes of the packed weights and of the
+//! workspace, which the caller allocates once. Each step packs the weights and computes. Results depend on the sizes
+//! and the instruction set, not on the number of threads.
+//!
+//! Layers of few channels are bound by memory. Where a plan fuses ([`Conv::fuses`]), a thread reads each image once,
+//! computes both gradients from it, and applies the adjacent batch normalisations as prologue and epilogue ([`Operand`],
+//! [`Reduction`]).
 
 mod axis;
 mod chunks;
@@ -26,23 +32,23 @@ mod tests;
 
 use crate::{
     isa::Isa,
-    norm::{Reduction, moments},
+    norm::{Reduction, statistics},
     operand::Operand,
 };
 use gradient::Gradient;
 use pass::Pass;
 pub use shape::{ConvShape, ConvShapeError};
 
-/// How a layer is computed.
+/// How a convolution is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// By its definition.
+pub enum Algorithm {
+    /// An implicit matrix product (implicit GEMM): the definition, blocked.
     Direct,
-    /// By Winograd's F(4×4, 3×3), with a quarter of the multiplications.
+    /// Winograd's F(4×4, 3×3): a quarter of the multiplications, about ten times the rounding error.
     Winograd,
 }
 
-/// A plan of one layer.
+/// A plan of one convolution.
 #[derive(Debug)]
 pub struct Conv {
     shape: ConvShape,
@@ -59,57 +65,57 @@ enum Plan {
 }
 
 impl Conv {
-    /// Plans a layer for the instruction set that kernels run on, by the method that is faster.
+    /// Plans a convolution for the instruction set of [`crate::isa`], with the faster algorithm.
     ///
     /// # Errors
-    /// When the shape makes no convolution.
+    /// If the shape is not a valid convolution.
     pub fn new(shape: ConvShape) -> Result<Self, ConvShapeError> {
         shape.check()?;
-        let method = if winograd::pays(&shape) { Method::Winograd } else { Method::Direct };
+        let method = if winograd::pays(&shape) { Algorithm::Winograd } else { Algorithm::Direct };
         Self::with(Isa::chosen(), method, shape)
     }
 
-    /// As [`Self::new`], with the instructions of `isa` and by `method`: for tests and measurements.
+    /// As [`Self::new`], for a given instruction set and algorithm: for tests and benchmarks.
     ///
     /// # Errors
-    /// When the shape makes no convolution, or none that the method computes.
-    pub fn with(isa: Isa, method: Method, shape: ConvShape) -> Result<Self, ConvShapeError> {
+    /// If the shape is not a valid convolution, or not supported by the algorithm.
+    pub fn with(isa: Isa, method: Algorithm, shape: ConvShape) -> Result<Self, ConvShapeError> {
         shape.check()?;
         let plan = match method {
-            Method::Direct => Plan::Direct {
+            Algorithm::Direct => Plan::Direct {
                 forward: Pass::forward(&shape),
                 backward: Pass::backward(&shape),
                 gradient: Gradient::new(&shape),
             },
-            Method::Winograd if winograd::fits(&shape) => Plan::Winograd {
+            Algorithm::Winograd if winograd::fits(&shape) => Plan::Winograd {
                 forward: winograd::Pass::forward(&shape),
                 backward: winograd::Pass::backward(&shape),
                 gradient: winograd::Gradient::new(&shape),
             },
-            Method::Winograd => return Err(ConvShapeError::Winograd(shape)),
+            Algorithm::Winograd => return Err(ConvShapeError::Winograd(shape)),
         };
-        Ok(Self { shape, isa, plan, fuses: method == Method::Winograd && winograd::fuses(&shape) })
+        Ok(Self { shape, isa, plan, fuses: method == Algorithm::Winograd && winograd::fuses(&shape) })
     }
 
-    /// The method of the plan.
-    pub fn method(&self) -> Method {
+    /// The algorithm of the plan.
+    pub fn algorithm(&self) -> Algorithm {
         match self.plan {
-            Plan::Direct { .. } => Method::Direct,
-            Plan::Winograd { .. } => Method::Winograd,
+            Plan::Direct { .. } => Algorithm::Direct,
+            Plan::Winograd { .. } => Algorithm::Winograd,
         }
     }
 
-    /// Whether a thread computes whole images, and both gradients of one at once: operands need not be ready then.
+    /// Whether a thread computes whole images, and both gradients of an image together. Operands may have prologues then.
     pub fn fuses(&self) -> bool {
         self.fuses
     }
 
-    /// The sizes of the layer.
+    /// The shape of the plan.
     pub fn shape(&self) -> &ConvShape {
         &self.shape
     }
 
-    /// Elements of the weights as [`Self::forward`] wants them.
+    /// Elements of the packed weights of [`Self::forward`].
     pub fn packed_forward_len(&self) -> usize {
         match &self.plan {
             Plan::Direct { forward, .. } => forward.packed_len(),
@@ -117,7 +123,7 @@ impl Conv {
         }
     }
 
-    /// Elements of the weights as [`Self::backward_input`] wants them.
+    /// Elements of the packed weights of [`Self::backward_input`].
     pub fn packed_backward_len(&self) -> usize {
         match &self.plan {
             Plan::Direct { backward, .. } => backward.packed_len(),
@@ -125,43 +131,43 @@ impl Conv {
         }
     }
 
-    /// Elements of scratch memory with which any of the three directions runs on `threads` threads.
-    /// With less they run on fewer, but they want what one thread needs.
-    pub fn scratch_len(&self, threads: usize) -> usize {
+    /// Elements of workspace with which each direction runs on `threads` threads. With a shorter workspace it runs on
+    /// fewer; the length for one thread is the minimum.
+    pub fn workspace_len(&self, threads: usize) -> usize {
         let (forward, backward, [shared, each]) = match &self.plan {
             Plan::Direct { forward, backward, gradient } => {
-                (forward.scratch_len(), backward.scratch_len(), gradient.scratch_len())
+                (forward.workspace_len(), backward.workspace_len(), gradient.workspace_len())
             }
             Plan::Winograd { forward, backward, gradient } => {
-                (forward.scratch_len(), backward.scratch_len(), gradient.scratch_len())
+                (forward.workspace_len(), backward.workspace_len(), gradient.workspace_len())
             }
         };
         let threads = threads.max(1);
         (threads * forward.max(backward)).max(shared + threads * each)
     }
 
-    /// Elements of the moments of [`Self::forward_measured`].
-    pub fn moments_len(&self) -> usize {
+    /// Elements of the partial statistics of [`Self::forward_with_statistics`].
+    pub fn statistics_len(&self) -> usize {
         let pieces = match &self.plan {
             Plan::Direct { forward, .. } => forward.pieces(),
             Plan::Winograd { forward, .. } => forward.pieces(),
         };
-        pieces * moments::record_len(self.shape.outputs)
+        pieces * statistics::partial_len(self.shape.outputs)
     }
 
-    /// Elements of the records of a reduction of the input's gradient.
-    pub fn records_len(&self) -> usize {
+    /// Elements of the partial sums of [`GradInput::reduction`].
+    pub fn reduction_len(&self) -> usize {
         let pieces = match &self.plan {
             Plan::Direct { backward, .. } => backward.pieces(),
             Plan::Winograd { backward, .. } => backward.pieces(),
         };
-        pieces * moments::record_len(self.shape.inputs)
+        pieces * statistics::partial_len(self.shape.inputs)
     }
 
     /// Packs `weights` (OIHW) for [`Self::forward`].
     ///
     /// # Panics
-    /// When a length is not that of the plan.
+    /// If a length does not match the plan.
     pub fn pack_forward(&self, weights: &[f32], packed: &mut [f32]) {
         check("weights", weights.len(), self.shape.weights_len());
         check("packed weights", packed.len(), self.packed_forward_len());
@@ -174,7 +180,7 @@ impl Conv {
     /// Packs `weights` (OIHW) for [`Self::backward_input`].
     ///
     /// # Panics
-    /// When a length is not that of the plan.
+    /// If a length does not match the plan.
     pub fn pack_backward(&self, weights: &[f32], packed: &mut [f32]) {
         check("weights", weights.len(), self.shape.weights_len());
         check("packed weights", packed.len(), self.packed_backward_len());
@@ -184,30 +190,29 @@ impl Conv {
         }
     }
 
-    /// `output` from `input`, both NHWC, with the weights that [`Self::pack_forward`] packed.
+    /// Writes `output`, with the weights of [`Self::pack_forward`].
     ///
     /// # Panics
-    /// When a length is not that of the plan, or the input is not ready and the layer does not fuse
-    /// ([`Self::fuses`]).
-    pub fn forward(&self, input: Operand<'_>, packed: &[f32], output: &mut [f32], scratch: &mut [f32]) {
-        self.run_forward(input, packed, output, None, scratch);
+    /// If a length does not match the plan, or `input` has a prologue and the plan does not fuse ([`Self::fuses`]).
+    pub fn forward(&self, input: Operand<'_>, packed: &[f32], output: &mut [f32], workspace: &mut [f32]) {
+        self.run_forward(input, packed, output, None, workspace);
     }
 
-    /// As [`Self::forward`], and takes what [`crate::norm::BatchNorm::measured`] wants to know of the output
-    /// while it is in a cache.
+    /// As [`Self::forward`], with an epilogue that writes partial batch statistics of the output, for
+    /// [`crate::norm::BatchNorm::combine_statistics`], to `statistics`: [`Self::statistics_len`] elements.
     ///
     /// # Panics
     /// As [`Self::forward`].
-    pub fn forward_measured(
+    pub fn forward_with_statistics(
         &self,
         input: Operand<'_>,
         packed: &[f32],
         output: &mut [f32],
-        moments: &mut [f32],
-        scratch: &mut [f32],
+        statistics: &mut [f32],
+        workspace: &mut [f32],
     ) {
-        check("moments", moments.len(), self.moments_len());
-        self.run_forward(input, packed, output, Some(moments), scratch);
+        check("statistics", statistics.len(), self.statistics_len());
+        self.run_forward(input, packed, output, Some(statistics), workspace);
     }
 
     fn run_forward(
@@ -215,120 +220,117 @@ impl Conv {
         input: Operand<'_>,
         packed: &[f32],
         output: &mut [f32],
-        moments: Option<&mut [f32]>,
-        scratch: &mut [f32],
+        statistics: Option<&mut [f32]>,
+        workspace: &mut [f32],
     ) {
         check("input", input.len(), self.shape.input_len());
         check("packed weights", packed.len(), self.packed_forward_len());
         check("output", output.len(), self.shape.output_len());
-        let moments = moments.unwrap_or_default();
+        let statistics = statistics.unwrap_or_default();
         match &self.plan {
             Plan::Direct { forward, .. } => {
-                forward.run(self.isa, self.ready(input), packed, output, false, moments, scratch);
+                forward.run(self.isa, self.plain(input), packed, output, false, statistics, workspace);
             }
             Plan::Winograd { forward, .. } => {
-                let input = if self.fuses { input } else { Operand::Ready(self.ready(input)) };
-                forward.run(self.isa, input, packed, output, false, moments, scratch);
+                let input = if self.fuses { input } else { Operand::Plain(self.plain(input)) };
+                forward.run(self.isa, input, packed, output, false, statistics, workspace);
             }
         }
     }
 
-    /// The gradient of the input, `input`, from that of the output, `output`, with the weights that
-    /// [`Self::pack_backward`] packed. With `accumulate` it is added to what `input` holds, as where a
-    /// residual branch joins; otherwise it replaces it.
+    /// Writes `grad_input`, or with `accumulate` adds to it, with the weights of [`Self::pack_backward`].
     ///
     /// # Panics
-    /// When a length is not that of the plan.
+    /// If a length does not match the plan.
     pub fn backward_input(
         &self,
-        output: &[f32],
+        grad_output: &[f32],
         packed: &[f32],
-        input: &mut [f32],
+        grad_input: &mut [f32],
         accumulate: bool,
-        scratch: &mut [f32],
+        workspace: &mut [f32],
     ) {
-        check("gradient of the output", output.len(), self.shape.output_len());
+        check("gradient of the output", grad_output.len(), self.shape.output_len());
         check("packed weights", packed.len(), self.packed_backward_len());
-        check("gradient of the input", input.len(), self.shape.input_len());
+        check("gradient of the input", grad_input.len(), self.shape.input_len());
         let (isa, none) = (self.isa, &mut []);
         match &self.plan {
-            Plan::Direct { backward, .. } => backward.run(isa, output, packed, input, accumulate, none, scratch),
+            Plan::Direct { backward, .. } => {
+                backward.run(isa, grad_output, packed, grad_input, accumulate, none, workspace)
+            }
             Plan::Winograd { backward, .. } => {
-                backward.run(isa, Operand::Ready(output), packed, input, accumulate, none, scratch);
+                backward.run(isa, Operand::Plain(grad_output), packed, grad_input, accumulate, none, workspace);
             }
         }
     }
 
-    /// The gradient of the weights (OIHW) from the input and the gradient of the output, in place of
-    /// what `weights` held.
+    /// Writes `grad_weight` (OIHW).
     ///
     /// # Panics
-    /// When a length is not that of the plan.
-    pub fn backward_weights(&self, input: &[f32], output: &[f32], weights: &mut [f32], scratch: &mut [f32]) {
-        self.backward([Operand::Ready(input), Operand::Ready(output)], weights, None, scratch);
+    /// If a length does not match the plan.
+    pub fn backward_weights(&self, input: &[f32], grad_output: &[f32], grad_weight: &mut [f32], workspace: &mut [f32]) {
+        self.backward([Operand::Plain(input), Operand::Plain(grad_output)], grad_weight, None, workspace);
     }
 
-    /// The gradient of the weights (OIHW), in place of what `weights` held, and where it is wanted that of the input,
-    /// as by [`Self::backward_input`], from the input and the gradient of the output.
+    /// Writes `grad_weight` (OIHW) and, if given, the gradient of the input. The operands are input and `grad_output`.
     ///
     /// # Panics
-    /// When a length is not that of the plan, or the layer does not fuse ([`Self::fuses`]) and an operand is not ready
-    /// or a reduction is wanted.
+    /// If a length does not match the plan, or the plan does not fuse ([`Self::fuses`]) and an operand has a prologue
+    /// or there is a reduction.
     pub fn backward(
         &self,
-        [input, output]: [Operand<'_>; 2],
-        weights: &mut [f32],
-        wanted: Option<InputGradient<'_>>,
-        scratch: &mut [f32],
+        [input, grad_output]: [Operand<'_>; 2],
+        grad_weight: &mut [f32],
+        grad_input: Option<GradInput<'_>>,
+        workspace: &mut [f32],
     ) {
         check("input", input.len(), self.shape.input_len());
-        check("gradient of the output", output.len(), self.shape.output_len());
-        check("gradient of the weights", weights.len(), self.shape.weights_len());
-        if let Some(InputGradient { packed, values, then, .. }) = &wanted {
+        check("gradient of the output", grad_output.len(), self.shape.output_len());
+        check("gradient of the weights", grad_weight.len(), self.shape.weights_len());
+        if let Some(GradInput { packed, grad_input, reduction, .. }) = &grad_input {
             check("packed weights", packed.len(), self.packed_backward_len());
-            check("gradient of the input", values.len(), self.shape.input_len());
-            let records = then.as_ref().map(|(_, records)| records.len());
+            check("gradient of the input", grad_input.len(), self.shape.input_len());
+            let partials = reduction.as_ref().map(|(_, partials)| partials.len());
             assert!(
-                records.is_none_or(|len| self.fuses && len == self.records_len()),
+                partials.is_none_or(|len| self.fuses && len == self.reduction_len()),
                 "a reduction, for {:?}",
                 self.shape
             );
         }
         match &self.plan {
             Plan::Winograd { gradient, backward, .. } if self.fuses => {
-                let back = wanted.map(|wanted| (backward, wanted));
-                return gradient.run(self.isa, [input, output], back, weights, scratch);
+                let back = grad_input.map(|grad_input| (backward, grad_input));
+                return gradient.run(self.isa, [input, grad_output], back, grad_weight, workspace);
             }
             Plan::Winograd { gradient, .. } => {
-                let operands = [input, output].map(|operand| Operand::Ready(self.ready(operand)));
-                gradient.run(self.isa, operands, None, weights, scratch);
+                let operands = [input, grad_output].map(|operand| Operand::Plain(self.plain(operand)));
+                gradient.run(self.isa, operands, None, grad_weight, workspace);
             }
             Plan::Direct { gradient, .. } => {
-                gradient.run(self.isa, self.ready(input), self.ready(output), weights, scratch);
+                gradient.run(self.isa, self.plain(input), self.plain(grad_output), grad_weight, workspace);
             }
         }
-        if let Some(InputGradient { packed, values, accumulate, .. }) = wanted {
-            self.backward_input(self.ready(output), packed, values, accumulate, scratch);
+        if let Some(GradInput { packed, grad_input, accumulate, .. }) = grad_input {
+            self.backward_input(self.plain(grad_output), packed, grad_input, accumulate, workspace);
         }
     }
 
-    fn ready<'a>(&self, operand: Operand<'a>) -> &'a [f32] {
-        operand.ready().unwrap_or_else(|| panic!("an operand that is not ready, for {:?}", self.shape))
+    fn plain<'a>(&self, operand: Operand<'a>) -> &'a [f32] {
+        operand.plain().unwrap_or_else(|| panic!("an operand with a prologue, for {:?}", self.shape))
     }
 }
 
-/// The gradient of the input: how it is made, and where it goes.
+/// Where the gradient of the input goes, and its epilogue.
 #[derive(Debug)]
-pub struct InputGradient<'a> {
-    /// The weights, by [`Conv::pack_backward`].
+pub struct GradInput<'a> {
+    /// The weights of [`Conv::pack_backward`].
     pub packed: &'a [f32],
-    /// As many as elements of the input.
-    pub values: &'a mut [f32],
-    /// Whether it is added to `values`, and does not replace them.
+    /// As the input.
+    pub grad_input: &'a mut [f32],
+    /// Whether the gradient is added to `grad_input` instead of replacing it.
     pub accumulate: bool,
-    /// What is to be done with each piece of `values` as soon as it is there, and where its records go:
-    /// [`Conv::records_len`] elements.
-    pub then: Option<(Reduction<'a>, &'a mut [f32])>,
+    /// An epilogue that reduces each block of `grad_input`, and its partial sums: [`Conv::reduction_len`] elements.
+    pub reduction: Option<(Reduction<'a>, &'a mut [f32])>,
 }
 
 fn check(what: &str, len: usize, expected: usize) {

@@ -1,6 +1,6 @@
-//! Copying a piece of a batch into scratch memory, with zeros around it.
+//! Copies a block of a batch into the workspace with zero padding.
 //!
-//! The copy costs a few per cent of a layer, and frees its inner loops from looking at edges.
+//! The copy costs a few per cent of a layer; the inner loops then need no bounds of the image.
 
 use super::pass::Plane;
 

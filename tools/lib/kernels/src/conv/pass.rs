@@ -1,4 +1,4 @@
-//! How the direct method computes one direction of a convolution, as a plan.
+//! The plan of one direction (forward or `grad_input`) of the direct algorithm.
 
 use super::{
     axis::Axis,
@@ -7,12 +7,12 @@ use super::{
     vector::LANES,
 };
 
-/// Bytes of padded source that a thread works on at once: half of a second-level cache.
+/// Bytes of padded source in a block: half of the L2 cache.
 const SOURCE_BYTES: usize = 256 << 10;
-/// A batch has at least this many pieces where it has as many images, for the sake of threads.
+/// Minimum number of blocks of a batch with as many images: enough tasks for the threads.
 const PIECES: usize = 32;
 
-/// The sizes of one image.
+/// The shape of one image, NHWC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plane {
     pub height: usize,
@@ -30,7 +30,7 @@ impl Plane {
     }
 }
 
-/// The sums over runs of a padded source, either of the forward pass or of its input's gradient.
+/// Sums over runs of a padded source: the forward pass or `grad_input`.
 #[derive(Debug)]
 pub(super) struct Pass {
     pub source: Plane,
@@ -53,8 +53,8 @@ pub(super) struct Phase {
     pub depth: usize,
     /// Rows of the kernel, each one run.
     pub runs: usize,
-    /// Of each target pixel of a whole piece: where its first run starts in the padded source, and
-    /// where the pixel itself does in the piece of the target.
+    /// Of each target pixel of a whole block: where its first run starts in the padded source, and
+    /// where the pixel itself does in the block of the target.
     pub pixels: Vec<[usize; 2]>,
 }
 
@@ -104,19 +104,19 @@ impl Pass {
         Phase { axes, depth: x.taps.len() * c[0], runs, pixels }
     }
 
-    /// The pixels of a phase that lie in a piece: the first so many of `phase.pixels`.
+    /// The pixels of a phase that lie in a block: the first so many of `phase.pixels`.
     pub fn pixels<'a>(&self, phase: &'a Phase, chunk: Chunk) -> &'a [[usize; 2]] {
         let [y, x] = phase.axes;
         let rows = chunk.rows.min(self.y.phases[y].count.saturating_sub(chunk.row));
         &phase.pixels[..chunk.images * rows * self.x.phases[x].count]
     }
 
-    /// Rows of the padded source of a piece, from the source row that [`Self::first_row`] says.
+    /// Rows of the padded source of a block, from the source row that [`Self::first_row`] says.
     pub fn padded_rows(&self, rows: usize) -> usize {
         self.y.padded(rows)
     }
 
-    /// The padded row of a whole image where that of a piece starts.
+    /// The padded row of a whole image where that of a block starts.
     pub fn first_row(&self, chunk: Chunk) -> usize {
         chunk.row * self.y.source_step
     }
@@ -126,8 +126,8 @@ impl Pass {
         self.x.padded(self.x.count())
     }
 
-    /// Elements of the padded source of the largest piece: the scratch memory of a thread.
-    pub fn scratch_len(&self) -> usize {
+    /// Elements of the padded source of the largest block: the workspace of a thread.
+    pub fn workspace_len(&self) -> usize {
         let chunk = self.chunks.largest();
         chunk.images * self.padded_rows(chunk.rows) * self.padded_width() * self.source.channels
     }

@@ -1,94 +1,73 @@
-//! The sizes of a layer.
+//! The shape of a convolution.
 
 use super::{vector::LANES, winograd::LEAST_CHANNELS};
-use std::fmt;
 
-/// The most of any size but the images: sums of sizes do not overflow.
+/// Maximum of each size except `images`: sums of sizes do not overflow.
 const MAX_SIDE: usize = 1 << 24;
 
-/// A square convolution, as PyTorch's `Conv2d` without dilation, groups or bias.
+/// PyTorch's `Conv2d` with a square kernel, no dilation, no groups and no bias.
 ///
-/// Activations are NHWC: `[images, height, width, channels]`. Weights are OIHW, as PyTorch keeps them:
-/// `[outputs, inputs, kernel, kernel]`.
+/// Activations are NHWC, `[images, height, width, channels]`; weights are OIHW, `[outputs, inputs, kernel, kernel]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConvShape {
-    /// Images of a batch.
+    /// Batch size.
     pub images: usize,
-    /// Rows of an input image.
+    /// Input height, in pixels.
     pub height: usize,
-    /// Pixels of an input row.
+    /// Input width, in pixels.
     pub width: usize,
-    /// Channels of an input pixel.
+    /// Input channels.
     pub inputs: usize,
-    /// Channels of an output pixel.
+    /// Output channels.
     pub outputs: usize,
-    /// Rows and columns of the kernel.
+    /// Kernel size, along both axes.
     pub kernel: usize,
-    /// Pixels from one window to the next, in both directions.
+    /// Stride, along both axes.
     pub stride: usize,
-    /// Zeros around the input, on each of its four sides; less than the kernel.
+    /// Zero padding on each of the four sides; less than `kernel`.
     pub padding: usize,
 }
 
-/// Why a [`ConvShape`] cannot be computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a [`ConvShape`] is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConvShapeError {
-    /// A size, the kernel or the stride is 0.
+    /// A size, the kernel size or the stride is 0.
+    #[error("a convolution with a size of 0")]
     Zero,
-    /// Some windows would see nothing but padding.
+    /// The padding is not less than the kernel size: some windows would cover padding only.
+    #[error("padding {} with a kernel of {}; expected less", .0.padding, .0.kernel)]
     Padding(ConvShape),
     /// The padded input is smaller than the kernel.
+    #[error("a kernel of {} on an input of {} × {} with padding {}", .0.kernel, .0.height, .0.width, .0.padding)]
     Kernel(ConvShape),
-    /// Winograd's method needs a 3 × 3 kernel, stride 1 and channels by eights.
+    /// Winograd's algorithm takes 3 × 3 kernels, stride 1 and multiples of 8 channels.
+    #[error(
+        "Winograd's method for a kernel of {}, stride {}, {} → {} channels; expected 3, 1 and multiples of {LEAST_CHANNELS}",
+        .0.kernel, .0.stride, .0.inputs, .0.outputs
+    )]
     Winograd(ConvShape),
-    /// A buffer would have more elements than memory has addresses.
+    /// A buffer would be larger than the address space.
+    #[error("a convolution too large for this machine's memory")]
     TooLarge,
 }
 
-impl fmt::Display for ConvShapeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Zero => f.write_str("a convolution with a size of 0"),
-            Self::Padding(s) => write!(f, "padding {} with a kernel of {}; expected less", s.padding, s.kernel),
-            Self::Kernel(s) => {
-                write!(
-                    f,
-                    "a kernel of {} on an input of {} × {} with padding {}",
-                    s.kernel, s.height, s.width, s.padding
-                )
-            }
-            Self::Winograd(s) => {
-                let ConvShape { inputs, outputs, kernel, stride, .. } = s;
-                write!(
-                    f,
-                    "Winograd's method for a kernel of {kernel}, stride {stride}, {inputs} → {outputs} channels; \
-                           expected 3, 1 and multiples of {LEAST_CHANNELS}"
-                )
-            }
-            Self::TooLarge => f.write_str("a convolution too large for this machine's memory"),
-        }
-    }
-}
-
-impl std::error::Error for ConvShapeError {}
-
 impl ConvShape {
-    /// Rows of an output image.
+    /// Output height, in pixels.
     pub fn out_height(&self) -> usize {
         (self.height + 2 * self.padding - self.kernel) / self.stride + 1
     }
 
-    /// Pixels of an output row.
+    /// Output width, in pixels.
     pub fn out_width(&self) -> usize {
         (self.width + 2 * self.padding - self.kernel) / self.stride + 1
     }
 
-    /// Elements of the input.
+    /// Elements of the input, all images.
     pub fn input_len(&self) -> usize {
         self.images * self.height * self.width * self.inputs
     }
 
-    /// Elements of the output.
+    /// Elements of the output, all images.
     pub fn output_len(&self) -> usize {
         self.images * self.out_height() * self.out_width() * self.outputs
     }
@@ -103,14 +82,14 @@ impl ConvShape {
         self.output_len() * self.inputs * self.kernel * self.kernel
     }
 
-    /// Whether [`Conv::new`](super::Conv::new) makes a plan of it that fuses ([`Conv::fuses`](super::Conv::fuses)),
-    /// for any number of images.
+    /// Whether the plan of [`Conv::new`](super::Conv::new) fuses ([`Conv::fuses`](super::Conv::fuses)), for any batch
+    /// size.
     pub fn fuses(&self) -> bool {
         self.check().is_ok() && super::winograd::fuses(self)
     }
 
     /// # Errors
-    /// When the sizes make no convolution, or one beyond memory.
+    /// If the sizes are not a valid convolution, or its buffers exceed the address space.
     pub(super) fn check(&self) -> Result<(), ConvShapeError> {
         let Self { images, height, width, inputs, outputs, kernel, stride, padding } = *self;
         if [images, height, width, inputs, outputs, kernel, stride].contains(&0) {

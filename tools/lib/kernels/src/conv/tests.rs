@@ -1,7 +1,7 @@
 //! Every direction against its definition, over odd sizes, threads and instruction sets.
 
 use super::{reference, *};
-use crate::norm::{After, Batch, BatchNorm, BatchNormOptions, Running, Then};
+use crate::norm::{BackwardPass, BatchNorm, BatchNormOptions, Epilogue, ForwardEpilogue, RunningStatistics};
 use proptest::prelude::*;
 use random::Random;
 
@@ -10,17 +10,17 @@ fn draw(seed: u64, stream: u64, len: usize) -> Vec<f32> {
     (0..len).map(|_| random.normal() as f32).collect()
 }
 
-/// Errors stay within this share of the magnitudes that are summed. Winograd's method adds and subtracts
+/// Errors stay within this share of the magnitudes that are summed. Winograd's algorithm adds and subtracts
 /// neighbours too, so there it is a share of the largest such sum.
 const TOLERANCE: [f64; 2] = [2e-6, 1e-5];
 
-fn close(method: Method, what: &str, ours: &[f32], expected: &[[f64; 2]]) -> Result<(), TestCaseError> {
+fn close(method: Algorithm, what: &str, ours: &[f32], expected: &[[f64; 2]]) -> Result<(), TestCaseError> {
     prop_assert_eq!(ours.len(), expected.len());
     let largest = expected.iter().map(|e| e[1]).fold(0.0, f64::max);
     for (i, (&ours, &[expected, scale])) in ours.iter().zip(expected).enumerate() {
         let tolerance = match method {
-            Method::Direct => TOLERANCE[0] * scale,
-            Method::Winograd => TOLERANCE[1] * largest,
+            Algorithm::Direct => TOLERANCE[0] * scale,
+            Algorithm::Winograd => TOLERANCE[1] * largest,
         };
         let error = (f64::from(ours) - expected).abs();
         prop_assert!(error <= tolerance, "{what}[{i}]: {ours}, expected {expected} ± {tolerance}");
@@ -29,35 +29,35 @@ fn close(method: Method, what: &str, ours: &[f32], expected: &[[f64; 2]]) -> Res
 }
 
 fn agrees(conv: &Conv, threads: usize, seed: u64) -> Result<[Vec<f32>; 3], TestCaseError> {
-    let (s, method) = (*conv.shape(), conv.method());
+    let (s, method) = (*conv.shape(), conv.algorithm());
     let (x, w, dy) = (draw(seed, 0, s.input_len()), draw(seed, 1, s.weights_len()), draw(seed, 2, s.output_len()));
-    // What buffers hold before must not matter, nor must scratch memory.
+    // What buffers hold before must not matter, nor must workspace.
     let dirty = |len: usize| vec![f32::NAN; len];
-    let mut scratch = dirty(conv.scratch_len(threads));
+    let mut workspace = dirty(conv.workspace_len(threads));
 
     let (mut memory, mut y) = (dirty(conv.packed_forward_len() + 16), dirty(s.output_len()));
     // Where a line of a cache begins: only such lines are written past the caches.
     let start = memory.as_ptr().align_offset(64);
     let packed = &mut memory[start..][..conv.packed_forward_len()];
     conv.pack_forward(&w, packed);
-    conv.forward(Operand::Ready(&x), packed, &mut y, &mut scratch);
+    conv.forward(Operand::Plain(&x), packed, &mut y, &mut workspace);
     let expected = reference::sums(y.len(), |add| reference::products(&s, |o, i, k| add(o, x[i], w[k])));
     close(method, "output", &y, &expected)?;
 
     let (mut packed, mut dx) = (dirty(conv.packed_backward_len()), dirty(s.input_len()));
-    scratch.fill(f32::NAN);
+    workspace.fill(f32::NAN);
     conv.pack_backward(&w, &mut packed);
-    conv.backward_input(&dy, &packed, &mut dx, false, &mut scratch);
+    conv.backward_input(&dy, &packed, &mut dx, false, &mut workspace);
     let mut expected = reference::sums(dx.len(), |add| reference::products(&s, |o, i, k| add(i, dy[o], w[k])));
     close(method, "input gradient", &dx, &expected)?;
     let mut sum = x.clone();
-    conv.backward_input(&dy, &packed, &mut sum, true, &mut scratch);
+    conv.backward_input(&dy, &packed, &mut sum, true, &mut workspace);
     expected.iter_mut().zip(&x).for_each(|(e, &x)| *e = [e[0] + f64::from(x), e[1] + f64::from(x.abs())]);
     close(method, "accumulated input gradient", &sum, &expected)?;
 
     let mut dw = dirty(s.weights_len());
-    scratch.fill(f32::NAN);
-    conv.backward_weights(&x, &dy, &mut dw, &mut scratch);
+    workspace.fill(f32::NAN);
+    conv.backward_weights(&x, &dy, &mut dw, &mut workspace);
     let expected = reference::sums(dw.len(), |add| reference::products(&s, |o, i, k| add(k, x[i], dy[o])));
     close(method, "weight gradient", &dw, &expected)?;
     Ok([y, dx, dw])
@@ -86,7 +86,7 @@ proptest! {
     #[test]
     fn winograd_agrees_with_the_definition_on_every_instruction_set(s in winograd_shapes(), seed: u64) {
         for isa in Isa::supported() {
-            let conv = Conv::with(isa, Method::Winograd, s).expect("a shape");
+            let conv = Conv::with(isa, Algorithm::Winograd, s).expect("a shape");
             agrees(&conv, 1, seed)?;
         }
     }
@@ -94,7 +94,7 @@ proptest! {
     #[test]
     fn agrees_with_the_definition_on_every_instruction_set(s in shapes(), seed: u64) {
         for isa in Isa::supported() {
-            let conv = Conv::with(isa, Method::Direct, s).expect("a shape");
+            let conv = Conv::with(isa, Algorithm::Direct, s).expect("a shape");
             agrees(&conv, 1, seed)?;
         }
     }
@@ -129,7 +129,7 @@ fn weights_are_packed_alike_wherever_they_go() {
     let s = shape(1, 4, [344, 352], 3, 1);
     let w = draw(3, 1, s.weights_len());
     for isa in Isa::supported() {
-        let conv = Conv::with(isa, Method::Winograd, s).expect("a shape");
+        let conv = Conv::with(isa, Algorithm::Winograd, s).expect("a shape");
         let mut memory = vec![0.0; conv.packed_forward_len() + 16];
         let mut packed = |start: usize| {
             let packed = &mut memory[start..][..conv.packed_forward_len()];
@@ -147,7 +147,7 @@ fn weights_are_packed_alike_wherever_they_go() {
 fn layers_of_resnets_agree_and_threads_do_not_matter() {
     for s in layers() {
         let conv = Conv::new(s).expect("a shape");
-        assert_eq!(conv.method() == Method::Winograd, s.inputs > 3 && s.kernel == 3 && s.stride == 1, "{s:?}");
+        assert_eq!(conv.algorithm() == Algorithm::Winograd, s.inputs > 3 && s.kernel == 3 && s.stride == 1, "{s:?}");
         let run = |threads: usize| {
             on_threads(threads, || agrees(&conv, threads, 7)).unwrap_or_else(|error| panic!("{s:?}: {error}"))
         };
@@ -170,11 +170,11 @@ enum Kind {
 }
 
 impl Kind {
-    fn after(self, z: &[f32]) -> After<'_> {
+    fn epilogue(self, z: &[f32]) -> ForwardEpilogue<'_> {
         match self {
-            Self::Linear => After::Linear,
-            Self::Relu => After::Relu,
-            Self::ResidualRelu => After::ResidualRelu { z },
+            Self::Linear => ForwardEpilogue::Linear,
+            Self::Relu => ForwardEpilogue::Relu,
+            Self::ResidualRelu => ForwardEpilogue::ResidualRelu { z },
         }
     }
 }
@@ -188,12 +188,12 @@ struct Block {
     y: [Vec<f32>; 2],
     /// What the first makes of its input, and the gradient of what the second makes of its own.
     z: Vec<f32>,
-    delta: Vec<f32>,
+    grad_output: Vec<f32>,
 }
 
 impl Block {
     fn new(isa: Isa, s: ConvShape, kind: Kind) -> Self {
-        let conv = Conv::with(isa, Conv::new(s).expect("a shape").method(), s).expect("a shape");
+        let conv = Conv::with(isa, Conv::new(s).expect("a shape").algorithm(), s).expect("a shape");
         let (weights, mut packed) = (draw(5, 0, s.weights_len()), [Vec::new(), Vec::new()]);
         packed[0].resize(conv.packed_forward_len(), 0.0);
         packed[1].resize(conv.packed_backward_len(), 0.0);
@@ -204,60 +204,60 @@ impl Block {
         let norm = |y: &[f32], channels: usize, stream: u64| {
             let mut norm = BatchNorm::on(isa, y.len() / channels, channels, options);
             let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
-            norm.measure(y, Running { mean: &mut mean, variance: &mut variance });
+            norm.compute_statistics(y, RunningStatistics { mean: &mut mean, variance: &mut variance });
             norm.prepare(&draw(6, stream, channels), &draw(7, stream, channels));
             norm
         };
         let mut norms = [norm(&y[0], s.inputs, 0), norm(&y[1], s.outputs, 1)];
         let (mut z, summand) = (vec![0.0; s.input_len()], draw(5, 3, s.input_len()));
         let residual = (kind == Kind::ResidualRelu).then_some(&summand[..]);
-        let then = Then { residual, relu: kind != Kind::Linear };
+        let then = Epilogue { residual, relu: kind != Kind::Linear };
         norms[0].forward(&y[0], &draw(6, 0, s.inputs), &draw(7, 0, s.inputs), then, &mut z);
         // The gradient of the second norm's result, reduced.
-        let mut delta = draw(5, 4, s.output_len());
-        let (weight_gradient, bias_gradient) = (&mut vec![0.0; s.outputs], &mut vec![0.0; s.outputs]);
-        let batch = Batch { y: &y[1], after: After::Relu, weight_gradient, bias_gradient };
-        norms[1].reduce(batch, &mut delta);
-        Self { conv, kind, norms, packed, y, z, delta }
+        let mut grad_output = draw(5, 4, s.output_len());
+        let (grad_weight, grad_bias) = (&mut vec![0.0; s.outputs], &mut vec![0.0; s.outputs]);
+        let batch = BackwardPass { y: &y[1], epilogue: ForwardEpilogue::Relu, grad_weight, grad_bias };
+        norms[1].reduce(batch, &mut grad_output);
+        Self { conv, kind, norms, packed, y, z, grad_output }
     }
 
     /// The output; the gradients of the weights, of the first norm's result and of its parameters.
     fn apart(mut self, start: Option<&[f32]>) -> [Vec<f32>; 5] {
         let s = *self.conv.shape();
-        let mut scratch = vec![f32::NAN; self.conv.scratch_len(3)];
-        let (mut out, mut delta) = (vec![0.0; s.output_len()], self.delta.clone());
-        self.conv.forward(Operand::Ready(&self.z), &self.packed[0], &mut out, &mut scratch);
-        self.norms[1].propagate(&self.y[1], &mut delta, true, None);
+        let mut workspace = vec![f32::NAN; self.conv.workspace_len(3)];
+        let (mut out, mut grad_output) = (vec![0.0; s.output_len()], self.grad_output.clone());
+        self.conv.forward(Operand::Plain(&self.z), &self.packed[0], &mut out, &mut workspace);
+        self.norms[1].grad_input(&self.y[1], &mut grad_output, true, None);
         let (mut weights, mut dz) = (vec![0.0; s.weights_len()], start_of(start, s.input_len()));
-        self.conv.backward_weights(&self.z, &delta, &mut weights, &mut scratch);
-        self.conv.backward_input(&delta, &self.packed[1], &mut dz, start.is_some(), &mut scratch);
-        let (mut weight_gradient, mut bias_gradient) = (vec![0.0; s.inputs], vec![0.0; s.inputs]);
-        let [weight, bias] = [&mut weight_gradient, &mut bias_gradient];
+        self.conv.backward_weights(&self.z, &grad_output, &mut weights, &mut workspace);
+        self.conv.backward_input(&grad_output, &self.packed[1], &mut dz, start.is_some(), &mut workspace);
+        let (mut grad_weight, mut grad_bias) = (vec![0.0; s.inputs], vec![0.0; s.inputs]);
+        let [weight, bias] = [&mut grad_weight, &mut grad_bias];
         let batch =
-            Batch { y: &self.y[0], after: self.kind.after(&self.z), weight_gradient: weight, bias_gradient: bias };
+            BackwardPass { y: &self.y[0], epilogue: self.kind.epilogue(&self.z), grad_weight: weight, grad_bias: bias };
         self.norms[0].reduce(batch, &mut dz);
-        [out, weights, dz, weight_gradient, bias_gradient]
+        [out, weights, dz, grad_weight, grad_bias]
     }
 
     /// The same, with what the norms leave to the convolution.
     fn fused(mut self, start: Option<&[f32]>) -> [Vec<f32>; 5] {
         let s = *self.conv.shape();
-        let mut scratch = vec![f32::NAN; self.conv.scratch_len(3)];
+        let mut workspace = vec![f32::NAN; self.conv.workspace_len(3)];
         let mut out = vec![0.0; s.output_len()];
         let input = match self.kind {
-            Kind::ResidualRelu => Operand::Ready(&self.z[..]),
+            Kind::ResidualRelu => Operand::Plain(&self.z[..]),
             kind => self.norms[0].normalized(&self.y[0], kind == Kind::Relu),
         };
-        self.conv.forward(input, &self.packed[0], &mut out, &mut scratch);
-        let delta = self.norms[1].propagated(&self.y[1], &self.delta, true);
+        self.conv.forward(input, &self.packed[0], &mut out, &mut workspace);
+        let grad_output = self.norms[1].grad_input_operand(&self.y[1], &self.grad_output, true);
         let (mut weights, mut dz) = (vec![f32::NAN; s.weights_len()], start_of(start, s.input_len()));
-        let mut records = vec![f32::NAN; self.conv.records_len()];
-        let then = Some((self.norms[0].reduction(&self.y[0], self.kind.after(&self.z)), &mut records[..]));
-        let wanted = InputGradient { packed: &self.packed[1], values: &mut dz, accumulate: start.is_some(), then };
-        self.conv.backward([input, delta], &mut weights, Some(wanted), &mut scratch);
-        let (mut weight_gradient, mut bias_gradient) = (vec![0.0; s.inputs], vec![0.0; s.inputs]);
-        self.norms[0].reduced(&records, &mut weight_gradient, &mut bias_gradient);
-        [out, weights, dz, weight_gradient, bias_gradient]
+        let mut partials = vec![f32::NAN; self.conv.reduction_len()];
+        let reduction = Some((self.norms[0].reduction(&self.y[0], self.kind.epilogue(&self.z)), &mut partials[..]));
+        let wanted = GradInput { packed: &self.packed[1], grad_input: &mut dz, accumulate: start.is_some(), reduction };
+        self.conv.backward([input, grad_output], &mut weights, Some(wanted), &mut workspace);
+        let (mut grad_weight, mut grad_bias) = (vec![0.0; s.inputs], vec![0.0; s.inputs]);
+        self.norms[0].finish_reduction(&partials, &mut grad_weight, &mut grad_bias);
+        [out, weights, dz, grad_weight, grad_bias]
     }
 }
 
@@ -281,7 +281,7 @@ fn what_norms_leave_is_what_they_would_do() {
                 for i in 0..3 {
                     assert!(bits(&found[i]) == bits(&expected[i]), "{s:?}, {isa}, {kind:?}, {threads} threads: {i}");
                 }
-                // Sums of other pieces: rounded otherwise.
+                // Sums of other blocks: rounded otherwise.
                 for (found, expected) in found[3..].iter().zip(&expected[3..]) {
                     let largest = expected.iter().fold(0.0, |m: f32, x| m.max(x.abs()));
                     let near = found.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-5 * largest);
@@ -297,7 +297,7 @@ fn what_norms_leave_is_what_they_would_do() {
 fn what_a_layer_cannot_do_is_told() {
     let block = Block::new(Isa::chosen(), shape(1, 4, [3, 3], 3, 1), Kind::Relu);
     let input = block.norms[0].normalized(&block.y[0], true);
-    block.conv.forward(input, &block.packed[0], &mut [0.0; 48], &mut vec![0.0; block.conv.scratch_len(1)]);
+    block.conv.forward(input, &block.packed[0], &mut [0.0; 48], &mut vec![0.0; block.conv.workspace_len(1)]);
 }
 
 #[test]
@@ -317,11 +317,11 @@ fn the_moments_of_an_output_are_its_statistics() {
         let conv = Conv::new(s).expect("a shape");
         let (x, w) = (draw(1, 0, s.input_len()), draw(1, 1, s.weights_len()));
         let (mut packed, mut y) = (vec![0.0; conv.packed_forward_len()], vec![0.0; s.output_len()]);
-        let (mut moments, mut scratch) = (vec![f32::NAN; conv.moments_len()], vec![0.0; conv.scratch_len(2)]);
+        let (mut statistics, mut workspace) = (vec![f32::NAN; conv.statistics_len()], vec![0.0; conv.workspace_len(2)]);
         conv.pack_forward(&w, &mut packed);
-        conv.forward_measured(Operand::Ready(&x), &packed, &mut y, &mut moments, &mut scratch);
+        conv.forward_with_statistics(Operand::Plain(&x), &packed, &mut y, &mut statistics, &mut workspace);
         let (mut mean, mut variance) = (vec![0.0; s.outputs], vec![0.0; s.outputs]);
-        let count = crate::norm::moments::combine(&moments, s.outputs, &mut mean, &mut variance);
+        let count = crate::norm::statistics::combine(&statistics, s.outputs, &mut mean, &mut variance);
         assert_eq!(count as usize, s.output_len() / s.outputs, "{s:?}");
         for c in 0..s.outputs {
             let values = || y.iter().skip(c).step_by(s.outputs).map(|&y| f64::from(y));
@@ -337,5 +337,5 @@ fn the_moments_of_an_output_are_its_statistics() {
 #[should_panic(expected = "elements of the input")]
 fn a_wrong_length_is_told() {
     let conv = Conv::new(shape(1, 4, [1, 1], 3, 1)).expect("a shape");
-    conv.forward(Operand::Ready(&[0.0; 15]), &[0.0; 9 * 16], &mut [0.0; 16], &mut vec![0.0; conv.scratch_len(1)]);
+    conv.forward(Operand::Plain(&[0.0; 15]), &[0.0; 9 * 16], &mut [0.0; 16], &mut vec![0.0; conv.workspace_len(1)]);
 }

@@ -1,7 +1,7 @@
-//! The innermost loops: a tile of sums kept in registers.
+//! Micro-kernels: a tile of sums kept in registers.
 //!
 //! A tile is M vectors of [`LANES`] sums. With AVX2 M is 6: twelve of its sixteen registers hold sums,
-//! two a row of the panel and one a factor.
+//! two a row of the panel and one a broadcast source element.
 
 use super::vector::{LANES, Line, Vector, prefetch};
 
@@ -29,7 +29,7 @@ pub(super) fn sum_runs<V: Vector, const M: usize>(
             }
         }
     }
-    // By numbers, not by a variable: a tile that is indexed by one would be kept in memory throughout.
+    // Unrolled: a tile indexed by a variable would be kept in memory.
     let mut sums = [[0.0; LANES]; M];
     for m in 0..M {
         tile[m].store(&mut sums[m]);
@@ -37,8 +37,8 @@ pub(super) fn sum_runs<V: Vector, const M: usize>(
     sums
 }
 
-/// `products[m · step] = Σₖ rows[m · K + k] · panel[k]` for `count` rows m and K lines of the panel, M rows at a time.
-/// Of two panels it is the first; the second is the next one, which is brought nearer meanwhile.
+/// `products[m · step] = Σₖ rows[m · K + k] · panel[k]` for `count` rows m and K lines of the first panel, M rows at a time;
+/// prefetches the second, the next one.
 #[inline(always)]
 pub(super) fn multiply_rows<V: Vector, const M: usize>(
     zero: V,
@@ -52,7 +52,7 @@ pub(super) fn multiply_rows<V: Vector, const M: usize>(
     let mut at = 0;
     at = multiply_tiles::<V, M>(zero, rows, at, panels, products, step);
     if M > 8 {
-        // Eight to eleven rows that are left: a panel is read for eight of them, not for four.
+        // Eight to eleven remaining rows: one read of the panel per eight rows instead of four.
         at = multiply_tiles::<V, 8>(zero, rows, at, panels, products, step);
     }
     at = multiply_tiles::<V, 4>(zero, rows, at, panels, products, step);
@@ -61,7 +61,7 @@ pub(super) fn multiply_rows<V: Vector, const M: usize>(
     multiply_tiles::<V, 1>(zero, rows, at, panels, products, step);
 }
 
-/// Multiplies the rows from `at`, as many tiles as there are; where it stopped.
+/// Multiplies whole tiles of M rows from row `at`; returns the first row that is left.
 #[inline(always)]
 fn multiply_tiles<V: Vector, const M: usize>(
     zero: V,
@@ -128,7 +128,7 @@ pub(super) fn add_columns<V: Vector, const M: usize>(zero: V, sums: &mut [Line],
     add_tiles::<V, 1>(zero, sums, at, columns, panel);
 }
 
-/// Adds to the sums from `at`, as many tiles as there are; where it stopped.
+/// Adds to whole tiles of M sums from `at`; returns the first that is left.
 #[inline(always)]
 fn add_tiles<V: Vector, const M: usize>(
     zero: V,
@@ -168,7 +168,7 @@ fn add_tile<V: Vector, const M: usize>(zero: V, sums: &mut [Line; M], columns: C
     }
 }
 
-/// Writes the first sums, or adds them; all of them in the usual case.
+/// Writes or adds the first `target.len()` sums; usually all.
 #[inline(always)]
 pub(super) fn put(sums: &Line, target: &mut [f32], accumulate: bool) {
     match (target.first_chunk_mut::<LANES>(), accumulate) {

@@ -1,8 +1,8 @@
-//! Sixteen numbers in vector registers, and run-time dispatch for kernels that compute with them.
+//! Vectors of sixteen `f32` lanes, and run-time dispatch for kernels that use them.
 //!
-//! Elsewhere kernels are plain loops that the compiler vectorises. The tiles here are nests of loops over
-//! arrays that must stay in registers, and whether the compiler sees that changes with their surroundings,
-//! by a factor of 30. So they name their instructions.
+//! Elsewhere kernels are plain loops that the compiler vectorises. The micro-kernels of convolutions are nested loops
+//! over arrays that must stay in registers; whether the compiler keeps them there depends on the surrounding code, by a
+//! factor of 30 in time. So they use intrinsics.
 
 #![allow(unsafe_code, reason = "the instructions of an instruction set that was checked")]
 
@@ -13,25 +13,25 @@ use std::arch::x86_64::{
     _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
 
-/// Numbers of a vector.
+/// Lanes of a vector.
 pub(super) const LANES: usize = 16;
 
-/// The numbers of a vector, in memory.
+/// A vector in memory: a cache line.
 pub(super) type Line = [f32; LANES];
 
-/// Sixteen numbers, in the registers of one instruction set.
+/// Sixteen lanes in the registers of one instruction set.
 ///
-/// A value proves that the processor has it: the first one comes from [`dispatch_vector`], which has
-/// asked, others from it.
+/// A value proves that the processor has the instruction set: the first comes from [`dispatch_vector`], which checks;
+/// others are made from it.
 pub(super) trait Vector: Copy {
-    /// Sixteen times `x`.
+    /// Broadcasts `x`.
     fn splat(self, x: f32) -> Self;
-    /// The numbers of `line`.
+    /// Loads `line`.
     fn load(self, line: &Line) -> Self;
-    /// Writes the numbers to `line` past the caches, as what will not be needed soon. Nobody may read or write the line
-    /// before the same thread has called [`fence`], and it must before the line is anybody else's.
+    /// Stores to `line` past the caches (non-temporal), for values that are not needed soon. The line must not be read or
+    /// written before the same thread calls [`fence`], which it must before another thread gets the line.
     fn stream(self, line: &mut Line);
-    /// Writes the numbers to `line`.
+    /// Stores to `line`.
     fn store(self, line: &mut Line);
     /// self + other
     fn add(self, other: Self) -> Self;
@@ -39,14 +39,14 @@ pub(super) trait Vector: Copy {
     fn sub(self, other: Self) -> Self;
     /// self · other
     fn mul(self, other: Self) -> Self;
-    /// self · factor + term, in one rounding where there is an instruction for it.
+    /// self · factor + term, fused (one rounding) if the instruction set has it.
     fn mul_add(self, factor: Self, term: Self) -> Self;
 }
 
-/// Has `line` brought to a second-level cache, as it will be needed soon.
+/// Prefetches `line` into the L2 cache.
 #[inline(always)]
 pub(super) fn prefetch(line: &Line) {
-    // SAFETY: every such processor has SSE, and what a program sees does not change by it.
+    // SAFETY: every x86-64 processor has SSE; a prefetch has no visible effect.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
@@ -55,17 +55,17 @@ pub(super) fn prefetch(line: &Line) {
     let _ = line;
 }
 
-/// Waits for what was written by [`Vector::stream`].
+/// Orders the stores of [`Vector::stream`] before what follows.
 #[inline(always)]
 pub(super) fn fence() {
-    // SAFETY: every such processor has SSE.
+    // SAFETY: every x86-64 processor has SSE.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         _mm_sfence();
     }
 }
 
-/// For every processor: loops that the compiler may vectorise.
+/// Portable: loops that the compiler may vectorise.
 #[derive(Clone, Copy)]
 pub(super) struct Plain(Line);
 
@@ -154,7 +154,7 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn load(self, line: &Line) -> Self {
-        // SAFETY: the eight numbers from 0 and from 8 lie in a line of sixteen.
+        // SAFETY: the eight lanes from 0 and from 8 are within the sixteen of a line.
         unsafe { Self([_mm256_loadu_ps(line.as_ptr()), _mm256_loadu_ps(line.as_ptr().add(8))]) }
     }
 
@@ -173,7 +173,7 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn store(self, line: &mut Line) {
-        // SAFETY: the eight numbers from 0 and from 8 lie in a line of sixteen.
+        // SAFETY: the eight lanes from 0 and from 8 are within the sixteen of a line.
         unsafe {
             _mm256_storeu_ps(line.as_mut_ptr(), self.0[0]);
             _mm256_storeu_ps(line.as_mut_ptr().add(8), self.0[1]);
@@ -234,7 +234,7 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn load(self, line: &Line) -> Self {
-        // SAFETY: a line has sixteen numbers.
+        // SAFETY: a line has sixteen lanes.
         unsafe { Self(_mm512_loadu_ps(line.as_ptr())) }
     }
 
@@ -250,7 +250,7 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn store(self, line: &mut Line) {
-        // SAFETY: a line has sixteen numbers.
+        // SAFETY: a line has sixteen lanes.
         unsafe { _mm512_storeu_ps(line.as_mut_ptr(), self.0) }
     }
 
@@ -280,10 +280,10 @@ impl Vector for Avx512 {
 }
 
 /// Defines `$name(isa, arguments)`, which runs `$kernel::<V, M>(zero, arguments)` compiled for `isa`, where
-/// `zero` is a vector V of zeros and M the rows of a tile that its registers hold.
+/// `zero` is a vector V of zeros and M the number of rows of a tile that fit in registers.
 ///
-/// `$kernel` and what it calls must be `#[inline(always)]`. AVX2 without FMA, which hardly exists, runs as
-/// the baseline, and so does an instruction set that the processor lacks.
+/// `$kernel` and what it calls must be `#[inline(always)]`. AVX2 without FMA, which is rare, runs as
+/// the baseline, as does an instruction set that the processor lacks.
 macro_rules! dispatch_vector {
     ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) => $kernel:ident) => {
         $(#[$doc])*
@@ -307,12 +307,12 @@ macro_rules! dispatch_vector {
                 $kernel::<_, 12>(zero, $($arg),*);
             }
             match isa {
-                // SAFETY: the processor has AVX2 and FMA: the guard has just asked.
+                // SAFETY: the processor has AVX2 and FMA: the guard checks it.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::Isa::Avx2 if isa.is_supported() && std::arch::is_x86_feature_detected!("fma") => unsafe {
                     avx2($($arg),*)
                 },
-                // SAFETY: the processor has AVX-512 F, DQ and VL: the guard has just asked.
+                // SAFETY: the processor has AVX-512 F, DQ and VL: the guard checks it.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::Isa::Avx512 if isa.is_supported() => unsafe { avx512($($arg),*) },
                 _ => $kernel::<_, 2>($crate::conv::vector::Plain::zero(), $($arg),*),

@@ -1,11 +1,16 @@
-//! Batch normalisation of NHWC activations with the ReLU and the residual that follow it.
+//! Batch normalisation of NHWC activations, with a fused residual addition and ReLU.
 //!
-//! With y the input `[pixels, channels]`: `z = relu((y - mean) / sqrt(variance + eps) · weight + bias +
-//! residual)`. Every processor gives the same bits, and so does every number of threads: sums are taken
-//! over blocks of a fixed size, in their order.
+//! `z = relu((y - mean) / sqrt(variance + eps) · weight + bias + residual)` for the input y `[pixels, channels]`, where
+//! `pixels` is `images · height · width`. The weight is the scale (γ), the bias the shift (β). Results are the same bits
+//! on every processor and for any number of threads: sums are taken over blocks of a fixed size, in order.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | y, z, residual and their gradients | `[pixels, channels]` |
+//! | weight, bias, `grad_weight`, `grad_bias`, mean, variance | `[channels]` |
 
 pub(crate) mod kernels;
-pub(crate) mod moments;
+pub(crate) mod statistics;
 mod wide;
 
 #[cfg(test)]
@@ -13,40 +18,40 @@ mod tests;
 
 use crate::{
     isa::Isa,
-    operand::{Normalized, Operand, Propagated},
+    operand::{NormGradInput, Normalized, Operand},
 };
 use kernels::Factors;
 use parallel::parallel_for;
 use std::ops::Range;
 
-/// The two numbers of PyTorch's `BatchNorm2d`.
+/// The hyper-parameters of PyTorch's `BatchNorm2d`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BatchNormOptions {
-    /// Added to the variance.
+    /// Added to the variance; PyTorch's default is 1e-5.
     pub eps: f32,
-    /// The weight of the newest batch in the running statistics.
+    /// Weight of the batch statistics in the running ones, 0 to 1; PyTorch's default is 0.1.
     pub momentum: f32,
 }
 
-/// What inference normalises with, which training follows.
+/// Running statistics, which inference normalises with and training updates.
 #[derive(Debug)]
-pub struct Running<'a> {
+pub struct RunningStatistics<'a> {
     /// `[channels]`
     pub mean: &'a mut [f32],
-    /// Unbiased, `[channels]`.
+    /// `[channels]`, unbiased.
     pub variance: &'a mut [f32],
 }
 
-/// What follows the normalisation.
+/// Operations fused after the normalisation.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Then<'a> {
-    /// Added before the ReLU: as many elements as the input.
+pub struct Epilogue<'a> {
+    /// Added before the ReLU; shaped as the input.
     pub residual: Option<&'a [f32]>,
-    /// Whether negative results become 0.
+    /// Whether a ReLU follows.
     pub relu: bool,
 }
 
-/// A plan of one layer, with what its backward pass needs to know of the forward pass.
+/// A plan of one layer, with the state that its backward pass needs from the forward pass.
 #[derive(Debug)]
 pub struct BatchNorm {
     isa: Isa,
@@ -55,23 +60,26 @@ pub struct BatchNorm {
     options: BatchNormOptions,
     mean: Vec<f32>,
     variance: Vec<f32>,
-    /// Rows of factors: the scale and the shift of the forward pass and the mean, which the backward pass reads; then
-    /// the two of [`Factors`].
+    /// Rows of coefficients: scale, shift and mean of the forward pass, which the backward pass reads, then `b` and `c`
+    /// of [`Factors`].
     rows: [Vec<f32>; 5],
-    /// Of each block a record of [`moments`], or of [`Reduction`].
+    /// Of each block the partial [`statistics`], or the partial sums of a [`Reduction`].
     partials: Vec<f32>,
 }
 
 impl BatchNorm {
-    /// Plans a layer of `channels` for a batch of `pixels`.
+    /// Plans a layer for `[pixels, channels]`.
+    ///
+    /// # Panics
+    /// If a size is 0.
     pub fn new(pixels: usize, channels: usize, options: BatchNormOptions) -> Self {
         Self::on(Isa::chosen(), pixels, channels, options)
     }
 
-    /// As [`Self::new`], with the instructions of `isa`: for tests and measurements.
+    /// As [`Self::new`], for a given instruction set: for tests and benchmarks.
     ///
     /// # Panics
-    /// When a size is 0.
+    /// If a size is 0.
     pub fn on(isa: Isa, pixels: usize, channels: usize, options: BatchNormOptions) -> Self {
         assert!(pixels > 0 && channels > 0, "{pixels} pixels of {channels} channels");
         let blocks = (pixels * channels).div_ceil(wide::block(channels));
@@ -84,58 +92,64 @@ impl BatchNorm {
             mean: vec![0.0; channels],
             variance: vec![0.0; channels],
             rows: [row(), row(), row(), row(), row()],
-            partials: vec![0.0; blocks * moments::record_len(channels)],
+            partials: vec![0.0; blocks * statistics::partial_len(channels)],
         }
     }
 
-    /// Takes the statistics of a batch `y`, and moves the running ones towards them.
+    /// Computes the batch statistics of `y` and updates the running statistics.
     ///
     /// # Panics
-    /// When a length does not fit the plan.
-    pub fn measure(&mut self, y: &[f32], running: Running<'_>) {
+    /// If a length does not match the plan.
+    pub fn compute_statistics(&mut self, y: &[f32], running: RunningStatistics<'_>) {
         let (isa, channels) = (self.isa, self.channels);
         self.check(y.len());
-        let record = moments::record_len(channels);
-        let blocks = y.chunks(wide::block(channels)).zip(self.partials.chunks_exact_mut(record));
-        parallel_for(blocks, |(y, record)| moments::moments(isa, y, channels, record));
-        let count = moments::combine(&self.partials, channels, &mut self.mean, &mut self.variance);
-        self.follow(count, running);
+        let partial = statistics::partial_len(channels);
+        let blocks = y.chunks(wide::block(channels)).zip(self.partials.chunks_exact_mut(partial));
+        parallel_for(blocks, |(y, partial)| statistics::partial(isa, y, channels, partial));
+        let count = statistics::combine(&self.partials, channels, &mut self.mean, &mut self.variance);
+        self.update_running(count, running);
     }
 
-    /// As [`Self::measure`], from what [`crate::conv::Conv::forward_measured`] wrote.
+    /// As [`Self::compute_statistics`], from the partial statistics of
+    /// [`crate::conv::Conv::forward_with_statistics`].
     ///
     /// # Panics
-    /// When a length does not fit the plan.
-    pub fn measured(&mut self, moments: &[f32], running: Running<'_>) {
-        assert_eq!(moments.len() % moments::record_len(self.channels), 0, "records of {} channels", self.channels);
-        let count = moments::combine(moments, self.channels, &mut self.mean, &mut self.variance);
-        self.follow(count, running);
+    /// If a length does not match the plan.
+    pub fn combine_statistics(&mut self, statistics: &[f32], running: RunningStatistics<'_>) {
+        assert_eq!(
+            statistics.len() % statistics::partial_len(self.channels),
+            0,
+            "partials of {} channels",
+            self.channels
+        );
+        let count = statistics::combine(statistics, self.channels, &mut self.mean, &mut self.variance);
+        self.update_running(count, running);
     }
 
-    fn follow(&self, count: f64, running: Running<'_>) {
+    fn update_running(&self, count: f64, running: RunningStatistics<'_>) {
         assert_eq!([running.mean.len(), running.variance.len()], [self.channels; 2], "channels");
         // Of one pixel there is no unbiased variance; PyTorch refuses such a batch.
         let unbiased = (count / (count - 1.0).max(1.0)) as f32;
         let momentum = self.options.momentum;
-        let follow = |old: &mut f32, new: f32| *old = (1.0 - momentum) * *old + momentum * new;
-        running.mean.iter_mut().zip(&self.mean).for_each(|(old, &new)| follow(old, new));
-        running.variance.iter_mut().zip(&self.variance).for_each(|(old, &new)| follow(old, new * unbiased));
+        let update = |old: &mut f32, new: f32| *old = (1.0 - momentum) * *old + momentum * new;
+        running.mean.iter_mut().zip(&self.mean).for_each(|(old, &new)| update(old, new));
+        running.variance.iter_mut().zip(&self.variance).for_each(|(old, &new)| update(old, new * unbiased));
     }
 
-    /// Lets the layer normalise with given statistics, as in inference.
+    /// Sets the statistics to normalise with, as for inference.
     ///
     /// # Panics
-    /// When there are not as many as channels.
-    pub fn assume(&mut self, mean: &[f32], variance: &[f32]) {
+    /// If a length is not `channels`.
+    pub fn set_statistics(&mut self, mean: &[f32], variance: &[f32]) {
         self.mean.copy_from_slice(mean);
         self.variance.copy_from_slice(variance);
     }
 
-    /// `z` from `y`, with the statistics of [`Self::measure`] or [`Self::assume`].
+    /// Writes `z`, with the statistics of [`Self::compute_statistics`] or [`Self::set_statistics`].
     ///
     /// # Panics
-    /// When a length does not fit the plan.
-    pub fn forward(&mut self, y: &[f32], weight: &[f32], bias: &[f32], then: Then<'_>, z: &mut [f32]) {
+    /// If a length does not match the plan.
+    pub fn forward(&mut self, y: &[f32], weight: &[f32], bias: &[f32], then: Epilogue<'_>, z: &mut [f32]) {
         self.check(y.len());
         assert_eq!(z.len(), y.len(), "elements of the output");
         self.prepare(weight, bias);
@@ -150,10 +164,10 @@ impl BatchNorm {
         });
     }
 
-    /// What [`Self::forward`] does before it comes to the pixels; [`Self::normalized`] is the rest.
+    /// Computes each channel's scale and shift, the part of [`Self::forward`] before [`Self::normalized`].
     ///
     /// # Panics
-    /// When there are not as many weights or biases as channels.
+    /// If a length is not `channels`.
     pub fn prepare(&mut self, weight: &[f32], bias: &[f32]) {
         assert_eq!([weight.len(), bias.len()], [self.channels; 2], "channels");
         let [scale, shift, mean, ..] = &mut self.rows;
@@ -165,40 +179,40 @@ impl BatchNorm {
         [scale, shift, mean].into_iter().for_each(|row| wide::spread(row, self.channels));
     }
 
-    /// What [`Self::forward`] makes of `y` without a residual, for who reads it piece by piece; after [`Self::prepare`].
+    /// `z` without residual as an operand: the consumer applies the normalisation as its prologue. After
+    /// [`Self::prepare`].
     ///
     /// # Panics
-    /// When a length does not fit the plan.
+    /// If a length does not match the plan.
     pub fn normalized<'a>(&'a self, y: &'a [f32], relu: bool) -> Operand<'a> {
         self.check(y.len());
         let [scale, shift, ..] = &self.rows;
         Operand::Normalized(Normalized { isa: self.isa, y, scale, shift, relu })
     }
 
-    /// The gradients of the weight and the bias, in place of what they held, and of y, from the gradient
-    /// `delta` of z, after [`Self::measure`] and [`Self::forward`]. The gradient of y goes to `out`, or else
-    /// replaces `delta`.
+    /// Writes `grad_weight`, `grad_bias` and the gradient of y: to `out`, or if there is none in place of `grad_output`,
+    /// the gradient of z. After [`Self::compute_statistics`] and [`Self::forward`].
     ///
     /// # Panics
-    /// When a length does not fit the plan.
-    pub fn backward(&mut self, batch: Batch<'_>, delta: &mut [f32], out: Option<&mut [f32]>) {
-        let (y, relu) = (batch.y, matches!(batch.after, After::Relu));
-        self.reduce(batch, delta);
-        self.propagate(y, delta, relu, out);
+    /// If a length does not match the plan.
+    pub fn backward(&mut self, pass: BackwardPass<'_>, grad_output: &mut [f32], out: Option<&mut [f32]>) {
+        let (y, relu) = (pass.y, matches!(pass.epilogue, ForwardEpilogue::Relu));
+        self.reduce(pass, grad_output);
+        self.grad_input(y, grad_output, relu, out);
     }
 
-    /// The gradient of y from that of the result, as [`Self::backward`] gives it; after [`Self::reduce`], which may have
-    /// changed `delta`. With `relu` as for [`After::Relu`].
+    /// Writes the gradient of y, the second half of [`Self::backward`]. After [`Self::reduce`], which may have masked
+    /// `grad_output`. `relu`: whether the epilogue was [`ForwardEpilogue::Relu`].
     ///
     /// # Panics
-    /// When a length does not fit the plan.
-    pub fn propagate(&self, y: &[f32], delta: &mut [f32], relu: bool, out: Option<&mut [f32]>) {
+    /// If a length does not match the plan.
+    pub fn grad_input(&self, y: &[f32], grad_output: &mut [f32], relu: bool, out: Option<&mut [f32]>) {
         self.check(y.len());
-        assert_eq!(delta.len(), y.len(), "elements of the gradient");
+        assert_eq!(grad_output.len(), y.len(), "elements of the gradient");
         let block = wide::block(self.channels);
         match out {
             Some(out) => {
-                let gradient = self.propagated(y, delta, relu);
+                let gradient = self.grad_input_operand(y, grad_output, relu);
                 assert_eq!(out.len(), y.len(), "elements of the gradient");
                 parallel_for(out.chunks_mut(block).enumerate(), |(i, out)| {
                     gradient.read(i * block..i * block + out.len(), out);
@@ -206,70 +220,75 @@ impl BatchNorm {
             }
             None => {
                 let (isa, factors) = (self.isa, self.factors());
-                let blocks = y.chunks(block).zip(delta.chunks_mut(block));
-                parallel_for(blocks, |(y, delta)| kernels::propagate_in_place(isa, y, delta, factors, relu));
+                let blocks = y.chunks(block).zip(grad_output.chunks_mut(block));
+                parallel_for(blocks, |(y, grad_output)| {
+                    kernels::propagate_in_place(isa, y, grad_output, factors, relu)
+                });
             }
         }
     }
 
-    /// What [`Self::backward`] does before the gradient of y; [`Self::propagated`] is the rest.
+    /// Writes `grad_weight` and `grad_bias`, the first half of [`Self::backward`]; masks `grad_output` with
+    /// [`ForwardEpilogue::ResidualRelu`].
     ///
     /// # Panics
-    /// When a length does not fit the plan.
-    pub fn reduce(&mut self, batch: Batch<'_>, delta: &mut [f32]) {
-        let Batch { y, after, weight_gradient, bias_gradient } = batch;
-        assert_eq!(delta.len(), y.len(), "elements of the gradient");
+    /// If a length does not match the plan.
+    pub fn reduce(&mut self, pass: BackwardPass<'_>, grad_output: &mut [f32]) {
+        let BackwardPass { y, epilogue, grad_weight, grad_bias } = pass;
+        assert_eq!(grad_output.len(), y.len(), "elements of the gradient");
         let mut partials = std::mem::take(&mut self.partials);
-        let (reduction, block) = (self.reduction(y, after), wide::block(self.channels));
-        let blocks = delta.chunks_mut(block).zip(partials.chunks_exact_mut(moments::record_len(self.channels)));
-        parallel_for(blocks.enumerate(), |(i, (delta, record))| {
-            reduction.take(i * block..i * block + delta.len(), delta, record);
+        let (reduction, block) = (self.reduction(y, epilogue), wide::block(self.channels));
+        let blocks =
+            grad_output.chunks_mut(block).zip(partials.chunks_exact_mut(statistics::partial_len(self.channels)));
+        parallel_for(blocks.enumerate(), |(i, (grad_output, partial))| {
+            reduction.take(i * block..i * block + grad_output.len(), grad_output, partial);
         });
-        self.reduced(&partials, weight_gradient, bias_gradient);
+        self.finish_reduction(&partials, grad_weight, grad_bias);
         self.partials = partials;
     }
 
-    /// The sums that [`Self::reduce`] begins with, for who writes the gradient piece by piece; after the forward pass.
+    /// The sums of [`Self::reduce`] as an epilogue of the operation that writes the gradient of z. After the forward
+    /// pass.
     ///
     /// # Panics
-    /// When a length does not fit the plan.
-    pub fn reduction<'a>(&'a self, y: &'a [f32], after: After<'a>) -> Reduction<'a> {
+    /// If a length does not match the plan.
+    pub fn reduction<'a>(&'a self, y: &'a [f32], epilogue: ForwardEpilogue<'a>) -> Reduction<'a> {
         self.check(y.len());
         let [scale, shift, mean, ..] = &self.rows;
-        Reduction { isa: self.isa, channels: self.channels, y, after, scale, shift, mean }
+        Reduction { isa: self.isa, channels: self.channels, y, epilogue, scale, shift, mean }
     }
 
-    /// As [`Self::reduce`], from the `records` of a [`Reduction`].
+    /// As [`Self::reduce`], from the partial sums of a [`Reduction`].
     ///
     /// # Panics
-    /// When a length does not fit the plan.
-    pub fn reduced(&mut self, records: &[f32], weight_gradient: &mut [f32], bias_gradient: &mut [f32]) {
+    /// If a length does not match the plan.
+    pub fn finish_reduction(&mut self, partials: &[f32], grad_weight: &mut [f32], grad_bias: &mut [f32]) {
         let (count, channels) = (self.pixels as f32, self.channels);
-        let (width, record) = (wide::width(channels), moments::record_len(channels));
-        assert_eq!([weight_gradient.len(), bias_gradient.len()], [channels; 2], "channels");
-        assert_eq!(records.len() % record, 0, "records of {channels} channels");
+        let (width, partial) = (wide::width(channels), statistics::partial_len(channels));
+        assert_eq!([grad_weight.len(), grad_bias.len()], [channels; 2], "channels");
+        assert_eq!(partials.len() % partial, 0, "partials of {channels} channels");
         let [scale, .., b, c] = &mut self.rows;
         for i in 0..channels {
-            let records = records.chunks_exact(record);
-            let sum = |row: usize| records.clone().map(|r| f64::from(r[1 + row * width + i])).sum::<f64>() as f32;
+            let partials = partials.chunks_exact(partial);
+            let sum = |row: usize| partials.clone().map(|r| f64::from(r[1 + row * width + i])).sum::<f64>() as f32;
             let inverse = inverse(self.variance[i], self.options.eps);
-            bias_gradient[i] = sum(0);
-            weight_gradient[i] = sum(1) * inverse;
-            b[i] = -scale[i] * inverse * weight_gradient[i] / count;
-            c[i] = -scale[i] * bias_gradient[i] / count - self.mean[i] * b[i];
+            grad_bias[i] = sum(0);
+            grad_weight[i] = sum(1) * inverse;
+            b[i] = -scale[i] * inverse * grad_weight[i] / count;
+            c[i] = -scale[i] * grad_bias[i] / count - self.mean[i] * b[i];
         }
         wide::spread(b, channels);
         wide::spread(c, channels);
     }
 
-    /// As [`Self::propagate`], for who reads it piece by piece.
+    /// The gradient of y as an operand: the consumer computes it as its prologue. After [`Self::reduce`].
     ///
     /// # Panics
-    /// When a length does not fit the plan.
-    pub fn propagated<'a>(&'a self, y: &'a [f32], delta: &'a [f32], relu: bool) -> Operand<'a> {
+    /// If a length does not match the plan.
+    pub fn grad_input_operand<'a>(&'a self, y: &'a [f32], grad_output: &'a [f32], relu: bool) -> Operand<'a> {
         self.check(y.len());
-        assert_eq!(delta.len(), y.len(), "elements of the gradient");
-        Operand::Propagated(Propagated { isa: self.isa, y, delta, factors: self.factors(), relu })
+        assert_eq!(grad_output.len(), y.len(), "elements of the gradient");
+        Operand::GradInput(NormGradInput { isa: self.isa, y, grad_output, factors: self.factors(), relu })
     }
 
     fn factors(&self) -> Factors<'_> {
@@ -282,64 +301,64 @@ impl BatchNorm {
     }
 }
 
-/// What the backward pass reads of a batch, and where the gradients of the parameters go.
+/// The operands of a backward pass.
 #[derive(Debug)]
-pub struct Batch<'a> {
+pub struct BackwardPass<'a> {
     /// The input of the forward pass.
     pub y: &'a [f32],
-    /// What followed in the forward pass.
-    pub after: After<'a>,
+    /// The epilogue of the forward pass.
+    pub epilogue: ForwardEpilogue<'a>,
     /// `[channels]`
-    pub weight_gradient: &'a mut [f32],
+    pub grad_weight: &'a mut [f32],
     /// `[channels]`
-    pub bias_gradient: &'a mut [f32],
+    pub grad_bias: &'a mut [f32],
 }
 
-/// What followed the normalisation, as the backward pass wants to know it.
+/// The epilogue of the forward pass, as the backward pass needs it.
 #[derive(Debug, Clone, Copy)]
-pub enum After<'a> {
+pub enum ForwardEpilogue<'a> {
     /// No ReLU.
     Linear,
-    /// A ReLU on the normalised input alone: what it let through is computed again, from y, which is read anyway.
+    /// A ReLU without residual. Its mask is recomputed from y, which is read anyway.
     Relu,
-    /// A residual and a ReLU, which made the output `z`. `delta` becomes 0 where z is not positive: what is left
-    /// in it is also the gradient of the residual.
+    /// A residual and a ReLU with output `z`. The reduction sets `grad_output` to 0 where z is not positive; what
+    /// remains is also the gradient of the residual.
     ResidualRelu {
-        /// As many elements as the input.
+        /// The output; shaped as the input.
         z: &'a [f32],
     },
 }
 
-/// The sums over a gradient that a norm's backward pass begins with, and what a residual's ReLU does to it.
+/// The sums over `grad_output` with which a backward pass starts, and the mask of a residual's ReLU.
 #[derive(Debug, Clone, Copy)]
 pub struct Reduction<'a> {
     isa: Isa,
     pub(crate) channels: usize,
     y: &'a [f32],
-    after: After<'a>,
+    epilogue: ForwardEpilogue<'a>,
     scale: &'a [f32],
     shift: &'a [f32],
     mean: &'a [f32],
 }
 
 impl Reduction<'_> {
-    /// Writes the record of a piece of the gradient, which is best still in a cache and lies at `range` of all of it: a
-    /// count, which nobody reads, then a row of sums and one of sums of products with the distances from the mean.
-    pub(crate) fn take(&self, range: Range<usize>, delta: &mut [f32], record: &mut [f32]) {
-        let Self { isa, channels, after, scale, shift, mean, .. } = *self;
-        if let After::ResidualRelu { z } = after {
-            kernels::mask(isa, &z[range.clone()], delta);
+    /// Writes the partial sums of a block of `grad_output`, at `range` of the whole: an unused count, a row of sums and a
+    /// row of sums of products with `y - mean`. Fastest while the block is in a cache.
+    pub(crate) fn take(&self, range: Range<usize>, grad_output: &mut [f32], partial: &mut [f32]) {
+        let Self { isa, channels, epilogue, scale, shift, mean, .. } = *self;
+        if let ForwardEpilogue::ResidualRelu { z } = epilogue {
+            kernels::mask(isa, &z[range.clone()], grad_output);
         }
-        record.fill(0.0);
-        let (sums, products) = record[1..].split_at_mut(wide::width(channels));
-        let relu = matches!(after, After::Relu).then_some([scale, shift]);
-        kernels::add_gradients(isa, &self.y[range], delta, mean, relu, sums, products);
+        partial.fill(0.0);
+        let (sums, products) = partial[1..].split_at_mut(wide::width(channels));
+        let relu = matches!(epilogue, ForwardEpilogue::Relu).then_some([scale, shift]);
+        kernels::add_gradients(isa, &self.y[range], grad_output, mean, relu, sums, products);
         wide::fold(sums, channels);
         wide::fold(products, channels);
     }
 }
 
-/// 1 / √(variance + eps), in f64 on the way, as it decides every element.
+/// 1 / √(variance + eps), computed in f64: its error scales every element.
 fn inverse(variance: f32, eps: f32) -> f32 {
     (1.0 / (f64::from(variance) + f64::from(eps)).sqrt()) as f32
 }

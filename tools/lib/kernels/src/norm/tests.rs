@@ -51,13 +51,13 @@ impl Case {
         self.y.iter().enumerate().map(one).collect()
     }
 
-    /// The change of `Σ delta · z` with one of the inputs.
-    fn slope(&mut self, delta: &[f64], of: fn(&mut Self) -> &mut Vec<f64>, i: usize) -> f64 {
+    /// The change of `Σ grad_output · z` with one of the inputs.
+    fn slope(&mut self, grad_output: &[f64], of: fn(&mut Self) -> &mut Vec<f64>, i: usize) -> f64 {
         const STEP: f64 = 1e-5;
         let x = of(self)[i];
         let mut loss = |x: f64| {
             of(self)[i] = x;
-            self.forward().iter().zip(delta).map(|(z, d)| z * d).sum::<f64>()
+            self.forward().iter().zip(grad_output).map(|(z, d)| z * d).sum::<f64>()
         };
         let slope = (loss(x + STEP) - loss(x - STEP)) / (2.0 * STEP);
         of(self)[i] = x;
@@ -98,36 +98,36 @@ proptest! {
     ) {
         let mut case = Case::draw(pixels, channels, seed, residual, relu);
         prop_assume!(!case.near_the_bend());
-        let delta: Vec<f64> = Case::draw(pixels, channels, seed ^ 1, false, false).y;
+        let grad_output: Vec<f64> = Case::draw(pixels, channels, seed ^ 1, false, false).y;
         for isa in Isa::supported() {
             let mut layer = BatchNorm::on(isa, pixels, channels, OPTIONS);
             let (y, weight, bias) = (single(&case.y), single(&case.weight), single(&case.bias));
             let (mut mean, mut variance) = (vec![0.5; channels], vec![2.0; channels]);
-            layer.measure(&y, Running { mean: &mut mean, variance: &mut variance });
+            layer.compute_statistics(&y, RunningStatistics { mean: &mut mean, variance: &mut variance });
             let unbiased = pixels as f64 / (pixels as f64 - 1.0);
             near("running mean", &mean, (0..channels).map(|c| 0.45 + 0.1 * case.statistics(c)[0]), 1e-5)?;
             near("running variance", &variance, (0..channels).map(|c| 1.8 + 0.1 * unbiased * case.statistics(c)[1]), 1e-5)?;
 
             let residual = case.residual.as_deref().map(single);
             let mut z = vec![f32::NAN; y.len()];
-            layer.forward(&y, &weight, &bias, Then { residual: residual.as_deref(), relu }, &mut z);
+            layer.forward(&y, &weight, &bias, Epilogue { residual: residual.as_deref(), relu }, &mut z);
             near("output", &z, case.forward(), 1e-4)?;
 
-            let (mut d, mut out) = (single(&delta), vec![f32::NAN; y.len()]);
+            let (mut d, mut out) = (single(&grad_output), vec![f32::NAN; y.len()]);
             let (mut dw, mut db) = (vec![f32::NAN; channels], vec![f32::NAN; channels]);
-            let after = match (relu, &residual) {
-                (false, _) => After::Linear,
-                (true, None) => After::Relu,
-                (true, Some(_)) => After::ResidualRelu { z: &z },
+            let epilogue = match (relu, &residual) {
+                (false, _) => ForwardEpilogue::Linear,
+                (true, None) => ForwardEpilogue::Relu,
+                (true, Some(_)) => ForwardEpilogue::ResidualRelu { z: &z },
             };
-            let batch = Batch { y: &y, after, weight_gradient: &mut dw, bias_gradient: &mut db };
+            let batch = BackwardPass { y: &y, epilogue, grad_weight: &mut dw, grad_bias: &mut db };
             layer.backward(batch, &mut d, (!in_place).then_some(&mut out));
             let ours = if in_place { &d } else { &out };
-            near("input gradient", ours, (0..y.len()).map(|i| case.slope(&delta, |c| &mut c.y, i)), 1e-3)?;
-            near("weight gradient", &dw, (0..channels).map(|i| case.slope(&delta, |c| &mut c.weight, i)), 1e-3)?;
-            near("bias gradient", &db, (0..channels).map(|i| case.slope(&delta, |c| &mut c.bias, i)), 1e-3)?;
+            near("input gradient", ours, (0..y.len()).map(|i| case.slope(&grad_output, |c| &mut c.y, i)), 1e-3)?;
+            near("weight gradient", &dw, (0..channels).map(|i| case.slope(&grad_output, |c| &mut c.weight, i)), 1e-3)?;
+            near("bias gradient", &db, (0..channels).map(|i| case.slope(&grad_output, |c| &mut c.bias, i)), 1e-3)?;
             if !in_place && case.residual.is_some() {
-                let slopes: Vec<f64> = (0..y.len()).map(|i| case.slope(&delta, |c| c.residual.as_mut().expect("one"), i)).collect();
+                let slopes: Vec<f64> = (0..y.len()).map(|i| case.slope(&grad_output, |c| c.residual.as_mut().expect("one"), i)).collect();
                 near("residual gradient", &d, slopes, 1e-3)?;
             }
         }
@@ -148,12 +148,12 @@ fn same_bits(case: &Case) {
     let run = |isa: Isa| {
         let mut layer = BatchNorm::on(isa, pixels, channels, OPTIONS);
         let (mut mean, mut variance) = (vec![0.0; channels], vec![1.0; channels]);
-        layer.measure(&y, Running { mean: &mut mean, variance: &mut variance });
+        layer.compute_statistics(&y, RunningStatistics { mean: &mut mean, variance: &mut variance });
         let (mut z, mut d) = (vec![0.0; y.len()], y.clone());
-        layer.forward(&y, &weight, &bias, Then { residual: residual.as_deref(), relu: true }, &mut z);
+        layer.forward(&y, &weight, &bias, Epilogue { residual: residual.as_deref(), relu: true }, &mut z);
         let (mut dw, mut db) = (vec![0.0; channels], vec![0.0; channels]);
-        let after = if residual.is_some() { After::ResidualRelu { z: &z } } else { After::Relu };
-        layer.backward(Batch { y: &y, after, weight_gradient: &mut dw, bias_gradient: &mut db }, &mut d, None);
+        let epilogue = if residual.is_some() { ForwardEpilogue::ResidualRelu { z: &z } } else { ForwardEpilogue::Relu };
+        layer.backward(BackwardPass { y: &y, epilogue, grad_weight: &mut dw, grad_bias: &mut db }, &mut d, None);
         [mean, variance, z, d, dw, db].map(|v| v.into_iter().map(f32::to_bits).collect::<Vec<_>>())
     };
     let expected = run(Isa::Baseline);
@@ -168,7 +168,7 @@ fn a_large_mean_does_not_drown_the_variance() {
     let y: Vec<f32> = (0..100_000).map(|i| 4096.0 + (i % 7) as f32).collect();
     let mut layer = BatchNorm::new(y.len(), 1, BatchNormOptions { eps: 0.0, momentum: 1.0 });
     let (mut mean, mut variance) = ([0.0], [0.0]);
-    layer.measure(&y, Running { mean: &mut mean, variance: &mut variance });
+    layer.compute_statistics(&y, RunningStatistics { mean: &mut mean, variance: &mut variance });
     let exact = y.iter().map(|y| f64::from(y - 4096.0)).sum::<f64>() / y.len() as f64;
     let spread = y.iter().map(|y| (f64::from(y - 4096.0) - exact).powi(2)).sum::<f64>() / (y.len() - 1) as f64;
     assert!((f64::from(mean[0]) - 4096.0 - exact).abs() < 1e-3, "{mean:?} {exact}");
@@ -178,8 +178,8 @@ fn a_large_mean_does_not_drown_the_variance() {
 #[test]
 fn inference_normalizes_with_given_statistics() {
     let mut layer = BatchNorm::new(2, 2, BatchNormOptions { eps: 0.0, momentum: 0.1 });
-    layer.assume(&[1.0, 2.0], &[4.0, 1.0]);
+    layer.set_statistics(&[1.0, 2.0], &[4.0, 1.0]);
     let mut z = [0.0; 4];
-    layer.forward(&[3.0, 2.0, -3.0, 3.0], &[1.0, 2.0], &[0.5, 0.0], Then { residual: None, relu: true }, &mut z);
+    layer.forward(&[3.0, 2.0, -3.0, 3.0], &[1.0, 2.0], &[0.5, 0.0], Epilogue { residual: None, relu: true }, &mut z);
     assert_eq!(z, [1.5, 0.0, 0.0, 2.0]);
 }

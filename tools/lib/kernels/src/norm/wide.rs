@@ -1,12 +1,12 @@
-//! Rows wide enough for vectors: the pixels of a few channels side by side.
+//! Rows of several pixels, wide enough for vector registers.
 //!
-//! A sum for each channel waits for the one before it. With 16 channels that would be one addition at a
-//! time, so several pixels make a row, with a sum for each of their elements; the sums of a channel are
-//! added up at the end. Factors of channels are repeated along the row.
+//! One running sum per channel is a chain of dependent additions: with 16 channels, one vector addition at a time. So
+//! several pixels make a row with a sum for each element; the sums of a channel are added up at the end. Coefficients
+//! of channels are repeated along the row.
 
-/// Elements of a row, at least.
+/// Minimum elements of a row.
 const WIDTH: usize = 128;
-/// Elements of a block, about: what a thread works on at a time. It fits in a second-level cache.
+/// Approximate elements of a block, the task of one thread: fits in the L2 cache.
 const BLOCK: usize = 1 << 14;
 
 /// Elements of a row: whole pixels.
@@ -26,7 +26,7 @@ pub(crate) fn spread(row: &mut [f32], channels: usize) {
     rest.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(first));
 }
 
-/// Adds the other pixels of a row of sums to the first.
+/// Adds the other pixels of a row of sums to its first pixel.
 pub(crate) fn fold(row: &mut [f32], channels: usize) {
     let (first, rest) = row.split_at_mut(channels);
     for pixel in rest.chunks_exact(channels) {

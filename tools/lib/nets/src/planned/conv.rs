@@ -7,7 +7,7 @@ use super::{
 };
 use kernels::{
     Operand,
-    conv::{Conv, ConvShape, ConvShapeError, InputGradient},
+    conv::{Conv, ConvShape, ConvShapeError, GradInput},
     matmul::sum_rows,
 };
 use std::ops::Range;
@@ -33,14 +33,14 @@ impl ConvStep {
     }
 
     fn scratch<'a>(&self, scratch: &'a mut Buffer) -> &'a mut [f32] {
-        scratch.room(self.conv.scratch_len(rayon::current_num_threads()))
+        scratch.room(self.conv.workspace_len(rayon::current_num_threads()))
     }
 }
 
 /// The input of a convolution: `x`, or the fused output of the norm before it (prologue).
 fn input<'a>(x: &'a [f32], before: Option<&Before<'a>>) -> Operand<'a> {
     let before = before.filter(|before| before.result);
-    before.map_or(Operand::Ready(x), |before| before.norm.output(before.input))
+    before.map_or(Operand::Plain(x), |before| before.norm.output(before.input))
 }
 
 impl Operation for ConvStep {
@@ -54,8 +54,8 @@ impl Operation for ConvStep {
         match (self.moments, &values) {
             (Some(index), Values::Learning(_)) => {
                 let moments = &mut moments[index];
-                moments.resize(self.conv.moments_len(), 0.0);
-                self.conv.forward_measured(x, packed, y, moments, scratch);
+                moments.resize(self.conv.statistics_len(), 0.0);
+                self.conv.forward_with_statistics(x, packed, y, moments, scratch);
             }
             _ => self.conv.forward(x, packed, y, scratch),
         }
@@ -71,7 +71,7 @@ impl Operation for ConvStep {
         let scratch = self.scratch(scratch);
         let reduction = before.as_ref().filter(|before| before.sums).map(|before| {
             let records = &mut records[before.index];
-            records.resize(self.conv.records_len(), 0.0);
+            records.resize(self.conv.reduction_len(), 0.0);
             (before.norm.reduction(before.input, x), &mut records[..])
         });
         if let Some(bias) = &self.bias {
@@ -81,16 +81,16 @@ impl Operation for ConvStep {
             Target::To { gradient, accumulate } => {
                 let packed = packed.room(self.conv.packed_backward_len());
                 self.conv.pack_backward(&values[self.weight.clone()], packed);
-                Some(InputGradient { packed, values: gradient, accumulate, then: reduction })
+                Some(GradInput { packed, grad_input: gradient, accumulate, reduction })
             }
             Target::Nowhere | Target::InPlace => None,
         };
         if self.learned {
             let x = input(x, before.as_ref());
-            let delta = after.map_or(Operand::Ready(delta), |norm| norm.input_gradient(y, delta));
+            let delta = after.map_or(Operand::Plain(delta), |norm| norm.input_gradient(y, delta));
             self.conv.backward([x, delta], &mut gradients[self.weight.clone()], wanted, scratch);
-        } else if let Some(InputGradient { packed, values, accumulate, .. }) = wanted {
-            self.conv.backward_input(delta, packed, values, accumulate, scratch);
+        } else if let Some(GradInput { packed, grad_input, accumulate, .. }) = wanted {
+            self.conv.backward_input(delta, packed, grad_input, accumulate, scratch);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use kernels::{
     Operand,
-    norm::{After, Batch, BatchNorm, BatchNormOptions, Reduction, Running, Then},
+    norm::{BackwardPass, BatchNorm, BatchNormOptions, Epilogue, ForwardEpilogue, Reduction, RunningStatistics},
 };
 use std::ops::Range;
 
@@ -51,13 +51,15 @@ impl NormStep {
         match values {
             Values::Learning(values) => {
                 let [mean, variance] = both(values, &self.mean, &self.variance);
-                let running = Running { mean, variance };
+                let running = RunningStatistics { mean, variance };
                 match self.measured {
-                    Some(conv) => self.norm.measured(&workspace.moments[conv], running),
-                    None => self.norm.measure(x, running),
+                    Some(conv) => self.norm.combine_statistics(&workspace.moments[conv], running),
+                    None => self.norm.compute_statistics(x, running),
                 }
             }
-            Values::Fixed(values) => self.norm.assume(&values[self.mean.clone()], &values[self.variance.clone()]),
+            Values::Fixed(values) => {
+                self.norm.set_statistics(&values[self.mean.clone()], &values[self.variance.clone()])
+            }
         }
     }
 
@@ -73,14 +75,14 @@ impl NormStep {
 
     /// Prologue of the backward pass of the convolution before it: `grad_input` from `grad_output` (`delta`) on the fly.
     pub fn input_gradient<'a>(&'a self, y: &'a [f32], delta: &'a [f32]) -> Operand<'a> {
-        self.norm.propagated(y, delta, self.masks())
+        self.norm.grad_input_operand(y, delta, self.masks())
     }
 
-    fn after<'a>(&self, z: &'a [f32]) -> After<'a> {
+    fn after<'a>(&self, z: &'a [f32]) -> ForwardEpilogue<'a> {
         match (self.relu, self.summed) {
-            (false, _) => After::Linear,
-            (true, false) => After::Relu,
-            (true, true) => After::ResidualRelu { z },
+            (false, _) => ForwardEpilogue::Linear,
+            (true, false) => ForwardEpilogue::Relu,
+            (true, true) => ForwardEpilogue::ResidualRelu { z },
         }
     }
 
@@ -98,28 +100,28 @@ impl Operation for NormStep {
         if self.left.result {
             self.norm.prepare(weight, bias);
         } else {
-            let then = Then { residual: (!residual.is_empty()).then_some(residual), relu: self.relu };
+            let then = Epilogue { residual: (!residual.is_empty()).then_some(residual), relu: self.relu };
             self.norm.forward(x, weight, bias, then, z);
         }
     }
 
     fn backward(&mut self, pass: Backward<'_>, [target, residual]: [Target<'_>; 2], workspace: &mut Workspace) {
         let Backward { inputs: [y, _], output, delta, gradients, .. } = pass;
-        let [weight_gradient, bias_gradient] = both(gradients, &self.scale, &self.shift);
+        let [grad_weight, grad_bias] = both(gradients, &self.scale, &self.shift);
         if self.left.sums.is_some() {
-            self.norm.reduced(&workspace.records[self.index], weight_gradient, bias_gradient);
+            self.norm.finish_reduction(&workspace.records[self.index], grad_weight, grad_bias);
         } else {
-            self.norm.reduce(Batch { y, after: self.after(output), weight_gradient, bias_gradient }, delta);
+            self.norm.reduce(BackwardPass { y, epilogue: self.after(output), grad_weight, grad_bias }, delta);
         }
         match target {
             _ if self.left.gradient => (),
-            Target::To { gradient, accumulate: false } => self.norm.propagate(y, delta, self.masks(), Some(gradient)),
+            Target::To { gradient, accumulate: false } => self.norm.grad_input(y, delta, self.masks(), Some(gradient)),
             Target::To { gradient, accumulate: true } => {
                 let own = workspace.scratch.room(delta.len());
-                self.norm.propagate(y, delta, self.masks(), Some(own));
+                self.norm.grad_input(y, delta, self.masks(), Some(own));
                 add(gradient, own, true);
             }
-            Target::InPlace => self.norm.propagate(y, delta, self.masks(), None),
+            Target::InPlace => self.norm.grad_input(y, delta, self.masks(), None),
             Target::Nowhere => (),
         }
         // The summand gets the masked gradient.

@@ -1,10 +1,11 @@
-//! The gradient of the weights.
+//! `grad_weight` by Winograd's algorithm.
 //!
-//! At each point it is a product over all tiles. Few channels have small sums: then a group of pieces has sums of
-//! its own, and a thread transforms a piece and adds it to them while it is in its cache, where it can also make the
-//! gradient of the input of it. Otherwise tiles are transformed by pieces, as many at a time as a third-level cache
-//! holds; then the sums over those tiles are made block by block of channels, as many as a second-level cache holds,
-//! and transformed to weights at once. No two threads add to the same numbers, so their number does not matter.
+//! At each of the 36 points it is a matrix product over all tiles, in one of two schedules. With few channels the sums are
+//! small (`Grouped`): each group of batch blocks has its own sums; a thread transforms a batch block, adds it to them
+//! while it is in cache, and can compute `grad_input` of the same block. Otherwise (`Staged`): batch blocks are transformed
+//! into the L3 cache, a stage at a time; then sums over the stage are computed by blocks of channels that fit in the L2
+//! cache, and transformed to weights. No two threads add to the same element, so the number of threads does not change
+//! results.
 
 use super::{
     back::Back,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     conv::{
-        InputGradient,
+        GradInput,
         chunks::Chunk,
         pass::{Plane, input, output},
         shape::ConvShape,
@@ -27,43 +28,43 @@ use crate::{
 use parallel::{parallel_for, parallel_for_with_workspace};
 use std::ops::Range;
 
-/// Weights of a kernel.
+/// Weights of a 3 × 3 kernel.
 const TAPS: usize = 9;
-/// Bytes of transformed tiles at a time, or a single piece: a share of a third-level cache.
+/// Bytes of transformed tiles of a stage, unless a single batch block has more: a share of the L3 cache.
 const STAGE_BYTES: usize = 8 << 20;
-/// Tiles of a piece of a stage, before pieces are made even: the sums of a block are read and written for each.
+/// Tiles of a batch block of a stage, before blocks are made even: a channel block's sums are read and written for each.
 const STAGED_TILES: usize = 64;
-/// Input channels of a block, and panels of output channels: their sums stay in a second-level cache.
+/// Input channels and output panels of a channel block: its sums stay in the L2 cache.
 const BLOCK: [usize; 2] = [48, 2];
-/// Bytes of the sums of a group, at most: they are read and written for each of its pieces.
+/// Maximum bytes of a group's sums, which are read and written for each of its batch blocks.
 const GROUP_BYTES: usize = 640 << 10;
-/// Groups of pieces, at most: several for each of some threads.
+/// Maximum number of groups: several per thread.
 const GROUPS: usize = 32;
 
-/// A plan of the weights' gradient.
+/// A plan of `grad_weight`.
 #[derive(Debug)]
 pub(in crate::conv) struct Gradient {
     source: Plane,
     target: Plane,
     padding: usize,
     grid: Grid,
-    /// Source channels and panels that are summed over at a time.
+    /// Input channels and output panels of a channel block.
     block: [usize; 2],
     order: Order,
-    /// Elements for the tiles of a piece, of the gradient of either the weights or the input.
+    /// Elements of a batch block's tiles, for either gradient.
     tiles_len: usize,
 }
 
-/// What is done at a time.
+/// The schedule.
 #[derive(Debug)]
 enum Order {
-    /// So many groups have sums of their own.
+    /// Number of groups.
     Grouped(usize),
-    /// So many pieces are transformed, then summed over by blocks.
+    /// Batch blocks of a stage.
     Staged(usize),
 }
 
-/// Channels whose sums are made together: `sources` from `source` on, and `panels` from `panel` on.
+/// A channel block: input channels `source..source + sources`, output panels `panel..panel + panels`.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     source: usize,
@@ -85,19 +86,19 @@ impl Gradient {
             plan.block = [0, 1].map(|i| BLOCK[i].min(plan.block[i]));
             plan.grid = grid(STAGED_TILES);
             let (pieces, each) = (plan.grid.chunks.len(), plan.piece_len() * size_of::<f32>());
-            // Even stages: 8 pieces in stages of 4 and 4, not of 7 and 1.
+            // Even stages: 8 batch blocks in stages of 4 and 4, not of 7 and 1.
             plan.order = Order::Staged(pieces.div_ceil(pieces.div_ceil((STAGE_BYTES / each).max(1))));
         }
         plan
     }
 
-    /// Whether a thread reads whole images, each once.
+    /// Whether a thread reads whole images, each once: the condition for fusion.
     pub fn reads_images(&self) -> bool {
         matches!(self.order, Order::Grouped(_)) && self.grid.chunks.are_whole()
     }
 
-    /// Elements of scratch memory: for all threads together, and for each.
-    pub fn scratch_len(&self) -> [usize; 2] {
+    /// Elements of workspace: for all threads together, and for each.
+    pub fn workspace_len(&self) -> [usize; 2] {
         match self.order {
             Order::Grouped(groups) => {
                 let images = [self.source, self.target].map(|plane| self.grid.images_len(plane));
@@ -107,7 +108,7 @@ impl Gradient {
         }
     }
 
-    /// Elements of the sums of the largest block: at each point `[panels, source channels, LANES]`.
+    /// Elements of the sums of the largest channel block: at each point `[panels, source channels, LANES]`.
     fn sums_len(&self) -> usize {
         self.block.iter().product::<usize>() * POINTS * LANES
     }
@@ -122,13 +123,13 @@ impl Gradient {
         self.target.channels.div_ceil(LANES)
     }
 
-    /// Elements of a transformed piece: the source, then its target's gradient.
+    /// Elements of a transformed batch block: the source, then its target's gradient.
     fn piece_len(&self) -> usize {
         let [source, target] = self.spacing();
         POINTS * (source + target) * LANES
     }
 
-    /// Elements of the source in a transformed piece.
+    /// Elements of the source in a transformed batch block.
     fn tiles_part(&self) -> usize {
         POINTS * self.spacing()[0] * LANES
     }
@@ -139,37 +140,37 @@ impl Gradient {
         [spaced((tiles * self.source.channels).div_ceil(LANES)), spaced(tiles * self.panels())]
     }
 
-    /// Tiles of the largest piece.
+    /// Tiles of the largest batch block.
     fn tiles(&self) -> usize {
         self.grid.count(self.grid.chunks.largest())
     }
 
-    /// Replaces `gradient` (OIHW). Operands that are not ready, and a way `back`, are for a plan that reads images.
+    /// Writes `gradient` (OIHW). Operands with prologues, and `back`, need [`Self::reads_images`].
     pub fn run(
         &self,
         isa: Isa,
         operands: [Operand<'_>; 2],
-        back: Option<(&Pass, InputGradient<'_>)>,
+        back: Option<(&Pass, GradInput<'_>)>,
         gradient: &mut [f32],
-        scratch: &mut [f32],
+        workspace: &mut [f32],
     ) {
         let groups = match self.order {
             Order::Grouped(groups) => {
-                self.add_groups(isa, groups, operands, back, scratch);
+                self.add_groups(isa, groups, operands, back, workspace);
                 groups
             }
             Order::Staged(stage) => {
-                self.add_stages(isa, stage, operands, scratch);
+                self.add_stages(isa, stage, operands, workspace);
                 1
             }
         };
-        let taps = &scratch[..groups * self.taps_len()];
+        let taps = &workspace[..groups * self.taps_len()];
         parallel_for(gradient.chunks_mut(LANES * self.source.channels * TAPS).enumerate(), |(panel, gradient)| {
             self.add_up(taps, panel, gradient);
         });
     }
 
-    /// Adds the groups' gradients of a panel up, in their order.
+    /// Sums the groups' gradients of a panel, in order.
     fn add_up(&self, taps: &[f32], panel: usize, gradient: &mut [f32]) {
         let each = self.source.channels * TAPS;
         let block = self.block(panel / self.block[1], 0);
@@ -188,7 +189,7 @@ impl Gradient {
         }
     }
 
-    /// The block in a row and a column of blocks.
+    /// The channel block at a row and a column of blocks.
     fn block(&self, row: usize, column: usize) -> Block {
         let [sources, panels] = self.block;
         let (source, panel) = (column * sources, row * panels);
@@ -196,7 +197,7 @@ impl Gradient {
         Block { source, sources, panel, panels }
     }
 
-    /// The blocks, and the place of each in a gradient.
+    /// The channel blocks, each with its slice of a gradient.
     fn blocks<'a>(&'a self, taps: &'a mut [f32]) -> impl Iterator<Item = (Block, &'a mut [f32])> {
         let [sources, panels] = self.block.map(|count| count * TAPS * LANES);
         taps.chunks_mut(panels * self.source.channels).enumerate().flat_map(move |(row, taps)| {
@@ -205,17 +206,17 @@ impl Gradient {
         })
     }
 
-    /// Writes the gradient of each group's pieces to the beginning of `scratch`.
+    /// Writes the gradient of each group's batch blocks to the beginning of `workspace`.
     fn add_groups(
         &self,
         isa: Isa,
         groups: usize,
-        [source, delta]: [Operand<'_>; 2],
-        back: Option<(&Pass, InputGradient<'_>)>,
-        scratch: &mut [f32],
+        [source, grad_output]: [Operand<'_>; 2],
+        back: Option<(&Pass, GradInput<'_>)>,
+        workspace: &mut [f32],
     ) {
-        let [shared, each] = self.scratch_len();
-        let (taps, scratch) = scratch.split_at_mut(shared);
+        let [shared, each] = self.workspace_len();
+        let (taps, workspace) = workspace.split_at_mut(shared);
         let chunks = &self.grid.chunks;
         let first = |group: usize| group * chunks.len() / groups;
         let mut back = back.map(|(pass, wanted)| Back::new(pass, wanted));
@@ -227,33 +228,33 @@ impl Gradient {
             });
             (taps, own, pieces)
         });
-        parallel_for_with_workspace(tasks, scratch, each, |(taps, mut back, pieces), scratch| {
-            let (sums, scratch) = scratch.split_at_mut(self.sums_len());
+        parallel_for_with_workspace(tasks, workspace, each, |(taps, mut back, pieces), workspace| {
+            let (sums, workspace) = workspace.split_at_mut(self.sums_len());
             let (all, sums) = (self.block(0, 0), sums.as_chunks_mut().0);
-            let (tiles, images) = scratch.split_at_mut(self.tiles_len);
-            let (sources, deltas) = images.split_at_mut(self.grid.images_len(self.source));
+            let (tiles, images) = workspace.split_at_mut(self.tiles_len);
+            let (sources, grad_outputs) = images.split_at_mut(self.grid.images_len(self.source));
             sums.fill([0.0; LANES]);
             for i in pieces {
                 let chunk = chunks.get(i);
                 let source = source.read(chunk.images(self.source.image_len()), sources);
-                let delta = delta.read(chunk.images(self.target.image_len()), deltas);
+                let grad_output = grad_output.read(chunk.images(self.target.image_len()), grad_outputs);
                 let piece = &mut tiles[..self.piece_len()];
-                let (sources, deltas) = piece.split_at_mut(self.tiles_part());
+                let (sources, grad_outputs) = piece.split_at_mut(self.tiles_part());
                 transform_source(isa, self, chunk.alone(), source, sources);
-                transform_delta(isa, self, chunk.alone(), delta, deltas);
+                transform_grad_output(isa, self, chunk.alone(), grad_output, grad_outputs);
                 add_block(isa, self, i..i + 1, all, piece, sums);
                 if let Some(back) = &mut back {
-                    back.make(isa, chunk, delta, tiles);
+                    back.make(isa, chunk, grad_output, tiles);
                 }
             }
             collect_block(isa, all, sums, taps.as_chunks_mut().0, false);
         });
     }
 
-    /// Writes the gradient of all pieces to the beginning of `scratch`, stage by stage.
-    fn add_stages(&self, isa: Isa, stage: usize, [source, delta]: [Operand<'_>; 2], scratch: &mut [f32]) {
-        let [shared, each] = self.scratch_len();
-        let (staged, scratch) = scratch.split_at_mut(shared);
+    /// Writes the gradient of all batch blocks to the beginning of `workspace`, stage by stage.
+    fn add_stages(&self, isa: Isa, stage: usize, [source, grad_output]: [Operand<'_>; 2], workspace: &mut [f32]) {
+        let [shared, each] = self.workspace_len();
+        let (staged, workspace) = workspace.split_at_mut(shared);
         let (taps, pieces) = staged.split_at_mut(self.taps_len());
         let count = self.grid.chunks.len();
         for first in (0..count).step_by(stage) {
@@ -268,13 +269,13 @@ impl Gradient {
                     let source = source.read(chunk.images(self.source.image_len()), &mut []);
                     transform_source(isa, self, chunk.alone(), source, part);
                 } else {
-                    let delta = delta.read(chunk.images(self.target.image_len()), &mut []);
-                    transform_delta(isa, self, chunk.alone(), delta, part);
+                    let grad_output = grad_output.read(chunk.images(self.target.image_len()), &mut []);
+                    transform_grad_output(isa, self, chunk.alone(), grad_output, part);
                 }
             });
             let pieces = &*pieces;
-            parallel_for_with_workspace(self.blocks(taps), scratch, each, |(block, taps), scratch| {
-                let sums = &mut scratch.as_chunks_mut().0[..block.panels * POINTS * block.sources];
+            parallel_for_with_workspace(self.blocks(taps), workspace, each, |(block, taps), workspace| {
+                let sums = &mut workspace.as_chunks_mut().0[..block.panels * POINTS * block.sources];
                 sums.fill([0.0; LANES]);
                 add_block(isa, self, staged.clone(), block, pieces, sums);
                 collect_block(isa, block, sums, taps.as_chunks_mut().0, first > 0);
@@ -284,15 +285,15 @@ impl Gradient {
 }
 
 dispatch_vector! {
-    /// Transforms a piece of the source.
+    /// Transforms a batch block of the source.
     fn transform_source(plan: &Gradient, chunk: Chunk, source: &[f32], tiles: &mut [f32]) => source_kernel
 }
 dispatch_vector! {
-    /// Transforms a piece of the target's gradient.
-    fn transform_delta(plan: &Gradient, chunk: Chunk, delta: &[f32], gradients: &mut [f32]) => delta_kernel
+    /// Transforms a batch block of the target's gradient.
+    fn transform_grad_output(plan: &Gradient, chunk: Chunk, grad_output: &[f32], gradients: &mut [f32]) => grad_output_kernel
 }
 dispatch_vector! {
-    /// Adds the products of the staged pieces to the sums of a block.
+    /// Adds the products of the staged batch blocks to the sums of a block.
     fn add_block(plan: &Gradient, staged: Range<usize>, block: Block, pieces: &[f32], sums: &mut [Line]) => block_kernel
 }
 dispatch_vector! {
@@ -306,34 +307,34 @@ fn source_kernel<V: Vector, const M: usize>(zero: V, plan: &Gradient, chunk: Chu
 }
 
 #[inline(always)]
-fn delta_kernel<V: Vector, const M: usize>(
+fn grad_output_kernel<V: Vector, const M: usize>(
     zero: V,
     plan: &Gradient,
     chunk: Chunk,
-    delta: &[f32],
+    grad_output: &[f32],
     gradients: &mut [f32],
 ) {
     let (gradients, spacing) = (gradients.as_chunks_mut().0, plan.spacing()[1]);
     if plan.target.channels.is_multiple_of(LANES) {
-        read_delta::<V, LANES>(zero, plan, chunk, delta, gradients, spacing);
+        read_grad_output::<V, LANES>(zero, plan, chunk, grad_output, gradients, spacing);
     } else {
-        read_delta::<V, HALF>(zero, plan, chunk, delta, gradients, spacing);
+        read_grad_output::<V, HALF>(zero, plan, chunk, grad_output, gradients, spacing);
     }
 }
 
 #[inline(always)]
-fn read_delta<V: Vector, const UNIT: usize>(
+fn read_grad_output<V: Vector, const UNIT: usize>(
     zero: V,
     plan: &Gradient,
     chunk: Chunk,
-    delta: &[f32],
+    grad_output: &[f32],
     gradients: &mut [Line],
     spacing: usize,
 ) {
     let (image_len, tiles, units) = (plan.target.image_len(), plan.tiles(), LANES / UNIT);
     for i in 0..plan.grid.count(chunk) {
-        let [image, y, x] = plan.grid.place(chunk, i);
-        let image = &delta[(chunk.image + image) * image_len..][..image_len];
+        let [image, y, x] = plan.grid.location(chunk, i);
+        let image = &grad_output[(chunk.image + image) * image_len..][..image_len];
         let window = Window::<UNIT>::new(image, plan.target, [y * TILE, x * TILE], 0, TILE);
         for (panel, c) in (0..window.pixel).step_by(units).enumerate() {
             let tile = &mut gradients[panel * tiles + i..];

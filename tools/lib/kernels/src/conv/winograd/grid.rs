@@ -1,4 +1,4 @@
-//! How an image is cut into tiles, and what a tile sees of it.
+//! The tiles of an image, and their windows on the source.
 
 use crate::conv::{
     chunks::{Chunk, Chunks},
@@ -8,17 +8,17 @@ use crate::conv::{
 
 /// Target pixels of a tile, along each axis.
 pub(super) const TILE: usize = 4;
-/// Source pixels that a tile sees, along each axis.
+/// Source pixels of a tile's window, along each axis.
 pub(super) const WINDOW: usize = TILE + 2;
-/// Points at which a tile is multiplied.
+/// Points of a transformed tile.
 pub(super) const POINTS: usize = WINDOW * WINDOW;
 
-/// Bytes of transformed tiles, source and target, that a thread works on at once: what a second-level cache holds.
+/// Bytes of a block's transformed tiles, source and target: the L2 cache.
 const PIECE_BYTES: usize = 512 << 10;
-/// Tiles that a thread works on at once, before pieces are made even: weights, or sums of their gradients, are read anew
-/// for each such piece.
+/// Minimum tiles of a block, before blocks are made even: weights, or sums of their gradients, are read once per
+/// block.
 pub(super) const LEAST_TILES: usize = 24;
-/// A batch is cut into no more pieces of whole images than this, unless they have tiles enough.
+/// Maximum number of blocks of whole images, unless each has enough tiles.
 const PIECES: usize = 32;
 
 /// The tiles of a batch.
@@ -31,8 +31,8 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// Tiles over a target of `height` × `width`, in pieces that suit a layer of so many channels, source and target;
-    /// of `least` tiles or more, or of fewer where that makes pieces even.
+    /// Tiles over a target of `height` × `width`, in blocks that suit a layer of so many channels, source and target;
+    /// of `least` tiles or more, or of fewer where that makes blocks even.
     pub fn new(images: usize, height: usize, width: usize, channels: usize, least: usize) -> Self {
         let size = [height.div_ceil(TILE), width.div_ceil(TILE)];
         let most = (PIECE_BYTES / (POINTS * channels * size_of::<f32>())).max(least);
@@ -41,26 +41,26 @@ impl Grid {
         Self { size, chunks }
     }
 
-    /// Elements of the images of a piece, where those are whole; nothing is made of others while they are read.
+    /// Elements of a block's images if blocks are whole images (a prologue needs room for them), otherwise 0.
     pub fn images_len(&self, plane: Plane) -> usize {
         if self.chunks.are_whole() { self.chunks.largest().images * plane.image_len() } else { 0 }
     }
 
-    /// Tiles of a piece.
+    /// Tiles of a block.
     pub fn count(&self, chunk: Chunk) -> usize {
         chunk.images * chunk.rows * self.size[1]
     }
 
-    /// The image, row and column of tile `i` of a piece, the image counted within the piece.
-    pub fn place(&self, chunk: Chunk, i: usize) -> [usize; 3] {
+    /// The image (within the block), row and column of tile `i` of a block.
+    pub fn location(&self, chunk: Chunk, i: usize) -> [usize; 3] {
         let per_image = chunk.rows * self.size[1];
         let (image, i) = (i / per_image, i % per_image);
         [image, chunk.row + i / self.size[1], i % self.size[1]]
     }
 }
 
-/// Lines from one point to the next, where each has `len`: one more, so that points do not all fall into the
-/// same sets of a cache.
+/// Lines from one point to the next, each of `len` lines: one more, so that points do not map to the same cache
+/// sets.
 pub(super) fn spaced(len: usize) -> usize {
     len + 1
 }
@@ -97,7 +97,7 @@ pub(super) fn store<V: Vector, const UNIT: usize, const PART: bool>(vector: V, u
     }
 }
 
-/// Pixels of an image that a tile sees. Those outside the image are zeros.
+/// A tile's window on an image. Pixels outside the image are zeros.
 #[derive(Clone, Copy)]
 pub(super) struct Window<'a, const UNIT: usize> {
     /// From the first pixel that lies inside.

@@ -1,7 +1,7 @@
-//! Winograd's minimal filtering F(4×4, 3×3): tiles of 4 × 4 pixels for a quarter of the products.
+//! Winograd's minimal filtering F(4×4, 3×3) (Lavin and Gray, 2015): tiles of 4 × 4 pixels with a quarter of the products.
 //!
-//! A tile's window of 6 × 6 source pixels is transformed to 36 points, where it is multiplied with the
-//! transformed weights, and back. Rounding errors are some ten times those of the direct method.
+//! The 6 × 6 window of a tile is transformed to 36 points, multiplied with the transformed weights at each, and
+//! transformed back. Rounding errors are about ten times those of the direct algorithm.
 
 /// An array of an expression for each of the first indices. `[zero; 6]` that is then filled would be filled with
 /// zeros first, in memory; a closure could stay a function that is compiled for the baseline.
@@ -22,24 +22,24 @@ use super::shape::ConvShape;
 pub(super) use gradient::Gradient;
 pub(super) use pass::Pass;
 
-/// Channels come by so many.
+/// Channels are a multiple of this.
 pub(super) const LEAST_CHANNELS: usize = grid::HALF;
-/// Target pixels that a tile has on average, at least, for it to be worth its transforms.
+/// Minimum average number of target pixels per tile for which the transforms pay.
 const LEAST_PIXELS: usize = 6;
 
-/// Whether the method computes such a layer.
+/// Whether the algorithm supports the shape.
 pub(super) fn fits(s: &ConvShape) -> bool {
     s.kernel == 3 && s.stride == 1 && [s.inputs, s.outputs].iter().all(|n| n.is_multiple_of(LEAST_CHANNELS))
 }
 
-/// Whether it is faster than the direct method in doing so.
+/// Whether it is faster than the direct algorithm.
 pub(super) fn pays(s: &ConvShape) -> bool {
     let tiles = s.out_height().div_ceil(grid::TILE) * s.out_width().div_ceil(grid::TILE);
     fits(s) && s.out_height() * s.out_width() >= LEAST_PIXELS * tiles
 }
 
-/// Whether a thread makes both gradients of an image at once, of operands that need not be ready.
+/// Whether a thread computes both gradients of an image together, from operands that may have prologues.
 pub(super) fn fuses(s: &ConvShape) -> bool {
-    // Of other padding the input is not cut as the output is.
+    // With other padding the blocks of input and output differ.
     pays(s) && s.padding == 1 && Gradient::new(&ConvShape { images: 1, ..*s }).reads_images()
 }

@@ -1,4 +1,4 @@
-//! The forward pass and the gradient of the input, which is a forward pass with turned weights.
+//! The forward pass, and `grad_input`, which is a forward pass with rotated weights.
 
 use super::{
     grid::{Grid, HALF, LEAST_TILES, POINTS, TILE, WINDOW, Window, load, spaced, store},
@@ -13,12 +13,12 @@ use crate::{
         vector::{LANES, Line, Vector, dispatch_vector, fence},
     },
     isa::Isa,
-    norm::moments,
+    norm::statistics,
     operand::Operand,
 };
 use parallel::{parallel_for, parallel_for_with_workspace};
 
-/// Bytes of transformed weights that do not stay in a cache until they are multiplied with.
+/// Transformed weights larger than this are stored past the caches: they would be evicted before they are read.
 const STREAMED_BYTES: usize = 16 << 20;
 
 /// A plan of one direction.
@@ -50,17 +50,17 @@ impl Pass {
         self.panels() * LANES * POINTS * spaced(self.source.channels)
     }
 
-    /// Groups of target channels that are computed together; the last may be a half.
+    /// Panels of `LANES` target channels; the last may be half full.
     fn panels(&self) -> usize {
         self.target.channels.div_ceil(LANES)
     }
 
-    /// Elements of a thread's scratch memory: tiles, then what is read of the source.
-    pub fn scratch_len(&self) -> usize {
+    /// Elements of a thread's workspace: tiles, then what is read of the source.
+    pub fn workspace_len(&self) -> usize {
         self.tiles_len() + self.grid.images_len(self.source)
     }
 
-    /// Elements of the tiles of a piece, before and after the products.
+    /// Elements of the tiles of a block, before and after the products.
     pub fn tiles_len(&self) -> usize {
         let [before, after] = self.spacing();
         POINTS * (before + after) * LANES
@@ -85,7 +85,7 @@ impl Pass {
         });
     }
 
-    /// Computes the target, or adds to it, and takes the moments of each piece unless there is no room.
+    /// Writes the target, or adds to it, and the partial statistics of each block unless `statistics` is empty.
     #[allow(clippy::too_many_arguments, reason = "the operands of one product")]
     pub fn run(
         &self,
@@ -94,22 +94,22 @@ impl Pass {
         packed: &[f32],
         target: &mut [f32],
         accumulate: bool,
-        moments: &mut [f32],
-        scratch: &mut [f32],
+        statistics: &mut [f32],
+        workspace: &mut [f32],
     ) {
         let row_len = TILE * self.target.row_len();
         let chunks = &self.grid.chunks;
         let pieces = chunks.cut(target, self.target.image_len(), row_len);
-        let pieces = moments::pair(pieces, moments, self.target.channels).enumerate();
-        parallel_for_with_workspace(pieces, scratch, self.scratch_len(), |(i, (piece, record)), scratch| {
-            let (tiles, images) = scratch.split_at_mut(self.tiles_len());
+        let pieces = statistics::pair(pieces, statistics, self.target.channels).enumerate();
+        parallel_for_with_workspace(pieces, workspace, self.workspace_len(), |(i, (piece, partial)), workspace| {
+            let (tiles, images) = workspace.split_at_mut(self.tiles_len());
             let source = source.read(chunks.get(i).images(self.source.image_len()), images);
             self.run_piece(isa, chunks.get(i), source, packed, piece, accumulate, tiles);
-            moments::take(isa, piece, self.target.channels, record);
+            statistics::take(isa, piece, self.target.channels, partial);
         });
     }
 
-    /// Computes a piece of the target, or adds to it, from the images of the source that are its own.
+    /// Computes a block of the target, or adds to it, from the images of the source that are its own.
     #[allow(clippy::too_many_arguments, reason = "the operands of one product, and where they lie")]
     pub fn run_piece(
         &self,
@@ -129,7 +129,7 @@ dispatch_vector! {
     fn pack_panel(pass: &Pass, first: usize, weights: &[f32], packed: &mut [Line]) => pack_kernel
 }
 dispatch_vector! {
-    fn run_piece(pass: &Pass, chunk: Chunk, source: &[f32], packed: &[Line], target: &mut [f32], accumulate: bool, scratch: &mut [f32]) => piece_kernel
+    fn run_piece(pass: &Pass, chunk: Chunk, source: &[f32], packed: &[Line], target: &mut [f32], accumulate: bool, workspace: &mut [f32]) => piece_kernel
 }
 
 #[inline(always)]
@@ -137,7 +137,7 @@ fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, we
     let (sources, targets) = (pass.source.channels, pass.target.channels);
     let lanes = LANES.min(targets - first);
     let streams = pass.packed_len() * size_of::<f32>() > STREAMED_BYTES;
-    // By sixteen source channels: a line of memory is used up before it leaves the cache.
+    // By sixteen source channels: a cache line is used completely before it is evicted.
     for from in (0..sources).step_by(LANES) {
         let mut taps = [[[0.0; LANES]; 9]; LANES];
         let taps = &mut taps[..LANES.min(sources - from)];
@@ -161,7 +161,7 @@ fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, we
             }
         }
     }
-    // Each line was written once and not read: now it may be.
+    // Each line was written once and not read since; after the fence it may be.
     fence();
 }
 
@@ -175,10 +175,10 @@ fn piece_kernel<V: Vector, const M: usize>(
     packed: &[Line],
     target: &mut [f32],
     accumulate: bool,
-    scratch: &mut [f32],
+    workspace: &mut [f32],
 ) {
     let [before, after] = pass.spacing();
-    let (tiles, products) = scratch.split_at_mut(POINTS * before * LANES);
+    let (tiles, products) = workspace.split_at_mut(POINTS * before * LANES);
     let products = products.as_chunks_mut().0;
     read_piece(zero, &pass.grid, chunk, source, pass.source, pass.padding, tiles, before);
     multiply::<V, M>(zero, pass, pass.grid.count(chunk), tiles, packed, products);
@@ -189,7 +189,7 @@ fn piece_kernel<V: Vector, const M: usize>(
     }
 }
 
-/// Transforms the windows of a piece's tiles: tile after tile at each point, points `spacing` lines apart.
+/// Transforms the windows of a block's tiles: tile after tile at each point, points `spacing` lines apart.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "the operand, and where it lies")]
 pub(super) fn read_piece<V: Vector>(
@@ -223,7 +223,7 @@ fn read_tiles<V: Vector, const UNIT: usize>(
 ) {
     let (image_len, tiles) = (plane.image_len(), tiles.as_chunks_mut().0);
     for i in 0..grid.count(chunk) {
-        let [image, y, x] = grid.place(chunk, i);
+        let [image, y, x] = grid.location(chunk, i);
         let image = &source[(chunk.image + image) * image_len..][..image_len];
         let window = Window::<UNIT>::new(image, plane, [y * TILE, x * TILE], padding, WINDOW);
         read_tile(zero, window, &mut tiles[i * window.pixel..], spacing);
@@ -319,7 +319,7 @@ fn write_piece<V: Vector, const UNIT: usize>(
     let (plane, target) = (pass.target, target.as_chunks_mut().0);
     let (steps @ [pitch, pixel], units) = ([plane.row_len(), plane.channels].map(|len| len / UNIT), LANES / UNIT);
     for i in 0..pass.grid.count(chunk) {
-        let [image, y, x] = pass.grid.place(chunk, i);
+        let [image, y, x] = pass.grid.location(chunk, i);
         let row = image * plane.height + (y - chunk.row) * TILE;
         let size = [plane.height - y * TILE, plane.width - x * TILE];
         let target = &mut target[row * pitch + x * TILE * pixel..];

@@ -1,21 +1,21 @@
-//! Means and variances of channels, from pieces of a batch.
+//! Batch statistics of channels from partial statistics of blocks.
 
 use super::wide;
 use crate::isa::{Isa, dispatch};
 
-/// Elements of what [`moments`] writes of one piece: a count, then two rows.
-pub(crate) fn record_len(channels: usize) -> usize {
+/// Elements of the partial statistics of one block, by [`partial`]: a count, then two rows.
+pub(crate) fn partial_len(channels: usize) -> usize {
     1 + 2 * wide::width(channels)
 }
 
-/// Writes the number of pixels, the means of channels and the sums of squared distances from them, of a
-/// piece `[pixels, channels]` that is best still in a cache.
+/// Writes the partial statistics of a block `[pixels, channels]`: the number of pixels, the channels' means, and their
+/// sums of squared deviations. Fastest while the block is in a cache.
 ///
-/// The second pass, over distances, keeps the digits that a mean of squares would lose where the mean is
-/// large beside the deviation.
-pub(crate) fn moments(isa: Isa, pixels: &[f32], channels: usize, record: &mut [f32]) {
+/// The second pass, over deviations, keeps the digits that a mean of squares loses where the mean is large compared
+/// with the deviation.
+pub(crate) fn partial(isa: Isa, pixels: &[f32], channels: usize, partial: &mut [f32]) {
     let count = (pixels.len() / channels) as f32;
-    let (first, rest) = record.split_at_mut(1);
+    let (first, rest) = partial.split_at_mut(1);
     first[0] = count;
     let (means, squares) = rest.split_at_mut(wide::width(channels));
     means.fill(0.0);
@@ -28,32 +28,32 @@ pub(crate) fn moments(isa: Isa, pixels: &[f32], channels: usize, record: &mut [f
     wide::fold(squares, channels);
 }
 
-/// Each piece of a batch with its record, or with nothing where there are no `records`.
+/// Pairs each block of a batch with its partial statistics, or with an empty slice if `partials` is empty.
 pub(crate) fn pair<'a>(
     pieces: impl Iterator<Item = &'a mut [f32]>,
-    records: &'a mut [f32],
+    partials: &'a mut [f32],
     channels: usize,
 ) -> impl Iterator<Item = (&'a mut [f32], &'a mut [f32])> {
-    let mut records = records.chunks_exact_mut(record_len(channels));
-    pieces.map(move |piece| (piece, records.next().unwrap_or_default()))
+    let mut partials = partials.chunks_exact_mut(partial_len(channels));
+    pieces.map(move |piece| (piece, partials.next().unwrap_or_default()))
 }
 
-/// As [`moments`], unless the record is empty.
-pub(crate) fn take(isa: Isa, pixels: &[f32], channels: usize, record: &mut [f32]) {
-    if !record.is_empty() {
-        moments(isa, pixels, channels, record);
+/// As [`partial`], unless `out` is empty.
+pub(crate) fn take(isa: Isa, pixels: &[f32], channels: usize, out: &mut [f32]) {
+    if !out.is_empty() {
+        partial(isa, pixels, channels, out);
     }
 }
 
-/// The means and biased variances of channels from the records of all pieces, and the number of pixels
-/// (Chan, Golub and LeVeque, 1979).
-pub(crate) fn combine(records: &[f32], channels: usize, mean: &mut [f32], variance: &mut [f32]) -> f64 {
+/// Writes the means and biased variances of channels from the partial statistics of all blocks; returns the number of
+/// pixels /// (Chan, Golub and LeVeque, 1979).
+pub(crate) fn combine(partials: &[f32], channels: usize, mean: &mut [f32], variance: &mut [f32]) -> f64 {
     let width = wide::width(channels);
     let mut total = 0.0;
     for (c, (mean, variance)) in mean.iter_mut().zip(variance).enumerate() {
         let (mut count, mut center, mut squares) = (0.0, 0.0, 0.0);
-        for record in records.chunks_exact(record_len(channels)) {
-            let [n, m, s] = [record[0], record[1 + c], record[1 + width + c]].map(f64::from);
+        for partial in partials.chunks_exact(partial_len(channels)) {
+            let [n, m, s] = [partial[0], partial[1 + c], partial[1 + width + c]].map(f64::from);
             let distance = m - center;
             squares += s + distance * distance * count * n / (count + n);
             center += distance * n / (count + n);
