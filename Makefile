@@ -54,6 +54,7 @@ build: ## Build every tool into target/release
 test: $(dev_python) ## Run the tests: Rust, then those against Python peers
 	$(CARGO) test --release --workspace $(LOCKED)
 	$(CARGO) build --release --workspace $(LOCKED)
+	$(MAKE) loom
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools
 
 .PHONY: faults
@@ -113,8 +114,9 @@ bench-candle-ops: $(dev_python)
 bench-residual-step: $(bench_python)
 	.tools/bench/bin/python scripts/bench/residual_step/run.py $(BENCH_ARGS)
 
+# Another RUSTFLAGS would rebuild everything: a target directory of its own holds the few crates below `parallel`.
 .PHONY: loom
-loom: ## Check how the thread pool hands over loops, under every interleaving
+loom: ## Model-check the thread pool under every interleaving of its threads
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(RELEASE)/../loom' $(CARGO) test --release -p parallel --lib $(LOCKED)
 
 .PHONY: bench-cifar10

@@ -10,10 +10,10 @@ use kernels::{
 /// As [`Tensor::conv2d`]: `x` `[rows, inputs, height, width]` and `weight` `[outputs, inputs / groups, kernel, kernel]`
 /// to `[rows, outputs, height', width']`.
 ///
-/// What the kernels do not take goes to candle: see [the crate](crate).
+/// Runs candle's own operation where the kernels do not support the arguments: see [the crate](crate).
 ///
 /// # Errors
-/// When the shapes make no convolution, or candle refuses.
+/// If the shapes are not a valid convolution, or candle refuses.
 pub fn conv2d(
     x: &Tensor,
     weight: &Tensor,
@@ -49,14 +49,14 @@ pub fn conv2d(
     x.apply_op2(weight, Convolution(conv))
 }
 
-/// Whether a kernel finds room in a padded side, of a length that can be told.
+/// Whether a dilated kernel fits a padded side, without overflow.
 fn fits(side: usize, kernel: usize, padding: usize, dilation: usize) -> bool {
     let padded = padding.checked_mul(2).and_then(|both| both.checked_add(side));
     let span = (kernel - 1).checked_mul(dilation);
     matches!((padded, span), (Some(padded), Some(span)) if span < padded)
 }
 
-/// A planned layer.
+/// A planned convolution.
 struct Convolution(Conv);
 
 impl Convolution {
@@ -64,8 +64,8 @@ impl Convolution {
         vec![0.0; self.0.workspace_len(rayon::current_num_threads())]
     }
 
-    /// The gradient of the input, from that of the output, channels last both.
-    fn input_gradient(&self, weight: &Tensor, grad_output: &[f32]) -> Result<Vec<f32>> {
+    /// `grad_input` from `grad_output`, both NHWC.
+    fn grad_input(&self, weight: &Tensor, grad_output: &[f32]) -> Result<Vec<f32>> {
         let (storage, layout) = weight.storage_and_layout();
         let mut packed = vec![0.0; self.0.packed_backward_len()];
         self.0.pack_backward(&row_major(cpu(&storage)?, layout)?, &mut packed);
@@ -74,7 +74,7 @@ impl Convolution {
         Ok(found)
     }
 
-    /// The gradient of the weight, from that of the output, channels last.
+    /// `grad_weight` from `grad_output`, NHWC.
     fn grad_weight(&self, x: &Tensor, grad_output: &[f32]) -> Result<Vec<f32>> {
         let (storage, layout) = x.storage_and_layout();
         let mut found = vec![0.0; self.0.shape().weights_len()];
@@ -108,7 +108,7 @@ impl CustomOp2 for Convolution {
         Ok(output(y, &[shape.images, shape.outputs, shape.out_height(), shape.out_width()]))
     }
 
-    // candle panics where something that depends on a variable gets no gradient, and asks for nothing else.
+    // candle panics if a tensor that depends on a variable gets no gradient; other gradients are optional.
     fn bwd(
         &self,
         x: &Tensor,
@@ -118,12 +118,12 @@ impl CustomOp2 for Convolution {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (storage, layout) = grad_output.storage_and_layout();
         let grad_output = channels_last(cpu(&storage)?, layout)?;
-        let of_x = if x.track_op() { gradient(self.input_gradient(weight, &grad_output)?, x)? } else { None };
-        let of_weight = if weight.track_op() {
+        let grad_x = if x.track_op() { gradient(self.grad_input(weight, &grad_output)?, x)? } else { None };
+        let grad_weight = if weight.track_op() {
             Some(Tensor::from_vec(self.grad_weight(x, &grad_output)?, weight.dims(), &Device::Cpu)?)
         } else {
             None
         };
-        Ok((of_x, of_weight))
+        Ok((grad_x, grad_weight))
     }
 }

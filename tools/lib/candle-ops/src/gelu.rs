@@ -1,18 +1,18 @@
-//! The GELU.
+//! GELU.
 
 use crate::values::{cpu, row_major, takes};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-/// Numbers that a thread takes at a time.
+/// Elements of a task.
 const BLOCK: usize = 1 << 14;
 
-/// As [`Tensor::gelu_erf`], x · Φ(x), to about 3e-7 of max(1, |x|), for tensors of any shape.
+/// As [`Tensor::gelu_erf`], `x · Φ(x)`, for any shape; the error is at most about 3e-7 · max(1, |x|).
 ///
-/// What is not f32 on the CPU goes to candle.
+/// Runs candle's own operation for tensors that are not f32 on the CPU.
 ///
 /// # Errors
-/// When candle refuses.
+/// If candle refuses.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
     if takes(&[x]) { x.apply_op1(Gelu) } else { x.gelu_erf() }
 }

@@ -1,4 +1,4 @@
-//! candle-nn's layers, computed by the kernels.
+//! Drop-in replacements for candle-nn's layers.
 
 use crate::{batch_norm, batch_norm_relu, conv2d, values::takes};
 use candle_core::{Module, ModuleT, Result, Tensor, Var};
@@ -30,14 +30,14 @@ impl Module for Conv2d {
     }
 }
 
-/// A [`candle_nn::BatchNorm`] that learns by [`batch_norm`] and evaluates as candle-nn does, with the same variables.
+/// A [`candle_nn::BatchNorm`] that trains by [`batch_norm`] and evaluates as candle-nn does, with the same variables.
 ///
-/// What the kernels do not take, in training, goes to candle-nn.
+/// Trains by candle-nn where the kernels do not support the tensors.
 #[derive(Debug, Clone)]
 pub struct BatchNorm {
     layer: candle_nn::BatchNorm,
     config: BatchNormConfig,
-    /// candle-nn's, or 1 and 0 where the layer learns none.
+    /// candle-nn's scale; ones, and zeros for `bias`, if the layer is not affine.
     weight: Tensor,
     bias: Tensor,
     relu: bool,
@@ -47,7 +47,7 @@ impl BatchNorm {
     /// As [`candle_nn::batch_norm`]: `weight`, `bias`, `running_mean` and `running_var` of `variables`, `[channels]`.
     ///
     /// # Errors
-    /// When the variables are not to be had, or `eps` is negative.
+    /// If a variable is missing or misshapen, or `eps` is negative.
     pub fn new(channels: usize, config: impl Into<BatchNormConfig>, variables: VarBuilder) -> Result<Self> {
         let config = config.into();
         let layer = candle_nn::batch_norm(channels, config, variables)?;
@@ -58,7 +58,7 @@ impl BatchNorm {
         Ok(Self { layer, config, weight, bias, relu: false })
     }
 
-    /// Puts a ReLU behind the normalisation, in training within the same passes ([`batch_norm_relu`]).
+    /// Adds a ReLU after the normalisation, fused in training ([`batch_norm_relu`]).
     #[must_use]
     pub fn then_relu(self) -> Self {
         Self { relu: true, ..self }
@@ -70,7 +70,7 @@ impl BatchNorm {
         for (running, batch) in [(self.layer.running_mean(), found.mean), (self.layer.running_var(), found.variance)] {
             let momentum = self.config.momentum;
             let moved = (running.detach().affine(1.0 - momentum, 0.0)? + batch.affine(momentum, 0.0)?)?;
-            // A variable as it is: candle-nn keeps running statistics in nothing else.
+            // candle-nn keeps running statistics in variables, so this shares their storage.
             Var::from_tensor(running)?.set(&moved)?;
         }
         Ok(found.output)
@@ -78,7 +78,8 @@ impl BatchNorm {
 }
 
 impl ModuleT for BatchNorm {
-    /// `[rows, channels, …]`, by the statistics of the batch, which the running ones follow, or by the running ones.
+    /// `[rows, channels, …]`. Training normalises by batch statistics and updates the running ones; evaluation normalises
+    /// by the running statistics.
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         if train && self.config.remove_mean && takes(&[x, &self.weight, &self.bias]) {
             return self.train(x);

@@ -5,14 +5,14 @@ use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, 
 use kernels::norm::{self, BatchNormOptions, Epilogue, ForwardEpilogue, RunningStatistics};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A batch that has been normalised, and by what.
+/// The output of [`batch_norm`], and the batch statistics.
 #[derive(Debug, Clone)]
 pub struct Normalized {
     /// As the input: `[rows, channels, …]`
     pub output: Tensor,
     /// `[channels]`; a constant to `backward`.
     pub mean: Tensor,
-    /// `[channels]`, unbiased (of a single value: 0), as running statistics follow it; a constant to `backward`.
+    /// `[channels]`, unbiased as for running statistics (0 for a single value); a constant to `backward`.
     pub variance: Tensor,
 }
 
@@ -20,16 +20,15 @@ pub struct Normalized {
 /// mean and biased variance; `weight` and `bias` `[channels]`.
 ///
 /// # Errors
-/// When the shapes do not fit, `eps` is negative or no number, or a tensor is not f32 on the CPU.
+/// If the shapes do not match, `eps` is negative or NaN, or a tensor is not f32 on the CPU.
 pub fn batch_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Normalized> {
     normalize("batch_norm", x, [weight, bias], eps, false)
 }
 
-/// As [`batch_norm`], with a ReLU behind it: one pass over the activations for both, in each direction. The gradient
-/// at 0 is 0.
+/// As [`batch_norm`], followed by a fused ReLU: one pass over the activations in each direction. The gradient at 0 is 0.
 ///
 /// # Errors
-/// As those of [`batch_norm`].
+/// As [`batch_norm`].
 pub fn batch_norm_relu(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Normalized> {
     normalize("batch_norm_relu", x, [weight, bias], eps, true)
 }
@@ -46,7 +45,7 @@ fn normalize(name: &'static str, x: &Tensor, [weight, bias]: [&Tensor; 2], eps: 
     if eps.is_nan() || eps < 0.0 {
         bail!("{name}: eps is {eps}; expected a number of at least 0")
     }
-    // All of the newest batch: what the kernel leaves as running statistics are those of this one.
+    // With momentum 1, the kernel's running statistics are those of this batch.
     let options = BatchNormOptions { eps: eps as f32, momentum: 1.0 };
     let plan = Arc::new(Mutex::new(Plan {
         norm: norm::BatchNorm::new(x.elem_count() / channels, channels, options),
@@ -59,7 +58,7 @@ fn normalize(name: &'static str, x: &Tensor, [weight, bias]: [&Tensor; 2], eps: 
     Ok(Normalized { output, mean: statistic(&plan.mean)?, variance: statistic(&plan.variance)? })
 }
 
-/// The layer, which the way back asks for the statistics of the way forth.
+/// The planned layer: the backward pass needs the statistics of the forward pass.
 struct Plan {
     norm: norm::BatchNorm,
     mean: Vec<f32>,
@@ -72,7 +71,7 @@ struct Normalization {
     plan: Arc<Mutex<Plan>>,
 }
 
-/// Poison would come from a panic of the kernels, which has its own message.
+/// A poisoned lock is ignored: the panic of the kernel that poisoned it has its own message.
 fn lock(plan: &Mutex<Plan>) -> MutexGuard<'_, Plan> {
     plan.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -110,15 +109,15 @@ impl CustomOp3 for Normalization {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let mut grad_output = tensor_channels_last(grad_output)?;
         let channels = weight.dims1()?;
-        let (mut of_weight, mut of_bias) = (vec![0.0; channels], vec![0.0; channels]);
+        let (mut grad_weight, mut grad_bias) = (vec![0.0; channels], vec![0.0; channels]);
         {
             let (storage, layout) = x.storage_and_layout();
             let y = channels_last(cpu(&storage)?, layout)?;
             let epilogue = if self.relu { ForwardEpilogue::Relu } else { ForwardEpilogue::Linear };
-            let pass = norm::BackwardPass { y: &y, epilogue, grad_weight: &mut of_weight, grad_bias: &mut of_bias };
+            let pass = norm::BackwardPass { y: &y, epilogue, grad_weight: &mut grad_weight, grad_bias: &mut grad_bias };
             lock(&self.plan).norm.backward(pass, &mut grad_output, None);
         }
         let parameter = |values| Tensor::from_vec(values, channels, &Device::Cpu).map(Some);
-        Ok((gradient(grad_output, x)?, parameter(of_weight)?, parameter(of_bias)?))
+        Ok((gradient(grad_output, x)?, parameter(grad_weight)?, parameter(grad_bias)?))
     }
 }

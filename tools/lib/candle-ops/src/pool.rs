@@ -1,24 +1,25 @@
-//! Pooling.
+//! Max and average pooling.
 
 use crate::values::{channels_last, check, gradient, output, tensor_channels_last};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use kernels::pool::Pool;
 
-/// The greatest of each square of `size` × `size` pixels of `x` `[rows, channels, height, width]`; what is left at the
-/// edge is dropped. The gradient goes to the first of the greatest, by rows, as in PyTorch; that of candle 0.11's
-/// [`Tensor::max_pool2d`] is too small by a factor.
+/// Max pooling of `x` `[rows, channels, height, width]`: non-overlapping size × size windows, no padding, edge remainder
+/// dropped (PyTorch's `MaxPool2d(size)`). The gradient goes to the first maximum of a window, in row order, as in PyTorch;
+/// that of candle 0.11's [`Tensor::max_pool2d`] is too small by a factor.
 ///
 /// # Errors
-/// When the squares do not fit the image, or `x` is not f32 on the CPU.
+/// If `size` is larger than the image, or `x` is not f32 on the CPU.
 pub fn max_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
     pool2d("max_pool2d", x, size, Kind::Max)
 }
 
-/// The mean of each square of `size` × `size` pixels of `x` `[rows, channels, height, width]`; what is left at the edge
-/// is dropped, and has gradient 0. candle 0.11's [`Tensor::avg_pool2d`] has no right gradient for such images.
+/// Average pooling of `x` `[rows, channels, height, width]`: non-overlapping size × size windows, no padding, edge
+/// remainder dropped, with gradient 0 (PyTorch's `AvgPool2d(size)`). candle 0.11's [`Tensor::avg_pool2d`] has a wrong
+/// gradient for images with a remainder.
 ///
 /// # Errors
-/// When the squares do not fit the image, or `x` is not f32 on the CPU.
+/// If `size` is larger than the image, or `x` is not f32 on the CPU.
 pub fn avg_pool2d(x: &Tensor, size: usize) -> Result<Tensor> {
     pool2d("avg_pool2d", x, size, Kind::Average)
 }
@@ -39,12 +40,12 @@ enum Kind {
     Average,
 }
 
-/// A planned layer.
+/// A planned pooling layer.
 struct Pooling {
     name: &'static str,
     kind: Kind,
     pool: Pool,
-    /// Of the output.
+    /// Dimensions of the output.
     dims: [usize; 4],
 }
 

@@ -1,15 +1,15 @@
-//! Tensors as the kernels see them, and back.
+//! Conversion between candle tensors and the slices of kernels.
 
 use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Storage, Tensor, backend::BackendStorage, bail};
 use kernels::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use std::borrow::Cow;
 
-/// Whether kernels compute on all of these.
+/// Whether the kernels support all of these tensors: f32 on the CPU.
 pub(crate) fn takes(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|tensor| tensor.dtype() == DType::F32 && tensor.device().is_cpu())
 }
 
-/// An error where they do not.
+/// An error unless [`takes`].
 pub(crate) fn check(name: &str, tensors: &[&Tensor]) -> Result<()> {
     if let Some(tensor) = tensors.iter().find(|tensor| !takes(&[tensor])) {
         bail!("{name}: takes f32 on the CPU, and gets {} on {:?}", tensor.dtype().as_str(), tensor.device().location())
@@ -17,7 +17,7 @@ pub(crate) fn check(name: &str, tensors: &[&Tensor]) -> Result<()> {
     Ok(())
 }
 
-/// What [`Tensor::storage_and_layout`] gives, on the CPU.
+/// The storage of a tensor on the CPU.
 pub(crate) fn cpu(storage: &Storage) -> Result<&CpuStorage> {
     match storage {
         Storage::Cpu(storage) => Ok(storage),
@@ -25,7 +25,7 @@ pub(crate) fn cpu(storage: &Storage) -> Result<&CpuStorage> {
     }
 }
 
-/// The numbers in the order of the dimensions, where they lie if that is their order.
+/// The elements in row-major order, borrowed if they are stored so.
 pub(crate) fn row_major<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Cow<'a, [f32]>> {
     let all = storage.as_slice::<f32>()?;
     Ok(match layout.contiguous_offsets() {
@@ -41,7 +41,7 @@ pub(crate) fn row_major<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<
     })
 }
 
-/// The numbers of `[rows, channels, …]` as `[rows, …, channels]`, where they lie if that is their order.
+/// The elements of `[rows, channels, …]` as `[rows, …, channels]`, borrowed if they are stored so.
 pub(crate) fn channels_last<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Cow<'a, [f32]>> {
     let dims: Vec<usize> = [0].into_iter().chain(2..layout.dims().len()).chain([1]).collect();
     if let Some((start, end)) = layout.permute(&dims)?.contiguous_offsets() {
@@ -59,7 +59,7 @@ pub(crate) fn tensor_channels_last(tensor: &Tensor) -> Result<Vec<f32>> {
     Ok(channels_last(cpu(&storage)?, layout)?.into_owned())
 }
 
-/// From `[rows, …, channels]` to the row-major numbers of `dims`, `[rows, channels, …]`.
+/// The elements of `[rows, …, channels]` as row-major `dims`, `[rows, channels, …]`.
 pub(crate) fn channels_second(from: Vec<f32>, dims: &[usize]) -> Vec<f32> {
     if dims[1] == 1 || pixels(dims) == 1 {
         return from;
@@ -69,7 +69,7 @@ pub(crate) fn channels_second(from: Vec<f32>, dims: &[usize]) -> Vec<f32> {
     to
 }
 
-/// As [`channels_second`], for what a forward pass returns.
+/// As [`channels_second`], for the output of a forward pass.
 pub(crate) fn output(from: Vec<f32>, dims: &[usize]) -> (CpuStorage, Shape) {
     (CpuStorage::F32(channels_second(from, dims)), dims.into())
 }
@@ -79,7 +79,7 @@ pub(crate) fn gradient(from: Vec<f32>, like: &Tensor) -> Result<Option<Tensor>> 
     Tensor::from_vec(channels_second(from, like.dims()), like.dims(), &Device::Cpu).map(Some)
 }
 
-/// Of `[rows, channels, …]`, what follows the channels.
+/// Pixels of an image of `[rows, channels, …]`.
 fn pixels(dims: &[usize]) -> usize {
     dims[2..].iter().product()
 }
