@@ -9,7 +9,7 @@ use candle_ops::{BatchNorm, Conv2d, avg_pool2d, batch_norm, batch_norm_relu, con
 
 const CPU: Device = Device::Cpu;
 
-/// The numbers that the fixtures are computed from: exact in f32, between -2 and 2.
+/// The values that the fixtures are computed from: exact in f32, between -2 and 2.
 fn values(seed: usize, dims: &[usize]) -> Tensor {
     let number = |i: usize| (((i * 7919 + seed * 104_729) % 1009) as f32 - 504.0) / 256.0;
     Tensor::from_iter((0..dims.iter().product()).map(number), &CPU).unwrap().reshape(dims).unwrap()
@@ -41,7 +41,7 @@ fn is_pytorchs(ours: &Tensor, name: &str) {
     assert_close(&flat(ours), &theirs, 3e-6, name);
 }
 
-/// `y` with the gradients of `vars` for `(y · probe).sum()`, the probe being numbers from [`values`].
+/// `y` with the gradients of `vars` for `(y · probe).sum()`, the probe is from [`values`].
 fn gradients(y: &Tensor, seed: usize, vars: &[&Var]) -> Vec<Tensor> {
     let store = (y * values(seed, y.dims())).unwrap().sum_all().unwrap().backward().unwrap();
     vars.iter().map(|var| store.get(var).unwrap().clone()).collect()
@@ -156,7 +156,7 @@ fn convolutions_are_those_of_candle() {
             let candle = input.conv2d(&weights, padding, stride, 1, 1).unwrap();
             let mut references = vec![products(&input, &weights, padding, stride).unwrap()];
             assert_close(&flat(&ours), &flat(&candle), 1e-5, &what);
-            // candle's way back takes it that both sides leave the same rest.
+            // candle's backward pass assumes the same remainder on both sides.
             if stride == 1 {
                 references.push(candle);
             }
@@ -224,7 +224,7 @@ fn norms(channels: usize, config: BatchNormConfig) -> (candle_nn::BatchNorm, [Va
 fn batch_normalization_is_that_of_candle() {
     let cases = [[2, 3, 5, 4], [1, 1, 2, 1], [67, 5, 1, 1], [3, 16, 8, 8], [2, 130, 3, 3]];
     for (dims, (name, shape, view)) in cases.iter().flat_map(|dims| VIEWS.map(|view| (*dims, view))) {
-        // Of equal numbers nothing but rounding is left.
+        // The deviations of equal values are rounding errors only.
         if name == "broadcast" && dims[2] * dims[3] == 1 {
             continue;
         }
@@ -251,7 +251,7 @@ fn batch_normalization_is_that_of_candle() {
                 (vec![&x], vec![&x])
             };
             let expected = gradients(&expected, 10, &yours);
-            // Twice: the way back leaves the plan as it was.
+            // Twice: the backward pass does not change the plan.
             for found in [gradients(&y, 10, &mine), gradients(&y, 10, &mine)] {
                 for (found, expected) in found.iter().zip(&expected) {
                     assert_close(&flat(found), &flat(expected), 1e-4, &what);

@@ -1,5 +1,5 @@
-//! Nanoseconds an element of the entropy kernel: on one core for each instruction set, then on every
-//! thread; and what reading the elements alone takes, below which no kernel can come.
+//! Nanoseconds per element of the entropy kernel: on one thread for each instruction set, then on all threads. The time
+//! to read the elements is the lower bound.
 //!
 //!     cargo bench -p kernels --bench entropy
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]
@@ -10,7 +10,7 @@ use std::{hint::black_box, time::Instant};
 
 /// Runs of each case; the median is printed.
 const RUNS: usize = 11;
-/// Elements handed over at a time: one thread's share, so that no other thread takes part.
+/// Elements of a call: one task, so that it runs on the calling thread.
 const ONE_THREAD: usize = 1 << 17;
 /// (rows, width) of each case.
 const SHAPES: [(usize, usize); 2] = [(1_000_000, 8), (10_000, 1000)];
@@ -57,7 +57,7 @@ fn probabilities<T: Real>(rows: usize, width: usize) -> Vec<T> {
     probs
 }
 
-/// Looks at every element, with as little arithmetic as the compiler leaves in.
+/// Reads every element, with as little arithmetic as the compiler keeps.
 fn read<T: Real>(values: &[T]) {
     let mut sums = [T::ZERO; 64];
     for chunk in values.as_chunks::<64>().0 {

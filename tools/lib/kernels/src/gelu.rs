@@ -82,7 +82,7 @@ fn erf(x: f32) -> f32 {
     }
 }
 
-/// exp(x) for x ≤ 0, by a power of 2 and the polynomial of Cephes' `expf`; 0 from where that has no more normal numbers.
+/// exp(x) for x ≤ 0, by a power of 2 and the polynomial of Cephes' `expf`; 0 where the result would be subnormal.
 #[inline(always)]
 fn exp_negative(x: f32) -> f32 {
     /// Added to a number below 2²², it leaves the nearest integer in the lowest bits.

@@ -1,4 +1,4 @@
-//! The two floating-point types that kernels are written for.
+//! The floating-point types of generic kernels.
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -24,18 +24,18 @@ pub trait Real:
     fn from_f64(value: f64) -> Self;
     /// The same value as `f64`.
     fn to_f64(self) -> f64;
-    /// Without its sign.
+    /// The absolute value.
     fn abs(self) -> Self;
     /// 2
     const TWO: Self;
-    /// More than any number.
+    /// Positive infinity.
     const INFINITY: Self;
-    /// The least number with a whole mantissa; what lies below it, down to 0, is subnormal.
+    /// The smallest positive normal value.
     const MIN_POSITIVE: Self;
 
-    /// (k, f) with self = 2ᵏ·(1+f), 1+f in [√½, √2) and f exact; for positive, finite numbers.
+    /// (k, f) with self = 2ᵏ·(1+f), 1+f in [√½, √2) and f exact; for positive, finite values.
     ///
-    /// With `SUBNORMAL` false it is wrong, but finite, for 0 and subnormal numbers, and a third faster.
+    /// With `SUBNORMAL` false it is a third faster, and wrong but finite for 0 and subnormals.
     fn reduce<const SUBNORMAL: bool>(self) -> (Self, Self);
 
     /// The polynomial of the logarithm, where `s` is f/(2+f).
@@ -47,7 +47,7 @@ pub trait Real:
     /// The natural logarithm of a positive, finite number, within 1 ulp, subnormals included.
     ///
     /// Without branches, table look-ups or fused operations: it vectorises, and gives the same bits
-    /// on every processor. The method and its constants are those of fdlibm's `e_log.c` and
+    /// on every processor. The algorithm and its constants are those of fdlibm's `e_log.c` and
     /// `e_logf.c` (Sun Microsystems, 1993): x = 2ᵏ·(1+f) with 1+f in [√½, √2), and ln(1+f) from a
     /// polynomial in (f/(2+f))². Next to 1, k is 0 and f exact, so that the relative error stays small.
     #[inline(always)]

@@ -1,13 +1,13 @@
-//! Sums of rows, accurate to about an ulp at any width.
+//! Row sums, accurate to about one ulp at any width.
 
 use crate::real::Real;
 
 /// Independent sums within a row; also the width up to which a row is summed as a tree.
 const LANES: usize = 8;
-/// Elements whose lanes are added plainly before they meet the running sum: 4 for each lane.
+/// Elements that are summed without compensation before they are added to the running sum: 4 per lane.
 const GROUP: usize = 4 * LANES;
 
-/// The sum of each row of `values` `[rows, width]`, worked out in type `A`.
+/// The sum of each row of `values` `[rows, width]`, accumulated in type `A`.
 #[inline(always)]
 pub(crate) fn sum_rows<T: Real, A: Real>(values: &[T], width: usize, sums: &mut [A]) {
     match width {
@@ -42,9 +42,8 @@ fn sum_narrow_rows<T: Real, A: Real, const WIDTH: usize>(values: &[T], sums: &mu
 
 /// A row of more than [`LANES`] elements.
 ///
-/// Plain sums of a wide row lose digits in proportion to its width. Here each element meets a few
-/// plain additions, within its group; then each lane keeps what its additions round away (Knuth's
-/// two-sum). The error stays below 4 ulp for numbers of one sign, and far below it on average.
+/// The error of a plain sum grows with the width. Here each element takes part in a few plain additions, within its
+/// group; the sums of groups are added with compensation (Knuth's two-sum). The error stays below 4 ulp for numbers of one sign, and far below it on average.
 #[inline(always)]
 fn sum_wide_row<T: Real, A: Real>(row: &[T]) -> A {
     let (groups, rest) = row.as_chunks::<GROUP>();
@@ -63,10 +62,10 @@ fn sum_wide_row<T: Real, A: Real>(row: &[T]) -> A {
     tree(&sums) + tree(&lost)
 }
 
-/// The last `count` elements of a row, fewer than [`LANES`], in the last lanes; the others are 0.
+/// The last `count` elements of a row, fewer than [`LANES`], in the last lanes; the other lanes are 0.
 ///
-/// The load reaches back into elements that are summed elsewhere: copying just `count` of them would
-/// take longer than all the rest of a narrow row.
+/// The load overlaps elements that are summed elsewhere: copying `count` elements would take longer than the rest of a
+/// narrow row.
 #[inline(always)]
 fn last_lanes<T: Real, A: Real>(row: &[T], count: usize) -> [A; LANES] {
     let mut lanes = [A::ZERO; LANES];
@@ -85,7 +84,7 @@ fn add_chunk<T: Real, A: Real>(lanes: &mut [A; LANES], chunk: &[T; LANES]) {
     }
 }
 
-/// Adds `values` to `sums` lane by lane, and what rounding takes away to `lost`.
+/// Adds `values` to `sums` lane by lane, and the rounding errors to `lost`.
 #[inline(always)]
 fn add_compensated<A: Real>(sums: &mut [A; LANES], lost: &mut [A; LANES], values: &[A; LANES]) {
     for lane in 0..LANES {
@@ -97,7 +96,7 @@ fn add_compensated<A: Real>(sums: &mut [A; LANES], lost: &mut [A; LANES], values
     }
 }
 
-/// The sum of 8 numbers in three levels: halves that are next to each other in a vector register.
+/// The sum of 8 lanes as a tree of three levels; the halves of each level are adjacent in a vector register.
 #[inline(always)]
 fn tree<A: Real>(x: &[A; LANES]) -> A {
     let four = [x[0] + x[4], x[1] + x[5], x[2] + x[6], x[3] + x[7]];

@@ -1,5 +1,5 @@
 //! The kernels against mpmath and NumPy, on every instruction set that this machine has.
-//! `fixtures/make_goldens.py` made the numbers and describes their format.
+//! `fixtures/make_goldens.py` made the values and describes their format.
 
 use kernels::{Base, EntropyOptions, Isa, Real, entropy_rows_on, leaky_relu_on};
 

@@ -1,5 +1,5 @@
 //! Convolutions, batch normalisation and pooling against PyTorch, on every instruction set that this
-//! machine has. `fixtures/make_layers.py` made the numbers and describes their format.
+//! machine has. `fixtures/make_layers.py` made the values and describes their format.
 
 use kernels::{
     Isa, Operand,

@@ -41,7 +41,7 @@ impl Random {
         self.bits.next_u64()
     }
 
-    /// Uniform on (0, 1], in steps of 2⁻⁵³: never 0, so that it has a logarithm.
+    /// Uniform on (0, 1], in steps of 2⁻⁵³: never 0, so its logarithm is finite.
     pub fn uniform(&mut self) -> f64 {
         const STEP: f64 = 1.0 / (1u64 << 53) as f64;
         ((self.bits.next_u64() >> 11) + 1) as f64 * STEP
@@ -52,7 +52,7 @@ impl Random {
         ((u128::from(self.bits.next_u64()) * n as u128) >> 64) as usize
     }
 
-    /// The numbers 0..n in random order (Fisher and Yates).
+    /// A random permutation of 0..n (Fisher and Yates).
     pub fn permutation(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         for i in (1..n).rev() {

@@ -19,7 +19,7 @@ pub(super) struct Axis {
     pub phases: Vec<AxisPhase>,
 }
 
-/// The target pixels that meet the same taps.
+/// The target pixels that use the same taps.
 #[derive(Debug)]
 pub(super) struct AxisPhase {
     /// The first target pixel.
@@ -41,7 +41,7 @@ impl Axis {
 
     /// From the gradient of the outputs to that of `len` inputs.
     ///
-    /// Output o meets input i at the tap i + padding - o·stride. For the inputs i = q·stride + r these
+    /// Output o uses input i at the tap i + padding - o·stride. For the inputs i = q·stride + r these
     /// are the taps congruent to r + padding, and o = q + (r + padding - tap) / stride.
     pub fn backward(len: usize, kernel: usize, stride: usize, padding: usize) -> Self {
         let before = (kernel - 1 - padding.min(kernel - 1)).div_ceil(stride);

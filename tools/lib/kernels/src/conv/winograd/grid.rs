@@ -26,7 +26,7 @@ const PIECES: usize = 32;
 pub(super) struct Grid {
     /// Tiles of an image, along each axis.
     pub size: [usize; 2],
-    /// Pieces of images, or of rows of tiles.
+    /// Blocks of images, or of rows of tiles.
     pub chunks: Chunks,
 }
 

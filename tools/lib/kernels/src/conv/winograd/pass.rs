@@ -66,7 +66,7 @@ impl Pass {
         POINTS * (before + after) * LANES
     }
 
-    /// Pieces of the target.
+    /// Blocks of the target.
     pub fn pieces(&self) -> usize {
         self.grid.chunks.len()
     }
