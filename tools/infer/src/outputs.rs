@@ -25,7 +25,7 @@ impl Outputs {
         let names = target.and_then(|target| target.classes.clone());
         ensure!(
             !settings.probabilities || names.is_some(),
-            "infer.probabilities: the model has no names of classes (it learned no field of text)"
+            "infer.probabilities: the model has no names of classes (its target was no text)"
         );
         let probabilities = match &names {
             Some(names) if settings.probabilities => names.iter().map(|name| format!("{PROBABILITY}{name}")).collect(),

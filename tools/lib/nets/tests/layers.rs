@@ -152,7 +152,7 @@ fn networks() -> Vec<Graph> {
             {"activation": "sigmoid"}, {"linear": {"outputs": 5}}, {"norm": {}}, {"activation": "relu"}, {"linear": {}}, {"norm": {}}]),
         json!([{"activation": "relu"}, {"linear": {}}, {"activation": "relu"}]),
         json!([{"max_pool": {}}, {"linear": {}}]),
-        // What is fixed, beside what is learned.
+        // Frozen and trainable parameters.
         json!([{"whiten": {}}, {"activation": "gelu"}, {"norm": {"scale": false}}, {"activation": "relu"},
             {"scale": -0.5}, {"residual": {"channels": 16, "activation": "gelu"}}, {"linear": {}}, {"scale": 3.0}]),
     ]
@@ -319,7 +319,7 @@ fn a_partial_identity_passes_channels_on() {
 }
 
 #[test]
-fn no_optimizer_and_no_average_moves_what_is_fixed() {
+fn frozen_parameters_are_in_no_param_group() {
     let graph = whitened_network();
     let layout = &graph.layout;
     let fixed: Vec<_> = layout.tensors().iter().filter(|tensor| tensor.kind == ParameterKind::Frozen).collect();

@@ -172,3 +172,66 @@ fn parameters_outside_all_groups_are_frozen() {
         }
     }
 }
+
+#[test]
+fn one_cycle_may_rise_in_no_time_and_stays_at_its_end() {
+    // PyTorch divides by 0 where the rise has no length.
+    let cycle = Schedule::OneCycle {
+        total: 10,
+        rise: 0.1,
+        div_factor: 4.0,
+        final_div_factor: 8.0,
+        anneal: Anneal::Linear,
+    };
+    assert_eq!(cycle.learning_rate(0.5, 0), 0.5);
+    let end = 0.5 / 4.0 / 8.0;
+    for time in [9, 10, 1_000_000] {
+        assert_close(&[cycle.learning_rate(0.5, time)], &[end], 1e-12, &format!("after {time}"));
+    }
+    assert_close(&[cycle.learning_rate(0.5, 3)], &[0.5 + (end - 0.5) / 3.0], 1e-12, "a third of the fall");
+}
+
+#[test]
+fn small_gradients_are_not_clipped() {
+    let start = [0.3, -0.4];
+    let (mut by_norm, mut by_value) = (start, start);
+    assert!((clip_grad_norm(&mut by_norm, 1.0) - 0.5).abs() < 1e-7);
+    clip_grad_value(&mut by_value, 0.4);
+    assert_eq!((by_norm, by_value), (start, start));
+}
+
+#[test]
+fn a_plateau_of_a_metric_to_maximize_has_a_lower_bound_and_a_cooldown() {
+    let options = PlateauOptions {
+        direction: Direction::Maximize,
+        factor: 0.1,
+        patience: 1,
+        threshold: 0.1,
+        cooldown: 2,
+        min_learning_rate: 0.005,
+    };
+    let mut plateau = Plateau::new(Direction::Maximize, 0.1);
+    let mut rates = Vec::new();
+    // 1.05 is no improvement on 1 by a tenth; after each reduction two measurements do not count.
+    for value in [1.0, 1.05, 1.05, 1.05, 1.05, 1.05, 1.05, 1.05, 1.05, 1.05, 1.05, 1.2] {
+        plateau.step(value, &options);
+        rates.push(plateau.learning_rate);
+    }
+    let expected = [0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.005, 0.005, 0.005, 0.005, 0.005, 0.005];
+    assert_close(&rates, &expected, 1e-12, "plateau");
+    assert_eq!((plateau.best, plateau.num_bad_epochs), (1.2, 0));
+}
+
+#[test]
+fn steps_are_counted_and_restored() {
+    let algorithm = Algorithm::Adam { betas: [0.9, 0.999], eps: 1e-8 };
+    let new = || Optimizer::new(algorithm, vec![], 1, kernels::isa().unwrap());
+    let mut optimizer = new();
+    (0..3).for_each(|_| optimizer.step(0.1, &mut [1.0], &[1.0]));
+    assert_eq!(optimizer.steps(), 3);
+    let mut other = new();
+    other.restore(3, |_| Some(vec![0.5])).unwrap();
+    assert_eq!(other.steps(), 3);
+    assert!(other.state().all(|(_, values)| values == [0.5]));
+    assert_eq!(other.state().map(|(name, _)| name).collect::<Vec<_>>(), ["first_moment", "second_moment"]);
+}

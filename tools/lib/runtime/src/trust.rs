@@ -1,18 +1,18 @@
-//! Whether a library that was found, not named, may be loaded: code of another user's would run as this one.
+//! Whether a library that the search found may be loaded: another user's code would run with this user's rights.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// Why not, of `library` below the folder `project`: of the two and all folders between them, the first that another
-/// user owns or may write.
+/// Why `library`, in or below the folder `project`, is not loaded: names the outermost of the two and all folders between
+/// them that another user owns or may write. None if it may be loaded.
 #[cfg(unix)]
 pub(crate) fn refusal(project: &Path, library: &Path) -> Option<String> {
     let user = user();
     let mut paths: Vec<PathBuf> =
         library.ancestors().take_while(|path| path.starts_with(project)).map(Path::to_owned).collect();
-    // A link may lead out of the project.
+    // A link may point out of the project.
     let real = fs::canonicalize(library).ok();
     paths.extend(real.iter().flat_map(|real| [real.clone(), real.parent().unwrap_or(real).to_owned()]));
     paths.iter().rev().find_map(|path| {
@@ -34,7 +34,7 @@ fn foreign(metadata: &fs::Metadata, user: u32) -> Option<String> {
     }
     // In a sticky folder (/tmp) others cannot rename what is not theirs.
     let is_sticky = metadata.is_dir() && mode & STICKY != 0;
-    // A user's own group, of the same number, has no other members.
+    // A group with the user's own number has no other members (user private groups).
     let by_group = mode & 0o020 != 0 && metadata.gid() != owner;
     let by_all = mode & 0o002 != 0;
     ((by_group || by_all) && !is_sticky).then(|| "may be written by other users".to_owned())
@@ -46,7 +46,7 @@ fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Where users are told apart by other means, nothing is loaded that was not named.
+/// On systems without Unix permissions, only a named library is loaded.
 #[cfg(not(unix))]
 pub(crate) fn refusal(_: &Path, library: &Path) -> Option<String> {
     Some(format!("{} was not named", library.display()))
@@ -72,16 +72,16 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_owns_alone_may_be_loaded() {
+    fn a_library_that_only_the_user_may_write_is_loaded() {
         let (project, library) = project();
         assert_eq!(refusal(project.path(), &library), None);
         let metadata = fs::metadata(&library).expect("a file");
-        // What root owns is anybody's; what another does, nobody's.
+        // Files of root are trusted, those of other users are not.
         assert_eq!(foreign(&metadata, user() + 1).is_some(), user() != 0);
     }
 
     #[test]
-    fn what_others_may_write_is_refused_wherever_it_stands() {
+    fn a_library_or_folder_that_others_may_write_is_refused() {
         for which in ["", ".venv", ".venv/lib", ".venv/lib/libx.so"] {
             let (project, library) = project();
             let path = project.path().join(which);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_judged_by_what_it_leads_to() {
+    fn the_target_of_a_link_is_checked() {
         let (project, library) = project();
         let away = tempfile::tempdir().expect("a folder");
         let real = away.path().join("real.so");
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_like_tmp_is_no_danger_to_what_is_ones_own_there() {
+    fn a_sticky_folder_is_accepted() {
         let (project, library) = project();
         fs::set_permissions(project.path(), fs::Permissions::from_mode(0o1777)).expect("a mode");
         assert_eq!(refusal(project.path(), &library), None);
