@@ -13,21 +13,16 @@ pub enum Error {
         /// The file that it lacks.
         missing: &'static str,
     },
-    /// A file or folder cannot be read.
-    #[error("{}: {error}", .path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-    /// A file is not text, too large, or not a regular file.
+    /// A file or folder cannot be read, or a file is too large.
+    #[error(transparent)]
+    File(#[from] files::Error),
+    /// A file is not text, or not a regular file.
     #[error("{}: {reason}", .path.display())]
     InvalidFile {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        reason: &'static str,
     },
     /// `config.yaml` is not a document of settings; the message has file and line.
     #[error(transparent)]
@@ -54,5 +49,5 @@ pub enum Error {
 
 /// Adds the path to an I/O error.
 pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(io::Error) -> Error + '_ {
-    move |error| Error::Io { path: path.to_owned(), error }
+    move |error| Error::File(files::Error::io(path.display(), error))
 }

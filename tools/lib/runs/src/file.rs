@@ -1,6 +1,7 @@
 //! Reading untrusted files: only regular files, only up to a limit.
 
 use crate::{Error, error::io};
+use files::{Limit, read_file};
 use std::{
     fs::{self, File},
     io::{ErrorKind, Read, Seek, SeekFrom},
@@ -12,48 +13,41 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// The text of a file; None if there is none.
 pub fn text(path: &Path) -> Result<Option<String>, Error> {
-    let Some((file, size)) = open(path)? else { return Ok(None) };
-    let mut text = String::new();
-    // The file may have grown since its size was read.
-    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| match error.kind() {
-        ErrorKind::InvalidData => invalid(path, "not UTF-8 text".into()),
-        _ => io(path)(error),
-    })?;
-    if size.max(read as u64) > MAX_BYTES {
-        return Err(invalid(path, format!("more than {MAX_BYTES} bytes, the limit for this file")));
+    if size(path)?.is_none() {
+        return Ok(None);
     }
+    let bytes = read_file(path, Limit { bytes: MAX_BYTES, setting: None })?;
+    let text = String::from_utf8(bytes).map_err(|_| invalid(path, "not UTF-8 text"))?;
     Ok(Some(text))
 }
 
 /// The first and the last `limit` bytes of a file, fewer if it is shorter; None if there is no file.
 pub fn ends(path: &Path, limit: u64) -> Result<Option<[Vec<u8>; 2]>, Error> {
-    let Some((mut file, size)) = open(path)? else { return Ok(None) };
-    let mut read = |from: u64| {
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(from))?;
-        file.by_ref().take(limit).read_to_end(&mut bytes)?;
-        Ok(bytes)
+    let Some(size) = size(path)? else { return Ok(None) };
+    let read = || {
+        let mut file = File::open(path)?;
+        let mut read = |from: u64| {
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(from))?;
+            file.by_ref().take(limit).read_to_end(&mut bytes)?;
+            Ok::<_, std::io::Error>(bytes)
+        };
+        Ok([read(0)?, read(size.saturating_sub(limit))?])
     };
-    let ends = read(0).and_then(|front| Ok([front, read(size.saturating_sub(limit))?]));
-    ends.map(Some).map_err(io(path))
+    read().map(Some).map_err(io(path))
 }
 
-/// The open file and its size in bytes. Others than regular files are refused: opening a pipe blocks, and a device may
-/// have no end.
-fn open(path: &Path) -> Result<Option<(File, u64)>, Error> {
-    let metadata = match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        metadata => metadata.map_err(io(path))?,
-    };
-    if !metadata.is_file() {
-        return Err(invalid(path, "not a regular file".into()));
-    }
-    match File::open(path) {
+/// The size of a regular file in bytes; None if there is no file. Other kinds of files are refused: opening a pipe blocks,
+/// and a device may have no end.
+fn size(path: &Path) -> Result<Option<u64>, Error> {
+    match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        file => Ok(Some((file.map_err(io(path))?, metadata.len()))),
+        Err(error) => Err(io(path)(error)),
+        Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
+        Ok(_) => Err(invalid(path, "not a regular file")),
     }
 }
 
-fn invalid(path: &Path, reason: String) -> Error {
+fn invalid(path: &Path, reason: &'static str) -> Error {
     Error::InvalidFile { path: path.to_owned(), reason }
 }

@@ -17,7 +17,7 @@ const MAX_DEPTH: usize = 16;
 /// links and hidden folders are skipped, and at most 16 levels are searched.
 ///
 /// # Errors
-/// [`Error::Io`] if a folder cannot be listed.
+/// [`Error::File`] if a folder cannot be listed.
 pub fn find(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     if missing(folder).is_none() {
         return Ok(vec![folder.to_owned()]);
