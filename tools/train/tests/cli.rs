@@ -153,6 +153,12 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
             &good,
             "scheduler.milestones: [5, 3]; expected ascending times",
         ),
+        (
+            &["scheduler.eta_min=1e-5"],
+            &good,
+            "but scheduler=cosine: write scheduler=cosine scheduler.min_learning_rate=1e-5",
+        ),
+        (&["scheduler=cosine", "scheduler.T_max=50"], &good, "unknown key; did you mean scheduler.period=50?"),
         (&["optimizer.learning_rate=nan"], &good, "optimizer.learning_rate: expected a finite number"),
         (
             &["callbacks.checkpoint.monitor=val_los"],

@@ -169,6 +169,7 @@ fn what_would_be_another_run_is_refused() {
         ("trainer.ema_decay=null", "trainer.ema_decay is null, but 0.9"),
         ("trainer.resume=run/model.safetensors", "a model without the state of its training"),
         ("trainer.resume=rows.ndjson", "rows.ndjson: no safetensors file"),
+        ("trainer.resume=run", "a folder; did you mean trainer.resume=run/checkpoints/last.safetensors?"),
     ];
     for (change, expected) in cases {
         let mut args = vec!["-o", "run", "trainer.resume=last", change];

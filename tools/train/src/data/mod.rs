@@ -1,6 +1,7 @@
 //! Datasets in memory, their splits, and the data loader.
 
 pub mod augmentation;
+mod checks;
 mod encoded;
 mod loader;
 mod passthrough;

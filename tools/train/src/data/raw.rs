@@ -1,13 +1,12 @@
 //! The rows of one file as read, before features are fitted.
 
-use super::passthrough::Passthrough;
+use super::{checks::check_target_values, passthrough::Passthrough};
 use crate::settings::{Settings, TrainerSettings};
 use anyhow::ensure;
-use dataset::{Column, FeatureSettings, Source, Texts};
+use dataset::{Column, Source, Texts};
 use files::Input;
-use nets::Loss;
 use records::{Batch, DType, Field, ReadOptions, Reader};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// How a file's rows are read.
 #[derive(Clone, Copy, Default)]
@@ -24,8 +23,6 @@ pub struct Reading<'a> {
 const FIRST_BLOCK: usize = 16 << 20;
 /// Largest spacing of f4 values, as a share of a column's range, that is not worth a note.
 const COARSE: f64 = 1e-4;
-/// Maximum characters of a text in a message.
-const SHOWN_CHARS: usize = 40;
 
 /// The columns of a file.
 pub struct RawDataset {
@@ -68,7 +65,7 @@ impl RawDataset {
             table.extend(&batch, &settings.trainer)?;
         }
         let mut table = table.ok_or_else(|| anyhow::anyhow!("{name}: no rows"))?;
-        table.check_target(&settings.trainer)?;
+        table.check_target_column(&settings.trainer)?;
         if let RawInputs::Columns(sources) = &mut table.inputs {
             let forced = sources.iter_mut().filter(|source| options.texts.contains(&source.name.as_str()));
             forced.for_each(|source| {
@@ -126,7 +123,7 @@ impl RawDataset {
         let before = self.count;
         extend(&mut self.target, batch, &mut self.ranges)?;
         if let Column::Numbers { values, width } = &self.target.column {
-            check_targets(batch, trainer, *width, &values[before * width..])?;
+            check_target_values(batch, trainer, *width, &values[before * width..])?;
         }
         if let Some(field) = &trainer.weight_field {
             read_weights(batch, field, &mut self.weights)?;
@@ -135,59 +132,6 @@ impl RawDataset {
         self.lines.extend((0..batch.rows()).map_while(|row| batch.line(row)));
         self.count += batch.rows();
         Ok(())
-    }
-
-    /// # Errors
-    /// When a target is missing, or is text without a loss for classes.
-    fn check_target(&self, trainer: &TrainerSettings) -> anyhow::Result<()> {
-        let mut missing = (0..self.count).filter(|&row| self.target.column.is_missing(row));
-        if let (Column::Texts(texts), false) = (&self.target.column, trainer.loss().has_classes()) {
-            let field = &trainer.target_field;
-            let (row, text) = self.odd_text(texts).unwrap_or((0, texts.get(0)));
-            if let Some(numbers) = mostly_numbers(texts) {
-                anyhow::bail!(
-                    "{}: field {field:?} is {:?}, and a number in {numbers} of {} rows; correct it, or drop the row",
-                    self.location(row),
-                    shown(text),
-                    self.count
-                );
-            }
-            anyhow::bail!(
-                "{}: field {field:?} is {:?}: text is classes, which trainer.loss=cross_entropy learns",
-                self.location(row),
-                shown(text)
-            );
-        }
-        let Some(first) = missing.next() else { return Ok(()) };
-        let (count, rows, field) = (1 + missing.count(), self.count, &trainer.target_field);
-        anyhow::bail!("{}: {count} of {rows} rows lack {field:?}, the target; drop them", self.location(first))
-    }
-
-    /// # Errors
-    /// When an input column is text only because of a few values among numbers, and is not in `features.categorical`.
-    pub fn check_odd_texts(&self, settings: &FeatureSettings) -> anyhow::Result<()> {
-        let FeatureSettings { categorical, max_categories, .. } = settings;
-        let max_categories = *max_categories;
-        let RawInputs::Columns(sources) = &self.inputs else { return Ok(()) };
-        for Source { name, column, .. } in sources.iter().filter(|source| !categorical.contains(&source.name)) {
-            let Column::Texts(texts) = column else { continue };
-            let (Some(numbers), Some((row, text))) = (mostly_numbers(texts), self.odd_text(texts)) else { continue };
-            let different = texts.iter().collect::<HashSet<_>>().len();
-            let categories =
-                if different <= max_categories { ", or name the field in features.categorical" } else { "" };
-            anyhow::bail!(
-                "{}: field {name:?} is {:?}, and a number in {numbers} of {} rows; leave a missing value empty{categories}",
-                self.location(row),
-                shown(text),
-                self.count
-            );
-        }
-        Ok(())
-    }
-
-    /// Row and text of the first value that is not a number.
-    fn odd_text<'t>(&self, texts: &'t Texts) -> Option<(usize, &'t str)> {
-        texts.iter().enumerate().find(|(_, text)| !text.is_empty() && records::canonical_number(text).is_none())
     }
 
     /// Names of the text columns.
@@ -281,17 +225,6 @@ fn remedies(trainer: &TrainerSettings) -> Vec<(&str, String)> {
     named.map(|(name, key)| (name.as_str(), records::chosen_by(key))).collect()
 }
 
-/// How many texts are numbers, if at least nine in ten of those that are present are.
-fn mostly_numbers(texts: &Texts) -> Option<usize> {
-    let numbers = texts.iter().filter(|text| records::canonical_number(text).is_some()).count();
-    let present = texts.iter().filter(|text| !text.is_empty()).count();
-    (numbers > 0 && numbers * 10 >= present * 9).then_some(numbers)
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS).collect()
-}
-
 /// Appends a column of a batch.
 fn extend(source: &mut Source, batch: &Batch, ranges: &mut BTreeMap<String, (f64, f64)>) -> anyhow::Result<()> {
     let name = &source.name;
@@ -330,29 +263,4 @@ fn read_weights(batch: &Batch, name: &str, all: &mut Vec<f32>) -> anyhow::Result
     }
     all.extend_from_slice(&weights);
     Ok(())
-}
-
-/// Checks that targets are class indices or probabilities, as the loss requires; missing ones are for `check_target`.
-fn check_targets(batch: &Batch, trainer: &TrainerSettings, width: usize, targets: &[f32]) -> anyhow::Result<()> {
-    let is_class = |target: f32| target >= 0.0 && target.fract() == 0.0 && target < trainer.max_classes() as f32;
-    let (is_good, expected): (&dyn Fn(f32) -> bool, String) = match trainer.loss() {
-        Loss::CrossEntropy { .. } if width == 1 => {
-            let expected = match trainer.classes {
-                Some(classes) => format!("a class, from 0 to {} by trainer.classes", classes - 1),
-                None => format!("a class, a whole number from 0 to {} (the limit)", trainer.max_classes() - 1),
-            };
-            (&is_class, expected)
-        }
-        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => {
-            (&|target| (0.0..=1.0).contains(&target), "a probability, from 0 to 1".into())
-        }
-        Loss::Mse | Loss::Mae | Loss::Huber { .. } => return Ok(()),
-    };
-    match targets.iter().position(|&target| !(target.is_nan() || is_good(target))) {
-        None => Ok(()),
-        Some(bad) => {
-            let problem = format!("field {:?} is {}; the loss expects {expected}", trainer.target_field, targets[bad]);
-            Err(batch.location(bad / width).error(problem).into())
-        }
-    }
 }
