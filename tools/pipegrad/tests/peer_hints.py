@@ -200,7 +200,7 @@ HINTS = [
     ),
     (
         "train rows.npy -o r optimizer=sgd_nesterov optimizer.momentum=0",
-        r"wants (optimizer.momentum) above 0",
+        r"requires (optimizer.momentum) above 0",
         rf"train rows.npy -o r optimizer=sgd_nesterov \1=0.5 {QUICK}",
     ),
     (
