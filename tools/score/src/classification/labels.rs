@@ -25,8 +25,7 @@ impl Kind for Labels {
     fn add(&mut self, target: &[f64], prediction: &[f64]) -> Result<Option<(usize, usize)>, String> {
         let actual = classes::of_label(target[0], self.limit).map_err(|e| e.to_string())?;
         let predicted = classes::of_label(prediction[0], self.limit)
-            .map_err(|_| format!("prediction {} is no class from 0 to {}", prediction[0], self.limit.saturating_sub(1)))
-            .map_err(|e| e.to_string())?;
+            .map_err(|_| format!("prediction {} is no class from 0 to {}", prediction[0], self.limit.saturating_sub(1)))?;
         self.confusion.add(actual, predicted);
         Ok(Some((actual, predicted)))
     }
