@@ -7,33 +7,33 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where the bytes for a path go.
+/// Where bytes for a path are written.
 pub(crate) enum Destination {
-    /// Standard output, by whatever name.
+    /// Standard output: `/dev/stdout`, `/dev/fd/1`, `/proc/self/fd/1`.
     Stdout,
-    /// Another descriptor, a device or a named pipe, open.
+    /// Another open descriptor, a device or a named pipe.
     Open(File),
-    /// A regular file, or none yet; `mode` and owner of the one that is there stay.
+    /// A regular file; mode and owner of `old`, the one that exists, are kept.
     Replace { path: PathBuf, old: Option<fs::Metadata> },
 }
 
-/// Links that are followed one after the other, as Linux does.
-const LINKS: usize = 40;
+/// Most symbolic links that are followed, as in Linux.
+const MAX_LINKS: usize = 40;
 
 impl Destination {
-    /// Follows links: they stay, and what they point to is written.
+    /// Follows symbolic links: they stay, and the file that they point to is written.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let old = match fs::metadata(path) {
             Ok(old) => Some(old),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            // Among them: a link of another user's in a folder that all may write (fs.protected_symlinks).
+            // For instance a link of another user in a world-writable folder (fs.protected_symlinks).
             Err(error) => return Err(error),
         };
         if old.as_ref().is_some_and(fs::Metadata::is_dir) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let mut path = path.to_owned();
-        for followed in 0..=LINKS {
+        for followed in 0..=MAX_LINKS {
             if let Some(descriptor) = Descriptor::of(&path) {
                 return descriptor.open();
             }
@@ -55,9 +55,9 @@ impl Destination {
     }
 }
 
-/// An open file of a process, by its name in `/dev/fd` or `/proc`.
+/// An open descriptor of a process, named in `/dev/fd` or `/proc`.
 struct Descriptor {
-    /// The number, if the process is this one.
+    /// The descriptor, if the process is this one.
     own: Option<i32>,
     path: PathBuf,
 }
@@ -78,7 +78,7 @@ impl Descriptor {
         own(process.parse() == Ok(std::process::id()))
     }
 
-    /// The same open file, so that what others write to it follows; where that cannot be had, its end.
+    /// Duplicates the descriptor, so that the position is shared with other writers; where that fails, appends to the file.
     fn open(&self) -> io::Result<Destination> {
         if self.own == Some(1) {
             return Ok(Destination::Stdout);

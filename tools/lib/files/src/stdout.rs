@@ -4,7 +4,7 @@
 use std::{fs::File, io};
 
 /// # Errors
-/// When standard output was closed as the program began, or cannot be shared.
+/// When standard output was closed at start-up, or cannot be duplicated.
 #[cfg(unix)]
 pub(crate) fn open() -> io::Result<File> {
     use std::os::fd::AsFd;
@@ -20,7 +20,7 @@ pub(crate) fn open() -> io::Result<File> {
     Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
 }
 
-/// The open file that descriptor `number` of this process is, with its position and flags.
+/// A duplicate of descriptor `number` of this process, with its position and flags. None where the system has none.
 #[cfg(target_os = "linux")]
 pub(crate) fn share(number: i32) -> Option<File> {
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
@@ -41,7 +41,7 @@ pub(crate) fn share(_: i32) -> Option<File> {
 pub fn keep_stdout_closed() {
     #[cfg(unix)]
     if closed::at_start() {
-        // Without the flag the other program would write to the null device, and call it done.
+        // Without the flag, the new program would write to the null device, and exit with 0.
         let _ = rustix::io::fcntl_setfd(rustix::stdio::stdout(), rustix::io::FdFlags::CLOEXEC);
     }
 }
@@ -56,9 +56,11 @@ mod closed {
         AT_START.load(Ordering::Relaxed)
     }
 
-    // In front of `main`, std opens the null device in place of what is closed. Afterwards the two cannot be told
-    // apart: Python's `subprocess.DEVNULL` is opened in the same mode. The look is one system call, which needs nothing
-    // of std.
+    // This runs before `main`, since later is too late: Rust's runtime replaces a closed standard descriptor by
+    // `/dev/null` before it calls `main`. From then on, `tool >&-` looks exactly like `subprocess.run(tool, stdout=DEVNULL)`
+    // of Python: the same file, `O_RDWR`, without `O_CLOEXEC`, also in `/proc/self/fdinfo`. A tool that cannot tell them
+    // apart would exit with 0 although nobody received its output. The alternative is a C `main` (`#![no_main]`) in every
+    // tool. The function is one system call and one atomic store, and uses nothing of std's runtime.
     ctor::declarative::ctor! {
         #[ctor(unsafe)]
         fn look() {

@@ -1,21 +1,49 @@
-//! The one wire: rows of one schema on a pipe or in a file, in two encodings with one meaning.
+//! Rows on a pipe or in a file: one schema, three encodings.
 //!
-//! A stream is a sequence of rows. Every row has the same ordered fields ([`Schema`]), each with a
-//! name, a [`DType`] and a fixed shape. The encodings are
+//! Every filter is this loop: a [`Reader`] yields [`Batch`]es of packed rows, the tool sets columns, a [`Writer`] writes
+//! them. Both stand on `files`: its `Input` and `Output` are the ends of the pipe. Memory is constant in the number of rows.
 //!
-//! - **NDJSON**: one JSON object a line, fields in schema order, shortest round-trip numbers;
-//! - **NPY**: a structured array, C order, little-endian, as `numpy.load` reads it. Where the number
-//!   of rows is not known ahead, arrays of the same dtype follow each other until end of file.
+//! ```
+//! use files::{Input, Output};
+//! use records::{Batch, Encoding, ReadOptions, Reader, Writer};
 //!
-//! and beside them **CSV** with a header, whose columns are scalar fields of numbers or of text.
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("halves.csv");
+//! let input = Input::new("stdin", &b"{\"id\":\"a\",\"x\":3}\n{\"id\":\"b\",\"x\":5}\n"[..]);
+//! let to = Encoding::Csv { delimiter: b',' };
+//! let mut reader = Reader::open(input, &ReadOptions { to: Some(to), ..ReadOptions::floats(&["x"]) })?;
+//! let mut writer = Writer::new(Output::create(Some(&path))?, to, None);
+//! let (mut batch, mut x) = (Batch::new(), Vec::<f64>::new());
+//! while reader.read(&mut batch)? {
+//!     batch.column("x", &mut x)?; // [rows]
+//!     let half: Vec<f64> = x.iter().map(|x| x / 2.0).collect();
+//!     batch.set_column("half", &[], &half)?;
+//!     writer.write(&batch)?;
+//! }
+//! writer.finish()?;
+//! assert_eq!(std::fs::read_to_string(path)?, "id,x,half\na,3,1.5\nb,5,2.5\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
-//! [`Reader`] tells them apart by the first bytes and yields [`Batch`]es of packed rows; [`Writer`]
-//! writes batches in any encoding. Between the two a filter may set columns of a batch. Memory
-//! stays constant in the number of rows. In NDJSON, fields that nobody asked for pass through byte
-//! for byte; in CSV, cells do, quoted only where they must be.
+//! | encoding | bytes | specification |
+//! |---|---|---|
+//! | NDJSON | one JSON object a line, fields in schema order, shortest round-trip numbers | RFC 8259 |
+//! | NPY | a structured array, C order, little-endian; on a pipe, arrays of one dtype back to back until end of file | `numpy.lib.format` (NEP 1) |
+//! | CSV | a header, one line of cells a row; scalar fields only | RFC 4180 |
 //!
-//! The NPY format is specified in NumPy's `numpy.lib.format` (NEP 1); NDJSON is RFC 8259 JSON, one
-//! object a line; CSV is RFC 4180's.
+//! In NDJSON, fields that the tool does not select are written byte for byte as they were read; in CSV, their cells are,
+//! quoted only where they must be.
+//!
+//! | [`DType`] | bytes | Rust ([`Element`]) | NumPy | NDJSON |
+//! |---|---|---|---|---|
+//! | `i1` `i2` `i4` `i8` | 1 2 4 8 | `i8` `i16` `i32` `i64` | `int8` … `int64` | integer; read as `i8` |
+//! | `u1` `u2` `u4` `u8` | 1 2 4 8 | `u8` `u16` `u32` `u64` | `uint8` … `uint64` | integer; read as `i8` |
+//! | `f2` `f4` `f8` | 2 4 8 | `half::f16` `f32` `f64` | `float16` … `float64` | number; read as `f8`, or [`ReadOptions::float`] |
+//! | `b1` | 1 | – | `bool` | `true`, `false` |
+//! | `text` | 8, offset and length | `str` | not in NPY | string |
+//!
+//! A truncated array is [`Error::Truncated`], found in `npy/read.rs`; a truncated line of JSON is [`Error::Json`], found in
+//! `ndjson/cursor.rs`. NDJSON or CSV cut between two lines is only found by [`ReadOptions::expect_rows`].
 
 mod batch;
 mod convert;
@@ -49,13 +77,13 @@ pub enum Encoding {
     Npy,
     /// A header, and one line of cells a row; scalar fields only.
     Csv {
-        /// What stands between two cells.
+        /// What separates two cells; ASCII.
         delimiter: u8,
     },
 }
 
 impl Encoding {
-    /// The encoding that a file's name asks for: `.npy`, `.ndjson`, `.jsonl`, `.json`, `.csv` or `.tsv`.
+    /// The encoding for a file's extension: `.npy`, `.ndjson`, `.jsonl`, `.json`, `.csv` or `.tsv`; None for any other.
     pub fn of_path(path: &std::path::Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "npy" => Some(Self::Npy),
