@@ -8,9 +8,9 @@ use std::path::Path;
 /// The names of classes, label 0 on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
-    /// In the order of the labels.
+    /// In the order of the labels, from 0.
     pub names: Vec<String>,
-    /// Whether the rows have these names themselves, rather than their indices.
+    /// Whether the rows have these names as text, rather than their indices.
     pub of_text: bool,
 }
 

@@ -3,29 +3,29 @@
 /// The values of a field, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Column {
-    /// `[rows, width]`; a missing one is NaN.
+    /// Numbers; a missing one is NaN.
     Numbers {
-        /// The numbers.
+        /// `[rows, width]`
         values: Vec<f32>,
-        /// How many there are in a row.
+        /// Elements of one row.
         width: usize,
     },
-    /// One text a row; a missing one is empty.
+    /// `[rows]`; a missing text is empty.
     Texts(Texts),
 }
 
-/// A field as it was read.
+/// A field of all rows, as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
-    /// Its name.
+    /// The field's name.
     pub name: String,
     /// The shape of one row's value.
     pub shape: Vec<usize>,
-    /// Its values.
+    /// All rows.
     pub column: Column,
 }
 
-/// Texts one after the other in one buffer.
+/// Texts, concatenated in one buffer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Texts {
     bytes: String,
@@ -40,7 +40,7 @@ impl Source {
 }
 
 impl Column {
-    /// Numbers, `width` of them in a row.
+    /// From `[rows, width]`.
     pub fn numbers(values: Vec<f32>, width: usize) -> Self {
         Self::Numbers { values, width }
     }
@@ -92,7 +92,7 @@ impl Texts {
 }
 
 impl Texts {
-    /// The same texts, each number in the one way in which it is written here, if all of them are numbers or all booleans.
+    /// The same texts; if all are numbers, or all booleans, in canonical form ([`records::canonical_number`]).
     pub fn canonical(self) -> Self {
         match records::dtype_of_texts(self.iter()) {
             records::DType::Text => self,

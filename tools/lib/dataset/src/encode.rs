@@ -10,10 +10,10 @@ const SHOWN_CHARS: usize = 40;
 const LISTED: usize = 5;
 
 impl Features {
-    /// The raw matrix `[rows, raw width]` of columns in the order of the inputs.
+    /// The raw matrix `[rows, raw width]` of `columns`, which are in the order of the inputs.
     ///
     /// # Errors
-    /// Names the first row with a value that is missing and has no fill, or with a text that no training row had.
+    /// The first row with a missing value that has no fill, or with a text that no training row had.
     pub fn encode<'c>(&self, columns: impl IntoIterator<Item = &'c Column>) -> Result<Vec<f32>, RowError> {
         let columns: Vec<&Column> = columns.into_iter().collect();
         let (rows, width) = (columns.first().map_or(0, |column| column.rows()), self.raw_width());
@@ -41,8 +41,8 @@ impl Features {
         Ok(raw)
     }
 
-    /// The complete matrix `[rows, complete width]` of a raw one: missing numbers filled, indicators behind the rest. The
-    /// exported graph does the same.
+    /// The complete matrix `[rows, complete width]` of a raw one: missing numbers filled, indicators appended. The exported
+    /// ONNX graph computes the same.
     pub fn complete(&self, raw: &[f32]) -> Vec<f32> {
         let Some(fills) = self.fills() else { return raw.to_vec() };
         let indicated = self.indicated();
@@ -55,7 +55,7 @@ impl Features {
     }
 }
 
-/// Where an input's numbers stand in the rows of a matrix.
+/// The columns of one input in the raw matrix: from `start` on.
 struct Slots<'a> {
     raw: &'a mut [f32],
     width: usize,
@@ -79,7 +79,7 @@ impl Slots<'_> {
     fn categories<'t>(self, input: &Input, texts: impl Iterator<Item = &'t str>) -> Result<(), RowError> {
         let Input::Category { name, categories, unseen, fill, indicator } = input else { return Ok(()) };
         let index: HashMap<&str, usize> = categories.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-        // Where all categories are numbers, so is a text that stands for one in another way: 2 and 2.0.
+        // Where all categories are numbers, 2 and 2.0 are the same category.
         let is_number = |category: &String| canonical_number(category).as_ref() == Some(category);
         let of_numbers = categories.iter().all(|category| Some(category) == fill.as_ref() || is_number(category));
         for (row, (slots, text)) in self.raw.chunks_exact_mut(self.width).zip(texts).enumerate() {

@@ -1,4 +1,4 @@
-//! The contract itself, as JSON has it.
+//! The format of `features.json`.
 
 use crate::{Error, Result};
 use schemars::JsonSchema;
@@ -8,67 +8,67 @@ use std::collections::HashSet;
 /// The version of this format that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
 
-/// What was learned of the training rows beside the weights: how a row becomes the model's input, and what its output
-/// means. It stands in a run's `features.json`, in the metadata of its checkpoints, and in that of its ONNX file under
+/// The preprocessing of a model, fitted to the training rows: how a row becomes the model's input, and what its output means.
+/// It is in a run's `features.json`, in the metadata of its checkpoints, and in that of its ONNX file under
 /// `pipegrad.features`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Features {
     /// Version of this format: 1.
     pub version: u32,
-    /// The fields that go in, in the order in which their values are joined.
+    /// The input fields, in the order in which their values are concatenated.
     pub inputs: Vec<Input>,
-    /// What comes out.
+    /// The output.
     pub target: Target,
-    /// What the joined values go through behind fills and indicators, if they are scaled: a part of the graph.
+    /// Scaling of the concatenated values, after fills and indicators: in the ONNX graph. Absent: not scaled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_scaling: Option<Scaled>,
-    /// What the network's outputs go through, if the targets were scaled: a part of the graph.
+    /// Scaling of the network's outputs: in the ONNX graph. Absent: the targets were not scaled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_scaling: Option<Scaled>,
 }
 
-/// A field that goes in.
+/// An input field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Input {
-    /// Numbers, which go in as they are.
+    /// Numbers, unchanged.
     Number {
         /// The field's name.
         name: String,
         /// Shape of one row's value; empty for a scalar.
         shape: Vec<usize>,
-        /// What stands for a missing number, for each element; without it, a missing number is an error. A part of the
-        /// graph, whose input is NaN there.
+        /// The fill of a missing number, one an element; in the ONNX graph, whose input is NaN there. Absent: a missing
+        /// number is an error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fill: Option<Vec<f32>>,
-        /// Whether, behind all inputs, a 1 for each element says that it was missing, or a 0 that it was not: a part of
-        /// the graph.
+        /// Whether each element has an indicator behind all inputs, 1 where it was missing and 0 otherwise: in the ONNX
+        /// graph.
         #[serde(default, skip_serializing_if = "is_false")]
         indicator: bool,
     },
-    /// A text, which goes in as a vector with a 1 at its category and 0 elsewhere: not a part of the graph.
+    /// A text, one-hot encoded over its categories: not in the ONNX graph.
     Category {
         /// The field's name.
         name: String,
         /// The categories, in the order of the vector.
         categories: Vec<String>,
-        /// What a text that is none of them becomes.
+        /// How a text that is none of them is encoded.
         unseen: Unseen,
-        /// The category that stands for a missing text; without it, a missing text is an error.
+        /// The category of a missing text. Absent: a missing text is an error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fill: Option<String>,
-        /// Whether, behind the categories, a 1 says that the text was missing, or a 0 that it was not.
+        /// Whether an indicator follows the categories, 1 where the text was missing and 0 otherwise.
         #[serde(default, skip_serializing_if = "is_false")]
         indicator: bool,
     },
 }
 
-/// What becomes of a text that no training row had.
+/// How a text that no training row had is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unseen {
-    /// An error that names it.
+    /// It is an error.
     #[default]
     Error,
     /// A vector of zeros.
@@ -79,12 +79,12 @@ pub enum Unseen {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// The field that was learned.
+    /// The target field of training.
     pub name: String,
-    /// Shape of one row's prediction; `[classes]` for classes that exclude each other, whose probabilities it has.
+    /// Shape of one row's prediction; `[classes]` probabilities for mutually exclusive classes.
     pub shape: Vec<usize>,
-    /// The names of the classes, label 0 on, where the field is text. Of two, a scalar prediction is the probability of
-    /// the second.
+    /// The names of the classes, in the order of the labels, where the field is text. A scalar prediction is the
+    /// probability of the second of two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
 }
@@ -93,7 +93,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scaled {
-    /// One number an element, or one a channel of an image.
+    /// `[elements]`, or `[channels]` of an image.
     pub mean: Vec<f32>,
     /// Likewise.
     pub scale: Vec<f32>,
@@ -111,7 +111,7 @@ impl Input {
         }
     }
 
-    /// Numbers that it gives of a row.
+    /// Elements of a raw row that it becomes.
     pub fn width(&self) -> usize {
         match self {
             Self::Number { shape, .. } => shape.iter().product(),
@@ -119,7 +119,7 @@ impl Input {
         }
     }
 
-    /// Indicators behind all inputs.
+    /// Number of its indicators behind all inputs.
     fn indicators(&self) -> usize {
         match self {
             Self::Number { indicator: true, .. } => self.width(),
@@ -129,24 +129,24 @@ impl Input {
 }
 
 impl Features {
-    /// Of a model that takes one field of numbers as it is, and has no names for classes.
+    /// Those of a model with one input field of numbers, unchanged, and without class names.
     pub fn of_field(name: &str, shape: &[usize], target: &str, target_shape: &[usize]) -> Self {
         let input = Input::Number { name: name.into(), shape: shape.to_vec(), fill: None, indicator: false };
         let target = Target { name: target.into(), shape: target_shape.to_vec(), classes: None };
         Self { version: VERSION, inputs: vec![input], target, input_scaling: None, target_scaling: None }
     }
 
-    /// Numbers of a row that goes into the graph.
+    /// Elements of a row of the ONNX graph's input.
     pub fn raw_width(&self) -> usize {
         self.inputs.iter().map(Input::width).sum()
     }
 
-    /// Numbers of a row that the network takes.
+    /// Elements of a row of the network's input: the raw ones and the indicators.
     pub fn complete_width(&self) -> usize {
         self.raw_width() + self.inputs.iter().map(Input::indicators).sum::<usize>()
     }
 
-    /// The shape of a row that goes into the graph: that of the one field, or all that is joined.
+    /// The shape of a row of the ONNX graph's input: that of the one field, or `[raw width]`.
     pub fn raw_shape(&self) -> Vec<usize> {
         match self.inputs.as_slice() {
             [Input::Number { shape, .. }] => shape.clone(),
@@ -154,7 +154,7 @@ impl Features {
         }
     }
 
-    /// The name of the graph's input: that of the one field of numbers, or `features`.
+    /// The name of the ONNX graph's input: that of the one field of numbers, or `features`.
     pub fn input_name(&self) -> &str {
         match self.inputs.as_slice() {
             [Input::Number { name, .. }] => name,
@@ -162,8 +162,7 @@ impl Features {
         }
     }
 
-    /// For each number of a raw row, what stands for it where it is missing; NaN where nothing does. None where no
-    /// input has a fill.
+    /// `[raw width]`: the fill of each element, NaN where it has none. None where no input has a fill.
     pub fn fills(&self) -> Option<Vec<f32>> {
         let has_fill = |input: &Input| matches!(input, Input::Number { fill: Some(_), .. });
         self.inputs.iter().any(has_fill).then(|| {
@@ -175,7 +174,7 @@ impl Features {
         })
     }
 
-    /// The numbers of a raw row that have an indicator, in order.
+    /// The indices of the raw elements that have an indicator, in order.
     pub fn indicated(&self) -> Vec<usize> {
         let mut start = 0;
         let mut indicated = Vec::new();
@@ -186,7 +185,7 @@ impl Features {
         indicated
     }
 
-    /// For each number of a complete row, whether it is one of a field of numbers, which may be scaled.
+    /// `[complete width]`: whether each element is of a field of numbers, which may be scaled.
     pub fn is_number(&self) -> Vec<bool> {
         let of = |input: &Input| vec![matches!(input, Input::Number { .. }); input.width()];
         let mut numbers: Vec<bool> = self.inputs.iter().flat_map(of).collect();
@@ -199,7 +198,7 @@ impl Features {
         self.target.classes.is_some() || self.inputs.iter().any(|input| matches!(input, Input::Category { .. }))
     }
 
-    /// For each number of a complete row, what it is of: `sqft`, `city=Paris`, `age is missing`.
+    /// The name of an element of a complete row: `sqft`, `city=Paris`, `age is missing`.
     pub fn describe(&self, index: usize) -> String {
         let mut start = 0;
         for input in &self.inputs {
@@ -222,7 +221,7 @@ impl Features {
         }
     }
 
-    /// Reads the JSON of a model's metadata or of `features.json`, and checks it: it may come from anywhere.
+    /// Parses and checks the JSON of a model's metadata or of `features.json`, which may come from anywhere.
     ///
     /// # Errors
     /// When it is not such JSON, of a newer version, or contradicts itself.

@@ -1,8 +1,9 @@
-//! What a model knows of its data set: the contract between a run, its exported model, and whoever feeds it rows.
+//! What a model needs to know of its data set: features, class names, statistics.
 //!
-//! [`Features`] says which fields go in, in which order, what becomes of text and of missing values, and what the
-//! outputs mean. `train` fits it on the training rows; it goes into the run folder, the checkpoint and the ONNX file, and
-//! `infer` encodes new rows by it:
+//! [`Features`] is the preprocessing of a model: input fields and their order, encoding of text, fills of missing values,
+//! meaning of the outputs. `train` fits it to the training rows and writes it into the run folder, the checkpoint and the
+//! ONNX file; `infer` encodes new rows by it. [`classes`] reads the names of classes, which `score` and `plot` show.
+//! [`Statistics`] are the means and variances that `train` scales by and `fetch-data` writes into `dataset.json`.
 //!
 //! ```
 //! use dataset::{Column, FeatureSettings, Features, Source, Texts};
@@ -16,10 +17,10 @@
 //! assert_eq!(features.complete(&raw)[3..6], [1200.0, 1.0, 0.0]);
 //! ```
 //!
-//! | matrix | shape | what it is |
+//! | matrix | shape | content |
 //! |---|---|---|
-//! | raw | `[rows, raw width]` | the input of the exported graph: numbers as they are, a missing one NaN, and a one-hot vector for each text |
-//! | complete | `[rows, complete width]` | what the network takes, before it is scaled: missing numbers filled, indicators behind the rest |
+//! | raw | `[rows, raw width]` | the input of the exported ONNX graph: numbers unchanged, missing ones NaN, texts one-hot |
+//! | complete | `[rows, complete width]` | the network's input before scaling: missing numbers filled, indicators appended |
 
 pub mod classes;
 mod column;

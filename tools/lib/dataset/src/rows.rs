@@ -1,10 +1,10 @@
-//! From records to what a model takes.
+//! From records to a model's input.
 
 use crate::{Column, Features, Input, Texts};
 use records::{Batch, DType, ReadOptions, Result, canonical_number};
 
-/// What a reader is asked for by who feeds rows to a model: its fields, text as it is written (a category may look like a
-/// number), and missing values as such.
+/// How to read rows for a model: its input fields, categories as text (they may look like numbers), missing values as NaN or
+/// empty text.
 pub fn read_options(features: &Features) -> ReadOptions<'_> {
     let names = |of_text: bool| {
         let inputs = features.inputs.iter();
@@ -23,8 +23,8 @@ pub fn read_options(features: &Features) -> ReadOptions<'_> {
 /// The raw matrix `[rows, raw width]` of the rows of a batch.
 ///
 /// # Errors
-/// When a field is not there or has another type or shape, a value is missing that has no fill, or a text is one that no
-/// training row had; the row is named.
+/// When a field is missing or has another type or shape, a missing value has no fill, or no training row had a text; with the
+/// location of the row.
 pub fn raw_rows(features: &Features, batch: &Batch) -> Result<Vec<f32>> {
     let columns = features.inputs.iter().map(|input| column(input, batch)).collect::<Result<Vec<_>>>()?;
     features.encode(&columns).map_err(|error| batch.location(error.row).error(error.to_string()))
@@ -50,7 +50,7 @@ fn column(input: &Input, batch: &Batch) -> Result<Column> {
     }
 }
 
-/// The values of a field as text; a number, which NPY has in place of one, in the one way in which it is written here.
+/// The values of a field as text. Numbers, which NPY has instead, are in canonical form.
 ///
 /// # Errors
 /// When there is no such field, or it is no scalar.
