@@ -64,7 +64,7 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
             batch.column(name, &mut probs)?;
             add_entropy(batch, &probs, width, &settings, &options)
         } else {
-            // Integers too, as NDJSON has them: a class that is certain.
+            // Integers too: NDJSON writes one-hot rows so.
             let mut probs = Vec::new(); // [rows, width]
             batch.column_f64(name, &mut probs)?;
             add_entropy(batch, &probs, width, &settings, &options)

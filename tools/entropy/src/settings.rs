@@ -3,7 +3,7 @@
 use kernels::{Base, EntropyOptions};
 use serde::Deserialize;
 
-/// How entropy is taken, and of what.
+/// The settings of config group `entropy`, checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -14,11 +14,11 @@ pub struct Settings {
     base: BaseName,
     normalize: bool,
     tolerance: f64,
-    /// Most bytes of an array in Fortran order that comes over a pipe.
+    /// Largest array in Fortran order on a pipe, in bytes: it is held in memory.
     pub fortran_bytes: u64,
 }
 
-/// A base as YAML has it: a name or a number.
+/// The base of the logarithm in YAML: `e`, or the number 2 or 10.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected e, 2 or 10")]
 enum BaseName {
@@ -42,12 +42,12 @@ impl BaseName {
 }
 
 impl Settings {
-    /// Reads the group.
+    /// Reads and checks the group.
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         Ok(document.section("entropy")?)
     }
 
-    /// What the kernel is told.
+    /// The kernel's options.
     pub fn options(&self) -> anyhow::Result<EntropyOptions> {
         let Self { normalize, tolerance, .. } = *self;
         anyhow::ensure!(tolerance >= 0.0, "entropy.tolerance: {tolerance}; expected at least 0");

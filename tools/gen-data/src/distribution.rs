@@ -1,8 +1,8 @@
-//! What one row is drawn from.
+//! The distributions that rows are drawn from.
 
 use random::Random;
 
-/// A distribution over rows of [`Distribution::width`] numbers.
+/// A distribution over rows of [`Distribution::width`] values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
     /// Symmetric Dirichlet over `classes` probabilities.
@@ -17,7 +17,7 @@ pub enum Distribution {
 }
 
 impl Distribution {
-    /// Numbers a row.
+    /// Values in a row.
     pub fn width(&self) -> usize {
         match self {
             Self::Dirichlet { classes, .. } | Self::Softmax { classes, .. } | Self::Edge { classes, .. } => *classes,

@@ -6,12 +6,12 @@ use rayon::prelude::*;
 use records::{Batch, DType, Schema};
 use std::{ops::Range, sync::Arc};
 
-/// Numbers drawn from one random stream, in whole rows. Part of the format: another value gives other data.
+/// Random numbers drawn from one stream, rounded to whole rows. Part of the format: another value gives other data.
 const CHUNK_ELEMENTS: u64 = 1 << 16;
 /// Chunks drawn at a time for each thread, so that memory stays constant.
 const CHUNKS_PER_THREAD: u64 = 2;
 
-/// Draws the rows of `range` in order, in parallel, and hands them on in batches.
+/// Draws the rows of `range` in order, in parallel, and passes them on in batches.
 pub fn each_batch(
     settings: &Settings,
     range: Range<u64>,

@@ -55,7 +55,7 @@ kind!(Softmax { field: String, classes: usize, scale: f64 });
 kind!(Edge { field: String, classes: usize, one_hot: f64, epsilon: f64 });
 kind!(Line { slope: f64, intercept: f64, noise: f64, low: f64, high: f64 });
 
-/// Gamma variates of a smaller or larger shape are not finite even as logarithms.
+/// Limits of `alpha`: outside them, Gamma variates are not finite even as logarithms.
 const ALPHA: std::ops::RangeInclusive<f64> = 1e-300..=1e300;
 
 /// Reads and checks the settings.

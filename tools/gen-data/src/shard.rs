@@ -1,4 +1,4 @@
-//! A part of the rows.
+//! `--shard i/n`: a part of the rows.
 
 use std::{fmt, ops::Range, str::FromStr};
 
@@ -13,7 +13,7 @@ impl Shard {
     /// All rows.
     pub const WHOLE: Self = Self { index: 1, count: 1 };
 
-    /// The rows of this part of `rows`; parts in order make up the whole.
+    /// The indices of this part's rows, of `rows`; the parts concatenate to the whole.
     pub fn range(self, rows: u64) -> Range<u64> {
         // In 128 bits the products cannot overflow, and the quotients are at most `rows`.
         let bound = |index: u64| (u128::from(rows) * u128::from(index) / u128::from(self.count)) as u64;

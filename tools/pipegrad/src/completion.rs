@@ -33,7 +33,7 @@ pub fn script(shell: Option<&OsStr>) -> anyhow::Result<Outcome> {
     say(&script.replace(COMMANDS, &commands.join(" ")))
 }
 
-/// A hint at the shell whose name `shell` is a slip of.
+/// A hint at the shell whose name is probably meant by `shell`.
 fn near(shell: &OsStr) -> String {
     config::did_you_mean(&shell.display().to_string(), SCRIPTS.map(|(shell, _)| shell))
 }

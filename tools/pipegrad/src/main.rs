@@ -1,5 +1,5 @@
-//! `pipegrad`: the front command. `pipegrad train …` runs the tool `train`, wherever its name would
-//! mean something else to the shell (`export` is a builtin of most).
+//! `pipegrad`: the front command. `pipegrad train …` runs the tool `train`; needed where a shell has a builtin of a
+//! tool's name (`export`).
 
 mod completion;
 mod words;
@@ -13,7 +13,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// The tools, and what each turns into what.
+/// The tools with their summaries, as `pipegrad --help` lists them.
 const TOOLS: [(&str, &str); 13] = [
     ("compose", "settings -> one resolved YAML document"),
     ("sweep", "settings of several values -> one job a line"),
@@ -49,7 +49,7 @@ fn work() -> anyhow::Result<Outcome> {
     }
 }
 
-/// What is said of a word that is no tool's name.
+/// The error of a word that is no tool's name.
 fn unknown(name: &str) -> String {
     let own = [completion::COMMAND, "help", "--help", "--version"];
     let known: Vec<&str> = TOOLS.iter().map(|(tool, _)| *tool).collect();

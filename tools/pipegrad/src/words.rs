@@ -1,7 +1,7 @@
 //! The words of a command line that is being typed.
 
 /// Splits `line`, which ends at the cursor, as bash, zsh and fish agree on: blanks separate; quotes and backslashes
-/// are taken away, and a quote may still be open. The last word is the one at the cursor, empty after a blank. In the
+/// are removed, and a quote may still be open. The last word is the one at the cursor, empty after a blank. In the
 /// others, which are finished, a leading `~/` is `home`.
 pub fn split(line: &str, home: Option<&str>) -> Vec<String> {
     let mut words = vec![Word::default()];

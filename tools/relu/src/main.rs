@@ -61,7 +61,7 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
             batch.column(&settings.field, &mut values)?;
             relu(batch, values, &settings)
         } else {
-            // Other numbers are computed with as f8, as NDJSON has them.
+            // Other dtypes are computed in f8.
             let mut values = Vec::new();
             batch.column_f64(&settings.field, &mut values)?;
             relu(batch, values, &settings)

@@ -1,4 +1,4 @@
-//! What is looked at before the first job is written, so that a slip is one error and not many failed jobs.
+//! Checks before the first job is written: a misspelled key is then one error, and not many failed jobs.
 
 use crate::{form::Form, jobs::Jobs, run_dir};
 use anyhow::{Context, bail};
@@ -11,19 +11,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Checks that each job can be written and, with `sources`, composed, and that no two share a run folder. What
-/// composing warns of goes to standard error. Returns the numbers of those that are done, if they are asked for.
+/// Checks that each job can be written and, with `sources`, composed, and that no two share a run folder. Warnings go
+/// to standard error. With `skip_done`, returns the numbers of the jobs whose run has finished.
 ///
 /// # Errors
 /// Names the first job that fails, and why.
 pub fn check(jobs: &Jobs, sources: Option<&Sources>, skip_done: bool, form: Form) -> anyhow::Result<HashSet<usize>> {
     let mut done = HashSet::new();
     let mut folders = HashMap::new();
-    let mut told = HashSet::new();
+    let mut noted = HashSet::new();
     let mut scratch = String::new();
     for job in jobs.iter() {
         scratch.clear();
-        form.write(&job, &mut scratch).with_context(|| jobs.place(&job))?;
+        form.write(&job, &mut scratch).with_context(|| jobs.location(&job))?;
         if let Some(folder) = run_dir::of(&job.overrides)
             && let Some(first) = folders.insert(folder.to_owned(), job.number)
         {
@@ -31,14 +31,14 @@ pub fn check(jobs: &Jobs, sources: Option<&Sources>, skip_done: bool, form: Form
             bail!("{both} share a run folder: {folder}; --run-dir, in the last sweep of a pipe, gives each its own");
         }
         if let Some(sources) = sources {
-            let document = config::compose_for_tools(sources, &job.overrides).with_context(|| jobs.place(&job))?;
+            let document = config::compose_for_tools(sources, &job.overrides).with_context(|| jobs.location(&job))?;
             for warning in document.warnings() {
-                // What many jobs have in common is told of the first.
-                if told.insert(warning.clone()) {
-                    cli::note(&format!("{}: {warning}", jobs.place(&job)));
+                // A warning that many jobs share is printed for the first.
+                if noted.insert(warning.clone()) {
+                    cli::note(&format!("{}: {warning}", jobs.location(&job)));
                 }
             }
-            if skip_done && is_done(&document).with_context(|| jobs.place(&job))? {
+            if skip_done && is_done(&document).with_context(|| jobs.location(&job))? {
                 done.insert(job.number);
             }
         }

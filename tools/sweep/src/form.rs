@@ -1,10 +1,10 @@
-//! How a job is written.
+//! The encodings of a job: a line for xargs, NUL-terminated words, JSON.
 
 use crate::jobs::Job;
 use anyhow::ensure;
 use std::borrow::Cow;
 
-/// What stands for a job in the output.
+/// An encoding of a job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Form {
     /// Its overrides as words, ended by a newline.
@@ -19,7 +19,7 @@ impl Form {
     /// Appends a job to `out`.
     ///
     /// # Errors
-    /// When a value holds what would end the job.
+    /// When a value contains the character that ends a job.
     pub fn write(self, job: &Job, out: &mut String) -> anyhow::Result<()> {
         if self == Self::Json {
             out.push_str(&serde_json::to_string(job)?);

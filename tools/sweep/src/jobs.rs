@@ -1,4 +1,4 @@
-//! The jobs: those of a file, or one, times the sweeps of the command line.
+//! The jobs: each job of the input file, or a single one, multiplied by the sweeps of the command line.
 
 use crate::run_dir;
 use anyhow::{Context, bail, ensure};
@@ -11,29 +11,29 @@ use std::{
     path::Path,
 };
 
-/// Bytes of a line; a command of more can seldom be started.
+/// Largest line of the input, in bytes; a longer command can rarely be started.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// One job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Job {
-    /// Its place in the whole sweep, from 0.
+    /// Its index in the whole sweep, from 0.
     #[serde(rename = "job")]
     pub number: usize,
-    /// Its settings, one value each.
+    /// Its overrides, of one value each.
     pub overrides: Vec<String>,
-    /// The line of the input that it comes from.
+    /// The line of the input that it comes from, from 1; none without an input.
     #[serde(skip)]
     pub line: Option<usize>,
 }
 
-/// All jobs, made as they are asked for.
+/// All jobs, as grids: a job is built when it is iterated over.
 pub struct Jobs {
-    /// What messages call the input.
+    /// The input's name in messages.
     name: String,
-    /// One a line of the input, or the command line's own.
+    /// One grid for each line of the input, or the command line's own.
     grids: Vec<(Option<usize>, Grid)>,
-    /// Where jobs get their run folders.
+    /// The folder of the jobs' run folders.
     folder: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Jobs {
         Ok(jobs)
     }
 
-    /// Multiplies each line's job by what is `swept`.
+    /// Multiplies each line's job by the grid of the command line.
     fn multiply(
         &mut self,
         mut lines: impl BufRead,
@@ -68,13 +68,13 @@ impl Jobs {
         most: usize,
     ) -> anyhow::Result<()> {
         for number in 1.. {
-            let place = || format!("{}:{number}", self.name);
-            let Some(line) = next_line(&mut lines).with_context(place)? else { break };
-            let words = shlex::split(&line).with_context(|| format!("{}: a quote is not closed", place()))?;
+            let location = || format!("{}:{number}", self.name);
+            let Some(line) = next_line(&mut lines).with_context(location)? else { break };
+            let words = shlex::split(&line).with_context(|| format!("{}: a quote is not closed", location()))?;
             if words.is_empty() {
                 continue;
             }
-            let grid = sweeper.grid(&words).with_context(place)?;
+            let grid = sweeper.grid(&words).with_context(location)?;
             self.grids.push((Some(number), grid.with(swept)));
             ensure!(self.grids.len() <= most, too_many(most));
         }
@@ -87,7 +87,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Gives each job a run folder in `folder`.
+    /// Sets `trainer.run_dir` of each job to a folder below `folder`.
     pub fn in_folders(self, folder: Option<String>) -> Self {
         Self { folder, ..self }
     }
@@ -101,8 +101,8 @@ impl Jobs {
         })
     }
 
-    /// Where a job comes from, for a message: its line, or its number.
-    pub fn place(&self, job: &Job) -> String {
+    /// Where a job comes from, for a message: `jobs.txt:3`, or `job 2`.
+    pub fn location(&self, job: &Job) -> String {
         match job.line {
             Some(line) => format!("{}:{line}", self.name),
             None => format!("job {}", job.number),

@@ -52,7 +52,7 @@ cli::arguments! {
     }
 }
 
-/// Bytes that are written at once.
+/// Size of an output block, in bytes.
 const BLOCK: usize = 1 << 16;
 
 fn main() -> ExitCode {

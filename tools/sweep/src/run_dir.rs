@@ -4,14 +4,14 @@ use config::overrides::{Quote, quoted};
 
 /// The setting that names a run folder.
 pub const KEY: &str = "trainer.run_dir";
-/// Bytes of a name; file systems take 255, and what is made beside the folder may add to its name.
+/// Longest name, in bytes; file systems allow 255, and files beside the folder may append to its name.
 const MOST_BYTES: usize = 200;
-/// Hexadecimal digits of the hash that stands for what a name cannot hold.
+/// Hexadecimal digits of the hash that replaces what a name cannot contain.
 const HASH_DIGITS: usize = 16;
 /// Characters besides letters and digits that a name keeps.
 const KEPT: &str = "=,.+-_@~[]";
 
-/// The job with a run folder below `folder`, unless it has one.
+/// The job's overrides with a run folder below `folder`, unless they set one.
 pub fn added(mut overrides: Vec<String>, folder: Option<&str>) -> Vec<String> {
     if let Some(folder) = folder
         && of(&overrides).is_none()

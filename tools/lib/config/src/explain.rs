@@ -29,7 +29,7 @@ impl Explanation {
     }
 }
 
-/// Rows below a header, in aligned columns.
+/// A table in Hydra's own layout (`| --- |` with spaces around the rule), which no preset of comfy-table has.
 fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());

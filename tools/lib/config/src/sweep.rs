@@ -10,7 +10,7 @@ use crate::{
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// Turns overrides into grids.
+/// Turns overrides into grids: the state of `--seed` and the limit of `--max-jobs`.
 ///
 /// ```
 /// let overrides = ["model=mlp".to_owned(), "trainer.seed=range(0,2)".to_owned()];
@@ -27,10 +27,10 @@ pub struct Sweeper<'s> {
     most: usize,
 }
 
-/// The jobs that overrides stand for: each value of each override with each value of the others.
+/// A grid of jobs: the Cartesian product of the values of each override.
 #[derive(Debug, Clone, Default)]
 pub struct Grid {
-    /// For what stands before the `=`, the overrides of one value.
+    /// For each key (with its sign and package), one override for each value.
     axes: IndexMap<String, Arc<[String]>>,
 }
 
@@ -136,7 +136,7 @@ impl Grid {
     }
 
     /// The overrides of job `index`, in the order given; the last one varies fastest. An index beyond the
-    /// last job begins anew.
+    /// last job wraps around.
     pub fn job(&self, mut index: usize) -> Vec<&str> {
         let mut job: Vec<&str> = Vec::with_capacity(self.axes.len());
         for values in self.axes.values().rev() {
