@@ -111,7 +111,7 @@ fn bad_usage_is_one_line_and_status_2() {
         (&["rwos=3"], "rows"),
         (&["dat=line"], "override \"dat=line\": data.dat: unknown key; did you mean data=line?\n"),
         (&["kind=line"], "override \"kind=line\": data.kind: the other settings are not line's"),
-        (&["~rows"], "override \"~rows\": data.rows: is needed"),
+        (&["~rows"], "override \"~rows\": data.rows: is required"),
         (&["rows=-1"], "rows"),
         (&["rows=many"], "rows"),
         (&["--shard", "5/4"], "1 <= i <= n"),
