@@ -64,3 +64,31 @@ impl Plateau {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_below_1e_8_is_skipped_and_one_above_is_not() {
+        let options = PlateauOptions {
+            direction: Direction::Minimize,
+            factor: 0.5,
+            patience: 0,
+            threshold: 0.0,
+            cooldown: 2,
+            min_learning_rate: 0.0,
+        };
+        // As `ReduceLROnPlateau(optimizer, factor=0.5, patience=0, cooldown=2)` of PyTorch 2, whose `eps` is 1e-8.
+        for (learning_rate, expected) in [(1.9e-8, 1.9e-8), (2.1e-8, 1.05e-8), (1.0, 0.5)] {
+            let mut plateau = Plateau::new(Direction::Minimize, learning_rate);
+            plateau.step(1.0, &options);
+            assert_eq!((plateau.learning_rate, plateau.cooldown_counter), (learning_rate, 0));
+            plateau.step(1.0, &options);
+            assert_eq!((plateau.learning_rate, plateau.num_bad_epochs, plateau.cooldown_counter), (expected, 0, 2));
+        }
+        let mut plateau = Plateau::new(Direction::Minimize, 1.0);
+        (0..2).for_each(|_| plateau.step(1.0, &PlateauOptions { min_learning_rate: 0.75, ..options }));
+        assert_eq!(plateau.learning_rate, 0.75);
+    }
+}
