@@ -293,7 +293,7 @@ fn what_norms_leave_is_what_they_would_do() {
 }
 
 #[test]
-#[should_panic(expected = "an operand that is not ready")]
+#[should_panic(expected = "an operand with a prologue")]
 fn what_a_layer_cannot_do_is_told() {
     let block = Block::new(Isa::chosen(), shape(1, 4, [3, 3], 3, 1), Kind::Relu);
     let input = block.norms[0].normalized(&block.y[0], true);
