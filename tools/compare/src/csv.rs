@@ -29,11 +29,11 @@ fn cells(row: &Row, ranking: &Ranking, columns: &Columns, confidence: f64) -> Ve
     let settings =
         columns.settings.iter().map(|setting| first.settings.get(&setting.key).map_or_else(String::new, runs::text));
     let metrics = columns.metrics.iter().flat_map(|metric| {
-        let sample = row.sample(metric);
-        let half_width = sample.and_then(|sample| sample.half_width(confidence));
+        let estimate = row.estimate(metric);
+        let half_width = estimate.and_then(|estimate| estimate.half_width(confidence));
         let text = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
         let half_width = ranking.has_repeats().then(|| text(half_width));
-        [text(sample.map(|sample| sample.mean))].into_iter().chain(half_width)
+        [text(estimate.map(|estimate| estimate.mean))].into_iter().chain(half_width)
     });
     fixed.into_iter().chain(settings).chain(metrics).collect()
 }

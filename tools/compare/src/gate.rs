@@ -5,11 +5,10 @@ use crate::{
     format::{self, number},
     ranking::{Ranking, no_metric},
     row::Row,
-    sample::Sample,
     settings::Settings,
 };
 use anyhow::{Context, ensure};
-use metrics::Comparison;
+use metrics::{Comparison, Estimate};
 use runs::metric_name;
 use std::str::FromStr;
 
@@ -46,10 +45,10 @@ impl Gate {
 
     /// Why the row fails, if the condition holds. What a person should know of how that was found is told.
     fn failure(&self, row: &Row, ranking: &Ranking, settings: &Settings) -> anyhow::Result<Option<String>> {
-        let candidate = self.sample(row, ranking)?;
+        let candidate = self.estimate(row, ranking)?;
         let Bound { factor, constant } = self.bound;
         let baseline = match self.names_baseline() {
-            true => Some(self.sample(ranking.baseline()?, ranking)?.scaled(factor, constant)),
+            true => Some(self.estimate(ranking.baseline()?, ranking)?.scaled(factor, constant)),
             false => None,
         };
         let bound = baseline.map_or(constant, |baseline| baseline.mean);
@@ -78,12 +77,12 @@ impl Gate {
         })
     }
 
-    fn sample(&self, row: &Row, ranking: &Ranking) -> anyhow::Result<Sample> {
-        let sample = row.sample(&self.metric);
-        let sample = sample.with_context(|| format!("--fail-if: {}", no_metric(&self.metric, &ranking.metrics)))?;
+    fn estimate(&self, row: &Row, ranking: &Ranking) -> anyhow::Result<Estimate> {
+        let estimate = row.estimate(&self.metric);
+        let estimate = estimate.with_context(|| format!("--fail-if: {}", no_metric(&self.metric, &ranking.metrics)))?;
         let folder = row.first().folder.display();
-        ensure!(sample.mean.is_finite(), "--fail-if: {} is not a number in {folder}", self.metric);
-        Ok(sample)
+        ensure!(estimate.mean.is_finite(), "--fail-if: {} is not a number in {folder}", self.metric);
+        Ok(estimate)
     }
 }
 

@@ -70,10 +70,10 @@ impl Grid<'_> {
     }
 
     fn metric(&self, row: &Row, metric: &str) -> String {
-        let Some(sample) = row.sample(metric) else { return NOTHING.to_owned() };
-        match sample.half_width(self.confidence) {
-            Some(half_width) => format::estimate(sample.mean, half_width),
-            None => format::number(sample.mean),
+        let Some(estimate) = row.estimate(metric) else { return NOTHING.to_owned() };
+        match estimate.half_width(self.confidence) {
+            Some(half_width) => format::estimate(estimate.mean, half_width),
+            None => format::number(estimate.mean),
         }
     }
 

@@ -1,15 +1,11 @@
 //! The table as one JSON document.
 
 use crate::{columns::Columns, ranking::Ranking, row::Row};
-use runs::Direction;
 use serde_json::{Map, Value, json};
 
 pub fn write(ranking: &Ranking, columns: &Columns, confidence: f64) -> anyhow::Result<String> {
     let rows: Vec<Value> = ranking.rows.iter().map(|row| object(row, ranking, columns, confidence)).collect();
-    let mode = match ranking.monitor.direction {
-        Direction::Minimize => "min",
-        Direction::Maximize => "max",
-    };
+    let mode = ranking.monitor.direction.mode();
     let document = json!({ "metric": ranking.monitor.metric, "mode": mode, "confidence": confidence, "rows": rows });
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
@@ -34,11 +30,11 @@ fn object(row: &Row, ranking: &Ranking, columns: &Columns, confidence: f64) -> V
 
 /// What is no number is null, as in `metrics.json`.
 fn estimate(row: &Row, metric: &str, confidence: f64) -> Option<Value> {
-    let sample = row.sample(metric)?;
+    let estimate = row.estimate(metric)?;
     Some(json!({
-        "mean": sample.mean,
-        "half_width": sample.half_width(confidence),
-        "n": sample.n,
+        "mean": estimate.mean,
+        "half_width": estimate.half_width(confidence),
+        "n": estimate.n,
         "values": row.values(metric),
     }))
 }

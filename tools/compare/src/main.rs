@@ -10,7 +10,6 @@ mod json;
 mod names;
 mod ranking;
 mod row;
-mod sample;
 mod settings;
 mod source;
 mod table;

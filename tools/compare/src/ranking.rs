@@ -1,10 +1,6 @@
 //! The rows, best first.
 
-use crate::{
-    row::{Row, compare},
-    settings::Settings,
-    source::Source,
-};
+use crate::{row::Row, settings::Settings, source::Source};
 use anyhow::{Context, bail, ensure};
 use runs::{Monitor, Run, metric_name};
 use std::collections::HashSet;
@@ -26,10 +22,10 @@ impl<'a> Ranking<'a> {
         let metrics = metrics(&runs);
         let monitor = monitor(&runs, &metrics, settings)?;
         let mut rows = Row::group(sources, &settings.seeds);
-        let value = |row: &Row| row.sample(&monitor.metric).map_or(f64::NAN, |sample| sample.mean);
+        let value = |row: &Row| row.estimate(&monitor.metric).map_or(f64::NAN, |estimate| estimate.mean);
         rows.sort_by(|a, b| {
             let unfinished = |row: &Row| !row.is_finished();
-            unfinished(a).cmp(&unfinished(b)).then_with(|| compare(value(a), value(b), monitor.direction))
+            unfinished(a).cmp(&unfinished(b)).then_with(|| monitor.direction.better_first(value(a), value(b)))
         });
         Ok(Self { rows, monitor, metrics })
     }
@@ -41,7 +37,7 @@ impl<'a> Ranking<'a> {
     pub fn best(&self) -> anyhow::Result<&Row<'a>> {
         let metric = &self.monitor.metric;
         let mut rows = self.rows.iter().filter(|row| !row.is_baseline);
-        let has_number = |row: &&Row| row.sample(metric).is_some_and(|sample| sample.mean.is_finite());
+        let has_number = |row: &&Row| row.estimate(metric).is_some_and(|estimate| estimate.mean.is_finite());
         rows.find(has_number).with_context(|| match self.rows.iter().find(|row| !row.is_baseline) {
             None => "no run but the baseline's".to_owned(),
             Some(row) if row.is_finished() => format!("no finished run has a number for {metric}"),

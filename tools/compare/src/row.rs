@@ -1,7 +1,9 @@
 //! Rows: a run, or the runs of one row that only repeat each other with other seeds.
 
-use crate::{sample::Sample, source::Source};
-use runs::{Direction, Monitor, Run, identity, is_volatile};
+use crate::source::Source;
+use indexmap::IndexMap;
+use metrics::Estimate;
+use runs::{Monitor, Run, identity, is_volatile};
 use std::{cmp::Ordering, collections::HashSet, hash::Hash, path::Path};
 
 /// Runs of the same settings, other than seeds. Those that have not finished are rows of their own.
@@ -39,27 +41,19 @@ impl<'a> Row<'a> {
         self.runs.iter().filter_map(|run| run.metric(metric)).collect()
     }
 
-    pub fn sample(&self, metric: &str) -> Option<Sample> {
-        Sample::of(&self.values(metric))
+    /// The mean of a metric; `None` where no run has it.
+    pub fn estimate(&self, metric: &str) -> Option<Estimate> {
+        Estimate::of(&self.values(metric))
     }
 
     /// Its best run, by the metric.
     pub fn best_run(&self, monitor: &Monitor) -> &'a Run {
         let value = |run: &Run| run.metric(&monitor.metric).unwrap_or(f64::NAN);
         let better = |best: &'a Run, run: &'a Run| {
-            if compare(value(run), value(best), monitor.direction) == Ordering::Less { run } else { best }
+            if monitor.direction.better_first(value(run), value(best)) == Ordering::Less { run } else { best }
         };
         self.runs.iter().copied().fold(self.first(), better)
     }
-}
-
-/// The better value first; what is no number last.
-pub fn compare(a: f64, b: f64, direction: Direction) -> Ordering {
-    let by_value = match direction {
-        Direction::Minimize => a.partial_cmp(&b),
-        Direction::Maximize => b.partial_cmp(&a),
-    };
-    by_value.unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 /// The settings that a run shares with those that repeat it.
@@ -90,14 +84,7 @@ fn seeds_differ(group: &[&Source], seeds: &[String]) -> bool {
 
 /// Items by their keys, in the order in which those come up.
 fn grouped<T, K: Hash + Eq>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
-    let mut places = std::collections::HashMap::new();
-    let mut groups: Vec<Vec<T>> = Vec::new();
-    for item in items {
-        let place = *places.entry(key(&item)).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some(group) => group.push(item),
-            None => groups.push(vec![item]),
-        }
-    }
-    groups
+    let mut groups: IndexMap<K, Vec<T>> = IndexMap::new();
+    items.into_iter().for_each(|item| groups.entry(key(&item)).or_default().push(item));
+    groups.into_values().collect()
 }

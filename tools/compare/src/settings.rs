@@ -1,13 +1,14 @@
 //! Config group `compare`.
 
 use anyhow::ensure;
-use runs::Direction;
+use metrics::Mode;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub metric: Option<String>,
+    /// Which values of the metric are better; `auto` is as the runs monitored it, or else the metric's own direction.
     pub mode: Mode,
     pub seeds: Vec<String>,
     pub confidence: f64,
@@ -17,26 +18,6 @@ pub struct Settings {
     /// The flag `--metrics`.
     #[serde(skip)]
     pub metrics: Option<Vec<String>>,
-}
-
-/// Which values of the metric are better.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// As the runs monitored it, or the metric's own direction.
-    Auto,
-    Min,
-    Max,
-}
-
-impl Mode {
-    pub fn direction(self) -> Option<Direction> {
-        match self {
-            Self::Auto => None,
-            Self::Min => Some(Direction::Minimize),
-            Self::Max => Some(Direction::Maximize),
-        }
-    }
 }
 
 impl Settings {

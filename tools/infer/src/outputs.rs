@@ -57,11 +57,8 @@ impl Outputs {
         // A scalar is the probability of the second of two classes.
         let is_binary = width == 1 && classes == 2;
         ensure!(is_binary || width == classes, "the model gives {width} values a row, and names {classes} classes");
-        let predicted = predictions.chunks_exact(width).map(|row| match row {
-            [second] if is_binary => usize::from(*second > 0.5),
-            row => metrics::argmax(row),
-        });
-        let predicted: Vec<usize> = predicted.collect();
+        let predict: fn(&[f32]) -> usize = if is_binary { metrics::predicted_class } else { metrics::argmax };
+        let predicted: Vec<usize> = predictions.chunks_exact(width).map(predict).collect();
         batch.add_texts(label_field, predicted.iter().map(|&class| names[class].as_str()))?;
         for (class, field) in self.probabilities.iter().enumerate() {
             let probability = |row: &[f32]| match row {

@@ -1,4 +1,4 @@
-//! Conditions on metrics under which a pipeline must stop.
+//! `--fail-if`: conditions on metrics under which a pipeline must stop.
 
 use anyhow::{Context, bail};
 use metrics::Comparison;
@@ -10,36 +10,44 @@ use std::str::FromStr;
 pub struct Gate {
     metric: String,
     comparison: Comparison,
-    limit: f64,
+    bound: f64,
 }
 
 impl FromStr for Gate {
-    type Err = String;
+    type Err = anyhow::Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let usage = || format!("expected metric>number (or <, >=, <=), for instance mse>0.01; found {text:?}");
-        let (metric, comparison, limit) = Comparison::split(text).ok_or_else(usage)?;
-        let limit: f64 = limit.trim().parse().map_err(|_| usage())?;
-        let metric = metric.trim().to_string();
-        if metric.is_empty() || limit.is_nan() { Err(usage()) } else { Ok(Self { metric, comparison, limit }) }
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let parsed = Comparison::split(text).and_then(|(metric, comparison, bound)| {
+            Some(Self { metric: metric.trim().to_owned(), comparison, bound: bound.trim().parse().ok()? })
+        });
+        let valid = parsed.filter(|gate| !gate.metric.is_empty() && !gate.bound.is_nan());
+        valid.with_context(|| format!("expected metric>number (or <, >=, <=), for instance mse>0.01; found {text:?}"))
     }
 }
 
 impl Gate {
-    /// Why the run fails, if the condition holds.
+    /// What holds, if the condition does: `mse = 0.5 > 0.1`.
     ///
     /// # Errors
-    /// When there is no such metric, or it is undefined.
-    pub fn failure(&self, metrics: &Map<String, Value>) -> anyhow::Result<Option<String>> {
-        let Self { metric, comparison, limit } = self;
+    /// When there is no such metric, or it is not defined.
+    fn failure(&self, metrics: &Map<String, Value>) -> anyhow::Result<Option<String>> {
+        let Self { metric, comparison, bound } = self;
         let value = metrics.get(metric).with_context(|| {
             let known: Vec<_> = metrics.keys().map(String::as_str).collect();
             format!("--fail-if: no metric {metric:?}; there is {}", known.join(", "))
         })?;
         let Some(value) = value.as_f64() else { bail!("--fail-if: metric {metric:?} is {value}, not a number") };
-        let holds = comparison.holds(value, *limit);
-        Ok(holds.then(|| format!("{metric} = {value} {} {limit}", comparison.symbol())))
+        let holds = comparison.holds(value, *bound);
+        Ok(holds.then(|| format!("{metric} = {value} {} {bound}", comparison.symbol())))
     }
+}
+
+/// The conditions that hold.
+///
+/// # Errors
+/// As of one: an unknown metric is an error even where another condition holds.
+pub fn failures(gates: &[Gate], metrics: &Map<String, Value>) -> anyhow::Result<Vec<String>> {
+    gates.iter().filter_map(|gate| gate.failure(metrics).transpose()).collect()
 }
 
 #[cfg(test)]

@@ -1,27 +1,23 @@
 //! `score`: records with target and prediction in, metrics out.
 
+mod class_names;
 mod classification;
 mod gate;
-mod measure;
-mod metrics;
+mod json;
 mod pairs;
 mod per_class;
 mod regression;
+mod row_error;
+mod rows;
+mod scorer;
 mod settings;
-mod vocabulary;
 
-use anyhow::Context;
 use cli::{Common, Outcome};
-use files::Output;
 use gate::Gate;
-use measure::{Extras, measure};
-use metrics::Metrics;
 use per_class::Table;
+use scorer::ClassFlags;
 use settings::Settings;
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 cli::arguments! {
     groups: ["score"],
@@ -30,7 +26,7 @@ cli::arguments! {
     #[argh(
         example = "echo '{{\"entropy\":1.0,\"prediction\":0.9}}' | {command_name} --fail-if 'mse>0.1'",
         note = "The settings are those of config group score; score=classification takes probabilities or \
-                logits of classes, of labels or of a yes, or predicted classes. A metric that is not \
+                logits of classes, of labels or of class 1, or predicted classes. A metric that is not \
                 defined (R2 where the target never varies) is null."
     )]
     struct Args {
@@ -65,21 +61,13 @@ fn main() -> ExitCode {
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let document = common.settings([])?;
-    let extras = Extras { classes: args.classes, pairs: args.confusion, table: args.per_class };
+    let settings = Settings::new(&document)?;
+    let fields = settings.fields().map(str::to_owned);
+    let flags = ClassFlags { classes: args.classes, pairs: args.confusion, table: args.per_class };
+    let scorer = scorer::of_task(settings, flags)?;
     let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
-    let metrics = measure(Settings::new(&document)?, extras, common.input.as_deref(), args.expect_rows, delimiter)?;
-    let failed = args.fail_if.iter().filter_map(|gate| gate.failure(metrics.members()).transpose());
-    let failed = failed.collect::<anyhow::Result<Vec<_>>>()?;
-    write(&metrics, cli::not_dash(args.out).as_deref())?;
+    let metrics = rows::score(scorer, &fields, common.input.as_deref(), args.expect_rows, delimiter)?;
+    let failed = gate::failures(&args.fail_if, metrics.members())?;
+    metrics.save(cli::not_dash(args.out).as_deref())?;
     Ok(if failed.is_empty() { Outcome::Done } else { Outcome::No(failed.join("; ")) })
-}
-
-fn write(metrics: &Metrics, path: Option<&Path>) -> anyhow::Result<()> {
-    let mut output = Output::create(path).context("the metrics")?;
-    match metrics.write(&mut output) {
-        // The answer of a condition is the exit status, also where nobody reads the metrics.
-        Err(error) if path.is_none() && cli::is_broken_pipe(&error) => Ok(()),
-        Err(error) => Err(error.context(output.name().to_owned())),
-        Ok(()) => Ok(output.finish().context("the metrics")?),
-    }
 }

@@ -1,28 +1,30 @@
-//! The classes of each row, for DVC's confusion plot.
+//! `--confusion`: the classes of each row, for DVC's confusion plot.
 
-use crate::per_class::cell;
+use anyhow::Context;
 use dataset::classes;
 use files::Output;
 use std::path::Path;
 
 /// A CSV file with the columns `actual,predicted`.
-pub struct Pairs(Output);
+pub struct Pairs(csv::Writer<Output>);
 
 impl Pairs {
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        let mut output = Output::create(Some(path))?;
-        output.write_all(b"actual,predicted\n")?;
-        Ok(Self(output))
+        let mut writer = csv::Writer::from_writer(Output::create(Some(path))?);
+        writer.write_record(["actual", "predicted"])?;
+        Ok(Self(writer))
     }
 
     /// Writes rows of (actual, predicted), by the names of the classes where they have some.
     pub fn write(&mut self, pairs: &[(usize, usize)], names: Option<&[String]>) -> anyhow::Result<()> {
-        let name = |class| cell(&classes::name(names, class));
-        let lines = pairs.iter().map(|&(actual, predicted)| format!("{},{}\n", name(actual), name(predicted)));
-        Ok(self.0.write_all(lines.collect::<String>().as_bytes())?)
+        for &(actual, predicted) in pairs {
+            self.0.write_record([actual, predicted].map(|class| classes::name(names, class)))?;
+        }
+        Ok(())
     }
 
     pub fn finish(self) -> anyhow::Result<()> {
-        Ok(self.0.finish()?)
+        let output = self.0.into_inner().map_err(|error| error.into_error()).context("--confusion")?;
+        Ok(output.finish()?)
     }
 }

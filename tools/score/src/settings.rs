@@ -10,7 +10,7 @@ pub enum Settings {
     Classification(Classification),
 }
 
-/// The key that says what the others are.
+/// The key that says which others there are.
 #[derive(Deserialize)]
 struct Shared {
     task: Task,
@@ -40,13 +40,13 @@ pub struct Classification {
     pub target_field: String,
     pub prediction_field: String,
     pub prediction: Prediction,
-    /// How far a probability may be above 1, and the sum of a row's from 1.
+    /// By how much a probability may exceed 1, and the sum of a row's differ from 1.
     pub tolerance: f64,
-    /// The confusion matrix is part of the metrics up to this many classes.
+    /// The confusion matrix is written up to this many classes.
     pub confusion_classes: usize,
-    /// Most classes, where nothing names them.
+    /// Limit on the number of classes where nothing names them.
     pub max_classes: usize,
-    /// At most this many predicted numbers are kept for AUC and average precision.
+    /// Limit on the predicted scores that are kept for AUC and average precision.
     pub ranking_scores: usize,
 }
 
@@ -54,9 +54,9 @@ pub struct Classification {
 #[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum Prediction {
-    /// The probability of each class or label, or of a yes.
+    /// The probability of each class or label, or of class 1.
     Probabilities,
-    /// What a softmax or a sigmoid makes probabilities of.
+    /// The argument of a softmax or a sigmoid.
     Logits,
     /// The class itself.
     Labels,

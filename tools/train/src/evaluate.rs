@@ -6,7 +6,7 @@ use crate::{
     settings::TrainerSettings,
 };
 use events::Metrics;
-use metrics::{MultiClass, MultiLabel, Ranking, Regression, argmax};
+use metrics::{ConfusionMatrix, Metric, MultiClass, MultiLabel, Ranking, Regression, argmax};
 use nets::{Engine, Loss, Parameters};
 
 /// Rows per batch. Images, which are large, use `trainer.batch_size`.
@@ -92,8 +92,12 @@ pub fn name(prefix: &str, metric: &str) -> String {
 /// labels, or targets of 0 and 1, where each class occurs.
 pub fn names(loss: Loss) -> &'static [&'static str] {
     match loss {
-        Loss::Mse | Loss::Mae | Loss::Huber { .. } => &["loss", "mse", "mae", "r2"],
-        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => &["loss", "accuracy", "auc", "average_precision"],
+        Loss::Mse | Loss::Mae | Loss::Huber { .. } => {
+            const { &["loss", Metric::Mse.name(), Metric::Mae.name(), Metric::R2.name()] }
+        }
+        Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy => {
+            const { &["loss", Metric::Accuracy.name(), Metric::Auc.name(), Metric::AveragePrecision.name()] }
+        }
     }
 }
 
@@ -108,8 +112,7 @@ enum Accumulators {
     /// Logits per class; targets are probabilities, of which the argmax counts.
     Probabilities {
         classes: usize,
-        hits: usize,
-        rows: usize,
+        confusion: ConfusionMatrix,
     },
     /// A logit per output; targets are 0, 1 or between (`soft`).
     Binary {
@@ -126,7 +129,9 @@ impl Accumulators {
             Loss::CrossEntropy { .. } if target_width == 1 => {
                 Self::Labels { classes: outputs, metrics: MultiClass::new(outputs, MAX_RANKED) }
             }
-            Loss::CrossEntropy { .. } => Self::Probabilities { classes: outputs, hits: 0, rows: 0 },
+            Loss::CrossEntropy { .. } => {
+                Self::Probabilities { classes: outputs, confusion: ConfusionMatrix::with_max_classes(outputs, 0) }
+            }
             Loss::BinaryCrossEntropy => {
                 Self::Binary { outputs, metrics: MultiLabel::new(outputs, MAX_RANKED), soft: false }
             }
@@ -141,10 +146,9 @@ impl Accumulators {
                     metrics.add_logits(label as usize, logits);
                 }
             }
-            Self::Probabilities { classes, hits, rows } => {
+            Self::Probabilities { classes, confusion } => {
                 for (logits, target) in predictions.chunks_exact(*classes).zip(targets.chunks_exact(*classes)) {
-                    *hits += usize::from(argmax(logits) == argmax(target));
-                    *rows += 1;
+                    confusion.add(argmax(target), argmax(logits));
                 }
             }
             Self::Binary { outputs, metrics, soft } => {
@@ -161,21 +165,22 @@ impl Accumulators {
     fn finish(self, out: &mut Metrics) {
         let (accuracy, ranking) = match self {
             Self::Regression(metrics) => {
-                out.insert("mse", metrics.mse());
-                out.insert("mae", metrics.mae());
-                return metrics.r2().into_iter().for_each(|r2| out.insert("r2", r2));
+                let defined = metrics.metrics().into_iter().filter_map(|(metric, value)| Some((metric.name(), value?)));
+                return defined.for_each(|(name, value)| out.insert(name, value));
             }
             Self::Labels { metrics, .. } => {
                 (metrics.confusion().accuracy(), metrics.rankings().as_deref().and_then(Ranking::of_classes))
             }
-            Self::Probabilities { hits, rows, .. } => (hits as f64 / rows as f64, None),
+            Self::Probabilities { confusion, .. } => (confusion.accuracy(), None),
             Self::Binary { metrics, soft: true, .. } => (metrics.accuracy(), None),
-            Self::Binary { metrics, .. } => (metrics.accuracy(), metrics.rankings().as_deref().and_then(Ranking::mean)),
+            Self::Binary { metrics, .. } => {
+                (metrics.accuracy(), metrics.rankings().as_deref().and_then(Ranking::macro_mean))
+            }
         };
-        out.insert("accuracy", accuracy);
+        out.insert(Metric::Accuracy.name(), accuracy);
         if let Some(Ranking { auc, average_precision }) = ranking {
-            out.insert("auc", auc);
-            out.insert("average_precision", average_precision);
+            out.insert(Metric::Auc.name(), auc);
+            out.insert(Metric::AveragePrecision.name(), average_precision);
         }
     }
 }

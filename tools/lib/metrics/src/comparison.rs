@@ -1,4 +1,4 @@
-//! Comparisons of a metric with a bound, as a gate writes them.
+//! Comparisons of a metric with a bound, as `--fail-if` of `score` and `compare` has them.
 
 /// `>=`, `<=`, `>` or `<`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,19 +13,19 @@ pub enum Comparison {
     Below,
 }
 
-/// The two-character ones first: `>=` starts with `>`.
+// The operators of two characters come first: `>=` starts with `>`.
 const SYMBOLS: [(&str, Comparison); 4] =
     [(">=", Comparison::AtLeast), ("<=", Comparison::AtMost), (">", Comparison::Above), ("<", Comparison::Below)];
 
 impl Comparison {
-    /// Splits a text at its first comparison: `mse >= 0.1` is `mse `, [`Comparison::AtLeast`] and ` 0.1`. None where it has
-    /// none.
+    /// Splits a text at its first comparison: `mse >= 0.1` is `mse `, [`Comparison::AtLeast`] and ` 0.1`. `None` where it
+    /// has none.
     pub fn split(text: &str) -> Option<(&str, Self, &str)> {
         let (before, rest) = text.split_at(text.find(['<', '>'])?);
         SYMBOLS.into_iter().find_map(|(symbol, comparison)| Some((before, comparison, rest.strip_prefix(symbol)?)))
     }
 
-    /// Whether `value` compares so with `bound`; NaN never does.
+    /// Whether `value` compares so with `bound`; false where either is NaN.
     pub fn holds(self, value: f64, bound: f64) -> bool {
         match self {
             Self::AtLeast => value >= bound,
@@ -35,7 +35,7 @@ impl Comparison {
         }
     }
 
-    /// As it is written.
+    /// The operator as it is written.
     pub fn symbol(self) -> &'static str {
         SYMBOLS.iter().find(|(_, comparison)| *comparison == self).map_or("", |(symbol, _)| symbol)
     }

@@ -1,34 +1,49 @@
+//! Confusion matrices, and precision, recall and F1 of each class.
+
+use crate::{ClassificationReport, Metric, report::macro_metrics};
 use std::collections::BTreeMap;
 
-/// How many rows of each class were taken for each class.
+/// Rows counted by actual and predicted class.
 ///
-/// Of each class three counts are kept; pairs of classes only of those that occur, and up to a number of classes.
+/// Memory is three counts a class, and one for each cell of the matrix that is not 0, as long as there are not more
+/// classes than the limit for cells.
 #[derive(Debug, Clone)]
-pub struct Confusion {
-    /// Of each class: rows that were taken for it and are of it, rows that were taken for it, rows that are of it.
-    sums: Vec<[u64; 3]>,
-    /// Rows by (actual, predicted); none where there are more than `limit` classes.
-    counts: Option<BTreeMap<(usize, usize), u64>>,
-    limit: usize,
+pub struct ConfusionMatrix {
+    /// One for each class.
+    classes: Vec<ClassCounts>,
+    /// Rows by (actual, predicted), where there are some; `None` where there are more than `max_classes` classes.
+    cells: Option<BTreeMap<(usize, usize), u64>>,
+    max_classes: usize,
     rows: u64,
 }
 
-impl Default for Confusion {
+/// Rows of a class, and rows for which it was predicted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ClassCounts {
+    /// Rows of the class for which it was predicted.
+    pub true_positives: u64,
+    /// Rows for which the class was predicted.
+    pub predicted: u64,
+    /// Rows of the class.
+    pub support: u64,
+}
+
+impl Default for ConfusionMatrix {
     fn default() -> Self {
         Self::new(0)
     }
 }
 
-impl Confusion {
+impl ConfusionMatrix {
     /// For classes 0 to `classes - 1`; a higher one that is added raises their number.
     pub fn new(classes: usize) -> Self {
-        Self::with_pairs(classes, usize::MAX)
+        Self::with_max_classes(classes, usize::MAX)
     }
 
-    /// As [`Confusion::new`]; of more than `limit` classes, no pairs are counted.
-    pub fn with_pairs(classes: usize, limit: usize) -> Self {
-        let counts = (classes <= limit).then(BTreeMap::new);
-        Self { sums: vec![[0; 3]; classes], counts, limit, rows: 0 }
+    /// As [`ConfusionMatrix::new`]; with more than `max_classes` classes, cells are not counted.
+    pub fn with_max_classes(classes: usize, max_classes: usize) -> Self {
+        let cells = (classes <= max_classes).then(BTreeMap::new);
+        Self { classes: vec![ClassCounts::default(); classes], cells, max_classes, rows: 0 }
     }
 
     /// Adds a row.
@@ -36,36 +51,37 @@ impl Confusion {
         self.add_rows(actual, predicted, 1);
     }
 
-    /// Adds so many rows of one pair of classes.
+    /// Adds so many rows to one cell.
     pub fn add_rows(&mut self, actual: usize, predicted: usize, rows: u64) {
-        let classes = self.sums.len().max(actual + 1).max(predicted + 1);
-        self.sums.resize(classes, [0; 3]);
-        if classes > self.limit {
-            self.counts = None;
+        let classes = self.classes.len().max(actual + 1).max(predicted + 1);
+        self.classes.resize(classes, ClassCounts::default());
+        if classes > self.max_classes {
+            self.cells = None;
         }
         self.rows += rows;
-        self.sums[actual][0] += if actual == predicted { rows } else { 0 };
-        self.sums[predicted][1] += rows;
-        self.sums[actual][2] += rows;
-        if let Some(counts) = self.counts.as_mut().filter(|_| rows > 0) {
-            *counts.entry((actual, predicted)).or_default() += rows;
+        self.classes[actual].true_positives += if actual == predicted { rows } else { 0 };
+        self.classes[predicted].predicted += rows;
+        self.classes[actual].support += rows;
+        if let Some(cells) = self.cells.as_mut().filter(|_| rows > 0) {
+            *cells.entry((actual, predicted)).or_default() += rows;
         }
     }
 
-    /// The same rows with class `i` called `order[i]`, which has a place for each.
+    /// The same rows, class `i` renumbered to `order[i]`; `order` is a permutation of the classes.
     pub fn reordered(&self, order: &[usize]) -> Self {
-        let place = |class: usize| order.get(class).copied().unwrap_or(class);
-        let mut sums = self.sums.clone();
-        self.sums.iter().enumerate().for_each(|(class, found)| sums[place(class)] = *found);
-        let renamed =
-            |(&(actual, predicted), &rows): (&(usize, usize), &u64)| ((place(actual), place(predicted)), rows);
-        let counts = self.counts.as_ref().map(|counts| counts.iter().map(renamed).collect());
-        Self { sums, counts, ..*self }
+        let renumbered = |class: usize| order.get(class).copied().unwrap_or(class);
+        let mut classes = self.classes.clone();
+        self.classes.iter().enumerate().for_each(|(class, counts)| classes[renumbered(class)] = *counts);
+        let moved = |(&(actual, predicted), &rows): (&(usize, usize), &u64)| {
+            ((renumbered(actual), renumbered(predicted)), rows)
+        };
+        let cells = self.cells.as_ref().map(|cells| cells.iter().map(moved).collect());
+        Self { classes, cells, ..*self }
     }
 
     /// Number of classes.
     pub fn classes(&self) -> usize {
-        self.sums.len()
+        self.classes.len()
     }
 
     /// Number of rows.
@@ -73,50 +89,57 @@ impl Confusion {
         self.rows
     }
 
-    /// Share of the rows whose class was predicted; NaN without rows.
+    /// Rows whose class was predicted, as a share of all; NaN without rows.
     pub fn accuracy(&self) -> f64 {
-        let hits: u64 = self.sums.iter().map(|[hits, ..]| hits).sum();
+        let hits: u64 = self.classes.iter().map(|class| class.true_positives).sum();
         hits as f64 / self.rows as f64
     }
 
-    /// The counts of each actual class, by the predicted one: `classes` times `classes`. None where there are more
-    /// classes than pairs are counted of.
+    /// `[actual][predicted]`, `classes × classes`, a row at a time. `None` where there are too many classes to count cells.
     pub fn matrix(&self) -> Option<impl ExactSizeIterator<Item = Vec<u64>>> {
-        let (classes, counts) = (self.classes(), self.counts.as_ref()?);
+        let (classes, cells) = (self.classes(), self.cells.as_ref()?);
         Some((0..classes).map(move |actual| {
             let mut row = vec![0; classes];
-            counts.range((actual, 0)..(actual + 1, 0)).for_each(|(&(_, predicted), &rows)| row[predicted] = rows);
+            cells.range((actual, 0)..(actual + 1, 0)).for_each(|(&(_, predicted), &rows)| row[predicted] = rows);
             row
         }))
     }
 
-    /// The score of each class.
+    /// One for each class.
     pub fn class_scores(&self) -> Vec<ClassScore> {
-        self.sums.iter().map(|&[hits, predicted, support]| ClassScore::new(hits, predicted, support)).collect()
+        self.classes.iter().map(|&counts| ClassScore::new(counts)).collect()
+    }
+
+    /// Accuracy and macro means, of a classifier of which only the predicted classes are known.
+    pub fn report(self) -> ClassificationReport {
+        let class_scores = self.class_scores();
+        let mut metrics = vec![(Metric::Accuracy, Some(self.accuracy()))];
+        metrics.extend(macro_metrics(MacroMeans::over_occurring(&class_scores)));
+        let rows = self.rows;
+        ClassificationReport { rows, metrics, class_scores, rankings: Some(Vec::new()), confusion: Some(self) }
     }
 }
 
-/// How often a class is found, and how often it is meant; `None` where a share is of nothing.
+/// Precision, recall and F1 of a class; `None` where one divides by 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClassScore {
-    /// Of the rows that were taken for the class, the share that is of it.
+    /// Of the rows for which the class was predicted, the share that is of it.
     pub precision: Option<f64>,
-    /// Of the rows of the class, the share that was taken for it.
+    /// Of the rows of the class, the share for which it was predicted.
     pub recall: Option<f64>,
-    /// Their harmonic mean.
+    /// The harmonic mean of precision and recall.
     pub f1: Option<f64>,
     /// Rows of the class.
     pub support: u64,
 }
 
 impl ClassScore {
-    /// From the number of rows of the class that were taken for it, of all rows that were, and of the class's.
-    pub fn new(hits: u64, predicted: u64, support: u64) -> Self {
+    pub(crate) fn new(ClassCounts { true_positives, predicted, support }: ClassCounts) -> Self {
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         Self {
-            precision: share(hits, predicted),
-            recall: share(hits, support),
-            f1: share(2 * hits, predicted + support),
+            precision: share(true_positives, predicted),
+            recall: share(true_positives, support),
+            f1: share(2 * true_positives, predicted + support),
             support,
         }
     }
@@ -127,16 +150,35 @@ impl ClassScore {
     }
 }
 
-/// The means of precision, recall and F1 over classes; 0 without any. A share of nothing counts as 0, as in
-/// scikit-learn's `average="macro"`.
-pub fn macro_means<'a>(scores: impl Iterator<Item = &'a ClassScore>) -> [f64; 3] {
-    let (mut sums, mut count) = ([0.0; 3], 0u64);
-    for score in scores {
-        let shares = [score.precision, score.recall, score.f1];
-        sums.iter_mut().zip(shares).for_each(|(sum, share)| *sum += share.unwrap_or(0.0));
-        count += 1;
+/// Means of precision, recall and F1 over classes, each of the same weight: scikit-learn's `average="macro"`. What is
+/// not defined of a class counts as 0 in them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MacroMeans {
+    /// Mean precision.
+    pub precision: f64,
+    /// Mean recall.
+    pub recall: f64,
+    /// Mean F1.
+    pub f1: f64,
+}
+
+impl MacroMeans {
+    /// Over all of the scores; 0 without any.
+    pub fn over<'a>(scores: impl Iterator<Item = &'a ClassScore>) -> Self {
+        let (mut sums, mut count) = ([0.0; 3], 0u64);
+        for score in scores {
+            let shares = [score.precision, score.recall, score.f1];
+            sums.iter_mut().zip(shares).for_each(|(sum, share)| *sum += share.unwrap_or(0.0));
+            count += 1;
+        }
+        let [precision, recall, f1] = sums.map(|sum| sum / count.max(1) as f64);
+        Self { precision, recall, f1 }
     }
-    sums.map(|sum| sum / count.max(1) as f64)
+
+    /// Over the classes that occur, as targets or as predictions: those that scikit-learn's `labels=None` finds.
+    pub fn over_occurring(scores: &[ClassScore]) -> Self {
+        Self::over(scores.iter().filter(|score| score.occurs()))
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +187,7 @@ mod tests {
 
     #[test]
     fn counts_are_those_of_a_case_worked_by_hand() {
-        let mut confusion = Confusion::new(3);
+        let mut confusion = ConfusionMatrix::new(3);
         [(1, 1), (0, 1)].into_iter().for_each(|(actual, predicted)| confusion.add(actual, predicted));
         let matrix: Vec<_> = confusion.matrix().expect("few classes").collect();
         assert_eq!(matrix, [[0, 1, 0], [0, 1, 0], [0, 0, 0]]);
@@ -154,21 +196,24 @@ mod tests {
         assert_eq!(scores[0], ClassScore { precision: None, recall: Some(0.0), f1: Some(0.0), support: 1 });
         assert_eq!((scores[1].precision, scores[1].recall), (Some(0.5), Some(1.0)));
         assert!(!scores[2].occurs());
-        let means = macro_means(scores.iter().filter(|score| score.occurs()));
-        assert_eq!(means, [0.25, 0.5, 1.0 / 3.0]);
+        let means = MacroMeans { precision: 0.25, recall: 0.5, f1: 1.0 / 3.0 };
+        assert_eq!(MacroMeans::over_occurring(&scores), means);
+        let report = confusion.report();
+        assert_eq!((report.rows, report.get(Metric::Accuracy)), (2, Some(0.5)));
+        assert_eq!((report.get(Metric::MacroRecall), report.get(Metric::Auc)), (Some(0.5), None));
     }
 
     #[test]
     fn classes_grow_with_what_is_added() {
-        let mut confusion = Confusion::default();
+        let mut confusion = ConfusionMatrix::default();
         confusion.add(0, 2);
         assert_eq!(confusion.classes(), 3);
     }
 
     #[test]
-    fn of_many_classes_the_sums_are_the_same_and_no_pairs_are_counted() {
+    fn cells_are_not_counted_of_many_classes_and_scores_are_the_same() {
         let pairs = [(0, 1), (1, 1), (3, 0), (2, 2), (2, 1)];
-        let (mut all, mut few) = (Confusion::new(2), Confusion::with_pairs(2, 3));
+        let (mut all, mut few) = (ConfusionMatrix::new(2), ConfusionMatrix::with_max_classes(2, 3));
         for (actual, predicted) in pairs {
             all.add(actual, predicted);
             few.add(actual, predicted);

@@ -1,15 +1,15 @@
 //! The suggestion of a learning-rate finder.
 
-/// Steps at the beginning and the end that suggest nothing.
+/// Steps at the beginning and at the end that are left out, as Lightning's `suggestion(skip_begin=10, skip_end=1)`.
 const SKIPPED: (usize, usize) = (10, 1);
 
-/// Steps of a learning-rate finder below which nothing is suggested: the steepest of those between the ones that are
-/// passed over, each of which has two neighbours.
-pub const LEAST_FINDER_STEPS: usize = SKIPPED.0 + SKIPPED.1 + 3;
+/// Fewest steps of a learning-rate finder from which a rate is suggested: at least one that is not left out has two
+/// neighbours that are not.
+pub const MIN_FINDER_STEPS: usize = SKIPPED.0 + SKIPPED.1 + 3;
 
 /// The learning rate where the loss falls most steeply from step to step, as Lightning suggests it; `points` are the
 /// learning rate and the smoothed loss of each step (Smith, "Cyclical learning rates for training neural networks",
-/// 2017). None where too little was measured.
+/// 2017). `None` of fewer than [`MIN_FINDER_STEPS`] points.
 pub fn suggested_learning_rate(points: &[(f64, f64)]) -> Option<f64> {
     let (begin, end) = SKIPPED;
     let points = points.get(begin..points.len().checked_sub(end)?)?;
@@ -30,14 +30,15 @@ mod tests {
         let points: Vec<_> = (0..40).map(|i| (10f64.powi(i - 30), loss(i))).collect();
         assert_eq!(suggested_learning_rate(&points), Some(10f64.powi(-10)));
         assert_eq!(suggested_learning_rate(&[]), None);
-        assert_eq!(suggested_learning_rate(&[(1.0, 1.0); 12]), None);
+        assert_eq!(suggested_learning_rate(&[(1.0, 1.0); MIN_FINDER_STEPS - 1]), None);
+        assert_eq!(suggested_learning_rate(&[(1.0, 1.0); MIN_FINDER_STEPS]), Some(1.0));
     }
     #[test]
     fn ten_steps_at_the_start_and_one_at_the_end_suggest_nothing() {
         // Falls everywhere, steepest where nothing is suggested: at steps 5 and 13. Of 14 steps only step 11 is left.
         let loss = |i: usize| -(i as f64) - if i > 5 { 100.0 } else { 0.0 } - if i > 12 { 100.0 } else { 0.0 };
         let points: Vec<_> = (0..14).map(|i| (i as f64, loss(i))).collect();
-        assert_eq!(LEAST_FINDER_STEPS, 14);
+        assert_eq!(MIN_FINDER_STEPS, 14);
         assert_eq!(suggested_learning_rate(&points), Some(11.0));
         assert_eq!(suggested_learning_rate(&points[..13]), None);
     }

@@ -1,34 +1,43 @@
-use crate::{ClassScore, Confusion, Ranking, argmax, negative_log, scores::Scores};
+//! Classifiers of several classes.
 
-/// Metrics of classifiers whose classes exclude each other, one row at a time.
+use crate::{
+    ClassificationReport, ConfusionMatrix, MacroMeans, Metric, Ranking, argmax, negative_log,
+    report::{macro_metrics, ranking_metrics},
+    score_buffer::ScoreBuffer,
+};
+
+/// A classifier whose classes exclude each other.
 ///
-/// Memory grows by `classes` scores and a label a row, for the ranking.
+/// Memory grows by `classes` scores and a label a row, for AUC and average precision.
 #[derive(Debug, Clone)]
 pub struct MultiClass {
-    confusion: Confusion,
+    confusion: ConfusionMatrix,
+    /// Sum over rows, in nats.
     cross_entropy: f64,
-    /// The class of each row that is ranked.
+    /// The class of each row in `scores`.
     actual: Vec<u32>,
-    scores: Scores,
-    /// Room for the softmax of a row.
+    /// `[rows, classes]` probabilities.
+    scores: ScoreBuffer,
+    /// Scratch: the softmax of a row.
     probabilities: Vec<f64>,
 }
 
 impl MultiClass {
-    /// For classes 0 to `classes - 1`. Rankings are given up where there are more than `ranked` scores in all.
-    pub fn new(classes: usize, ranked: usize) -> Self {
+    /// For classes 0 to `classes - 1`. Where rows times classes is more than `max_scores`, there are no AUC and average
+    /// precision.
+    pub fn new(classes: usize, max_scores: usize) -> Self {
         Self {
-            confusion: Confusion::new(classes),
+            confusion: ConfusionMatrix::new(classes),
             cross_entropy: 0.0,
             actual: Vec::new(),
-            scores: Scores::new(classes, ranked),
+            scores: ScoreBuffer::new(classes, max_scores),
             probabilities: Vec::new(),
         }
     }
 
-    /// Counts pairs of classes only where there are at most `limit` classes.
-    pub fn with_pairs(self, limit: usize) -> Self {
-        Self { confusion: Confusion::with_pairs(self.confusion.classes(), limit), ..self }
+    /// Counts the cells of the confusion matrix only where there are at most `max_classes` classes.
+    pub fn with_max_matrix(self, max_classes: usize) -> Self {
+        Self { confusion: ConfusionMatrix::with_max_classes(self.confusion.classes(), max_classes), ..self }
     }
 
     /// Adds a row of class `actual` with the probability of each class; returns the predicted class. For the
@@ -36,14 +45,14 @@ impl MultiClass {
     /// dtype.
     pub fn add_probabilities(&mut self, actual: usize, probabilities: &[f64], eps: f64) -> usize {
         self.cross_entropy += negative_log(probabilities[actual], eps);
-        self.rank(actual, probabilities);
+        self.add_scores(actual, probabilities);
         let predicted = argmax(probabilities);
         self.confusion.add(actual, predicted);
         predicted
     }
 
     /// Adds a row of class `actual` with the logit of each class; returns the predicted class. The cross-entropy is not
-    /// clipped; ranked are the probabilities, the softmax.
+    /// clipped; AUC and average precision are of the softmax.
     pub fn add_logits<T: Copy + PartialOrd + Into<f64>>(&mut self, actual: usize, logits: &[T]) -> usize {
         let predicted = argmax(logits);
         let max: f64 = logits[predicted].into();
@@ -53,13 +62,13 @@ impl MultiClass {
         let sum: f64 = probabilities.iter().sum();
         probabilities.iter_mut().for_each(|probability| *probability /= sum);
         self.cross_entropy += max + libm::log(sum) - logits[actual].into();
-        self.rank(actual, &probabilities);
+        self.add_scores(actual, &probabilities);
         self.probabilities = probabilities;
         self.confusion.add(actual, predicted);
         predicted
     }
 
-    fn rank(&mut self, actual: usize, probabilities: &[f64]) {
+    fn add_scores(&mut self, actual: usize, probabilities: &[f64]) {
         match (u32::try_from(actual), self.scores.push(probabilities)) {
             (Ok(actual), true) => self.actual.push(actual),
             _ => self.actual = Vec::new(),
@@ -67,7 +76,7 @@ impl MultiClass {
     }
 
     /// Rows by actual and predicted class.
-    pub fn confusion(&self) -> &Confusion {
+    pub fn confusion(&self) -> &ConfusionMatrix {
         &self.confusion
     }
 
@@ -76,15 +85,23 @@ impl MultiClass {
         self.cross_entropy / self.confusion.rows() as f64
     }
 
-    /// The score of each class, by the predicted classes.
-    pub fn class_scores(&self) -> Vec<ClassScore> {
-        self.confusion.class_scores()
-    }
-
     /// The ranking of each class against all others; `None` in it for a class that has no rows, or all. `None` where
     /// there were too many scores to keep.
     pub fn rankings(&self) -> Option<Vec<Option<Ranking>>> {
         self.scores.rankings(|row, class| self.actual[row] as usize == class)
+    }
+
+    /// The metrics over all rows.
+    pub fn report(self) -> ClassificationReport {
+        let (class_scores, rankings) = (self.confusion.class_scores(), self.rankings());
+        let mut metrics = vec![
+            (Metric::Accuracy, Some(self.confusion.accuracy())),
+            (Metric::CrossEntropy, Some(self.cross_entropy())),
+        ];
+        metrics.extend(macro_metrics(MacroMeans::over_occurring(&class_scores)));
+        metrics.extend(ranking_metrics(rankings.as_deref().and_then(Ranking::of_classes)));
+        let rows = self.confusion.rows();
+        ClassificationReport { rows, metrics, class_scores, rankings, confusion: Some(self.confusion) }
     }
 }
 
@@ -93,9 +110,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_are_counted_up_to_a_number_of_classes() {
+    fn cells_are_counted_up_to_a_number_of_classes() {
         let counted = |limit| {
-            let mut metrics = MultiClass::new(3, usize::MAX).with_pairs(limit);
+            let mut metrics = MultiClass::new(3, usize::MAX).with_max_matrix(limit);
             metrics.add_probabilities(2, &[0.5, 0.3, 0.2], 1e-15);
             metrics.confusion().matrix().map(|rows| rows.collect::<Vec<_>>())
         };

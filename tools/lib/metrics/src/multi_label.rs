@@ -1,61 +1,66 @@
-use crate::{ClassScore, Confusion, Ranking, negative_log, scores::Scores};
+//! Classifiers of several labels.
 
-/// Metrics of classifiers with a yes or no for each label, one row at a time. A binary classifier is one of one label.
+use crate::{
+    ClassScore, ClassificationReport, ConfusionMatrix, MacroMeans, Metric, Ranking,
+    argmax::THRESHOLD,
+    confusion::ClassCounts,
+    negative_log,
+    report::{macro_metrics, ranking_metrics},
+    score_buffer::ScoreBuffer,
+};
+
+/// A classifier of labels that do not exclude each other: each is there or not.
 ///
-/// Memory grows by `labels` scores and truths a row, for the ranking.
+/// Memory grows by `labels` scores and booleans a row, for AUC and average precision.
 #[derive(Debug, Clone)]
 pub struct MultiLabel {
-    labels: Vec<Label>,
+    labels: Vec<ClassCounts>,
     rows: u64,
     /// Rows with all labels right.
     subset_hits: u64,
+    /// Sum over rows and labels, in nats.
     cross_entropy: f64,
-    /// `[rows, labels]`, of the rows that are ranked.
+    /// `[rows, labels]`, of the rows in `scores`.
     actual: Vec<bool>,
-    scores: Scores,
-    /// What was predicted of the last row.
+    /// `[rows, labels]` probabilities or logits.
+    scores: ScoreBuffer,
+    /// `[labels]` of the last row.
     predicted: Vec<bool>,
 }
 
-/// Rows by what a label is and what it was taken for.
-#[derive(Debug, Clone, Default)]
-struct Label {
-    true_positives: u64,
-    predicted: u64,
-    support: u64,
-}
-
 impl MultiLabel {
-    /// For rows of so many labels, at least one. Rankings are given up where there are more than `ranked` scores in all.
-    pub fn new(labels: usize, ranked: usize) -> Self {
+    /// For rows of so many labels, at least one. Where rows times labels is more than `max_scores`, there are no AUC and
+    /// average precision.
+    pub fn new(labels: usize, max_scores: usize) -> Self {
         Self {
-            labels: vec![Label::default(); labels],
+            labels: vec![ClassCounts::default(); labels],
             rows: 0,
             subset_hits: 0,
             cross_entropy: 0.0,
             actual: Vec::new(),
-            scores: Scores::new(labels, ranked),
+            scores: ScoreBuffer::new(labels, max_scores),
             predicted: Vec::new(),
         }
     }
 
-    /// Adds a row with the probability of each label, and returns which are predicted: above 0.5 is yes. For the
+    /// Adds a row with the probability of each label; returns which labels are predicted, those above 0.5. For the
     /// cross-entropy, probabilities are clipped to `eps..=1 - eps`; scikit-learn's `eps` is the machine epsilon of their
     /// dtype.
     pub fn add_probabilities(&mut self, actual: &[bool], probabilities: &[f64], eps: f64) -> &[bool] {
-        let of_truth = |(&actual, &yes): (&bool, &f64)| negative_log(if actual { yes } else { 1.0 - yes }, eps);
-        self.cross_entropy += actual.iter().zip(probabilities).map(of_truth).sum::<f64>();
-        self.count(actual, probabilities, 0.5)
+        let loss =
+            |(&actual, &positive): (&bool, &f64)| negative_log(if actual { positive } else { 1.0 - positive }, eps);
+        self.cross_entropy += actual.iter().zip(probabilities).map(loss).sum::<f64>();
+        self.count(actual, probabilities, THRESHOLD)
     }
 
-    /// Adds a row with the logit of each label, and returns which are predicted: above 0 is yes. The cross-entropy is not
-    /// clipped; ranked are the logits.
+    /// Adds a row with the logit of each label; returns which labels are predicted, those above 0. The cross-entropy is not
+    /// clipped; AUC and average precision are of the logits.
     pub fn add_logits(&mut self, actual: &[bool], logits: &[f64]) -> &[bool] {
-        let of_truth = |(&actual, &logit): (&bool, &f64)| {
+        let loss = |(&actual, &logit): (&bool, &f64)| {
             // log(1 + exp(logit)) - target · logit, without overflow
             logit.max(0.0) - if actual { logit } else { 0.0 } + libm::log1p(libm::exp(-logit.abs()))
         };
-        self.cross_entropy += actual.iter().zip(logits).map(of_truth).sum::<f64>();
+        self.cross_entropy += actual.iter().zip(logits).map(loss).sum::<f64>();
         self.count(actual, logits, 0.0)
     }
 
@@ -84,7 +89,7 @@ impl MultiLabel {
 
     /// Share of all elements that are right; NaN without rows.
     pub fn accuracy(&self) -> f64 {
-        let wrong = |label: &Label| label.predicted + label.support - 2 * label.true_positives;
+        let wrong = |label: &ClassCounts| label.predicted + label.support - 2 * label.true_positives;
         let all = self.rows * self.labels.len() as u64;
         (all - self.labels.iter().map(wrong).sum::<u64>()) as f64 / all as f64
     }
@@ -99,15 +104,15 @@ impl MultiLabel {
         self.cross_entropy / (self.rows * self.labels.len() as u64) as f64
     }
 
-    /// The score of each label's yes.
+    /// One for each label.
     pub fn class_scores(&self) -> Vec<ClassScore> {
-        self.labels.iter().map(|label| ClassScore::new(label.true_positives, label.predicted, label.support)).collect()
+        self.labels.iter().map(|&counts| ClassScore::new(counts)).collect()
     }
 
-    /// Rows by what a label is and what it was taken for: class 0 is no, class 1 yes.
-    pub fn confusion(&self, label: usize) -> Confusion {
-        let Label { true_positives, predicted, support } = self.labels[label];
-        let mut confusion = Confusion::new(2);
+    /// The 2 × 2 matrix of one label: class 1 is with the label, class 0 without it.
+    pub fn confusion(&self, label: usize) -> ConfusionMatrix {
+        let ClassCounts { true_positives, predicted, support } = self.labels[label];
+        let mut confusion = ConfusionMatrix::new(2);
         confusion.add_rows(1, 1, true_positives);
         confusion.add_rows(1, 0, support - true_positives);
         confusion.add_rows(0, 1, predicted - true_positives);
@@ -122,9 +127,22 @@ impl MultiLabel {
         self.scores.rankings(|row, label| self.actual[row * labels + label])
     }
 
-    /// As [`MultiLabel::rankings`], of each label's no: the lower a score, the surer.
+    /// As [`MultiLabel::rankings`], of the rows without the label: the lower a score, the better it ranks.
     pub fn inverse_rankings(&self) -> Option<Vec<Option<Ranking>>> {
         let labels = self.labels.len();
         self.scores.inverse_rankings(|row, label| !self.actual[row * labels + label])
+    }
+
+    /// The metrics over all rows.
+    pub fn report(self) -> ClassificationReport {
+        let (class_scores, rankings) = (self.class_scores(), self.rankings());
+        let mut metrics = vec![
+            (Metric::Accuracy, Some(self.accuracy())),
+            (Metric::SubsetAccuracy, Some(self.subset_accuracy())),
+            (Metric::CrossEntropy, Some(self.cross_entropy())),
+        ];
+        metrics.extend(macro_metrics(MacroMeans::over(class_scores.iter())));
+        metrics.extend(ranking_metrics(rankings.as_deref().and_then(Ranking::macro_mean)));
+        ClassificationReport { rows: self.rows, metrics, class_scores, rankings, confusion: None }
     }
 }

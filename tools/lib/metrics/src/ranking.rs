@@ -1,3 +1,5 @@
+//! AUC and average precision.
+
 /// How well scores rank the rows of a class above all others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ranking {
@@ -10,15 +12,15 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// Of rows as score and whether it is a positive one. `None` unless rows of both kinds occur, and where a score is
-    /// NaN.
+    /// Of rows, each as its score and whether it is positive. `None` unless there are both positive and negative rows, and
+    /// where a score is NaN.
     pub fn of(rows: impl Iterator<Item = (f64, bool)>) -> Option<Self> {
         let (mut positives, mut negatives) = (Vec::new(), Vec::new());
         for (score, positive) in rows {
             if score.is_nan() {
                 return None;
             }
-            // -0 and 0 are one score.
+            // Turns -0 into 0, which total_cmp would order apart.
             if positive { &mut positives } else { &mut negatives }.push(score + 0.0);
         }
         if positives.is_empty() || negatives.is_empty() {
@@ -29,10 +31,11 @@ impl Ranking {
         Some(Self::of_sorted(&positives, &negatives))
     }
 
-    /// Goes through the thresholds, highest first; neither slice is empty.
+    /// Of scores in descending order; neither slice is empty. Each round of the loop lowers the threshold to the next
+    /// score.
     fn of_sorted(positives: &[f64], negatives: &[f64]) -> Self {
         let (mut above, mut false_above) = (0, 0);
-        // Twice the number of pairs in the right order: a whole number, so that the sum is exact.
+        // Twice the number of pairs in the right order: an integer, so that the sum is exact.
         let (mut doubled_pairs, mut gained) = (0u64, 0.0);
         while let Some(threshold) =
             [positives.get(above), negatives.get(false_above)].into_iter().flatten().max_by(|a, b| a.total_cmp(b))
@@ -48,17 +51,17 @@ impl Ranking {
         Self { auc: doubled_pairs as f64 / 2.0 / pairs, average_precision: gained / positives.len() as f64 }
     }
 
-    /// The ranking of a classifier whose classes exclude each other, by those of its classes: of two classes that of class
-    /// 1, as of a binary classifier; otherwise the mean (scikit-learn's `multi_class="ovr", average="macro"`).
+    /// The ranking of a classifier whose classes exclude each other, from those of its classes: of two classes that of
+    /// class 1, as of a binary classifier; otherwise the mean (scikit-learn's `multi_class="ovr", average="macro"`).
     pub fn of_classes(rankings: &[Option<Self>]) -> Option<Self> {
         match rankings {
             [_, positive] => *positive,
-            all => Self::mean(all),
+            all => Self::macro_mean(all),
         }
     }
 
-    /// The macro mean: over the classes that have a ranking; `None` where none has.
-    pub fn mean(rankings: &[Option<Self>]) -> Option<Self> {
+    /// The mean over the classes that have a ranking; `None` where none has.
+    pub fn macro_mean(rankings: &[Option<Self>]) -> Option<Self> {
         let count = rankings.iter().flatten().count();
         let mean = |of: fn(&Self) -> f64| rankings.iter().flatten().map(of).sum::<f64>() / count as f64;
         (count > 0).then(|| Self { auc: mean(|one| one.auc), average_precision: mean(|one| one.average_precision) })
@@ -92,6 +95,6 @@ mod tests {
         assert_eq!(of(&[0.1, 0.2], &[1, 1]), None);
         assert_eq!(of(&[0.1, 0.2], &[0, 0]), None);
         assert_eq!(of(&[0.1, f64::NAN], &[0, 1]), None);
-        assert_eq!(Ranking::mean(&[None, None]), None);
+        assert_eq!(Ranking::macro_mean(&[None, None]), None);
     }
 }

@@ -1,9 +1,13 @@
-/// Errors of predictions against targets, in f64, one row at a time.
+//! Errors of predicted values.
+
+use crate::Metric;
+
+/// Errors of predictions against targets, of one or several targets a row.
 ///
-/// The mean squared and the mean absolute error are over all elements, R2 is of each target.
+/// The mean squared and the mean absolute error are over all elements, R2 is of each target. Memory is constant.
 #[derive(Debug, Clone)]
 pub struct Regression {
-    /// One for each column of the targets.
+    /// One for each target.
     targets: Vec<Target>,
 }
 
@@ -13,9 +17,9 @@ struct Target {
     count: u64,
     squared: f64,
     absolute: f64,
-    /// Mean of the targets so far, and the sum of their squared distances from it (Welford, 1962).
+    /// Running mean, and sum of squared deviations from it (Welford, 1962).
     mean: f64,
-    spread: f64,
+    squared_deviations: f64,
 }
 
 impl Target {
@@ -24,13 +28,13 @@ impl Target {
         self.count += 1;
         self.squared += error * error;
         self.absolute += error.abs();
-        let from_old_mean = target - self.mean;
-        self.mean += from_old_mean / self.count as f64;
-        self.spread += from_old_mean * (target - self.mean);
+        let deviation = target - self.mean;
+        self.mean += deviation / self.count as f64;
+        self.squared_deviations += deviation * (target - self.mean);
     }
 
     fn r2(&self) -> Option<f64> {
-        (self.spread > 0.0).then(|| 1.0 - self.squared / self.spread)
+        (self.squared_deviations > 0.0).then(|| 1.0 - self.squared / self.squared_deviations)
     }
 }
 
@@ -65,15 +69,20 @@ impl Regression {
         self.targets.iter().map(sum).sum::<f64>() / count as f64
     }
 
-    /// Coefficient of determination, 1 - squared errors / spread of the target; of several targets the mean of theirs
+    /// Coefficient of determination, 1 - Σ (y - ŷ)² / Σ (y - ȳ)²; of several targets the mean of theirs
     /// (scikit-learn's `multioutput="uniform_average"`).
     ///
-    /// `None` where no target varies. A target that never varies has no part in the mean; scikit-learn counts it as 1 if
+    /// `None` where no target varies. A target that never varies is left out of the mean; scikit-learn counts it as 1 if
     /// it is predicted exactly, else as 0.
     pub fn r2(&self) -> Option<f64> {
         let (sum, count) =
             self.targets.iter().filter_map(Target::r2).fold((0.0, 0u64), |(sum, count), r2| (sum + r2, count + 1));
         (count > 0).then(|| sum / count as f64)
+    }
+
+    /// The metrics over all rows, in the order in which they are written.
+    pub fn metrics(&self) -> [(Metric, Option<f64>); 3] {
+        [(Metric::Mse, Some(self.mse())), (Metric::Mae, Some(self.mae())), (Metric::R2, self.r2())]
     }
 
     /// R2 of each target; `None` where it never varies.
@@ -92,6 +101,7 @@ mod tests {
         let mut metrics = Regression::new(1);
         metrics.add(&[3.0f32, -0.5, 2.0, 7.0], &[2.5, 0.0, 2.0, 8.0]);
         assert_eq!((metrics.mse(), metrics.mae()), (0.375, 0.5));
+        assert_eq!(metrics.metrics()[..2], [(Metric::Mse, Some(0.375)), (Metric::Mae, Some(0.5))]);
         let r2 = metrics.r2().expect("the target varies");
         assert!((r2 - 0.948_608_137_044_967_9).abs() < 1e-15, "{r2}");
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use metrics::{Confusion, MultiClass, MultiLabel, Ranking, Regression, macro_means};
+use metrics::{Binary, ClassificationReport, ConfusionMatrix, Metric, MultiClass, MultiLabel, Regression};
 use serde_json::{Value, json};
 
 const ALL: usize = usize::MAX;
@@ -25,20 +25,21 @@ fn near(ours: f64, case: &Value, metric: &str) {
     assert!((ours - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{metric}: {ours}, expected {expected}");
 }
 
-fn ranking_is_near(ours: Option<Ranking>, case: &Value) {
-    let Ranking { auc, average_precision } = ours.unwrap();
-    near(auc, case, "auc");
-    near(average_precision, case, "average_precision");
-}
-
-fn means_are_near(ours: [f64; 3], case: &Value) {
-    for (i, (ours, expected)) in ours.into_iter().zip(numbers(&case["macro"])).enumerate() {
-        assert!((ours - expected).abs() <= 1e-12, "mean {i}: {ours}, expected {expected}");
+/// Every metric of the report against the expected value of its name; what scikit-learn defines and a report does not is
+/// 0 there.
+fn report_is_near(report: &ClassificationReport, case: &Value) {
+    for (metric, value) in &report.metrics {
+        near(value.unwrap_or(0.0), case, metric.name());
+    }
+    assert!(report.metrics.iter().all(|(metric, value)| *metric == Metric::Precision || value.is_some()));
+    if let Some(confusion) = &report.confusion {
+        assert_eq!(json!(matrix(confusion)), case["confusion"]);
+        assert_eq!(confusion.rows(), report.rows);
     }
 }
 
-/// The counts of each actual class, by the predicted one.
-fn matrix(confusion: &Confusion) -> Vec<Vec<u64>> {
+/// `[actual][predicted]`
+fn matrix(confusion: &ConfusionMatrix) -> Vec<Vec<u64>> {
     confusion.matrix().expect("few classes").collect()
 }
 
@@ -60,19 +61,16 @@ fn regression_is_scikit_learns() {
 #[test]
 fn binary_classification_is_scikit_learns() {
     for case in golden("binary").as_array().unwrap() {
-        let mut metrics = MultiLabel::new(1, ALL);
+        let mut metrics = Binary::new(ALL);
         for (truth, score) in numbers(&case["truth"]).into_iter().zip(numbers(&case["scores"])) {
-            metrics.add_probabilities(&[truth == 1.0], &[score], f64::EPSILON);
+            assert_eq!(metrics.add_probability(truth == 1.0, score, f64::EPSILON), score > 0.5);
         }
-        near(metrics.accuracy(), case, "accuracy");
-        near(metrics.subset_accuracy(), case, "accuracy");
-        near(metrics.cross_entropy(), case, "cross_entropy");
-        let [score] = metrics.class_scores()[..] else { panic!("one label") };
-        near(score.precision.unwrap_or(0.0), case, "precision");
-        near(score.recall.unwrap(), case, "recall");
-        near(score.f1.unwrap(), case, "f1");
-        assert_eq!(json!(matrix(&metrics.confusion(0))), case["confusion"]);
-        ranking_is_near(Ranking::mean(&metrics.rankings().unwrap()), case);
+        let report = metrics.report();
+        report_is_near(&report, case);
+        // Two classes mirror each other: AUC is the same of both.
+        let [negative, positive] = report.rankings.as_ref().unwrap()[..] else { panic!("two classes") };
+        assert!((negative.unwrap().auc - positive.unwrap().auc).abs() < 1e-15);
+        assert_eq!(report.class_scores.iter().map(|score| score.support).sum::<u64>(), report.rows);
     }
 }
 
@@ -84,11 +82,7 @@ fn multi_label_classification_is_scikit_learns() {
         let truth: Vec<bool> = truth.into_iter().map(|truth| truth == 1.0).collect();
         metrics.add_logits(&truth, &logits);
     }
-    near(metrics.accuracy(), &case, "accuracy");
-    near(metrics.subset_accuracy(), &case, "subset_accuracy");
-    near(metrics.cross_entropy(), &case, "cross_entropy");
-    means_are_near(macro_means(metrics.class_scores().iter()), &case);
-    ranking_is_near(Ranking::mean(&metrics.rankings().unwrap()), &case);
+    report_is_near(&metrics.report(), &case);
 }
 
 #[test]
@@ -99,23 +93,40 @@ fn multi_class_classification_is_scikit_learns() {
         for (label, probabilities) in labels.iter().zip(&probabilities) {
             by_probabilities.add_probabilities(*label as usize, probabilities, f64::EPSILON);
         }
-        multi_class_is_near(&by_probabilities, case);
+        report_is_near(&by_probabilities.report(), case);
         if case["logits"].is_array() {
             let logits = rows(&case["logits"]);
             let mut by_logits = MultiClass::new(logits[0].len(), ALL);
             for (label, logits) in labels.iter().zip(&logits) {
                 by_logits.add_logits(*label as usize, logits);
             }
-            multi_class_is_near(&by_logits, case);
+            report_is_near(&by_logits.report(), case);
         }
     }
 }
 
-fn multi_class_is_near(metrics: &MultiClass, case: &Value) {
-    let confusion: &Confusion = metrics.confusion();
-    assert_eq!(json!(matrix(confusion)), case["confusion"]);
-    near(confusion.accuracy(), case, "accuracy");
-    near(metrics.cross_entropy(), case, "cross_entropy");
-    means_are_near(macro_means(metrics.class_scores().iter().filter(|score| score.occurs())), case);
-    ranking_is_near(Ranking::of_classes(&metrics.rankings().unwrap()), case);
+#[test]
+fn binary_logits_and_probabilities_say_the_same() {
+    let (mut by_logits, mut by_probabilities) = (Binary::new(ALL), Binary::new(ALL));
+    for (actual, logit) in [(true, 2.0), (false, -1.5), (true, -0.5), (false, 0.25)] {
+        let predicted = by_logits.add_logit(actual, logit);
+        assert_eq!(by_probabilities.add_probability(actual, 1.0 / (1.0 + f64::exp(-logit)), f64::EPSILON), predicted);
+    }
+    for ((metric, ours), (_, theirs)) in by_logits.report().metrics.iter().zip(&by_probabilities.report().metrics) {
+        assert!((ours.unwrap() - theirs.unwrap()).abs() < 1e-14, "{metric:?}");
+    }
+}
+
+#[test]
+fn without_room_for_scores_there_is_no_ranking() {
+    let (mut classes, mut labels, mut binary) = (MultiClass::new(2, 3), MultiLabel::new(2, 3), Binary::new(1));
+    for actual in [0, 1] {
+        classes.add_logits(actual, &[0.5, 0.25]);
+        labels.add_logits(&[actual == 0, actual == 1], &[0.5, 0.25]);
+        binary.add_logit(actual == 1, 0.5);
+    }
+    for report in [classes.report(), labels.report(), binary.report()] {
+        assert!(report.rankings.is_none() && report.get(Metric::Auc).is_none());
+        assert!(report.get(Metric::Accuracy).is_some());
+    }
 }

@@ -2,10 +2,8 @@
 
 use config::{Node, Value as Yaml};
 use indexmap::IndexMap;
+use metrics::Split;
 use serde_json::{Number, Value};
-
-/// The splits: `metrics.json` nests their metrics (`val.loss`), the run log prefixes them (`val_loss`).
-const SPLITS: [&str; 3] = ["train", "val", "test"];
 
 /// The settings in `node`, by dotted key; a list is one value.
 pub fn settings(node: &Node) -> IndexMap<String, Value> {
@@ -77,8 +75,6 @@ fn joined(key: &str, name: &str) -> String {
 
 /// The name in the run log, and in settings such as `monitor`, of a key of `metrics.json`: `val_loss` for `val.loss`.
 pub fn metric_name(key: &str) -> String {
-    match key.split_once('.') {
-        Some((split, name)) if SPLITS.contains(&split) => format!("{split}_{name}"),
-        _ => key.to_owned(),
-    }
+    let nested = key.split_once('.').and_then(|(split, name)| Some((Split::from_name(split)?, name)));
+    nested.map_or_else(|| key.to_owned(), |(split, name)| split.metric(name))
 }

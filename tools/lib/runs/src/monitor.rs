@@ -1,7 +1,7 @@
 //! The metric by which runs are ranked.
 
 use indexmap::IndexMap;
-use metrics::{Direction, direction_of};
+use metrics::{Direction, Mode, Split};
 use serde_json::Value;
 
 /// A metric and its direction.
@@ -19,7 +19,7 @@ const CALLBACKS: [&str; 2] = ["callbacks.checkpoint", "callbacks.early_stopping"
 impl Monitor {
     /// A metric with its usual direction: errors and losses lower, scores higher.
     pub fn of(metric: &str) -> Self {
-        Self { metric: metric.to_owned(), direction: direction_of(metric) }
+        Self { metric: metric.to_owned(), direction: Mode::Auto.of(Some(metric)) }
     }
 
     /// The monitor in the settings of a run: that of its checkpoints, else of early stopping, else `val_loss`, or
@@ -27,8 +27,9 @@ impl Monitor {
     pub(crate) fn read(settings: &IndexMap<String, Value>, validates: bool) -> Self {
         let text = |key: String| settings.get(&key).and_then(Value::as_str);
         let named = CALLBACKS.iter().find_map(|who| Some((*who, text(format!("{who}.monitor"))?)));
-        let loss = if validates { "val_loss" } else { "train_loss" };
-        let (who, metric) = named.unwrap_or((CALLBACKS[0], loss));
+        let split = if validates { Split::Validation } else { Split::Train };
+        let loss = split.metric("loss");
+        let (who, metric) = named.unwrap_or((CALLBACKS[0], &loss));
         let own = Self::of(metric);
         let direction = match text(format!("{who}.mode")) {
             Some("min") => Direction::Minimize,

@@ -10,6 +10,7 @@ use crate::{
 use config::Document;
 use events::End;
 use indexmap::IndexMap;
+use metrics::Split;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -98,7 +99,8 @@ impl Run {
             None => log.ended.unwrap_or(Status::Unfinished),
         };
         let metrics = metrics.unwrap_or_default();
-        let validates = metrics.is_empty() || metrics.keys().any(|key| metric_name(key).starts_with("val_"));
+        let validates = metrics.is_empty()
+            || metrics.keys().any(|key| Split::of_metric(&metric_name(key)).0 == Some(Split::Validation));
         let monitor = Monitor::read(&settings, validates);
         Ok(Self { folder: folder.to_owned(), settings, status, metrics, monitor, data_sha256: log.data_sha256 })
     }

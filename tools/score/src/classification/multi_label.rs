@@ -1,51 +1,40 @@
-use super::{Kind, Report, Scale, object, yes_or_no};
-use ::metrics::{MultiLabel, Ranking, macro_means};
-use serde_json::json;
+use super::{
+    kind::{Kind, is_positive},
+    score_check::ScoreCheck,
+};
+use crate::row_error::RowError;
+use metrics::ClassificationReport;
 
 /// The probability or logit of each of at least two labels, which do not exclude each other; the target has 0 or 1 for
 /// each.
-pub struct Labels {
-    scale: Scale,
+pub struct MultiLabel {
+    check: ScoreCheck,
     labels: usize,
-    metrics: MultiLabel,
+    metrics: metrics::MultiLabel,
 }
 
-impl Labels {
-    pub fn new(scale: Scale, labels: usize, ranked: usize) -> Self {
-        Self { scale, labels, metrics: MultiLabel::new(labels, ranked) }
+impl MultiLabel {
+    pub fn new(check: ScoreCheck, labels: usize, max_scores: usize) -> Self {
+        Self { check, labels, metrics: metrics::MultiLabel::new(labels, max_scores) }
     }
 }
 
-impl Kind for Labels {
+impl Kind for MultiLabel {
     fn classes(&self) -> Option<usize> {
         Some(self.labels)
     }
 
-    fn add(&mut self, target: &[f64], prediction: &[f64]) -> Result<Option<(usize, usize)>, String> {
-        let actual = target.iter().copied().map(yes_or_no).collect::<Result<Vec<_>, _>>()?;
-        self.scale.check(prediction, |label| format!("label {label}"))?;
-        match self.scale.logits {
+    fn add(&mut self, target: &[f64], prediction: &[f64]) -> Result<Option<(usize, usize)>, RowError> {
+        let actual = target.iter().map(|&target| is_positive(target, "")).collect::<Result<Vec<_>, _>>()?;
+        self.check.check(prediction, |label| format!("label {label}"))?;
+        match self.check.logits {
             true => self.metrics.add_logits(&actual, prediction),
-            false => self.metrics.add_probabilities(&actual, prediction, self.scale.eps),
+            false => self.metrics.add_probabilities(&actual, prediction, self.check.eps),
         };
         Ok(None)
     }
 
-    fn report(&self) -> Report {
-        let (scores, rankings) = (self.metrics.class_scores(), self.metrics.rankings());
-        let ranking = rankings.as_deref().and_then(Ranking::mean);
-        let [macro_precision, macro_recall, macro_f1] = macro_means(scores.iter());
-        let metrics = object(json!({
-            "rows": self.metrics.rows(),
-            "accuracy": self.metrics.accuracy(),
-            "subset_accuracy": self.metrics.subset_accuracy(),
-            "cross_entropy": self.metrics.cross_entropy(),
-            "macro_precision": macro_precision,
-            "macro_recall": macro_recall,
-            "macro_f1": macro_f1,
-            "auc": ranking.map(|ranking| ranking.auc),
-            "average_precision": ranking.map(|ranking| ranking.average_precision),
-        }));
-        Report { metrics, scores, rankings, confusion: None }
+    fn report(self: Box<Self>) -> ClassificationReport {
+        self.metrics.report()
     }
 }

@@ -17,7 +17,7 @@ const SMOOTHING: f64 = 0.98;
 /// The test ends where the smoothed loss is this many times its minimum.
 const STOP_RATIO: f64 = 4.0;
 /// With fewer steps there is no suggestion.
-pub const MIN_STEPS: usize = metrics::LEAST_FINDER_STEPS;
+pub const MIN_STEPS: usize = metrics::MIN_FINDER_STEPS;
 
 /// Runs the test, writes the curve to `finder.csv` in the run folder, and returns the suggestion as a setting.
 ///

@@ -1,34 +1,7 @@
 //! Direction of a monitored metric: minimise or maximise.
 
 use anyhow::bail;
-use metrics::Direction;
-use serde::Deserialize;
-
-/// The setting `mode` beside a `monitor`.
-#[derive(Deserialize, Clone, Copy, PartialEq, Debug)]
-#[serde(rename_all = "snake_case")]
-pub enum MonitorMode {
-    /// The metric's own direction.
-    Auto,
-    Min,
-    Max,
-}
-
-impl MonitorMode {
-    /// The direction for `monitor`; None is the loss. [`check`] refuses metrics without a direction.
-    pub fn of(self, monitor: Option<&str>) -> Direction {
-        match self {
-            Self::Auto => monitor.and_then(direction_of).unwrap_or(Direction::Minimize),
-            Self::Min => Direction::Minimize,
-            Self::Max => Direction::Maximize,
-        }
-    }
-}
-
-/// A metric's own direction; None for the learning rate, which has none.
-fn direction_of(metric: &str) -> Option<Direction> {
-    (metric != "learning_rate").then(|| metrics::direction_of(metric))
-}
+use metrics::{Direction, Mode as MonitorMode, direction_of};
 
 /// # Errors
 /// When `who.mode` is auto, and `who.monitor` a metric without a direction.

@@ -1,29 +1,29 @@
+//! The scores of all rows, which a ranking needs at once.
+
 use crate::Ranking;
 
-/// The scores of all rows, which a ranking needs at once: `rows × width` values of 4 bytes as long as all are exactly
-/// f32, else of 8.
+/// `[rows, width]` scores, of 4 bytes each as long as all are exactly f32, else of 8.
 #[derive(Debug, Clone)]
-pub(crate) struct Scores {
+pub(crate) struct ScoreBuffer {
     width: usize,
     values: Values,
-    /// At most this many values are kept.
-    limit: usize,
+    max_values: usize,
 }
 
 #[derive(Debug, Clone)]
 enum Values {
     F32(Vec<f32>),
     F64(Vec<f64>),
-    /// There were more than the limit.
+    /// There were more than `max_values`.
     TooMany,
 }
 
-impl Scores {
-    pub fn new(width: usize, limit: usize) -> Self {
-        Self { width, values: Values::F32(Vec::new()), limit }
+impl ScoreBuffer {
+    pub fn new(width: usize, max_values: usize) -> Self {
+        Self { width, values: Values::F32(Vec::new()), max_values }
     }
 
-    /// Keeps a row of `width` scores; false, and all rows are dropped, where there are too many.
+    /// Adds a row of `width` scores. Where there are too many, drops all rows, for good, and returns false.
     pub fn push(&mut self, row: &[f64]) -> bool {
         if let Values::F32(values) = &mut self.values {
             if row.iter().all(|&score| f64::from(score as f32) == score) {
@@ -34,7 +34,7 @@ impl Scores {
         } else if let Values::F64(values) = &mut self.values {
             values.extend_from_slice(row);
         }
-        if self.len().is_none_or(|len| len > self.limit) {
+        if self.len().is_none_or(|len| len > self.max_values) {
             self.values = Values::TooMany;
         }
         !matches!(self.values, Values::TooMany)
@@ -48,13 +48,13 @@ impl Scores {
         }
     }
 
-    /// The ranking of each column, of which `positive(row, column)` says whether a row belongs to it; `None` where there
-    /// were too many scores to keep.
+    /// The ranking of each column, whose positive rows are those of which `positive(row, column)` is true; `None` where
+    /// there were too many scores to keep.
     pub fn rankings(&self, positive: impl Fn(usize, usize) -> bool) -> Option<Vec<Option<Ranking>>> {
         self.ranked(1.0, positive)
     }
 
-    /// As [`Scores::rankings`], lowest scores first.
+    /// As [`ScoreBuffer::rankings`], lowest scores first.
     pub fn inverse_rankings(&self, positive: impl Fn(usize, usize) -> bool) -> Option<Vec<Option<Ranking>>> {
         self.ranked(-1.0, positive)
     }
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn scores_stay_exact_when_they_become_wide() {
-        let mut scores = Scores::new(1, 10);
+        let mut scores = ScoreBuffer::new(1, 10);
         // 0.1 is no f32; as one it would tie with the next.
         let values = [0.5, 0.1, 0.1f32.into(), 0.25];
         assert!(values.iter().all(|&value| scores.push(&[value])));
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn too_many_scores_are_dropped() {
-        let mut scores = Scores::new(2, 4);
+        let mut scores = ScoreBuffer::new(2, 4);
         assert!(scores.push(&[0.1, 0.2]) && scores.push(&[0.5, 0.5]));
         assert!(!scores.push(&[0.5, 0.5]) && !scores.push(&[0.5, 0.5]));
         assert!(scores.rankings(|_, _| true).is_none());
