@@ -1,13 +1,13 @@
-//! Gates: conditions on the best row under which a pipeline must stop.
+//! `--fail-if`: conditions on the best row under which a pipeline must stop.
 
 use crate::{
-    expression::Bound,
-    format::{self, number},
-    ranking::{Ranking, no_metric},
+    bound::Bound,
+    numbers::{estimate, number},
+    ranked::{RankedRows, no_metric},
     row::Row,
     settings::Settings,
 };
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use metrics::{Comparison, Estimate};
 use runs::metric_name;
 use std::str::FromStr;
@@ -22,17 +22,15 @@ pub struct Gate {
 }
 
 impl FromStr for Gate {
-    type Err = String;
+    type Err = anyhow::Error;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let usage =
-            |what: &str| format!("{what}; expected metric>bound (or <, >=, <=), for instance 'val_loss>1.01*baseline'");
-        let (metric, comparison, bound) = Comparison::split(text).ok_or_else(|| usage("no comparison"))?;
-        let bound = Bound::parse(bound).map_err(|problem| usage(&problem))?;
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        const USAGE: &str = "expected metric>bound (or <, >=, <=), for instance 'val_loss>1.01*baseline'";
+        let split = Comparison::split(text);
+        let (metric, comparison, bound) = split.with_context(|| format!("no comparison; {USAGE}"))?;
+        let bound = Bound::parse(bound).map_err(|error| anyhow!("{error}; {USAGE}"))?;
         let metric = metric_name(metric.trim());
-        if metric.is_empty() {
-            return Err(usage("no metric"));
-        }
+        ensure!(!metric.is_empty(), "no metric; {USAGE}");
         Ok(Self { text: text.trim().to_owned(), metric, comparison, bound })
     }
 }
@@ -43,12 +41,13 @@ impl Gate {
         self.bound.factor != 0.0
     }
 
-    /// Why the row fails, if the condition holds. What a person should know of how that was found is told.
-    fn failure(&self, row: &Row, ranking: &Ranking, settings: &Settings) -> anyhow::Result<Option<String>> {
-        let candidate = self.estimate(row, ranking)?;
+    /// What holds, if the condition does. A note on standard error says where there is no interval, or where the means alone
+    /// would fail.
+    fn failure(&self, row: &Row, ranked: &RankedRows, settings: &Settings) -> anyhow::Result<Option<String>> {
+        let candidate = self.estimate(row, ranked)?;
         let Bound { factor, constant } = self.bound;
         let baseline = match self.names_baseline() {
-            true => Some(self.estimate(ranking.baseline()?, ranking)?.scaled(factor, constant)),
+            true => Some(self.estimate(ranked.baseline()?, ranked)?.scaled(factor, constant)),
             false => None,
         };
         let bound = baseline.map_or(constant, |baseline| baseline.mean);
@@ -57,44 +56,45 @@ impl Gate {
             None => candidate.half_width(settings.confidence),
         };
         let difference = candidate.mean - bound;
-        let told = format!("{}: {} in {}", self.text, number(candidate.mean), row.first().folder.display());
+        let message = format!("{}: {} in {}", self.text, number(candidate.mean), row.first().folder.display());
         Ok(match half_width {
             None => {
-                let several = "a single run on one side: compared without an interval";
-                cli::note(&format!("--fail-if {}: {several}", self.text));
-                self.comparison.holds(difference, 0.0).then(|| format!("{told}, bound {}", number(bound)))
+                let single = "a single run on one side: compared without an interval";
+                cli::note(&format!("--fail-if {}: {single}", self.text));
+                self.comparison.holds(difference, 0.0).then(|| format!("{message}, bound {}", number(bound)))
             }
             Some(half_width) => {
-                let interval = format::estimate(difference, half_width);
-                let told = format!("{told}, mean of {}; bound {}, difference {interval}", candidate.n, number(bound));
-                // All over the interval.
+                let interval = estimate(difference, half_width);
+                let message =
+                    format!("{message}, mean of {}; bound {}, difference {interval}", candidate.n, number(bound));
+                // A comparison holds over the whole interval where it holds at both ends.
                 let fails = [-half_width, half_width].iter().all(|end| self.comparison.holds(difference + end, 0.0));
                 if !fails && self.comparison.holds(difference, 0.0) {
-                    cli::note(&format!("--fail-if {told}: passes, the interval includes 0"));
+                    cli::note(&format!("--fail-if {message}: passes, the interval includes 0"));
                 }
-                fails.then_some(told)
+                fails.then_some(message)
             }
         })
     }
 
-    fn estimate(&self, row: &Row, ranking: &Ranking) -> anyhow::Result<Estimate> {
+    fn estimate(&self, row: &Row, ranked: &RankedRows) -> anyhow::Result<Estimate> {
         let estimate = row.estimate(&self.metric);
-        let estimate = estimate.with_context(|| format!("--fail-if: {}", no_metric(&self.metric, &ranking.metrics)))?;
+        let estimate = estimate.with_context(|| format!("--fail-if: {}", no_metric(&self.metric, &ranked.metrics)))?;
         let folder = row.first().folder.display();
         ensure!(estimate.mean.is_finite(), "--fail-if: {} is not a number in {folder}", self.metric);
         Ok(estimate)
     }
 }
 
-/// Why the best row fails.
+/// The conditions that hold of the best row.
 ///
 /// # Errors
 /// When there is no such row, no such metric, or no one baseline.
-pub fn failures(gates: &[Gate], ranking: &Ranking, settings: &Settings) -> anyhow::Result<Vec<String>> {
+pub fn failures(gates: &[Gate], ranked: &RankedRows, settings: &Settings) -> anyhow::Result<Vec<String>> {
     if gates.is_empty() {
         return Ok(Vec::new());
     }
-    let row = ranking.best()?;
-    let failures = gates.iter().filter_map(|gate| gate.failure(row, ranking, settings).transpose());
+    let row = ranked.best()?;
+    let failures = gates.iter().filter_map(|gate| gate.failure(row, ranked, settings).transpose());
     failures.collect()
 }

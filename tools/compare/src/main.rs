@@ -1,26 +1,26 @@
 //! `compare`: run folders in, one table out, best first; and a gate against a baseline.
 
+mod bound;
 mod columns;
-mod csv;
-mod expression;
-mod format;
+mod csv_table;
+mod encoding;
 mod gate;
-mod grid;
-mod json;
-mod names;
-mod ranking;
+mod inputs;
+mod json_table;
+mod numbers;
+mod ranked;
 mod row;
+mod row_names;
 mod settings;
-mod source;
-mod table;
+mod text_table;
 
 use anyhow::{Context, ensure};
 use cli::{Common, Outcome};
+use encoding::Encoding;
 use gate::Gate;
-use ranking::Ranking;
+use ranked::RankedRows;
 use settings::Settings;
 use std::{path::PathBuf, process::ExitCode};
-use table::Encoding;
 
 cli::arguments! {
     groups: ["compare"],
@@ -31,22 +31,22 @@ cli::arguments! {
         note = "The settings are those of config group compare. Inputs are run folders and folders with run folders below, \
                 such as that of a sweep; on standard input, their paths, one a line. --fail-if compares a metric of the \
                 best row with numbers and the baseline's mean, 'val_loss>1.01*baseline', and holds only where the \
-                interval of the difference lies beyond that bound as a whole. Exit status 1 means that it holds."
+                whole interval of the difference lies beyond that bound. Exit status 1 means that it holds."
     )]
     struct Args {
-        /// output file, written whole or not at all (default: standard output)
+        /// output file (default: standard output)
         #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
         /// table, md, csv or json (default: by the output file's name, otherwise table)
         #[argh(option, arg_name = "table|md|csv|json")]
         to: Option<Encoding>,
-        /// metrics to show, separated by commas, in place of those that are chosen
+        /// metrics to show, separated by commas, instead of the default choice
         #[argh(option)]
         metrics: Option<String>,
         /// print the folder of the best finished run, and no table
         #[argh(switch)]
         best: bool,
-        /// a run folder, or one with the runs of several seeds, to compare with; may be given several times
+        /// compare with this run folder, or this folder with runs of several seeds; may be given several times
         #[argh(option, arg_name = "folder")]
         baseline: Vec<PathBuf>,
         /// exit with status 1 if this holds of the best row, for instance 'val_loss>1.01*baseline'; may be given several
@@ -68,18 +68,18 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let gates: &[Gate] = &args.fail_if;
     let names_baseline = gates.iter().any(Gate::names_baseline);
     ensure!(!names_baseline || !args.baseline.is_empty(), "--fail-if: which baseline? Name its folder with --baseline");
-    let runs = source::read(&common.inputs, &args.baseline)?;
-    let ranking = Ranking::new(&runs, &settings)?;
-    ranking.notes().iter().for_each(|note| cli::note(note));
+    let runs = inputs::read(&common.inputs, &args.baseline)?;
+    let ranked = RankedRows::new(&runs, &settings)?;
+    ranked.notes().iter().for_each(|note| cli::note(note));
     let out = cli::not_dash(args.out);
     let text = match args.best {
-        true => format!("{}\n", ranking.best()?.best_run(&ranking.monitor).folder.display()),
-        false => table::write(&ranking, &settings, args.to.unwrap_or_else(|| Encoding::of_file(out.as_deref())))?,
+        true => format!("{}\n", ranked.best()?.best_run(&ranked.monitor).folder.display()),
+        false => encoding::table(&ranked, &settings, args.to.unwrap_or_else(|| Encoding::of_file(out.as_deref())))?,
     };
-    let failures = gate::failures(gates, &ranking, &settings)?;
+    let failures = gate::failures(gates, &ranked, &settings)?;
     match out {
         Some(path) => files::write_file(&path, text.as_bytes()).context("--out")?,
-        // A reader that has seen enough does not change the answer.
+        // If the reader closes the pipe, the exit status still tells whether a gate holds.
         None => cli::print(&text).or_else(|error| if cli::is_broken_pipe(&error) { Ok(()) } else { Err(error) })?,
     }
     Ok(if failures.is_empty() { Outcome::Done } else { Outcome::No(failures.join("; ")) })

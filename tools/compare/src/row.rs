@@ -1,12 +1,12 @@
-//! Rows: a run, or the runs of one row that only repeat each other with other seeds.
+//! Rows of the table: a run, or runs that differ only in their seeds.
 
-use crate::source::Source;
+use crate::inputs::Source;
 use indexmap::IndexMap;
 use metrics::Estimate;
 use runs::{Monitor, Run, identity, is_volatile};
 use std::{cmp::Ordering, collections::HashSet, hash::Hash, path::Path};
 
-/// Runs of the same settings, other than seeds. Those that have not finished are rows of their own.
+/// Runs of the same settings but seeds. A run that has not finished is a row of its own.
 pub struct Row<'a> {
     /// At least one.
     pub runs: Vec<&'a Run>,
@@ -14,7 +14,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The rows of some runs, in the order of their first runs.
+    /// Groups runs into rows, in the order of their first runs.
     pub fn group(sources: &'a [Source], seeds: &[String]) -> Vec<Self> {
         let key = |source: &&Source| (source.is_baseline, fixed(&source.run, seeds));
         let (finished, others): (Vec<_>, Vec<_>) = sources.iter().partition(|source| source.run.is_finished());
@@ -27,7 +27,7 @@ impl<'a> Row<'a> {
         Self { runs: group.into_iter().map(|source| &source.run).collect(), is_baseline }
     }
 
-    /// What the runs have in common.
+    /// The run whose settings and status stand for all.
     pub fn first(&self) -> &'a Run {
         self.runs[0]
     }
@@ -46,7 +46,7 @@ impl<'a> Row<'a> {
         Estimate::of(&self.values(metric))
     }
 
-    /// Its best run, by the metric.
+    /// The run with the best value of the metric.
     pub fn best_run(&self, monitor: &Monitor) -> &'a Run {
         let value = |run: &Run| run.metric(&monitor.metric).unwrap_or(f64::NAN);
         let better = |best: &'a Run, run: &'a Run| {
@@ -56,7 +56,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The settings that a run shares with those that repeat it.
+/// The settings that runs of one row have in common.
 fn fixed(run: &Run, seeds: &[String]) -> Vec<String> {
     let kept = run.settings.iter().filter(|(key, _)| !is_volatile(key) && !seeds.contains(key));
     let mut settings: Vec<String> = kept.map(|(key, value)| format!("{key}={}", identity(value))).collect();
@@ -64,7 +64,7 @@ fn fixed(run: &Run, seeds: &[String]) -> Vec<String> {
     settings
 }
 
-/// Splits runs that repeat a seed, which are not independent: by the folder they are in, or else one by one.
+/// Splits runs of which some have the same seed, and so are not independent: by parent folder, or else one by one.
 fn independent<'a>(group: Vec<&'a Source>, seeds: &[String]) -> Vec<Vec<&'a Source>> {
     if seeds_differ(&group, seeds) {
         return vec![group];
@@ -82,7 +82,7 @@ fn seeds_differ(group: &[&Source], seeds: &[String]) -> bool {
     group.iter().map(of).collect::<HashSet<_>>().len() == group.len()
 }
 
-/// Items by their keys, in the order in which those come up.
+/// Items by key, in order of first occurrence.
 fn grouped<T, K: Hash + Eq>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
     let mut groups: IndexMap<K, Vec<T>> = IndexMap::new();
     items.into_iter().for_each(|item| groups.entry(key(&item)).or_default().push(item));

@@ -1,13 +1,13 @@
-//! What rows are called: by their folders.
+//! The names of rows, from their folders.
 
-use crate::ranking::Ranking;
+use crate::ranked::RankedRows;
 use std::path::{Path, PathBuf};
 
-/// A name for each row: as much of its folder's path as tells it from the others. Of a row of several runs, what their
-/// folders share, with a star for the rest, as a shell would match them.
-pub fn of(ranking: &Ranking) -> Vec<String> {
+/// A name for each row: the part of its folder's path that distinguishes it from the others. For a row of several runs, a
+/// shell pattern of their folders, with a star where they differ.
+pub fn of(ranked: &RankedRows) -> Vec<String> {
     let pattern = |folders: Vec<String>| PathBuf::from(star(&folders));
-    let folders = ranking.rows.iter().map(|row| row.runs.iter().map(|run| run.folder.display().to_string()).collect());
+    let folders = ranked.rows.iter().map(|row| row.runs.iter().map(|run| run.folder.display().to_string()).collect());
     let patterns: Vec<PathBuf> = folders.map(pattern).collect();
     let patterns: Vec<&Path> = patterns.iter().map(PathBuf::as_path).collect();
     runs::folder_names(&patterns)
@@ -15,19 +15,19 @@ pub fn of(ranking: &Ranking) -> Vec<String> {
 
 fn star(texts: &[String]) -> String {
     let Some((first, rest)) = texts.split_first().filter(|(_, rest)| !rest.is_empty()) else { return texts.concat() };
-    let front = rest.iter().fold(first.as_str(), |front, text| &front[..shared(front.chars(), text.chars())]);
+    let front = rest.iter().fold(first.as_str(), |front, text| &front[..common_prefix(front.chars(), text.chars())]);
     // Whole words: seeds 10 and 11 are no `1*`.
     let front = &front[..front.trim_end_matches(char::is_alphanumeric).len()];
     // What is matched in front is not matched again at the end.
     let end = rest.iter().fold(&first[front.len()..], |end, text| {
-        let length = shared(end.chars().rev(), text[front.len()..].chars().rev());
+        let length = common_prefix(end.chars().rev(), text[front.len()..].chars().rev());
         &end[end.len() - length..]
     });
     format!("{front}*{}", end.trim_start_matches(char::is_alphanumeric))
 }
 
-/// The bytes of what two texts begin with alike.
-fn shared(a: impl Iterator<Item = char>, b: impl Iterator<Item = char>) -> usize {
+/// The length of the common prefix in bytes.
+fn common_prefix(a: impl Iterator<Item = char>, b: impl Iterator<Item = char>) -> usize {
     a.zip(b).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
 }
 

@@ -1,4 +1,4 @@
-//! The runs that are compared.
+//! The run folders of the command line, of standard input and of `--baseline`.
 
 use anyhow::{Context, ensure};
 use runs::Run;
@@ -8,10 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes of paths that standard input may hold.
+/// Limit on the paths on standard input, in bytes.
 const MAX_PATHS: u64 = 64 << 20;
 
-/// A run, and whether it is the baseline's.
+/// A run of the inputs, or of the baseline.
 pub struct Source {
     pub run: Run,
     pub is_baseline: bool,
@@ -33,7 +33,7 @@ pub fn read(inputs: &[Option<PathBuf>], baseline: &[PathBuf]) -> anyhow::Result<
             None => paths()?.iter().try_for_each(|path| add(path, false, &mut seen, &mut sources))?,
         }
     }
-    // The baseline was read first, and stands last where rows are equal.
+    // The baseline was read first, but comes last among equal rows.
     sources.sort_by_key(|source| source.is_baseline);
     Ok(sources)
 }

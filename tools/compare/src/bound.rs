@@ -1,4 +1,6 @@
-//! Bounds of a gate: `1.01*baseline + 0.1`, read as a straight line in the baseline.
+//! The bound of a gate: `1.01*baseline + 0.1`, a linear function of the baseline.
+
+use thiserror::Error;
 
 /// `factor * baseline + constant`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -7,23 +9,36 @@ pub struct Bound {
     pub constant: f64,
 }
 
-/// The word for the mean of the baseline.
+/// Why a text is no bound.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum BoundError {
+    /// `rest` is the text from where the parser stopped.
+    #[error("expected {what} at {}", if rest.is_empty() { "the end".to_owned() } else { format!("{rest:?}") })]
+    Expected { what: &'static str, rest: String },
+    #[error("{0}: the bound must be linear in baseline, for instance 1.01*baseline + 0.1")]
+    NotLinear(&'static str),
+    #[error("division by 0")]
+    DivisionByZero,
+    #[error("more than {MAX_DEPTH} nested parentheses and signs")]
+    TooDeep,
+    #[error("the bound is not finite")]
+    NotFinite,
+}
+
+/// The mean of the baseline.
 const BASELINE: &str = "baseline";
-/// Brackets and signs within each other.
+/// Limit on nested parentheses and signs.
 const MAX_DEPTH: usize = 32;
 
 impl Bound {
-    /// Reads numbers and `baseline`, with `+ - * /` and brackets.
-    ///
-    /// # Errors
-    /// What is wrong, and at which character.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Parses numbers and `baseline`, with `+ - * /` and parentheses, by recursive descent.
+    pub fn parse(text: &str) -> Result<Self, BoundError> {
         let mut parser = Parser { rest: text.trim_start() };
         let bound = parser.sum(0)?;
         match parser.rest {
             rest if !rest.is_empty() => Err(parser.expected("an operator + - * /")),
             _ if bound.factor.is_finite() && bound.constant.is_finite() => Ok(bound),
-            _ => Err("the bound is not finite".into()),
+            _ => Err(BoundError::NotFinite),
         }
     }
 
@@ -35,20 +50,18 @@ impl Bound {
         Self { factor: self.factor + other.factor, constant: self.constant + other.constant }
     }
 
-    fn times(self, other: Self) -> Result<Self, String> {
+    fn times(self, other: Self) -> Result<Self, BoundError> {
         match (self.factor == 0.0, other.factor == 0.0) {
             (_, true) => Ok(self.scaled(other.constant)),
             (true, _) => Ok(other.scaled(self.constant)),
-            _ => Err(format!("{BASELINE} times {BASELINE}: the bound can only be a multiple of it, and a number more")),
+            _ => Err(BoundError::NotLinear("baseline times baseline")),
         }
     }
 
-    fn over(self, other: Self) -> Result<Self, String> {
+    fn over(self, other: Self) -> Result<Self, BoundError> {
         match (other.factor == 0.0, other.constant == 0.0) {
-            (false, _) => {
-                Err(format!("division by {BASELINE}: the bound can only be a multiple of it, and a number more"))
-            }
-            (true, true) => Err("division by 0".into()),
+            (false, _) => Err(BoundError::NotLinear("division by baseline")),
+            (true, true) => Err(BoundError::DivisionByZero),
             (true, false) => {
                 Ok(Self { factor: self.factor / other.constant, constant: self.constant / other.constant })
             }
@@ -56,14 +69,15 @@ impl Bound {
     }
 }
 
-/// What is still to be read, without spaces in front.
+/// A recursive-descent parser.
 struct Parser<'a> {
+    /// The text that is not parsed yet, without leading spaces.
     rest: &'a str,
 }
 
 impl<'a> Parser<'a> {
     /// `term + term - …`
-    fn sum(&mut self, depth: usize) -> Result<Bound, String> {
+    fn sum(&mut self, depth: usize) -> Result<Bound, BoundError> {
         let mut bound = self.product(depth)?;
         while let Some(sign) = self.take(&['+', '-']) {
             let term = self.product(depth)?;
@@ -73,7 +87,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `factor * factor / …`
-    fn product(&mut self, depth: usize) -> Result<Bound, String> {
+    fn product(&mut self, depth: usize) -> Result<Bound, BoundError> {
         let mut bound = self.factor(depth)?;
         while let Some(operator) = self.take(&['*', '/']) {
             let factor = self.factor(depth)?;
@@ -82,23 +96,23 @@ impl<'a> Parser<'a> {
         Ok(bound)
     }
 
-    /// A number, `baseline`, a sum in brackets, or a factor with a sign.
-    fn factor(&mut self, depth: usize) -> Result<Bound, String> {
+    /// A number, `baseline`, a sum in parentheses, or a factor with a sign.
+    fn factor(&mut self, depth: usize) -> Result<Bound, BoundError> {
         if depth > MAX_DEPTH {
-            return Err(format!("more than {MAX_DEPTH} brackets and signs within each other"));
+            return Err(BoundError::TooDeep);
         }
         match self.take(&['-', '+', '(']) {
             Some('-') => Ok(self.factor(depth + 1)?.scaled(-1.0)),
             Some('+') => self.factor(depth + 1),
             Some(_) => {
                 let bound = self.sum(depth + 1)?;
-                self.take(&[')']).map(|_| bound).ok_or_else(|| self.expected("a closing bracket"))
+                self.take(&[')']).map(|_| bound).ok_or_else(|| self.expected("a closing parenthesis"))
             }
             None => self.operand(),
         }
     }
 
-    fn operand(&mut self) -> Result<Bound, String> {
+    fn operand(&mut self) -> Result<Bound, BoundError> {
         let word = &self.rest[..operand_len(self.rest)];
         let bound = match word.parse::<f64>() {
             _ if word == BASELINE => Bound { factor: 1.0, constant: 0.0 },
@@ -119,15 +133,12 @@ impl<'a> Parser<'a> {
         self.rest = self.rest[bytes..].trim_start();
     }
 
-    fn expected(&self, what: &str) -> String {
-        match self.rest {
-            "" => format!("expected {what} at the end"),
-            rest => format!("expected {what} at {rest:?}"),
-        }
+    fn expected(&self, what: &'static str) -> BoundError {
+        BoundError::Expected { what, rest: self.rest.to_owned() }
     }
 }
 
-/// The bytes of the number or word that a text begins with; `1e-3` has a sign within.
+/// The length in bytes of the number or word at the beginning of a text; the exponent of `1e-3` has a sign.
 fn operand_len(text: &str) -> usize {
     let is_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '.');
     let mut before = ' ';
@@ -174,18 +185,18 @@ mod tests {
             ("1.2.3", "expected a number or baseline at \"1.2.3\""),
             ("nan", "expected a number or baseline at \"nan\""),
             ("inf", "expected a number or baseline at \"inf\""),
-            ("(1", "expected a closing bracket at the end"),
+            ("(1", "expected a closing parenthesis at the end"),
             ("1)", "expected an operator + - * / at \")\""),
             ("é", "expected a number or baseline at \"é\""),
             ("1/0", "division by 0"),
             ("1e308*10", "the bound is not finite"),
         ] {
-            assert_eq!(Bound::parse(text), Err(problem.to_owned()), "{text}");
+            assert_eq!(Bound::parse(text).expect_err(text).to_string(), problem);
         }
-        assert!(Bound::parse("baseline*baseline").is_err_and(|problem| problem.starts_with("baseline times baseline")));
-        assert!(Bound::parse("1/baseline").is_err_and(|problem| problem.starts_with("division by baseline")));
+        assert_eq!(Bound::parse("baseline*baseline"), Err(BoundError::NotLinear("baseline times baseline")));
+        assert_eq!(Bound::parse("1/baseline"), Err(BoundError::NotLinear("division by baseline")));
         for symbol in ["(", "-"] {
-            assert!(Bound::parse(&symbol.repeat(1_000_000)).is_err_and(|problem| problem.starts_with("more than 32")));
+            assert_eq!(Bound::parse(&symbol.repeat(1_000_000)), Err(BoundError::TooDeep));
         }
     }
 }

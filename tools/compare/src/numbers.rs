@@ -1,18 +1,18 @@
-//! Numbers for people.
+//! Rounded numbers for tables and messages.
 
 /// Significant digits of a metric.
 const DIGITS: usize = 5;
-/// Significant digits of half an interval's width; the mean has as many decimals.
+/// Significant digits of half an interval's width.
 const INTERVAL_DIGITS: usize = 2;
 /// Decimals beyond which numbers are written with an exponent.
-const MOST_DECIMALS: i32 = 9;
+const MAX_DECIMALS: i32 = 9;
 
-/// A number of five significant digits.
+/// Rounded to five significant digits.
 pub fn number(value: f64) -> String {
     rounded(value, DIGITS as i32 - 1 - magnitude(value))
 }
 
-/// `0.1234 ± 0.0056`.
+/// `0.1234 ± 0.0056`: the half width has two significant digits, the mean as many decimals.
 pub fn estimate(mean: f64, half_width: f64) -> String {
     if half_width == 0.0 || !half_width.is_finite() {
         return format!("{} ± {}", number(mean), number(half_width));
@@ -31,7 +31,7 @@ fn rounded(value: f64, decimals: i32) -> String {
     if value.is_nan() {
         return "NaN".into();
     }
-    if decimals <= MOST_DECIMALS && magnitude(value) < MOST_DECIMALS {
+    if decimals <= MAX_DECIMALS && magnitude(value) < MAX_DECIMALS {
         let decimals = usize::try_from(decimals).unwrap_or(0);
         return format!("{value:.decimals$}");
     }

@@ -1,20 +1,20 @@
-//! The rows, best first.
+//! The rows, best first, and the metric that orders them.
 
-use crate::{row::Row, settings::Settings, source::Source};
+use crate::{inputs::Source, row::Row, settings::Settings};
 use anyhow::{Context, bail, ensure};
 use runs::{Monitor, Run, metric_name};
 use std::collections::HashSet;
 
-pub struct Ranking<'a> {
-    /// The best first; rows without the metric behind them, unfinished runs at the end.
+pub struct RankedRows<'a> {
+    /// Best first; then rows without the metric, then unfinished runs.
     pub rows: Vec<Row<'a>>,
-    /// What they are ranked by.
+    /// The metric that orders the rows.
     pub monitor: Monitor,
-    /// The names of all metrics, in the order they come up.
+    /// The names of all metrics, in order of first occurrence.
     pub metrics: Vec<String>,
 }
 
-impl<'a> Ranking<'a> {
+impl<'a> RankedRows<'a> {
     /// # Errors
     /// When runs monitor different metrics and the settings choose none, or no run has the metric.
     pub fn new(sources: &'a [Source], settings: &Settings) -> anyhow::Result<Self> {
@@ -70,7 +70,7 @@ impl<'a> Ranking<'a> {
         self.rows.iter().any(|row| row.runs.len() > 1)
     }
 
-    /// What a person should know of the runs, a line each.
+    /// Notes about the runs for standard error, one line each.
     pub fn notes(&self) -> Vec<String> {
         let runs = self.rows.iter().flat_map(|row| &row.runs);
         let data: HashSet<_> = runs.filter_map(|run| run.data_sha256.as_ref()).collect();
@@ -95,15 +95,15 @@ fn metrics(runs: &[&Run]) -> Vec<String> {
 
 fn monitor(runs: &[&Run], metrics: &[String], settings: &Settings) -> anyhow::Result<Monitor> {
     let any_finished = runs.iter().any(|run| run.is_finished());
-    let judged: Vec<&&Run> = runs.iter().filter(|run| run.is_finished() == any_finished).collect();
+    let compared: Vec<&&Run> = runs.iter().filter(|run| run.is_finished() == any_finished).collect();
     let mut monitor = match &settings.metric {
         Some(name) => {
             let name = metric_name(name);
             ensure!(!any_finished || metrics.contains(&name), "compare.metric: {}", no_metric(&name, metrics));
-            let same = judged.iter().map(|run| &run.monitor).find(|monitor| monitor.metric == name);
+            let same = compared.iter().map(|run| &run.monitor).find(|monitor| monitor.metric == name);
             same.cloned().unwrap_or_else(|| Monitor::of(&name))
         }
-        None => monitored(&judged)?,
+        None => monitored(&compared)?,
     };
     monitor.direction = settings.mode.direction().unwrap_or(monitor.direction);
     let name = &monitor.metric;
@@ -115,7 +115,7 @@ fn monitor(runs: &[&Run], metrics: &[String], settings: &Settings) -> anyhow::Re
     Ok(monitor)
 }
 
-/// What all the runs monitored.
+/// The metric that all runs monitored.
 fn monitored(runs: &[&&Run]) -> anyhow::Result<Monitor> {
     let (first, rest) = runs.split_first().context("no runs")?;
     if let Some(other) = rest.iter().find(|run| run.monitor != first.monitor) {
@@ -130,7 +130,7 @@ fn monitored(runs: &[&&Run]) -> anyhow::Result<Monitor> {
     Ok(first.monitor.clone())
 }
 
-/// That there is no such metric, and what there is.
+/// The message that no run has a metric, with a similar name and those that there are.
 pub fn no_metric(name: &str, metrics: &[String]) -> String {
     let near = config::did_you_mean(name, metrics.iter().map(String::as_str));
     format!("no run has a metric {name:?}{near}; {}", there_are(metrics))

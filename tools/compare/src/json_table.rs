@@ -1,23 +1,23 @@
 //! The table as one JSON document.
 
-use crate::{columns::Columns, ranking::Ranking, row::Row};
+use crate::{columns::Columns, ranked::RankedRows, row::Row};
 use serde_json::{Map, Value, json};
 
-pub fn write(ranking: &Ranking, columns: &Columns, confidence: f64) -> anyhow::Result<String> {
-    let rows: Vec<Value> = ranking.rows.iter().map(|row| object(row, ranking, columns, confidence)).collect();
-    let mode = ranking.monitor.direction.mode();
-    let document = json!({ "metric": ranking.monitor.metric, "mode": mode, "confidence": confidence, "rows": rows });
+pub fn table(ranked: &RankedRows, columns: &Columns, confidence: f64) -> anyhow::Result<String> {
+    let rows: Vec<Value> = ranked.rows.iter().map(|row| object(row, ranked, columns, confidence)).collect();
+    let mode = ranked.monitor.direction.mode();
+    let document = json!({ "metric": ranked.monitor.metric, "mode": mode, "confidence": confidence, "rows": rows });
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-fn object(row: &Row, ranking: &Ranking, columns: &Columns, confidence: f64) -> Value {
+fn object(row: &Row, ranked: &RankedRows, columns: &Columns, confidence: f64) -> Value {
     let folders: Vec<String> = row.runs.iter().map(|run| run.folder.display().to_string()).collect();
     let setting = |key: &String| Some((key.clone(), row.first().settings.get(key)?.clone()));
     let settings: Map<String, Value> = columns.settings.iter().filter_map(|column| setting(&column.key)).collect();
     let metric = |name: &String| Some((name.clone(), estimate(row, name, confidence)?));
     let metrics: Map<String, Value> = columns.metrics.iter().filter_map(metric).collect();
     json!({
-        "run": row.best_run(&ranking.monitor).folder.display().to_string(),
+        "run": row.best_run(&ranked.monitor).folder.display().to_string(),
         "runs": folders,
         "n": row.runs.len(),
         "status": row.first().status.name(),
@@ -28,7 +28,7 @@ fn object(row: &Row, ranking: &Ranking, columns: &Columns, confidence: f64) -> V
     })
 }
 
-/// What is no number is null, as in `metrics.json`.
+/// A value that is not finite is null, as in `metrics.json`; `None` where no run has the metric.
 fn estimate(row: &Row, metric: &str, confidence: f64) -> Option<Value> {
     let estimate = row.estimate(metric)?;
     Some(json!({
