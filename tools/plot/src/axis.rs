@@ -1,4 +1,4 @@
-//! Axes: from values to places, and where the ticks are.
+//! Axes: from values to positions, and their ticks.
 
 /// An axis over a range of values.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,17 +15,17 @@ pub struct Tick {
     pub label: String,
 }
 
-/// Values beyond are not drawn: ranges and steps between them stay finite.
-const GREATEST: f64 = 1e250;
-/// Ranges closer to a number than this share of it cannot be told apart by labels of a sensible length.
-const FINEST: f64 = 1e-9;
+/// Larger values are not drawn, so that ranges and tick steps stay finite.
+const MAX_VALUE: f64 = 1e250;
+/// Smaller ranges, relative to their values, are widened: tick labels would need too many digits.
+const MIN_RELATIVE_RANGE: f64 = 1e-9;
 /// From this many digits on, or beyond that many decimals, labels are written as powers of ten: 2e6, 5e-5.
 const PLAIN_DIGITS: i32 = 6;
 const PLAIN_DECIMALS: i32 = 4;
 
-/// Whether an axis has a place for a value.
+/// Whether a value can be drawn on an axis: finite and not too large, and on a log scale above 0.
 pub fn is_drawable(value: f64, log: bool) -> bool {
-    value.abs() <= GREATEST && (!log || value >= 1.0 / GREATEST)
+    value.abs() <= MAX_VALUE && (!log || value >= 1.0 / MAX_VALUE)
 }
 
 impl Axis {
@@ -39,13 +39,13 @@ impl Axis {
         let (low, high) = inner.unwrap_or(if log { (1.0, 10.0) } else { (0.0, 1.0) });
         if log {
             let (mut l, mut h) = (low.log10(), high.log10());
-            if h - l < FINEST {
+            if h - l < MIN_RELATIVE_RANGE {
                 (l, h) = (l - 0.1, h + 0.1);
             }
             let free = (h - l) * margin;
             return Self { low: 10f64.powf(l - free), high: 10f64.powf(h + free), log };
         }
-        if high - low <= FINEST * high.abs().max(low.abs()) {
+        if high - low <= MIN_RELATIVE_RANGE * high.abs().max(low.abs()) {
             // One value: as much around it as makes readable labels.
             let around = if high == 0.0 { 1.0 } else { high.abs() / 10.0 };
             return Self { low: low - around, high: high + around, log };
@@ -55,8 +55,8 @@ impl Axis {
         Self { low: (low - free).max(floor), high: high + free, log }
     }
 
-    /// Where a value is, from 0 at the lower end to 1 at the upper.
-    pub fn place(&self, value: f64) -> f64 {
+    /// The position of a value along the axis, from 0 at the lower end to 1 at the upper.
+    pub fn position(&self, value: f64) -> f64 {
         if self.log {
             (value.log10() - self.low.log10()) / (self.high.log10() - self.low.log10())
         } else {
@@ -84,8 +84,8 @@ impl Axis {
 
     /// Values between a logarithmic axis's decades that get a mark without a label; few decades have them.
     pub fn minor_ticks(&self) -> Vec<f64> {
-        const MOST_DECADES: f64 = 6.0;
-        let few = self.log && (self.high / self.low).log10() <= MOST_DECADES;
+        const MAX_DECADES: f64 = 6.0;
+        let few = self.log && (self.high / self.low).log10() <= MAX_DECADES;
         if few {
             self.decades(&(1..=9).collect::<Vec<_>>()).into_iter().map(|tick| tick.value).collect()
         } else {
@@ -106,7 +106,7 @@ impl Axis {
     }
 }
 
-/// The value of `mantissa × 10^exponent`, rounded once, with its parts.
+/// The value of `mantissa × 10^exponent`, rounded once, with mantissa and exponent.
 fn decimal(mantissa: i64, exponent: i32) -> (f64, i64, i32) {
     (format!("{mantissa}e{exponent}").parse().unwrap_or(f64::INFINITY), mantissa, exponent)
 }
@@ -129,8 +129,8 @@ fn linear(low: f64, high: f64, wanted: usize, whole: bool) -> Vec<Tick> {
     }
     let (step, ..) = decimal(digit, exponent);
     let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
-    let greatest = low.abs().max(high.abs());
-    let scientific = greatest >= 10f64.powi(PLAIN_DIGITS) || exponent < -PLAIN_DECIMALS;
+    let largest = low.abs().max(high.abs());
+    let scientific = largest >= 10f64.powi(PLAIN_DIGITS) || exponent < -PLAIN_DECIMALS;
     let ticks = (first..=last).map(|count| decimal(count.saturating_mul(digit), exponent));
     ticks.map(|(value, mantissa, exponent)| tick(value, mantissa, exponent, exponent.min(0), scientific)).collect()
 }

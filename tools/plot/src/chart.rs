@@ -2,8 +2,8 @@
 
 use crate::{
     axis::{Axis, is_drawable},
-    curve::Point,
-    metric::Part,
+    points::Point,
+    series::Series,
     settings::{Limits, YScale},
 };
 use anyhow::{bail, ensure};
@@ -13,18 +13,18 @@ use anyhow::{bail, ensure};
 pub struct Chart {
     /// The metric without `train_`, `val_` or `test_`; what `plot.charts` calls it.
     pub name: String,
-    /// What stands above it, where that is not the name.
+    /// The title, where it is not the name.
     pub title: Option<String>,
     pub x_name: &'static str,
     pub y_name: String,
     pub x: Axis,
     pub y: Axis,
-    /// Whether `plot.ylim` says where the vertical axis ends: what is beyond is cut off.
+    /// Whether `plot.ylim` sets the range of the vertical axis: curves are clipped to it.
     pub limited: bool,
     /// Labels of the runs that have a curve here.
     pub runs: Vec<String>,
     pub curves: Vec<Curve>,
-    /// Names of other metrics that are the same numbers.
+    /// Names of other metrics with the same values.
     pub also: Vec<String>,
 }
 
@@ -35,28 +35,28 @@ pub struct Curve {
     pub metric: String,
     /// Index in the chart's `runs`.
     pub run: usize,
-    pub part: Part,
-    /// In order of x. Where there is smoothing, this is what it was made from.
+    pub series: Series,
+    /// In order of x, before smoothing.
     pub points: Vec<Point>,
     pub smoothed: Option<Vec<Point>>,
-    /// A point that is pointed out: the suggestion of a learning-rate finder.
+    /// A highlighted point: the suggestion of a learning-rate finder.
     pub marked: Option<Point>,
 }
 
 /// How much of the height stays free above and below the curves.
 const MARGIN: f64 = 0.04;
 
-/// What decides on the vertical axis.
+/// How the range and the scale of the vertical axis are chosen.
 #[derive(Debug, Clone, Copy)]
-pub struct Vertical {
+pub struct YAxisOptions {
     pub scale: YScale,
     /// Whether `auto` may take a log scale, and from which ratio of the largest to the smallest value.
     pub log_ratio: Option<f64>,
     pub limits: Limits,
 }
 
-impl Vertical {
-    /// The axis of a chart named `name` with these curves; values that have no place on it become gaps.
+impl YAxisOptions {
+    /// The axis of a chart named `name` with these curves; values that it cannot show become gaps.
     ///
     /// # Errors
     /// One line: there is nothing to draw, or nothing within the limits.
@@ -76,7 +76,7 @@ impl Vertical {
                 );
                 ensure!(
                     low.is_none_or(|low| low > 0.0),
-                    "plot.ylim: {}; a log scale has no place for 0 or less (y_scale=linear has)",
+                    "plot.ylim: {}; a log scale needs a lower end above 0 (or y_scale=linear)",
                     self.limits
                 );
                 true
@@ -86,7 +86,7 @@ impl Vertical {
             }
         };
         if log {
-            curves.iter_mut().for_each(Curve::leave_out_what_has_no_logarithm);
+            curves.iter_mut().for_each(Curve::drop_nonpositive);
         }
         let axis = self.limits.over(Axis::over(curves.iter().flat_map(Curve::values), log, MARGIN));
         let Some(axis) = axis else { bail!("plot.ylim: {}; the values of {name} are all beyond", self.limits) };
@@ -100,7 +100,7 @@ impl Vertical {
     }
 }
 
-/// Errors fall towards zero, by orders of magnitude; scores rise towards one.
+/// Whether all curves fall, over more than `ratio`: losses do, accuracies do not.
 fn suits_log(curves: &[Curve], ratio: f64) -> bool {
     let values = || curves.iter().flat_map(Curve::values);
     let (low, high) = values().fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
@@ -118,12 +118,12 @@ impl Curve {
         self.points.iter().map(|point| point.1).filter(|value| is_drawable(*value, false))
     }
 
-    /// What is drawn as the line.
+    /// The points of the line: smoothed, where there is smoothing.
     pub fn line(&self) -> &[Point] {
         self.smoothed.as_ref().unwrap_or(&self.points)
     }
 
-    fn leave_out_what_has_no_logarithm(&mut self) {
+    fn drop_nonpositive(&mut self) {
         for points in [Some(&mut self.points), self.smoothed.as_mut()].into_iter().flatten() {
             points.iter_mut().filter(|point| !is_drawable(point.1, true)).for_each(|point| point.1 = f64::NAN);
         }
@@ -136,7 +136,7 @@ mod tests {
 
     fn curve(values: &[f64]) -> Curve {
         let points = values.iter().enumerate().map(|(i, v)| (i as f64, *v)).collect();
-        Curve { metric: "m".into(), run: 0, part: Part::Whole, points, smoothed: None, marked: None }
+        Curve { metric: "m".into(), run: 0, series: Series::Unsplit, points, smoothed: None, marked: None }
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
     fn a_chart_without_a_value_to_draw_is_an_error() {
         let axis = |values: &[f64], scale, low, high| {
             let limits = Limits { low, high };
-            Vertical { scale, log_ratio: Some(30.0), limits }.axis("m", &mut [curve(values)])
+            YAxisOptions { scale, log_ratio: Some(30.0), limits }.axis("m", &mut [curve(values)])
         };
         let error =
             |values: &[f64], scale, low, high| axis(values, scale, low, high).expect_err("no chart").to_string();

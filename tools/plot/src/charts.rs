@@ -1,13 +1,13 @@
-//! Which charts are drawn of what was read.
+//! The charts of runs: which metrics share one, which are drawn, and their curves.
 
 use crate::{
     axis::{Axis, is_drawable},
-    chart::{Chart, Curve, Vertical},
-    curve::{Point, smoothed, spacing},
+    chart::{Chart, Curve, YAxisOptions},
     finder::{self, Finder},
     labels,
-    metric::{self, Part},
-    run::{Run, Sample},
+    points::{Point, smoothed, spacing},
+    run::{Measurement, Run},
+    series::{self, Series},
     settings::{Settings, X},
 };
 use anyhow::{anyhow, bail, ensure};
@@ -18,14 +18,14 @@ use runs::Status;
 const LOSS: &str = "loss";
 const LEARNING_RATE: &str = "learning_rate";
 
-/// The curves of a chart: run, metric and part of each.
-type Members<'a> = Vec<(usize, &'a str, Part)>;
+/// The curves of a chart: run, metric and series of each.
+type Members<'a> = Vec<(usize, &'a str, Series)>;
 
-/// The charts that the settings ask for, at most `most`: the loss first, the learning rate last.
+/// The charts that the settings ask for, at most `max_charts`: the loss first, the learning rate last.
 ///
 /// # Errors
 /// When there is nothing to draw, no axis that all runs have, no chart of a name, or a chart without a value.
-pub fn charts(runs: &[Run], finders: &[Finder], settings: &Settings, most: usize) -> anyhow::Result<Vec<Chart>> {
+pub fn charts(runs: &[Run], finders: &[Finder], settings: &Settings, max_charts: usize) -> anyhow::Result<Vec<Chart>> {
     let groups = grouped(runs);
     let mut known: Vec<&str> = groups.keys().copied().collect();
     known.extend((!finders.is_empty()).then_some(finder::CHART));
@@ -40,7 +40,7 @@ pub fn charts(runs: &[Run], finders: &[Finder], settings: &Settings, most: usize
     settings.ylim.check(&known)?;
     let (hidden, also) = unasked(&groups, runs, settings);
     let mut chosen = choose(&known, &hidden, settings)?;
-    chosen.truncate(most);
+    chosen.truncate(max_charts);
     let mut charts = Vec::new();
     let drawer = if runs.is_empty() { None } else { Some(Drawer::new(runs, settings)?) };
     for name in &chosen {
@@ -61,8 +61,8 @@ pub fn charts(runs: &[Run], finders: &[Finder], settings: &Settings, most: usize
 fn grouped(runs: &[Run]) -> IndexMap<&str, Members<'_>> {
     let mut groups: IndexMap<&str, Members> = IndexMap::new();
     for (run, metric) in runs.iter().enumerate().flat_map(|(i, run)| run.metrics.keys().map(move |name| (i, name))) {
-        let (chart, part) = metric::split(metric);
-        groups.entry(chart).or_default().push((run, metric, part));
+        let (chart, series) = series::of_metric(metric);
+        groups.entry(chart).or_default().push((run, metric, series));
     }
     groups.sort_by_key(|name, _| match *name {
         LOSS => 0,
@@ -92,11 +92,11 @@ fn repeats(members: &Members, loss: &Members, runs: &[Run]) -> bool {
     const SAME: f64 = 1e-6;
     let same_value =
         |a: f64, b: f64| (a - b).abs() <= SAME * a.abs().max(b.abs()) || (!a.is_finite() && !b.is_finite());
-    let same = |a: &Sample, b: &Sample| {
+    let same = |a: &Measurement, b: &Measurement| {
         a.step.to_bits() == b.step.to_bits() && a.epoch.to_bits() == b.epoch.to_bits() && same_value(a.value, b.value)
     };
-    members.iter().all(|(run, metric, part)| {
-        let twin = loss.iter().find(|(other, _, other_part)| other == run && other_part == part);
+    members.iter().all(|(run, metric, series)| {
+        let twin = loss.iter().find(|(other, _, other_series)| other == run && other_series == series);
         twin.is_some_and(|(_, twin, _)| {
             let (samples, twins) = (&runs[*run].metrics[*metric], &runs[*run].metrics[*twin]);
             samples.len() == twins.len() && samples.iter().zip(twins).all(|(a, b)| same(a, b))
@@ -152,31 +152,32 @@ impl<'a> Drawer<'a> {
         let mut present: Vec<usize> = members.iter().map(|(run, ..)| *run).collect();
         present.dedup();
         // The values of single batches of several runs would hide all else.
-        let all_pale = members.iter().all(|(.., part)| part.is_pale());
-        let drawn = members.iter().filter(|(.., part)| present.len() == 1 || all_pale || !part.is_pale());
+        let all_pale = members.iter().all(|(.., series)| series.is_pale());
+        let drawn = members.iter().filter(|(.., series)| present.len() == 1 || all_pale || !series.is_pale());
         let position = |run| present.iter().position(|other| *other == run).unwrap_or_default();
         let mut curves: Vec<Curve> =
-            drawn.map(|&(run, metric, part)| self.curve(run, metric, part, position(run))).collect();
+            drawn.map(|&(run, metric, series)| self.curve(run, metric, series, position(run))).collect();
         self.smooth(&mut curves);
         // Pale ones lie behind; otherwise runs are in the order they were given.
-        curves.sort_by_key(|curve| (!curve.part.is_pale(), curve.run, curve.part));
+        curves.sort_by_key(|curve| (!curve.series.is_pale(), curve.run, curve.series));
         let runs = self.run_labels(&present, &curves);
         let name = name.to_owned();
         // A schedule is read by its shape.
         let log_ratio = (name != LEARNING_RATE).then_some(self.settings.log_ratio);
         let limits = self.settings.ylim.of(&name);
-        let y = Vertical { scale: self.settings.y_scale, log_ratio, limits }.axis(&printable(&name), &mut curves)?;
+        let y =
+            YAxisOptions { scale: self.settings.y_scale, log_ratio, limits }.axis(&printable(&name), &mut curves)?;
         let xs = curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0));
         let x = Axis::over(xs, false, 0.0);
         let (title, also, limited) = (None, Vec::new(), limits.any());
         Ok(Chart { y_name: name.clone(), name, title, x_name: self.x.name(), x, y, limited, runs, curves, also })
     }
 
-    fn curve(&self, run: usize, metric: &str, part: Part, position: usize) -> Curve {
+    fn curve(&self, run: usize, metric: &str, series: Series, position: usize) -> Curve {
         let samples = self.runs[run].metrics[metric].iter().filter(|sample| is_drawable(sample.at(self.x), false));
         let mut points: Vec<Point> = samples.map(|sample| (sample.at(self.x), sample.value)).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        Curve { metric: metric.to_owned(), run: position, part, points, smoothed: None, marked: None }
+        Curve { metric: metric.to_owned(), run: position, series, points, smoothed: None, marked: None }
     }
 
     /// Smooths all curves over as much of the axis as the one whose points are closest: a value an epoch is not averaged

@@ -1,20 +1,20 @@
-//! Confusion matrices: how often rows of one class were taken for another.
+//! LabelledMatrix matrices: how often rows of one class were taken for another.
 
 use anyhow::{Context, ensure};
 use cli::printable;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Counts as `[actual][predicted]`, square.
+/// Counts, or shares, as `[actual][predicted]`, square, with the names of the classes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Confusion {
-    /// The parts of its path: what tells it from others.
+pub struct LabelledMatrix {
+    /// The components of its path, from which its name is taken.
     pub path: Vec<String>,
     pub labels: Vec<String>,
     pub counts: Vec<Vec<f64>>,
 }
 
-/// What `score` writes, or `{"labels": ..., "matrix": ...}`; other keys are passed over.
+/// What `score` writes, or `{"labels": ..., "matrix": ...}`; other keys are ignored.
 #[derive(Deserialize)]
 struct Json {
     #[serde(alias = "matrix")]
@@ -22,7 +22,7 @@ struct Json {
     labels: Option<Vec<serde_json::Value>>,
 }
 
-impl Confusion {
+impl LabelledMatrix {
     /// Reads a JSON object with a matrix.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Confusion {
         self.checked("plot.labels")
     }
 
-    /// With names in place of the indexes of classes; labels that are such names already stay.
+    /// Replaces labels that are class indices by names; labels that are names already stay.
     ///
     /// # Errors
     /// When a label is neither a name nor the index of one.
@@ -101,7 +101,7 @@ impl Confusion {
         Ok(self)
     }
 
-    /// The share of rows on the diagonal; NaN where there are no rows.
+    /// The sum of the diagonal over that of the matrix, which need not be counts; NaN where that is 0.
     pub fn accuracy(&self) -> f64 {
         let hits: f64 = self.counts.iter().enumerate().map(|(class, row)| row[class]).sum();
         hits / self.counts.iter().flatten().sum::<f64>()
@@ -114,7 +114,7 @@ impl Confusion {
     }
 }
 
-/// The front whole, and as much of the label as `cut` leaves of both.
+/// `front`, and as much of the label as `cut` leaves of both.
 fn cut_behind(front: &str, label: &str, cut: impl Fn(&str) -> String) -> String {
     let short = |kept: usize| -> String {
         let end = label.char_indices().nth(kept).map_or(label.len(), |(end, _)| end);
@@ -125,20 +125,20 @@ fn cut_behind(front: &str, label: &str, cut: impl Fn(&str) -> String) -> String 
     (0..=most).rev().map(short).find(fits).unwrap_or_else(|| front.trim_end().to_owned())
 }
 
-/// Pairs of an actual and a predicted class, counted.
+/// PairCounts of an actual and a predicted class, counted.
 #[derive(Debug, Default)]
-pub struct Pairs {
+pub struct PairCounts {
     counts: BTreeMap<(Label, Label), f64>,
 }
 
-/// Numbers in their order, then names in theirs.
+/// Indices in numeric order, then names in alphabetical order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Label {
     Index(i64),
     Name(String),
 }
 
-impl Pairs {
+impl PairCounts {
     pub fn add(&mut self, actual: &str, predicted: &str) {
         let label = |text: &str| text.parse().map_or_else(|_| Label::Name(text.to_owned()), Label::Index);
         *self.counts.entry((label(actual), label(predicted))).or_default() += 1.0;
@@ -148,7 +148,7 @@ impl Pairs {
         self.counts.is_empty()
     }
 
-    pub fn confusion(self) -> Confusion {
+    pub fn confusion(self) -> LabelledMatrix {
         let mut labels: Vec<&Label> = self.counts.keys().flat_map(|(actual, predicted)| [actual, predicted]).collect();
         labels.sort();
         labels.dedup();
@@ -161,7 +161,7 @@ impl Pairs {
             Label::Index(index) => index.to_string(),
             Label::Name(name) => name.clone(),
         };
-        Confusion { path: Vec::new(), labels: labels.iter().map(text).collect(), counts }
+        LabelledMatrix { path: Vec::new(), labels: labels.iter().map(text).collect(), counts }
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn pairs_are_counted_with_labels_in_order() {
-        let mut pairs = Pairs::default();
+        let mut pairs = PairCounts::default();
         for (actual, predicted) in [("10", "2"), ("2", "2"), ("10", "2"), ("cat", "10")] {
             pairs.add(actual, predicted);
         }
@@ -185,7 +185,7 @@ mod tests {
     fn labels_that_would_look_alike_have_their_index_in_front() {
         let labels = |labels: [&str; 2], room: usize| {
             let labels: Vec<_> = labels.into_iter().map(str::to_owned).collect();
-            let confusion = Confusion { path: vec![], labels, counts: vec![vec![1.0, 0.0], vec![0.0, 1.0]] };
+            let confusion = LabelledMatrix { path: vec![], labels, counts: vec![vec![1.0, 0.0], vec![0.0, 1.0]] };
             confusion.short_labels(|label| match label.chars().count() > room {
                 true => label.chars().take(room - 1).chain(['…']).collect(),
                 false => label.to_owned(),
@@ -207,7 +207,7 @@ mod tests {
             (r#"{"matrix":[[0,0],[0,0]]}"#, "nothing to draw: the confusion matrix counts no rows"),
             (r#"{"matrix":[[1]],"labels":["a","b"]}"#, "2 labels for 1 classes"),
         ] {
-            let error = format!("{:#}", Confusion::from_json("m.json", text).expect_err(text));
+            let error = format!("{:#}", LabelledMatrix::from_json("m.json", text).expect_err(text));
             assert!(error.starts_with("m.json: ") && error.contains(expected), "{error}");
         }
     }

@@ -1,21 +1,21 @@
-//! The curve of a learning-rate finder, `finder.csv` of `train --find-learning-rate`.
+//! The curve of a learning-rate finder, `finder.csv` of `train --find-learning-rate`, and its chart.
 
 use crate::{
     axis::{Axis, is_drawable},
-    chart::{Chart, Curve, Vertical},
-    curve::Point,
+    chart::{Chart, Curve, YAxisOptions},
     labels::{self, Identity},
-    metric::Part,
+    points::Point,
+    series::Series,
     settings::Settings,
 };
 use anyhow::ensure;
 
-/// What `plot.charts` calls it, and its file.
+/// The name of the chart and of its file.
 pub const CHART: &str = "finder";
 /// The columns of the table.
 pub const COLUMNS: [&str; 2] = ["learning_rate", "loss"];
 
-/// What was tried: learning rate and smoothed loss of each step, in order of the learning rate.
+/// Learning rate and smoothed loss of each step, in order of the learning rate.
 #[derive(Debug)]
 pub struct Finder {
     pub identity: Identity,
@@ -32,8 +32,8 @@ pub fn chart(finders: &[Finder], settings: &Settings) -> anyhow::Result<Chart> {
     let labels = labels::of(finders.iter().map(|finder| &finder.identity));
     let runs = labels.iter().zip(&curves).map(|(label, curve)| format!("{label}{}", suggestion(curve))).collect();
     let limits = settings.ylim.of(CHART);
-    // A loss that rises at the end by orders of magnitude would hide the fall that is looked for.
-    let y = Vertical { scale: settings.y_scale, log_ratio: None, limits }.axis(CHART, &mut curves)?;
+    // On a log scale, a loss that rises by orders of magnitude at the end would hide where it falls.
+    let y = YAxisOptions { scale: settings.y_scale, log_ratio: None, limits }.axis(CHART, &mut curves)?;
     let rates = || curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0));
     ensure!(rates().any(|rate| is_drawable(rate, true)), "{CHART}: nothing to draw: no learning rate is above 0");
     let x = Axis::over(rates(), true, 0.0);
@@ -56,5 +56,5 @@ fn curve(run: usize, finder: &Finder) -> Curve {
     let suggested = metrics::suggested_learning_rate(&finder.points);
     let marked = suggested.and_then(|rate| points.iter().find(|point| point.0 == rate).copied());
     let marked = marked.filter(|point| is_drawable(point.1, false));
-    Curve { metric: "loss".into(), run, part: Part::Whole, points, smoothed: None, marked }
+    Curve { metric: "loss".into(), run, series: Series::Unsplit, points, smoothed: None, marked }
 }

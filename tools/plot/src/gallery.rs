@@ -1,4 +1,4 @@
-//! Misclassified images: those that a classifier is wrong of, the surest first.
+//! Misclassified images, the most confident mistakes first.
 
 use crate::{scene::Pixels, settings::Settings};
 use dataset::classes;
@@ -9,21 +9,22 @@ use std::{
     cmp::{Ordering, Reverse},
     collections::BinaryHeap,
 };
+use thiserror::Error;
 
-/// Probabilities in half precision are a little above 1 at times; logits soon are far above.
-const GREATEST_PROBABILITY: f64 = 1.001;
+/// Limit on probabilities, for the rounding of half precision. Logits exceed it.
+const MAX_PROBABILITY: f64 = 1.001;
 
-/// What is shown of records, and how much they were.
+/// The misclassified rows of an input.
 pub struct Gallery {
-    /// The parts of its path: what tells it from others.
+    /// The components of its path, from which its name is taken.
     pub path: Vec<String>,
     pub rows: u64,
     pub wrong: u64,
-    /// As many as a picture has room for: the greatest probability first, of equals the earlier row.
+    /// As many as a picture has room for: the highest probability first, of equal ones the earlier row.
     pub mistakes: Vec<Mistake>,
 }
 
-/// A row whose most probable class is not the true one.
+/// A row whose predicted class, that of the highest probability, is not the actual one.
 pub struct Mistake {
     /// Counted from 0.
     pub row: u64,
@@ -41,7 +42,7 @@ pub struct Names<'a> {
     pub from: &'static str,
 }
 
-/// Where a mistake stands among others: later ones are kept.
+/// A mistake, ordered by confidence; of equal ones, the earlier row is larger.
 struct Ranked(Mistake);
 
 impl Gallery {
@@ -68,10 +69,10 @@ impl Gallery {
         while reader.read(&mut batch)? {
             columns.fill(&batch, fields, names)?;
             for index in 0..batch.rows() {
-                let guess = columns.guess(index).map_err(|problem| batch.location(index).error(problem))?;
+                let guess = columns.guess(index).map_err(|error| batch.location(index).error(error.to_string()))?;
                 rows += 1;
                 wrong += u64::from(guess.actual != guess.predicted);
-                // Rows come in order: of equally sure mistakes, the earlier are there already.
+                // Rows come in order: of equally confident mistakes, the earlier are kept.
                 let full = kept.len() == room
                     && kept.peek().is_some_and(|Reverse(last)| guess.probability <= last.0.probability);
                 if guess.actual == guess.predicted || full {
@@ -95,7 +96,7 @@ impl Gallery {
     }
 }
 
-/// What is needed of a batch of rows.
+/// The columns of a batch.
 #[derive(Default)]
 struct Columns {
     /// `[rows × channels × height × width]`
@@ -108,11 +109,20 @@ struct Columns {
     classes: usize,
 }
 
-/// The true class of a row, the most probable one, and its probability.
+/// The actual and the predicted class of a row, and the probability of the latter.
 struct Guess {
     actual: usize,
     predicted: usize,
     probability: f64,
+}
+
+/// What is wrong with the label or the prediction of a row.
+#[derive(Debug, Error)]
+enum GuessError {
+    #[error(transparent)]
+    Label(#[from] dataset::Error),
+    #[error("class {class} has probability {found}; expected 0 to 1 (logits are not drawn)")]
+    NotAProbability { class: usize, found: f64 },
 }
 
 impl Columns {
@@ -141,12 +151,11 @@ impl Columns {
         batch.column_f64(prediction, &mut self.probabilities)
     }
 
-    fn guess(&self, row: usize) -> Result<Guess, String> {
-        let actual = classes::of_label(self.labels[row], self.classes).map_err(|e| e.to_string())?;
+    fn guess(&self, row: usize) -> Result<Guess, GuessError> {
+        let actual = classes::of_label(self.labels[row], self.classes)?;
         let probabilities = &self.probabilities[row * self.classes..][..self.classes];
-        if let Some(bad) = probabilities.iter().position(|share| !(0.0..=GREATEST_PROBABILITY).contains(share)) {
-            let found = probabilities[bad];
-            return Err(format!("class {bad} has probability {found}; expected 0 to 1 (logits are not drawn)"));
+        if let Some(bad) = probabilities.iter().position(|share| !(0.0..=MAX_PROBABILITY).contains(share)) {
+            return Err(GuessError::NotAProbability { class: bad, found: probabilities[bad] });
         }
         let predicted = argmax(probabilities);
         Ok(Guess { actual, predicted, probability: probabilities[predicted] })
@@ -163,7 +172,7 @@ impl Columns {
     }
 }
 
-/// The classes that texts name.
+/// The class index of each text.
 fn named_labels(batch: &Batch, target: &str, names: Option<Names>) -> records::Result<Vec<f64>> {
     let Some(Names { names, from }) = names else {
         return Err(

@@ -1,10 +1,10 @@
-//! Misclassified images as a scene: a grid of tiles, under each what it is, what it was taken for, and how surely.
+//! Misclassified images as a scene: a grid of tiles, under each its actual class, its predicted class and the probability.
 
 use crate::{
     font,
     gallery::{Gallery, Mistake},
     scene::{Anchor, Color, Mark, Scene, Shape},
-    settings::{LONGEST_SIDE, Settings},
+    settings::{MAX_SIDE, Settings},
 };
 use anyhow::ensure;
 
@@ -14,13 +14,13 @@ const PADDING: f64 = 1.0;
 const GAP: f64 = 1.0;
 const CAPTION: f64 = 0.85;
 const LINE_HEIGHT: f64 = 1.2;
-const LONGEST_NAME: f64 = 8.0;
-const LONGEST_SOURCE: f64 = 20.0;
+const MAX_NAME: f64 = 8.0;
+const MAX_SOURCE: f64 = 20.0;
 
 /// In pixels.
 const FRAME: f64 = 1.0;
 
-/// Where tiles stand: cells of one size, as wide as the widest of image and caption.
+/// The grid of tiles: cells of one size, as wide as the widest of image and caption.
 struct Grid {
     columns: usize,
     left: f64,
@@ -56,15 +56,15 @@ pub fn scene(gallery: &Gallery, name: &str, settings: &Settings) -> anyhow::Resu
         em,
     };
 
-    let shown = title(gallery, &font::shortened(name, TITLE * em, LONGEST_SOURCE * em));
+    let shown = title(gallery, &font::shortened(name, TITLE * em, MAX_SOURCE * em));
     let columns = grid.columns as f64 * grid.cell.0 - GAP * em;
     let width = columns.max(grid.inset() + font::width(&shown, TITLE * em)) + 2.0 * PADDING * em;
     let height = grid.top + captions.len().div_ceil(grid.columns.max(1)) as f64 * grid.cell.1;
-    let longest = f64::from(LONGEST_SIDE);
+    let longest = f64::from(MAX_SIDE);
     ensure!(
         width <= longest && height <= longest,
         "plot.gallery_rows, gallery_columns: the picture would have {width:.0} × {height:.0} pixels, and at most \
-         {LONGEST_SIDE} are drawn; a smaller plot.gallery_tile or plot.font_size makes it smaller"
+         {MAX_SIDE} are drawn; a smaller plot.gallery_tile or plot.font_size makes it smaller"
     );
     let mut scene = Scene::new(width.ceil() as u32, height.ceil() as u32, &title(gallery, name));
     scene.text("title", (grid.left + grid.inset(), (PADDING + TITLE) * em), &shown, TITLE * em, Anchor::Start);
@@ -89,7 +89,7 @@ fn title(gallery: &Gallery, name: &str) -> String {
 /// The lines under an image: actual and predicted class, and the probability of the latter.
 fn caption(mistake: &Mistake, em: f64) -> [String; 2] {
     let [actual, predicted] =
-        [&mistake.actual, &mistake.predicted].map(|name| font::shortened(name, CAPTION * em, LONGEST_NAME * em));
+        [&mistake.actual, &mistake.predicted].map(|name| font::shortened(name, CAPTION * em, MAX_NAME * em));
     [format!("{actual} → {predicted}"), format!("{:.3}", mistake.probability)]
 }
 

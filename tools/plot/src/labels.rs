@@ -1,14 +1,14 @@
-//! What runs are called in a chart.
+//! Labels of runs in a chart: the settings that differ, or else the paths.
 
 use crate::names;
 use cli::printable;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-/// What tells runs apart.
+/// What a run's label is taken from.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
-    /// The parts of its path, or its name in the log.
+    /// The components of its path, or its name in the log.
     pub path: Vec<String>,
     /// Every setting by its dotted key; empty where they are not known.
     pub settings: IndexMap<String, Value>,
@@ -23,7 +23,7 @@ pub fn of<'a>(identities: impl Iterator<Item = &'a Identity>) -> Vec<String> {
     names::numbered(labels.iter().map(|label| printable(label)).collect())
 }
 
-/// None where settings tell nothing apart, or are not known of all.
+/// `None` where no settings differ, or they are not known of all runs.
 fn by_settings(identities: &[&Identity]) -> Option<Vec<String>> {
     if identities.len() < 2 || identities.iter().any(|identity| identity.settings.is_empty()) {
         return None;

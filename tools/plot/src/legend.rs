@@ -1,4 +1,4 @@
-//! Where the legend of a picture stands, outside the curves: on the right where all of it fits, or else below, in columns.
+//! The layout of a picture's legend, outside the curves: on the right where all of it fits, or else below, in columns.
 
 use crate::{
     font,
@@ -14,10 +14,10 @@ const GAP: f64 = 0.5;
 const PADDING: f64 = 1.0;
 /// Between two columns.
 const COLUMN_GAP: f64 = 1.5;
-/// The greatest share of the picture's width that a legend on the right takes.
+/// Limit on the width of a legend on the right, as a share of the picture's.
 const RIGHT_SHARE: f64 = 0.3;
 
-/// An entry in its place.
+/// An entry with its position.
 #[derive(Debug)]
 pub struct Cell {
     /// The left end, and the middle of the first line, from the legend's upper left corner.
@@ -27,7 +27,7 @@ pub struct Cell {
     pub style: Style,
 }
 
-/// A legend that was laid out.
+/// The positions of all entries.
 #[derive(Debug, Default)]
 pub struct Layout {
     pub cells: Vec<Cell>,
@@ -46,12 +46,14 @@ pub fn line_height(em: f64) -> f64 {
     LINE_HEIGHT * em
 }
 
-/// Lays a legend out for a picture of `width`, whose curves are `height` high; below them, it is at most `most` high.
-pub fn layout(legend: Legend, em: f64, width: f64, height: f64, most: f64) -> Layout {
+/// Lays a legend out for a picture of `width` pixels, whose curves are `height` high. Below them, it is at most
+/// `max_height` high; entries that do not fit are counted in its last line.
+pub fn layout(legend: Legend, em: f64, width: f64, height: f64, max_height: f64) -> Layout {
     if legend.is_empty() {
         return Layout::default();
     }
-    on_the_right(&legend, em, width, height).unwrap_or_else(|| below(legend, em, width - 2.0 * PADDING * em, most))
+    on_the_right(&legend, em, width, height)
+        .unwrap_or_else(|| below(legend, em, width - 2.0 * PADDING * em, max_height))
 }
 
 fn entry_width(entry: &Entry, em: f64) -> f64 {
@@ -59,35 +61,35 @@ fn entry_width(entry: &Entry, em: f64) -> f64 {
 }
 
 fn on_the_right(legend: &Legend, em: f64, width: f64, height: f64) -> Option<Layout> {
-    let entries = || legend.parts.iter().chain(&legend.runs);
+    let entries = || legend.series.iter().chain(&legend.runs);
     let widest = entries().map(|entry| entry_width(entry, em)).fold(0.0, f64::max);
     // Between the kinds of lines and the runs.
-    let gap = if legend.parts.is_empty() || legend.runs.is_empty() { 0.0 } else { GAP * em };
+    let gap = if legend.series.is_empty() || legend.runs.is_empty() { 0.0 } else { GAP * em };
     let needed = entries().count() as f64 * LINE_HEIGHT * em + gap;
     if widest > width * RIGHT_SHARE || needed > height {
         return None;
     }
     let cell = |(line, entry): (usize, &Entry)| Cell {
         left: 0.0,
-        middle: (line as f64 + 0.5) * LINE_HEIGHT * em + if line < legend.parts.len() { 0.0 } else { gap },
+        middle: (line as f64 + 0.5) * LINE_HEIGHT * em + if line < legend.series.len() { 0.0 } else { gap },
         lines: vec![entry.name.clone()],
         style: entry.style,
     };
     Some(Layout { cells: entries().enumerate().map(cell).collect(), width: widest, height: needed, is_below: false })
 }
 
-fn below(legend: Legend, em: f64, width: f64, most: f64) -> Layout {
+fn below(legend: Legend, em: f64, width: f64, max_height: f64) -> Layout {
     let mut layout = Layout { width, is_below: true, ..Layout::default() };
-    let room = ((most / (LINE_HEIGHT * em)) as usize).max(2);
-    let parts = grid(legend.parts, em, width, true);
+    let room = ((max_height / (LINE_HEIGHT * em)) as usize).max(2);
+    let series = grid(legend.series, em, width, true);
     let runs = grid(legend.runs, em, width, false);
-    let rows: Vec<_> = parts.into_iter().chain(runs).collect();
+    let rows: Vec<_> = series.into_iter().chain(runs).collect();
     let mut line = 0;
     let mut left_out = 0;
     let count = rows.len();
     for (i, row) in rows.into_iter().enumerate() {
         let lines = row.iter().map(|(_, entry)| entry.lines.len()).max().unwrap_or(0);
-        // A line stays free to say how much is not there.
+        // The last line is for the number of entries left out.
         if left_out > 0 || line + lines > room - usize::from(i + 1 < count) {
             left_out += row.len();
             continue;
@@ -97,8 +99,8 @@ fn below(legend: Legend, em: f64, width: f64, most: f64) -> Layout {
         line += lines;
     }
     if left_out > 0 {
-        // White on white: it stands for no curve.
-        let style = Style { look: 0, color: Color::WHITE, dash: Dash::Solid, line: Line::Full };
+        // White on white: no swatch.
+        let style = Style { index: 0, color: Color::WHITE, dash: Dash::Solid, line: Line::Full };
         let lines = vec![format!("and {left_out} more")];
         layout.cells.push(Cell { left: 0.0, middle: (line as f64 + 0.5) * LINE_HEIGHT * em, lines, style });
         line += 1;
@@ -141,10 +143,10 @@ mod tests {
     use super::*;
 
     fn legend(names: &[String]) -> Legend {
-        let style = Style { look: 0, color: Color::TEXT, dash: Dash::Solid, line: Line::Full };
-        let entry = |name: &String| Entry { name: name.clone(), part: None, style };
+        let style = Style { index: 0, color: Color::TEXT, dash: Dash::Solid, line: Line::Full };
+        let entry = |name: &String| Entry { name: name.clone(), series: None, style };
         Legend {
-            parts: vec![entry(&"train".to_owned()), entry(&"validation".to_owned())],
+            series: vec![entry(&"train".to_owned()), entry(&"validation".to_owned())],
             runs: names.iter().map(entry).collect(),
         }
     }

@@ -3,11 +3,11 @@
 use crate::{
     axis::Tick,
     chart::{Chart, Curve},
-    curve::{Point, clipped, decimated, stretches},
     font,
     legend::{self, Layout},
+    points::{Point, clipped, decimated, stretches},
     scene::{Anchor, Color, Mark, Scene, Shape, Stroke},
-    settings::{LONGEST_SIDE, Settings},
+    settings::{MAX_SIDE, Settings},
     style::{self, Dash, Line, Style},
 };
 
@@ -26,8 +26,8 @@ const Y_TICK_ROOM: f64 = 3.5;
 const HALF_HEIGHT: f64 = 0.36;
 /// Of a ring, the inner radius as a share of the outer.
 const HOLLOW: f64 = 0.55;
-/// The share of the height of the settings that curves have at least.
-const LEAST_SHARE: f64 = 0.6;
+/// Least height of the curves, as a share of `plot.height`.
+const MIN_SHARE: f64 = 0.6;
 const PALE: f64 = 0.35;
 
 /// The frame that curves are in.
@@ -47,10 +47,10 @@ pub fn scene(chart: &Chart, settings: &Settings) -> Scene {
     let top = (PADDING + TITLE + 2.0 * GAP) * em;
     let under = (PADDING + 2.0 + 3.0 * GAP) * em;
     let tallest = (height - under - top).max(em);
-    let most = f64::from(LONGEST_SIDE) - top - under - tallest - PADDING * em;
-    let legend = legend::layout(style::legend(chart, &settings.colors), em, width, tallest, most);
+    let max_height = f64::from(MAX_SIDE) - top - under - tallest - PADDING * em;
+    let legend = legend::layout(style::legend(chart, &settings.colors), em, width, tallest, max_height);
     let taken = if legend.is_below { legend.height + GAP * em } else { 0.0 };
-    let bottom = (top + tallest - taken).max(top + tallest.min(height * LEAST_SHARE));
+    let bottom = (top + tallest - taken).max(top + tallest.min(height * MIN_SHARE));
     let y_ticks = chart.y.ticks(((bottom - top) / (Y_TICK_ROOM * em)) as usize, false);
     let widest = y_ticks.iter().map(|tick| font::width(&tick.label, em)).fold(0.0, f64::max);
     let left = (PADDING + 1.0 + 3.0 * GAP) * em + widest;
@@ -62,7 +62,7 @@ pub fn scene(chart: &Chart, settings: &Settings) -> Scene {
     scene.text("title", (left, (PADDING + TITLE) * em), &shortened, TITLE * em, Anchor::Start);
     draw_y_axis(&mut scene, chart, &frame, &y_ticks, em);
     draw_x_axis(&mut scene, chart, &frame, em);
-    // What curves were smoothed from lies behind all of them.
+    // Values before smoothing are drawn behind all curves.
     for raw in [true, false] {
         chart.curves.iter().for_each(|curve| draw_curve(&mut scene, chart, curve, raw, &frame, settings));
     }
@@ -86,13 +86,13 @@ impl Frame {
 fn draw_y_axis(scene: &mut Scene, chart: &Chart, frame: &Frame, ticks: &[Tick], em: f64) {
     let thin = Stroke::solid(Color::GRID, 1.0);
     for tick in ticks {
-        let y = frame.y(chart.y.place(tick.value));
+        let y = frame.y(chart.y.position(tick.value));
         scene.line("grid", (frame.left, y), (frame.right, y), thin);
         let at = (frame.left - GAP * em, y + HALF_HEIGHT * em);
         scene.text("y-tick", at, &tick.label, em, Anchor::End);
     }
     for value in chart.y.minor_ticks() {
-        let y = frame.y(chart.y.place(value));
+        let y = frame.y(chart.y.position(value));
         scene.line("minor-tick", (frame.left, y), (frame.left + TICK_LENGTH * em, y), Stroke::solid(Color::AXIS, 1.0));
     }
     scene.line("axis", (frame.left, frame.top), (frame.left, frame.bottom), Stroke::solid(Color::AXIS, 1.0));
@@ -105,19 +105,19 @@ fn draw_x_axis(scene: &mut Scene, chart: &Chart, frame: &Frame, em: f64) {
     let stroke = Stroke::solid(Color::AXIS, 1.0);
     scene.line("axis", (frame.left, frame.bottom), (frame.right, frame.bottom), stroke);
     for tick in chart.x.ticks(((frame.right - frame.left) / (X_TICK_ROOM * em)) as usize, !chart.x.log) {
-        let x = frame.x(chart.x.place(tick.value));
+        let x = frame.x(chart.x.position(tick.value));
         scene.line("x-mark", (x, frame.bottom), (x, frame.bottom + TICK_LENGTH * em), stroke);
         scene.text("x-tick", (x, frame.bottom + (1.0 + GAP) * em), &tick.label, em, Anchor::Middle);
     }
     for value in chart.x.minor_ticks() {
-        let x = frame.x(chart.x.place(value));
+        let x = frame.x(chart.x.position(value));
         scene.line("minor-tick", (x, frame.bottom), (x, frame.bottom - TICK_LENGTH * em), stroke);
     }
     let at = ((frame.left + frame.right) / 2.0, frame.bottom + (2.0 + 3.0 * GAP) * em);
     scene.text("x-label", at, chart.x_name, em, Anchor::Middle);
 }
 
-/// Draws a curve, or else the values that a smoothed one was made from.
+/// Draws a curve, or with `raw` its values before smoothing.
 fn draw_curve(scene: &mut Scene, chart: &Chart, curve: &Curve, raw: bool, frame: &Frame, settings: &Settings) {
     let look = style::style(chart, curve, &settings.colors);
     let name = format!("{} {}", chart.runs[curve.run], curve.metric).trim().to_owned();
@@ -126,8 +126,8 @@ fn draw_curve(scene: &mut Scene, chart: &Chart, curve: &Curve, raw: bool, frame:
         true => (curve.points.as_slice(), Style { line: Line::Pale, dash: Dash::Solid, ..look }, "raw"),
         false => (curve.line(), look, "curve"),
     };
-    let place = |(x, y): &Point| (frame.x(chart.x.place(*x)), frame.y(chart.y.place(*y)));
-    let mut points = decimated(&points.iter().map(place).collect::<Vec<_>>(), 1.0);
+    let position = |(x, y): &Point| (frame.x(chart.x.position(*x)), frame.y(chart.y.position(*y)));
+    let mut points = decimated(&points.iter().map(position).collect::<Vec<_>>(), 1.0);
     if chart.limited {
         points = if look.line == Line::Dots {
             points.into_iter().filter(|(_, y)| (frame.top..=frame.bottom).contains(y)).collect()
@@ -152,20 +152,20 @@ fn draw_dot(scene: &mut Scene, class: &'static str, name: Option<&str>, center: 
     let radius = if look.line == Line::Dots { DOT * em * 1.3 } else { DOT * em };
     let shape = |radius: f64, color| match look.dash {
         Dash::Solid | Dash::Dashed => Shape::Dot { center, radius, color },
-        Dash::Dotted | Dash::Mixed => {
+        Dash::Dotted | Dash::DashDotted => {
             Shape::Rect { x: center.0 - radius, y: center.1 - radius, width: 2.0 * radius, height: 2.0 * radius, color }
         }
     };
     scene.marks.push(Mark { class, name: name.map(str::to_owned), shape: shape(radius, look.color) });
-    if matches!(look.dash, Dash::Dashed | Dash::Mixed) {
+    if matches!(look.dash, Dash::Dashed | Dash::DashDotted) {
         scene.add("hollow", shape(radius * HOLLOW, Color::WHITE));
     }
 }
 
-/// Points a curve's mark out: a line down to the horizontal axis.
+/// Draws a curve's highlighted point, with a line down to the horizontal axis.
 fn draw_mark(scene: &mut Scene, chart: &Chart, curve: &Curve, frame: &Frame, settings: &Settings) {
     let Some((x, y)) = curve.marked else { return };
-    let at = (frame.x(chart.x.place(x)), frame.y(chart.y.place(y)));
+    let at = (frame.x(chart.x.position(x)), frame.y(chart.y.position(y)));
     if !(frame.top..=frame.bottom).contains(&at.1) {
         return;
     }
@@ -181,7 +181,7 @@ fn stroke(look: Style, em: f64) -> Stroke {
         Dash::Solid => None,
         Dash::Dashed => Some([0.55, 0.3, 0.55, 0.3]),
         Dash::Dotted => Some([0.14, 0.24, 0.14, 0.24]),
-        Dash::Mixed => Some([0.6, 0.25, 0.14, 0.25]),
+        Dash::DashDotted => Some([0.6, 0.25, 0.14, 0.25]),
     };
     let full = Stroke {
         dash: dash.map(|lengths| lengths.map(|length| length * em)),

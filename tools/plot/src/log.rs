@@ -2,12 +2,12 @@
 
 use crate::{
     labels::Identity,
-    run::{Run, Sample},
+    run::{Measurement, Run},
 };
 use events::{Event, Metrics, Start};
 use runs::Status;
 
-/// The runs of a stream of events so far. A `start` that does not go on from a checkpoint begins the next one.
+/// The runs of a stream of events so far. A `start` that does not resume from a checkpoint begins another run.
 #[derive(Debug, Default)]
 pub struct Log {
     runs: Vec<LoggedRun>,
@@ -21,7 +21,7 @@ struct LoggedRun {
 }
 
 impl Log {
-    /// Takes an event into account.
+    /// Adds an event.
     pub fn add(&mut self, event: &Event) {
         match event {
             Event::Start(start) => self.start(start),
@@ -39,7 +39,7 @@ impl Log {
 
     fn start(&mut self, start: &Start) {
         match (&start.resumed, self.runs.last_mut()) {
-            (Some(resumed), Some(last)) => last.go_on_from(resumed.step as f64),
+            (Some(resumed), Some(last)) => last.resume_from(resumed.step as f64),
             _ => self.runs.push(LoggedRun {
                 run: Run { identity: identity(start), status: Some(Status::Unfinished), ..Run::default() },
                 ..LoggedRun::default()
@@ -49,11 +49,11 @@ impl Log {
 
     fn measured(&mut self, epoch: usize, step: usize, metrics: &Metrics) {
         for (name, value) in metrics.iter() {
-            self.last().run.add(name, Sample { step: step as f64, epoch: epoch as f64, value });
+            self.last().run.add(name, Measurement { step: step as f64, epoch: epoch as f64, value });
         }
     }
 
-    /// The run that events belong to: a log whose beginning is lost has one all the same.
+    /// The run that events belong to, also in a log whose `start` is missing.
     fn last(&mut self) -> &mut LoggedRun {
         if self.runs.is_empty() {
             let run = Run { status: Some(Status::Unfinished), ..Run::default() };
@@ -79,8 +79,8 @@ fn identity(start: &Start) -> Identity {
 }
 
 impl LoggedRun {
-    /// What was measured after the checkpoint is void.
-    fn go_on_from(&mut self, step: f64) {
+    /// Drops what was measured after the checkpoint.
+    fn resume_from(&mut self, step: f64) {
         self.run.metrics.values_mut().for_each(|samples| samples.retain(|sample| sample.step <= step));
         self.epochs.retain(|(ended, _)| *ended <= step);
         self.run.status = Some(Status::Unfinished);

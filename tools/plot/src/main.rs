@@ -1,33 +1,41 @@
 //! `plot`: run events, tables of metrics, confusion matrices and classified images in, charts out.
 //!
-//! A chart is laid out here as a scene of a few kinds of shapes, which is written as SVG, or drawn by tiny-skia with an
-//! embedded font. The ready-made crates were weighed against that: plotters draws its legend over the curves and wants a
-//! font registered for pixels; charming renders with ECharts, in a JavaScript engine; SVG crates would need resvg, with
-//! its text shaping, for PNG. Ticks, legend and thinning decide how a chart reads, and would be ours in any case.
+//! - Reading: `inputs` reads each input by `content`, which detects its kind and calls `log_reader`, `table`, `confusion`
+//!   or `gallery`.
+//! - Charts: `charts` groups the metrics of `run`s by `series` into `chart`s with `axis`, `points` and `style`; `finder`
+//!   makes that of a learning-rate finder.
+//! - Pictures: `line_picture`, `matrix_picture` and `gallery_picture` lay a chart out as a `scene` of shapes, which `svg`
+//!   and `png` (tiny-skia, with an embedded font) write. `terminal` draws text instead.
+//!
+//! Why the layout is ours: plotters draws its legend over the curves and needs a system font for pixels; charming renders
+//! with ECharts, in a JavaScript engine; SVG crates would need resvg and its text shaping for PNG.
 
 mod axis;
-mod bounded;
 mod chart;
 mod charts;
 mod confusion;
-mod curve;
+mod content;
 mod finder;
 mod font;
 mod gallery;
 mod gallery_picture;
+mod inputs;
 mod labels;
 mod legend;
+mod limited_read;
 mod line_picture;
 mod log;
+mod log_reader;
 mod matrix_picture;
-mod metric;
 mod names;
 mod pictures;
 mod png;
+mod points;
 mod run;
+mod run_folder;
 mod scene;
+mod series;
 mod settings;
-mod source;
 mod style;
 mod svg;
 mod table;
@@ -78,16 +86,16 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let document = common.settings([cli::set("out", out), cli::set("format", args.format)])?;
     let settings = Settings::read(&document)?;
     let classes = args.classes.map(|path| dataset::classes::names(&path, &settings.target_field)).transpose();
-    let mut inputs = source::Inputs::new(&settings, classes.context("--classes")?);
+    let mut inputs = inputs::Inputs::new(&settings, classes.context("--classes")?);
     let mut screen = terminal::Screen::new(&settings);
     let live = args.terminal && common.inputs.len() == 1;
     for path in &common.inputs {
         inputs.read(path.as_deref(), &mut |log| if live { screen.watch(log) } else { Ok(()) })?;
     }
-    inputs.leave_out_what_was_not_measured();
-    inputs.note_what_looks_alike();
+    inputs.drop_unmeasured_runs();
+    inputs.note_repeated_styles();
     let drawn = if args.terminal { screen.show(&inputs) } else { pictures::write(&inputs, &settings) };
-    // Under the chart: above, they would be in the way of drawing over it.
+    // After the chart, which is redrawn in place.
     inputs.notes.iter().for_each(|note| cli::note(note));
     drawn.map(|()| Outcome::Done)
 }

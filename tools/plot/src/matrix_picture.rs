@@ -1,7 +1,7 @@
 //! A confusion matrix as a scene: rows are actual classes, columns predicted ones, colors shares of a row.
 
 use crate::{
-    confusion::Confusion,
+    confusion::LabelledMatrix,
     font,
     scene::{Anchor, Color, Scene, Shape},
     settings::Settings,
@@ -12,10 +12,10 @@ const TITLE: f64 = 1.25;
 const PADDING: f64 = 1.0;
 const GAP: f64 = 0.5;
 const HALF_HEIGHT: f64 = 0.36;
-const LONGEST_LABEL: f64 = 8.0;
+const MAX_LABEL: f64 = 8.0;
 const BAR: f64 = 1.2;
-/// Parts of the color bar, and its labels.
-const BAR_PARTS: usize = 64;
+/// Steps of the color bar, and its labels.
+const BAR_STEPS: usize = 64;
 const BAR_TICKS: [f64; 3] = [0.0, 0.5, 1.0];
 /// From this share on, numbers in a cell are white.
 const DARK: f64 = 0.55;
@@ -30,7 +30,7 @@ struct Grid {
 }
 
 /// The line above the matrix.
-pub fn title(confusion: &Confusion, name: &str) -> String {
+pub fn title(confusion: &LabelledMatrix, name: &str) -> String {
     let of = if name.is_empty() { String::new() } else { format!(" of {name}") };
     match confusion.accuracy() {
         accuracy if accuracy.is_finite() => format!("confusion{of}: accuracy {accuracy:.4}"),
@@ -39,11 +39,11 @@ pub fn title(confusion: &Confusion, name: &str) -> String {
 }
 
 /// Lays a matrix out.
-pub fn scene(confusion: &Confusion, name: &str, settings: &Settings) -> Scene {
+pub fn scene(confusion: &LabelledMatrix, name: &str, settings: &Settings) -> Scene {
     let em = settings.font_size;
     let title = title(confusion, name);
     let mut scene = Scene::new(settings.width, settings.height, &title);
-    let labels = confusion.short_labels(|label| font::shortened(label, em, LONGEST_LABEL * em));
+    let labels = confusion.short_labels(|label| font::shortened(label, em, MAX_LABEL * em));
     let widest = labels.iter().map(|label| font::width(label, em)).fold(0.0, f64::max);
     let left = (PADDING + 1.0 + 2.0 * GAP) * em + widest;
     let top = (PADDING + TITLE + 2.0 * GAP) * em;
@@ -65,7 +65,7 @@ pub fn scene(confusion: &Confusion, name: &str, settings: &Settings) -> Scene {
     scene
 }
 
-fn draw_cells(scene: &mut Scene, confusion: &Confusion, grid: &Grid, dark: Color) {
+fn draw_cells(scene: &mut Scene, confusion: &LabelledMatrix, grid: &Grid, dark: Color) {
     let classes = confusion.labels.len() as f64;
     let (width, height) = (grid.width / classes, grid.height / classes);
     // Under the cells, so that those that are empty need no shape of their own.
@@ -124,11 +124,11 @@ fn draw_labels(scene: &mut Scene, labels: &[String], grid: &Grid, upward: bool) 
 fn draw_bar(scene: &mut Scene, grid: &Grid, dark: Color) {
     let em = grid.em;
     let x = grid.left + grid.width + PADDING * em;
-    let part = grid.height / BAR_PARTS as f64;
-    for i in 0..BAR_PARTS {
-        let color = Color::WHITE.towards(dark, (i as f64 + 0.5) / BAR_PARTS as f64);
+    let step = grid.height / BAR_STEPS as f64;
+    for i in 0..BAR_STEPS {
+        let color = Color::WHITE.towards(dark, (i as f64 + 0.5) / BAR_STEPS as f64);
         // Neighbours overlap, so that no seam shows between them.
-        let (y, height) = (grid.top, grid.height - i as f64 * part);
+        let (y, height) = (grid.top, grid.height - i as f64 * step);
         scene.add("bar", Shape::Rect { x, y, width: BAR * em, height, color });
     }
     for share in BAR_TICKS {

@@ -1,6 +1,7 @@
-//! The shortest names that tell runs apart.
+//! Names of inputs from their paths.
 
-/// A name for each path, given as its parts: what all have in common, in front and at the end, is left out.
+/// A name for each path, given as its components: those that all have in common, at the beginning and at the end, are left
+/// out.
 pub fn distinguishing(paths: &[&[String]]) -> Vec<String> {
     let Some(first) = paths.first() else { return Vec::new() };
     let shortest = paths.iter().map(|path| path.len()).min().unwrap_or(0);
@@ -28,7 +29,7 @@ fn all_differ(names: &[String]) -> bool {
     sorted.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-/// The same names, where the second of a name is called `name (2)`, and so on.
+/// Makes names unique: the second of a name becomes `name (2)`, and so on.
 pub fn numbered(names: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::HashMap::new();
     let number = |name: String| {

@@ -1,17 +1,18 @@
-//! Charts as files.
+//! Pictures as files in `plot.out`, or one on standard output.
 
 use crate::{
-    charts, gallery_picture, line_picture, matrix_picture, names, png,
+    charts, gallery_picture,
+    inputs::Inputs,
+    line_picture, matrix_picture, names, png,
     scene::Scene,
     settings::{Format, Settings},
-    source::Inputs,
     svg,
 };
 use anyhow::{Context, ensure};
 use std::{fs, path::Path};
 
-/// Characters of a file's name; one takes up to four bytes.
-const LONGEST_NAME: usize = 60;
+/// Limit on a file's name in characters, each of up to four bytes.
+const MAX_NAME: usize = 60;
 
 /// Draws everything that was read into the folder of the settings, and prints the paths; or one chart to standard
 /// output.
@@ -57,11 +58,11 @@ fn write_to_stdout(scenes: &[(String, Scene)], settings: &Settings) -> anyhow::R
     Ok(output.finish()?)
 }
 
-/// Every picture, with the name of its file; of the charts, at most `most`.
-fn scenes(inputs: &Inputs, settings: &Settings, most: usize) -> anyhow::Result<Vec<(String, Scene)>> {
+/// Every picture, with the name of its file; of the charts, at most `max_charts`.
+fn scenes(inputs: &Inputs, settings: &Settings, max_charts: usize) -> anyhow::Result<Vec<(String, Scene)>> {
     let mut scenes = Vec::new();
     if !inputs.runs.is_empty() || !inputs.finders.is_empty() {
-        for chart in charts::charts(&inputs.runs, &inputs.finders, settings, most)? {
+        for chart in charts::charts(&inputs.runs, &inputs.finders, settings, max_charts)? {
             scenes.push((file_name(&chart.name), line_picture::scene(&chart, settings)));
         }
     }
@@ -81,7 +82,7 @@ fn scenes(inputs: &Inputs, settings: &Settings, most: usize) -> anyhow::Result<V
 fn file_name(name: &str) -> String {
     let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     // File systems take 255 bytes; what is cut off alike is numbered.
-    let name: String = name.chars().map(safe).take(LONGEST_NAME).collect();
+    let name: String = name.chars().map(safe).take(MAX_NAME).collect();
     let name = name.trim_start_matches('.');
     if name.is_empty() { "metric".into() } else { name.into() }
 }

@@ -1,8 +1,8 @@
 //! Scenes as PNG, by tiny-skia and the embedded font's outlines: no system library, no system font.
 
 use crate::{
-    curve::Point,
     font,
+    points::Point,
     scene::{Anchor, Color, Pixels, Scene, Shape, Stroke},
 };
 use anyhow::Context;
@@ -61,11 +61,11 @@ fn draw(pixels: &mut Pixmap, shape: &Shape) -> anyhow::Result<()> {
         }
         Shape::Image { x, y, width, height, pixels: image } => {
             let (across, down) = (width / f64::from(image.width), height / f64::from(image.height));
-            let place = Transform::from_row(across as f32, 0.0, 0.0, down as f32, *x as f32, *y as f32);
+            let transform = Transform::from_row(across as f32, 0.0, 0.0, down as f32, *x as f32, *y as f32);
             // An enlarged pixel stays a square; of a smaller image, neighbours are mixed.
             let quality = if across < 1.0 { FilterQuality::Bilinear } else { FilterQuality::Nearest };
             let paint = PixmapPaint { quality, ..PixmapPaint::default() };
-            pixels.draw_pixmap(0, 0, pixmap(image)?.as_ref(), &paint, place, None);
+            pixels.draw_pixmap(0, 0, pixmap(image)?.as_ref(), &paint, transform, None);
         }
         Shape::Text { at, text, size, anchor, color, upward } => {
             let shift = match anchor {
@@ -128,7 +128,7 @@ struct Pen {
 }
 
 impl Pen {
-    fn place(&self, x: f32, y: f32) -> (f32, f32) {
+    fn position(&self, x: f32, y: f32) -> (f32, f32) {
         let (along, above) = (self.along + f64::from(x) * self.scale, f64::from(y) * self.scale);
         let (x, y) = if self.upward { (-above, -along) } else { (along, -above) };
         ((self.at.0 + x) as f32, (self.at.1 + y) as f32)
@@ -137,22 +137,22 @@ impl Pen {
 
 impl ttf_parser::OutlineBuilder for Pen {
     fn move_to(&mut self, x: f32, y: f32) {
-        let (x, y) = self.place(x, y);
+        let (x, y) = self.position(x, y);
         self.path.move_to(x, y);
     }
 
     fn line_to(&mut self, x: f32, y: f32) {
-        let (x, y) = self.place(x, y);
+        let (x, y) = self.position(x, y);
         self.path.line_to(x, y);
     }
 
     fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32) {
-        let ((x1, y1), (x, y)) = (self.place(x1, y1), self.place(x, y));
+        let ((x1, y1), (x, y)) = (self.position(x1, y1), self.position(x, y));
         self.path.quad_to(x1, y1, x, y);
     }
 
     fn curve_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
-        let ((x1, y1), (x2, y2), (x, y)) = (self.place(x1, y1), self.place(x2, y2), self.place(x, y));
+        let ((x1, y1), (x2, y2), (x, y)) = (self.position(x1, y1), self.position(x2, y2), self.position(x, y));
         self.path.cubic_to(x1, y1, x2, y2, x, y);
     }
 

@@ -4,15 +4,15 @@ use crate::{labels::Identity, settings::X};
 use indexmap::IndexMap;
 use runs::Status;
 
-/// A metric's value at a place; NaN where the run has no step, no epoch, or a value that is not finite.
+/// A value of a metric; NaN stands for an unknown step, an unknown epoch, or a value that is not finite.
 #[derive(Debug, Clone, Copy)]
-pub struct Sample {
+pub struct Measurement {
     pub step: f64,
     pub epoch: f64,
     pub value: f64,
 }
 
-impl Sample {
+impl Measurement {
     pub fn at(&self, x: X) -> f64 {
         match x {
             X::Step => self.step,
@@ -25,15 +25,15 @@ impl Sample {
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     pub identity: Identity,
-    /// Samples by metric, both in the order they came.
-    pub metrics: IndexMap<String, Vec<Sample>>,
-    /// How it ended; None where a table does not say.
+    /// Measurements by metric, both in the order of the input.
+    pub metrics: IndexMap<String, Vec<Measurement>>,
+    /// How it ended; `None` of a table, which does not say.
     pub status: Option<Status>,
 }
 
 impl Run {
-    /// Adds a sample of a metric.
-    pub fn add(&mut self, metric: &str, sample: Sample) {
+    /// Adds a measurement of a metric.
+    pub fn add(&mut self, metric: &str, sample: Measurement) {
         match self.metrics.get_mut(metric) {
             Some(samples) => samples.push(sample),
             None => drop(self.metrics.insert(metric.to_owned(), vec![sample])),

@@ -1,19 +1,20 @@
-//! A picture as shapes, before it is SVG or pixels. Lengths are pixels, from the upper left corner.
+//! A picture as a list of shapes, which `svg` and `png` write. Coordinates are pixels from the upper left corner.
 
-use crate::curve::Point;
+use crate::points::Point;
 use serde::Deserialize;
+use thiserror::Error;
 
-/// What is drawn, later shapes over earlier ones, on white.
+/// Shapes on white, later ones over earlier ones.
 #[derive(Debug)]
 pub struct Scene {
     pub width: u32,
     pub height: u32,
-    /// What a reader of the picture who cannot see it is told.
+    /// The text alternative, `<title>` in SVG.
     pub title: String,
     pub marks: Vec<Mark>,
 }
 
-/// A shape and what it stands for.
+/// A shape with its class and name.
 #[derive(Debug)]
 pub struct Mark {
     /// `class` in SVG: `x-tick`, `y-tick`, `curve`, `legend`, and so on.
@@ -45,11 +46,11 @@ pub struct Stroke {
     pub color: Color,
     pub width: f64,
     pub opacity: f64,
-    /// Lengths of dash and gap, by turns.
+    /// Lengths of dashes and gaps, alternating.
     pub dash: Option<[f64; 4]>,
 }
 
-/// Which part of a text is at its place; vertically, it stands on the line there.
+/// The point of a text that is at its position, horizontally; vertically that is the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
     Start,
@@ -61,6 +62,11 @@ pub enum Anchor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Color(pub [u8; 3]);
+
+/// A text that is no color.
+#[derive(Debug, Error)]
+#[error("no color {0:?}; expected six hexadecimal digits, for instance \"#0072B2\"")]
+pub struct ColorError(String);
 
 impl Color {
     pub const WHITE: Self = Self([255; 3]);
@@ -76,14 +82,14 @@ impl Color {
 }
 
 impl TryFrom<String> for Color {
-    type Error = String;
+    type Error = ColorError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, ColorError> {
         let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii());
         let byte = |i: usize| u8::from_str_radix(digits?.get(i..i + 2)?, 16).ok();
         match (byte(0), byte(2), byte(4)) {
             (Some(red), Some(green), Some(blue)) => Ok(Self([red, green, blue])),
-            _ => Err(format!("no color {text:?}; expected six hexadecimal digits, for instance \"#0072B2\"")),
+            _ => Err(ColorError(text)),
         }
     }
 }

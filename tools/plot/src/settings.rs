@@ -39,10 +39,10 @@ pub struct Settings {
     pub refresh: f64,
 }
 
-/// Of a picture, in pixels: beyond, a PNG takes gigabytes.
-pub const LONGEST_SIDE: u32 = 10_000;
+/// Limit on the sides of a picture in pixels: a larger PNG takes gigabytes.
+pub const MAX_SIDE: u32 = 10_000;
 
-/// What pictures are written as.
+/// The format of pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -51,7 +51,7 @@ pub enum Format {
     Both,
 }
 
-/// What the horizontal axis counts.
+/// The quantity on the horizontal axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum X {
@@ -67,7 +67,7 @@ pub enum YScale {
     Log,
 }
 
-/// Where a vertical axis ends; None is where the values do.
+/// The range of a vertical axis; `None` fits the values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(from = "[Option<f64>; 2]")]
 pub struct Limits {
@@ -175,7 +175,7 @@ impl Settings {
     /// Reads the group and checks what its types do not.
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         let settings: Self = document.section("plot")?;
-        let side = 100..=LONGEST_SIDE; // below, nothing is readable
+        let side = 100..=MAX_SIDE; // below, nothing is readable
         for (key, pixels) in [("width", settings.width), ("height", settings.height)] {
             ensure!(side.contains(&pixels), "plot.{key}: {pixels}; expected {} to {}", side.start(), side.end());
         }

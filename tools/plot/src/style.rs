@@ -2,15 +2,15 @@
 
 use crate::{
     chart::{Chart, Curve},
-    metric::Part,
     scene::Color,
+    series::Series,
 };
 
-/// The look of a curve.
+/// The color and the line of a curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Style {
-    /// Which of all looks it is: a color, and from one dash pattern to the next the colors again.
-    pub look: usize,
+    /// Index among all styles: every color solid, then every color dashed, and so on.
+    pub index: usize,
     pub color: Color,
     pub dash: Dash,
     pub line: Line,
@@ -27,99 +27,103 @@ pub enum Line {
     Dots,
 }
 
-/// What tells runs of one color apart.
+/// The dash pattern, which distinguishes runs of one color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dash {
     Solid,
     Dashed,
     Dotted,
-    /// Dashes and dots by turns.
-    Mixed,
+    /// Dashes and dots alternate.
+    DashDotted,
 }
 
-const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::Mixed];
+const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::DashDotted];
 
-/// How many looks there are of so many colors.
-pub fn looks(colors: &[Color]) -> usize {
+/// Number of styles that a list of colors gives.
+pub fn count(colors: &[Color]) -> usize {
     colors.len() * DASHES.len()
 }
 
-/// A line of the legend.
+/// An entry of the legend.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub name: String,
-    /// Which part it is about; None for a run.
-    pub part: Option<Part>,
+    /// `None` for a run.
+    pub series: Option<Series>,
     pub style: Style,
 }
 
-/// What the legend says.
+/// The entries of the legend.
 #[derive(Debug, Default)]
 pub struct Legend {
-    /// What kinds of lines stand for.
-    pub parts: Vec<Entry>,
+    /// Train, validation and so on, by the kind of line.
+    pub series: Vec<Entry>,
     pub runs: Vec<Entry>,
 }
 
 impl Legend {
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty() && self.runs.is_empty()
+        self.series.is_empty() && self.runs.is_empty()
     }
 }
 
-/// One run: a look for each part. Several: a look for each run, a line for each part.
+/// With one run, each series has its own color; with several, each run has, and each series its own kind of line.
 pub fn style(chart: &Chart, curve: &Curve, colors: &[Color]) -> Style {
     let alone = chart.runs.len() == 1;
-    let look = match curve.part {
+    let index = match curve.series {
         _ if !alone => curve.run,
-        Part::Train | Part::Whole | Part::Batch => 0,
-        Part::Validation => 1,
-        Part::Test => 2,
+        Series::Train | Series::Unsplit | Series::Batch => 0,
+        Series::Validation => 1,
+        Series::Test => 2,
     };
-    let others = chart.curves.iter().any(|other| other.part != curve.part);
-    let line = match curve.part {
-        // With a smoothed curve over it, that is the line, and the values themselves are its shade.
-        Part::Batch if curve.smoothed.is_some() && others => Line::Thin,
-        Part::Batch if curve.smoothed.is_some() => Line::Full,
-        Part::Batch => Line::Pale,
-        Part::Test => Line::Dots,
-        Part::Train if !alone && chart.curves.iter().any(|curve| curve.part == Part::Validation) => Line::Thin,
-        Part::Train | Part::Validation | Part::Whole => Line::Full,
+    let others = chart.curves.iter().any(|other| other.series != curve.series);
+    let line = match curve.series {
+        // The smoothed curve is drawn as the line, over the values themselves.
+        Series::Batch if curve.smoothed.is_some() && others => Line::Thin,
+        Series::Batch if curve.smoothed.is_some() => Line::Full,
+        Series::Batch => Line::Pale,
+        Series::Test => Line::Dots,
+        Series::Train if !alone && chart.curves.iter().any(|curve| curve.series == Series::Validation) => Line::Thin,
+        Series::Train | Series::Validation | Series::Unsplit => Line::Full,
     };
-    styled(look, line, colors)
+    styled(index, line, colors)
 }
 
-fn styled(look: usize, line: Line, colors: &[Color]) -> Style {
-    let color = colors[look % colors.len()];
-    Style { look, color, dash: DASHES[look / colors.len() % DASHES.len()], line }
+fn styled(index: usize, line: Line, colors: &[Color]) -> Style {
+    let color = colors[index % colors.len()];
+    Style { index, color, dash: DASHES[index / colors.len() % DASHES.len()], line }
 }
 
-/// What the legend says: nothing where there is one curve, whose name is the title.
+/// The entries of a chart's legend: none where there is one curve, whose name is the title.
 pub fn legend(chart: &Chart, colors: &[Color]) -> Legend {
     let alone = chart.runs.len() == 1;
-    let mut parts: Vec<(Part, Style)> = Vec::new();
+    let mut all: Vec<(Series, Style)> = Vec::new();
     for curve in &chart.curves {
-        if !parts.iter().any(|(part, _)| *part == curve.part) {
-            parts.push((curve.part, style(chart, curve, colors)));
+        if !all.iter().any(|(series, _)| *series == curve.series) {
+            all.push((curve.series, style(chart, curve, colors)));
         }
     }
-    parts.sort_by_key(|(part, _)| *part);
-    let says_something = parts.len() > 1 || parts.iter().any(|(part, _)| *part != Part::Whole);
-    let part_entry = |(part, style): (Part, Style)| {
+    all.sort_by_key(|(series, _)| *series);
+    let has_series = all.len() > 1 || all.iter().any(|(series, _)| *series != Series::Unsplit);
+    let series_entry = |(series, style): (Series, Style)| {
         let gray = Style { color: Color::AXIS, dash: Dash::Solid, ..style };
-        Entry { name: words(part.name(&chart.name)), part: Some(part), style: if alone { style } else { gray } }
+        Entry { name: words(series.name(&chart.name)), series: Some(series), style: if alone { style } else { gray } }
     };
     let run_entry = |(run, name): (usize, &String)| {
-        let dots = chart.curves.iter().filter(|curve| curve.run == run).all(|curve| curve.part == Part::Test);
-        Entry { name: name.clone(), part: None, style: styled(run, if dots { Line::Dots } else { Line::Full }, colors) }
+        let dots = chart.curves.iter().filter(|curve| curve.run == run).all(|curve| curve.series == Series::Test);
+        Entry {
+            name: name.clone(),
+            series: None,
+            style: styled(run, if dots { Line::Dots } else { Line::Full }, colors),
+        }
     };
     Legend {
-        parts: parts.into_iter().filter(|_| says_something).map(part_entry).collect(),
+        series: all.into_iter().filter(|_| has_series).map(series_entry).collect(),
         runs: chart.runs.iter().enumerate().filter(|_| !alone).map(run_entry).collect(),
     }
 }
 
-/// What stands above a chart.
+/// The title of a chart.
 pub fn title(chart: &Chart) -> String {
     let name = words(chart.title.as_deref().unwrap_or(&chart.name));
     match chart.runs.as_slice() {

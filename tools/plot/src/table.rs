@@ -2,12 +2,12 @@
 //! pairs of classes.
 
 use crate::{
-    bounded::{Allowance, Rationed, rationed},
-    confusion::{Confusion, Pairs},
+    confusion::{LabelledMatrix, PairCounts},
+    content::Content,
     finder::{self, Finder},
     labels::Identity,
-    run::{Run, Sample},
-    source::Content,
+    limited_read::{RowLimit, RowLimited, row_limited},
+    run::{Measurement, Run},
     text::excerpt,
 };
 use anyhow::{Context, bail, ensure};
@@ -18,8 +18,8 @@ use std::io::Read;
 struct Table<'a, R> {
     name: &'a str,
     header: StringRecord,
-    reader: Reader<Rationed<R>>,
-    allowance: Allowance,
+    reader: Reader<RowLimited<R>>,
+    row_limit: RowLimit,
 }
 
 /// Reads a table; `header` is its first line. Without steps and epochs, the columns `actual` and `predicted` make a
@@ -29,10 +29,10 @@ struct Table<'a, R> {
 /// When there are no such columns, or a cell is no number; the line is named.
 pub fn read(name: &str, header: &str, bytes: impl Read) -> anyhow::Result<Content> {
     let delimiter = if header.contains('\t') { b'\t' } else { b',' };
-    let (bytes, allowance) = rationed(bytes);
+    let (bytes, row_limit) = row_limited(bytes);
     let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let header = reader.headers().with_context(|| name.to_owned())?.clone();
-    let mut table = Table { name, header, reader, allowance };
+    let mut table = Table { name, header, reader, row_limit };
     let column = |table: &Table<_>, wanted: &str| table.header.iter().position(|cell| cell == wanted);
     let (step, epoch) = (column(&table, "step"), column(&table, "epoch"));
     if step.is_some() || epoch.is_some() {
@@ -59,8 +59,8 @@ impl<R: Read> Table<'_, R> {
         let mut is_text = vec![None; self.header.len()];
         let mut row = StringRecord::new();
         while self.next_row(&mut row)? {
-            let place = |column: Option<usize>| column.map_or(Ok(None), |column| self.number(&row, column));
-            let (step, epoch) = (place(step)?.unwrap_or(f64::NAN), place(epoch)?.unwrap_or(f64::NAN));
+            let position = |column: Option<usize>| column.map_or(Ok(None), |column| self.number(&row, column));
+            let (step, epoch) = (position(step)?.unwrap_or(f64::NAN), position(epoch)?.unwrap_or(f64::NAN));
             for (column, name) in self.header.iter().enumerate() {
                 if ["step", "epoch", ""].contains(&name) || row[column].is_empty() {
                     continue;
@@ -68,7 +68,7 @@ impl<R: Read> Table<'_, R> {
                 if !*is_text[column].get_or_insert_with(|| row[column].parse::<f64>().is_err())
                     && let Some(value) = self.number(&row, column)?
                 {
-                    run.add(name, Sample { step, epoch, value });
+                    run.add(name, Measurement { step, epoch, value });
                 }
             }
         }
@@ -76,8 +76,8 @@ impl<R: Read> Table<'_, R> {
         Ok(run)
     }
 
-    fn pairs(&mut self, actual: usize, predicted: usize) -> anyhow::Result<Confusion> {
-        let mut pairs = Pairs::default();
+    fn pairs(&mut self, actual: usize, predicted: usize) -> anyhow::Result<LabelledMatrix> {
+        let mut pairs = PairCounts::default();
         let mut row = StringRecord::new();
         while self.next_row(&mut row)? {
             pairs.add(&row[actual], &row[predicted]);
@@ -110,7 +110,7 @@ impl<R: Read> Table<'_, R> {
     /// The next row; false at the end.
     fn next_row(&mut self, row: &mut StringRecord) -> anyhow::Result<bool> {
         let more = self.reader.read_record(row).with_context(|| self.name.to_owned())?;
-        self.allowance.renew();
+        self.row_limit.renew();
         let (cells, columns) = (row.len(), self.header.len());
         ensure!(!more || cells == columns, "{}:{}: {cells} cells; the header has {columns}", self.name, line(row));
         Ok(more)

@@ -1,4 +1,4 @@
-//! Texts of others: names out of files, in a terminal and in lines of some width.
+//! Names out of files in messages and pictures: shortened, and broken into lines.
 
 /// The beginning of a long text, for a message.
 pub fn excerpt(text: &str) -> String {

@@ -8,12 +8,12 @@ pub const DOTS_DOWN: usize = 4;
 const BRAILLE: u32 = 0x2800;
 /// The bit of a dot, by row and column (Unicode numbers the lowest row last).
 const BITS: [[u8; DOTS_ACROSS]; DOTS_DOWN] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
-/// What tells curves apart where colors do not.
+/// Characters for curves where colors do not distinguish them.
 const MARKERS: [char; 8] = ['*', 'o', '+', 'x', '#', '@', '%', '&'];
 
-/// The marker of a look: signs, and then letters.
-pub fn marker(look: usize) -> char {
-    MARKERS.into_iter().chain('A'..='Z').cycle().nth(look).unwrap_or(MARKERS[0])
+/// The marker of a style, by its index: signs, then letters.
+pub fn marker(index: usize) -> char {
+    MARKERS.into_iter().chain('A'..='Z').cycle().nth(index).unwrap_or(MARKERS[0])
 }
 
 /// A grid of cells, each with dots of the curve that was drawn there last.
@@ -28,7 +28,7 @@ pub struct Cell {
     dots: u8,
     /// The curve's index.
     pub owner: usize,
-    /// Whether it is pointed out.
+    /// Whether it is highlighted.
     pub marked: bool,
 }
 
@@ -47,7 +47,7 @@ impl Canvas {
         Self { columns, rows, cells: vec![Cell::default(); columns * rows] }
     }
 
-    /// The last dot's place across and down.
+    /// The coordinates of the lower right dot.
     pub fn last_dot(&self) -> (f64, f64) {
         ((self.columns * DOTS_ACROSS - 1) as f64, (self.rows * DOTS_DOWN - 1) as f64)
     }
@@ -56,7 +56,7 @@ impl Canvas {
         &self.cells[row * self.columns..(row + 1) * self.columns]
     }
 
-    /// Sets the dots of a straight line, places in dots from the upper left; `dashed` leaves out every other pair of
+    /// Sets the dots of a straight line, coordinates in dots from the upper left; `dashed` leaves out every other pair of
     /// dots across.
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), owner: usize, dashed: bool) {
         let (across, down) = (to.0 - from.0, to.1 - from.1);
@@ -70,7 +70,7 @@ impl Canvas {
         }
     }
 
-    /// Points the cell of a dot out.
+    /// Highlights the cell of a dot.
     pub fn mark(&mut self, (x, y): (f64, f64), owner: usize) {
         self.dot((x, y), owner);
         let (column, row) = (x.round() as usize / DOTS_ACROSS, y.round() as usize / DOTS_DOWN);

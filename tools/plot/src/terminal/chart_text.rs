@@ -7,7 +7,7 @@ use super::{
 use crate::{
     axis::Tick,
     chart::{Chart, Curve},
-    curve::{Point, clipped, decimated, stretches},
+    points::{Point, clipped, decimated, stretches},
     scene::Color,
     style::{self, Entry, Line, Style},
     text::wrapped,
@@ -15,26 +15,26 @@ use crate::{
 use cli::printable;
 use console::measure_text_width as width;
 
-/// Rows and columns that a labelled tick takes.
+/// Rows and columns for each labelled tick.
 const TICK_ROWS: usize = 3;
 const TICK_COLUMNS: usize = 12;
-/// Rows beside those of the curves: title, axis, its labels.
+/// Rows of title, axis and tick labels.
 const OTHER_ROWS: usize = 3;
-/// Rows that curves have at least, however long the legend is.
-const LEAST_ROWS: usize = 10;
-/// A point that is pointed out.
+/// Least rows of the curves, however long the legend is.
+const MIN_ROWS: usize = 10;
+/// The mark of a highlighted point.
 const MARK: char = '◆';
 
 /// The chart in `rows` lines of at most `columns` characters; more lines where the legend takes them.
 pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &[Color]) -> String {
     let title = printable(&format!("{} by {}", style::title(chart), chart.x_name));
     let looks: Vec<Style> = visible(chart).map(|curve| style::style(chart, curve, colors)).collect();
-    // Colors that are used twice tell nothing apart.
-    let markers = looks.iter().any(|look| look.look != looks[0].look && (!colored || look.dash != looks[0].dash));
+    // Where there are no colors, or two curves share one, characters distinguish curves.
+    let markers = looks.iter().any(|look| look.index != looks[0].index && (!colored || look.dash != looks[0].dash));
     let legend = legend(chart, columns, colored, markers, colors);
     let height = rows
         .saturating_sub(OTHER_ROWS + legend.lines().count())
-        .max(LEAST_ROWS.min(rows.saturating_sub(OTHER_ROWS)).max(2));
+        .max(MIN_ROWS.min(rows.saturating_sub(OTHER_ROWS)).max(2));
     let y_ticks = chart.y.ticks((height / TICK_ROWS).max(2), false);
     let margin = y_ticks.iter().map(|tick| width(&tick.label)).max().unwrap_or(0) + 1;
     let across = columns.saturating_sub(margin + 1).max(2);
@@ -46,7 +46,7 @@ pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &
     wrapped(&title, |line| width(line) <= columns).iter().for_each(|line| out.push_str(&format!("{line}\n")));
     out.push_str(&legend);
     for row in 0..height {
-        let tick = y_ticks.iter().find(|tick| row_of(chart.y.place(tick.value), height) == row);
+        let tick = y_ticks.iter().find(|tick| row_of(chart.y.position(tick.value), height) == row);
         let (label, edge) = tick.map_or(("", '│'), |tick| (&tick.label, '┤'));
         out.push_str(&format!("{label:>margin$}{edge}"));
         out.push_str(cells(&canvas, row, &looks, colored, markers).trim_end());
@@ -57,28 +57,28 @@ pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &
     out
 }
 
-/// The values of single batches would hide the others.
+/// The curves without those of single batches, which would hide the others.
 fn visible(chart: &Chart) -> impl Iterator<Item = &Curve> {
-    let all_pale = chart.curves.iter().all(|curve| curve.part.is_pale());
-    chart.curves.iter().filter(move |curve| all_pale || !curve.part.is_pale())
+    let all_pale = chart.curves.iter().all(|curve| curve.series.is_pale());
+    chart.curves.iter().filter(move |curve| all_pale || !curve.series.is_pale())
 }
 
 /// The kinds of lines, and under them the runs: in columns of one width, names in several lines where they must be.
 fn legend(chart: &Chart, columns: usize, colored: bool, markers: bool, colors: &[Color]) -> String {
-    let style::Legend { mut parts, runs } = style::legend(chart, colors);
-    parts.retain(|entry| visible(chart).any(|curve| Some(curve.part) == entry.part));
+    let style::Legend { mut series, runs } = style::legend(chart, colors);
+    series.retain(|entry| visible(chart).any(|curve| Some(curve.series) == entry.series));
     let swatched = |entry: &Entry| {
-        let about_parts = entry.style.color == Color::AXIS;
+        let is_series = entry.style.color == Color::AXIS;
         let swatch = match entry.style.line {
             Line::Thin => "- -".to_owned(),
-            Line::Dots if about_parts => " • ".to_owned(),
-            _ if markers && !about_parts => marker(entry.style.look).to_string(),
+            Line::Dots if is_series => " • ".to_owned(),
+            _ if markers && !is_series => marker(entry.style.index).to_string(),
             _ => "───".to_owned(),
         };
-        let color = (colored && !about_parts).then_some(entry.style.color);
+        let color = (colored && !is_series).then_some(entry.style.color);
         (swatch, color, printable(&entry.name))
     };
-    [parts, runs].map(|entries| grid(&entries.iter().map(swatched).collect::<Vec<_>>(), columns)).concat()
+    [series, runs].map(|entries| grid(&entries.iter().map(swatched).collect::<Vec<_>>(), columns)).concat()
 }
 
 /// Entries of a swatch, its color and a name, column by column, no line longer than `columns`.
@@ -117,8 +117,8 @@ fn grid(entries: &[(String, Option<Color>, String)], columns: usize) -> String {
 
 fn draw_curve(canvas: &mut Canvas, chart: &Chart, curve: &Curve, index: usize, line: Line) {
     let (right, bottom) = canvas.last_dot();
-    let place = |(x, y): &Point| (chart.x.place(*x) * right, (1.0 - chart.y.place(*y)) * bottom);
-    let dots: Vec<Point> = curve.line().iter().map(place).collect();
+    let position = |(x, y): &Point| (chart.x.position(*x) * right, (1.0 - chart.y.position(*y)) * bottom);
+    let dots: Vec<Point> = curve.line().iter().map(position).collect();
     for stretch in stretches(&clipped(&decimated(&dots, 1.0), 0.0, bottom)) {
         if stretch.len() == 1 || line == Line::Dots {
             stretch.iter().for_each(|&dot| canvas.line(dot, dot, index, false));
@@ -127,7 +127,7 @@ fn draw_curve(canvas: &mut Canvas, chart: &Chart, curve: &Curve, index: usize, l
             stretch.windows(2).for_each(|pair| canvas.line(pair[0], pair[1], index, line == Line::Thin));
         }
     }
-    if let Some(marked) = curve.marked.map(|point| place(&point)).filter(|(_, y)| (0.0..=bottom).contains(y)) {
+    if let Some(marked) = curve.marked.map(|point| position(&point)).filter(|(_, y)| (0.0..=bottom).contains(y)) {
         canvas.mark(marked, index);
     }
 }
@@ -137,7 +137,7 @@ fn cells(canvas: &Canvas, row: usize, looks: &[Style], colored: bool, markers: b
     let mut out = String::new();
     for stretch in canvas.row(row).chunk_by(|a, b| a.is_empty() == b.is_empty() && a.owner == b.owner) {
         let (color, marker) =
-            looks.get(stretch[0].owner).map_or((Color::TEXT, ' '), |look| (look.color, marker(look.look)));
+            looks.get(stretch[0].owner).map_or((Color::TEXT, ' '), |look| (look.color, marker(look.index)));
         let character = |cell: &super::canvas::Cell| match cell {
             cell if cell.is_empty() => ' ',
             cell if cell.marked => MARK,
@@ -151,8 +151,8 @@ fn cells(canvas: &Canvas, row: usize, looks: &[Style], colored: bool, markers: b
     out
 }
 
-fn row_of(place: f64, height: usize) -> usize {
-    ((1.0 - place) * (height - 1) as f64).round() as usize
+fn row_of(position: f64, height: usize) -> usize {
+    ((1.0 - position) * (height - 1) as f64).round() as usize
 }
 
 /// The axis under the curves, and its labels where they do not overlap.
@@ -160,7 +160,7 @@ fn x_axis(chart: &Chart, ticks: &[Tick], margin: usize, across: usize) -> String
     let mut axis = vec!['─'; across];
     let mut labels = String::new();
     for tick in ticks {
-        let column = (chart.x.place(tick.value) * (across - 1) as f64).round() as usize;
+        let column = (chart.x.position(tick.value) * (across - 1) as f64).round() as usize;
         let at = (margin + 1 + column).saturating_sub(tick.label.len() / 2);
         let at = at.min((margin + 1 + across).saturating_sub(tick.label.len()));
         let free = labels.chars().count() + usize::from(!labels.is_empty());

@@ -1,21 +1,21 @@
 //! A confusion matrix as text.
 
 use super::palette_index;
-use crate::{confusion::Confusion, matrix_picture, scene::Color, text::wrapped};
+use crate::{confusion::LabelledMatrix, matrix_picture, scene::Color, text::wrapped};
 use anyhow::ensure;
 use cli::printable;
 use console::measure_text_width as width;
 
-/// Labels of classes are cut off beyond; those of columns also where there is less room.
-const LONGEST_LABEL: usize = 12;
-/// A column of no more characters shows too little of a label that is cut off.
-const LEAST_LABEL: usize = 4;
+/// Limit on labels of classes in columns of text; those above the matrix are as wide as its cells.
+const MAX_LABEL: usize = 12;
+/// Narrower columns have class indices instead of shortened labels.
+const MIN_LABEL: usize = 4;
 
 /// The matrix as a table, in shades of `paint` if there is one.
 ///
 /// # Errors
 /// When it is wider than `columns`.
-pub fn draw(confusion: &Confusion, name: &str, columns: usize, paint: Option<Color>) -> anyhow::Result<String> {
+pub fn draw(confusion: &LabelledMatrix, name: &str, columns: usize, paint: Option<Color>) -> anyhow::Result<String> {
     let classes = confusion.labels.len();
     let cut = |to: usize| move |label: &str| shortened(label, to);
     let longest = |labels: &[String]| labels.iter().map(|label| width(label)).max().unwrap_or(0);
@@ -31,12 +31,12 @@ pub fn draw(confusion: &Confusion, name: &str, columns: usize, paint: Option<Col
         );
         Ok((longest + 1).clamp(least, room))
     };
-    let mut rows = confusion.short_labels(cut(LONGEST_LABEL));
+    let mut rows = confusion.short_labels(cut(MAX_LABEL));
     let across = cell(longest(&rows))? - 1;
     let mut header = confusion.cut_labels(cut(across));
-    let says_little = across < LEAST_LABEL && header.iter().any(|label| label.contains('…'));
+    let says_little = across < MIN_LABEL && header.iter().any(|label| label.contains('…'));
     if says_little || confusion.look_alike(cut(across)) {
-        rows = confusion.indexed_labels(cut(LONGEST_LABEL));
+        rows = confusion.indexed_labels(cut(MAX_LABEL));
         header = (0..classes).map(|class| class.to_string()).collect();
     }
     let (longest, cell) = (longest(&rows), cell(longest(&rows))?);

@@ -5,7 +5,7 @@ mod chart_text;
 mod matrix_text;
 
 use crate::{
-    chart::Chart, charts, finder::Finder, log::Log, run::Run, scene::Color, settings::Settings, source::Inputs,
+    chart::Chart, charts, finder::Finder, inputs::Inputs, log::Log, run::Run, scene::Color, settings::Settings,
 };
 use anyhow::ensure;
 use console::Term;
@@ -14,10 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Fewer rows than that show no curve.
-const LEAST_ROWS: usize = 8;
+/// Least rows of a chart.
+const MIN_ROWS: usize = 8;
 
-/// Standard output as a place for charts.
+/// Charts on standard output, in place of the last ones if it is a terminal.
 pub struct Screen<'a> {
     settings: &'a Settings,
     columns: usize,
@@ -41,7 +41,7 @@ impl<'a> Screen<'a> {
         Self { settings, columns, rows, is_terminal, colored: is_terminal && !no_color, drawn: None, lines: 0 }
     }
 
-    /// Draws a log that grows, where somebody watches.
+    /// Redraws a growing log, if standard output is a terminal and the refresh interval is over.
     pub fn watch(&mut self, log: &Log) -> anyhow::Result<()> {
         let due = self.drawn.is_none_or(|drawn| drawn.elapsed() >= Duration::from_secs_f64(self.settings.refresh));
         if !self.is_terminal || !due {
@@ -53,7 +53,7 @@ impl<'a> Screen<'a> {
         if runs.is_empty() {
             return Ok(());
         }
-        let Ok(text) = self.charts(&runs, &[], (self.rows / LEAST_ROWS).max(1)) else { return Ok(()) };
+        let Ok(text) = self.charts(&runs, &[], (self.rows / MIN_ROWS).max(1)) else { return Ok(()) };
         if text.lines().count() > self.rows {
             return Ok(());
         }
@@ -75,11 +75,11 @@ impl<'a> Screen<'a> {
         self.replace(&text)
     }
 
-    /// The charts that the settings name, or else the first, one under the other, and no more than `most`.
-    fn charts(&self, runs: &[Run], finders: &[Finder], most: usize) -> anyhow::Result<String> {
-        let most = if self.settings.charts.is_none() { 1 } else { most };
-        let charts = charts::charts(runs, finders, self.settings, most)?;
-        let rows = (self.rows / charts.len().max(1)).max(LEAST_ROWS);
+    /// The charts that the settings name, or else the first, one under the other, and no more than `max_charts`.
+    fn charts(&self, runs: &[Run], finders: &[Finder], max_charts: usize) -> anyhow::Result<String> {
+        let max_charts = if self.settings.charts.is_none() { 1 } else { max_charts };
+        let charts = charts::charts(runs, finders, self.settings, max_charts)?;
+        let rows = (self.rows / charts.len().max(1)).max(MIN_ROWS);
         let draw = |chart: &Chart| chart_text::draw(chart, self.columns, rows, self.colored, &self.settings.colors);
         Ok(charts.iter().map(draw).collect())
     }

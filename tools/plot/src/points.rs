@@ -1,4 +1,4 @@
-//! What is done to the points of a curve before it is drawn.
+//! Operations on the points of a curve: smoothing, thinning, clipping.
 
 /// `(x, y)`; a y that is not finite is a gap.
 pub type Point = (f64, f64);
@@ -18,13 +18,13 @@ pub fn smoothed(points: &[Point], weight: f64) -> Vec<Point> {
     points.iter().map(smooth).collect()
 }
 
-/// The mean distance of neighbours along the axis; None where there are not two places.
+/// The mean distance of neighbours along x; `None` unless there are two different x.
 pub fn spacing(points: &[Point]) -> Option<f64> {
     let (first, last) = (points.first()?.0, points.last()?.0);
     (last > first).then(|| (last - first) / (points.len() - 1) as f64)
 }
 
-/// Thins points to the first, least, greatest and last of each column of `width`, with x within `[0, columns]`.
+/// Thins points to the first, minimum, maximum and last of each column of `width` pixels.
 /// A line through what is left covers the same pixels. Points are in order of x.
 pub fn decimated(points: &[Point], width: f64) -> Vec<Point> {
     let mut out = Vec::new();
@@ -48,7 +48,7 @@ pub fn decimated(points: &[Point], width: f64) -> Vec<Point> {
     out
 }
 
-/// The parts of a line with y within `[low, high]`, ends included; a gap follows where it leaves.
+/// Clips a line to y within `[low, high]`; a gap follows where it leaves the range.
 pub fn clipped(points: &[Point], low: f64, high: f64) -> Vec<Point> {
     let inside = |point: &Point| point.1 >= low && point.1 <= high;
     let mut out = Vec::new();
@@ -84,7 +84,7 @@ fn gap(point: &Point) -> bool {
     !point.1.is_finite()
 }
 
-/// The stretches between gaps.
+/// The runs of points between gaps.
 pub fn stretches(points: &[Point]) -> impl Iterator<Item = &[Point]> {
     points.split(gap).filter(|stretch| !stretch.is_empty())
 }
