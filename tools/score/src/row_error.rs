@@ -5,9 +5,9 @@ use thiserror::Error;
 /// The message of an error that names the row: `stdin:2: target 7 is no class from 0 to 2`.
 #[derive(Debug, Error)]
 pub enum RowError {
-    /// Of a class index or a class name that the data set refuses.
-    #[error("{0}")]
-    Target(String),
+    /// A label that is no class index.
+    #[error(transparent)]
+    Target(#[from] dataset::Error),
     #[error("target {target} is neither 0 nor 1{hint}")]
     NotBinary { target: f64, hint: &'static str },
     #[error("target {target} and prediction {prediction}: not both are finite")]

@@ -65,5 +65,5 @@ pub fn is_positive(target: f64, hint: &'static str) -> Result<bool, RowError> {
 
 /// The class that a target field's number means.
 pub fn actual_class(target: f64, classes: usize) -> Result<usize, RowError> {
-    dataset::classes::of_label(target, classes).map_err(|error| RowError::Target(error.to_string()))
+    Ok(dataset::classes::of_label(target, classes)?)
 }
