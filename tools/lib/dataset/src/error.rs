@@ -30,7 +30,7 @@ pub enum Error {
     NoClasses {
         /// The field.
         field: String,
-        /// The fields whose classes it names, behind `; there are those of `.
+        /// The fields whose classes it names, with a leading `; there are those of `.
         known: String,
     },
     /// The classes of the target are numbers.

@@ -13,7 +13,7 @@ pub enum Error {
     Io {
         /// The file, or `stdin` or `stdout`.
         path: String,
-        /// What it said.
+        /// Its error.
         source: io::Error,
     },
     /// A file is longer than its [`crate::Limit`].

@@ -13,7 +13,7 @@ impl NewFolders {
     /// Creates the folder at `path`, with its parents where they are missing.
     ///
     /// # Errors
-    /// What the operating system says; folders that were created by then are deleted.
+    /// I/O errors; folders that were created by then are deleted.
     pub fn create(path: &Path) -> io::Result<Self> {
         let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
         // The innermost first: that is the order to delete them in.

@@ -65,7 +65,7 @@ impl Input {
     /// Reads until `buffer` is full or the input ends; returns the number of bytes read.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// I/O errors.
     pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -80,7 +80,7 @@ impl Input {
     /// One read, which may be short, repeated where a signal interrupts it; 0 at end of input.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// I/O errors.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
         loop {
             match self.read(buffer) {
@@ -93,7 +93,7 @@ impl Input {
     /// The next bytes without consuming them: at least `count`, fewer at end of input.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// I/O errors.
     pub fn peek(&mut self, count: usize) -> Result<&[u8]> {
         while self.ahead.len() < count {
             let mut more = vec![0; count - self.ahead.len()];
@@ -120,7 +120,7 @@ impl Input {
     /// The offset of the next byte in a regular file; None for a pipe or memory.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// I/O errors.
     pub fn position(&mut self) -> Result<Option<u64>> {
         let Source::File(file) = &mut self.source else { return Ok(None) };
         let position = file.stream_position().map_err(|e| Error::io(&self.name, e))?;
@@ -130,7 +130,7 @@ impl Input {
     /// Continues at `position`, an offset as [`Input::position`] returns it. No-op where that is None.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// I/O errors.
     pub fn seek(&mut self, position: u64) -> Result<()> {
         if let Source::File(file) = &mut self.source {
             self.ahead.clear();

@@ -19,7 +19,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Locks the file at `path`, which is created, says `holder`, and is deleted when unlocked. Does not wait.
+    /// Creates and locks the file at `path`, writes `holder` into it, and deletes it when unlocked. Does not wait.
     ///
     /// # Errors
     /// [`Error::Locked`] when another process holds it; a link at `path` is not followed, and is an error.
@@ -44,7 +44,7 @@ impl Lock {
     /// Locks an open file or folder. None when another process holds it.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// I/O errors.
     pub fn attempt(file: File) -> io::Result<Option<Self>> {
         Ok(try_lock(&file)?.then_some(Self { delete: None, _file: file }))
     }
@@ -52,9 +52,9 @@ impl Lock {
     /// Locks an open file or folder; when another process holds it, calls `waiting` and waits.
     ///
     /// # Errors
-    /// What the operating system says while waiting.
+    /// I/O errors while waiting.
     pub fn wait(file: File, waiting: impl FnOnce()) -> io::Result<Self> {
-        // Any other error is that of a file system without locks, where there is nobody to wait for.
+        // Any other error means a file system without locks: there is nothing to wait for.
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             waiting();
             file.lock()?;
@@ -65,7 +65,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While it is still locked: whoever opens the path from now on creates another file.
+        // While it is still locked: a process that opens the path from now on creates another file.
         if let Some(path) = &self.delete {
             let _ = fs::remove_file(path);
         }

@@ -60,7 +60,7 @@ impl Output {
     /// Overwrites `bytes` at `offset` from where this output began, and continues at the end.
     ///
     /// # Errors
-    /// What the operating system says; a pipe cannot seek.
+    /// I/O errors; a pipe cannot seek.
     pub fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let start = match &self.target {
             Target::Direct { start, .. } => start.unwrap_or(0),
@@ -77,7 +77,7 @@ impl Output {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// What the operating system says; `BrokenPipe` when the reader closed its end.
+    /// I/O errors; `BrokenPipe` when the reader closed its end.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
         self.file().write_all(bytes).map_err(|e| Error::io(&self.name, e))
     }

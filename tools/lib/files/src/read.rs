@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// The largest size of a file, and the setting that says so.
+/// The largest size of a file, and the setting that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit<'a> {
     /// In bytes, inclusive.
@@ -76,7 +76,7 @@ mod tests {
         assert!(error.ends_with("x: more than 9 bytes (the setting a.b)"), "{error}");
         let error = read_file(Path::new("/dev/zero"), limit(9)).expect_err("a device").to_string();
         assert_eq!(error, "/dev/zero: a device; expected a file");
-        // A file that is sparse takes no memory to be refused.
+        // A sparse file is refused by its length.
         File::options().write(true).open(&path).and_then(|file| file.set_len(1 << 40)).expect("sparse");
         assert!(read_file(&path, limit(1 << 20)).is_err());
     }

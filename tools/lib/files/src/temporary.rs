@@ -34,7 +34,7 @@ pub(crate) fn create(path: &Path, mode: u32) -> io::Result<TempFile> {
     let _ = mode;
     loop {
         let file = TempFile::create(|| builder.tempfile_in(folder)).map_err(|error| refused(folder, &error))?;
-        // On a file system without locks nobody sweeps either.
+        // On a file system without locks no process deletes stale files either.
         let _ = file.as_file().lock();
         // A sweep by another process between the two calls above deleted it as stale.
         if is_there(file.as_file())? {
@@ -171,7 +171,7 @@ fn is_of(name: &OsStr, prefix: &OsStr) -> bool {
     letters(name, prefix).is_some_and(|letters| letters.len() == RANDOM_CHARS)
 }
 
-/// What stands between `prefix` and the suffix, if it ends in letters as they are drawn.
+/// The part of `name` between `prefix` and the suffix, if it ends in random letters.
 fn letters<'n>(name: &'n OsStr, prefix: &OsStr) -> Option<&'n [u8]> {
     let rest = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes())?;
     let rest = rest.strip_suffix(SUFFIX.as_bytes())?;

@@ -383,7 +383,7 @@ impl Batch {
         }
     }
 
-    /// Sets a field to `values`, `[rows, shape…]`: the one of that name, or a new one behind the others.
+    /// Sets a field to `values`, `[rows, shape…]`: the one of that name, or a new one after the others.
     ///
     /// # Errors
     /// When a field of that name exists with another element type or shape, or `values` has another length.

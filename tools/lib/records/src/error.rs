@@ -66,7 +66,7 @@ pub enum Error {
     /// A file or pipe could not be read or written.
     #[error(transparent)]
     File(#[from] files::Error),
-    /// The input has no rows; the text says why, where that is known.
+    /// The input has no rows. The text is the reason, or empty.
     #[error("no rows{0}")]
     NoRows(&'static str),
     /// The input is in a format other than NDJSON, NPY and CSV.
@@ -77,7 +77,7 @@ pub enum Error {
         /// How to convert it.
         remedy: &'static str,
     },
-    /// An array is shorter than its header says.
+    /// An array has fewer rows than its header.
     #[error("the data is truncated: the header promises {promised} rows, {complete} are whole")]
     Truncated {
         /// Rows that the headers so far promise.
@@ -100,7 +100,7 @@ pub enum Error {
         name: String,
         /// The fields that exist, as a list.
         known: String,
-        /// What to do, behind `; ` or `: `; empty where it is unknown.
+        /// What to do, with a leading `; ` or `: `; may be empty.
         remedy: String,
     },
     /// The input already has a field that the tool adds.

@@ -210,7 +210,7 @@ impl Reader {
     }
 }
 
-/// The remedy for a missing field whose name the setting or flag `key` says.
+/// The remedy for a missing field whose name is set by `key`, a setting or flag.
 pub fn chosen_by(key: &str) -> String {
     format!("choose another with {key}")
 }

@@ -38,7 +38,7 @@ impl Writer {
     /// Writes the rows of `batch`.
     ///
     /// # Errors
-    /// What the operating system says; in NDJSON, NaN or infinity in a field that the tool set; in NPY, a text.
+    /// I/O errors; in NDJSON, NaN or infinity in a field that the tool set; in NPY, a text.
     pub fn write(&mut self, batch: &Batch) -> Result<()> {
         let stream = match &mut self.stream {
             Some(stream) => stream,

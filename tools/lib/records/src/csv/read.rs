@@ -258,7 +258,7 @@ fn dtype(name: &str, kind: Kind, missing: bool, selection: &Selection) -> DType 
         };
     }
     match kind {
-        // A boolean that may be missing needs a value that says so.
+        // Booleans have no value for a missing one; NaN is.
         Kind::Boolean if !selection.missing => DType::B1,
         Kind::Text if !selection.is_float(name) => DType::Text,
         _ => selection.float,

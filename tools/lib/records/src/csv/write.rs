@@ -152,7 +152,7 @@ fn scalar<'a>(
     }
 }
 
-/// One element; `bytes` is exactly as long, as the schema says.
+/// One element; `bytes` has its size.
 fn load<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> T {
     bytemuck::pod_read_unaligned(bytes)
 }

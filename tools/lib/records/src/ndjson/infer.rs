@@ -99,7 +99,7 @@ fn value(cursor: &mut Cursor<'_>, name: &str, selection: &Selection) -> Result<(
         Some(DType::Text) if selection.is_float(name) => {
             return Err(Error::NotNumeric(name.to_owned()));
         }
-        // A boolean that may be missing needs a value that says so.
+        // Booleans have no value for a missing one; NaN is.
         Some(DType::B1) if selection.requires(name) && selection.missing => selection.float,
         Some(DType::I8) | None if selection.requires(name) => selection.float,
         Some(dtype) if dtype.is_float() => selection.float,
@@ -126,7 +126,7 @@ fn dimensions(
             while cursor.take(b',') {
                 shape[dim] += 1;
                 match dtype {
-                    // The first that is not null says the type.
+                    // The first element that is not null has the type.
                     None if dim + 1 == shape.len() => dtype = dimensions(cursor, name, &mut shape.clone(), selection)?,
                     _ => cursor.skip_value()?,
                 }

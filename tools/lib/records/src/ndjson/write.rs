@@ -224,7 +224,7 @@ fn text(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// One element; `bytes` is exactly as long, as the schema says.
+/// One element; `bytes` has its size.
 fn load<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> T {
     bytemuck::pod_read_unaligned(bytes)
 }

@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn elements_of_a_row_are_found_in_fortran_order() {
-        // By hand: the element (j, k) of a row [2, 3] stands at j + 2 k.
+        // By hand: the element (j, k) of a row [2, 3] is at j + 2 k.
         assert_eq!(column_order(&[2, 3]), [0, 2, 4, 1, 3, 5]);
         assert_eq!(column_order(&[3]), [0, 1, 2]);
         // (j, k, l) of [2, 2, 2] at j + 2 k + 4 l.
