@@ -1,10 +1,11 @@
-//! The real binary, on models of other programs: what they read, and what is refused.
-//! Models of pipegrad's are tested where they are made, in `train` and `export`.
+//! The real binary on models that are built here. Models of other programs are in `peer_infer.py`, those of `train` and
+//! `export` in their tests. Tests that run a model pass without ONNX Runtime's library where it is missing, but not in CI.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use onnx::{GraphBuilder, ModelInfo};
 use std::{fs, path::Path};
-use testkit::{Folder, system, tool};
+use testkit::{Folder, npy, system, tool};
 
 fn infer(folder: &Path, args: &[&str], stdin: &str) -> (i32, String, String) {
     tool!("infer").within(folder).args(args).stdin(stdin).run().parts()
@@ -100,4 +101,88 @@ fn a_library_that_others_may_write_is_not_loaded_and_named() {
     // It ends at the project's root.
     folder.write("a/dvc.yaml", "");
     assert!(!run().contains("python3.99"));
+}
+
+/// A model that doubles rows `x` of two values.
+fn doubling(metadata: &[(&str, &str)]) -> Vec<u8> {
+    let mut graph = GraphBuilder::new("doubling");
+    let x = graph.input("x", &[2], ""); // [batch, 2]
+    let y = graph.node("Add", &[&x, &x], "y", &[]);
+    graph.output(&y, &[2], "");
+    let metadata = metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    graph.to_bytes(&ModelInfo { opset: 17, description: String::new(), metadata })
+}
+
+/// Whether ONNX Runtime's library was found. In CI it must be.
+fn has_library(error: &str) -> bool {
+    let is_missing = error.contains("ONNX Runtime's library is missing");
+    assert!(!is_missing || std::env::var_os("CI").is_none(), "{error}");
+    !is_missing
+}
+
+#[test]
+fn a_prediction_is_added_and_the_other_fields_stay() {
+    let folder = Folder::new();
+    folder.write("m.onnx", doubling(&[]));
+    let rows = "{\"id\":7,\"x\":[1,2]}\n{\"id\":8.50,\"x\":[-0.25,0]}\n";
+    let (status, out, error) = infer(&folder, &["-m", "m.onnx"], rows);
+    if !has_library(&error) {
+        return;
+    }
+    let expected =
+        "{\"id\":7,\"x\":[1,2],\"prediction\":[2.0,4.0]}\n{\"id\":8.50,\"x\":[-0.25,0],\"prediction\":[-0.5,0.0]}\n";
+    assert_eq!((status, out.as_str(), error.as_str()), (0, expected, ""));
+    // Blocks of any size, another name, and a file.
+    let args = ["-m", "m.onnx", "--out-field", "twice", "infer.batch_size=1", "-o", "out.ndjson"];
+    assert_eq!(infer(&folder, &args, rows), (0, String::new(), String::new()));
+    assert_eq!(folder.text("out.ndjson"), expected.replace("prediction", "twice"));
+    let (status, out, error) = infer(&folder, &["-m", "m.onnx"], "{\"x\":[1,2]}\n{\"x\":[1,2,3]}\n");
+    assert_eq!((status, error.lines().count()), (2, 1), "{out}{error}");
+    assert!(error.starts_with("infer: stdin:2: "), "{error}");
+}
+
+#[test]
+fn npy_goes_in_and_out() {
+    let folder = Folder::new();
+    folder.write("m.onnx", doubling(&[]));
+    let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    folder.write("rows.npy", npy::file("[('x', '<f4', (2,))]", 2, &bytes(&[1.0, 2.0, 3.0, 4.0])));
+    let (status, _, error) = infer(&folder, &["-m", "m.onnx", "rows.npy", "-o", "out.npy"], "");
+    if !has_library(&error) {
+        return;
+    }
+    assert_eq!((status, error.as_str()), (0, ""));
+    assert_eq!(npy::data(&folder.bytes("out.npy")), bytes(&[1.0, 2.0, 2.0, 4.0, 3.0, 4.0, 6.0, 8.0]));
+}
+
+#[test]
+fn classes_are_named_where_the_model_names_them() {
+    let folder = Folder::new();
+    let features = r#"{"version":1,"inputs":[{"kind":"number","name":"x","shape":[2]}],
+        "target":{"name":"kind","shape":[2],"classes":["apple","plum"]}}"#;
+    folder.write("m.onnx", doubling(&[("pipegrad.features", features)]));
+    let args = ["-m", "m.onnx", "infer.probabilities=true"];
+    let (status, out, error) = infer(&folder, &args, "{\"x\":[0.125,0.375]}\n");
+    if !has_library(&error) {
+        return;
+    }
+    let expected = "{\"x\":[0.125,0.375],\"prediction\":[0.25,0.75],\"predicted_label\":\"plum\",\
+                    \"probability_apple\":0.25,\"probability_plum\":0.75}\n";
+    assert_eq!((status, out.as_str(), error.as_str()), (0, expected, ""));
+    let (status, _, error) = infer(&folder, &["-m", "m.onnx"], "{\"x\":[1,2],\"predicted_label\":0}\n");
+    assert!(status == 2 && error.contains("\"predicted_label\" is already there"), "{error}");
+}
+
+#[test]
+fn a_model_of_two_inputs_is_refused() {
+    let folder = Folder::new();
+    let mut graph = GraphBuilder::new("sum");
+    let (a, b) = (graph.input("a", &[2], ""), graph.input("b", &[2], ""));
+    let y = graph.node("Add", &[&a, &b], "y", &[]);
+    graph.output(&y, &[2], "");
+    folder.write("m.onnx", graph.to_bytes(&ModelInfo { opset: 17, description: String::new(), metadata: vec![] }));
+    let (status, _, error) = infer(&folder, &["-m", "m.onnx"], "{\"a\":[1,2],\"b\":[1,2]}\n");
+    if has_library(&error) {
+        assert_eq!((status, error.as_str()), (2, "infer: m.onnx: the model has 2 inputs, expected 1\n"));
+    }
 }

@@ -176,13 +176,8 @@ fn parameters_outside_all_groups_are_frozen() {
 #[test]
 fn one_cycle_may_rise_in_no_time_and_stays_at_its_end() {
     // PyTorch divides by 0 where the rise has no length.
-    let cycle = Schedule::OneCycle {
-        total: 10,
-        rise: 0.1,
-        div_factor: 4.0,
-        final_div_factor: 8.0,
-        anneal: Anneal::Linear,
-    };
+    let cycle =
+        Schedule::OneCycle { total: 10, rise: 0.1, div_factor: 4.0, final_div_factor: 8.0, anneal: Anneal::Linear };
     assert_eq!(cycle.learning_rate(0.5, 0), 0.5);
     let end = 0.5 / 4.0 / 8.0;
     for time in [9, 10, 1_000_000] {
