@@ -2,12 +2,11 @@
 
 use crate::settings::Settings;
 use anyhow::{Context, ensure};
+use files::{Limit, read_file};
 use onnx::proto::{ModelProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto};
 use prost::Message;
 use serde_json::{Value, json};
 use std::{
-    fs::File,
-    io::Read,
     path::Path,
     time::{Duration, UNIX_EPOCH},
 };
@@ -45,8 +44,7 @@ impl Model {
     /// If the file cannot be read, or is not an ONNX file with inputs and outputs.
     pub fn read(path: &Path, run_id: &str, time: i64, settings: &Settings) -> anyhow::Result<Self> {
         let context = || path.display().to_string();
-        let mut bytes = Vec::new();
-        File::open(path).with_context(context)?.take(MAX_BYTES).read_to_end(&mut bytes).with_context(context)?;
+        let bytes = read_file(path, Limit { bytes: MAX_BYTES, setting: None })?;
         let onnx = ModelProto::decode(bytes.as_slice()).with_context(context)?;
         let graph = onnx.graph.with_context(|| format!("{}: it has no graph", path.display()))?;
         let weights: Vec<&str> = graph.initializer.iter().filter_map(|weight| weight.name.as_deref()).collect();
@@ -56,15 +54,6 @@ impl Model {
         let (inputs, outputs) = (tensors(&inputs), tensors(&graph.output));
 
         let example = inputs.as_deref().and_then(example);
-        let flavors = json!({
-            "onnx": { "data": DATA, "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"] },
-            "python_function": {
-                "data": DATA,
-                "env": { "conda": "conda.yaml", "virtualenv": "python_env.yaml" },
-                "loader_module": "mlflow.onnx",
-                "python_version": settings.model_python,
-            },
-        });
         let created = Duration::from_millis(u64::try_from(time).unwrap_or(0));
         let created = humantime::format_rfc3339_micros(UNIX_EPOCH + created).to_string();
         let mut model = json!({
@@ -72,7 +61,7 @@ impl Model {
             "run_id": run_id,
             "utc_time_created": created.replace('T', " ").trim_end_matches('Z'),
             "model_uuid": files::sha256(run_id)[..ID_DIGITS],
-            "flavors": flavors,
+            "flavors": flavors(&settings.model_python),
         });
         let history = json!([model.clone()]);
         model["mlflow_version"] = FORMAT.into();
@@ -98,6 +87,19 @@ impl Model {
         files.push(("MLmodel", serde_yaml::to_string(&model)?.into_bytes()));
         Ok(Self { files, history })
     }
+}
+
+/// The two ways to load the model: by `mlflow.onnx` and by `mlflow.pyfunc`.
+fn flavors(python: &str) -> Value {
+    json!({
+        "onnx": { "data": DATA, "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"] },
+        "python_function": {
+            "data": DATA,
+            "env": { "conda": "conda.yaml", "virtualenv": "python_env.yaml" },
+            "loader_module": "mlflow.onnx",
+            "python_version": python,
+        },
+    })
 }
 
 /// The Python environment of the model, for conda, virtualenv and pip.
