@@ -35,8 +35,10 @@ fn write(output: Output, batches: &[Batch], total: Option<u64>) {
     writer.finish().unwrap();
 }
 
-/// Two values of each numeric type in its bytes, and what they are.
-const PAIRS: [(DType, &[u8], [f64; 2], [f32; 2]); 12] = [
+/// Element type, the bytes of two values, the values as `f64` and as `f32`.
+type Pair = (DType, &'static [u8], [f64; 2], [f32; 2]);
+
+const PAIRS: [Pair; 12] = [
     (DType::I1, &[0x80, 0x7f], [-128.0, 127.0], [-128.0, 127.0]),
     (DType::I2, &[0x00, 0x80, 0x39, 0x30], [-32768.0, 12345.0], [-32768.0, 12345.0]),
     // 2^24 + 1, which f32 rounds to even.
@@ -57,7 +59,7 @@ const PAIRS: [(DType, &[u8], [f64; 2], [f32; 2]); 12] = [
         [9_223_372_036_854_775_808.0, 5.0],
     ),
     // 1 + 2^-10, and -2.
-    (DType::F2, &[0x01, 0x3c, 0x00, 0xc0], [1.000_976_562_5, -2.0], [1.000_976_562_5, -2.0]),
+    (DType::F2, &[0x01, 0x3c, 0x00, 0xc0], [1.0 + 1.0 / 1024.0, -2.0], [1.0 + 1.0 / 1024.0, -2.0]),
     // 0.1 in f32 is 13421773 · 2^-27.
     (DType::F4, &[0xcd, 0xcc, 0xcc, 0x3d, 0, 0, 0xc0, 0xbf], [13_421_773.0 / 134_217_728.0, -1.5], [0.1, -1.5]),
     (
