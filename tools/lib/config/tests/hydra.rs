@@ -38,7 +38,12 @@ fn all_same(cases: impl Iterator<Item = (String, Option<String>, Result<String, 
         .filter(|(_, theirs, ours)| theirs.as_ref() != ours.as_ref().ok())
         .map(|(case, theirs, ours)| format!("{case}\nHydra: {theirs:?}\nours: {ours:?}"))
         .collect();
-    assert!(differences.is_empty(), "{} differ\n{}", differences.len(), differences[..differences.len().min(5)].join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} differ\n{}",
+        differences.len(),
+        differences[..differences.len().min(5)].join("\n")
+    );
 }
 
 #[test]
