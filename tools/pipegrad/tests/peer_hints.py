@@ -334,7 +334,7 @@ HINTS = [
     ),
     (
         f"{PHOTOS} -o images dataset.train=x",
-        r"by (dataset.train) and",
+        r"with (dataset.train) and",
         rf"{PHOTOS} -o images {SCALED} \1=train",
     ),
     (
