@@ -237,6 +237,40 @@ fn the_holder_of_a_lock_is_quoted_in_part_and_escaped() {
     assert_eq!(holder(&"x".repeat(100)), locked(&"x".repeat(64)));
 }
 
+#[test]
+fn a_long_name_has_a_temporary_name_of_its_own_length() {
+    for name in ["x".repeat(255), "x".repeat(101)] {
+        let folder = Folder::new();
+        let _output = Output::create(Some(&folder.join(&name))).unwrap();
+        let [temporary] = &folder.names()[..] else { panic!("one file") };
+        assert!(temporary.len() == name.len() && temporary.starts_with(".xx"), "{temporary}");
+    }
+}
+
+#[test]
+#[ignore = "run by the test of what is no temporary file any more"]
+fn child_that_deletes_its_temporary_files() {
+    let create = |name: &str| Output::create(Some(Path::new(name))).unwrap();
+    let dropped = create("a");
+    let names = || fs::read_dir(".").unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    let name = names().remove(0);
+    drop(dropped);
+    create("b").finish().unwrap();
+    let _open = create("c");
+    fs::write(&name, "another's, by chance").unwrap();
+    files::remove_temporary_files();
+    let mut left = names();
+    left.sort();
+    assert_eq!(left, [name, "b".into()]);
+}
+
+#[test]
+fn what_is_no_temporary_file_any_more_is_not_deleted() {
+    let folder = Folder::new();
+    let done = child("child_that_deletes_its_temporary_files").within(&folder).run();
+    assert_eq!(done.status, 0, "{}", done.error);
+}
+
 /// Runs one of the ignored tests below in a process of its own.
 fn child(name: &str) -> Tool {
     Tool::new(std::env::current_exe().unwrap()).args(["--ignored", "--exact", name, "--nocapture"])

@@ -146,3 +146,30 @@ impl MultiLabel {
         ClassificationReport { rows: self.rows, metrics, class_scores, rankings, confusion: None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_label_is_ranked_by_its_own_scores_and_truths() {
+        // Label 0 has its yes above its no; label 1 below.
+        let mut metrics = MultiLabel::new(2, usize::MAX);
+        assert_eq!(metrics.add_probabilities(&[true, false], &[0.75, 0.875], 1e-15), [true, true]);
+        assert_eq!(metrics.add_probabilities(&[false, true], &[0.25, 0.5], 1e-15), [false, false]);
+        let auc = |rankings: Option<Vec<Option<Ranking>>>| {
+            rankings
+                .expect("few scores")
+                .into_iter()
+                .map(|ranking| ranking.expect("both occur").auc)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(auc(metrics.rankings()), [1.0, 0.0]);
+        assert_eq!(auc(metrics.inverse_rankings()), [1.0, 0.0]);
+        // Of four elements those of label 0 are right; no row is right in both.
+        assert_eq!((metrics.rows(), metrics.accuracy(), metrics.subset_accuracy()), (2, 0.5, 0.0));
+        // -ln of 0.75, 0.125, 0.75 and 0.5.
+        let expected = -(0.75f64 * 0.125 * 0.75 * 0.5).ln() / 4.0;
+        assert!((metrics.cross_entropy() - expected).abs() < 1e-15, "{}", metrics.cross_entropy());
+    }
+}
