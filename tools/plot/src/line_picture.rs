@@ -119,17 +119,17 @@ fn draw_x_axis(scene: &mut Scene, chart: &Chart, frame: &Frame, em: f64) {
 
 /// Draws a curve, or with `raw` its values before smoothing.
 fn draw_curve(scene: &mut Scene, chart: &Chart, curve: &Curve, raw: bool, frame: &Frame, settings: &Settings) {
-    let look = style::style(chart, curve, &settings.colors);
+    let style = style::style(chart, curve, &settings.colors);
     let name = format!("{} {}", chart.runs[curve.run], curve.metric).trim().to_owned();
-    let (points, look, class) = match raw {
+    let (points, style, class) = match raw {
         true if curve.smoothed.is_none() => return,
-        true => (curve.points.as_slice(), Style { line: Line::Pale, dash: Dash::Solid, ..look }, "raw"),
-        false => (curve.line(), look, "curve"),
+        true => (curve.points.as_slice(), Style { line: Line::Pale, dash: Dash::Solid, ..style }, "raw"),
+        false => (curve.line(), style, "curve"),
     };
     let position = |(x, y): &Point| (frame.x(chart.x.position(*x)), frame.y(chart.y.position(*y)));
     let mut points = decimated(&points.iter().map(position).collect::<Vec<_>>(), 1.0);
     if chart.limited {
-        points = if look.line == Line::Dots {
+        points = if style.line == Line::Dots {
             points.into_iter().filter(|(_, y)| (frame.top..=frame.bottom).contains(y)).collect()
         } else {
             clipped(&points, frame.top, frame.bottom)
@@ -138,26 +138,26 @@ fn draw_curve(scene: &mut Scene, chart: &Chart, curve: &Curve, raw: bool, frame:
     let em = settings.font_size;
     for stretch in stretches(&points) {
         // A single point has no line through it.
-        if look.line == Line::Dots || stretch.len() == 1 {
-            stretch.iter().for_each(|&center| draw_dot(scene, class, Some(&name), center, look, em));
+        if style.line == Line::Dots || stretch.len() == 1 {
+            stretch.iter().for_each(|&center| draw_dot(scene, class, Some(&name), center, style, em));
         } else {
-            let shape = Shape::Line { points: stretch.to_vec(), stroke: stroke(look, em) };
+            let shape = Shape::Line { points: stretch.to_vec(), stroke: stroke(style, em) };
             scene.marks.push(Mark { class, name: Some(name.clone()), shape });
         }
     }
 }
 
 /// A dot; from one dash pattern to the next, dots are full, rings, squares and hollow squares.
-fn draw_dot(scene: &mut Scene, class: &'static str, name: Option<&str>, center: Point, look: Style, em: f64) {
-    let radius = if look.line == Line::Dots { DOT * em * 1.3 } else { DOT * em };
-    let shape = |radius: f64, color| match look.dash {
+fn draw_dot(scene: &mut Scene, class: &'static str, name: Option<&str>, center: Point, style: Style, em: f64) {
+    let radius = if style.line == Line::Dots { DOT * em * 1.3 } else { DOT * em };
+    let shape = |radius: f64, color| match style.dash {
         Dash::Solid | Dash::Dashed => Shape::Dot { center, radius, color },
         Dash::Dotted | Dash::DashDotted => {
             Shape::Rect { x: center.0 - radius, y: center.1 - radius, width: 2.0 * radius, height: 2.0 * radius, color }
         }
     };
-    scene.marks.push(Mark { class, name: name.map(str::to_owned), shape: shape(radius, look.color) });
-    if matches!(look.dash, Dash::Dashed | Dash::DashDotted) {
+    scene.marks.push(Mark { class, name: name.map(str::to_owned), shape: shape(radius, style.color) });
+    if matches!(style.dash, Dash::Dashed | Dash::DashDotted) {
         scene.add("hollow", shape(radius * HOLLOW, Color::WHITE));
     }
 }
@@ -170,14 +170,14 @@ fn draw_mark(scene: &mut Scene, chart: &Chart, curve: &Curve, frame: &Frame, set
         return;
     }
     let em = settings.font_size;
-    let look = style::style(chart, curve, &settings.colors);
-    let drop = Style { dash: Dash::Dotted, line: Line::Thin, ..look };
+    let style = style::style(chart, curve, &settings.colors);
+    let drop = Style { dash: Dash::Dotted, line: Line::Thin, ..style };
     scene.line("suggestion", at, (at.0, frame.bottom), stroke(drop, em));
-    draw_dot(scene, "suggestion", Some(&chart.runs[curve.run]), at, Style { line: Line::Dots, ..look }, em);
+    draw_dot(scene, "suggestion", Some(&chart.runs[curve.run]), at, Style { line: Line::Dots, ..style }, em);
 }
 
-fn stroke(look: Style, em: f64) -> Stroke {
-    let dash = match look.dash {
+fn stroke(style: Style, em: f64) -> Stroke {
+    let dash = match style.dash {
         Dash::Solid => None,
         Dash::Dashed => Some([0.55, 0.3, 0.55, 0.3]),
         Dash::Dotted => Some([0.14, 0.24, 0.14, 0.24]),
@@ -185,9 +185,9 @@ fn stroke(look: Style, em: f64) -> Stroke {
     };
     let full = Stroke {
         dash: dash.map(|lengths| lengths.map(|length| length * em)),
-        ..Stroke::solid(look.color, STROKE * em)
+        ..Stroke::solid(style.color, STROKE * em)
     };
-    match look.line {
+    match style.line {
         Line::Full | Line::Dots => full,
         Line::Thin => Stroke { width: THIN_STROKE * em, ..full },
         Line::Pale => Stroke { width: THIN_STROKE * em, opacity: PALE, ..full },

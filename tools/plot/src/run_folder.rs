@@ -52,13 +52,13 @@ fn only_runs(folder: &Path) -> std::io::Result<bool> {
     Ok(true)
 }
 
-/// The first of `names` that a folder has. One that is no regular file is an error: a pipe would block, and a device never
+/// The first of `names` that a folder has. One that is not a regular file is an error: a pipe would block, and a device never
 /// end.
 fn regular_file(folder: &Path, names: &[&str]) -> anyhow::Result<Option<PathBuf>> {
     for path in names.iter().map(|name| folder.join(name)) {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => return Ok(Some(path)),
-            Ok(_) => anyhow::bail!("{}: no regular file; expected what train writes", path.display()),
+            Ok(_) => anyhow::bail!("{}: not a regular file; expected what train writes", path.display()),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => anyhow::bail!("{}: {error}", path.display()),
         }

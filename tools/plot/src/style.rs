@@ -1,4 +1,4 @@
-//! How curves look, and the legend that says so: the same in pictures and in a terminal.
+//! The styles of curves and the entries of the legend: the same in pictures and in a terminal.
 
 use crate::{
     chart::{Chart, Curve},

@@ -682,7 +682,7 @@ fn the_vertical_axis_ends_where_ylim_says() {
         (&["ylim=[4,0]"][..], "plot.ylim: [4, 0]; expected [lowest, highest]"),
         (&["ylim=[1,1]"], "plot.ylim: [1, 1]; expected [lowest, highest]"),
         (&["ylim=[10,20]"], "plot.ylim: [10, 20]; the values of loss are all beyond"),
-        (&["ylim=[0,4]", "y_scale=log"], "plot.ylim: [0, 4]; a log scale has no place for 0 or less"),
+        (&["ylim=[0,4]", "y_scale=log"], "plot.ylim: [0, 4]; a log scale needs a lower end above 0"),
         (&["ylim={mae:[0,1]}"], "plot.ylim: no chart \"mae\"; there is loss, acc"),
         (&["ylim=3"], "expected [lowest, highest], such as [0, 1]"),
         (&["ylim=[1]"], "expected [lowest, highest], such as [0, 1]"),
@@ -779,10 +779,10 @@ fn files_of_a_run_that_are_no_files_are_refused() {
     symlink("/dev/zero", path("c/config.yaml")).unwrap();
     system::fifo(path("d/config.yaml"));
     for (inputs, expected) in [
-        (&["a"][..], "a/events.ndjson: no regular file"),
-        (&["good", "b"], "b/events.ndjson: no regular file"),
-        (&["good", "c"], "c/config.yaml: no regular file"),
-        (&["d"], "d/config.yaml: no regular file"),
+        (&["a"][..], "a/events.ndjson: not a regular file"),
+        (&["good", "b"], "b/events.ndjson: not a regular file"),
+        (&["good", "c"], "c/config.yaml: not a regular file"),
+        (&["d"], "d/config.yaml: not a regular file"),
         (&["/dev/zero"], "/dev/zero: not text"),
     ] {
         let done = plot(&folder, inputs, "");

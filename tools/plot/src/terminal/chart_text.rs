@@ -28,9 +28,10 @@ const MARK: char = '◆';
 /// The chart in `rows` lines of at most `columns` characters; more lines where the legend takes them.
 pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &[Color]) -> String {
     let title = printable(&format!("{} by {}", style::title(chart), chart.x_name));
-    let looks: Vec<Style> = visible(chart).map(|curve| style::style(chart, curve, colors)).collect();
+    let styles: Vec<Style> = visible(chart).map(|curve| style::style(chart, curve, colors)).collect();
     // Where there are no colors, or two curves share one, characters distinguish curves.
-    let markers = looks.iter().any(|look| look.index != looks[0].index && (!colored || look.dash != looks[0].dash));
+    let markers =
+        styles.iter().any(|style| style.index != styles[0].index && (!colored || style.dash != styles[0].dash));
     let legend = legend(chart, columns, colored, markers, colors);
     let height = rows
         .saturating_sub(OTHER_ROWS + legend.lines().count())
@@ -39,8 +40,8 @@ pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &
     let margin = y_ticks.iter().map(|tick| width(&tick.label)).max().unwrap_or(0) + 1;
     let across = columns.saturating_sub(margin + 1).max(2);
     let mut canvas = Canvas::new(across, height);
-    for (index, (curve, look)) in visible(chart).zip(&looks).enumerate() {
-        draw_curve(&mut canvas, chart, curve, index, look.line);
+    for (index, (curve, style)) in visible(chart).zip(&styles).enumerate() {
+        draw_curve(&mut canvas, chart, curve, index, style.line);
     }
     let mut out = String::new();
     wrapped(&title, |line| width(line) <= columns).iter().for_each(|line| out.push_str(&format!("{line}\n")));
@@ -49,7 +50,7 @@ pub fn draw(chart: &Chart, columns: usize, rows: usize, colored: bool, colors: &
         let tick = y_ticks.iter().find(|tick| row_of(chart.y.position(tick.value), height) == row);
         let (label, edge) = tick.map_or(("", '│'), |tick| (&tick.label, '┤'));
         out.push_str(&format!("{label:>margin$}{edge}"));
-        out.push_str(cells(&canvas, row, &looks, colored, markers).trim_end());
+        out.push_str(cells(&canvas, row, &styles, colored, markers).trim_end());
         out.push('\n');
     }
     let x_ticks = chart.x.ticks((across / TICK_COLUMNS).max(1), !chart.x.log);
@@ -133,11 +134,11 @@ fn draw_curve(canvas: &mut Canvas, chart: &Chart, curve: &Curve, index: usize, l
 }
 
 /// A row of cells, the curves in their colors, or in characters of their own where there are none.
-fn cells(canvas: &Canvas, row: usize, looks: &[Style], colored: bool, markers: bool) -> String {
+fn cells(canvas: &Canvas, row: usize, styles: &[Style], colored: bool, markers: bool) -> String {
     let mut out = String::new();
     for stretch in canvas.row(row).chunk_by(|a, b| a.is_empty() == b.is_empty() && a.owner == b.owner) {
         let (color, marker) =
-            looks.get(stretch[0].owner).map_or((Color::TEXT, ' '), |look| (look.color, marker(look.index)));
+            styles.get(stretch[0].owner).map_or((Color::TEXT, ' '), |style| (style.color, marker(style.index)));
         let character = |cell: &super::canvas::Cell| match cell {
             cell if cell.is_empty() => ' ',
             cell if cell.marked => MARK,
