@@ -169,12 +169,12 @@ fn a_folder_a_tar_a_tar_gz_and_a_zip_of_images_give_the_same_rows() {
     let members = images.members();
     let folder = Folder::new();
     for (path, bytes) in &members {
-        folder.write(&format!("images/{path}"), bytes);
+        folder.write(format!("images/{path}"), bytes);
     }
     let tar = tar(&members);
     folder.write("images.tar", &tar);
-    folder.write("images.tgz", &gzip(&tar));
-    folder.write("images.zip", &zip(&members));
+    folder.write("images.tgz", gzip(&tar));
+    folder.write("images.zip", zip(&members));
     for (from, threads) in [("images", "1"), ("images.tar", "2"), ("images.tgz", "3"), ("images.zip", "4")] {
         let url = format!("dataset.files.archive.urls=[{from}]");
         folder.works(&[FOLDER, &url, "--threads", threads]);
@@ -190,7 +190,7 @@ fn named_classes_fix_the_labels() {
     let images = images();
     let members = images.members();
     let folder = Folder::new();
-    folder.write("i.zip", &zip(&members));
+    folder.write("i.zip", zip(&members));
     let url = "dataset.files.archive.urls=[i.zip]";
     folder.works(&[FOLDER, url, "dataset.classes=[dog,bird,cat]", "dataset.test=null"]);
     let labels: Vec<u8> = folder.rows("train").chunks_exact(19).map(|row| row[18]).collect();
@@ -201,7 +201,7 @@ fn named_classes_fix_the_labels() {
     let message = folder.fails(&[FOLDER, url, "dataset.train=.", "dataset.test=null"]);
     assert!(message.contains("i.zip: train/README: not an image"), "{message}");
     let without: Vec<_> = members.into_iter().filter(|(path, _)| !path.ends_with("README")).collect();
-    folder.write("i.zip", &zip(&without));
+    folder.write("i.zip", zip(&without));
     let message = folder.fails(&[FOLDER, url, "dataset.test=."]);
     assert!(message.contains("class \"test\" is not one of cat, dog"), "{message}");
     folder.works(&[FOLDER, url, "dataset.train=.", "dataset.test=null"]);
@@ -233,8 +233,8 @@ fn class_folders_without_an_image_are_told_and_are_no_classes() {
     let litter: [(&str, &[u8]); 2] = [("train/gnu/Thumbs.db", b""), ("train/zebra/.DS_Store", b"")];
     let mut members: Vec<(&str, &[u8])> = files.iter().map(|path| (&path[2..], image.as_slice())).collect();
     members.extend(folders.iter().map(|path| (*path, &b""[..])).chain(litter));
-    folder.write("i.tar", &tar(&members));
-    folder.write("i.zip", &zip(&members));
+    folder.write("i.tar", tar(&members));
+    folder.write("i.zip", zip(&members));
     for from in ["i", "i.tar", "i.zip"] {
         let url = format!("dataset.files.archive.urls=[{from}]");
         let stderr = folder.works(&[FOLDER, &url]);
@@ -268,7 +268,7 @@ fn ten_empty_classes_are_named_and_no_name_speaks_to_the_terminal() {
     fs::remove_dir(folder.join("i/empty20")).unwrap();
     assert!(warnings(&folder.works(&args))[0].ends_with(", empty19"));
 
-    folder.write("i.tar", &tar(&[("\u{1b}[2J/", b""), ("a/1.png", &png(1, 2, 3).0)]));
+    folder.write("i.tar", tar(&[("\u{1b}[2J/", b""), ("a/1.png", &png(1, 2, 3).0)]));
     let stderr = folder.works(&[FOLDER, "dataset.files.archive.urls=[i.tar]", "dataset.train=.", "dataset.test=null"]);
     assert!(warnings(&stderr)[0].ends_with(r": \u{1b}[2J"), "{stderr:?}");
 }
@@ -301,9 +301,9 @@ fn what_file_managers_add_is_passed_over() {
         .map(|path| (path.as_str(), if path == "train/a/1.png" { image.as_slice() } else { b"" }))
         .collect();
     for (path, bytes) in &members {
-        folder.write(&format!("i/{path}"), bytes);
+        folder.write(format!("i/{path}"), bytes);
     }
-    folder.write("i.zip", &zip(&members));
+    folder.write("i.zip", zip(&members));
     for from in ["i", "i.zip"] {
         let url = format!("dataset.files.archive.urls=[{from}]");
         let stderr = folder.works(&[FOLDER, &url, "dataset.test=null"]);
@@ -352,7 +352,7 @@ fn an_image_stored_turned_is_written_upright() {
         [3, 6, 2, 5, 1, 4],
     ];
     for (orientation, pixels) in (1..).zip(upright) {
-        folder.write("i/train/a/1.png", &counting_png(exif(orientation)));
+        folder.write("i/train/a/1.png", counting_png(exif(orientation)));
         folder.works(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", "dataset.channels=1"]);
         assert_eq!(folder.rows("train"), [&pixels[..], &[0]].concat(), "orientation {orientation}");
         let shape = if orientation < 5 { json!([1, 2, 3]) } else { json!([1, 3, 2]) };
@@ -370,11 +370,11 @@ fn an_image_stored_turned_is_written_upright() {
 fn a_jpeg_is_turned_and_a_broken_exif_block_turns_nothing() {
     let folder = Folder::new();
     folder.write("i/train/a/0.jpg", JPEG);
-    folder.write("i/train/a/1.jpg", &jpeg_with(&exif(6)));
+    folder.write("i/train/a/1.jpg", jpeg_with(&exif(6)));
     let broken =
         [&[][..], b"II", b"what", &exif(6)[..17], &exif(0), &exif(9), &exif(u16::MAX), b"MM\0*\xff\xff\xff\xff"];
     for (number, block) in (2..).zip(broken) {
-        folder.write(&format!("i/train/a/{number}.jpg"), &jpeg_with(block));
+        folder.write(format!("i/train/a/{number}.jpg"), jpeg_with(block));
     }
     folder.works(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", "dataset.channels=1"]);
     let rows = folder.rows("train");
@@ -384,7 +384,7 @@ fn a_jpeg_is_turned_and_a_broken_exif_block_turns_nothing() {
     assert!(rows[1][..64] == turned && turned != rows[0][..64], "a quarter turn clockwise");
     assert!(rows[2..].iter().all(|row| row == &rows[0]), "as without a block");
 
-    folder.write("p/train/a/1.png", &counting_png(b"what".to_vec()));
+    folder.write("p/train/a/1.png", counting_png(b"what".to_vec()));
     folder.works(&[FOLDER, "dataset.files.archive.urls=[p]", "dataset.test=null", "dataset.channels=1"]);
     assert_eq!(folder.rows("train"), [1, 2, 3, 4, 5, 6, 0]);
 }
@@ -409,7 +409,7 @@ fn a_damaged_image_is_named() {
         let folder = Folder::new();
         folder.write("i/train/x/a.jpg", JPEG);
         folder.write("i/train/x/a.png", &good);
-        folder.write(&format!("i/train/x/{name}"), bytes);
+        folder.write(format!("i/train/x/{name}"), bytes);
         let size = if name == "b.jpg" { "dataset.size=[8,8]" } else { "dataset.size=[2,3]" };
         fs::remove_file(folder.join(if name == "b.jpg" { "i/train/x/a.png" } else { "i/train/x/a.jpg" })).unwrap();
         let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null", size]);
@@ -430,9 +430,9 @@ fn images_without_classes_keep_their_paths() {
         ("new/Thumbs.db", b"no data"),
         ("readme.txt", b"outside"),
     ];
-    members.iter().for_each(|(path, bytes)| drop(folder.write(&format!("i/{path}"), bytes)));
-    folder.write("i.tar.gz", &gzip(&tar(&members)));
-    folder.write("i.zip", &zip(&members));
+    members.iter().for_each(|(path, bytes)| drop(folder.write(format!("i/{path}"), bytes)));
+    folder.write("i.tar.gz", gzip(&tar(&members)));
+    folder.write("i.zip", zip(&members));
     for (from, threads) in [("i", "1"), ("i.tar.gz", "2"), ("i.zip", "3")] {
         let url = format!("dataset.files.archive.urls=[{from}]");
         let stderr = folder.works(&[FILES, &url, "dataset.folder=./new/", "--threads", threads]);
@@ -480,7 +480,7 @@ fn images_without_classes_have_one_size_and_are_sound() {
 fn a_folder_without_images_is_refused() {
     let folder = Folder::new();
     fs::create_dir_all(folder.join("empty")).unwrap();
-    LITTER.iter().for_each(|name| drop(folder.write(&format!("litter/{name}"), b"")));
+    LITTER.iter().for_each(|name| drop(folder.write(format!("litter/{name}"), b"")));
     folder.write("other/photo.heic", b"");
     folder.write("i/a/1.png", &png(1, 2, 3).0);
     let cases = [("empty", "."), ("litter", "."), ("other", "."), ("i", "b")];
@@ -521,7 +521,7 @@ fn datasets_of_two_kinds_do_not_share_a_folder() {
 fn an_image_without_a_class_is_refused_and_a_readme_is_none() {
     let folder = Folder::new();
     for path in ["train/x/a.png", "train/readme.txt"] {
-        folder.write(&format!("i/{path}"), &png(1, 2, 3).0);
+        folder.write(format!("i/{path}"), &png(1, 2, 3).0);
     }
     let args = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null"];
     folder.works(&args);
@@ -546,7 +546,7 @@ fn a_file_too_large_for_an_image_is_not_read() {
 #[test]
 fn a_name_cannot_speak_to_the_terminal() {
     let folder = Folder::new();
-    folder.write("i.tar", &tar(&[("train/x/\u{1b}[2J\u{9b}31m\r.gif", b"")]));
+    folder.write("i.tar", tar(&[("train/x/\u{1b}[2J\u{9b}31m\r.gif", b"")]));
     let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i.tar]", "dataset.test=null"]);
     assert!(message.contains(r"train/x/\u{1b}[2J\u{9b}31m\u{d}.gif: not an image"), "{message:?}");
 }
@@ -618,7 +618,7 @@ fn a_name_without_end_is_refused_before_it_fills_the_memory() {
         // More than may come, and far less than the header says.
         let archive = [header.as_bytes().as_slice(), &vec![b'a'; 2 << 20]].concat();
         let folder = Folder::new();
-        folder.write("i.tar.gz", &gzip(&archive));
+        folder.write("i.tar.gz", gzip(&archive));
         let message = folder.fails(&[FOLDER, "dataset.files.archive.urls=[i.tar.gz]"]);
         assert!(message.contains("a name or attribute of more than 1 MiB"), "{message}");
     }
@@ -632,7 +632,7 @@ fn a_name_without_end_is_refused_before_it_fills_the_memory() {
         builder.append_data(&mut header, path, bytes.as_slice()).unwrap();
     }
     let folder = Folder::new();
-    folder.write("i.tar", &builder.into_inner().unwrap());
+    folder.write("i.tar", builder.into_inner().unwrap());
     folder.works(&[FOLDER, "dataset.files.archive.urls=[i.tar]", "dataset.test=null"]);
     assert!(folder.rows("train") == [planes, vec![0]].concat());
 }
@@ -711,7 +711,7 @@ fn an_error_leaves_an_older_result_as_it_was() {
     folder.works(&args(&source(&["c"], &data.archive), &[]));
     folder.write("out/mine.txt", b"kept");
     let before = (folder.rows("train"), folder.description());
-    folder.write("c", &tar(&[("x", b"")]));
+    folder.write("c", tar(&[("x", b"")]));
     let bad = folder.run(&["dataset.files.archive={urls: [c], sha256: null, bytes: null}"]);
     assert_eq!(bad.status, 2);
     assert_eq!((folder.rows("train"), folder.description()), before);
