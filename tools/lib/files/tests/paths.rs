@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a child process tells its parent by its standard output")]
 
 use files::{Input, Limit, Lock, Output, read_file, write_file, write_file_unsynced, write_files};
 use std::{
