@@ -164,7 +164,7 @@ fn unfinished_runs_come_last_and_are_never_best() {
         ("stopped", end("KILLED", "SIGTERM")),
     ];
     for (i, (name, log)) in logs.iter().enumerate() {
-        folder.write(format!("runs/{name}/config.yaml"), &settings(3 + i as u32));
+        folder.write(format!("runs/{name}/config.yaml"), settings(3 + i as u32));
         folder.write(format!("runs/{name}/events.ndjson"), log);
     }
     let rows = compare(&folder, &["runs"]).rows();

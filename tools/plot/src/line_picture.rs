@@ -152,12 +152,12 @@ fn draw_dot(scene: &mut Scene, class: &'static str, name: Option<&str>, center: 
     let radius = if style.line == Line::Dots { DOT * em * 1.3 } else { DOT * em };
     let shape = |radius: f64, color| match style.dash {
         Dash::Solid | Dash::Dashed => Shape::Dot { center, radius, color },
-        Dash::Dotted | Dash::DashDotted => {
+        Dash::Dotted | Dash::Mixed => {
             Shape::Rect { x: center.0 - radius, y: center.1 - radius, width: 2.0 * radius, height: 2.0 * radius, color }
         }
     };
     scene.marks.push(Mark { class, name: name.map(str::to_owned), shape: shape(radius, style.color) });
-    if matches!(style.dash, Dash::Dashed | Dash::DashDotted) {
+    if matches!(style.dash, Dash::Dashed | Dash::Mixed) {
         scene.add("hollow", shape(radius * HOLLOW, Color::WHITE));
     }
 }
@@ -181,7 +181,7 @@ fn stroke(style: Style, em: f64) -> Stroke {
         Dash::Solid => None,
         Dash::Dashed => Some([0.55, 0.3, 0.55, 0.3]),
         Dash::Dotted => Some([0.14, 0.24, 0.14, 0.24]),
-        Dash::DashDotted => Some([0.6, 0.25, 0.14, 0.25]),
+        Dash::Mixed => Some([0.6, 0.25, 0.14, 0.25]),
     };
     let full = Stroke {
         dash: dash.map(|lengths| lengths.map(|length| length * em)),

@@ -33,11 +33,11 @@ pub enum Dash {
     Solid,
     Dashed,
     Dotted,
-    /// Dashes and dots alternate.
-    DashDotted,
+    /// Dash-dotted.
+    Mixed,
 }
 
-const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::DashDotted];
+const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::Mixed];
 
 /// Number of styles that a list of colors gives.
 pub fn count(colors: &[Color]) -> usize {
