@@ -202,7 +202,7 @@ fn a_server_without_ranges_that_always_cuts_is_given_up() {
 fn a_wrong_beginning_is_thrown_away() {
     let case = Case::new();
     for wrong in [vec![7; 4000], vec![7; case.file().len()], vec![7; case.file().len() + 1]] {
-        case.folder.write(&format!("cache/sha256/{}.part", sha256(case.file())), &wrong);
+        case.folder.write(format!("cache/sha256/{}.part", sha256(case.file())), &wrong);
         let server = case.server(&[]);
         case.works(&[&server], &[]);
         assert_eq!(server.requests().last().unwrap(), "", "a whole new download");
