@@ -14,7 +14,7 @@ use testkit::Folder;
 fn a_server_chooses_no_folder() {
     for uri in ["{}", "{}/../victim", "file://{}", "file:{}", "{}/1/r/artifacts"] {
         let (folder, victim) = (place(), Folder::new());
-        let uri = uri.replace("{}", &&victim.display().to_string());
+        let uri = uri.replace("{}", &victim.display().to_string());
         let server = Server::start(&[]).keeps_artifacts_at(&uri);
         folder.write("runs/a/config.yaml", "a: 1\n");
         let root = Folder::new();
