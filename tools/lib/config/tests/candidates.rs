@@ -20,10 +20,10 @@ const FILES: [(&str, &str); 9] = [
     ("net/worse.yaml", "layers: [3, 4\n"),
 ];
 
-fn tree() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+fn tree() -> testkit::Folder {
+    let folder = testkit::Folder::new();
     for (name, text) in FILES {
-        let path = folder.path().join(name);
+        let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
@@ -47,7 +47,7 @@ const ONE: Option<&[&str]> = Some(&["db"]);
 #[test]
 fn a_group_offers_its_name_its_options_and_its_keys() {
     let folder = tree();
-    let job = sources(folder.path(), "job");
+    let job = sources(&folder, "job");
     let cases: &[(&str, &[&str])] = &[
         ("", &["db=", "net=", "db.", "net."]),
         ("n", &["net=", "net."]),
@@ -71,7 +71,7 @@ fn a_group_offers_its_name_its_options_and_its_keys() {
 #[test]
 fn values_are_those_that_can_be_known() {
     let folder = tree();
-    let job = sources(folder.path(), "job");
+    let job = sources(&folder, "job");
     let cases: &[(&str, &[&str])] = &[
         ("db.port=", &["db.port=3306"]),
         ("db.safe=", &["db.safe=true", "db.safe=false"]),
@@ -94,7 +94,7 @@ fn values_are_those_that_can_be_known() {
 #[test]
 fn values_are_those_that_a_comment_names() {
     let folder = tree();
-    let job = sources(folder.path(), "job");
+    let job = sources(&folder, "job");
     let all = ["db.mode=wal", "db.mode=delete", "db.mode=off"];
     assert_eq!(words(TWO, &job, &["db=sqlite", "db.mode="]), all);
     assert_eq!(words(TWO, &job, &["db=sqlite", "db.mode=o"]), all[2..]);
@@ -106,7 +106,7 @@ fn values_are_those_that_a_comment_names() {
 #[test]
 fn earlier_settings_count_and_wrong_ones_do_not_spoil_the_answer() {
     let folder = tree();
-    let job = sources(folder.path(), "job");
+    let job = sources(&folder, "job");
     assert_eq!(words(TWO, &job, &["db=sqlite", "db."]), ["db.file=", "db.mode=", "db.use="]);
     assert_eq!(words(TWO, &job, &["db.file=x", "db=sqlite", "net=nope", "=", "[", "db.f"]), ["db.file="]);
     assert_eq!(words(TWO, &job, &["db.port=1", "db.port="]), ["db.port=1"]);
@@ -115,7 +115,7 @@ fn earlier_settings_count_and_wrong_ones_do_not_spoil_the_answer() {
 #[test]
 fn signs_add_force_and_take_away() {
     let folder = tree();
-    let job = sources(folder.path(), "job");
+    let job = sources(&folder, "job");
     let has = |word: &str, expected: &[&str]| {
         let found = words(TWO, &job, &[word]);
         expected.iter().for_each(|one| assert!(found.iter().any(|word| word == one), "{one}: {found:?}"));
@@ -136,7 +136,7 @@ fn signs_add_force_and_take_away() {
 #[test]
 fn a_tool_with_one_group_takes_its_keys_bare() {
     let folder = tree();
-    let job = sources(folder.path(), "job");
+    let job = sources(&folder, "job");
     assert_eq!(words(ONE, &job, &[""]), ["db=", "port=", "host=", "safe="]);
     assert_eq!(words(ONE, &job, &["db=sqlite", "f"]), ["file="]);
     assert_eq!(words(ONE, &job, &["db=sqlite", "db.file="]), ["db.file=a.db"]);
@@ -148,7 +148,7 @@ fn a_tool_with_one_group_takes_its_keys_bare() {
 #[test]
 fn the_whole_job_has_every_group_and_package() {
     let folder = tree();
-    let job = sources(folder.path(), "job");
+    let job = sources(&folder, "job");
     assert_eq!(words(None, &job, &["db"]), ["db=", "db@backup=", "db."]);
     assert_eq!(words(None, &job, &["db@backup=s"]), ["db@backup=sqlite"]);
     assert_eq!(words(None, &job, &["backup."]), ["backup.port=", "backup.host=", "backup.safe="]);
@@ -158,24 +158,24 @@ fn the_whole_job_has_every_group_and_package() {
 fn a_group_at_the_root_is_the_tools_own_and_one_at_another_package_is_not() {
     let folder = tree();
     let text = "defaults:\n  - db@_global_: mysql\n  - db@elsewhere: mysql\n  - _self_\n";
-    fs::write(folder.path().join("job.yaml"), text).unwrap();
-    assert_eq!(words(TWO, &sources(folder.path(), "job"), &["db@"]), ["db@_global_="]);
+    folder.write("job.yaml", text);
+    assert_eq!(words(TWO, &sources(&folder, "job"), &["db@"]), ["db@_global_="]);
 }
 
 #[test]
 fn broken_configs_still_offer_the_options_that_are_there() {
     let folder = tree();
-    let broken = sources(folder.path(), "broken");
+    let broken = sources(&folder, "broken");
     assert_eq!(words(TWO, &broken, &["net="]), ["net=big", "net=worse"]);
     assert_eq!(words(TWO, &broken, &["net=big", "net.act.n"]), ["net.act.name="]);
-    assert_eq!(words(TWO, &sources(folder.path(), "absent"), &["d"]), ["db="]);
+    assert_eq!(words(TWO, &sources(&folder, "absent"), &["d"]), ["db="]);
     assert_eq!(words(TWO, &sources(Path::new("/no/such/folder"), "job"), &["d"]), [""; 0]);
 }
 
 #[test]
 fn a_resolved_document_offers_its_keys_and_no_options() {
     let folder = tree();
-    let file = folder.path().join("params.yaml");
+    let file = folder.join("params.yaml");
     fs::write(&file, "db: {port: 1, safe: false}\nnet: {layers: []}\n").unwrap();
     let resolved = Sources { file: Some(file), ..Sources::default() };
     assert_eq!(words(TWO, &resolved, &["d"]), ["db."]);
@@ -188,7 +188,7 @@ fn a_resolved_document_offers_its_keys_and_no_options() {
 #[test]
 fn comments_say_what_a_candidate_is() {
     let folder = tree();
-    let job = sources(folder.path(), "job");
+    let job = sources(&folder, "job");
     let about = |word: &str| config::candidates(TWO, &job, &[], word).swap_remove(0).about;
     assert_eq!(about("db.port"), "where it listens");
     assert_eq!(about("db=m"), "Over the network.");

@@ -5,7 +5,7 @@
 use config::{Document, Sources, compose, compose_for};
 use serde::Deserialize;
 use std::{fs, path::Path};
-use tempfile::TempDir;
+use testkit::Folder;
 
 const TREE: &[(&str, &str)] = &[
     ("job.yaml", "defaults:\n  - data: line\n  - model: mlp\n  - _self_\ndata:\n  seed: 7\n"),
@@ -16,12 +16,8 @@ const TREE: &[(&str, &str)] = &[
     ("relu/steep.yaml", "slope: 2.0\n"),
 ];
 
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = TempDir::new().unwrap();
-    for (name, text) in files {
-        write(folder.path(), name, text);
-    }
-    folder
+fn folder(files: &[(&str, &str)]) -> Folder {
+    Folder::with(files)
 }
 
 fn write(folder: &Path, name: &str, text: &str) {
@@ -30,8 +26,8 @@ fn write(folder: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-fn sources(folder: &TempDir) -> Sources {
-    let config_dirs = vec![folder.path().to_owned()];
+fn sources(folder: &Folder) -> Sources {
+    let config_dirs = vec![folder.to_path_buf()];
     Sources { config_name: Some("job".into()), config_dirs, ..Sources::default() }
 }
 
@@ -39,17 +35,17 @@ fn strings(overrides: &[&str]) -> Vec<String> {
     overrides.iter().map(ToString::to_string).collect()
 }
 
-fn job(folder: &TempDir, overrides: &[&str]) -> config::Result<Document> {
+fn job(folder: &Folder, overrides: &[&str]) -> config::Result<Document> {
     compose(&sources(folder), &strings(overrides))
 }
 
-fn tool(folder: &TempDir, own: &[&str], overrides: &[&str]) -> config::Result<Document> {
+fn tool(folder: &Folder, own: &[&str], overrides: &[&str]) -> config::Result<Document> {
     compose_for(own, &sources(folder), &strings(overrides))
 }
 
 /// The message, less the temporary folder.
-fn error(folder: &TempDir, result: config::Result<Document>) -> String {
-    result.unwrap_err().to_string().replace(&format!("{}/", folder.path().display()), "")
+fn error(folder: &Folder, result: config::Result<Document>) -> String {
+    result.unwrap_err().to_string().replace(&format!("{}/", folder.display()), "")
 }
 
 #[test]
@@ -94,7 +90,7 @@ fn a_group_that_no_list_names_has_its_default() {
 #[test]
 fn broken_files_of_other_groups_are_not_read() {
     let folder = folder(TREE);
-    write(folder.path(), "model/mlp.yaml", "a: [\n");
+    write(&folder, "model/mlp.yaml", "a: [\n");
     assert!(tool(&folder, &["data"], &[]).is_ok());
     assert!(error(&folder, tool(&folder, &["model"], &[])).starts_with("model/mlp.yaml:"));
 }
@@ -102,7 +98,7 @@ fn broken_files_of_other_groups_are_not_read() {
 #[test]
 fn a_reference_to_another_group_is_followed() {
     let folder = folder(TREE);
-    write(folder.path(), "data/line.yaml", "rows: ${model.width}\nseed: 0\n");
+    write(&folder, "data/line.yaml", "rows: ${model.width}\nseed: 0\n");
     let document = tool(&folder, &["data"], &[]).unwrap();
     assert_eq!(document.to_yaml(), "data:\n  rows: 64\n  seed: 7\n");
     let message = error(&folder, tool(&folder, &["data"], &["rows=${model.nope}"]));
@@ -113,7 +109,7 @@ fn a_reference_to_another_group_is_followed() {
 fn the_first_folder_wins_and_the_embedded_copy_is_last() {
     let first = folder(&[("data/line.yaml", "kind: first\n")]);
     let second = folder(TREE);
-    let config_dirs = vec![first.path().to_owned(), second.path().to_owned()];
+    let config_dirs = vec![first.to_path_buf(), second.to_path_buf()];
     let sources = Sources { config_name: Some("job".into()), config_dirs, ..Sources::default() };
     let document = compose(&sources, &[]).unwrap();
     assert_eq!(document.section::<String>("data.kind").unwrap(), "first");
@@ -124,7 +120,7 @@ fn the_first_folder_wins_and_the_embedded_copy_is_last() {
 #[test]
 fn a_resolved_file_takes_values_and_no_choices() {
     let folder = folder(&[("params.yaml", "data:\n  kind: line\n  rows: 10\n")]);
-    let file = Some(folder.path().join("params.yaml"));
+    let file = Some(folder.join("params.yaml"));
     let from_file = |own: &[&str], overrides: &[&str]| {
         compose_for(own, &Sources { file: file.clone(), ..Sources::default() }, &strings(overrides))
     };
@@ -153,7 +149,7 @@ fn typed_errors_name_the_file_or_the_override() {
     let folder = folder(TREE);
     let section = |overrides: &[&str]| {
         let error = tool(&folder, &["data"], overrides).unwrap().section::<Data>("data").unwrap_err().to_string();
-        error.replace(&format!("{}/", folder.path().display()), "")
+        error.replace(&format!("{}/", folder.display()), "")
     };
     assert_eq!(
         section(&["rows=abc"]),
@@ -168,15 +164,15 @@ fn typed_errors_name_the_file_or_the_override() {
     let other = "data.kind: the other settings are not edge's; to choose it, write data=edge";
     let message = section(&["kind=edge", "++data={low: 1}"]);
     assert!(message.starts_with("override \"++data={low: 1}\": data.low: unknown key"), "{message}");
-    write(folder.path(), "data/line.yaml", "kind: line\nrows: 10\nseed: 0\nslope: 2\n");
+    write(&folder, "data/line.yaml", "kind: line\nrows: 10\nseed: 0\nslope: 2\n");
     assert_eq!(section(&["kind=edge"]), format!("override \"kind=edge\": {other}"));
     assert_eq!(section(&["rows=???"]), "override \"rows=???\": data.rows: has no value yet (???); give one");
-    write(folder.path(), "data/line.yaml", "kind: line\nrow: 10\nseed: 0\n");
+    write(&folder, "data/line.yaml", "kind: line\nrow: 10\nseed: 0\n");
     assert_eq!(
         section(&[]),
         "data/line.yaml:2: data.row: unknown key; did you mean data.rows? (data/line.yaml takes the place of the built-in data/line; --config-path FOLDER looks elsewhere)"
     );
-    write(folder.path(), "data/line.yaml", "kind: line\nseed: 0\n");
+    write(&folder, "data/line.yaml", "kind: line\nseed: 0\n");
     assert_eq!(
         section(&[]),
         "data/line.yaml:1: data.rows: missing; give it as +data.rows=... (data/line.yaml takes the place of the built-in data/line; --config-path FOLDER looks elsewhere)"
@@ -230,8 +226,7 @@ fn mistakes_are_one_line_with_what_to_do() {
         assert!(!message.contains('\n'), "{message}");
     }
     let sources = Sources { config_name: Some("jbo".into()), ..sources(&folder) };
-    let message =
-        compose(&sources, &[]).unwrap_err().to_string().replace(&folder.path().display().to_string(), "FOLDER");
+    let message = compose(&sources, &[]).unwrap_err().to_string().replace(&folder.display().to_string(), "FOLDER");
     let expected =
         "no primary config jbo; did you mean job?; there is cifar10, entropy, images, job (in FOLDER, builtin:)";
     assert_eq!(message, expected);
@@ -267,8 +262,8 @@ fn a_tool_is_told_what_it_can_do_itself() {
         let message = error(&folder, tool(&folder, own, overrides));
         assert_eq!(message, format!("override \"{}\": {expected}", overrides[0]));
     }
-    let more = format!("hydra.searchpath=[{}/more]", folder.path().display());
-    write(folder.path(), "more/data/far.yaml", "kind: far\n");
+    let more = format!("hydra.searchpath=[{}/more]", folder.display());
+    write(&folder, "more/data/far.yaml", "kind: far\n");
     for own in [&["data"][..], &["data", "model"]] {
         assert_eq!(tool(&folder, own, &[&more, "data=far"]).unwrap().section::<String>("data.kind").unwrap(), "far");
     }
@@ -292,7 +287,7 @@ fn bad_files_are_refused_with_their_line() {
     ];
     for (text, expected) in cases {
         let folder = folder(TREE);
-        write(folder.path(), "job.yaml", text);
+        write(&folder, "job.yaml", text);
         let message = error(&folder, job(&folder, &[]));
         assert!(message.starts_with(expected), "{text}: {message}");
     }
@@ -304,7 +299,7 @@ fn lists_that_double_are_stopped() {
     for level in 0..40 {
         let next = level + 1;
         let text = format!("defaults:\n  - c{next}@a\n  - c{next}@b\n");
-        write(folder.path(), &format!("c{level}.yaml"), &text);
+        write(&folder, &format!("c{level}.yaml"), &text);
     }
     assert!(error(&folder, job(&folder, &[])).contains("without end"));
 }

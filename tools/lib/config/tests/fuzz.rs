@@ -65,8 +65,8 @@ fn any_interpolation() {
 
 #[test]
 fn any_composition() {
-    let folder = tempfile::tempdir().unwrap();
-    run("composition", |text| targets::composition(text, folder.path()));
+    let folder = testkit::Folder::new();
+    run("composition", |text| targets::composition(text, &folder));
 }
 
 #[test]

@@ -256,8 +256,8 @@ fn a_checkpoint_is_a_model_with_the_state_of_its_training() {
     let buffers = vec![("a".to_owned(), vec![1.5; parameters.values.len()])];
     let model = Model { graph, features: task.features(), task, scaling: None, target_scaling: None, parameters };
     let checkpoint = Checkpoint { model: model.clone(), buffers, progress: serde_json::json!({ "steps": 3 }) };
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("c.safetensors");
+    let folder = testkit::Folder::new();
+    let path = folder.join("c.safetensors");
     std::fs::write(&path, checkpoint.to_safetensors().unwrap()).unwrap();
     assert_eq!(Checkpoint::read(&path).unwrap(), checkpoint);
     assert_eq!(Model::read(&path).unwrap(), model);

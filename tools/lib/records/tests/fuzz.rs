@@ -62,18 +62,18 @@ const HEADER: [&[u8]; 20] = [
 
 #[test]
 fn any_npy() {
-    let folder = tempfile::tempdir().unwrap();
-    mutations::run("npy", &HEADER, |bytes| wire::npy(bytes, folder.path()));
+    let folder = testkit::Folder::new();
+    mutations::run("npy", &HEADER, |bytes| wire::npy(bytes, &folder));
 }
 
 #[test]
 fn any_ndjson() {
-    let folder = tempfile::tempdir().unwrap();
-    mutations::run("ndjson", &TEXT, |bytes| wire::ndjson(bytes, folder.path()));
+    let folder = testkit::Folder::new();
+    mutations::run("ndjson", &TEXT, |bytes| wire::ndjson(bytes, &folder));
 }
 
 #[test]
 fn any_csv() {
-    let folder = tempfile::tempdir().unwrap();
-    mutations::run("csv", &TEXT, |bytes| wire::csv(bytes, folder.path()));
+    let folder = testkit::Folder::new();
+    mutations::run("csv", &TEXT, |bytes| wire::csv(bytes, &folder));
 }

@@ -30,8 +30,8 @@ fn refusal(bytes: impl AsRef<[u8]>, options: &ReadOptions<'_>) -> String {
 }
 
 fn write(batches: &[Batch], encoding: Encoding) -> Result<String, String> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rows");
+    let folder = testkit::Folder::new();
+    let path = folder.join("rows");
     let mut writer = Writer::new(Output::create(Some(&path)).unwrap(), encoding, None);
     batches.iter().try_for_each(|batch| writer.write(batch)).map_err(|e| e.to_string())?;
     writer.finish().unwrap();

@@ -26,8 +26,8 @@ fn read_with(bytes: &[u8], options: &ReadOptions<'_>) -> Result<Vec<Batch>, Stri
 }
 
 fn write(batches: &[Batch], encoding: Encoding) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rows");
+    let folder = testkit::Folder::new();
+    let path = folder.join("rows");
     let mut writer = Writer::new(Output::create(Some(&path)).unwrap(), encoding, None);
     batches.iter().for_each(|batch| writer.write(batch).unwrap());
     writer.finish().unwrap();
@@ -261,13 +261,13 @@ fn json_has_no_number_for_nan() {
     let schema = Arc::new(Schema::new(vec![Field::new("x", DType::F4, &[])]).unwrap());
     let packed = [1f32.to_le_bytes(), f32::NAN.to_le_bytes()].concat();
     let batch = Batch::from_packed("made", &schema, 10, packed).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rows");
+    let folder = testkit::Folder::new();
+    let path = folder.join("rows");
     let mut writer = Writer::new(Output::create(Some(&path)).unwrap(), Encoding::Ndjson, None);
     let error = writer.write(&batch).unwrap_err().to_string();
     assert_eq!(error, "made: row 11: field \"x\" is NaN or infinite, which JSON cannot say (use --to npy or csv)");
     drop(writer);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "nothing is left behind");
 }
 
 /// A source that gives its bytes in small pieces, as a slow pipe does.

@@ -3,32 +3,27 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part; a test fails by panicking")]
 
 use config::{Document, Sources};
-use std::{fs, path::PathBuf};
-use tempfile::TempDir;
+use std::path::PathBuf;
 
 /// A temporary folder of files.
-pub struct Folder(pub TempDir);
+pub struct Folder(pub testkit::Folder);
 
 impl Folder {
     pub fn new(files: &[(&str, &str)]) -> Self {
-        let folder = Self(TempDir::new().unwrap());
-        files.iter().for_each(|(name, text)| folder.write(name, text));
-        folder
+        Self(testkit::Folder::with(files))
     }
 
     pub fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        self.0.write(name, text);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.0.join(name)
     }
 
     /// Configs from this folder in place of `./configs`.
     pub fn sources(&self, primary: Option<&str>) -> Sources {
-        let config_path = Some(self.0.path().to_owned());
+        let config_path = Some(self.0.to_path_buf());
         Sources { config_name: primary.map(str::to_owned), config_path, ..Sources::default() }
     }
 
@@ -39,7 +34,7 @@ impl Folder {
 
     /// `text` without the folder's name.
     pub fn plain(&self, text: &str) -> String {
-        text.replace(&format!("{}/", self.0.path().display()), "")
+        text.replace(&format!("{}/", self.0.display()), "")
     }
 
     /// What a tool that reads `own` composes, or why not.
