@@ -352,7 +352,7 @@ fn a_checkpoint_does_not_name_files_to_delete() {
         let args = ["-o", "other", "trainer.resume=forged.safetensors"];
         let (status, _, error) = train(folder, &args).run().parts();
         assert_eq!(status, 2, "{name}: {error}");
-        assert!(error.contains("one of the best checkpoints is no file of its folder"), "{name}: {error}");
+        assert!(error.contains("the file of a best checkpoint is not in its folder"), "{name}: {error}");
         assert_eq!(fs::read_to_string(folder.join("mine.safetensors")).unwrap(), "mine");
     }
 }

@@ -61,7 +61,7 @@ fn what_cannot_go_in_is_named() {
         (
             table(),
             vec!["trainer.input_field=a", labels],
-            "rows.csv:2: field \"label\" is \"no\": text is classes, which trainer.loss=cross_entropy learns",
+            "rows.csv:2: field \"label\" is \"no\": a text target is class names; use trainer.loss=cross_entropy",
         ),
         (table(), vec!["trainer.input_field=[]"], "trainer.input_field: an empty list"),
         (table(), vec!["trainer.input_field=[a,a]"], "trainer.input_field: \"a\" twice"),
@@ -81,7 +81,7 @@ fn what_cannot_go_in_is_named() {
         (
             "a,y\n1,x\n2,y\n3,z\n".to_owned(),
             vec!["trainer.input_field=a", "trainer.loss=bce", "trainer.split=[1,0,0]"],
-            "field \"y\" has 3 different texts; bce tells two classes apart",
+            "field \"y\" has 3 different texts; bce is for two classes",
         ),
         (
             table(),

@@ -56,7 +56,10 @@ fn balanced_classes_are_told_and_learned() {
     assert_eq!(loss(&[&list]).0, balanced, "the same weights by hand");
     assert_ne!(loss(&[]).0, balanced);
     let (status, _, error) = train(&folder, &[&common[..], &["trainer.class_weights=[1,2,3]"]].concat(), &rows);
-    assert_eq!((status, error.as_str()), (2, "train: trainer.class_weights: 3 weights for 2 classes; one a class\n"));
+    assert_eq!(
+        (status, error.as_str()),
+        (2, "train: trainer.class_weights: 3 weights for 2 classes; expected one per class\n")
+    );
 }
 
 #[test]
@@ -98,11 +101,15 @@ fn weights_that_are_none_are_refused_where_they_stand() {
         (&[field], bad("-0.5"), "train: stdin:5: field \"w\" is -0.5; a weight is a finite number of at least 0\n"),
         (&[field], bad("1e40"), "train: stdin:5: field \"w\" is inf; a weight is a finite number of at least 0\n"),
         (&[field], rows(9, |_, x| x, |_| "[1,2]"), "expected a number by trainer.weight_field\n"),
-        (&[field], rows(9, |_, x| x, |_| 0), "trainer.class_weights: the 7 rows for training weigh 0 in all\n"),
+        (
+            &[field],
+            rows(9, |_, x| x, |_| 0),
+            "trainer.class_weights: the weights of the 7 rows for training sum to 0\n",
+        ),
         (
             &["trainer.loss=bce", "trainer.class_weights=[1,2]"],
             rows(9, |_, x| x, |_| 1),
-            "bce takes them with one target a row, which is 0 or 1; field \"y\" is another\n",
+            "bce requires one target per row, 0 or 1; field \"y\" is different\n",
         ),
     ];
     for (args, rows, expected) in cases {
@@ -162,12 +169,12 @@ fn what_rows_cannot_teach_is_told() {
         (
             &of_number,
             vectors(&|i| format!("{{\"x\":[0,{},1,0,0.1,1,1],\"y\":{}}}\n", i % 3, i % 2)),
-            "field \"x\": 6 of 7 features never change over the 100 training rows: 0, 2, 3, 4, 5, … (2 always 0)",
+            "field \"x\": 6 of 7 features are constant over the 100 training rows: 0, 2, 3, 4, 5, … (2 always 0)",
         ),
         (
             &of_number,
             vectors(&|i| format!("{{\"x\":[{}],\"y\":[{},1]}}\n", i % 3, i % 2)),
-            "field \"y\": 1 of 2 elements never change over the 100 training rows: 1",
+            "field \"y\": 1 of 2 elements are constant over the 100 training rows: 1",
         ),
     ];
     for (args, rows, expected) in cases {

@@ -27,7 +27,7 @@ impl RawDataset {
                 );
             }
             anyhow::bail!(
-                "{}: field {field:?} is {:?}: text is classes, which trainer.loss=cross_entropy learns",
+                "{}: field {field:?} is {:?}: a text target is class names; use trainer.loss=cross_entropy",
                 self.location(row),
                 shown(text)
             );

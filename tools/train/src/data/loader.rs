@@ -137,7 +137,7 @@ impl<'a> DataLoader<'a> {
     pub fn check_weight(&self, loss: Loss, what_for: &str) -> anyhow::Result<()> {
         ensure!(
             self.count == 0 || self.total_weight(loss) > 0.0,
-            "trainer.weight_field, trainer.class_weights: the {} rows for {what_for} weigh 0 in all",
+            "trainer.weight_field, trainer.class_weights: the weights of the {} rows for {what_for} sum to 0",
             self.count
         );
         Ok(())

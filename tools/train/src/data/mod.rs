@@ -155,11 +155,11 @@ fn classes<'a>(
     }
     let (count, field) = (names.len(), &trainer.target_field);
     if let [one] = names.iter().collect::<Vec<_>>().as_slice() {
-        anyhow::bail!("field {field:?} is {one:?} in every row; there is nothing to tell apart");
+        anyhow::bail!("field {field:?} is {one:?} in every row; expected at least two classes");
     }
     ensure!(
         trainer.loss().is_categorical() || count == 2,
-        "field {field:?} has {count} different texts; bce tells two classes apart, trainer.loss=cross_entropy any number"
+        "field {field:?} has {count} different texts; bce is for two classes, trainer.loss=cross_entropy for any number"
     );
     let most = trainer.max_classes();
     ensure!(count <= most, "field {field:?} has {count} different texts, more than the limit of {most} classes");

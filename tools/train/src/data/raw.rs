@@ -240,7 +240,7 @@ fn extend(source: &mut Source, batch: &Batch, ranges: &mut BTreeMap<String, (f64
                 exact.iter().for_each(|&x| *range = (range.0.min(x), range.1.max(x)));
             }
             if let Some(bad) = values.iter().position(|value| value.is_infinite()) {
-                let problem = format!("field {name:?} is {} as f32; a model cannot learn from it", values[bad]);
+                let problem = format!("field {name:?} is {} as f32; expected a finite number", values[bad]);
                 return Err(batch.location(bad / *width).error(problem).into());
             }
             all.extend_from_slice(&values);

@@ -29,7 +29,7 @@ pub fn choose(
             let mut targets = rows.iter().map(|&row| dataset.targets[row * dataset.target_width()]);
             ensure!(
                 is_labelled && targets.all(|target| target == 0.0 || target == 1.0),
-                "trainer.class_weights: bce takes them with one target a row, which is 0 or 1; field {:?} is another",
+                "trainer.class_weights: bce requires one target per row, 0 or 1; field {:?} is different",
                 trainer.target_field
             );
             2
@@ -40,7 +40,10 @@ pub fn choose(
     match class_weights {
         ClassWeights::List(weights) => {
             let count = weights.len();
-            ensure!(count == classes, "trainer.class_weights: {count} weights for {classes} classes; one a class");
+            ensure!(
+                count == classes,
+                "trainer.class_weights: {count} weights for {classes} classes; expected one per class"
+            );
             Ok(weights.clone())
         }
         ClassWeights::Named(_) => {

@@ -75,7 +75,7 @@ fn constants(statistics: &[Statistics], units: &str, rows: usize, name: impl Fn(
     let zero = if zero > 0 { format!(" ({zero} always 0)") } else { String::new() };
     let names: Vec<String> = constant.iter().take(MAX_NAMED + 1).map(name).collect();
     let (count, all, named) = (constant.len(), statistics.len(), named(&names));
-    Some(format!("{count} of {all} {units} never change over the {rows} training rows: {named}{zero}"))
+    Some(format!("{count} of {all} {units} are constant over the {rows} training rows: {named}{zero}"))
 }
 
 /// Classes without a training row.

@@ -58,7 +58,7 @@ impl Network {
         let outputs: usize = target_shape.iter().product();
         ensure!(
             outputs > 1 || !trainer.loss().is_categorical(),
-            "trainer.loss: cross_entropy wants two classes or more; give trainer.classes=2 or more, or trainer.loss=bce"
+            "trainer.loss: cross_entropy requires at least two classes; give trainer.classes=2 or more, or trainer.loss=bce"
         );
         let architecture = settings.model.architecture(&dataset.input.shape, outputs)?;
         let graph = Graph::new(architecture).map_err(|problem| anyhow::anyhow!("model.{problem}"))?;

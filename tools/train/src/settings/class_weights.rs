@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// Computed, or one weight per class.
 #[derive(Deserialize, Clone, Debug, PartialEq)]
-#[serde(untagged, expecting = "expected balanced, or a list of weights, one a class")]
+#[serde(untagged, expecting = "expected balanced, or a list of weights, one per class")]
 pub enum ClassWeights {
     Named(Balanced),
     List(Vec<f32>),

@@ -19,7 +19,7 @@ pub struct DataLoaders<'a> {
 
 impl<'a> DataLoaders<'a> {
     /// # Errors
-    /// When the rows of a loader weigh 0 in all, or a batch is too small for a batch norm.
+    /// When the weights of a loader's rows sum to 0, or a batch is too small for a batch norm.
     pub fn new(settings: &Settings, data: &'a DataModule, network: &'a Network) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
         let [train_rows, val_rows, test_rows] = data.counts();

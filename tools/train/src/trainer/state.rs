@@ -184,9 +184,9 @@ impl TrainerState {
     /// When it is no trainer state, or names a checkpoint outside its folder.
     pub fn read(value: Value, settings: &Settings) -> anyhow::Result<Self> {
         let mut state: Self = serde_json::from_value(value)
-            .map_err(|problem| anyhow::anyhow!("no state of a training run: {problem}"))?;
+            .map_err(|problem| anyhow::anyhow!("not the state of a training run: {problem}"))?;
         let stray = state.best.iter().find(|kept| !checkpoints::is_file_name(&kept.file));
-        ensure!(stray.is_none(), "no state of a training run: one of the best checkpoints is no file of its folder");
+        ensure!(stray.is_none(), "not the state of a training run: the file of a best checkpoint is not in its folder");
         let now = limits(settings);
         state.stop_reason = state.stop_reason.filter(|stopped| stopped.limits == now);
         Ok(state)
@@ -207,7 +207,7 @@ impl TrainerState {
             );
         }
         let same = self.plateau.is_some() == settings.scheduler.plateau().is_some();
-        ensure!(same, "trainer.resume: the checkpoint's scheduler is another");
+        ensure!(same, "trainer.resume: the checkpoint has another scheduler");
         Ok(())
     }
 }
