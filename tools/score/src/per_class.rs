@@ -74,7 +74,7 @@ impl Table {
             Format::Csv(delimiter) => csv(&named, delimiter)?,
             Format::Json => json(&named)?,
         };
-        Ok(files::write_file(&self.path, &bytes).context("--per-class")?)
+        files::write_file(&self.path, &bytes).context("--per-class")
     }
 }
 
