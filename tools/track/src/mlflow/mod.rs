@@ -37,6 +37,7 @@ pub struct RunInfo {
 }
 
 /// A run to create.
+#[derive(Clone, Copy)]
 pub struct NewRun<'a> {
     pub experiment_id: &'a str,
     pub name: &'a str,
@@ -114,14 +115,16 @@ impl Client {
         self.run_info(response.get("run").unwrap_or(&Value::Null))
     }
 
-    /// The id of the parent run with the unique tag of `run`, which is created if it does not exist. If two clients create it
-    /// at once, both use the older.
+    /// The id of the parent run with the unique tag of `run`, which is created, with the time of the request as its start
+    /// time, if it does not exist. If two clients create it at once, both use the older.
     pub fn group_run(&self, run: &NewRun) -> Result<String> {
         if let Some(found) = self.find_runs(run.experiment_id, run.unique_tag)?.into_iter().next() {
             return Ok(found.run_id);
         }
-        let own = self.create_run(run)?;
-        self.end_run(&own.run_id, Status::Finished, run.start_time)?;
+        // As late as possible: the first that the server gets should be the oldest, or a later one takes its place.
+        let start_time = milliseconds(events::now());
+        let own = self.create_run(&NewRun { start_time, ..*run })?;
+        self.end_run(&own.run_id, Status::Finished, start_time)?;
         let first = self
             .find_runs(run.experiment_id, run.unique_tag)?
             .into_iter()

@@ -87,7 +87,7 @@ impl Uploader {
     }
 
     /// The id of the parent of all runs whose folders are side by side with `run_dir`. If several clients create it at
-    /// once, the oldest is used; its start time is therefore now.
+    /// once, the oldest is used.
     fn group_run(&self, experiment_id: &str, run_dir: &Path) -> mlflow::Result<String> {
         let group = Group::of(run_dir);
         let start_time = milliseconds(events::now());
