@@ -1,6 +1,7 @@
 //! `--summary`: layers, output shapes, parameters, floating-point operations.
 
 use crate::network::Network;
+use comfy_table::{Cell, CellAlignment, Table, presets};
 use nets::{Activation, OutputActivation, graph::Op};
 
 /// Floating-point operations of the forward pass, per row.
@@ -121,18 +122,30 @@ fn bytes(count: usize) -> String {
     }
 }
 
-/// A table with aligned columns; cells that start with a digit are right-aligned.
+/// A table with aligned columns, two spaces apart; cells that start with a digit are right-aligned.
 pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|row| row[i].len()).max().unwrap_or(0));
-    let mut text = String::new();
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
     for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| {
+        table.add_row(row.iter().map(|cell| {
             let is_number = cell.starts_with(|c: char| c.is_ascii_digit());
-            if is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-        });
-        let line = cells.collect::<Vec<_>>().join("  ");
-        text += line.trim_end();
-        text.push('\n');
+            Cell::new(cell).set_alignment(if is_number { CellAlignment::Right } else { CellAlignment::Left })
+        }));
     }
-    text
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
+    table.trim_fmt() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_numbers_end_at_the_right() {
+        let rows = [["layer", "parameters", "ms"], ["conv", "1728", ""], ["linear_10", "12", "0.5"]];
+        let text = aligned(&rows.map(|row| row.map(str::to_owned)));
+        assert_eq!(text, "layer      parameters  ms\nconv             1728\nlinear_10          12  0.5\n");
+    }
 }
