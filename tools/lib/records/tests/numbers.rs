@@ -342,3 +342,15 @@ fn input_that_is_no_file_is_named() {
     assert!(error.starts_with(&folder.display().to_string()) && error.contains("directory"), "{error}");
     assert!(Input::open(Some(Path::new("/nowhere/x.npy"))).is_err());
 }
+
+#[test]
+fn a_value_has_at_most_16_dimensions() {
+    let nested = |depth: usize| format!("{{\"x\":{}1{}}}\n", "[".repeat(depth), "]".repeat(depth));
+    let shape = |depth: usize| {
+        let input = Input::new("stdin", Cursor::new(nested(depth)));
+        Reader::open(input, &ReadOptions::floats(&["x"])).map(|reader| reader.schema().fields()[0].shape.clone())
+    };
+    assert_eq!(shape(16).unwrap(), [1; 16]);
+    let error = shape(17).unwrap_err().to_string();
+    assert_eq!(error, "stdin:1: field \"x\" has more than 16 dimensions");
+}
