@@ -265,7 +265,9 @@ fn a_tool_is_told_what_it_can_do_itself() {
     let more = format!("hydra.searchpath=[{}/more]", folder.display());
     write(&folder, "more/data/far.yaml", "kind: far\n");
     for own in [&["data"][..], &["data", "model"]] {
-        assert_eq!(tool(&folder, own, &[&more, "data=far"]).unwrap().section::<String>("data.kind").unwrap(), "far");
+        let document = tool(&folder, own, &[&more, "data=far"]).unwrap();
+        assert_eq!(document.section::<String>("data.kind").unwrap(), "far");
+        assert!(document.warnings().is_empty(), "{:?}", document.warnings());
     }
 }
 

@@ -231,6 +231,13 @@ mod tests {
     }
 
     #[test]
+    fn the_depth_of_brackets_is_the_maximum_of_those_open_at_once() {
+        for (text, expected) in [("", 0), ("()()[]{}", 1), ("([{}])", 3), ("{'a': ((1,), (2,))}", 3), (")))((", 2)] {
+            assert_eq!(depth(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn formatted_headers_parse_back_in_every_version() {
         let long = "n".repeat(70_000);
         for (name, version) in [("probs", 1), ("it's \"q\" \\ \n", 1), (long.as_str(), 2), ("\u{3c0}", 3)] {
