@@ -8,6 +8,7 @@ use files::{Input, Limit, Lock, Output, read_file, write_file, write_file_unsync
 use std::{
     fs::{self, File, Permissions},
     io::{self, BufRead, Cursor, Read, Write},
+    mem::ManuallyDrop,
     os::{
         fd::AsRawFd,
         unix::{
@@ -257,7 +258,8 @@ fn child_that_deletes_its_temporary_files() {
     let name = names().remove(0);
     drop(dropped);
     create("b").finish().unwrap();
-    let _open = create("c");
+    // Never dropped: after the call below, dropping it would wait for the end of the process.
+    let _open = ManuallyDrop::new(create("c"));
     fs::write(&name, "another's, by chance").unwrap();
     files::remove_temporary_files();
     let mut left = names();
