@@ -48,7 +48,11 @@
 //!    [`MultiLabel`] or [`ConfusionMatrix`].
 //! 3. Its expected values, from scikit-learn: `tests/fixtures/scikit_learn.py` and `tests/goldens.rs`.
 //!
-//! `score` prints it and `--fail-if` takes it without a change; `train` logs those that `evaluate::names` lists.
+//! 4. A line of the table in `docs/score.md`.
+//!
+//! `score` then prints it, and `--fail-if` takes it. `train` logs a regression metric without a change, and a metric of
+//! classes that `Accumulators::finish` in `tools/train/src/evaluate.rs` inserts; `names` there lists those that
+//! `monitor` accepts.
 
 mod argmax;
 mod binary;
