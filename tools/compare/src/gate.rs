@@ -41,8 +41,8 @@ impl Gate {
         self.bound.factor != 0.0
     }
 
-    /// What holds, if the condition does. A note on standard error says where there is no interval, or where the means alone
-    /// would fail.
+    /// The message of the failed gate, if its condition holds. A note on standard error says if there is no interval, or if
+    /// only the means meet the condition.
     fn failure(&self, row: &Row, ranked: &RankedRows, settings: &Settings) -> anyhow::Result<Option<String>> {
         let candidate = self.estimate(row, ranked)?;
         let Bound { factor, constant } = self.bound;

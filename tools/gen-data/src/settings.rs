@@ -33,7 +33,7 @@ enum Kind {
 }
 
 /// One struct for each kind, so that a key of another kind is an unknown key. The shared keys are
-/// named again, to be known, and read by [`Shared`].
+/// declared again, so that serde accepts them; [`Shared`] reads them.
 macro_rules! kind {
     ($name:ident { $($field:ident: $type:ty),* }) => {
         #[derive(Deserialize)]

@@ -75,7 +75,7 @@ impl Model {
                 let values = self.values(batch)?; // [rows, row shape…]
                 self.run(batch.rows(), &shape, &values, |values| Inputs::F32(values), predictions)
             }
-            // Bytes: a session takes no other.
+            // `u1`: a session accepts no other dtype.
             _ => {
                 let mut bytes = std::mem::take(&mut self.bytes); // [rows, row shape…]
                 batch.column_u8(self.features.inputs[0].name(), &mut bytes)?;

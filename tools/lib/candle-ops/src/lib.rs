@@ -1,8 +1,8 @@
 //! The kernels as differentiable operations on candle's tensors, for candle programs of one's own.
 //!
 //! The tools do not use this crate: `nets` has its own executor over `kernels`. Here [`conv2d`], [`batch_norm`],
-//! [`max_pool2d`], [`avg_pool2d`] and [`gelu`] take and return tensors that `backward` follows into any `Var`, for any
-//! optimizer. [`Conv2d`] and [`BatchNorm`] are drop-in replacements for candle-nn's layers, with the same parameters.
+//! [`max_pool2d`], [`avg_pool2d`] and [`gelu`] take and return tensors through which `backward` reaches every `Var`; any
+//! optimizer works. [`Conv2d`] and [`BatchNorm`] are drop-in replacements for candle-nn's layers, with the same parameters.
 //! `examples/candle_ops.rs` trains a network.
 //!
 //! | operation | input | parameters | output |
@@ -20,7 +20,7 @@
 //! - Each call plans its kernels and allocates their buffers; its backward pass reuses the plan. `nets` plans a whole
 //!   network once, keeps activations in NHWC and fuses more: it is faster.
 //! - A convolution computes no gradient for a tensor that does not depend on a `Var`, such as a batch of images. Second
-//!   derivatives are not supported: to candle, gradients are constants.
+//!   derivatives are not supported: to candle, the gradients that they return are constants.
 //! - Shapes that do not match are errors. Results are the same bytes for any number of threads.
 //!
 //! ```

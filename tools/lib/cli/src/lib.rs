@@ -1,9 +1,9 @@
-//! What every main shares: arguments, exit codes, one-line errors and notes, progress, signals, broken pipes, streams,
-//! threads.
+//! What the `main` of every tool shares: arguments, exit codes, one-line errors and notes, progress, signals, broken pipes,
+//! streams, threads.
 //!
 //! It is the outermost library: the binaries of `tools/<tool>` call it first, and it calls `config` for settings, `files`
-//! for input and output, and `records` for the streams of a filter ([`filter_arguments!`], [`Streams`]). No other library
-//! but `dvc` uses it.
+//! for input and output, and `records` for the streams of a filter ([`filter_arguments!`], [`Streams`]). Of the other
+//! libraries only `dvc` uses it.
 //!
 //! | what | where |
 //! |---|---|

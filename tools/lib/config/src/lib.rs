@@ -6,7 +6,7 @@
 //! (`data=edge`) and change values (`data.rows=10`). Then interpolations (`${data.rows}`) are
 //! resolved. The rules are those of Hydra 1.3 and OmegaConf 2.3.
 //!
-//! Every tool begins with it: `cli` hands over the overrides of the command line and what the tool's flags set, and
+//! In the pipe: every tool starts here. `cli` passes the overrides of the command line and what the tool's flags set, and
 //! the tool reads its settings struct from the [`Document`] (see `docs/design/config.md`, also for where an override
 //! becomes a number).
 //!

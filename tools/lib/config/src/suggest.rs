@@ -69,7 +69,7 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
     (&["name", "runname"], &["tracking.run_name"]),
 ];
 
-/// Words of settings that there are none of, and what does their work.
+/// Other programs' names of settings that no tool has, and what to use instead.
 const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["workers", "numworkers", "njobs", "numthreads", "nthreads", "threads"], "train --threads N sets the threads"),
     (&["devices", "device", "accelerator", "gpus", "gpu", "cuda", "strategy"], "training runs on the CPU"),
@@ -79,10 +79,10 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["precision", "dtype", "amp", "fp16", "bf16"], "training computes in f4"),
 ];
 
-/// Keys that a hint names at most.
+/// Most keys that a hint names.
 const MOST: usize = 3;
 
-/// `word` as the tables have it.
+/// `word` in lower case and without `_` and `-`, as in the tables.
 fn plain(word: &str) -> String {
     word.chars().filter(|c| !"_-".contains(*c)).flat_map(char::to_lowercase).collect()
 }
@@ -113,7 +113,7 @@ pub(crate) fn synonyms_of(word: &str) -> Vec<&'static str> {
     synonyms(word).collect()
 }
 
-/// What does the work of the setting `word`, which there is none of.
+/// What to use instead of the setting `word`, which no tool has.
 pub(crate) fn note(word: &str) -> Option<&'static str> {
     let word = plain(last(word));
     ELSEWHERE.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, note)| *note)
@@ -169,9 +169,9 @@ const SHARES: [(&[&str], Share); 3] = [
     (&["testsize", "testsplit", "testfraction"], Share::Test),
     (&["trainsize", "trainsplit", "trainfraction"], Share::Train),
 ];
-/// The setting of the shares of all three.
+/// The setting that holds the shares of training, validation and test.
 const SPLIT: &str = "trainer.split";
-/// Digits of a share that a hint has.
+/// Decimal digits of a share in a hint.
 const SHARE_DIGITS: i32 = 6;
 
 #[derive(Clone, Copy)]
@@ -181,8 +181,7 @@ enum Share {
     Test,
 }
 
-/// A hint at a setting whose value is not the one that was given to `wrong`: None where there is no such setting among
-/// the `known` ones.
+/// A hint at a setting that takes another value than the one given to `wrong`. None if it is not among the `known` ones.
 pub(crate) fn hint_by_value(wrong: &str, value: &str, known: &[&str]) -> Option<String> {
     let word = plain(last(wrong));
     if word == "valcheckinterval" && known.contains(&"trainer.val_every_steps") {
@@ -226,7 +225,7 @@ pub(crate) fn ask(found: impl IntoIterator<Item = String>) -> String {
     }
 }
 
-/// `word` as a shell reads it back.
+/// `word` quoted for a shell.
 pub(crate) fn shell_word(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
     if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }

@@ -1,4 +1,4 @@
-//! Why rows do not fit a model, or a description of a data set cannot be read.
+//! Why rows do not fit a model, or the description of a dataset cannot be read.
 
 use std::path::Path;
 

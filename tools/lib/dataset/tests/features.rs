@@ -1,4 +1,4 @@
-//! Rows to model inputs, against values worked by hand; and the files that describe a data set.
+//! Rows to model inputs, against values worked by hand; and the files that describe a dataset.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

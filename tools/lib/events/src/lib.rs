@@ -1,8 +1,8 @@
 //! The run log: typed events, one JSON object a line.
 //!
 //! In the pipe: `train` writes the events, to standard output and to `events.ndjson` in the run folder; `track`, `plot`
-//! and `compare` (through `runs`) read them. Volatile facts (times, commit, threads) are in the log and in no other
-//! output. `docs/events.schema.json` is the JSON Schema of a line.
+//! and `compare` (through `runs`) read them. What differs between runs of the same settings and data (times, commit,
+//! threads) is in the log and in no other output. `docs/events.schema.json` is the JSON Schema of a line.
 //!
 //! Units: `time` is in seconds since 1970-01-01 UTC, `seconds` is the duration since the start of the run, `epoch` counts
 //! from 1, and `step` is the number of optimizer steps done.

@@ -8,8 +8,8 @@ pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
     (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
 }
 
-/// The class that probabilities predict: their [`argmax`], or of a single one, that of class 1 of two, whether it is
-/// above 0.5.
+/// The class that probabilities predict: their [`argmax`]. A single probability is that of class 1 of two classes, which is
+/// predicted if it is above 0.5.
 pub fn predicted_class<T: Copy + PartialOrd + Into<f64>>(probabilities: &[T]) -> usize {
     match probabilities {
         [positive] => usize::from((*positive).into() > THRESHOLD),

@@ -1,6 +1,6 @@
 //! Networks: architectures, parameters, checkpoints, losses and the engines that compute gradients.
 //!
-//! Place in the pipe: `train` builds a [`Graph`] from its settings, asks an [`Engine`] for gradients, and has `optim`
+//! In the pipe: `train` builds a [`Graph`] from its settings, asks an [`Engine`] for gradients, and has `optim`
 //! apply them; `export` writes the [`Model`] of a checkpoint as ONNX. Below are `kernels`, which compute, and candle, which
 //! is the reference. How the parts fit together, and how to add a layer, is in `docs/design/nets.md`.
 //!
@@ -19,7 +19,7 @@
 //!
 //! | array | shape |
 //! |---|---|
-//! | inputs, activations at the edges | `[rows, features]` or NCHW, `[rows, channels, height, width]` |
+//! | inputs and outputs of layers | `[rows, features]` or NCHW, `[rows, channels, height, width]` |
 //! | activations within [`Planned`] | NHWC, `[rows, height, width, channels]` |
 //! | weight of a convolution | OIHW, `[out_channels, in_channels, kernel, kernel]` |
 //! | weight of a linear layer | `[outputs, inputs]` |

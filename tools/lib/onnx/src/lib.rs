@@ -1,9 +1,9 @@
 //! ONNX graphs: built and written.
 //!
-//! Place in the pipe: `export` builds the graph of a trained network here; `runtime` runs it. [`GraphBuilder`] puts a graph
+//! In the pipe: `export` builds the graph of a trained network here; `runtime` runs it. [`GraphBuilder`] puts a graph
 //! together node by node; [`proto`] is the format itself, generated from `proto/onnx.proto` of the ONNX project
-//! (Apache-2.0), as released with ONNX 1.23. Shapes leave the batch axis out where they describe an input or output: it is
-//! the first, and its size is free.
+//! (Apache-2.0), as released with ONNX 1.23. Shapes of inputs and outputs omit the batch axis, which is the first and
+//! dynamic.
 //!
 //! ```
 //! use onnx::{GraphBuilder, ModelInfo, proto::ModelProto};

@@ -1,6 +1,6 @@
 //! Optimizers, learning-rate schedules and gradient clipping, with PyTorch's definitions.
 //!
-//! Place in the pipe: `nets` computes gradients, [`clip_grad_norm`] and [`clip_grad_value`] limit them, an [`Optimizer`]
+//! In the pipe: `nets` computes gradients, [`clip_grad_norm`] and [`clip_grad_value`] limit them, an [`Optimizer`]
 //! applies them to the parameters at the learning rate of a [`Schedule`] or a [`Plateau`]; `train` runs that loop. The
 //! inner loops, one pass over each array, are in `kernels::update`.
 //!

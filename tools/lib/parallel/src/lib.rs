@@ -1,8 +1,8 @@
 //! Parallel loops on the threads of rayon's current pool.
 //!
 //! `kernels`, `nets` and `candle-ops` run their loops here; nothing below this crate knows of tensors. Tasks are handed
-//! out one by one, so a thread that the system holds up runs fewer of them. A task must not depend on the order of
-//! the others: then results are the same bytes for any number of threads.
+//! out one by one, so a thread that the system preempts runs fewer of them. Where no task depends on another and the tasks
+//! do not depend on the number of threads, results are the same bytes for any number of threads.
 //!
 //! | function | threads | workspace |
 //! |---|---|---|

@@ -35,7 +35,7 @@ pub(crate) struct Workers {
     body: Mutex<Option<Body<'static>>>,
     /// The payload of a worker's panic in the current loop.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// By thread index in the pool. Nobody polls the leader's own.
+    /// By thread index in the pool. The leader's own is not polled.
     states: Vec<CachePadded<AtomicU8>>,
 }
 

@@ -1,8 +1,8 @@
 //! Running ONNX models: one [`Session`], over ONNX Runtime.
 //!
-//! Place in the pipe: `infer` runs the model of its rows here, and `export` checks with it what it has written. The
-//! library (PyPI's `onnxruntime`) is loaded at run time; where it is searched for, and what is not loaded, is in
-//! `docs/security.md`.
+//! In the pipe: `infer` runs the model of its rows here, and `export` checks with it what it has written. The
+//! library (PyPI's `onnxruntime`) is loaded at run time; `docs/security.md` has the search path, and which
+//! libraries are refused.
 //!
 //! | array | shape | element type |
 //! |---|---|---|

@@ -1,9 +1,9 @@
-//! What every test shares: a temporary folder, a tool's run, and fixtures. A dev-dependency, of no tool a part.
+//! What every test shares: a temporary folder, a tool's run, and fixtures. A dev-dependency: no tool contains it.
 //!
 //! | item | for |
 //! |---|---|
 //! | [`Folder`] | a temporary folder with files in it |
-//! | [`tool!`], [`Tool`], [`Done`], [`Running`] | one run of the tool whose tests these are: arguments, environment, standard input, result |
+//! | [`tool!`], [`Tool`], [`Done`], [`Running`] | one run of the tool under test: arguments, environment, standard input, result |
 //! | [`rows`], [`npy`], [`log`], [`run_folder`] | rows that a network learns, NumPy's files, a run log, a run folder |
 //! | [`system`] | signals, named pipes, programs that may be missing |
 //!

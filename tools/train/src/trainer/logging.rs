@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// From this on, the closing line has hours, minutes and seconds.
+/// Runs of at least this duration are shown in hours, minutes and seconds.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The console, and the speed of the current epoch.
@@ -118,7 +118,7 @@ impl Trainer<'_> {
     }
 
     /// The closing line in a terminal: how the run ended, the best metric, where the model is, the time.
-    /// None after divergence, whose error says it.
+    /// None after divergence, which is reported as an error.
     pub(super) fn summary_line(&self, outcome: &RunOutcome) -> Option<String> {
         let state = &self.state;
         let (reason, result) = match outcome {
