@@ -1,8 +1,8 @@
 //! What a model needs to know about its dataset: features, class names, statistics.
 //!
 //! [`Features`] is the preprocessing of a model: input fields and their order, encoding of text, replacements of
-//! missing values, meaning of the outputs. `train` fits it to the training rows and writes it into the run folder, the checkpoint and the
-//! ONNX file; `infer` encodes new rows by it. [`classes`] reads the names of classes, which `score` and `plot` show.
+//! missing values, meaning of the outputs. `train` fits it to the training rows and writes it into the run folder, the
+//! checkpoint and the ONNX file; `infer` encodes new rows by it. [`classes`] reads the names of classes, which `score` and `plot` show.
 //! [`Statistics`] are the means and variances that `train` scales by and `fetch-data` writes into `dataset.json`.
 //!
 //! ```
