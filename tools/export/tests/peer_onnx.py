@@ -254,7 +254,7 @@ LAYERS = "[{conv: {channels: 4}}, {norm: {}}, {activation: relu}, {max_pool: {si
 
 
 def convolved(tensors, images):
-    """A convolution, batch normalisation, ReLU, pooling and a matrix, in NumPy, in f64: probabilities."""
+    """A convolution, batch normalization, ReLU, pooling and a matrix, in NumPy, in f64: probabilities."""
     x = (images - tensors["input.mean"][:, None, None].astype(float)) * tensors["input.scale"][:, None, None]
     padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))

@@ -129,7 +129,7 @@ impl Learner {
     }
 }
 
-/// Whether no value is NaN or infinite; branch-free, so that it vectorises.
+/// Whether no value is NaN or infinite; branch-free, so that it vectorizes.
 pub fn all_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     values.iter().fold(0u32, |any, value| any | u32::from(value.to_bits() & EXPONENT == EXPONENT)) == 0

@@ -94,7 +94,7 @@ fn classes_are_never_scaled() {
 
 #[test]
 fn predictions_of_a_scaled_target_begin_near_its_mean() {
-    // A network that does not learn: as far as its outputs are 0, its loss is the mean square of the standardised target,
+    // A network that does not learn: as far as its outputs are 0, its loss is the mean square of the standardized target,
     // which is 1. With He's whole weights it is 0.9 to 2.8.
     let folder = Folder::new();
     let idle = ["trainer.max_epochs=1", "optimizer.learning_rate=1e-12", "trainer.split=[1,0,0]", "model.hidden=[100]"];

@@ -58,7 +58,7 @@ impl BatchNorm {
         Ok(Self { layer, config, weight, bias, relu: false })
     }
 
-    /// Adds a ReLU after the normalisation, fused in training ([`batch_norm_relu`]).
+    /// Adds a ReLU after the normalization, fused in training ([`batch_norm_relu`]).
     #[must_use]
     pub fn then_relu(self) -> Self {
         Self { relu: true, ..self }
@@ -78,7 +78,7 @@ impl BatchNorm {
 }
 
 impl ModuleT for BatchNorm {
-    /// `[rows, channels, …]`. Training normalises by batch statistics and updates the running ones; evaluation normalises
+    /// `[rows, channels, …]`. Training normalizes by batch statistics and updates the running ones; evaluation normalizes
     /// by the running statistics.
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         if train && self.config.remove_mean && takes(&[x, &self.weight, &self.bias]) {

@@ -1,4 +1,4 @@
-//! Batch normalisation by batch statistics.
+//! Batch normalization by batch statistics.
 
 use crate::values::{channels_last, check, cpu, gradient, output, row_major, tensor_channels_last};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};

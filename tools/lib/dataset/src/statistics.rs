@@ -130,7 +130,7 @@ mod tests {
     fn far_from_unit_scale_is_large_small_or_far_from_zero() {
         let far =
             |mean: f64, deviation: f64| Statistics { mean, variance: deviation * deviation }.is_far_from_unit_scale();
-        // Probabilities of 8 classes, their entropies, standardised values, a coin.
+        // Probabilities of 8 classes, their entropies, standardized values, a coin.
         for (mean, deviation) in [(0.125, 0.11), (1.72, 0.16), (0.0, 1.0), (0.5, 0.5), (0.0, 0.0), (5.0, 0.0)] {
             assert!(!far(mean, deviation), "{mean} {deviation}");
         }

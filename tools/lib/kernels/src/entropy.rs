@@ -69,7 +69,7 @@ pub enum RowErrorKind {
         /// Its maximum distance from 1.
         tolerance: f64,
     },
-    /// The row sums to 0, or its sum overflows the type, and it cannot be normalised.
+    /// The row sums to 0, or its sum overflows the type, and it cannot be normalized.
     #[error("sums to {} and cannot be normalised", Short(.sum))]
     NoSum {
         /// The sum.
@@ -251,7 +251,7 @@ fn sum_is_good<T: Real>(sum: f64, options: &EntropyOptions) -> bool {
 #[inline(always)]
 fn any_odd<T: Real>(probs: &[T]) -> bool {
     any(probs, |p| {
-        // Not two comparisons of p: the compiler makes those a test of its class, which does not vectorise.
+        // Not two comparisons of p: the compiler makes those a test of its class, which does not vectorize.
         let tiny = (p - T::MIN_POSITIVE).abs() < T::MIN_POSITIVE;
         // NaN is not at least 0 either.
         let at_least_0 = p >= T::ZERO;

@@ -1,6 +1,6 @@
 //! Instruction sets and run-time dispatch.
 //!
-//! A kernel is written once, in plain Rust that the compiler vectorises, and compiled once for each [`Isa`]. No version
+//! A kernel is written once, in plain Rust that the compiler vectorizes, and compiled once for each [`Isa`]. No version
 //! uses fused multiply-add, so all give the same bits; fused ones would be a little faster, but a processor without them
 //! needs a software `fma` of over 100 ns each. Convolutions ([`crate::conv`]), which would be half as fast, use fused
 //! multiply-add where the processor has it.

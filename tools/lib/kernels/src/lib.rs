@@ -8,7 +8,7 @@
 //! | [`entropy_rows`] | Shannon entropy of probability vectors | `[rows, width]` to `[rows]`, in nats, bits or digits |
 //! | [`leaky_relu`], [`gelu`] | activations, in place | any |
 //! | [`conv`] | 2D convolutions and their gradients | NHWC activations, OIHW weights |
-//! | [`norm`] | batch normalisation, fused with residual and ReLU | `[pixels, channels]` |
+//! | [`norm`] | batch normalization, fused with residual and ReLU | `[pixels, channels]` |
 //! | [`pool`] | max and average pooling | NHWC |
 //! | [`matmul`] | matrix products, column sums | `[rows, columns]`, row-major or transposed |
 //! | [`update`] | optimizer steps | flat slices |

@@ -1,4 +1,4 @@
-//! A convolution's operand with an optional fused prologue: the batch normalisation that produces it.
+//! A convolution's operand with an optional fused prologue: the batch normalization that produces it.
 
 use crate::{
     isa::Isa,
@@ -8,15 +8,15 @@ use std::ops::Range;
 
 /// A tensor that a convolution reads block by block, NHWC.
 ///
-/// With a prologue, the thread that reads a block applies the normalisation to it while it is in a cache; the result is
+/// With a prologue, the thread that reads a block applies the normalization to it while it is in a cache; the result is
 /// never written to memory. Only plans that fuse ([`crate::conv::Conv::fuses`]) take operands with a prologue.
 #[derive(Debug, Clone, Copy)]
 pub enum Operand<'a> {
     /// No prologue.
     Plain(&'a [f32]),
-    /// The output of a batch normalisation, from its input: [`crate::norm::BatchNorm::normalized`].
+    /// The output of a batch normalization, from its input: [`crate::norm::BatchNorm::normalized`].
     Normalized(Normalized<'a>),
-    /// The gradient of a batch normalisation's input, from that of its output: [`crate::norm::BatchNorm::grad_input_operand`].
+    /// The gradient of a batch normalization's input, from that of its output: [`crate::norm::BatchNorm::grad_input_operand`].
     GradInput(NormGradInput<'a>),
 }
 
@@ -30,7 +30,7 @@ pub struct Normalized<'a> {
     pub(crate) relu: bool,
 }
 
-/// The prologue of a batch normalisation's backward pass, from its input `y` and the gradient of its output.
+/// The prologue of a batch normalization's backward pass, from its input `y` and the gradient of its output.
 #[derive(Debug, Clone, Copy)]
 pub struct NormGradInput<'a> {
     pub(crate) isa: Isa,

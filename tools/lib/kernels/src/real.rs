@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
-/// `f32` or `f64`, with a logarithm that vectorises.
+/// `f32` or `f64`, with a logarithm that vectorizes.
 pub trait Real:
     Copy
     + Default
@@ -46,7 +46,7 @@ pub trait Real:
 
     /// The natural logarithm of a positive, finite number, within 1 ulp, subnormals included.
     ///
-    /// Without branches, table look-ups or fused operations: it vectorises, and gives the same bits
+    /// Without branches, table look-ups or fused operations: it vectorizes, and gives the same bits
     /// on every processor. The algorithm and its constants are those of fdlibm's `e_log.c` and
     /// `e_logf.c` (Sun Microsystems, 1993): x = 2ᵏ·(1+f) with 1+f in [√½, √2), and ln(1+f) from a
     /// polynomial in (f/(2+f))². Next to 1, k is 0 and f exact, so that the relative error stays small.

@@ -1,4 +1,4 @@
-//! Convolutions, batch normalisation and pooling against PyTorch, on every instruction set that this
+//! Convolutions, batch normalization and pooling against PyTorch, on every instruction set that this
 //! machine has. `fixtures/make_layers.py` made the values and describes their format.
 
 use kernels::{

@@ -189,7 +189,7 @@ impl Checkpoints {
             return Ok(Vec::new());
         }
         fs::create_dir_all(&self.folder).with_context(|| self.folder.display().to_string())?;
-        // A snapshot that is both best and last is serialised once.
+        // A snapshot that is both best and last is serialized once.
         let mut bytes: Vec<(&Rc<Snapshot>, Vec<u8>)> = Vec::new();
         for (_, snapshot) in &staged {
             if !bytes.iter().any(|(known, _)| Rc::ptr_eq(known, snapshot)) {

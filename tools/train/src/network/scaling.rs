@@ -1,4 +1,4 @@
-//! Standardisation of input and target, fitted on the training split.
+//! Standardization of input and target, fitted on the training split.
 
 use crate::{
     console::short,

@@ -65,7 +65,7 @@ pub struct Row {
     pub metrics: Vec<(String, Exact)>,
 }
 
-/// A float that is serialised as text, exactly.
+/// A float that is serialized as text, exactly.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Exact(#[serde(with = "exact")] pub f64);
@@ -116,7 +116,7 @@ pub struct EarlyStoppingState {
     pub wait_count: u64,
 }
 
-/// [`Plateau`] as it is serialised.
+/// [`Plateau`] as it is serialized.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PlateauState {
     #[serde(with = "exact")]

@@ -11,7 +11,7 @@
 //! and the instruction set, not on the number of threads.
 //!
 //! Layers of few channels are bound by memory. Where a plan fuses ([`Conv::fuses`]), a thread reads each image once,
-//! computes both gradients from it, and applies the adjacent batch normalisations as prologue and epilogue ([`Operand`],
+//! computes both gradients from it, and applies the adjacent batch normalizations as prologue and epilogue ([`Operand`],
 //! [`Reduction`]).
 
 mod axis;

@@ -1,6 +1,6 @@
 //! Vectors of sixteen `f32` lanes, and run-time dispatch for kernels that use them.
 //!
-//! Elsewhere kernels are plain loops that the compiler vectorises. The micro-kernels of convolutions are nested loops
+//! Elsewhere kernels are plain loops that the compiler vectorizes. The micro-kernels of convolutions are nested loops
 //! over arrays that must stay in registers; whether the compiler keeps them there depends on the surrounding code, by a
 //! factor of 30 in time. So they use intrinsics.
 
@@ -65,7 +65,7 @@ pub(super) fn fence() {
     }
 }
 
-/// Portable: loops that the compiler may vectorise.
+/// Portable: loops that the compiler may vectorize.
 #[derive(Clone, Copy)]
 pub(super) struct Plain(Line);
 

@@ -1,4 +1,4 @@
-//! Batch normalisation of NHWC activations, with a fused residual addition and ReLU.
+//! Batch normalization of NHWC activations, with a fused residual addition and ReLU.
 //!
 //! `z = relu((y - mean) / sqrt(variance + eps) · weight + bias + residual)` for the input y `[pixels, channels]`, where
 //! `pixels` is `images · height · width`. The weight is the scale (γ), the bias the shift (β). Results are the same bits
@@ -33,7 +33,7 @@ pub struct BatchNormOptions {
     pub momentum: f32,
 }
 
-/// Running statistics, which inference normalises with and training updates.
+/// Running statistics, which inference normalizes with and training updates.
 #[derive(Debug)]
 pub struct RunningStatistics<'a> {
     /// `[channels]`
@@ -42,7 +42,7 @@ pub struct RunningStatistics<'a> {
     pub variance: &'a mut [f32],
 }
 
-/// Operations fused after the normalisation.
+/// Operations fused after the normalization.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue<'a> {
     /// Added before the ReLU; shaped as the input.
@@ -136,7 +136,7 @@ impl BatchNorm {
         running.variance.iter_mut().zip(&self.variance).for_each(|(old, &new)| update(old, new * unbiased));
     }
 
-    /// Sets the statistics to normalise with, as for inference.
+    /// Sets the statistics to normalize with, as for inference.
     ///
     /// # Panics
     /// If a length is not `channels`.
@@ -179,7 +179,7 @@ impl BatchNorm {
         [scale, shift, mean].into_iter().for_each(|row| wide::spread(row, self.channels));
     }
 
-    /// `z` without residual as an operand: the consumer applies the normalisation as its prologue. After
+    /// `z` without residual as an operand: the consumer applies the normalization as its prologue. After
     /// [`Self::prepare`].
     ///
     /// # Panics
