@@ -147,11 +147,11 @@ fn setting_or_input<A: Arguments>(line: &Line, current: &str) -> Answer {
     answer
 }
 
-/// What a shell is told.
+/// The answer to a shell's completion request.
 #[derive(Default)]
 struct Answer {
     add: Add,
-    /// What stands in front of a path.
+    /// Text to put before a path.
     prefix: String,
     candidates: Vec<Candidate>,
 }

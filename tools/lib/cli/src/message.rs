@@ -80,8 +80,8 @@ fn cut(text: &str, length: usize) -> String {
     }
 }
 
-/// `text` with what a terminal obeys, or nobody sees, as escapes (`\u{1b}`): control characters, and characters that
-/// are invisible or turn the direction of writing around.
+/// `text` with control characters, invisible characters and characters that change the direction of writing as escapes
+/// (`\u{1b}`).
 ///
 /// ```
 /// assert_eq!(cli::printable("a\u{1b}[31m\u{202e}b"), r"a\u{1b}[31m\u{202e}b");

@@ -9,8 +9,8 @@ use std::{env, num::NonZero, sync::mpsc, thread};
 const LEAST_LIMIT: usize = 64;
 
 /// Starts rayon's global pool with `threads` workers, else the environment's `RAYON_NUM_THREADS`,
-/// else one a core. More than the machine has cores and than 64, or than the system gives, are told on standard error
-/// and not started.
+/// else one a core. At most 64 threads, or one a core if that is more, and only as many as the system can start: a
+/// note on standard error says if there are fewer than asked for.
 ///
 /// # Errors
 /// When `threads` is 0.
@@ -48,7 +48,7 @@ pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     Ok(ThreadPoolBuilder::new().num_threads(count).spawn_handler(hand_over).build_global()?)
 }
 
-/// A number of threads that `source`, a flag or setting, asks for, or the most that there may be: that is told.
+/// The number of threads that `source`, a flag or setting, asks for, up to the limit; a note says if it is exceeded.
 pub fn limited(source: &str, threads: usize) -> usize {
     let limit = cores().max(LEAST_LIMIT);
     if threads > limit {

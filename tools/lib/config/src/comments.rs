@@ -76,7 +76,7 @@ impl Comments {
     }
 }
 
-/// The comment behind the key `name` that stands at `origin`, where a line of its own does.
+/// The comment on the line of the key `name` at `origin`; empty if the key has no line of its own.
 pub(crate) fn comment_at<'t>(texts: &'t Texts, name: &str, origin: &Origin) -> &'t str {
     line_at(texts, name, origin).map_or("", comment)
 }

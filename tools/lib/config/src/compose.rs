@@ -71,7 +71,7 @@ pub fn compose_for_tools(sources: &Sources, overrides: &[String]) -> Result<Docu
     plan.build(None)?.resolved()
 }
 
-/// How the document of a whole job comes about: its defaults list and tree, and the search path.
+/// How the document of a whole job is composed: its defaults list and tree, and the search path.
 ///
 /// # Errors
 /// As [`compose_raw`]; a resolved document has none of them.

@@ -56,7 +56,7 @@ pub enum ErrorKind {
     /// An interpolation that is outside the grammar.
     #[error("{text}: {error}")]
     Interpolation {
-        /// The value that it stands in.
+        /// The value that contains it.
         text: String,
         /// What is wrong with it.
         error: InterpolationError,

@@ -109,7 +109,7 @@ fn list(node: &Node, path: &str, texts: &Texts, found: &mut Vec<Setting>) {
     }
 }
 
-/// The value as it stands in the file, `1e-3` and not `0.001`, without blanks; `[...]` for a list on lines of its own.
+/// The value as written in the file, `1e-3` and not `0.001`, without blanks; `[...]` for a list on lines of its own.
 fn as_written(line: &str, comment: &str, node: &Node) -> String {
     let text = line.split_once(':').map_or("", |(_, value)| value);
     let text = text.strip_suffix(comment).filter(|_| !comment.is_empty()).unwrap_or(text).trim_end();

@@ -19,7 +19,7 @@ pub(crate) struct Config {
     pub defaults: Vec<Entry>,
     /// The rest.
     pub body: Node,
-    /// The file, where it stands in front of a built-in one that says something else.
+    /// The file, if it shadows a built-in one of other content.
     pub shadows: Option<Arc<str>>,
 }
 

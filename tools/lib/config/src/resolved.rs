@@ -48,7 +48,7 @@ pub(crate) struct Ignored {
 }
 
 impl Ignored {
-    /// A line that says so, where another value is in its place that nobody gave.
+    /// A warning, if the value in its place differs and was not given by the user.
     pub fn warning(&self, root: &Node) -> Option<String> {
         let now = root.get(self.key)?;
         let differs = !self.is_given && self.node.value != Value::Null && *now != self.node;

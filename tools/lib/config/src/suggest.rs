@@ -236,35 +236,35 @@ pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -
     nearest(wrong, known).map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 
-/// The known name that `wrong` is most likely a slip of.
+/// The known name that `wrong` is most likely a misspelling of.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.into_iter().filter_map(|name| Some((distance(wrong, name)?, name)));
     near.min().map(|(_, name)| name)
 }
 
-/// The known path of which `wrong` may be a slip, with slips in its group as well as in its last word.
+/// The known path that `wrong` may be a misspelling of, in its group, its last word or both.
 fn near_path<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     let both = |key: &str| Some(distance(parent(wrong), parent(key))? + distance(last(wrong), last(key))?);
     let near = known.iter().filter_map(|key| Some((both(key)?, *key)));
     near.min().map(|(_, key)| key)
 }
 
-/// Parts of names that say the opposite of each other, or at least something else.
+/// Pairs of words with different meanings: a name with one is no misspelling of a name with the other.
 const OPPOSITES: [[&str; 2]; 3] = [["min", "max"], ["train", "val"], ["first", "last"]];
 
-/// Whether `wrong` and `name` differ in a part that is no slip.
+/// Whether `wrong` and `name` differ in one of [`OPPOSITES`].
 fn are_opposite(wrong: &str, name: &str) -> bool {
     let has = |text: &str, part: &str| text.split(['_', '-', '.']).any(|one| one.eq_ignore_ascii_case(part));
     let differ = |one, other| has(wrong, one) && has(name, other) && !has(wrong, other) && !has(name, one);
     OPPOSITES.iter().any(|[one, other]| differ(one, other) || differ(other, one))
 }
 
-/// How many letters are wrong, if `wrong` can be a slip of `name`.
+/// The edit distance, if `wrong` can be a misspelling of `name`.
 fn distance(wrong: &str, name: &str) -> Option<usize> {
     if are_opposite(wrong, name) {
         return None;
     }
-    // A third of the letters may be wrong: "learning_rte" is a slip, "lr" is another word.
+    // A third of the letters may be wrong: "learning_rte" is misspelled, "lr" is another word.
     let limit = (wrong.chars().count() / 3).max(1);
     let distance = strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase());
     (wrong == name || (distance <= limit && distance < name.chars().count())).then_some(distance)

@@ -60,7 +60,7 @@ impl Optimizer {
         Ok(())
     }
 
-    /// One step. `parameters` and `gradients` have the length and layout that [`Optimizer::new`] was told; a group's
+    /// One step. `parameters` and `gradients` have the length and layout given to [`Optimizer::new`]; a group's
     /// learning rate is `learning_rate` times its factor.
     pub fn step(&mut self, learning_rate: f64, parameters: &mut [f32], gradients: &[f32]) {
         self.steps += 1;

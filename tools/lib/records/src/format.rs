@@ -13,7 +13,7 @@ pub(crate) enum Format {
 
 /// UTF-8's byte order mark, which is skipped.
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// Most white space before the first row within which CSV is told from NDJSON; beyond, it is NDJSON.
+/// Most white space before the first row within which CSV is distinguished from NDJSON; beyond, it is NDJSON.
 const MAX_BLANK: usize = 64 << 10;
 /// The longest of the magic numbers below.
 const MAGIC_BYTES: usize = 8;

@@ -192,7 +192,7 @@ impl<'a> Expansion<'a> {
         Ok(())
     }
 
-    /// Expands a child, unless its values go to a package that nobody wants.
+    /// Expands a child, unless its values go to a package that the tool does not read.
     fn descend(&mut self, mut child: Entry, parent: &Parent<'_>) -> Result<Vec<Branch>> {
         if let Some(own) = self.own {
             // The header alone is read here: a broken file of another group is no concern.

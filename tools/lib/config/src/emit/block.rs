@@ -137,7 +137,7 @@ fn entry_of_complex_key(key: &str, child: &Node, indent: usize, comments: Commen
     }
 }
 
-/// Indents a new line; a line that was begun by a dash stands at its column.
+/// Indents a new line; a line that begins with a dash is at its column already.
 fn begin(indent: usize, out: &mut String) {
     if out.is_empty() || out.ends_with('\n') {
         out.extend(std::iter::repeat_n(' ', indent));

@@ -13,9 +13,9 @@ use std::cell::{Cell, RefCell};
 
 /// How many references and levels may be followed at once; a longer chain is a mistake.
 const MAX_CHAIN: usize = 128;
-/// Paths of a circle that an error names.
+/// Most paths of a circular reference that an error names.
 const MAX_SHOWN: usize = 8;
-/// Values and bytes of text that resolving may create: references that double each time end here.
+/// Values and bytes of text that resolving may create: references that double at each level stop here.
 const MAX_WORK: usize = 16 << 20;
 
 /// The keys from the root to a node: `["optimizer", "learning_rate"]`.

@@ -13,7 +13,7 @@ pub(super) enum Part {
     Reference(Reference),
 }
 
-/// What stands in `${}`.
+/// The content of `${}`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Reference {
     /// `${a.b}`; `up` counts the leading dots.

@@ -10,7 +10,7 @@ use crate::number;
 const ESCAPED: &str = "\\()[]{}:=, \t";
 
 impl Value {
-    /// The value as it stands behind the `=`. None for a sweep, which is several.
+    /// The value as written behind the `=`. None for a sweep, which is several.
     pub(crate) fn to_text(&self) -> Option<String> {
         match self {
             // Behind the `=`, and only there, nothing is the empty text.
