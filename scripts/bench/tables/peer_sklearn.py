@@ -1,7 +1,7 @@
 """From train.csv and test.csv to the score of the test rows, with scikit-learn. The target is the last column.
 
 The settings of pipegrad.sh: a hidden layer of 100 units, batches of 32, Adam at 1e-3, everything
-standardised.
+standardized.
 
 Usage: peer_sklearn.py FOLDER classification|regression EPOCHS SEED
 """

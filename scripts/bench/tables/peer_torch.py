@@ -1,7 +1,7 @@
 """From train.csv and test.csv to the score of the test rows, with PyTorch and pandas. The target is the last column.
 
 The settings of pipegrad.sh: a hidden layer of 100 units, batches of 32, Adam at 1e-3, everything
-standardised. Written for speed: tensors in memory, fused Adam, no data loader.
+standardized. Written for speed: tensors in memory, fused Adam, no data loader.
 
 Usage: peer_torch.py FOLDER classification|regression EPOCHS SEED
 """

@@ -44,7 +44,7 @@ fn a_target_of_large_scale_is_learned() {
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].starts_with("train: field \"probs\": feature 0 has mean ") && said[0].contains(", far from unit"));
     assert!(said[1].starts_with("train: field \"entropy\" has mean 5.5"), "{said:?}");
-    assert!(said[1].ends_with("standardised (model.target_scaling=none leaves it as it is)"), "{said:?}");
+    assert!(said[1].ends_with("standardized (model.target_scaling=none leaves it as it is)"), "{said:?}");
     let summary = train(&folder, &["--summary", "--quiet"], &rows(100, 2000.0, 1e5, 5e5)).1;
     assert_eq!(summary.lines().filter(|line| line.contains("  scaling  ")).count(), 2, "{summary}");
 }

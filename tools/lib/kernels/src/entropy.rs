@@ -70,7 +70,7 @@ pub enum RowErrorKind {
         tolerance: f64,
     },
     /// The row sums to 0, or its sum overflows the type, and it cannot be normalized.
-    #[error("sums to {} and cannot be normalised", Short(.sum))]
+    #[error("sums to {} and cannot be normalized", Short(.sum))]
     NoSum {
         /// The sum.
         sum: f64,
@@ -480,12 +480,12 @@ mod tests {
         assert_eq!(problem(&[0.5, -0.5], &NATS), "holds -0.5 at position 1, no probability");
         assert_eq!(problem(&[f64::INFINITY, 0.5], &NATS), "holds inf at position 0, no probability");
         assert_eq!(problem(&[f64::INFINITY, 0.5], &normalize), "holds inf at position 0, no probability");
-        assert_eq!(problem(&[0.0, 0.0], &normalize), "sums to 0 and cannot be normalised");
-        assert_eq!(problem(&[1e308, 1e308], &normalize), "sums to inf and cannot be normalised");
+        assert_eq!(problem(&[0.0, 0.0], &normalize), "sums to 0 and cannot be normalized");
+        assert_eq!(problem(&[1e308, 1e308], &normalize), "sums to inf and cannot be normalized");
         assert_eq!(problem(&[f64::NAN], &normalize), "holds NaN at position 0, no probability");
         assert_eq!(problem(&[-5e-324, 8.0], &normalize), "holds -5e-324 at position 0, no probability");
         assert_eq!(problem(&[1e300, 0.5], &NATS), "sums to 1e300, expected 1 ± 1e-4");
-        assert_eq!(problem(&[f64::MAX; 40], &normalize), "sums to inf and cannot be normalised");
+        assert_eq!(problem(&[f64::MAX; 40], &normalize), "sums to inf and cannot be normalized");
         let lax = EntropyOptions { tolerance: f64::INFINITY, ..NATS };
         assert_eq!(problem(&[f64::INFINITY, 0.5], &lax), "holds inf at position 0, no probability");
     }

@@ -75,7 +75,7 @@ pub fn choose(
         ScalingMode::None => false,
         ScalingMode::Auto => {
             let far = far_from_unit_scale(name, statistics);
-            notes.extend(far.iter().map(|why| format!("{why}: standardised (model.{key}=none leaves it as it is)")));
+            notes.extend(far.iter().map(|why| format!("{why}: standardized (model.{key}=none leaves it as it is)")));
             far.is_some()
         }
     };
