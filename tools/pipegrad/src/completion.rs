@@ -79,7 +79,7 @@ fn commands() -> Vec<(&'static str, &'static str)> {
         ("--help", "display usage information"),
         ("--version", "display the version"),
     ];
-    TOOLS.into_iter().chain(own).collect()
+    TOOLS.iter().copied().chain(own).collect()
 }
 
 fn offer(current: &str, words: &[(&str, &str)]) -> anyhow::Result<Outcome> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The tools with their summaries, as `pipegrad --help` lists them.
-const TOOLS: [(&str, &str); 13] = [
+const TOOLS: &[(&str, &str)] = &[
     ("compose", "settings -> one resolved YAML document"),
     ("sweep", "settings of several values -> one job a line"),
     ("gen-data", "nothing -> records of random data"),

@@ -2,26 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::{fs, path::Path};
 use testkit::tool;
+
+/// The crates beside this one: every tool but the front command.
+fn tools() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let crates = entries.filter(|entry| entry.path().join("Cargo.toml").is_file());
+    crates.map(|entry| entry.file_name().into_string().unwrap()).filter(|name| name != "pipegrad").collect()
+}
 
 #[test]
 fn usage_names_every_tool() {
     let text = tool!("pipegrad").run().out;
-    for tool in [
-        "compose",
-        "gen-data",
-        "fetch-data",
-        "entropy",
-        "relu",
-        "train",
-        "track",
-        "plot",
-        "compare",
-        "export",
-        "infer",
-        "score",
-    ] {
-        assert!(text.contains(&format!("  {tool} ")), "{tool}: {text}");
+    let listed = text.lines().filter(|line| line.starts_with("  ") && line.contains(" -> ")).count();
+    assert_eq!(listed, tools().len(), "{text}");
+    for tool in tools() {
+        assert!(text.contains(&format!("\n  {tool} ")), "{tool}: {text}");
     }
 }
 

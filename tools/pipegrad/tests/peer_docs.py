@@ -16,6 +16,15 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare export infer score".split()
 
 
+def test_the_lists_of_tools_are_complete():
+    """A new tool is one in the tests here, and in the tables of the documentation."""
+    tools = {path.parent.name for path in (ROOT / "tools").glob("*/Cargo.toml")} - {"pipegrad"}
+    assert {*TOOLS} == tools
+    for page, link in [("README.md", "](docs/{}.md)"), ("docs/README.md", "]({}.md)")]:
+        text = (ROOT / page).read_text()
+        assert [tool for tool in sorted(tools) if link.format(tool) not in text] == []
+
+
 def shell(command, folder):
     return peers.shell(command, folder, ENV)
 

@@ -96,3 +96,26 @@ fn names_that_look_like_numbers_are_names() {
     let (status, _, error) = score(&run(), &classes, "label,prediction\n1,0.9\n");
     assert!(status == 2 && error.contains("class \"1\" is none of 10, 2"), "{error}");
 }
+
+#[test]
+fn up_to_five_known_classes_are_listed_and_more_are_cut() {
+    let rows = "{\"label\":\"x\",\"prediction\":\"a\"}\n";
+    let settings = ["--classes", "dataset.json", "score.prediction=labels"];
+    for (count, listed) in [(5, "a, b, c, d, e"), (6, "a, b, c, d, e, ...")] {
+        let folder = named(&["a", "b", "c", "d", "e", "f"][..count]);
+        let (status, _, error) = score(&folder, &settings, rows);
+        assert_eq!(status, 2, "{error}");
+        assert!(error.trim_end().ends_with(listed), "{error}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn metrics_that_cannot_be_written_are_an_error_and_a_closed_pipe_is_none() {
+    let run = |script: &str| tool!("score").args(["score=classification"]).stdin(BINARY).shell(script).run();
+    let full = run("exec \"$0\" \"$@\" > /dev/full");
+    assert_eq!(full.status, 2, "{}", full.error);
+    assert!(full.error.starts_with("score: stdout: No space left on device"), "{}", full.error);
+    let closed = run("(\"$0\" \"$@\"; echo $? >&2) | true");
+    assert_eq!(closed.error, "0\n");
+}

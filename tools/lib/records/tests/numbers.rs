@@ -354,3 +354,12 @@ fn a_value_has_at_most_16_dimensions() {
     let error = shape(17).unwrap_err().to_string();
     assert_eq!(error, "stdin:1: field \"x\" has more than 16 dimensions");
 }
+
+#[test]
+fn a_reader_of_csv_knows_its_delimiter() {
+    for (delimiter, text) in [(b',', "x,y\n1,2\n"), (b';', "x;y\n1;2\n"), (b'\t', "x\ty\n1\t2\n")] {
+        let options = ReadOptions { delimiter: Some(delimiter), ..ReadOptions::floats(&[]) };
+        let reader = Reader::open(Input::new("stdin", Cursor::new(text)), &options).unwrap();
+        assert_eq!(reader.encoding(), Encoding::Csv { delimiter });
+    }
+}
