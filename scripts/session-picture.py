@@ -88,7 +88,7 @@ def main() -> None:
         picture = console.export_svg(title="pipegrad", unique_id="session", theme=DEFAULT_TERMINAL_THEME)
     # Rich's own style loads a font from the network.
     picture = FONT_FACE.sub("", picture).replace("Fira Code, monospace", "monospace")
-    (root / "docs/pictures/session.svg").write_text(picture.rstrip() + "\n")
+    (root / "docs/pictures/session.svg").write_text("".join(line.rstrip() + "\n" for line in picture.splitlines()))
 
 
 if __name__ == "__main__":
