@@ -59,3 +59,10 @@ fn an_interpolation_outside_the_grammar_names_its_text() {
     let error = resolve("${oc.decode:[1}");
     assert!(matches!(error.kind(), ErrorKind::Interpolation { error: InterpolationError::Missing(_), .. }), "{error}");
 }
+
+#[test]
+fn a_wrong_value_behind_an_interpolation_has_the_line_of_the_interpolation() {
+    let document = Document::from_yaml("a.yaml", "x: ${y}\ny: many\n").unwrap().resolved().unwrap();
+    let error = document.section::<u32>("x").unwrap_err().to_string();
+    assert!(error.starts_with("a.yaml:1: "), "{error}");
+}

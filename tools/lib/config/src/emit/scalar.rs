@@ -273,3 +273,21 @@ fn escape(c: char) -> String {
     };
     format!("\\{short}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PyYAML's resolver of `tag:yaml.org,2002:timestamp`.
+    #[test]
+    fn timestamps_are_those_of_yaml_1_1() {
+        for text in ["2020-01-01", "2020-1-1 1:00:00", "2020-01-01T10:00:00Z", "2020-01-01 1:30:00.5 +02:00"] {
+            assert!(is_timestamp(text), "{text}");
+        }
+        for text in
+            ["2020-1-1", "2020-ab-01", "20-01-01", "2020-001-01", "2020--1 1:00:00", "2020-01-01 1:00", "2020-01"]
+        {
+            assert!(!is_timestamp(text), "{text}");
+        }
+    }
+}
