@@ -283,13 +283,19 @@ fn of_value(problem: &str) -> String {
     let Some((flag, value, reason)) = parts else { return problem.to_owned() };
     // The standard library's words for numbers.
     let expected = match reason.trim() {
+        "invalid digit found in string" if value.starts_with('-') => "expected a whole number of at least 0",
         "invalid digit found in string" | "cannot parse integer from empty string" => "expected a whole number",
         "number too large to fit in target type" => "too large a number",
         "number too small to fit in target type" => "too small a number",
         "invalid float literal" | "cannot parse float from empty string" => "expected a number",
         other => other,
     };
-    format!("{flag} {value}: {expected}")
+    let quoted = format!("{value:?}");
+    if expected.starts_with(&format!("{quoted}: ")) {
+        return format!("{flag} {expected}");
+    }
+    let is_word = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || "'\":".contains(c));
+    format!("{flag} {}: {expected}", if is_word { value } else { &quoted })
 }
 
 /// Arguments as argh reads them: `--flag=value` in two, Hydra's short flags in full, `--cfg` as `--cfg job`.
@@ -393,6 +399,13 @@ mod tests {
         let told = |reason: &str| of_value(&format!("Error parsing option '--threads' with value 'x': {reason}"));
         assert_eq!(told("invalid digit found in string"), "--threads x: expected a whole number");
         assert_eq!(told("expected i/n"), "--threads x: expected i/n");
+        assert_eq!(told("\"x\": expected a tab"), "--threads \"x\": expected a tab");
+        let of = |value: &str| {
+            of_value(&format!("Error parsing option '--slope' with value '{value}': invalid digit found in string"))
+        };
+        assert_eq!(of("-1"), "--slope -1: expected a whole number of at least 0");
+        assert_eq!(of(" 5"), "--slope \" 5\": expected a whole number");
+        assert_eq!(of(""), "--slope \"\": expected a whole number");
         assert_eq!(of_value("Unrecognized argument: --x"), "Unrecognized argument: --x");
     }
 
