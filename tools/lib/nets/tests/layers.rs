@@ -10,10 +10,7 @@ use nets::{
 use optim::{Algorithm, Optimizer};
 use random::Random;
 use serde_json::{Value, json};
-
-fn floats(value: &Value) -> Vec<f32> {
-    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
-}
+use testkit::reference::floats;
 
 fn assert_close(ours: &[f32], theirs: &[f32], what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}");

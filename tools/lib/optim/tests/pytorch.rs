@@ -7,24 +7,10 @@ use optim::{
     Algorithm, Anneal, Error, Optimizer, ParamGroup, Plateau, PlateauOptions, Schedule, clip_grad_norm, clip_grad_value,
 };
 use serde_json::Value;
+use testkit::reference::{assert_close, floats, numbers};
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("fixtures/pytorch.json")).unwrap()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
-}
-
-fn floats(value: &Value) -> Vec<f32> {
-    numbers(value).iter().map(|&x| x as f32).collect()
-}
-
-fn assert_close(ours: &[f64], theirs: &[f64], tolerance: f64, what: &str) {
-    assert_eq!(ours.len(), theirs.len(), "{what}");
-    for (i, (x, y)) in ours.iter().zip(theirs).enumerate() {
-        assert!((x - y).abs() <= tolerance * y.abs().max(tolerance), "{what}: {i}: {x}, PyTorch {y}");
-    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | [`Folder`] | a temporary folder with files in it |
 //! | [`tool!`], [`Tool`], [`Done`], [`Running`] | one run of the tool under test: arguments, environment, standard input, result |
 //! | [`rows`], [`npy`], [`log`], [`run_folder`] | rows that a network learns, NumPy's files, a run log, a run folder |
+//! | [`reference`] | values of a peer in JSON, and comparison with them |
 //! | [`system`] | signals, named pipes, programs that may be missing |
 //!
 //! ```
@@ -18,6 +19,7 @@
 mod folder;
 pub mod log;
 pub mod npy;
+pub mod reference;
 pub mod rows;
 pub mod system;
 mod tool;
