@@ -1,0 +1,12 @@
+//! The Open Inference Protocol, version 2, with the extensions of Triton's that its clients use: tensors, HTTP bodies
+//! (JSON and binary), gRPC messages, and the configuration of a model (`config.pbtxt`).
+//!
+//! In the pipe: `serve` reads requests and writes responses with it. It opens no socket and runs no model.
+
+mod data_type;
+mod request;
+mod tensor;
+
+pub use data_type::DataType;
+pub use request::{InferRequest, InferResponse, Limits, RequestedOutput};
+pub use tensor::{Tensor, TensorError};
