@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 /// What to do about ONNX Runtime's library.
 const INSTALL: &str = "install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime) or name it with \
-                       ORT_DYLIB_PATH, export.onnxruntime or infer.onnxruntime";
+                       ORT_DYLIB_PATH, export.onnxruntime, infer.onnxruntime or serve.onnxruntime";
 
 /// What can go wrong with a model at run time. Displays as one line.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,38 @@ pub enum ModelError {
         found: String,
         /// The accepted element types.
         accepted: String,
+    },
+    /// An input or output that is no tensor, or has elements of an unsupported type.
+    #[error("{kind} {name:?} is {found}, which is not supported")]
+    Unsupported {
+        /// `input` or `output`.
+        kind: &'static str,
+        /// Its name in the graph.
+        name: String,
+        /// Its type, as ONNX Runtime prints it.
+        found: String,
+    },
+    /// A run with too many or too few inputs.
+    #[error("{found} inputs, expected {expected}")]
+    InputCount {
+        /// Inputs of the graph.
+        expected: usize,
+        /// Inputs of the run.
+        found: usize,
+    },
+    /// An output that the graph does not have.
+    #[error("output {index} of {found}")]
+    OutputCount {
+        /// What was asked for.
+        index: usize,
+        /// Outputs of the graph.
+        found: usize,
+    },
+    /// Strings for numbers or the reverse, or bytes that are no booleans.
+    #[error("input {name:?}: data of another element type")]
+    DataOfAnotherType {
+        /// Name of the input.
+        name: String,
     },
     /// The first dimension of the output is not that of the input.
     #[error("{rows} rows went in and an output of shape {shape:?} came out")]

@@ -1,4 +1,4 @@
-//! Running ONNX models: one [`Session`], over ONNX Runtime.
+//! Running ONNX models, over ONNX Runtime: a [`Session`] for rows of one input and one output, a [`Model`] for any graph.
 //!
 //! In the pipe: `infer` runs the model of its rows here, and `export` checks with it what it has written. The
 //! library (PyPI's `onnxruntime`) is loaded at run time; `docs/security.md` has the search path, and which
@@ -22,24 +22,21 @@
 //! # Ok::<(), runtime::Error>(())
 //! ```
 
+mod element;
 mod error;
 mod external;
 mod library;
+mod model;
 mod trust;
 
 use files::Limit;
-use ort::{
-    environment::Environment,
-    session::{
-        Session as OrtSession,
-        builder::{GraphOptimizationLevel, SessionBuilder},
-    },
-    value::{Outlet, TensorElementType, TensorRef, ValueType},
-};
+use ort::value::{Outlet, TensorElementType, ValueType};
 use records::DType;
 use std::path::Path;
 
+pub use element::ElementType;
 pub use error::{Error, ModelError, Result, WeightsError};
+pub use model::{Data, Model, Outputs, Port, Value};
 
 /// How a session runs.
 #[derive(Debug, Clone, Default)]
@@ -85,38 +82,18 @@ impl TensorSpec {
 
 /// A loaded model with one input, of float32 or uint8, and one float32 output, both with a batch axis first.
 pub struct Session {
-    name: String,
-    session: OrtSession,
+    model: Model,
     input: TensorSpec,
     output: TensorSpec,
-    /// Kept for as long as the session lives.
-    _environment: Environment,
 }
 
 impl Session {
-    /// Loads the model at `path`. With its files of weights (external data), which must be in its folder, it has at most
-    /// `limit` bytes.
+    /// Loads the model at `path`, as [`Model::open`].
     ///
     /// # Errors
-    /// When the library is missing; the file is no model, is too long or names files elsewhere; or the model does not have
-    /// one `f4` or `u1` input and one `f4` output with a batch axis.
+    /// As [`Model::open`]; and when the model does not have one `f4` or `u1` input and one `f4` output with a batch axis.
     pub fn open(path: &Path, limit: Limit<'_>, options: &Options<'_>) -> Result<Self> {
-        let name = path.display().to_string();
-        let model = |problem| Error::Model { name: name.clone(), problem };
-        let bytes = files::read_file(path, limit)?;
-        let locations = external::locations(&bytes).map_err(model)?;
-        if locations.is_empty() {
-            return Self::new(&name, options, |builder| builder.commit_from_memory(&bytes));
-        }
-        if !path.is_file() {
-            return Err(model(ModelError::WeightsBesidePipe));
-        }
-        let rest = limit.bytes.saturating_sub(bytes.len() as u64);
-        drop(bytes);
-        external::check(path, &locations, rest, limit.setting.unwrap_or("limit")).map_err(model)?;
-        // From the file: from memory, ONNX Runtime would look for weights in the working folder.
-        let path = path.canonicalize().map_err(|e| model(e.into()))?;
-        Self::new(&name, options, |builder| builder.commit_from_file(&path))
+        Self::new(Model::open(path, limit, options)?)
     }
 
     /// Loads a model without files of weights from memory; errors call it `name`.
@@ -124,26 +101,13 @@ impl Session {
     /// # Errors
     /// As [`Session::open`].
     pub fn from_bytes(name: &str, bytes: &[u8], options: &Options<'_>) -> Result<Self> {
-        Self::new(name, options, |builder| builder.commit_from_memory(bytes))
+        Self::new(Model::from_bytes(name, bytes, options)?)
     }
 
-    fn new(
-        name: &str,
-        options: &Options<'_>,
-        commit: impl Fn(&mut SessionBuilder) -> ort::Result<OrtSession>,
-    ) -> Result<Self> {
-        let environment = library::load(options.library)?;
-        let model = |problem| Error::Model { name: name.into(), problem };
-        let open = |threads| builder(&environment, threads).and_then(|mut builder| commit(&mut builder));
-        let session = open(options.threads).or_else(|error| match error.message().contains(NO_THREAD) {
-            // The system has no more threads: run on this one.
-            true => open(1),
-            false => Err(error),
-        });
-        let session = session.map_err(|e| model(onnx_runtime(&e)))?;
-        let input = only(session.inputs(), "input", &[DType::F4, DType::U1]).map_err(model)?;
-        let output = only(session.outputs(), "output", &[DType::F4]).map_err(model)?;
-        Ok(Self { name: name.into(), session, input, output, _environment: environment })
+    fn new(model: Model) -> Result<Self> {
+        let input = only(model.session.inputs(), "input", &[DType::F4, DType::U1]).map_err(|e| model.error(e))?;
+        let output = only(model.session.outputs(), "output", &[DType::F4]).map_err(|e| model.error(e))?;
+        Ok(Self { model, input, output })
     }
 
     /// The input's name, element type and shape.
@@ -158,7 +122,7 @@ impl Session {
 
     /// The value of `key` in the model's metadata.
     pub fn metadata(&self, key: &str) -> Option<String> {
-        self.session.metadata().ok()?.custom(key)
+        self.model.metadata(key)
     }
 
     /// Runs the model on `rows` rows; `inputs` is `[rows, row_shape…]`. Overwrites `outputs` with `[rows, output shape…]`
@@ -174,37 +138,28 @@ impl Session {
         outputs: &mut Vec<f32>,
     ) -> Result<Vec<usize>> {
         let shape: Vec<usize> = std::iter::once(rows).chain(row_shape.iter().copied()).collect();
-        let failed = |problem| Error::Model { name: self.name.clone(), problem };
-        let tensor = match inputs {
-            Inputs::F32(values) => TensorRef::from_array_view((shape, values)).map(|tensor| tensor.into_dyn()),
-            Inputs::U8(values) => TensorRef::from_array_view((shape, values)).map(|tensor| tensor.into_dyn()),
+        let data = Data::Bytes(match inputs {
+            Inputs::F32(values) => bytemuck::cast_slice(values),
+            Inputs::U8(values) => values,
+        });
+        let results = self.model.run(&[Value { shape: shape.into(), data }])?;
+        let result = results.get(0)?;
+        let values: &[f32] = match result.data {
+            Data::Bytes(bytes) => bytemuck::cast_slice(bytes),
+            Data::Strings(_) => &[],
         };
-        let tensor = tensor.map_err(|e| failed(onnx_runtime(&e)))?;
-        let results = self.session.run(ort::inputs![tensor]).map_err(|e| failed(onnx_runtime(&e)))?;
-        let (shape, values) = results[0].try_extract_tensor::<f32>().map_err(|e| failed(onnx_runtime(&e)))?;
-        let shape: Vec<usize> = shape.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect();
-        match shape.split_first() {
+        match result.shape.split_first() {
             Some((&count, row_shape)) if count == rows => {
                 outputs.clear();
                 outputs.extend_from_slice(values);
                 Ok(row_shape.to_vec())
             }
-            _ => Err(failed(ModelError::OutputShape { rows, shape })),
+            _ => {
+                let shape = result.shape.to_vec();
+                Err(results.error(ModelError::OutputShape { rows, shape }))
+            }
         }
     }
-}
-
-/// Part of ONNX Runtime's message when it cannot start a thread.
-const NO_THREAD: &str = "pthread_create failed";
-
-fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuilder> {
-    let builder = OrtSession::builder(environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads)?
-        // The same bytes on every run.
-        .with_deterministic_compute(true)?;
-    // A spinning pool burns the processor time of the tools on either side of the pipe.
-    Ok(builder.with_intra_op_spinning(false)?)
 }
 
 /// The only tensor of `outlets`.

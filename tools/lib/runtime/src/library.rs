@@ -5,14 +5,28 @@ use ort::{environment::Environment, logging::LogLevel};
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Entries that mark a project's root. A `.venv` above it is not searched.
 const ROOT_MARKS: [&str; 3] = [".git", ".dvc", "dvc.yaml"];
 
-/// Loads the library at `named`, or else the first that [`find`] accepts, and starts ONNX Runtime.
+/// ONNX Runtime, once it is started: a process can have one.
+static STARTED: Mutex<Option<Environment>> = Mutex::new(None);
+
+/// The environment of ONNX Runtime. The first call loads the library at `named`, or else the first that [`find`] accepts;
+/// later calls give the same.
 pub(crate) fn load(named: Option<&Path>) -> Result<Environment> {
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(environment) = &*started {
+        return Ok(environment.clone());
+    }
+    let environment = start(named)?;
+    *started = Some(environment.clone());
+    Ok(environment)
+}
+
+fn start(named: Option<&Path>) -> Result<Environment> {
     let path = named.map_or_else(find, |path| Ok(path.to_owned()))?;
     let unusable = |e: &dyn std::fmt::Display| Error::Library { path: path.clone(), reason: one_line(e) };
     let environment = ort::init_from(&path).map_err(|e| unusable(&e))?;
