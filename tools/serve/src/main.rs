@@ -1,1 +1,46 @@
-fn main() {}
+//! `serve`: an inference server for ONNX models.
+
+mod engine;
+mod error;
+mod http;
+mod model;
+mod repository;
+mod server;
+mod settings;
+mod statistics;
+
+use anyhow::Context;
+use cli::{Common, Outcome};
+use repository::Repository;
+use settings::Settings;
+use std::process::ExitCode;
+
+cli::arguments! {
+    groups: ["serve", "data"],
+    input: File,
+    /// Serves ONNX models over HTTP and gRPC.
+    #[argh(
+        example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 > events.ndjson\n  \
+                   pipegrad export runs/entropy -o entropy.onnx\n  \
+                   {command_name} entropy.onnx",
+        note = "Settings: config group serve."
+    )]
+    struct Args {
+        /// address to listen on (the setting serve.host)
+        #[argh(option)]
+        host: Option<String>,
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run("serve", work)
+}
+
+fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
+    let document = common.settings([cli::set("serve.host", args.host.take())])?;
+    let settings = Settings::read(&document)?;
+    let path = common.input.context("name what to serve: an .onnx file, a run folder or a model repository")?;
+    let repository = Repository::open(&path, &settings)?;
+    server::run(repository, &settings)?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,294 @@
+//! Runs the requests of a model: at once where an instance is idle, together with others where none is.
+//!
+//! A request that finds an idle instance runs on it. Where its run is expected to be short, it runs on the thread of its
+//! connection: no other thread is woken. Otherwise the request waits in the queue; whoever gives an instance back starts
+//! the next batch from it.
+
+mod batch;
+mod queue;
+
+use crate::{
+    error::{Error, Result},
+    model::Job,
+    statistics::{RunTimes, Statistics},
+};
+use batch::Answer;
+use open_inference::DataType;
+use queue::{Pending, Queue};
+use runtime::Model;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::{Notify, oneshot};
+
+/// How requests of a model are run.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Most rows of a batch; 0 for one request a run.
+    pub max_rows: usize,
+    /// Batch sizes that do not wait for more rows; empty for `max_rows` alone.
+    pub preferred: Vec<usize>,
+    /// How long the oldest request of a batch waits for others.
+    pub delay: Duration,
+    /// Most requests that wait.
+    pub max_queue: usize,
+    /// How long a request may wait; None for any time.
+    pub timeout: Option<Duration>,
+    /// Runs that are expected to take less stay on the thread of their connection.
+    pub inline: Duration,
+}
+
+/// The instances of a model, and the requests that wait for one.
+pub struct Engine {
+    model: String,
+    /// Name and type of each output.
+    outputs: Vec<(String, DataType)>,
+    policy: Policy,
+    state: Mutex<State>,
+    /// Tells a batch that waits for rows that some came.
+    arrived: Notify,
+    /// Expected nanoseconds a row.
+    row_nanoseconds: AtomicU64,
+    pub statistics: Statistics,
+}
+
+struct State {
+    idle: Vec<Model>,
+    queue: Queue,
+}
+
+/// What becomes of a job on arrival.
+enum Admitted {
+    /// It runs on this instance now.
+    Run(Model, Job),
+    /// It waits; its answer comes here.
+    Wait(oneshot::Receiver<Answer>),
+}
+
+/// Weight of the latest run in the moving average of its time: 1 / 8.
+const SMOOTHING: u64 = 8;
+
+impl Engine {
+    /// An engine of `instances` of one model.
+    pub fn new(model: String, outputs: Vec<(String, DataType)>, instances: Vec<Model>, policy: Policy) -> Self {
+        let state = State { idle: instances, queue: Queue::default() };
+        Self {
+            model,
+            outputs,
+            policy,
+            state: Mutex::new(state),
+            arrived: Notify::new(),
+            row_nanoseconds: AtomicU64::new(0),
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Requests that wait.
+    pub fn waiting(&self) -> usize {
+        self.state().queue.len()
+    }
+
+    /// Runs a job. Its future may be dropped: a job that still waits then does not run.
+    ///
+    /// # Errors
+    /// When the queue is full, the job waits for too long, or the model fails.
+    pub async fn run(self: &Arc<Self>, job: Job, timeout: Option<Duration>) -> Answer {
+        let arrived = Instant::now();
+        let answer = self.answer(job, arrived, timeout).await;
+        let counter = match &answer {
+            Ok(_) => &self.statistics.success,
+            Err(Error::Overloaded { .. } | Error::Timeout { .. }) => &self.statistics.reject,
+            Err(_) => &self.statistics.fail,
+        };
+        counter.add(1, arrived.elapsed());
+        answer
+    }
+
+    async fn answer(self: &Arc<Self>, job: Job, arrived: Instant, timeout: Option<Duration>) -> Answer {
+        match self.admit(job, arrived)? {
+            Admitted::Run(instance, job) => {
+                self.statistics.queue.add(1, arrived.elapsed());
+                self.run_alone(instance, job).await
+            }
+            Admitted::Wait(answer) => self.wait(answer, timeout).await,
+        }
+    }
+
+    /// Takes an idle instance for the job, or puts it into the queue.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    fn admit(self: &Arc<Self>, job: Job, arrived: Instant) -> Result<Admitted> {
+        let mut state = self.state();
+        if self.policy.delay.is_zero()
+            && let Some(instance) = state.idle.pop()
+        {
+            return Ok(Admitted::Run(instance, job));
+        }
+        if state.queue.len() >= self.policy.max_queue {
+            state.queue.remove_abandoned(&self.statistics);
+        }
+        if state.queue.len() >= self.policy.max_queue {
+            return Err(Error::Overloaded { model: self.model.clone(), waiting: state.queue.len() });
+        }
+        let (answer, waiting) = oneshot::channel();
+        state.queue.push(Pending { job, arrived, answer });
+        if let Some(instance) = state.idle.pop() {
+            tokio::spawn(Arc::clone(self).run_queue(instance));
+        }
+        drop(state);
+        self.arrived.notify_one();
+        Ok(Admitted::Wait(waiting))
+    }
+
+    async fn wait(&self, answer: oneshot::Receiver<Answer>, timeout: Option<Duration>) -> Answer {
+        let lost = |_| Error::Internal("the run ended without an answer".into());
+        let Some(timeout) = timeout.or(self.policy.timeout) else {
+            return answer.await.map_err(lost)?;
+        };
+        match tokio::time::timeout(timeout, answer).await {
+            Ok(answer) => answer.map_err(lost)?,
+            Err(_) => Err(Error::Timeout { milliseconds: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
+        }
+    }
+
+    /// Runs one job on an instance, here or on a thread for long work, and gives the instance back.
+    async fn run_alone(self: &Arc<Self>, instance: Model, job: Job) -> Answer {
+        let mut lease = Lease { engine: Arc::clone(self), instance: Some(instance) };
+        if self.is_short(job.rows) {
+            return lease.run(&[&job]).pop().unwrap_or_else(no_answer);
+        }
+        let run = move || lease.run(&[&job]).pop().unwrap_or_else(no_answer);
+        tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| no_answer())
+    }
+
+    /// Runs batches from the queue until it is empty.
+    async fn run_queue(self: Arc<Self>, instance: Model) {
+        let mut lease = Lease { engine: Arc::clone(&self), instance: Some(instance) };
+        while let Some(batch) = self.next_batch(&mut lease).await {
+            let now = Instant::now();
+            batch.iter().for_each(|pending| self.statistics.queue.add(1, now.duration_since(pending.arrived)));
+            let rows = batch.iter().map(|pending| pending.job.rows).sum();
+            if self.is_short(rows) {
+                lease.run_batch(batch);
+                tokio::task::yield_now().await;
+            } else {
+                let run = move || {
+                    lease.run_batch(batch);
+                    lease
+                };
+                match tokio::task::spawn_blocking(run).await {
+                    Ok(back) => lease = back,
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+
+    /// The next batch; None if none waits, and then the instance is idle again.
+    async fn next_batch(&self, lease: &mut Lease) -> Option<Vec<Pending>> {
+        loop {
+            let oldest = {
+                let mut state = self.state();
+                state.queue.remove_abandoned(&self.statistics);
+                let Some(oldest) = state.queue.oldest() else {
+                    state.idle.extend(lease.instance.take());
+                    return None;
+                };
+                let (count, rows) = state.queue.batch(self.policy.max_rows, &self.policy.preferred);
+                let is_full = self.policy.preferred.contains(&rows) || rows >= self.policy.max_rows;
+                if is_full || oldest.elapsed() >= self.policy.delay {
+                    return Some(state.queue.take(count));
+                }
+                oldest
+            };
+            let deadline = tokio::time::Instant::from_std(oldest + self.policy.delay);
+            // Either is a reason to look again.
+            let _ = tokio::time::timeout_at(deadline, self.arrived.notified()).await;
+        }
+    }
+
+    fn is_short(&self, rows: usize) -> bool {
+        let expected = self.row_nanoseconds.load(Relaxed).saturating_mul(rows as u64);
+        u128::from(expected) < self.policy.inline.as_nanos()
+    }
+
+    /// Runs the model with made-up rows, uncounted, and remembers how long a row takes.
+    pub fn warm_up(&self, job: &Job) -> Result<()> {
+        let Some(mut instance) = self.state().idle.pop() else { return Ok(()) };
+        let (mut answers, times) = batch::run(&mut instance, &self.outputs, &[job]);
+        self.learn(job.rows, times);
+        // To the front: the next warm-up takes another.
+        self.state().idle.insert(0, instance);
+        answers.pop().unwrap_or_else(no_answer).map(|_| ())
+    }
+
+    fn learn(&self, rows: usize, times: RunTimes) {
+        let latest = u64::try_from(times.infer.as_nanos()).unwrap_or(u64::MAX) / (rows as u64).max(1);
+        let average = self.row_nanoseconds.load(Relaxed);
+        let next = if average == 0 { latest } else { average - average / SMOOTHING + latest / SMOOTHING };
+        self.row_nanoseconds.store(next.max(1), Relaxed);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn no_answer() -> Answer {
+    Err(Error::Internal("the run ended without an answer".into()))
+}
+
+/// An instance in use. Dropped, it takes the next batch of the queue, or is idle again.
+struct Lease {
+    engine: Arc<Engine>,
+    instance: Option<Model>,
+}
+
+impl Lease {
+    /// Runs jobs together and counts the run.
+    fn run(&mut self, jobs: &[&Job]) -> Vec<Answer> {
+        let Some(instance) = &mut self.instance else { return jobs.iter().map(|_| no_answer()).collect() };
+        let engine = &self.engine;
+        let (answers, times) = batch::run(instance, &engine.outputs, jobs);
+        let rows = jobs.iter().map(|job| job.rows).sum();
+        if answers.iter().any(Result::is_ok) {
+            engine.learn(rows, times);
+            engine.statistics.add_run(jobs.len() as u64, rows, times);
+        }
+        answers
+    }
+
+    /// Runs a batch and sends the answers. Where it fails, each job runs alone, so that none fails for another's sake.
+    fn run_batch(&mut self, batch: Vec<Pending>) {
+        let mut answers = {
+            let jobs: Vec<&Job> = batch.iter().map(|pending| &pending.job).collect();
+            self.run(&jobs)
+        };
+        if batch.len() > 1 && answers.iter().any(Result::is_err) {
+            answers = batch.iter().flat_map(|pending| self.run(&[&pending.job])).collect();
+        }
+        for (pending, answer) in batch.into_iter().zip(answers) {
+            // Who has gone needs no answer.
+            let _ = pending.answer.send(answer);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(instance) = self.instance.take() else { return };
+        let mut state = self.engine.state();
+        match (state.queue.is_empty(), tokio::runtime::Handle::try_current()) {
+            (false, Ok(handle)) => {
+                drop(state);
+                handle.spawn(Arc::clone(&self.engine).run_queue(instance));
+            }
+            _ => state.idle.push(instance),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! HTTP: the Open Inference Protocol and what else is served on its port.
+
+mod answer;
+mod infer;
+
+use crate::repository::Repository;
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use std::sync::Arc;
+
+/// What handlers share.
+pub type Shared = Arc<Repository>;
+
+/// All routes.
+pub fn router(repository: Shared) -> Router {
+    let max_body_bytes = repository.settings().max_body_bytes;
+    Router::new()
+        .route("/v2/health/live", get(StatusCode::OK))
+        .route("/v2/health/ready", get(ready))
+        .route("/v2/models/{model}/ready", get(model_ready))
+        .route("/v2/models/{model}/versions/{version}/ready", get(version_ready))
+        .route("/v2/models/{model}/infer", post(infer::latest))
+        .route("/v2/models/{model}/versions/{version}/infer", post(infer::version))
+        .fallback(answer::not_found)
+        .method_not_allowed_fallback(answer::method_not_allowed)
+        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .with_state(repository)
+}
+
+async fn ready(State(repository): State<Shared>) -> StatusCode {
+    if repository.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+async fn model_ready(State(repository): State<Shared>, Path(model): Path<String>) -> StatusCode {
+    is_ready(&repository, &model, None)
+}
+
+async fn version_ready(State(repository): State<Shared>, Path((model, version)): Path<(String, String)>) -> StatusCode {
+    is_ready(&repository, &model, Some(&version))
+}
+
+fn is_ready(repository: &Repository, model: &str, version: Option<&str>) -> StatusCode {
+    if repository.find(model, version).is_ok() { StatusCode::OK } else { StatusCode::BAD_REQUEST }
+}

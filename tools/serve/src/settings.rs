@@ -1,0 +1,80 @@
+//! Config group `serve`.
+
+use anyhow::ensure;
+use open_inference::Limits;
+use serde::Deserialize;
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+/// The settings of config group `serve`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub host: IpAddr,
+    pub http_port: u16,
+    pub grpc_port: Option<u16>,
+    pub metrics_port: Option<u16>,
+    network_threads: usize,
+    threads: usize,
+    pub instances: usize,
+    pub max_batch_size: usize,
+    queue_delay_us: u64,
+    pub max_queue: usize,
+    inline_us: u64,
+    timeout_ms: u64,
+    warmup_ms: u64,
+    pub model_bytes: u64,
+    pub onnxruntime: Option<PathBuf>,
+    pub max_body_bytes: usize,
+    max_tensors: usize,
+    max_dimensions: usize,
+    max_elements: usize,
+}
+
+impl Settings {
+    /// Reads and checks the settings.
+    pub fn read(document: &config::Document) -> anyhow::Result<Self> {
+        let settings: Self = document.section("serve")?;
+        ensure!(settings.instances > 0, "serve.instances: 0; at least 1 is needed");
+        ensure!(settings.max_queue > 0, "serve.max_queue: 0; at least 1 is needed");
+        Ok(settings)
+    }
+
+    /// Threads that serve connections.
+    pub fn network_threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        match self.network_threads {
+            0 => cores(),
+            threads => cli::limited_threads("serve.network_threads", threads),
+        }
+    }
+
+    /// Threads of a model's run; 0 for one a core.
+    pub fn threads(&self) -> usize {
+        cli::limited_threads("serve.threads", self.threads)
+    }
+
+    /// How long a request waits for others to run with.
+    pub fn queue_delay(&self) -> Duration {
+        Duration::from_micros(self.queue_delay_us)
+    }
+
+    /// Runs that take less stay on the thread of their connection.
+    pub fn inline(&self) -> Duration {
+        Duration::from_micros(self.inline_us)
+    }
+
+    /// How long a request may wait to be run; None for any time.
+    pub fn timeout(&self) -> Option<Duration> {
+        (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms))
+    }
+
+    /// How long a model runs with made-up rows before it is ready.
+    pub fn warmup(&self) -> Duration {
+        Duration::from_millis(self.warmup_ms)
+    }
+
+    /// Limits on a request's tensors.
+    pub fn limits(&self) -> Limits {
+        Limits { tensors: self.max_tensors, dimensions: self.max_dimensions, elements: self.max_elements }
+    }
+}
