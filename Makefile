@@ -135,12 +135,14 @@ setup: $(dev_python) $(prettier) $(machete) ## Install what development needs, a
 env: ## Print the line that puts the tools on PATH: eval "$(make -s env)"
 	@echo "cd '$(CURDIR)' && . ./env.sh && cd - > /dev/null"
 
+pin := ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+# Beside `mlflow-skinny`, `mlflow` itself is only the web page; its other dependencies are gigabytes.
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
-	cd requirements && for name in run dev bench; do \
-	  ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' -o $$name.txt $$name.in; \
-	done
+	cd requirements && for name in run dev train mlflow-server bench; do $(pin) -o $$name.txt $$name.in; done
+	cd requirements && sed -n 's/^mlflow-skinny\(==[^ ]*\).*/mlflow\1/p' dev.txt | $(pin) --no-deps -o mlflow-ui.txt -
 
 .PHONY: clean
 clean: ## Remove what was built; data, models and installs stay
