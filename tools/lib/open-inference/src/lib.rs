@@ -5,9 +5,7 @@
 
 mod data_type;
 mod request;
-mod stub;
 mod tensor;
-pub use stub::{http, classification};
 
 pub use data_type::DataType;
 pub use request::{InferRequest, InferResponse, Limits, RequestedOutput};
