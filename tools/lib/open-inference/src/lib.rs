@@ -3,7 +3,9 @@
 //!
 //! In the pipe: `serve` reads requests and writes responses with it. It opens no socket and runs no model.
 
+pub mod classification;
 mod data_type;
+pub mod http;
 mod request;
 mod tensor;
 
