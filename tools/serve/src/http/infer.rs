@@ -44,9 +44,10 @@ async fn answer(model: &Model, repository: &Shared, headers: &HeaderMap, body: B
             http::parse_request(&body, header_length, &limits).map_err(|e| Error::Invalid(e.to_string()))?
         }
     };
-    let (binary, requested) = (request.binary_output, request.outputs.clone());
+    let (outputs, binary_output) = (request.outputs.clone(), request.binary_output);
     let response = model.infer(request).await?;
-    let written = http::write_response(&response, binary, &requested).map_err(|e| Error::Invalid(e.to_string()))?;
+    let asked = InferRequest { outputs, binary_output, ..InferRequest::default() };
+    let written = http::write_response(&response, &asked).map_err(|e| Error::Invalid(e.to_string()))?;
     let mut answer = Body::from(written.bytes).into_response();
     let content_type = match written.header_length {
         None => "application/json",
