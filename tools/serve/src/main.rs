@@ -8,6 +8,7 @@ mod repository;
 mod server;
 mod settings;
 mod statistics;
+mod threads;
 
 use anyhow::Context;
 use cli::{Common, Outcome};

@@ -76,9 +76,9 @@ fn join<'j>(jobs: &[&'j Job]) -> Vec<Joined<'j>> {
             _ => std::iter::once(rows).chain(input.shape().iter().skip(1).copied()).collect(),
         };
         let data = match (input.data_type(), jobs) {
-            (DataType::Bytes, _) => {
-                JoinedData::Strings(parts.flat_map(Tensor::strings).map(|it| String::from_utf8_lossy(it).into()).collect())
-            }
+            (DataType::Bytes, _) => JoinedData::Strings(
+                parts.flat_map(Tensor::strings).map(|it| String::from_utf8_lossy(it).into()).collect(),
+            ),
             (_, [_]) => JoinedData::Borrowed(input.data()),
             _ => JoinedData::Bytes(parts.flat_map(|part| part.data().iter().copied()).collect()),
         };

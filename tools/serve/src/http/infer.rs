@@ -71,13 +71,17 @@ fn header_length(headers: &HeaderMap) -> Result<Option<usize>> {
 fn raw(model: &Model, body: Bytes) -> Result<InferRequest> {
     let [input] = model.spec.inputs.as_slice() else {
         let count = model.spec.inputs.len();
-        return Err(Error::Invalid(format!("a raw binary request is for models with 1 input; '{}' has {count}", model.name)));
+        return Err(Error::Invalid(format!(
+            "a raw binary request is for models with 1 input; '{}' has {count}",
+            model.name
+        )));
     };
     let shape = model.spec.shape(input);
     let free: Vec<usize> = (0..shape.len()).filter(|at| shape[*at] < 0).collect();
-    let fixed = shape.iter().filter(|dim| **dim >= 0).try_fold(1_usize, |product, dim| {
-        usize::try_from(*dim).ok().and_then(|dim| product.checked_mul(dim))
-    });
+    let fixed = shape
+        .iter()
+        .filter(|dim| **dim >= 0)
+        .try_fold(1_usize, |product, dim| usize::try_from(*dim).ok().and_then(|dim| product.checked_mul(dim)));
     let row_bytes = fixed.and_then(|elements| elements.checked_mul(input.data_type.size()?)).filter(|bytes| *bytes > 0);
     let (Some(row_bytes), true) = (row_bytes, free.len() <= 1) else {
         return Err(Error::Invalid(format!("input '{}' has no shape that the length of a body can tell", input.name)));

@@ -51,8 +51,7 @@ pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
     };
     let count = instances.len();
     let engine = Arc::new(Engine::new(source.name.clone(), outputs, instances, policy));
-    let model =
-        Model { name: source.name.clone(), version: source.version.clone(), spec, features, labels, engine };
+    let model = Model { name: source.name.clone(), version: source.version.clone(), spec, features, labels, engine };
     warm_up::run(&model, count, settings.warmup())?;
     Ok(model)
 }

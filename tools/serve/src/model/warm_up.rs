@@ -3,7 +3,7 @@
 use super::{Job, Model, TensorSpec};
 use crate::error::Result;
 use bytes::Bytes;
-use open_inference::{Tensor};
+use open_inference::Tensor;
 use std::time::{Duration, Instant};
 
 /// Elements along a dimension of any size.

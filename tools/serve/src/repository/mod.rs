@@ -47,7 +47,10 @@ impl Repository {
             Some(version) => versions.values().find(|model| model.version == version),
         };
         found.cloned().ok_or_else(|| {
-            Error::NotFound(format!("Request for unknown model: '{name}' version {} is not found", version.unwrap_or("")))
+            Error::NotFound(format!(
+                "Request for unknown model: '{name}' version {} is not found",
+                version.unwrap_or("")
+            ))
         })
     }
 
