@@ -5,7 +5,9 @@
 
 pub mod classification;
 mod data_type;
+pub mod grpc;
 pub mod http;
+pub mod model_config;
 mod request;
 mod tensor;
 
