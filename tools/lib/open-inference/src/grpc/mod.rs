@@ -1,5 +1,14 @@
 //! The messages and the service of gRPC, and how they become requests and tensors.
 
+mod contents;
+mod error;
+mod request;
+mod response;
+
+pub use error::RequestError;
+pub use request::to_request;
+pub use response::from_response;
+
 /// Generated from `proto/`: the messages, the trait of the service and its server, without a client.
 #[allow(missing_docs, clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
 pub mod proto {
