@@ -1,0 +1,9 @@
+// A fuzz target; ../protobuf.rs says what must hold.
+
+#![no_main]
+
+#[path = "../protobuf.rs"]
+#[allow(dead_code, reason = "one target of several")]
+mod protobuf;
+
+libfuzzer_sys::fuzz_target!(|text: &str| protobuf::config_pbtxt(text));
