@@ -1,5 +1,4 @@
-//! `config.pbtxt`: examples as Triton's documentation has them, and what is refused. The same message as Google's parser
-//! gives: `tools/serve/tests/peer_config.py`.
+//! `config.pbtxt`: what an engine asks of it, its JSON, and what is refused. `google.rs` compares with Google's parser.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
