@@ -1,0 +1,318 @@
+"""Assembles the root file systems of the images from docker/Dockerfile, without a container engine.
+
+The steps are the Dockerfile's own: COPY copies, RUN runs under chroot on an overlay of the stage that it is FROM. Two things
+differ. Base images cannot be had where there is no engine: a Debian one is made by debootstrap, or the machine's own root
+serves as one (`--base host`: quick, and right only on the same Debian). And the stage `build` is not run: its programs are
+those of `--binaries`.
+
+    python docker/rootfs.py serve train --binaries target/release
+
+Needs root, since it mounts and changes roots. The result is in target/containers/TARGET.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCKERFILE = ROOT / "docker" / "Dockerfile"
+FOLDER = ROOT / "target" / "containers"
+# What only says something about the running container; `Image` keeps what the tests use.
+NOTES = {"EXPOSE", "STOPSIGNAL", "LABEL", "VOLUME"}
+PROGRAM_STAGE = "build"
+
+
+@dataclass
+class Stage:
+    name: str
+    base: str
+    steps: list = field(default_factory=list)
+
+
+@dataclass
+class Image:
+    """A stage as far as it is assembled: its files and the configuration that a container starts with."""
+
+    root: Path
+    env: dict = field(default_factory=dict)
+    user: str = "0:0"
+    folder: str = "/"
+    entrypoint: list = field(default_factory=list)
+    command: list = field(default_factory=list)
+    healthcheck: list = field(default_factory=list)
+
+    def start(self, *arguments):
+        """The command line of a container of this image."""
+        return [*self.entrypoint, *(arguments or self.command)]
+
+
+def parse(text):
+    """The stages of a Dockerfile by name."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    stages = {}
+    for step in re.sub(r"\\\n", " ", "\n".join(lines)).splitlines():
+        if not step.strip():
+            continue
+        word, rest = step.strip().split(None, 1)
+        if word == "FROM":
+            base, name = re.fullmatch(r"(\S+) AS (\S+)", rest).groups()
+            stage = stages[name] = Stage(name, base)
+        else:
+            stage.steps.append((word, rest))
+    return stages
+
+
+def options(rest):
+    """The leading --name=value words of a step, and what follows them."""
+    found = []
+    while match := re.match(r"--([\w-]+)=(\S+)\s+", rest):
+        found.append(match.groups())
+        rest = rest[match.end() :]
+    return found, rest
+
+
+class Builder:
+    def __init__(self, binaries, base, folder=FOLDER):
+        self.stages = parse(DOCKERFILE.read_text())
+        self.binaries, self.base, self.folder = binaries, base, folder
+        self.images, self.layers = {}, {}
+        self.uppers = folder / "layers"
+        shutil.rmtree(self.uppers, ignore_errors=True)
+        self.uppers.mkdir(parents=True)
+        if base == "host":
+            # An overlay's own files may not be below what it lies on.
+            mount("tmpfs", self.uppers, "-t", "tmpfs")
+
+    def image(self, name):
+        """The assembled stage, or the base image, of this name."""
+        if name not in self.images:
+            self.images[name] = self.assemble(self.stages[name]) if name in self.stages else self.pull(name)
+        return self.images[name]
+
+    def pull(self, name):
+        """A base image."""
+        if name == "scratch":
+            return Image(None)
+        if not (match := re.fullmatch(r"debian:(\w+)-slim", name)):
+            sys.exit(f"rootfs: base image {name} cannot be made here")
+        if self.base == "host":
+            root = Path("/")
+        else:
+            root = self.folder / "base" / match[1]
+            if not (root / ".complete").exists():
+                debootstrap(match[1], root)
+        self.layers[name] = [root]
+        return Image(root, {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+
+    def assemble(self, stage):
+        if stage.name == PROGRAM_STAGE:
+            return self.programs()
+        base = self.image(stage.base)
+        root = self.mount(stage, base)
+        image = Image(root, dict(base.env), base.user, base.folder, list(base.entrypoint), list(base.command))
+        for word, rest in stage.steps:
+            if word not in NOTES:
+                getattr(self, f"step_{word.lower()}")(image, rest)
+        return image
+
+    def programs(self):
+        """The programs that were built here in place of those that the stage would build."""
+        root = self.folder / PROGRAM_STAGE
+        shutil.rmtree(root, ignore_errors=True)
+        (root / "out/bin").mkdir(parents=True)
+        for path in sorted(self.binaries.iterdir()):
+            if path.is_file() and os.access(path, os.X_OK) and not path.suffix:
+                subprocess.run(["strip", "-o", root / "out/bin" / path.name, path], check=True)
+        return Image(root)
+
+    def mount(self, stage, base):
+        """The folder that a stage's files are in: on a base, an overlay."""
+        root = self.folder / stage.name
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        if base.root is None:
+            self.layers[stage.name] = None
+            return root
+        if (below := self.layers[stage.base]) is None:
+            subprocess.run(["cp", "-a", f"{base.root}/.", root], check=True)
+            self.layers[stage.name] = None
+            return root
+        upper, work = self.uppers / stage.name, self.uppers / f"{stage.name}.work"
+        for path in [upper, work]:
+            path.mkdir()
+        lower = ":".join(map(str, below))
+        mount("overlay", root, "-t", "overlay", "-o", f"lowerdir={lower},upperdir={upper},workdir={work}")
+        self.layers[stage.name] = [upper, *below]
+        return root
+
+    def step_copy(self, image, rest):
+        found, rest = options(rest)
+        found = dict(found)
+        *sources, target = shlex.split(rest)
+        origin = self.image(found.pop("from")).root if "from" in found else ROOT
+        folder = target.endswith("/") or len(sources) > 1
+        to = image.root / os.path.join(image.folder, target).lstrip("/")
+        copied = []
+        for source in sources:
+            paths = sorted(origin.glob(source.lstrip("/"))) or sys.exit(f"rootfs: COPY: {source} does not exist")
+            for path in paths:
+                # A folder means its contents.
+                place = to if path.is_dir() or not folder else to / path.name
+                (place if path.is_dir() else place.parent).mkdir(parents=True, exist_ok=True)
+                subprocess.run(["cp", "-a", f"{path}/." if path.is_dir() else path, place], check=True)
+                copied.append(place)
+        # Root's unless the step says otherwise, as an engine does it for files of the context.
+        owner = found.pop("chown", None if origin != ROOT else "0:0")
+        if owner:
+            subprocess.run(["chown", "-R", owner, *copied], check=True)
+        if "chmod" in found:
+            subprocess.run(["chmod", "-R", found.pop("chmod"), *copied], check=True)
+        assert not found, f"rootfs: COPY: {found}"
+
+    def step_run(self, image, rest):
+        found, command = options(rest)
+        binds = []
+        for name, value in found:
+            mount_options = dict(part.split("=") for part in value.split(","))
+            assert (name, mount_options["type"]) == ("mount", "cache"), f"rootfs: RUN --{name}={value}"
+            cache = self.folder / "cache" / mount_options["target"].strip("/").replace("/", "-")
+            cache.mkdir(parents=True, exist_ok=True)
+            binds.append((cache, mount_options["target"]))
+        run_step(image, command, binds)
+
+    def step_env(self, image, rest):
+        image.env |= dict(word.split("=", 1) for word in shlex.split(rest))
+
+    def step_user(self, image, rest):
+        image.user = rest.strip()
+
+    def step_workdir(self, image, rest):
+        image.folder = rest.strip()
+        path = image.root / image.folder.lstrip("/")
+        path.mkdir(parents=True, exist_ok=True)
+
+    def step_entrypoint(self, image, rest):
+        image.entrypoint = json.loads(rest)
+        image.command = []
+
+    def step_cmd(self, image, rest):
+        image.command = json.loads(rest)
+
+    def step_healthcheck(self, image, rest):
+        image.healthcheck = json.loads(options(rest)[1].removeprefix("CMD"))
+
+
+def mount(source, target, *arguments):
+    subprocess.run(["mount", *arguments, source, target], check=True)
+
+
+def debootstrap(suite, root):
+    """A minimal Debian, from the archive that this machine's own packages are from."""
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    sources = [*Path("/etc/apt").glob("sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
+    text = "\n".join(path.read_text() for path in sources if path.suffix in {".list", ".sources"})
+    mirror = re.search(r"^(?:URIs:|deb(?: \[.*?\])?)\s+(\S+)", text, re.M)[1]
+    subprocess.run(["debootstrap", "--variant=minbase", suite, root, mirror], check=True, stdout=subprocess.DEVNULL)
+    (root / ".complete").touch()
+
+
+def run_step(image, command, binds):
+    """Runs a command in a stage, with this machine's network, proxies and certificates, which are not part of it."""
+    root = image.root
+    here = {name: value for name, value in os.environ.items() if re.search(r"_proxy$|^PIP_(?!FIND_LINKS)", name, re.I)}
+    certificates = Path("/etc/ssl/certs/ca-certificates.crt")
+    script = ["set -eu", f"mount -t proc proc {root}/proc", f"mount --rbind /dev {root}/dev"]
+    extra = [(Path("/etc/resolv.conf"), "/etc/resolv.conf"), *binds]
+    if certificates.exists():
+        extra.append((certificates, "/run/certificates.crt"))
+        here |= {"PIP_CERT": "/run/certificates.crt"}
+    if (apt := Path("/etc/apt/apt.conf.d")).exists() and root != Path("/"):
+        extra.append((apt, "/etc/apt/apt.conf.d"))
+    for source, target in extra:
+        place = root / target.lstrip("/")
+        make = f"mkdir -p {place}" if source.is_dir() else f"mkdir -p {place.parent} && touch -a {place}"
+        script += [make, f"mount --bind {source} {place}"]
+    words = ["env", "-i", *(f"{n}={v}" for n, v in (image.env | here).items()), "DEBIAN_FRONTEND=noninteractive"]
+    script.append(f"exec {shlex.join(['chroot', str(root), *words, '/bin/sh', '-c', f'cd {image.folder} && {command}'])}")
+    done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", "\n".join(script)])
+    if done.returncode != 0:
+        sys.exit(f"rootfs: exit status {done.returncode}: {command}")
+
+
+def container(image, *arguments, env=None, writable=None, folder=None, network=True):
+    """The command line that starts a program in an image as a container does: as its user, without capabilities, with its environment
+    alone, a read-only root with /tmp in memory, and processes of its own. `writable` maps folders of it to folders here."""
+    root = image.root
+    script = ["set -eu", f"mount --rbind {root} {root}", f"mount -o remount,ro,bind {root}", f"mount -t proc proc {root}/proc"]
+    script += [f"mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs {root}/tmp", f"mount -t tmpfs -o mode=755 tmpfs {root}/dev"]
+    for device in ["null", "zero", "full", "random", "urandom"]:
+        script += [f"touch {root}/dev/{device}", f"mount --bind /dev/{device} {root}/dev/{device}"]
+    script += [f"ln -s /proc/self/fd {root}/dev/fd", f"mkdir -m 1777 {root}/dev/shm"]
+    script += [f"mount --bind {source} {root}{target}" for target, source in (writable or {}).items()]
+    variables = {"PATH": "/usr/bin:/bin", "HOME": "/"} | image.env | (env or {})
+    inside = [root, image.user, folder or image.folder, json.dumps(variables), *(arguments or image.start())]
+    script.append(f"exec {shlex.join(map(str, [sys.executable, __file__, '--enter', *inside]))}")
+    isolation = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--ipc", "--uts"]
+    return ["unshare", *isolation, *([] if network else ["--net"]), "sh", "-c", "\n".join(script)]
+
+
+def enter(root, user, folder, variables, *arguments):
+    """Becomes the program of a container, after the mounts."""
+    uid, gid = map(int, user.split(":"))
+    os.chroot(root)
+    os.chdir(folder)
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    os.execvpe(arguments[0], arguments, json.loads(variables))
+
+
+def load(target, folder=FOLDER):
+    """An image that was assembled before."""
+    described = json.loads((folder / f"{target}.json").read_text())
+    return Image(**described | {"root": Path(described["root"])})
+
+
+def sizes(root):
+    """Bytes of the files, and of a layer as gzip and zstd compress it."""
+    paths = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
+    files = sum({path.stat().st_ino: path.stat().st_size for path in paths}.values())
+    tar = subprocess.run(["tar", "-C", root, "-cf", "-", "."], check=True, capture_output=True).stdout
+    packed = [len(subprocess.run(command, input=tar, check=True, capture_output=True).stdout) for command in (["gzip"], ["zstd", "-q"])]
+    return files, *packed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("targets", nargs="+", help="stages of docker/Dockerfile")
+    parser.add_argument("--binaries", type=Path, default=ROOT / "target/release", help="folder of the built programs")
+    parser.add_argument("--base", choices=["debootstrap", "host"], default="debootstrap", help="where Debian is from")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the results go")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("rootfs: needs root, to mount and to change roots")
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    if "ROOTFS_MOUNTS" not in os.environ:
+        # Mounts of its own, which end with it.
+        again = ["unshare", "--mount", "--propagation", "private", sys.executable, __file__, *sys.argv[1:]]
+        os.execvpe(again[0], again, os.environ | {"ROOTFS_MOUNTS": "own"})
+    builder = Builder(arguments.binaries.resolve(), arguments.base, arguments.folder.resolve())
+    print(f"{'image':<10}{'MB':>8}{'gzip MB':>10}{'zstd MB':>10}")
+    for target in arguments.targets:
+        image = builder.image(target)
+        (builder.folder / f"{target}.json").write_text(json.dumps(vars(image) | {"root": str(image.root)}))
+        print(f"{target:<10}{''.join(f'{size / 1e6:>{width}.1f}' for size, width in zip(sizes(image.root), (8, 10, 10)))}", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--enter"]:
+        enter(*sys.argv[2:])
+    main()
