@@ -22,6 +22,7 @@ venv := .venv
 run_python := $(venv)/.run.stamp
 dev_python := $(venv)/.dev.stamp
 bench_python := .tools/bench/.stamp
+bench_serve_python := .tools/bench-serve/.stamp
 prettier := node_modules/.package-lock.json
 machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
 cargo_mutants := .tools/cargo-mutants-$(MUTANTS_VERSION).stamp
@@ -75,7 +76,7 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-tables bench-small-run bench-mlp-step bench-conv bench-candle-ops bench-residual-step bench-compose bench-completion bench-hydra ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-tables bench-small-run bench-mlp-step bench-conv bench-candle-ops bench-residual-step bench-compose bench-completion bench-hydra bench-serve ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
@@ -127,6 +128,14 @@ bench-cifar10: $(bench_python) build ## Train ResNet-20 beside PyTorch, for hour
 bench-compose: $(dev_python) build
 	$(venv)/bin/python scripts/bench/compose/run.py $(BENCH_ARGS)
 
+.PHONY: bench-serve
+bench-serve: $(bench_serve_python) build ## Measure `serve` beside Triton and MLflow: make bench-serve BENCH_ARGS="--models mlp --perf-analyzer"
+	PIPEGRAD_BIN='$(RELEASE)' .tools/bench-serve/bin/python scripts/bench/serve/run.py $(BENCH_ARGS)
+
+.PHONY: soak
+soak: $(bench_serve_python) build ## Load `serve` fully for ten minutes and print its memory meanwhile: make soak SECONDS=60
+	PIPEGRAD_BIN='$(RELEASE)' .tools/bench-serve/bin/python scripts/bench/serve/run.py --soak $(or $(SECONDS),600)
+
 .PHONY: setup
 setup: $(dev_python) $(prettier) $(machete) ## Install what development needs, and the git hooks
 	$(venv)/bin/pre-commit install
@@ -141,7 +150,7 @@ pin := ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-ve
 # Beside `mlflow-skinny`, `mlflow` itself is only the web page; its other dependencies are gigabytes.
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
-	cd requirements && for name in run dev train mlflow-server bench; do $(pin) -o $$name.txt $$name.in; done
+	cd requirements && for name in run dev train mlflow-server bench bench-serve; do $(pin) -o $$name.txt $$name.in; done
 	cd requirements && sed -n 's/^mlflow-skinny\(==[^ ]*\).*/mlflow\1/p' dev.txt | $(pin) --no-deps -o mlflow-ui.txt -
 
 .PHONY: clean
@@ -166,6 +175,13 @@ $(bench_python): requirements/bench.txt
 	scripts/check-python.sh $(PYTHON)
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+# pip does not see that the lock pins a package that another wants with extras; the lock is complete.
+$(bench_serve_python): requirements/bench-serve.txt
+	scripts/check-python.sh $(PYTHON)
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	touch $@
 
 $(prettier): package-lock.json
