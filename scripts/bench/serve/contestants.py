@@ -129,8 +129,8 @@ class Serve(Server):
     binary = settings = None
 
     def command(self):
-        ports = [f"http_port={self.http_port}", f"grpc_port={self.grpc_port}", f"metrics_port={self.metrics_port}"]
-        return [self.binary, self.model.repository, *ports, "threads=1", *self.settings]
+        ports = [f"{it}_port={getattr(self, f'{it}_port')}" for it in ("http", "grpc", "metrics")]
+        return [self.binary, self.model.repository, *(f"serve.{it}" for it in [*ports, "threads=1", *self.settings])]
 
 
 class Triton(Server):
@@ -190,7 +190,8 @@ class MLflow(Server):
 
     def command(self):
         model = self.folder / "model"
-        if not model.exists():
+        if not model.exists() or model.stat().st_mtime < self.model.onnx.stat().st_mtime:
+            shutil.rmtree(model, ignore_errors=True)
             subprocess.run([sys.executable, HERE / "mlflow_model.py", self.model.onnx, model], check=True, stdout=subprocess.DEVNULL)
         arguments = ["-m", model, "-h", "127.0.0.1", "-p", self.http_port, "--env-manager", "local", "--workers", 1]
         return [Path(sys.prefix) / "bin" / "mlflow", "models", "serve", *arguments]

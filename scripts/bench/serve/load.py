@@ -50,7 +50,7 @@ class PerfAnalyzer:
     def __call__(self, server, protocol, connections, seconds):
         file = self.folder / "perf_analyzer.csv"
         arguments = ["-m", server.model.name, "-u", f"127.0.0.1:{server.port(protocol)}", "-i", "grpc" if protocol == "grpc" else "http"]
-        arguments += ["--concurrency-range", connections, "-p", int(seconds * 1000), "-r", 3, "-s", 100, "-f", file]
+        arguments += ["--concurrency-range", connections, "-p", int(seconds * 1000), "-r", 3, "-s", 1000, "-f", file]
         if protocol == "json":
             arguments += ["--input-tensor-format", "json", "--output-tensor-format", "json"]
         environment = os.environ | {"LD_LIBRARY_PATH": str(PACKAGES / "nvidia" / "cuda_runtime" / "lib")}

@@ -44,7 +44,7 @@ class Model:
 
 
 def tool(tools, name, *arguments, **options):
-    return subprocess.run([tools / "pipegrad", name, *map(str, arguments)], check=True, stdout=subprocess.PIPE, **options).stdout
+    return subprocess.run([tools / name, *map(str, arguments)], check=True, stdout=subprocess.PIPE, **options).stdout
 
 
 def train_mlp(tools, folder):
@@ -54,7 +54,7 @@ def train_mlp(tools, folder):
 
 
 def train_resnet18(tools, folder):
-    rows = np.zeros(256, [("image", "u1", (32, 32, 3)), ("label", "i8")])
+    rows = np.zeros(256, [("image", "u1", (3, 32, 32)), ("label", "i8")])
     rows["image"] = np.random.default_rng(0).integers(0, 256, rows["image"].shape, np.uint8)
     rows["label"] = np.arange(len(rows)) % 10
     np.save(folder / "rows.npy", rows)
@@ -73,7 +73,8 @@ input [{{ name: "{input[0]}" data_type: TYPE_{input[1]} dims: {input[3]} }}]
 instance_group [{{ kind: KIND_CPU count: 1 }}]
 dynamic_batching {{ }}
 """
-OUTPUT = 'output [{{ name: "{}" data_type: TYPE_{} dims: {} }}]'
+OUTPUT = 'output [{{ name: "{}" data_type: TYPE_{} {} }}]'
+SCALAR = "dims: [1] reshape { shape: [] }"  # a number a row: the protocol has no dims of length 0
 
 
 def prepare(tools, name, folder):
@@ -87,7 +88,7 @@ def prepare(tools, name, folder):
         onnx.parent.mkdir(parents=True, exist_ok=True)
         (work / "model.onnx").rename(onnx)
     model = Model(name, repository, onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"]))
-    outputs = [OUTPUT.format(it.name, TYPES[it.type][0], list(it.shape[1:]) or [1]) for it in model.session.get_outputs()]
+    outputs = [OUTPUT.format(it.name, TYPES[it.type][0], f"dims: {it.shape[1:]}" if it.shape[1:] else SCALAR) for it in model.session.get_outputs()]
     text = CONFIG.format(name=name, batch=MAX_BATCH, input=model.input, outputs="\n".join(outputs))
     (repository / name / "config.pbtxt").write_text(text)
     return model
@@ -110,7 +111,7 @@ def request(model, protocol):
         tensor = pb.ModelInferRequest.InferInputTensor(name=name, datatype=datatype, shape=rows.shape)
         return pb.ModelInferRequest(model_name=model.name, inputs=[tensor], raw_input_contents=[rows.tobytes()]).SerializeToString()
     if protocol == "invocations":
-        return http("/invocations", json.dumps({"inputs": rows.tolist()}).encode(), Content_Type="application/json")
+        return http("/invocations", json.dumps({"inputs": {name: rows.tolist()}}).encode(), Content_Type="application/json")
     tensor = {"name": name, "shape": rows.shape, "datatype": datatype}
     if protocol == "json":
         body = json.dumps({"inputs": [tensor | {"data": rows.ravel().tolist()}]}, separators=(",", ":")).encode()
