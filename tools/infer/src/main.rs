@@ -2,13 +2,12 @@
 
 mod model;
 mod not_onnx;
-mod outputs;
 mod settings;
 
 use anyhow::Context;
 use cli::{Common, Outcome, Streams};
 use model::Model;
-use outputs::Outputs;
+use prediction::Outputs;
 use records::ReadOptions;
 use settings::Settings;
 use std::{path::PathBuf, process::ExitCode};
@@ -48,14 +47,14 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let path = args.model.take().context("name the model with --model, for instance models/entropy.onnx")?;
     let mut model = Model::open(&path, &settings)?;
     let input = dvc::open(common.input.as_deref(), settings.pull)?;
-    let outputs = Outputs::new(&settings, model.target())?;
-    let features = model.features().clone();
-    let options = ReadOptions { adds: outputs.fields(), ..dataset::read_options(&features) };
+    let encoder = model.encoder().clone();
+    let outputs = Outputs::new(settings.outputs, &Settings::option_names(), encoder.target())?;
+    let options = ReadOptions { adds: outputs.fields(), ..encoder.read_options() };
     let streams = Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(None) };
     let mut predictions = Vec::new();
     streams.filter_from(input, options, |batch| {
         let row_shape = model.predict(batch, &mut predictions)?;
-        outputs.add(batch, &row_shape, &predictions)
+        Ok(outputs.add(batch, &row_shape, &predictions)?)
     })?;
     Ok(Outcome::Done)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 use dvc::DataSettings;
+use prediction::{OptionNames, OutputOptions};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -10,10 +11,7 @@ pub struct Settings {
     /// Rows of a call of the session.
     pub batch_size: usize,
     pub threads: usize,
-    pub out_field: String,
-    pub label_field: String,
-    /// Whether a field `probability_<class>` is added for each named class.
-    pub probabilities: bool,
+    pub outputs: OutputOptions,
     /// Most bytes of an array in Fortran order on a pipe.
     pub fortran_bytes: u64,
     /// Most bytes of the model and its files of weights together.
@@ -51,19 +49,13 @@ impl Settings {
         } = document.section("infer")?;
         let DataSettings { pull } = document.section("data")?;
         ensure!(batch_size > 0, "infer.batch_size: 0; at least 1 is needed");
-        ensure!(!out_field.is_empty(), "infer.out_field: empty; name a field");
-        ensure!(!label_field.is_empty(), "infer.label_field: empty; name a field");
-        ensure!(out_field != label_field, "infer.label_field: {label_field:?} is also infer.out_field");
-        Ok(Self {
-            batch_size,
-            threads,
-            out_field,
-            label_field,
-            probabilities,
-            fortran_bytes,
-            model_bytes,
-            onnxruntime,
-            pull,
-        })
+        let outputs = OutputOptions { out_field, label_field, probabilities };
+        outputs.check(&Self::option_names())?;
+        Ok(Self { batch_size, threads, outputs, fortran_bytes, model_bytes, onnxruntime, pull })
+    }
+
+    /// What errors call the options of the output fields.
+    pub fn option_names() -> OptionNames {
+        OptionNames { other_out_field: "--out-field".into(), ..OptionNames::settings_of("infer") }
     }
 }
