@@ -8,6 +8,12 @@ pub enum Error {
     /// The request is at fault.
     #[error("{0}")]
     Invalid(String),
+    /// The body is longer than is read.
+    #[error("the body has more than {limit} bytes (the setting serve.max_body_bytes)")]
+    TooLarge {
+        /// Most bytes.
+        limit: usize,
+    },
     /// There is no such model or version.
     #[error("{0}")]
     NotFound(String),

@@ -1,6 +1,6 @@
 //! `POST /v2/models/M/infer`.
 
-use super::Shared;
+use super::{Shared, encoding::Encoding};
 use crate::{
     error::{Error, Result},
     model::Model,
@@ -12,10 +12,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use open_inference::{InferRequest, Tensor, http};
+use open_inference::{InferRequest, InferResponse, Tensor, http};
+use std::sync::Arc;
 
 /// Length of the JSON in front of binary tensors.
 const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+/// Bytes of a body from which on another thread reads and writes it, so that other connections of this one do not wait.
+const LARGE: usize = 256 * 1024;
 
 pub async fn latest(
     State(repository): State<Shared>,
@@ -23,7 +27,7 @@ pub async fn latest(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response> {
-    answer(&*repository.find(&model, None)?, &repository, &headers, body).await
+    answer(repository.find(&model, None)?, &repository, &headers, body).await
 }
 
 pub async fn version(
@@ -32,32 +36,65 @@ pub async fn version(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response> {
-    answer(&*repository.find(&model, Some(&version))?, &repository, &headers, body).await
+    answer(repository.find(&model, Some(&version))?, &repository, &headers, body).await
 }
 
-async fn answer(model: &Model, repository: &Shared, headers: &HeaderMap, body: Bytes) -> Result<Response> {
-    let header_length = header_length(headers)?;
-    let request = match header_length {
-        Some(0) => raw(model, body)?,
-        _ => {
-            let limits = repository.settings().limits();
-            http::parse_request(&body, header_length, &limits).map_err(|e| Error::Invalid(e.to_string()))?
-        }
-    };
+async fn answer(model: Arc<Model>, repository: &Shared, headers: &HeaderMap, body: Bytes) -> Result<Response> {
+    let accepted = Encoding::of_response(headers);
+    let request = read(Arc::clone(&model), repository, headers, body).await?;
     let (outputs, binary_output) = (request.outputs.clone(), request.binary_output);
     let response = model.infer(request).await?;
     let asked = InferRequest { outputs, binary_output, ..InferRequest::default() };
-    let written = http::write_response(&response, &asked).map_err(|e| Error::Invalid(e.to_string()))?;
-    let mut answer = Body::from(written.bytes).into_response();
-    let content_type = match written.header_length {
+    write(response, asked, accepted).await
+}
+
+/// The request in a body.
+async fn read(model: Arc<Model>, repository: &Shared, headers: &HeaderMap, body: Bytes) -> Result<InferRequest> {
+    let settings = repository.settings();
+    let (limits, most) = (settings.limits(), settings.max_body_bytes);
+    let (header_length, encoding) = (header_length(headers)?, Encoding::of_request(headers)?);
+    off_thread(body.len(), move || {
+        let body = match encoding {
+            None => body,
+            Some(encoding) => encoding.decode(&body, most)?,
+        };
+        match header_length {
+            Some(0) => raw(&model, body),
+            _ => http::parse_request(&body, header_length, &limits).map_err(|e| Error::Invalid(e.to_string())),
+        }
+    })
+    .await
+}
+
+/// The response as `asked` wants it, compressed if the client accepts that.
+async fn write(response: InferResponse, asked: InferRequest, accepted: Option<Encoding>) -> Result<Response> {
+    let bytes = response.outputs.iter().map(|output| output.data().len()).sum();
+    let (body, header_length) = off_thread(bytes, move || {
+        let written = http::write_response(&response, &asked).map_err(|e| Error::Invalid(e.to_string()))?;
+        let body = accepted.map_or(Ok(written.bytes.clone()), |encoding| encoding.encode(&written.bytes))?;
+        Ok((body, written.header_length))
+    })
+    .await?;
+    let mut answer = Body::from(body).into_response();
+    let headers = answer.headers_mut();
+    headers.extend(accepted.map(|encoding| (header::CONTENT_ENCODING, encoding.header())));
+    let content_type = match header_length {
         None => "application/json",
         Some(length) => {
-            answer.headers_mut().insert(HEADER_LENGTH, HeaderValue::from(length));
+            headers.insert(HEADER_LENGTH, HeaderValue::from(length));
             "application/octet-stream"
         }
     };
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(answer)
+}
+
+/// Runs `work` here, or on a thread for long work where `bytes` are many.
+async fn off_thread<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    if bytes < LARGE {
+        return work();
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|e| Error::Internal(e.to_string()))?
 }
 
 fn header_length(headers: &HeaderMap) -> Result<Option<usize>> {

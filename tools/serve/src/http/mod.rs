@@ -1,6 +1,7 @@
 //! HTTP: the Open Inference Protocol and what else is served on its port.
 
 mod answer;
+mod encoding;
 mod infer;
 
 use crate::repository::Repository;
