@@ -28,10 +28,10 @@ pub enum Error {
         /// Requests in its queue.
         waiting: usize,
     },
-    /// The request waited for longer than it or the server allows.
-    #[error("the request timed out after {milliseconds} ms in the queue")]
+    /// The request took longer than it or the server allows.
+    #[error("the request timed out after {milliseconds} ms")]
     Timeout {
-        /// How long it waited.
+        /// How long it took.
         milliseconds: u64,
     },
     /// The protocol has it and this server does not.

@@ -63,7 +63,7 @@ impl Settings {
         Duration::from_micros(self.inline_us)
     }
 
-    /// How long a request may wait to be run; None for any time.
+    /// How long a request may take, waiting included; None for any time.
     pub fn timeout(&self) -> Option<Duration> {
         (self.timeout_ms > 0).then(|| Duration::from_millis(self.timeout_ms))
     }

@@ -36,7 +36,7 @@ pub struct Policy {
     pub delay: Duration,
     /// Most requests that wait.
     pub max_queue: usize,
-    /// How long a request may wait; None for any time.
+    /// How long a request may take, waiting included; None for any time.
     pub timeout: Option<Duration>,
     /// Runs that are expected to take less stay on the thread of their connection.
     pub inline: Duration,
@@ -109,13 +109,23 @@ impl Engine {
     }
 
     async fn answer(self: &Arc<Self>, job: Job, arrived: Instant, timeout: Option<Duration>) -> Answer {
-        match self.admit(job, arrived)? {
+        let answer = match self.admit(job, arrived)? {
             Admitted::Run(instance, job) => {
                 self.statistics.queue.add(1, arrived.elapsed());
-                self.run_alone(instance, job).await
+                let mut lease = Lease { engine: Arc::clone(self), instance: Some(instance) };
+                if self.is_short(job.rows) {
+                    return lease.run(&[&job]).pop().unwrap_or_else(no_answer);
+                }
+                let (sender, answer) = oneshot::channel();
+                tokio::task::spawn_blocking(move || {
+                    // Who has gone needs no answer.
+                    let _ = sender.send(lease.run(&[&job]).pop().unwrap_or_else(no_answer));
+                });
+                answer
             }
-            Admitted::Wait(answer) => self.wait(answer, timeout).await,
-        }
+            Admitted::Wait(answer) => answer,
+        };
+        wait(answer, timeout.or(self.policy.timeout)).await
     }
 
     /// Takes an idle instance for the job, or puts it into the queue.
@@ -143,27 +153,6 @@ impl Engine {
         drop(state);
         self.arrived.notify_one();
         Ok(Admitted::Wait(waiting))
-    }
-
-    async fn wait(&self, answer: oneshot::Receiver<Answer>, timeout: Option<Duration>) -> Answer {
-        let lost = |_| Error::Internal("the run ended without an answer".into());
-        let Some(timeout) = timeout.or(self.policy.timeout) else {
-            return answer.await.map_err(lost)?;
-        };
-        match tokio::time::timeout(timeout, answer).await {
-            Ok(answer) => answer.map_err(lost)?,
-            Err(_) => Err(Error::Timeout { milliseconds: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
-        }
-    }
-
-    /// Runs one job on an instance, here or on a thread for long work, and gives the instance back.
-    async fn run_alone(self: &Arc<Self>, instance: Model, job: Job) -> Answer {
-        let mut lease = Lease { engine: Arc::clone(self), instance: Some(instance) };
-        if self.is_short(job.rows) {
-            return lease.run(&[&job]).pop().unwrap_or_else(no_answer);
-        }
-        let run = move || lease.run(&[&job]).pop().unwrap_or_else(no_answer);
-        tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| no_answer())
     }
 
     /// Runs batches from the queue until it is empty.
@@ -236,6 +225,15 @@ impl Engine {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer, or an error after `timeout`.
+async fn wait(answer: oneshot::Receiver<Answer>, timeout: Option<Duration>) -> Answer {
+    let Some(timeout) = timeout else { return answer.await.unwrap_or_else(|_| no_answer()) };
+    match tokio::time::timeout(timeout, answer).await {
+        Ok(answer) => answer.unwrap_or_else(|_| no_answer()),
+        Err(_) => Err(Error::Timeout { milliseconds: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX) }),
     }
 }
 

@@ -71,3 +71,64 @@ impl Queue {
         self.0.drain(..count.min(self.0.len())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use open_inference::{DataType, Tensor};
+
+    /// Requests of `(rows, width)`.
+    fn queue(requests: &[(usize, usize)]) -> (Queue, Vec<oneshot::Receiver<Answer>>) {
+        let mut queue = Queue::default();
+        let mut answers = Vec::new();
+        for &(rows, width) in requests {
+            let data = Bytes::from(vec![0; rows * width]);
+            let input = Tensor::new("x".into(), DataType::Uint8, vec![rows, width], data).expect("a tensor");
+            let (answer, waiting) = oneshot::channel();
+            let job = Job { inputs: vec![input], rows, outputs: Vec::new() };
+            queue.push(Pending { job, arrived: Instant::now(), answer });
+            answers.push(waiting);
+        }
+        (queue, answers)
+    }
+
+    fn batch(requests: &[(usize, usize)], max_rows: usize, preferred: &[usize]) -> (usize, usize) {
+        queue(requests).0.batch(max_rows, preferred)
+    }
+
+    #[test]
+    fn a_batch_is_as_many_requests_as_fit() {
+        assert_eq!(batch(&[], 8, &[]), (0, 0));
+        assert_eq!(batch(&[(1, 3), (2, 3), (4, 3)], 8, &[]), (3, 7));
+        assert_eq!(batch(&[(4, 3), (4, 3), (1, 3)], 8, &[]), (2, 8));
+        assert_eq!(batch(&[(4, 3), (5, 3), (1, 3)], 8, &[]), (1, 4));
+        // A model without a batch axis runs them one by one.
+        assert_eq!(batch(&[(1, 3), (1, 3)], 0, &[]), (1, 1));
+    }
+
+    #[test]
+    fn rows_of_another_shape_are_left_for_the_next_batch() {
+        assert_eq!(batch(&[(1, 3), (1, 4), (1, 3)], 8, &[]), (1, 1));
+    }
+
+    #[test]
+    fn the_largest_preferred_size_wins() {
+        let ones = [(1, 3); 7];
+        assert_eq!(batch(&ones, 8, &[2, 4]), (4, 4));
+        assert_eq!(batch(&ones, 8, &[4, 2]), (4, 4));
+        assert_eq!(batch(&ones[..3], 8, &[4, 8]), (3, 3));
+        assert_eq!(batch(&[(3, 3), (3, 3)], 8, &[4]), (2, 6));
+    }
+
+    #[test]
+    fn the_client_that_has_gone_leaves_the_queue() {
+        let (mut queue, mut answers) = queue(&[(1, 3), (2, 3), (3, 3)]);
+        answers.remove(1);
+        let statistics = Statistics::default();
+        queue.remove_abandoned(&statistics);
+        assert_eq!((queue.len(), statistics.cancel.count()), (2, 1));
+        let rows: Vec<_> = queue.take(5).iter().map(|pending| pending.job.rows).collect();
+        assert_eq!((rows, queue.is_empty()), (vec![1, 3], true));
+    }
+}
