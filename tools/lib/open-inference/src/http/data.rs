@@ -3,7 +3,7 @@
 use super::{
     error::{Problem, Result, Within},
     json::Cursor,
-    number::Decimal,
+    number::{Boolean, Number},
 };
 use crate::DataType;
 use bytemuck::NoUninit;
@@ -56,12 +56,21 @@ trait Sink {
 
     /// Parses one and appends it.
     fn element(&mut self, cursor: &mut Cursor<'_>) -> Result<()>;
+
+    /// Parses and appends elements that are as most are, and stops in front of the first that is not; at most `elements` in
+    /// all. Whether the array's closing bracket was consumed.
+    fn simple(&mut self, _cursor: &mut Cursor<'_>, _elements: usize) -> bool {
+        false
+    }
 }
 
 /// The walk over nested arrays: brackets are counted, not recursed into.
 fn arrays(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) -> Result<()> {
     if cursor.peek() != Some(b'[') {
         return Err(cursor.mismatch("an array"));
+    }
+    if let Some(flat) = flat(cursor, target, sink) {
+        return flat;
     }
     let deepest = target.shape.len().max(1);
     let mut nesting = Nesting::default();
@@ -100,10 +109,23 @@ fn arrays(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) ->
     }
 }
 
+/// Consumes an array without arrays in it; None, and nothing is consumed, if it begins with one or is empty.
+fn flat(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) -> Option<Result<()>> {
+    let mut inside = Cursor { at: cursor.at + 1, ..*cursor };
+    if matches!(inside.peek(), Some(b'[' | b']')) {
+        return None;
+    }
+    cursor.at = inside.at;
+    Some(elements(cursor, target, sink).and_then(|()| target.check(sink.len())))
+}
+
 /// Consumes elements of an array and its closing bracket.
 #[inline]
 fn elements(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) -> Result<()> {
     loop {
+        if sink.simple(cursor, target.elements) {
+            return Ok(());
+        }
         if sink.len() == target.elements {
             // What is no element at all is worse than one too many.
             sink.element(cursor).within(|| format!("[{}]", sink.len()))?;
@@ -117,6 +139,11 @@ fn elements(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) 
 }
 
 impl Target<'_> {
+    /// Whether `found` elements are all.
+    fn check(&self, found: usize) -> Result<()> {
+        if found == self.elements { Ok(()) } else { Err(self.wrong_number(found, false)) }
+    }
+
     #[cold]
     fn wrong_number(&self, found: usize, more: bool) -> Box<super::RequestError> {
         Problem::Elements { shape: self.shape.to_vec(), expected: self.elements, found, more }.into()
@@ -159,25 +186,22 @@ impl Nesting {
     /// After the last bracket: as many elements as the shape has, and every array one that the shape has too. Its lengths
     /// are then the shape, or products of consecutive dimensions of it.
     fn check(self, target: &Target<'_>, elements: usize) -> Result<()> {
-        if elements != target.elements {
-            return Err(target.wrong_number(elements, false));
-        }
+        target.check(elements)?;
         let found: Vec<usize> = self.lengths.into_iter().flatten().collect();
-        let products = |dims: &[usize]| {
-            dims.iter()
-                .scan(1_usize, |product, &dim| {
-                    *product = product.saturating_mul(dim);
-                    Some(*product)
-                })
-                .collect::<Vec<_>>()
-        };
-        let mut bounds = products(target.shape).into_iter();
-        let scalar = target.shape.is_empty();
-        if scalar || products(&found).into_iter().all(|product| bounds.any(|bound| bound == product)) {
+        let mut bounds = products(target.shape);
+        if target.shape.is_empty() || products(&found).all(|product| bounds.any(|bound| bound == product)) {
             return Ok(());
         }
         Err(Problem::Nesting { found, shape: target.shape.to_vec() }.into())
     }
+}
+
+/// The products of the first dimension, the first two, and so on.
+fn products(dims: &[usize]) -> impl Iterator<Item = usize> {
+    dims.iter().scan(1_usize, |product, &dim| {
+        *product = product.saturating_mul(dim);
+        Some(*product)
+    })
 }
 
 /// Elements of `BYTES`: strings.
@@ -208,21 +232,33 @@ fn too_long(text: &str) -> Box<super::RequestError> {
     Problem::OutOfRange { text: format!("a string of {} bytes", text.len()), data_type: DataType::Bytes }.into()
 }
 
-/// An element with a JSON form of fixed size.
-trait Number: NoUninit + Send + Sync {
-    fn parse(cursor: &mut Cursor<'_>) -> Result<Self>;
-}
-
 impl<T: Number> Sink for Vec<T> {
-    #[inline]
     fn len(&self) -> usize {
         Vec::len(self)
     }
 
-    #[inline]
     fn element(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
         self.push(T::parse(cursor)?);
         Ok(())
+    }
+
+    fn simple(&mut self, cursor: &mut Cursor<'_>, elements: usize) -> bool {
+        let mut text = &cursor.bytes[cursor.at..];
+        let mut closed = false;
+        while !closed && self.len() < elements {
+            while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = text {
+                text = rest;
+            }
+            let Some((value, rest)) = T::simple(text) else { break };
+            match rest {
+                [b',', after @ ..] => text = after,
+                [b']', after @ ..] => (text, closed) = (after, true),
+                _ => break,
+            }
+            self.push(value);
+        }
+        cursor.at = cursor.bytes.len() - text.len();
+        closed
     }
 }
 
@@ -238,82 +274,5 @@ struct Aligned<T>(Vec<T>);
 impl<T: NoUninit> AsRef<[u8]> for Aligned<T> {
     fn as_ref(&self) -> &[u8] {
         bytemuck::cast_slice(&self.0)
-    }
-}
-
-/// An element of `BOOL`: 0 or 1.
-#[derive(Clone, Copy, NoUninit)]
-#[repr(transparent)]
-struct Boolean(u8);
-
-impl Number for Boolean {
-    /// Beside booleans, the numbers 0 and 1.
-    fn parse(cursor: &mut Cursor<'_>) -> Result<Self> {
-        match cursor.peek() {
-            Some(b'-' | b'0'..=b'9') => {
-                let (decimal, text) = cursor.number()?;
-                match decimal.integer(text) {
-                    Some((false, value @ (0 | 1))) => Ok(Self(value as u8)),
-                    _ => Err(out_of_range(text, DataType::Bool)),
-                }
-            }
-            _ => cursor.boolean().map(|value| Self(value.into())),
-        }
-    }
-}
-
-macro_rules! integers {
-    ($($number:ty: $data_type:ident),+) => {$(
-        impl Number for $number {
-            #[inline]
-            fn parse(cursor: &mut Cursor<'_>) -> Result<Self> {
-                let (decimal, text) = cursor.number()?;
-                signed(&decimal, text).and_then(|value| value.try_into().ok()).ok_or_else(|| no_integer(&decimal, text, DataType::$data_type))
-            }
-        }
-    )+};
-}
-
-integers!(u8: Uint8, u16: Uint16, u32: Uint32, u64: Uint64, i8: Int8, i16: Int16, i32: Int32, i64: Int64);
-
-#[inline]
-fn signed(decimal: &Decimal, text: &[u8]) -> Option<i128> {
-    let (negative, magnitude) = decimal.integer(text)?;
-    Some(if negative { -i128::from(magnitude) } else { magnitude.into() })
-}
-
-macro_rules! floats {
-    ($($number:ty: $data_type:ident, $round:ident);+) => {$(
-        impl Number for $number {
-            #[inline]
-            fn parse(cursor: &mut Cursor<'_>) -> Result<Self> {
-                let (decimal, text) = cursor.number()?;
-                let value = decimal.$round(text);
-                if value.is_finite() { Ok(value) } else { Err(out_of_range(text, DataType::$data_type)) }
-            }
-        }
-    )+};
-}
-
-floats!(f32: Fp32, to_f32; f64: Fp64, to_f64);
-
-#[cold]
-fn no_integer(decimal: &Decimal, text: &[u8], data_type: DataType) -> Box<super::RequestError> {
-    if decimal.is_real() { Problem::NotAnInteger(quoted(text)).into() } else { out_of_range(text, data_type) }
-}
-
-#[cold]
-fn out_of_range(text: &[u8], data_type: DataType) -> Box<super::RequestError> {
-    Problem::OutOfRange { text: quoted(text), data_type }.into()
-}
-
-/// The beginning of a number, for an error.
-pub(super) fn quoted(text: &[u8]) -> String {
-    /// Digits of a number that tell which one it is.
-    const SHOWN: usize = 32;
-    let text = String::from_utf8_lossy(text);
-    match text.get(..SHOWN) {
-        Some(start) if text.len() > SHOWN => format!("{start}…"),
-        _ => text.into_owned(),
     }
 }

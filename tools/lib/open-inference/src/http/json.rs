@@ -2,7 +2,7 @@
 
 use super::{
     error::{Problem, Result, SyntaxError},
-    number::Decimal,
+    number::quoted,
 };
 use std::borrow::Cow;
 
@@ -11,6 +11,14 @@ pub(super) const MAX_DEPTH: u32 = 128;
 
 /// Hexadecimal digits of a `\u` escape.
 const HEX_DIGITS: usize = 4;
+
+/// A number, as RFC 8259 spells it.
+#[derive(Clone, Copy)]
+pub(super) struct NumberText<'a> {
+    pub text: &'a str,
+    /// Whether it has a fraction or an exponent.
+    pub real: bool,
+}
 
 /// A position in JSON text. Every method leaves it after what it read.
 #[derive(Clone)]
@@ -204,21 +212,42 @@ impl<'a> Cursor<'a> {
         digits.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)? as u16))
     }
 
-    /// Consumes a number; returns it and its text.
-    #[inline]
-    pub fn number(&mut self) -> Result<(Decimal, &'a [u8])> {
+    /// Consumes a number.
+    pub fn number(&mut self) -> Result<NumberText<'a>> {
         if !matches!(self.peek(), Some(b'-' | b'0'..=b'9')) {
             return Err(self.mismatch("a number"));
         }
-        let text = &self.bytes[self.at..];
-        match Decimal::scan(text) {
-            Some((decimal, rest)) => {
-                let length = text.len() - rest.len();
-                self.at += length;
-                Ok((decimal, &text[..length]))
-            }
-            None => Err(self.bad_number().into()),
+        let start = self.at;
+        self.at += usize::from(self.bytes[start] == b'-');
+        let first = self.bytes.get(self.at) == Some(&b'0');
+        let digits = self.digits();
+        let mut valid = digits > 0 && !(first && digits > 1);
+        let mut real = false;
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            real = true;
+            valid &= self.digits() > 0;
         }
+        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.bytes.get(self.at), Some(b'-' | b'+')));
+            real = true;
+            valid &= self.digits() > 0;
+        }
+        match std::str::from_utf8(&self.bytes[start..self.at]) {
+            Ok(text) if valid => Ok(NumberText { text, real }),
+            _ => {
+                self.at = start;
+                Err(self.bad_number().into())
+            }
+        }
+    }
+
+    /// Consumes digits; returns how many.
+    fn digits(&mut self) -> usize {
+        let digits = self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += digits;
+        digits
     }
 
     /// The error that the text here is no number, although it begins like one.
@@ -236,12 +265,8 @@ impl<'a> Cursor<'a> {
 
     /// Consumes an integer of at least 0.
     pub fn unsigned(&mut self) -> Result<u64> {
-        let (decimal, text) = self.number()?;
-        match decimal.integer(text) {
-            Some((false, magnitude)) => Ok(magnitude),
-            Some((true, 0)) => Ok(0),
-            _ => Err(Problem::NotUnsigned(String::from_utf8_lossy(text).into_owned()).into()),
-        }
+        let NumberText { text, .. } = self.number()?;
+        text.parse().map_err(|_| Problem::NotUnsigned(quoted(text)).into())
     }
 
     /// Consumes `true` or `false`.

@@ -1,6 +1,7 @@
 //! Bodies of HTTP: JSON, and binary data after it.
 
 mod data;
+mod digits;
 mod error;
 mod json;
 mod number;

@@ -333,11 +333,21 @@ fn within(what: &'static str, found: usize, limit: usize, setting: &'static str)
     if found > limit { Err(Problem::Limit { what, found, limit, setting }.into()) } else { Ok(()) }
 }
 
-fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
+/// Refuses a name that comes twice.
+fn unique<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+    // A request has a few tensors; for many, comparing each with all before it would take long.
+    const FEW: usize = 16;
     let mut seen = HashSet::new();
-    for name in names {
-        if !seen.insert(name) {
+    for (index, name) in names.clone().enumerate() {
+        let twice =
+            if index < FEW { names.clone().take(index).any(|other| other == name) } else { seen.contains(name) };
+        if twice {
             return Err(Problem::SameName(name.to_owned()).into());
+        }
+        if index + 1 == FEW {
+            seen.extend(names.clone().take(FEW));
+        } else if index >= FEW {
+            seen.insert(name);
         }
     }
     Ok(())

@@ -100,7 +100,7 @@ fn output(out: &mut Vec<u8>, tensor: &Tensor, binary: bool) -> Result<(), WriteE
     out.extend(b"{\"name\":");
     string(out, tensor.name());
     out.extend(b",\"datatype\":\"");
-    out.extend(tensor.data_type().name().bytes());
+    out.extend_from_slice(tensor.data_type().name().as_bytes());
     out.extend(b"\",\"shape\":");
     list(out, tensor.shape(), |out, dim| integer(out, *dim))?;
     if binary {
@@ -163,7 +163,7 @@ fn list<T>(
 }
 
 fn integer(out: &mut Vec<u8>, value: impl itoa::Integer) -> Result<(), WriteError> {
-    out.extend(itoa::Buffer::new().format(value).bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     Ok(())
 }
 
@@ -188,7 +188,7 @@ fn floats<T: zmij::Float + Into<f64> + Copy, const N: usize>(
         if !value.is_finite() {
             return Err(WriteError::NotFinite { name: tensor.name().to_owned(), index, value });
         }
-        out.extend(buffer.format_finite(number).bytes());
+        out.extend_from_slice(buffer.format_finite(number).as_bytes());
         Ok(())
     })
 }
