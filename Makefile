@@ -56,11 +56,17 @@ test: $(dev_python) ## Run the tests: Rust, then those against Python peers
 	$(CARGO) test --release --workspace $(LOCKED)
 	$(CARGO) build --release --workspace $(LOCKED)
 	$(MAKE) loom
-	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools
+	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools docker
 
 .PHONY: faults
 faults: $(dev_python) build ## Kill, starve and mislead every tool in every way of docs/reliability.md; needs strace
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/faults/run.py
+
+.PHONY: containers
+containers: $(dev_python) build ## Assemble the images of docker/Dockerfile without an engine, measure them, run the job in them; needs root
+	$(venv)/bin/hadolint docker/Dockerfile
+	$(venv)/bin/python docker/rootfs.py serve train job mlflow --binaries '$(RELEASE)'
+	PIPEGRAD_BIN='$(RELEASE)' CONTAINERS=1 $(venv)/bin/python -m pytest docker
 
 .PHONY: mutants
 mutants: $(cargo_mutants) ## Change the code of libraries, one place at a time, and count what their own tests miss: make mutants MUTANTS_ARGS="--seed 1"

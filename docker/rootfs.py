@@ -11,11 +11,15 @@ Needs root, since it mounts and changes roots. The result is in target/container
 """
 
 import argparse
+import fcntl
+import fnmatch
 import json
 import os
 import re
 import shlex
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -27,6 +31,7 @@ FOLDER = ROOT / "target" / "containers"
 # What only says something about the running container; `Image` keeps what the tests use.
 NOTES = {"EXPOSE", "STOPSIGNAL", "LABEL", "VOLUME"}
 PROGRAM_STAGE = "build"
+WILDCARDS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
 
 
 @dataclass
@@ -67,6 +72,20 @@ def parse(text):
         else:
             stage.steps.append((word, rest))
     return stages
+
+
+def context(root=ROOT):
+    """The files that a build is sent: those of the repository that .dockerignore leaves, where the last pattern that matches decides."""
+    patterns = []
+    for line in (root / ".dockerignore").read_text().splitlines():
+        if line and not line.startswith("#"):
+            words = "".join({"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(word, re.escape(word)) for word in WILDCARDS.findall(line.removeprefix("!")))
+            patterns.append((re.compile(f"{words}(?:/.*)?"), line.startswith("!")))
+    tracked = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=root, capture_output=True, check=True).stdout
+    for name in filter(None, tracked.decode().split("\0")):
+        kept = [keep for pattern, keep in patterns if pattern.fullmatch(name)]
+        if (not kept or kept[-1]) and (root / name).is_file():
+            yield name
 
 
 def options(rest):
@@ -156,25 +175,45 @@ class Builder:
         found, rest = options(rest)
         found = dict(found)
         *sources, target = shlex.split(rest)
-        origin = self.image(found.pop("from")).root if "from" in found else ROOT
-        folder = target.endswith("/") or len(sources) > 1
-        to = image.root / os.path.join(image.folder, target).lstrip("/")
-        copied = []
-        for source in sources:
-            paths = sorted(origin.glob(source.lstrip("/"))) or sys.exit(f"rootfs: COPY: {source} does not exist")
-            for path in paths:
-                # A folder means its contents.
-                place = to if path.is_dir() or not folder else to / path.name
-                (place if path.is_dir() else place.parent).mkdir(parents=True, exist_ok=True)
-                subprocess.run(["cp", "-a", f"{path}/." if path.is_dir() else path, place], check=True)
-                copied.append(place)
-        # Root's unless the step says otherwise, as an engine does it for files of the context.
-        owner = found.pop("chown", None if origin != ROOT else "0:0")
-        if owner:
-            subprocess.run(["chown", "-R", owner, *copied], check=True)
-        if "chmod" in found:
-            subprocess.run(["chmod", "-R", found.pop("chmod"), *copied], check=True)
-        assert not found, f"rootfs: COPY: {found}"
+        to = os.path.join(image.folder, target).lstrip("/")
+        if "from" in found:
+            # The only form in use: one folder or file, with its owners and modes.
+            ((source,), origin) = sources, self.image(found.pop("from")).root
+            self.copy(origin / source.lstrip("/"), image.root / to, target)
+        else:
+            owner, mode = found.pop("chown", "0:0"), found.pop("chmod", None)
+            for source in sources:
+                for place in self.copy_from_context(source, image.root / to, target.endswith("/")):
+                    subprocess.run(["chown", owner, place], check=True)
+                    if mode:
+                        subprocess.run(["chmod", mode, place], check=True)
+        if found:
+            sys.exit(f"rootfs: COPY: unknown options {found}")
+
+    @staticmethod
+    def copy(source, place, target):
+        if source.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", f"{source}/.", place], check=True)
+        else:
+            place = place / source.name if target.endswith("/") else place
+            place.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", source, place], check=True)
+
+    @staticmethod
+    def copy_from_context(source, to, is_folder):
+        """Copies a file, the contents of a folder, or what a pattern names; yields what it created."""
+        names = list(context())
+        chosen = [(name, os.path.relpath(name, source)) for name in names if name.startswith(f"{source}/")]
+        chosen = chosen or [(name, os.path.basename(name) if is_folder else "") for name in names if fnmatch.fnmatch(name, source)]
+        if not chosen:
+            sys.exit(f"rootfs: COPY: {source} is not in the context")
+        for name, below in chosen:
+            place = to / below if below else to
+            new = [folder for folder in [place.parent, *place.parent.parents] if not folder.exists()]
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, place)
+            yield from [place, *new]
 
     def step_run(self, image, rest):
         found, command = options(rest)
@@ -267,6 +306,9 @@ def container(image, *arguments, env=None, writable=None, folder=None, network=T
 def enter(root, user, folder, variables, *arguments):
     """Becomes the program of a container, after the mounts."""
     uid, gid = map(int, user.split(":"))
+    with socket.socket() as any_socket:
+        # In a network of its own, loopback is down: SIOCSIFFLAGS, IFF_UP.
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x1))
     os.chroot(root)
     os.chdir(folder)
     os.setgroups([])

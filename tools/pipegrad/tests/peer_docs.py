@@ -10,8 +10,8 @@ import yaml
 from peers import ROOT, onnx_runtime, with_tools
 
 ENV = os.environ | {"PATH": with_tools(), "ORT_DYLIB_PATH": str(onnx_runtime())}
-# Pages that are of no tool have nothing to run.
-OVERVIEWS = ["README", "reliability", "security"]
+# Pages that are of no tool have nothing to run here.
+OVERVIEWS = ["README", "containers", "reliability", "security"]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare export infer score".split()
 
