@@ -8,9 +8,11 @@
 // A failed request (a status other than 200, a call without a message in its answer) is counted and ends nothing; a connection
 // that breaks ends the program with status 1. Times are nanoseconds, from the write of a request to the last byte of its answer;
 // those of the first tenth of the time are left out. A slow server
-// is given more time, so that every connection has an answer or two.
+// is given more time, so that every connection has an answer or two; answers after the end are
+// awaited, but only `all` counts them.
 
 #define _GNU_SOURCE
+#define MINUTE 60000000000ull
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -49,7 +51,7 @@ static size_t request_bytes;
 static const char *path;
 static bool grpc;
 static uint64_t *times, failures;
-static size_t count, capacity;
+static size_t count, capacity, draining; // connections that wait for their last answer
 
 static void fail(const char *what) {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
@@ -244,7 +246,9 @@ static void receive(Connection *it) {
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) fail("the connection ended");
     it->have += got;
-    if (grpc ? read_grpc(it) : read_http(it)) start(it);
+    if (!(grpc ? read_grpc(it) : read_http(it))) return;
+    if (draining) draining--;
+    else start(it);
 }
 
 static void greet(Connection *it) {
@@ -273,7 +277,9 @@ static void open_connection(Connection *it, int port) {
 // Until the time is over and at least `least` answers are complete, but no longer than a minute more.
 static void run_until(uint64_t end, size_t least) {
     struct epoll_event events[MAX_CONNECTIONS];
-    for (uint64_t time; time = now(), time < end || (count < least && time < end + 60000000000ull);) {
+    bool drain = draining;
+    for (uint64_t time; time = now(), time < end || (count < least && time < end + MINUTE);) {
+        if (drain && !draining) return;
         int ready = epoll_wait(poller, events, MAX_CONNECTIONS, 1000);
         for (int i = 0; i < ready; i++) {
             Connection *it = events[i].data.ptr;
@@ -316,7 +322,11 @@ int main(int argc, char **argv) {
     uint64_t from = now();
     run_until(begin + seconds * 1e9, 2 * n);
     double measured = (now() - from) / 1e9;
+    size_t in_time = count;
+    draining = n;
+    run_until(now() + MINUTE, 0);
     all += count;
+    count = in_time;
     qsort(times, count, sizeof *times, by_size);
     printf("{\"requests\": %zu, \"all\": %llu, \"failures\": %llu, \"seconds\": %.6f, \"p50\": %llu, \"p90\": %llu, \"p99\": %llu, \"max\": %llu}\n",
            count, (unsigned long long)all, (unsigned long long)failures, measured, (unsigned long long)quantile(0.5),
