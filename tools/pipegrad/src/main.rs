@@ -25,6 +25,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("track", "run events -> the same run events, logged to MLflow and to files"),
     ("export", "run folder -> ONNX model"),
     ("infer", "records -> records with a model's prediction"),
+    ("serve", "ONNX models -> an HTTP and gRPC server"),
     ("score", "records with predictions -> metrics"),
     ("plot", "run events -> charts"),
     ("compare", "run folders -> one table, best first, and a gate"),

@@ -23,6 +23,7 @@ GROUPS = {
     "train": ["model", "optimizer", "scheduler", "callbacks", "augmentation", "features", "trainer", "data"],
     "export": ["export"],
     "infer": ["infer", "data"],
+    "serve": ["serve"],
     "score": ["score"],
     "plot": ["plot"],
     "compare": ["compare"],

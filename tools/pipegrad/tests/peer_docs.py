@@ -13,7 +13,7 @@ ENV = os.environ | {"PATH": with_tools(), "ORT_DYLIB_PATH": str(onnx_runtime())}
 # Pages that are of no tool have nothing to run here.
 OVERVIEWS = ["README", "containers", "reliability", "security"]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare export infer score".split()
+TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare export infer serve score".split()
 
 
 def test_the_lists_of_tools_are_complete():

@@ -17,7 +17,7 @@ use settings::Settings;
 use std::process::ExitCode;
 
 cli::arguments! {
-    groups: ["serve", "data"],
+    groups: ["serve"],
     input: File,
     /// Serves ONNX models over HTTP and gRPC.
     #[argh(
