@@ -5,6 +5,7 @@
 
 use anyhow::Context;
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     sync::{
@@ -18,6 +19,15 @@ use tokio::{
     runtime::Builder,
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
 };
+
+thread_local! {
+    static INDEX: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The index of this network thread; 0 on any other thread.
+pub fn index() -> usize {
+    INDEX.get()
+}
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 type Start = Box<dyn FnOnce() -> Work + Send>;
@@ -37,7 +47,7 @@ impl Threads {
     /// # Errors
     /// When the system has no thread to give.
     pub fn start(count: usize) -> anyhow::Result<Self> {
-        (0..count).map(|_| Worker::start()).collect::<anyhow::Result<_>>().map(Self)
+        (0..count).map(Worker::start).collect::<anyhow::Result<_>>().map(Self)
     }
 
     /// Serves a connection on the thread that has the fewest.
@@ -71,10 +81,13 @@ impl Threads {
 }
 
 impl Worker {
-    fn start() -> anyhow::Result<Self> {
+    fn start(index: usize) -> anyhow::Result<Self> {
         let (start, work) = mpsc::unbounded_channel();
         let runtime = Builder::new_current_thread().enable_all().build().context("cannot start a network thread")?;
-        let run = move || runtime.block_on(tokio::task::LocalSet::new().run_until(start_all(work)));
+        let run = move || {
+            INDEX.set(index);
+            runtime.block_on(tokio::task::LocalSet::new().run_until(start_all(work)));
+        };
         thread::Builder::new().name("network".into()).spawn(run).context("cannot start a network thread")?;
         Ok(Self { start, open: Arc::default() })
     }

@@ -1,18 +1,21 @@
 //! Runs the requests of a model: at once where an instance is idle, together with others where none is.
 //!
 //! A request that finds an idle instance runs on it. Where its run is expected to be short, it runs on the thread of its
-//! connection: no other thread is woken. Otherwise the request waits in the queue; whoever gives an instance back starts
+//! connection, with others that this thread has just read: no other thread is woken. Otherwise the request waits in the queue; whoever gives an instance back starts
 //! the next batch from it.
 
 mod batch;
+mod gather;
 mod queue;
 
 use crate::{
     error::{Error, Result},
     model::Job,
     statistics::{RunTimes, Statistics},
+    threads,
 };
 use batch::Answer;
+use gather::Lane;
 use open_inference::DataType;
 use queue::{Pending, Queue};
 use runtime::Model;
@@ -49,6 +52,8 @@ pub struct Engine {
     outputs: Vec<(String, DataType)>,
     policy: Policy,
     state: Mutex<State>,
+    /// One for each network thread.
+    lanes: Vec<Lane>,
     /// Tells a batch that waits for rows that some came.
     arrived: Notify,
     /// Expected nanoseconds a row.
@@ -73,14 +78,21 @@ enum Admitted {
 const SMOOTHING: u64 = 8;
 
 impl Engine {
-    /// An engine of `instances` of one model.
-    pub fn new(model: String, outputs: Vec<(String, DataType)>, instances: Vec<Model>, policy: Policy) -> Self {
+    /// An engine of `instances` of one model, which `threads` network threads use.
+    pub fn new(
+        model: String,
+        outputs: Vec<(String, DataType)>,
+        instances: Vec<Model>,
+        policy: Policy,
+        threads: usize,
+    ) -> Self {
         let state = State { idle: instances, queue: Queue::default() };
         Self {
             model,
             outputs,
             policy,
             state: Mutex::new(state),
+            lanes: (0..threads).map(|_| Lane::default()).collect(),
             arrived: Notify::new(),
             row_nanoseconds: AtomicU64::new(0),
             statistics: Statistics::default(),
@@ -109,23 +121,64 @@ impl Engine {
     }
 
     async fn answer(self: &Arc<Self>, job: Job, arrived: Instant, timeout: Option<Duration>) -> Answer {
-        let answer = match self.admit(job, arrived)? {
-            Admitted::Run(instance, job) => {
-                self.statistics.queue.add(1, arrived.elapsed());
-                let mut lease = Lease { engine: Arc::clone(self), instance: Some(instance) };
-                if self.is_short(job.rows) {
-                    return lease.run(&[&job]).pop().unwrap_or_else(no_answer);
-                }
-                let (sender, answer) = oneshot::channel();
-                tokio::task::spawn_blocking(move || {
-                    // Who has gone needs no answer.
-                    let _ = sender.send(lease.run(&[&job]).pop().unwrap_or_else(no_answer));
-                });
-                answer
+        let answer = match self.lane(&job) {
+            Some(lane) => {
+                let (answer, waiting) = oneshot::channel();
+                let gathered = lane.gather(Pending { job, arrived, answer }).await;
+                self.run_gathered(gathered);
+                waiting
             }
-            Admitted::Wait(answer) => answer,
+            None => match self.admit(job, arrived)? {
+                Admitted::Run(instance, job) if self.is_short(job.rows) => {
+                    self.statistics.queue.add(1, arrived.elapsed());
+                    return self.lease(instance).run(&[&job]).pop().unwrap_or_else(no_answer);
+                }
+                Admitted::Run(instance, job) => {
+                    self.statistics.queue.add(1, arrived.elapsed());
+                    let mut lease = self.lease(instance);
+                    let (answer, waiting) = oneshot::channel();
+                    tokio::task::spawn_blocking(move || {
+                        // Who has gone needs no answer.
+                        let _ = answer.send(lease.run(&[&job]).pop().unwrap_or_else(no_answer));
+                    });
+                    waiting
+                }
+                Admitted::Wait(answer) => answer,
+            },
         };
         wait(answer, timeout.or(self.policy.timeout)).await
+    }
+
+    /// Where a short job meets others of its thread; None where it runs at once or waits for an instance.
+    fn lane(&self, job: &Job) -> Option<&Lane> {
+        let may_meet = self.policy.delay.is_zero() && job.rows < self.policy.max_rows && self.is_short(job.rows);
+        self.lanes.get(threads::index()).filter(|lane| may_meet && lane.should_gather())
+    }
+
+    /// Runs requests in batches, here while they are short and an instance is idle; the rest waits.
+    fn run_gathered(self: &Arc<Self>, mut gathered: Queue) {
+        gathered.remove_abandoned(&self.statistics);
+        while !gathered.is_empty() {
+            let (count, rows) = gathered.batch(self.policy.max_rows, &self.policy.preferred);
+            let idle = if self.is_short(rows) { self.state().idle.pop() } else { None };
+            let Some(instance) = idle else { return self.enqueue(gathered) };
+            let batch = gathered.take(count);
+            self.count_waiting(&batch);
+            self.lease(instance).run_batch(batch);
+        }
+    }
+
+    /// Puts requests into the queue, as far as there is room.
+    fn enqueue(self: &Arc<Self>, mut requests: Queue) {
+        for pending in requests.take(requests.len()) {
+            let mut state = self.state();
+            if self.is_full(&mut state) {
+                // Who has gone needs no answer.
+                let _ = pending.answer.send(Err(self.overloaded(&state)));
+            } else {
+                self.push(state, pending);
+            }
+        }
     }
 
     /// Takes an idle instance for the job, or puts it into the queue.
@@ -139,28 +192,50 @@ impl Engine {
         {
             return Ok(Admitted::Run(instance, job));
         }
+        if self.is_full(&mut state) {
+            return Err(self.overloaded(&state));
+        }
+        let (answer, waiting) = oneshot::channel();
+        self.push(state, Pending { job, arrived, answer });
+        Ok(Admitted::Wait(waiting))
+    }
+
+    /// Whether the queue has no room.
+    fn is_full(&self, state: &mut State) -> bool {
         if state.queue.len() >= self.policy.max_queue {
             state.queue.remove_abandoned(&self.statistics);
         }
-        if state.queue.len() >= self.policy.max_queue {
-            return Err(Error::Overloaded { model: self.model.clone(), waiting: state.queue.len() });
-        }
-        let (answer, waiting) = oneshot::channel();
-        state.queue.push(Pending { job, arrived, answer });
+        state.queue.len() >= self.policy.max_queue
+    }
+
+    fn overloaded(&self, state: &State) -> Error {
+        Error::Overloaded { model: self.model.clone(), waiting: state.queue.len() }
+    }
+
+    /// Puts a request into the queue; if an instance is idle, it starts to run it.
+    fn push(self: &Arc<Self>, mut state: MutexGuard<'_, State>, pending: Pending) {
+        state.queue.push(pending);
         if let Some(instance) = state.idle.pop() {
             tokio::spawn(Arc::clone(self).run_queue(instance));
         }
         drop(state);
         self.arrived.notify_one();
-        Ok(Admitted::Wait(waiting))
+    }
+
+    fn lease(self: &Arc<Self>, instance: Model) -> Lease {
+        Lease { engine: Arc::clone(self), instance: Some(instance) }
+    }
+
+    fn count_waiting(&self, batch: &[Pending]) {
+        let now = Instant::now();
+        batch.iter().for_each(|pending| self.statistics.queue.add(1, now.duration_since(pending.arrived)));
     }
 
     /// Runs batches from the queue until it is empty.
     async fn run_queue(self: Arc<Self>, instance: Model) {
-        let mut lease = Lease { engine: Arc::clone(&self), instance: Some(instance) };
+        let mut lease = self.lease(instance);
         while let Some(batch) = self.next_batch(&mut lease).await {
-            let now = Instant::now();
-            batch.iter().for_each(|pending| self.statistics.queue.add(1, now.duration_since(pending.arrived)));
+            self.count_waiting(&batch);
             let rows = batch.iter().map(|pending| pending.job.rows).sum();
             if self.is_short(rows) {
                 lease.run_batch(batch);

@@ -50,7 +50,7 @@ pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
         inline: settings.inline(),
     };
     let count = instances.len();
-    let engine = Arc::new(Engine::new(source.name.clone(), outputs, instances, policy));
+    let engine = Arc::new(Engine::new(source.name.clone(), outputs, instances, policy, settings.network_threads()));
     let model = Model { name: source.name.clone(), version: source.version.clone(), spec, features, labels, engine };
     warm_up::run(&model, count, settings.warmup())?;
     Ok(model)
