@@ -1,13 +1,19 @@
 //! `serve`: an inference server for ONNX models.
 
+mod connection;
 mod engine;
 mod error;
+mod front;
 mod http;
+mod lifecycle;
+mod listen;
+mod log;
 mod model;
 mod repository;
 mod server;
 mod settings;
 mod statistics;
+mod stream;
 mod threads;
 
 use anyhow::Context;

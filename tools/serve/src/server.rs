@@ -1,41 +1,113 @@
 //! The listeners, from start to drained.
 
-use crate::{http, repository::Repository, settings::Settings, threads::Threads};
+use crate::{
+    connection::{self, Registry, TICK},
+    front::Front,
+    http,
+    lifecycle::Lifecycle,
+    listen::{self, Acceptor},
+    log::{self, Level},
+    repository::Repository,
+    settings::Settings,
+    stream::Stream,
+    threads::Threads,
+};
 use anyhow::Context;
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use std::{net::SocketAddr, sync::Arc};
-use tokio::net::{TcpListener, TcpStream};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
-/// Serves until SIGTERM or SIGINT.
+/// File descriptors for what is no connection: models, libraries, logs.
+const OTHER_FILES: u64 = 256;
+
+/// Serves until SIGHUP, SIGINT or SIGTERM.
 ///
 /// # Errors
 /// When a port cannot be had.
 pub fn run(repository: Repository, settings: &Settings) -> anyhow::Result<()> {
-    let threads = Threads::start(settings.network_threads())?;
+    log::start(settings.log).context("cannot start a thread")?;
+    let lifecycle = Lifecycle::new();
+    let drain = lifecycle.clone();
+    // A second signal ends the process at once.
+    let _signals = cli::Signals::listen_with(move |signal| {
+        log::write(Level::Info, "signal", json!({ "signal": signal.name }));
+        drain.drain();
+    })?;
+    let threads = Arc::new(Threads::start(settings.network_threads())?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    runtime.block_on(accept(repository, settings, &threads))
+    let result = runtime.block_on(serve(Arc::new(repository), settings, &lifecycle, threads));
+    log::flush();
+    result
 }
 
-async fn accept(repository: Repository, settings: &Settings, threads: &Threads) -> anyhow::Result<()> {
-    let router = http::router(Arc::new(repository));
-    let listener = listen(settings, settings.http_port, "serve.http_port").await?;
-    cli::note(&format!("HTTP at {}", listener.local_addr()?));
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let router = router.clone();
-        threads.serve(stream, |stream| connection(stream, router))?;
+async fn serve(
+    repository: Arc<Repository>,
+    settings: &Settings,
+    lifecycle: &Lifecycle,
+    threads: Arc<Threads>,
+) -> anyhow::Result<()> {
+    let permits = Arc::new(Semaphore::new(max_connections(settings)));
+    let registry = Arc::new(Registry::new(settings.patience()));
+    let listener = listen::bind(settings.host, settings.http_port, "serve.http_port")?;
+    cli::note(&format!("HTTP at http://{}", listener.local_addr()?));
+    let acceptor = Acceptor::new(listener, Arc::clone(&permits), lifecycle.clone());
+    let front = Arc::new(Front::new(http::router(repository), settings, lifecycle.clone()));
+    let http = tokio::spawn(accept(acceptor, Arc::clone(&registry), front, threads));
+    tokio::spawn(sweep(Arc::clone(&registry), permits));
+    cli::note("ready");
+
+    lifecycle.draining().await;
+    tokio::time::sleep(settings.drain_delay()).await;
+    lifecycle.close();
+    registry.close();
+    let drained = async {
+        let _ = http.await;
+        registry.emptied().await;
+    };
+    if tokio::time::timeout(settings.drain_timeout(), drained).await.is_err() {
+        let fields =
+            json!({ "connections": registry.count(), "after_ms": settings.drain_timeout().as_millis() as u64 });
+        log::write(Level::Warn, "drain_timeout", fields);
+    }
+    Ok(())
+}
+
+/// Accepts HTTP connections and gives each to a network thread.
+async fn accept(mut acceptor: Acceptor, registry: Arc<Registry>, front: Arc<Front>, threads: Arc<Threads>) {
+    while let Some(accepted) = acceptor.next().await {
+        let (entry, front, permit) = (registry.enter(accepted.peer, false), Arc::clone(&front), accepted.permit);
+        let serve = |stream| async move {
+            connection::serve(Stream::Plain(stream), Arc::clone(&entry.connection), front).await;
+            drop(permit);
+        };
+        if let Err(error) = threads.serve(accepted.stream, serve) {
+            log::write(Level::Error, "connection_lost", json!({ "error": error.to_string() }));
+        }
     }
 }
 
-async fn connection(stream: TcpStream, router: Router) {
-    // What goes wrong with a connection ends it.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+async fn sweep(registry: Arc<Registry>, permits: Arc<Semaphore>) {
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        ticks.tick().await;
+        registry.sweep(permits.available_permits() == 0);
+    }
 }
 
-async fn listen(settings: &Settings, port: u16, setting: &str) -> anyhow::Result<TcpListener> {
-    let address = SocketAddr::new(settings.host, port);
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address} (the setting {setting})"))
+/// As many connections as the settings allow and file descriptors can be had for; the limit of the latter is raised as far
+/// as it goes.
+fn max_connections(settings: &Settings) -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it stays as it is, it is still the limit.
+    let _ = setrlimit(Resource::Nofile, limit);
+    let Some(files) = getrlimit(Resource::Nofile).current else { return settings.max_connections };
+    let possible = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1);
+    if possible < settings.max_connections {
+        cli::note(&format!(
+            "at most {possible} connections at a time: the process may have {files} open files (ulimit -n)"
+        ));
+    }
+    possible.min(settings.max_connections)
 }

@@ -1,5 +1,6 @@
 //! Config group `serve`.
 
+use crate::{connection::Patience, log::Level};
 use anyhow::ensure;
 use open_inference::Limits;
 use serde::Deserialize;
@@ -28,6 +29,17 @@ pub struct Settings {
     max_tensors: usize,
     max_dimensions: usize,
     max_elements: usize,
+    pub max_connections: usize,
+    pub max_header_bytes: usize,
+    pub max_headers: usize,
+    idle_timeout_ms: u64,
+    header_timeout_ms: u64,
+    body_timeout_ms: u64,
+    body_bytes_per_second: u32,
+    write_timeout_ms: u64,
+    drain_delay_ms: u64,
+    drain_timeout_ms: u64,
+    pub log: Level,
 }
 
 impl Settings {
@@ -36,6 +48,10 @@ impl Settings {
         let settings: Self = document.section("serve")?;
         ensure!(settings.instances > 0, "serve.instances: 0; at least 1 is needed");
         ensure!(settings.max_queue > 0, "serve.max_queue: 0; at least 1 is needed");
+        ensure!(settings.max_connections > 0, "serve.max_connections: 0; at least 1 is needed");
+        ensure!(settings.max_headers > 0, "serve.max_headers: 0; at least 1 is needed");
+        ensure!(settings.max_header_bytes > 0, "serve.max_header_bytes: 0; at least 1 is needed");
+        ensure!(settings.body_bytes_per_second > 0, "serve.body_bytes_per_second: 0; at least 1 is needed");
         Ok(settings)
     }
 
@@ -71,6 +87,27 @@ impl Settings {
     /// How long a model runs with made-up rows before it is ready.
     pub fn warmup(&self) -> Duration {
         Duration::from_millis(self.warmup_ms)
+    }
+
+    /// How long a connection may wait for its client.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            idle: Duration::from_millis(self.idle_timeout_ms),
+            header: Duration::from_millis(self.header_timeout_ms),
+            body: Duration::from_millis(self.body_timeout_ms),
+            body_bytes_per_second: self.body_bytes_per_second,
+            write: Duration::from_millis(self.write_timeout_ms),
+        }
+    }
+
+    /// From SIGTERM until no connection is accepted.
+    pub fn drain_delay(&self) -> Duration {
+        Duration::from_millis(self.drain_delay_ms)
+    }
+
+    /// How long running requests may take to end after that.
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
     }
 
     /// Limits on a request's tensors.

@@ -29,10 +29,23 @@ impl Signals {
     /// # Errors
     /// What the operating system says.
     pub fn listen() -> anyhow::Result<Self> {
+        Self::start(None)
+    }
+
+    /// As [`Signals::listen`]; `first` is called with the first signal, on a thread of its own.
+    ///
+    /// # Errors
+    /// What the operating system says, or that no thread can be had.
+    pub fn listen_with(first: impl FnMut(Signal) + Send + 'static) -> anyhow::Result<Self> {
+        Self::start(Some(Box::new(first)))
+    }
+
+    fn start(mut on_first: Option<Box<dyn FnMut(Signal) + Send>>) -> anyhow::Result<Self> {
         files::disable_signal_cleanup();
         let received = Arc::new(AtomicUsize::new(0));
         let mut signals = iterator::Signals::new(files::termination_signals())?;
         let listener = Arc::clone(&received);
+        let is_required = on_first.is_some();
         let listening = thread::Builder::new().name("signals".into()).spawn(move || {
             let mut first = None;
             for signal in signals.forever() {
@@ -41,9 +54,14 @@ impl Signals {
                     process::exit(exit_status(signal).into());
                 }
                 listener.store(signal as usize, Ordering::Relaxed);
+                if let (Some(mut on_first), Some(signal)) = (on_first.take(), Signal::of(signal)) {
+                    on_first(signal);
+                }
             }
         });
-        if listening.is_err() {
+        if is_required {
+            listening?;
+        } else if listening.is_err() {
             // Where no thread can be had, a second signal is as the first.
             for signal in files::termination_signals() {
                 flag::register_usize(signal, Arc::clone(&received), signal as usize)?;
@@ -54,12 +72,7 @@ impl Signals {
 
     /// The signal that came, if one did.
     pub fn received(&self) -> Option<Signal> {
-        match self.received.load(Ordering::Relaxed) as i32 {
-            SIGHUP => Some(Signal { name: "SIGHUP", exit_status: exit_status(SIGHUP) }),
-            SIGINT => Some(Signal { name: "SIGINT", exit_status: exit_status(SIGINT) }),
-            SIGTERM => Some(Signal { name: "SIGTERM", exit_status: exit_status(SIGTERM) }),
-            _ => None,
-        }
+        Signal::of(self.received.load(Ordering::Relaxed) as i32)
     }
 }
 
@@ -70,6 +83,18 @@ pub struct Signal {
     pub name: &'static str,
     /// 128 + the signal's number, as a shell reports it.
     pub exit_status: u8,
+}
+
+impl Signal {
+    fn of(number: i32) -> Option<Self> {
+        let name = match number {
+            SIGHUP => "SIGHUP",
+            SIGINT => "SIGINT",
+            SIGTERM => "SIGTERM",
+            _ => return None,
+        };
+        Some(Self { name, exit_status: exit_status(number) })
+    }
 }
 
 fn exit_status(signal: i32) -> u8 {

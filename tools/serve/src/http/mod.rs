@@ -1,6 +1,6 @@
 //! HTTP: the Open Inference Protocol and what else is served on its port.
 
-mod answer;
+pub mod answer;
 mod encoding;
 mod infer;
 

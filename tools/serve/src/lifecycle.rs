@@ -1,0 +1,62 @@
+//! From serving to drained: what a signal changes.
+
+use tokio::sync::watch;
+
+/// What the server does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// It answers as before, and says that it is not ready.
+    Draining,
+    /// It accepts no connection; each one ends with its request.
+    Closing,
+}
+
+/// The phase of the server, which all listeners share.
+#[derive(Debug, Clone)]
+pub struct Lifecycle(watch::Sender<Phase>);
+
+impl Lifecycle {
+    /// Of a server that serves.
+    pub fn new() -> Self {
+        Self(watch::Sender::new(Phase::Serving))
+    }
+
+    /// From here on the server says that it is not ready.
+    pub fn drain(&self) {
+        self.advance(Phase::Draining);
+    }
+
+    /// From here on no connection is accepted.
+    pub fn close(&self) {
+        self.advance(Phase::Closing);
+    }
+
+    fn advance(&self, to: Phase) {
+        self.0.send_if_modified(|phase| {
+            let advances = *phase < to;
+            *phase = to.max(*phase);
+            advances
+        });
+    }
+
+    /// Whether a signal has come.
+    pub fn is_draining(&self) -> bool {
+        *self.0.borrow() >= Phase::Draining
+    }
+
+    /// Waits for the first signal.
+    pub async fn draining(&self) {
+        self.reached(Phase::Draining).await;
+    }
+
+    /// Waits until connections are to end.
+    pub async fn closing(&self) {
+        self.reached(Phase::Closing).await;
+    }
+
+    async fn reached(&self, phase: Phase) {
+        // The sender lives as long as `self`.
+        let _ = self.0.subscribe().wait_for(|now| *now >= phase).await;
+    }
+}
