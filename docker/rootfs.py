@@ -31,7 +31,6 @@ FOLDER = ROOT / "target" / "containers"
 # What only says something about the running container; `Image` keeps what the tests use.
 NOTES = {"EXPOSE", "STOPSIGNAL", "LABEL", "VOLUME"}
 PROGRAM_STAGE = "build"
-WILDCARDS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
 
 
 @dataclass
@@ -74,17 +73,21 @@ def parse(text):
     return stages
 
 
-def context(root=ROOT):
-    """The files that a build is sent: those of the repository that .dockerignore leaves, where the last pattern that matches decides."""
-    patterns = []
-    for line in (root / ".dockerignore").read_text().splitlines():
-        if line and not line.startswith("#"):
-            words = "".join({"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(word, re.escape(word)) for word in WILDCARDS.findall(line.removeprefix("!")))
-            patterns.append((re.compile(f"{words}(?:/.*)?"), line.startswith("!")))
-    tracked = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=root, capture_output=True, check=True).stdout
-    for name in filter(None, tracked.decode().split("\0")):
+def as_regex(pattern):
+    """A pattern of .dockerignore; what it matches includes all that is below."""
+    forms = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    words = re.findall(r"\*\*/|\*\*|\*|\?|[^*?]+", pattern)
+    return re.compile("".join(forms.get(word, re.escape(word)) for word in words) + "(?:/.*)?")
+
+
+def context():
+    """The files that an engine is sent: .dockerignore's last pattern that matches decides. Without what git ignores, which is large."""
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    patterns = [(as_regex(line.removeprefix("!")), line.startswith("!")) for line in lines]
+    listed = subprocess.run(["git", "ls-files", "-zco", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True).stdout
+    for name in filter(None, listed.decode().split("\0")):
         kept = [keep for pattern, keep in patterns if pattern.fullmatch(name)]
-        if (not kept or kept[-1]) and (root / name).is_file():
+        if (not kept or kept[-1]) and (ROOT / name).is_file():
             yield name
 
 
@@ -263,44 +266,48 @@ def debootstrap(suite, root):
     (root / ".complete").touch()
 
 
+def unshare(script, *namespaces):
+    """The command line of a shell script with mounts of its own."""
+    return ["unshare", "--mount", "--propagation", "private", *namespaces, "sh", "-euc", "\n".join(script)]
+
+
 def run_step(image, command, binds):
-    """Runs a command in a stage, with this machine's network, proxies and certificates, which are not part of it."""
+    """Runs a command in a stage, with this machine's network, proxies and certificates, which are no part of it."""
     root = image.root
-    here = {name: value for name, value in os.environ.items() if re.search(r"_proxy$|^PIP_(?!FIND_LINKS)", name, re.I)}
+    env = {name: value for name, value in os.environ.items() if re.search(r"_proxy$|^PIP_(?!FIND_LINKS)", name, re.I)}
+    binds = [(Path("/etc/resolv.conf"), "/etc/resolv.conf"), (Path("/etc/apt/apt.conf.d"), "/etc/apt/apt.conf.d"), *binds]
     certificates = Path("/etc/ssl/certs/ca-certificates.crt")
-    script = ["set -eu", f"mount -t proc proc {root}/proc", f"mount --rbind /dev {root}/dev"]
-    extra = [(Path("/etc/resolv.conf"), "/etc/resolv.conf"), *binds]
     if certificates.exists():
-        extra.append((certificates, "/run/certificates.crt"))
-        here |= {"PIP_CERT": "/run/certificates.crt"}
-    if (apt := Path("/etc/apt/apt.conf.d")).exists() and root != Path("/"):
-        extra.append((apt, "/etc/apt/apt.conf.d"))
-    for source, target in extra:
-        place = root / target.lstrip("/")
-        make = f"mkdir -p {place}" if source.is_dir() else f"mkdir -p {place.parent} && touch -a {place}"
-        script += [make, f"mount --bind {source} {place}"]
-    words = ["env", "-i", *(f"{n}={v}" for n, v in (image.env | here).items()), "DEBIAN_FRONTEND=noninteractive"]
-    script.append(f"exec {shlex.join(['chroot', str(root), *words, '/bin/sh', '-c', f'cd {image.folder} && {command}'])}")
-    done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", "\n".join(script)])
+        binds.append((certificates, "/run/certificates.crt"))
+        env["PIP_CERT"] = "/run/certificates.crt"
+    script = [f"mount -t proc proc {root}/proc", f"mount --rbind /dev {root}/dev"]
+    for source, target in binds:
+        place = f"{root}{target}"
+        script.append(f"mkdir -p {place}" if source.is_dir() else f"mkdir -p $(dirname {place}) && touch -a {place}")
+        script.append(f"mount --bind {source} {place}")
+    words = [f"{name}={value}" for name, value in (image.env | env).items()]
+    words = ["chroot", root, "env", "-i", *words, "DEBIAN_FRONTEND=noninteractive", "sh", "-c", f"cd {image.folder} && {command}"]
+    script.append(f"exec {shlex.join(map(str, words))}")
+    done = subprocess.run(unshare(script))
     if done.returncode != 0:
         sys.exit(f"rootfs: exit status {done.returncode}: {command}")
 
 
-def container(image, *arguments, env=None, writable=None, folder=None, network=True):
-    """The command line that starts a program in an image as a container does: as its user, without capabilities, with its environment
-    alone, a read-only root with /tmp in memory, and processes of its own. `writable` maps folders of it to folders here."""
+def container(image, *arguments, env=None, writable=None, user=None, network=True):
+    """The command line that starts a program in an image as a container does: as its user, without capabilities, with its
+    environment alone, a read-only root with /tmp in memory, and processes of its own. `writable` maps folders of it to folders here.
+    """
     root = image.root
-    script = ["set -eu", f"mount --rbind {root} {root}", f"mount -o remount,ro,bind {root}", f"mount -t proc proc {root}/proc"]
+    script = [f"mount --rbind {root} {root}", f"mount -o remount,ro,bind {root}", f"mount -t proc proc {root}/proc"]
     script += [f"mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs {root}/tmp", f"mount -t tmpfs -o mode=755 tmpfs {root}/dev"]
     for device in ["null", "zero", "full", "random", "urandom"]:
         script += [f"touch {root}/dev/{device}", f"mount --bind /dev/{device} {root}/dev/{device}"]
     script += [f"ln -s /proc/self/fd {root}/dev/fd", f"mkdir -m 1777 {root}/dev/shm"]
     script += [f"mount --bind {source} {root}{target}" for target, source in (writable or {}).items()]
     variables = {"PATH": "/usr/bin:/bin", "HOME": "/"} | image.env | (env or {})
-    inside = [root, image.user, folder or image.folder, json.dumps(variables), *(arguments or image.start())]
+    inside = [root, user or image.user, image.folder, json.dumps(variables), *(arguments or image.start())]
     script.append(f"exec {shlex.join(map(str, [sys.executable, __file__, '--enter', *inside]))}")
-    isolation = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--ipc", "--uts"]
-    return ["unshare", *isolation, *([] if network else ["--net"]), "sh", "-c", "\n".join(script)]
+    return unshare(script, "--pid", "--fork", "--kill-child", "--ipc", "--uts", *([] if network else ["--net"]))
 
 
 def enter(root, user, folder, variables, *arguments):
@@ -324,12 +331,12 @@ def load(target, folder=FOLDER):
 
 
 def sizes(root):
-    """Bytes of the files, and of a layer as gzip and zstd compress it."""
-    paths = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
-    files = sum({path.stat().st_ino: path.stat().st_size for path in paths}.values())
-    tar = subprocess.run(["tar", "-C", root, "-cf", "-", "."], check=True, capture_output=True).stdout
-    packed = [len(subprocess.run(command, input=tar, check=True, capture_output=True).stdout) for command in (["gzip"], ["zstd", "-q"])]
-    return files, *packed
+    """Bytes of the files, each counted once, and of their tar archive as gzip and zstd pack it."""
+    found = [path.lstat() for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
+    files = sum({status.st_ino: status.st_size for status in found}.values())
+    tar = subprocess.run(["tar", "-C", root, "-c", "."], check=True, capture_output=True).stdout
+    packed = [subprocess.run([program, "-c"], input=tar, check=True, capture_output=True).stdout for program in ["gzip", "zstd"]]
+    return files, *map(len, packed)
 
 
 def main():
