@@ -81,7 +81,7 @@ def as_regex(pattern):
 
 
 def context():
-    """The files that an engine is sent: .dockerignore's last pattern that matches decides. Without what git ignores, which is large."""
+    """The files that an engine is sent, but for what git ignores: the last pattern of .dockerignore that matches decides."""
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     patterns = [(as_regex(line.removeprefix("!")), line.startswith("!")) for line in lines]
     listed = subprocess.run(["git", "ls-files", "-zco", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True).stdout
@@ -208,7 +208,8 @@ class Builder:
         """Copies a file, the contents of a folder, or what a pattern names; yields what it created."""
         names = list(context())
         chosen = [(name, os.path.relpath(name, source)) for name in names if name.startswith(f"{source}/")]
-        chosen = chosen or [(name, os.path.basename(name) if is_folder else "") for name in names if fnmatch.fnmatch(name, source)]
+        if not chosen:
+            chosen = [(name, os.path.basename(name) if is_folder else "") for name in names if fnmatch.fnmatch(name, source)]
         if not chosen:
             sys.exit(f"rootfs: COPY: {source} is not in the context")
         for name, below in chosen:
@@ -257,6 +258,8 @@ def mount(source, target, *arguments):
 
 def debootstrap(suite, root):
     """A minimal Debian, from the archive that this machine's own packages are from."""
+    if not shutil.which("debootstrap"):
+        sys.exit("rootfs: debootstrap is missing: apt-get install debootstrap, or use --base host")
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     sources = [*Path("/etc/apt").glob("sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
@@ -285,8 +288,9 @@ def run_step(image, command, binds):
         place = f"{root}{target}"
         script.append(f"mkdir -p {place}" if source.is_dir() else f"mkdir -p $(dirname {place}) && touch -a {place}")
         script.append(f"mount --bind {source} {place}")
-    words = [f"{name}={value}" for name, value in (image.env | env).items()]
-    words = ["chroot", root, "env", "-i", *words, "DEBIAN_FRONTEND=noninteractive", "sh", "-c", f"cd {image.folder} && {command}"]
+    variables = image.env | env | {"DEBIAN_FRONTEND": "noninteractive"}
+    words = ["chroot", root, "env", "-i", *(f"{name}={value}" for name, value in variables.items())]
+    words += ["sh", "-c", f"cd {image.folder} && {command}"]
     script.append(f"exec {shlex.join(map(str, words))}")
     done = subprocess.run(unshare(script))
     if done.returncode != 0:
@@ -295,8 +299,7 @@ def run_step(image, command, binds):
 
 def container(image, *arguments, env=None, writable=None, user=None, network=True):
     """The command line that starts a program in an image as a container does: as its user, without capabilities, with its
-    environment alone, a read-only root with /tmp in memory, and processes of its own. `writable` maps folders of it to folders here.
-    """
+    environment alone, a read-only root with /tmp in memory, and processes of its own. `writable`: folders of it to those here."""
     root = image.root
     script = [f"mount --rbind {root} {root}", f"mount -o remount,ro,bind {root}", f"mount -t proc proc {root}/proc"]
     script += [f"mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs {root}/tmp", f"mount -t tmpfs -o mode=755 tmpfs {root}/dev"]
@@ -335,8 +338,8 @@ def sizes(root):
     found = [path.lstat() for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
     files = sum({status.st_ino: status.st_size for status in found}.values())
     tar = subprocess.run(["tar", "-C", root, "-c", "."], check=True, capture_output=True).stdout
-    packed = [subprocess.run([program, "-c"], input=tar, check=True, capture_output=True).stdout for program in ["gzip", "zstd"]]
-    return files, *map(len, packed)
+    programs = [["gzip", "-c"], ["zstd", "-c"]]
+    return files, *(len(subprocess.run(program, input=tar, check=True, capture_output=True).stdout) for program in programs)
 
 
 def main():
@@ -358,7 +361,8 @@ def main():
     for target in arguments.targets:
         image = builder.image(target)
         (builder.folder / f"{target}.json").write_text(json.dumps(vars(image) | {"root": str(image.root)}))
-        print(f"{target:<10}{''.join(f'{size / 1e6:>{width}.1f}' for size, width in zip(sizes(image.root), (8, 10, 10)))}", flush=True)
+        files, gzip, zstd = (size / 1e6 for size in sizes(image.root))
+        print(f"{target:<10}{files:>8.1f}{gzip:>10.1f}{zstd:>10.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The images of docker/Dockerfile, assembled without a container engine, and what runs in them.
 
 By default `serve` alone, on this machine's own root. With CONTAINERS=1 (`make containers`) the images are those that
-docker/rootfs.py assembled before, and docker/compose.yaml is followed: the servers of MLflow and, for MinIO, of moto, the job, `serve`.
+docker/rootfs.py assembled before, and docker/compose.yaml is followed: MLflow's server, moto's for MinIO, the job, `serve`.
 """
 
 import json
@@ -68,7 +68,8 @@ class Container:
 
     def beside(self, command, **options):
         """Runs a program of this machine in the container's network."""
-        return subprocess.run(["nsenter", "-t", str(self.first()), "-n", *command], capture_output=True, text=True, **options)
+        command = ["nsenter", "-t", str(self.first()), "-n", *command]
+        return subprocess.run(command, capture_output=True, text=True, **options)
 
     def is_healthy(self):
         """What HEALTHCHECK says."""
@@ -129,7 +130,8 @@ def test_the_compose_file_is_valid():
     done = subprocess.run([compose, "-f", ROOT / "docker/compose.yaml", "config"], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     read = yaml.safe_load(done.stdout)["services"]
-    assert read["train"]["environment"]["AWS_SECRET_ACCESS_KEY"] == read["minio"]["environment"]["MINIO_ROOT_PASSWORD"] == "another"
+    secrets = read["train"]["environment"]["AWS_SECRET_ACCESS_KEY"], read["minio"]["environment"]["MINIO_ROOT_PASSWORD"]
+    assert secrets == ("another", "another")
     # The file in the root is only a way to it, which this parser is too old for.
     assert yaml.safe_load((ROOT / "compose.yaml").read_text())["include"] == ["docker/compose.yaml"]
 
@@ -265,7 +267,8 @@ def test_what_compose_starts_works_together(assembled, tmp_path, monkeypatch):
 
     def has(path, header={}):
         try:
-            return urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=header), timeout=5).read()
+            request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=header)
+            return urllib.request.urlopen(request, timeout=5).read()
         except OSError:
             return None
 
@@ -280,7 +283,8 @@ def test_what_compose_starts_works_together(assembled, tmp_path, monkeypatch):
         assert not has("/api/2.0/mlflow/experiments/get?experiment_id=0", {"Host": "elsewhere.example"})
 
         job = assembled("job")
-        env = services["train"]["environment"] | keys | {"S3_ENDPOINT": endpoint, "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
+        env = services["train"]["environment"] | keys
+        env |= {"S3_ENDPOINT": endpoint, "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
         for again in [False, True]:
             with Container(job, env=env, writable=mounts("train")) as train:
                 out = train.process.communicate(timeout=300)[0]
