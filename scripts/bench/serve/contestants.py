@@ -63,9 +63,10 @@ class Server:
 
     name = ready_path = None
     protocols = ()
+    checked = True  # whether its answers are those of the model
 
     def __init__(self, model, folder, cores):
-        self.model, self.folder, self.cores = model, folder / self.name.replace(" ", "-").lower() / model.name, cores
+        self.model, self.folder, self.cores = model, folder / type(self).__name__.lower() / model.name, cores
         self.folder.mkdir(parents=True, exist_ok=True)
         self.http_port, self.grpc_port, self.metrics_port = free_port(), free_port(), free_port()
         self.process = self.ready_seconds = None
@@ -131,6 +132,17 @@ class Serve(Server):
     def command(self):
         ports = [f"{it}_port={getattr(self, f'{it}_port')}" for it in ("http", "grpc", "metrics")]
         return [self.binary, self.model.repository, *(f"serve.{it}" for it in [*ports, "threads=1", *self.settings])]
+
+
+class Floor(Server):
+    """floor.c: reads requests and answers constant bytes. What any server costs at least, here."""
+
+    name, ready_path = "nothing (floor.c)", "/"
+    protocols = ("http",)
+    checked = False
+
+    def command(self):
+        return [compile_c(HERE / "floor.c", self.folder / "floor"), self.http_port]
 
 
 class Triton(Server):

@@ -1,7 +1,8 @@
 """The models of the benchmark, in a repository of Triton's layout, and their requests.
 
-`mlp` is the entropy predictor after one epoch; `resnet18` is the network for CIFAR-10 after one step, since the weights do not matter to a server.
-Both are trained and exported by the tools.
+`mlp` is the entropy predictor after one epoch, `resnet18` the network for CIFAR-10 after one step, since a server does not mind the
+weights; both are trained and exported by the tools. `image` takes an image of 3 × 64 × 64 floats and answers with the mean of each
+channel: it costs next to nothing, so that what is measured is the way of an image through a server.
 """
 
 import json
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 
 TYPES = {"tensor(float)": ("FP32", np.float32), "tensor(uint8)": ("UINT8", np.uint8), "tensor(int64)": ("INT64", np.int64)}
@@ -63,7 +65,15 @@ def train_resnet18(tools, folder):
     tool(tools, "export", folder / "run", "-o", folder / "model.onnx", "export.check_input=null")
 
 
-TRAIN = {"mlp": train_mlp, "resnet18": train_resnet18}
+def build_image(_, folder):
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("GlobalAveragePool", ["image"], ["mean"])
+    ends = [value("image", onnx.TensorProto.FLOAT, ["batch", 3, 64, 64])], [value("mean", onnx.TensorProto.FLOAT, ["batch", 3, 1, 1])]
+    graph = onnx.helper.make_graph([node], "image", *ends)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), folder / "model.onnx")
+
+
+BUILD = {"mlp": train_mlp, "image": build_image, "resnet18": train_resnet18}
 
 CONFIG = """name: "{name}"
 backend: "onnxruntime"
@@ -78,13 +88,13 @@ SCALAR = "dims: [1] reshape { shape: [] }"  # a number a row: the protocol has n
 
 
 def prepare(tools, name, folder):
-    """Trains, exports and lays out a model below `folder`, once."""
+    """Builds and lays out a model below `folder`, once."""
     repository = folder / "repositories" / name
     onnx = repository / name / "1" / "model.onnx"
     if not onnx.exists():
         work = folder / "training" / name
         work.mkdir(parents=True, exist_ok=True)
-        TRAIN[name](tools, work)
+        BUILD[name](tools, work)
         onnx.parent.mkdir(parents=True, exist_ok=True)
         (work / "model.onnx").rename(onnx)
     model = Model(name, repository, onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"]))

@@ -1,6 +1,6 @@
 """`serve` beside Triton and MLflow: the same model files, the same ONNX Runtime, the same cores.
 
-Contestants: serve; tritonserver (of PyPI's nvidia-pytriton) with the thin ONNX Runtime backend of triton_backend/, which is ours, and
+Contestants: serve; floor.c, which answers constant bytes, for what the network alone costs; tritonserver (of PyPI's nvidia-pytriton) with the thin ONNX Runtime backend of triton_backend/, which is ours, and
 with its own Python backend; `mlflow models serve`. All of one model run at the same time, idle but for the one under load; every
 load runs on each in turn, in several rounds, so that other work on the machine meets all alike. Ratios are computed round by round.
 
@@ -18,14 +18,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from contestants import HERE, MLflow, Serve, Triton, TritonPython, compile_c, memory_mb, onnxruntime_library
+from contestants import HERE, Floor, MLflow, Serve, Triton, TritonPython, compile_c, memory_mb, onnxruntime_library
 from load import Load, PerfAnalyzer, call
-from models import TRAIN, prepare, request
+from models import BUILD, prepare, request
 from soak import soak
+from tritonclient import grpc
 
 ROOT = HERE.parents[2]
 TOOLS = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target" / "release")).resolve()
-CONTESTANTS = {"serve": Serve, "triton": Triton, "triton-python": TritonPython, "mlflow": MLflow}
+CONTESTANTS = {"floor": Floor, "serve": Serve, "triton": Triton, "triton-python": TritonPython, "mlflow": MLflow}
 WORDS = {"http": "HTTP, binary", "json": "HTTP, JSON", "grpc": "gRPC", "invocations": "/invocations"}
 
 
@@ -33,7 +34,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="of one load on one server")
-    parser.add_argument("--models", nargs="+", default=list(TRAIN), choices=TRAIN)
+    parser.add_argument("--models", nargs="+", default=list(BUILD), choices=BUILD)
     parser.add_argument("--contestants", nargs="+", default=list(CONTESTANTS), choices=CONTESTANTS)
     parser.add_argument("--protocols", nargs="+", default=list(WORDS), choices=WORDS)
     parser.add_argument("--concurrency", nargs="+", type=int, default=[1, 8, 32])
@@ -53,21 +54,38 @@ def spread(values, form=".2f"):
 
 
 def check(server):
-    """The answer over every protocol of HTTP is ONNX Runtime's."""
+    """The answer over every protocol is ONNX Runtime's."""
     model = server.model
     expected = model.session.run(None, {model.input[0]: model.rows()})[0].ravel()
-    for protocol in {"json", "invocations"} & set(server.protocols):
-        status, body = call(server.port(protocol), request(model, protocol))
-        if status != 200:
-            raise RuntimeError(f"{server.name}, {protocol}: status {status}: {body[:300]}")
-        answer = json.loads(body)
-        numbers = np.ravel(answer["outputs"][0]["data"] if protocol == "json" else flat(answer["predictions"]))
-        np.testing.assert_allclose(numbers[: len(expected)], expected, rtol=1e-4, atol=1e-6)
+    for protocol in server.protocols if server.checked else ():
+        if protocol == "grpc":
+            values = infer_grpc(server)
+        else:
+            status, body = call(server.port(protocol), request(model, protocol))
+            if status != 200:
+                raise RuntimeError(f"{server.name}, {protocol}: status {status}: {body[:300]}")
+            values = read_answer(protocol, body, expected)
+        np.testing.assert_allclose(np.ravel(values), expected, rtol=1e-4, atol=1e-6, err_msg=f"{server.name}, {protocol}")
 
 
-def flat(predictions):
-    """MLflow answers with an array, or with an object of arrays by output."""
+def read_answer(protocol, body, expected):
+    """Values of the first output; of `http` the last bytes of the body, as all models have one output."""
+    if protocol == "http":
+        return np.frombuffer(body[-expected.nbytes :], expected.dtype)
+    answer = json.loads(body)
+    if protocol == "json":
+        return answer["outputs"][0]["data"]
+    predictions = answer["predictions"]  # an array, or an object of arrays by output
     return next(iter(predictions.values())) if isinstance(predictions, dict) else predictions
+
+
+def infer_grpc(server):
+    name, datatype, _, _ = server.model.input
+    rows = server.model.rows()
+    tensor = grpc.InferInput(name, rows.shape, datatype)
+    tensor.set_data_from_numpy(rows)
+    client = grpc.InferenceServerClient(f"127.0.0.1:{server.grpc_port}")
+    return client.infer(server.model.name, [tensor]).as_numpy(server.model.session.get_outputs()[0].name)
 
 
 def starts(options, kinds, model):
