@@ -4,6 +4,7 @@ mod connection;
 mod engine;
 mod error;
 mod front;
+mod grpc;
 mod http;
 mod lifecycle;
 mod listen;
