@@ -15,19 +15,19 @@ use std::{
 };
 
 /// An open sink of bytes. A file has its final name only after [`Output::finish`].
-#[derive(Debug)]
 pub struct Output {
     name: String,
     target: Target,
 }
 
-#[derive(Debug)]
 enum Target {
     /// Standard output, a device or a named pipe: written directly. `start` is where writing began, in a regular file that
     /// is not in append mode.
     Direct { file: File, start: Option<u64> },
     /// A regular file: written to a temporary file, renamed to `path` at the end.
     Atomic { file: TempFile, path: PathBuf },
+    /// Anything else that takes bytes.
+    Stream(Box<dyn Write + Send + Sync>),
 }
 
 impl Output {
@@ -47,6 +47,11 @@ impl Output {
         Ok(Self { name, target })
     }
 
+    /// Bytes to anywhere else, under a name. [`Output::finish`] flushes it.
+    pub fn new(name: &str, bytes: impl Write + Send + Sync + 'static) -> Self {
+        Self { name: name.into(), target: Target::Stream(Box::new(bytes)) }
+    }
+
     /// The name that messages give it: the path, or `stdout`.
     pub fn name(&self) -> &str {
         &self.name
@@ -62,16 +67,12 @@ impl Output {
     /// # Errors
     /// I/O errors; a pipe cannot seek.
     pub fn patch(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let start = match &self.target {
-            Target::Direct { start, .. } => start.unwrap_or(0),
-            Target::Atomic { .. } => 0,
+        let patched = match &mut self.target {
+            Target::Direct { file, start } => patch(file, start.unwrap_or(0) + offset, bytes),
+            Target::Atomic { file, .. } => patch(file.as_file_mut(), offset, bytes),
+            Target::Stream(_) => Err(io::ErrorKind::NotSeekable.into()),
         };
-        let file = self.file();
-        let patched = file
-            .seek(SeekFrom::Start(start + offset))
-            .and_then(|_| file.write_all(bytes))
-            .and_then(|()| file.seek(SeekFrom::End(0)));
-        patched.map(drop).map_err(|e| Error::io(&self.name, e))
+        patched.map_err(|e| Error::io(&self.name, e))
     }
 
     /// Writes all of `bytes`.
@@ -79,7 +80,7 @@ impl Output {
     /// # Errors
     /// I/O errors; `BrokenPipe` when the reader closed its end.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file().write_all(bytes).map_err(|e| Error::io(&self.name, e))
+        self.writer().write_all(bytes).map_err(|e| Error::io(&self.name, e))
     }
 
     /// Fsyncs the file and renames it to its final name.
@@ -90,13 +91,14 @@ impl Output {
         match self.target {
             Target::Direct { .. } => Ok(()),
             Target::Atomic { file, path } => persist(file, &path).map_err(|e| Error::io(self.name, e)),
+            Target::Stream(mut bytes) => bytes.flush().map_err(|e| Error::io(self.name, e)),
         }
     }
 
     /// Waits until everything written is on the disk.
     fn sync(&self) -> Result<()> {
         match &self.target {
-            Target::Direct { .. } => Ok(()),
+            Target::Direct { .. } | Target::Stream(_) => Ok(()),
             Target::Atomic { file, .. } => file.as_file().sync_all().map_err(|e| Error::io(&self.name, e)),
         }
     }
@@ -109,25 +111,34 @@ impl Output {
         match self.target {
             Target::Direct { .. } => Ok(()),
             Target::Atomic { file, path } => file.persist(&path).map_err(|e| Error::io(self.name, e)),
+            Target::Stream(mut bytes) => bytes.flush().map_err(|e| Error::io(self.name, e)),
         }
     }
 
-    fn file(&mut self) -> &mut File {
+    fn writer(&mut self) -> &mut dyn Write {
         match &mut self.target {
             Target::Direct { file, .. } => file,
             Target::Atomic { file, .. } => file.as_file_mut(),
+            Target::Stream(bytes) => bytes,
         }
     }
+}
+
+/// Overwrites `bytes` at `offset`, and continues at the end.
+fn patch(file: &mut File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(bytes)?;
+    file.seek(SeekFrom::End(0)).map(drop)
 }
 
 /// For writers of formats other than records.
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file().write(bytes)
+        self.writer().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file().flush()
+        self.writer().flush()
     }
 }
 

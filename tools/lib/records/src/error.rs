@@ -152,6 +152,16 @@ pub enum Error {
         /// The limit, in MiB.
         limit_mib: usize,
     },
+    /// A row longer than the limit.
+    #[error("a {what} longer than {}{remedy}", size(*limit))]
+    LongRow {
+        /// `line` of text, or `row`.
+        what: &'static str,
+        /// Most bytes.
+        limit: usize,
+        /// What to do, with a leading blank; may be empty.
+        remedy: &'static str,
+    },
     /// The name of no element type.
     #[error("unknown dtype {0:?}; expected one of {known}", known = numeric_names())]
     UnknownDType(String),
@@ -173,6 +183,12 @@ pub enum Error {
     /// A value breaks a rule of the wire or of a tool.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// A number of bytes, in MiB if it is a whole number of them.
+fn size(bytes: usize) -> String {
+    const MIB: usize = 1 << 20;
+    if bytes.is_multiple_of(MIB) { format!("{} MiB", bytes / MIB) } else { format!("{bytes} bytes") }
 }
 
 impl From<String> for Error {

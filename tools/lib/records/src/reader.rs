@@ -47,6 +47,9 @@ pub struct ReadOptions<'a> {
     pub delimiter: Option<u8>,
     /// The largest array in Fortran order that is read from a pipe: it is held in memory. Default: 1 GiB.
     pub fortran_bytes: u64,
+    /// The longest row: bytes of a line of NDJSON, of the cells of CSV, of a packed row of NPY. None: 1 GiB of NDJSON, 256 MiB of
+    /// the others.
+    pub max_row_bytes: Option<usize>,
 }
 
 impl<'a> ReadOptions<'a> {
@@ -68,6 +71,7 @@ impl<'a> ReadOptions<'a> {
             expect_rows: None,
             delimiter: None,
             fortran_bytes: FORTRAN_BYTES,
+            max_row_bytes: None,
         }
     }
 
@@ -96,6 +100,7 @@ impl<'a> ReadOptions<'a> {
             missing: self.missing,
             exact: self.all_fields || self.to == Some(Encoding::Npy),
             first_block: self.first_block,
+            max_row_bytes: self.max_row_bytes,
         }
     }
 
@@ -137,6 +142,10 @@ impl Reader {
         let reader = Self { rows, expect_rows: options.expect_rows };
         if reader.encoding() == Encoding::Npy {
             reader.check_fields(options)?;
+            let (bytes, limit) = (reader.schema().row_bytes(), options.max_row_bytes.unwrap_or(usize::MAX));
+            if bytes > limit {
+                return Err(Location::whole(reader.source()).error(Error::LongRow { what: "row", limit, remedy: "" }));
+            }
         }
         Ok(reader)
     }

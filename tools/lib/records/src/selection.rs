@@ -18,6 +18,8 @@ pub(crate) struct Selection {
     pub exact: bool,
     /// Bytes of the first rows, at least, that types are inferred from.
     pub first_block: usize,
+    /// [`crate::ReadOptions::max_row_bytes`]
+    pub max_row_bytes: Option<usize>,
     /// The element type of floating-point numbers, which text does not say.
     pub float: DType,
     /// The fields that the tool will add, each with the option that gives it another name. An input that has one of them is

@@ -299,3 +299,49 @@ fn how_the_bytes_arrive_does_not_matter() {
         }
     }
 }
+
+#[test]
+fn a_row_longer_than_the_limit_is_refused_before_it_is_held() {
+    let options = ReadOptions { max_row_bytes: Some(1 << 20), ..ReadOptions::floats(&["x"]) };
+    let long = "1".repeat(3 << 20);
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (9, 1000000), }\n";
+    for (bytes, expected) in [
+        (format!("{{\"x\":1}}\n{{\"x\":{long}"), "stdin:2: a line longer than 1 MiB"),
+        (format!("x\n1\n\"{long}"), "stdin:3: a row longer than 1 MiB (is a quote left open?)"),
+        (format!("x\n{}", ",".repeat(1 << 20)), "stdin:2: a row longer than 1 MiB (is a quote left open?)"),
+    ] {
+        assert_eq!(read_with(bytes.as_bytes(), &options).err().unwrap(), expected);
+    }
+    let error = read_with(&npy(1, header, &[]), &options).err().unwrap();
+    assert_eq!(error, "stdin: a row longer than 1 MiB");
+    let odd = ReadOptions { max_row_bytes: Some(1_000_000), ..options };
+    let error = read_with(format!("{{\"x\":{long}").as_bytes(), &odd).err().unwrap();
+    assert_eq!(error, "stdin:1: a line longer than 1000000 bytes");
+}
+
+#[test]
+fn rows_are_written_to_any_writer() {
+    #[derive(Clone, Default)]
+    struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let shared = Shared::default();
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n";
+    let array = npy(1, header, bytemuck::cast_slice(&[1.5f32, 2.5]));
+    for (encoding, expected) in [
+        (Encoding::Ndjson, b"{\"x\":1.5}\n{\"x\":2.5}\n".as_slice()),
+        (Encoding::Csv { delimiter: b',' }, b"x\n1.5\n2.5\n"),
+    ] {
+        let mut writer = Writer::new(Output::new("memory", shared.clone()), encoding, None);
+        read(&array, &["x"], false).unwrap().iter().for_each(|batch| writer.write(batch).unwrap());
+        writer.finish().unwrap();
+        assert_eq!(std::mem::take(&mut *shared.0.lock().unwrap()), expected);
+    }
+    assert!(!Output::new("memory", shared).can_patch());
+}

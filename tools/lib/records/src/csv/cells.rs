@@ -23,6 +23,8 @@ pub(crate) struct Records {
     ended: bool,
     /// Newlines before `buffer[start]`.
     newlines: u64,
+    /// The longest record.
+    limit: usize,
     record: Record,
 }
 
@@ -36,7 +38,7 @@ struct Record {
 }
 
 impl Records {
-    pub fn new(input: Input, delimiter: u8) -> Self {
+    pub fn new(input: Input, delimiter: u8, limit: Option<usize>) -> Self {
         Self {
             input,
             core: ReaderBuilder::new().delimiter(delimiter).build(),
@@ -46,6 +48,7 @@ impl Records {
             filled: 0,
             ended: false,
             newlines: 0,
+            limit: limit.unwrap_or(MAX_RECORD_BYTES),
             record: Record { bytes: vec![0; 1 << 10], ends: vec![0; 64], ..Record::default() },
         }
     }
@@ -120,8 +123,11 @@ impl Records {
                 ReadRecordResult::InputEmpty if ended && put > 0 => return Err(self.open_quote()),
                 ReadRecordResult::InputEmpty if ended => return Ok(false),
                 ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull if bytes.len() >= MAX_RECORD_BYTES => return Err(self.too_long()),
+                ReadRecordResult::OutputFull if bytes.len() >= self.limit => return Err(self.too_long()),
                 ReadRecordResult::OutputFull => bytes.resize(2 * bytes.len(), 0),
+                ReadRecordResult::OutputEndsFull if size_of_val(ends.as_slice()) >= self.limit => {
+                    return Err(self.too_long());
+                }
                 ReadRecordResult::OutputEndsFull => ends.resize(2 * ends.len(), 0),
             }
         }
@@ -181,8 +187,7 @@ impl Records {
 
     fn too_long(&self) -> Error {
         let line = 1 + self.newlines.saturating_sub(self.record.newlines());
-        self.location(line)
-            .error(Error::Csv(format!("a row longer than {} MiB (is a quote left open?)", MAX_RECORD_BYTES >> 20)))
+        self.location(line).error(Error::LongRow { what: "row", limit: self.limit, remedy: " (is a quote left open?)" })
     }
 
     /// The location of a line.

@@ -32,7 +32,7 @@ pub(crate) struct CsvReader {
 impl CsvReader {
     /// Reads the header and the first rows, from which the types are inferred.
     pub fn open(input: Input, delimiter: u8, selection: Selection) -> Result<Self> {
-        let mut records = Records::new(input, delimiter);
+        let mut records = Records::new(input, delimiter, selection.max_row_bytes);
         let Some((names, line)) = records.one()? else {
             return Err(crate::Location::whole(records.source()).error(Error::NoRows("")));
         };

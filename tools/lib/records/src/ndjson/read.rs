@@ -111,10 +111,9 @@ impl NdjsonReader {
             if self.ended {
                 return Ok(self.filled);
             }
-            if self.filled > MAX_LINE_BYTES {
-                return Err(self
-                    .location(1)
-                    .error(Error::Json(format!("a line longer than {} MiB", MAX_LINE_BYTES >> 20))));
+            let limit = self.selection.max_row_bytes.unwrap_or(MAX_LINE_BYTES);
+            if self.filled > limit {
+                return Err(self.location(1).error(Error::LongRow { what: "line", limit, remedy: "" }));
             }
             self.read_more()?;
         }
