@@ -10,6 +10,7 @@ mod lifecycle;
 mod listen;
 mod log;
 mod model;
+mod probe;
 mod repository;
 mod server;
 mod settings;
@@ -37,6 +38,9 @@ cli::arguments! {
         /// address to listen on (the setting serve.host)
         #[argh(option)]
         host: Option<String>,
+        /// ask the server that runs with these settings whether it is ready, and stop: exit status 0 or 1
+        #[argh(switch)]
+        probe: bool,
     }
 }
 
@@ -47,6 +51,9 @@ fn main() -> ExitCode {
 fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let document = common.settings([cli::set("serve.host", args.host.take())])?;
     let settings = Settings::read(&document)?;
+    if args.probe {
+        return Ok(probe::refusal(&settings).map_or(Outcome::Done, Outcome::No));
+    }
     let path = common.input.context("name what to serve: an .onnx file, a run folder or a model repository")?;
     let repository = Repository::open(&path, &settings)?;
     server::run(repository, &settings)?;
