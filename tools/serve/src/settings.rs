@@ -40,6 +40,7 @@ pub struct Settings {
     drain_delay_ms: u64,
     drain_timeout_ms: u64,
     pub log: Level,
+    pub page: bool,
 }
 
 impl Settings {

@@ -1,5 +1,6 @@
 //! What a model has done since it was loaded.
 
+use crate::histogram::Histogram;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -59,6 +60,8 @@ pub struct BatchStatistics {
 pub struct Statistics {
     /// Requests that were answered, from arrival to outputs.
     pub success: Durations,
+    /// Durations of those.
+    pub histogram: Histogram,
     /// Requests that failed.
     pub fail: Durations,
     /// Requests whose client left before they ran.

@@ -116,7 +116,11 @@ impl Engine {
             Err(Error::Overloaded { .. } | Error::Timeout { .. }) => &self.statistics.reject,
             Err(_) => &self.statistics.fail,
         };
-        counter.add(1, arrived.elapsed());
+        let time = arrived.elapsed();
+        counter.add(1, time);
+        if answer.is_ok() {
+            self.statistics.histogram.add(time);
+        }
         answer
     }
 

@@ -2,9 +2,13 @@
 
 pub mod answer;
 mod encoding;
+mod features;
 mod infer;
+mod openapi;
 
-use crate::repository::Repository;
+pub use answer::not_found;
+
+use crate::{page, repository::Repository};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Path, State},
@@ -19,6 +23,7 @@ pub type Shared = Arc<Repository>;
 /// All routes.
 pub fn router(repository: Shared) -> Router {
     let max_body_bytes = repository.settings().max_body_bytes;
+    let page = if repository.settings().page { page::router() } else { Router::new() };
     Router::new()
         .route("/v2/health/live", get(StatusCode::OK))
         .route("/v2/health/ready", get(ready))
@@ -26,6 +31,10 @@ pub fn router(repository: Shared) -> Router {
         .route("/v2/models/{model}/versions/{version}/ready", get(version_ready))
         .route("/v2/models/{model}/infer", post(infer::latest))
         .route("/v2/models/{model}/versions/{version}/infer", post(infer::version))
+        .route("/v2/models/{model}/features", get(features::latest))
+        .route("/v2/models/{model}/versions/{version}/features", get(features::version))
+        .route("/openapi.json", get(openapi::document))
+        .merge(page)
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
         .layer(DefaultBodyLimit::max(max_body_bytes))
