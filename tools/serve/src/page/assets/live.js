@@ -18,10 +18,10 @@ const empty = { now: undefined, samples: [] };
 export const seriesOf = (model) => series.get(keyOf(model)) ?? empty;
 
 function counters(entry) {
-  const { success = {}, fail = {}, reject = {} } = entry.inference_stats ?? {};
+  const { success = {}, fail = {} } = entry.inference_stats ?? {};
   return {
     requests: Number(success.count ?? 0),
-    failed: Number(fail.count ?? 0) + Number(reject.count ?? 0),
+    failed: Number(fail.count ?? 0),
     nanoseconds: Number(success.ns ?? 0),
     rows: Number(entry.inference_count ?? 0),
     runs: Number(entry.execution_count ?? 0),

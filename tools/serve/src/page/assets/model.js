@@ -67,14 +67,14 @@ function load() {
   ];
   const latency = chart("latency: p50, and p99 dashed", lines, milliseconds, 0.1);
   const numbers = [
-    ["requests a second", ({ rate }) => count(rate)],
-    ["rows a second", ({ rows }) => count(rows)],
-    ["failed a second", ({ fails }) => count(fails)],
+    ["requests/s", ({ rate }) => count(rate)],
+    ["rows/s", ({ rows }) => count(rows)],
+    ["failed/s", ({ fails }) => count(fails)],
     ["p50", ({ p50 }) => milliseconds(p50)],
     ["p99", ({ p99 }) => milliseconds(p99)],
     ["mean", ({ mean }) => milliseconds(mean)],
-    ["requests so far", ({ now }) => count(now?.requests)],
-    ["rows a run", ({ now }) => count(now?.runs ? now.rows / now.runs : undefined)],
+    ["requests", ({ now }) => count(now?.requests)],
+    ["rows per run", ({ now }) => count(now?.runs ? now.rows / now.runs : undefined)],
   ].map(([name, of]) => ({ of, value: h("dd", {}), term: h("dt", {}, name) }));
   const list = h("dl", { class: "numbers" }, ...numbers.map(({ term, value }) => h("div", {}, term, value)));
   const section = h("section", { class: "load" }, h("h3", {}, "Last minute"), throughput.figure, latency.figure, list);
