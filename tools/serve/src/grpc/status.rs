@@ -7,6 +7,7 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let code = match &error {
             Error::Invalid(_) => Code::InvalidArgument,
+            Error::TooLarge { .. } => Code::ResourceExhausted,
             Error::NotFound(_) => Code::NotFound,
             // Triton's code for a full queue too: clients try again.
             Error::Unavailable(_) | Error::Overloaded { .. } => Code::Unavailable,
