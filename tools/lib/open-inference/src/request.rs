@@ -5,7 +5,7 @@ use crate::Tensor;
 /// What a request may have at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Input tensors.
+    /// Input tensors, and outputs asked for.
     pub tensors: usize,
     /// Dimensions of a tensor.
     pub dimensions: usize,

@@ -1,17 +1,19 @@
-//! The fuzz targets of protocol buffers on the checked-in corpus and on mutations of it: bounded, seeded, on any compiler.
+//! The fuzz targets of protocol buffers and of HTTP bodies on the checked-in corpus and on mutations of it: bounded, seeded, on any compiler.
 //! `cargo fuzz` runs the same targets without a bound (CONTRIBUTING.md).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../../../../fuzz/byte_mutations.rs"]
 mod mutations;
+#[path = "../../../../fuzz/infer_request.rs"]
+mod infer_request;
 #[path = "../../../../fuzz/protobuf.rs"]
 mod protobuf;
 
 use open_inference::{
     Limits,
     grpc::{self, proto::ModelInferRequest},
-    model_config,
+    http, model_config,
 };
 use prost::Message;
 
@@ -59,6 +61,45 @@ const WIRE: [&[u8]; 12] = [
     b"\x03\x00\x00\x00abc",
 ];
 
+/// And to one of JSON requests.
+const JSON: [&[u8]; 30] = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b"\\",
+    b"\\ud83d\\ude00",
+    b"\\ud800",
+    b":",
+    b",",
+    b" ",
+    b"\n",
+    b"null",
+    b"true",
+    b"NaN",
+    b"-0",
+    b"1e39",
+    b"0.1234567890123456789",
+    b"18446744073709551616",
+    b"4294967296,4294967296",
+    b"\"data\":[",
+    b"\"datatype\":\"FP32\"",
+    b"\"shape\":[0]",
+    b"\"parameters\":{\"binary_data_size\":4}",
+    b"\"BYTES\"",
+    b"\"BOOL\"",
+    b"\"FP16\"",
+    b"\xff",
+    b"\xc3\xa9",
+    b"\x03\x00\x00\x00abc",
+];
+
+#[test]
+fn any_infer_request() {
+    mutations::run("infer_request", &JSON, infer_request::infer_request);
+}
+
 #[test]
 fn any_config_pbtxt() {
     mutations::run("config_pbtxt", &TEXT, |bytes| protobuf::config_pbtxt(&String::from_utf8_lossy(bytes)));
@@ -80,6 +121,20 @@ fn the_corpus_is_read() {
     for name in ["raw", "typed"] {
         let message = ModelInferRequest::decode(corpus(&format!("grpc_request/{name}")).as_slice()).unwrap();
         grpc::to_request(message, &Limits { tensors: 4, dimensions: 2, elements: 8 }).unwrap();
+    }
+}
+
+#[test]
+fn the_corpus_of_bodies_is_read() {
+    for (name, binary) in
+        [("escapes", 0), ("integers", 0), ("mixed", 12), ("nested", 0), ("numbers", 0), ("order", 0), ("outputs", 4)]
+    {
+        let path = format!("{}/../../../fuzz/corpus/infer_request/{name}", env!("CARGO_MANIFEST_DIR"));
+        let body = std::fs::read(path).unwrap();
+        let header = body.len() - binary;
+        let limits = Limits { tensors: 8, dimensions: 3, elements: 64 };
+        let request = http::parse_request(&body.into(), Some(header), &limits).unwrap();
+        assert!(!request.inputs.is_empty(), "{name}");
     }
 }
 
