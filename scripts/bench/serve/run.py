@@ -4,7 +4,8 @@ Contestants: serve; floor.c, which answers constant bytes, for what the network 
 with its own Python backend; `mlflow models serve`. All of one model run at the same time, idle but for the one under load; every
 load runs on each in turn, in several rounds, so that other work on the machine meets all alike. Ratios are computed round by round.
 
-Servers run on one core, the load generator on another. Sessions have one intra-op thread, batches at most 32 rows. Run by
+Server and load share one core (--server-cores, --load-cores): where they do not, half of what a request costs a fast server on a virtual
+machine is to wake the other core, which floor.c shows. Sessions have one intra-op thread, batches at most 32 rows. Run by
 `make bench-serve`, in an environment of its own (requirements/bench-serve.txt).
 """
 
@@ -41,7 +42,7 @@ def arguments():
     parser.add_argument("--starts", type=int, default=5, help="times that each server is started to measure that; 0 for none")
     parser.add_argument("--perf-analyzer", action="store_true", help="load by perf_analyzer in place of load.c; without /invocations")
     parser.add_argument("--server-cores", default="0")
-    parser.add_argument("--load-cores", default=str(os.cpu_count() - 1))
+    parser.add_argument("--load-cores", default="0", help="another than the server's: then each request wakes a core of a virtual machine")
     parser.add_argument("--serve", type=Path, default=TOOLS / "serve", help="the binary")
     parser.add_argument("--set", nargs="+", default=[], help="settings of serve")
     parser.add_argument("--soak", type=float, default=0, metavar="SECONDS", help="only full load on serve, and its memory over time")
