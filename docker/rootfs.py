@@ -11,6 +11,7 @@ Needs root, since it mounts and changes roots. The result is in target/container
 """
 
 import argparse
+import ctypes
 import fcntl
 import fnmatch
 import json
@@ -18,6 +19,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -324,6 +326,8 @@ def enter(root, user, folder, variables, *arguments):
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
+    # PR_SET_PDEATHSIG: what `unshare --kill-child` asked for ended with the change of user.
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     os.execvpe(arguments[0], arguments, json.loads(variables))
 
 

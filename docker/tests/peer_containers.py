@@ -186,8 +186,6 @@ def test_serve_is_small_and_holds_nothing_but_itself(assembled):
 def test_serve_answers_as_another_user_than_root_on_a_root_that_cannot_be_written(assembled, model):
     models, rows, predictions = model
     image = assembled("serve")
-    if "--probe" not in subprocess.run([BIN / "serve", "--help"], capture_output=True, text=True).stdout:
-        pytest.skip("serve has no --probe")
     with Container(image, writable={"/mnt/models": models}, network=False) as container:
         wait_for(lambda: container.first() and container.is_healthy(), container.process)
         status = Path(f"/proc/{container.first()}/status").read_text()
@@ -301,8 +299,6 @@ def test_what_compose_starts_works_together(assembled, tmp_path, monkeypatch):
     assert (volumes["models"] / "entropy/1/model.onnx").read_bytes() == (volumes["work"] / "models/entropy.onnx").read_bytes()
 
     image = assembled("serve")
-    if "--probe" not in subprocess.run([BIN / "serve", "--help"], capture_output=True, text=True).stdout:
-        pytest.skip("serve has no --probe")
     with Container(image, writable=mounts("serve"), network=False) as serve:
         wait_for(lambda: serve.first() and serve.is_healthy(), serve.process)
         rows = np.full((1, 8), 1 / 8, "f4")
