@@ -23,7 +23,16 @@ pub type Shared = Arc<Repository>;
 /// All routes.
 pub fn router(repository: Shared) -> Router {
     let max_body_bytes = repository.settings().max_body_bytes;
-    let page = if repository.settings().page { page::router() } else { Router::new() };
+    routes(repository.settings().page)
+        .fallback(answer::not_found)
+        .method_not_allowed_fallback(answer::method_not_allowed)
+        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .with_state(repository)
+}
+
+/// What there is, with or without the page.
+fn routes(page: bool) -> Router<Shared> {
+    let page = if page { page::router() } else { Router::new() };
     Router::new()
         .route("/v2/health/live", get(StatusCode::OK))
         .route("/v2/health/ready", get(ready))
@@ -35,10 +44,6 @@ pub fn router(repository: Shared) -> Router {
         .route("/v2/models/{model}/versions/{version}/features", get(features::version))
         .route("/openapi.json", get(openapi::document))
         .merge(page)
-        .fallback(answer::not_found)
-        .method_not_allowed_fallback(answer::method_not_allowed)
-        .layer(DefaultBodyLimit::max(max_body_bytes))
-        .with_state(repository)
 }
 
 async fn ready(State(repository): State<Shared>) -> StatusCode {

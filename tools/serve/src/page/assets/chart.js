@@ -36,7 +36,7 @@ export function sparkline() {
   return {
     root,
     draw(samples) {
-      const values = samples.map(({ rate }) => rate);
+      const values = samples.slice(-SAMPLES).map(({ rate }) => rate);
       const line = path(values, ceiling(Math.max(1, ...values.filter((v) => v !== undefined))));
       paths[1].setAttribute("d", line);
       const first = values.findIndex((value) => value !== undefined);
@@ -54,7 +54,7 @@ export function chart(title, lines, format, least) {
   return {
     figure,
     draw(samples) {
-      const all = lines.map(([, of]) => samples.map(of));
+      const all = lines.map(([, of]) => samples.slice(-SAMPLES).map(of));
       const most = ceiling(Math.max(least, ...all.flat().filter((value) => value !== undefined)));
       setText(top, format(most));
       all.forEach((values, at) => paths[at].setAttribute("d", path(values, most)));
