@@ -1,7 +1,6 @@
 //! `infer`: records in, the same records with a prediction out.
 
 mod model;
-mod not_onnx;
 mod settings;
 
 use anyhow::Context;

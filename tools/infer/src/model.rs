@@ -1,6 +1,6 @@
 //! An ONNX model and the fields that its input comes from.
 
-use crate::{not_onnx, settings::Settings};
+use crate::settings::Settings;
 use anyhow::{bail, ensure};
 use dataset::Features;
 use files::Limit;
@@ -22,7 +22,7 @@ pub struct Model {
 impl Model {
     /// Loads the model at `path`.
     pub fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
-        if let Some(explanation) = not_onnx::explain(path) {
+        if let Some(explanation) = runtime::explain_not_onnx(path, "-m") {
             bail!("{explanation}");
         }
         let options = Options {

@@ -26,7 +26,9 @@ mod element;
 mod error;
 mod external;
 mod library;
+mod memory;
 mod model;
+mod not_onnx;
 mod trust;
 
 use files::Limit;
@@ -36,7 +38,9 @@ use std::path::Path;
 
 pub use element::ElementType;
 pub use error::{Error, ModelError, Result, WeightsError};
+pub use memory::trim_memory;
 pub use model::{Data, Model, Outputs, Port, Value};
+pub use not_onnx::explain_not_onnx;
 
 /// How a session runs.
 #[derive(Debug, Clone, Default)]

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-/// What is at the path instead of an ONNX model, and what to do; None where it may be a model.
-pub fn explain(path: &Path) -> Option<String> {
+/// What is at the path instead of an ONNX model, and what to do; None where it may be a model. `usage` is what stands in
+/// front of a model's path on the command line, for instance `-m`.
+pub fn explain_not_onnx(path: &Path, usage: &str) -> Option<String> {
     let name = path.display();
     if path.is_dir() {
         let exported = path.join("model.onnx");
         return Some(if exported.is_file() {
-            format!("{name}: a folder; its model is -m {}", exported.display())
+            format!("{name}: a folder; its model is {usage} {}", exported.display())
         } else if path.join("config.yaml").is_file() {
-            format!("{name}: a run folder; {}", export(path, &exported))
+            format!("{name}: a run folder; {}", export(path, &exported, usage))
         } else {
             format!("{name}: a folder, expected an .onnx file")
         });
@@ -21,13 +22,14 @@ pub fn explain(path: &Path) -> Option<String> {
             Some(folder) if folder != Path::new("") => ("the weights of a run", folder),
             _ => ("weights", path),
         };
-        return Some(format!("{name}: {what}, and no ONNX model; {}", export(from, &path.with_extension("onnx"))));
+        let export = export(from, &path.with_extension("onnx"), usage);
+        return Some(format!("{name}: {what}, and no ONNX model; {export}"));
     }
     let weights = path.with_extension("safetensors");
     let not_exported = has_extension("onnx") && !path.exists() && weights.is_file();
     not_exported.then(|| format!("{name}: not there yet; pipegrad export {} -o {name} makes it", weights.display()))
 }
 
-fn export(from: &Path, to: &Path) -> String {
-    format!("export it first: pipegrad export {}, then -m {}", from.display(), to.display())
+fn export(from: &Path, to: &Path, usage: &str) -> String {
+    format!("export it first: pipegrad export {}, then {usage} {}", from.display(), to.display())
 }
