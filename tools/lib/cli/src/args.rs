@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub struct Common {
     /// The input file; none is standard input.
     pub input: Option<PathBuf>,
-    /// Every input, at least one: what a tool with [`Input::Many`] reads.
+    /// Every input, at least one: what a tool with [`Input::Many`] or [`Input::Paths`] reads.
     pub inputs: Vec<Option<PathBuf>>,
     /// Whether standard input was named, as `-`.
     pub names_stdin: bool,
@@ -40,6 +40,8 @@ pub enum Input {
     Folder,
     /// Any number of files and folders, or standard input.
     Many,
+    /// Any number of files and folders, never standard input.
+    Paths,
 }
 
 /// What `--cfg` prints.
@@ -103,6 +105,11 @@ macro_rules! arguments {
             "input files or folders (default: standard input) and key=value settings, in any order" $($struct)*
         }
     };
+    (groups: $groups:tt, input: Paths, $($struct:tt)*) => {
+        $crate::arguments! {
+            @struct $groups Paths "path | key=value" "files or folders and key=value settings, in any order" $($struct)*
+        }
+    };
     // The fields pass through token by token: argh tells `Option` and `Vec` by their names.
     (
         @struct $groups:tt $input:ident $rest_name:tt $rest:tt
@@ -162,7 +169,7 @@ impl Common {
                 bail!("{}: this tool reads no input; settings are key=value", path.replace(DASH, "-"))
             }
             [path] => not_dash(Some(PathBuf::from(path))),
-            _ if A::INPUT == Input::Many => None,
+            _ if matches!(A::INPUT, Input::Many | Input::Paths) => None,
             [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
         };
         let names_stdin = paths.iter().any(|path| path == DASH);

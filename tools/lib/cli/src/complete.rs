@@ -137,10 +137,10 @@ fn setting_or_input<A: Arguments>(line: &Line, current: &str) -> Answer {
         return Answer::paths(Add::Files, &format!("{key}="));
     }
     let mut answer = Answer::words(config::candidates(A::GROUPS, &line.sources::<A>(), &line.overrides(), current));
-    if (!line.has_input() || A::INPUT == Input::Many) && !args::is_override(current) {
+    if (!line.has_input() || matches!(A::INPUT, Input::Many | Input::Paths)) && !args::is_override(current) {
         answer.add = match A::INPUT {
             Input::None => Add::Nothing,
-            Input::File | Input::Many => Add::Files,
+            Input::File | Input::Many | Input::Paths => Add::Files,
             Input::Folder => Add::Folders,
         };
     }
