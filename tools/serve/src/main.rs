@@ -10,8 +10,11 @@ mod http;
 mod lifecycle;
 mod listen;
 mod log;
+mod log_settings;
+mod metadata;
 mod model;
 mod page;
+mod paths;
 mod probe;
 mod repository;
 mod server;
@@ -19,16 +22,17 @@ mod settings;
 mod statistics;
 mod stream;
 mod threads;
+mod trace_settings;
 
-use anyhow::Context;
 use cli::{Common, Outcome};
+use config::overrides::Value;
 use repository::Repository;
 use settings::Settings;
 use std::process::ExitCode;
 
 cli::arguments! {
     groups: ["serve"],
-    input: File,
+    input: Paths,
     /// Serves ONNX models over HTTP and gRPC.
     #[argh(
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 > events.ndjson\n  \
@@ -40,6 +44,17 @@ cli::arguments! {
         /// address to listen on (the setting serve.host)
         #[argh(option)]
         host: Option<String>,
+        /// name of the model, where one file or folder is served (default: that of the file or folder)
+        #[argh(option)]
+        name: Option<String>,
+        /// whether the set of models changes: none, poll (as their files do) or explicit (as clients ask for; the setting
+        /// serve.model_control)
+        #[argh(option, arg_name = "none|poll|explicit")]
+        model_control: Option<String>,
+        /// a model to load at the start, for --model-control explicit; may be given several times (the setting
+        /// serve.load_models)
+        #[argh(option)]
+        load_model: Vec<String>,
         /// ask the server that runs with these settings whether it is ready, and stop: exit status 0 or 1
         #[argh(switch)]
         probe: bool,
@@ -51,13 +66,18 @@ fn main() -> ExitCode {
 }
 
 fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
-    let document = common.settings([cli::set("serve.host", args.host.take())])?;
+    let load_models: Vec<Value> = args.load_model.drain(..).map(Value::from).collect();
+    let document = common.settings([
+        cli::set("serve.host", args.host.take()),
+        cli::set("serve.model_control", args.model_control.take()),
+        cli::set("serve.load_models", (!load_models.is_empty()).then_some(Value::List(load_models))),
+        cli::set("serve.http_port", paths::port(&common)?),
+    ])?;
     let settings = Settings::read(&document)?;
     if args.probe {
         return Ok(probe::refusal(&settings).map_or(Outcome::Done, Outcome::No));
     }
-    let path = common.input.context("name what to serve: an .onnx file, a run folder or a model repository")?;
-    let repository = Repository::open(&path, &settings)?;
+    let repository = Repository::open(&paths::served(&common)?, args.name.as_deref(), &settings)?;
     server::run(repository, &settings)?;
     Ok(Outcome::Done)
 }

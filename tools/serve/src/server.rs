@@ -7,7 +7,7 @@ use crate::{
     lifecycle::Lifecycle,
     listen::{self, Acceptor},
     log::{self, Level},
-    repository::Repository,
+    repository::{Repository, Started},
     settings::Settings,
     stream::Stream,
     threads::Threads,
@@ -52,12 +52,19 @@ async fn serve(
     let listener = listen::bind(settings.host, settings.http_port, "serve.http_port")?;
     cli::note(&format!("HTTP at http://{}", listener.local_addr()?));
     let acceptor = Acceptor::new(listener, Arc::clone(&permits), lifecycle.clone());
+    let started = started(repository.start()?);
     let front = Arc::new(Front::new(http::router(repository), settings, lifecycle.clone()));
     let http = tokio::spawn(accept(acceptor, Arc::clone(&registry), front, threads));
     tokio::spawn(sweep(Arc::clone(&registry), permits));
-    cli::note("ready");
 
-    lifecycle.draining().await;
+    tokio::select! {
+        result = started => {
+            result?;
+            cli::note("ready");
+            lifecycle.draining().await;
+        }
+        () = lifecycle.draining() => {}
+    }
     tokio::time::sleep(settings.drain_delay()).await;
     lifecycle.close();
     registry.close();
@@ -71,6 +78,14 @@ async fn serve(
         log::write(Level::Warn, "drain_timeout", fields);
     }
     Ok(())
+}
+
+/// Ends when the models of the start are loaded.
+///
+/// # Errors
+/// When one of them cannot be, and the server is to end then.
+async fn started(started: Started) -> anyhow::Result<()> {
+    started.await.context("loading the models ended without a result")?
 }
 
 /// Accepts HTTP connections and gives each to a network thread.

@@ -1,7 +1,8 @@
 //! Config group `serve`.
 
-use crate::{connection::Patience, log::Level};
+use crate::{connection::Patience, log::Level, repository::Control};
 use anyhow::ensure;
+use files::Limit;
 use open_inference::Limits;
 use serde::Deserialize;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
@@ -17,13 +18,18 @@ pub struct Settings {
     network_threads: usize,
     threads: usize,
     pub instances: usize,
+    pub model_control: Control,
+    poll_seconds: u64,
+    pub load_models: Vec<String>,
+    pub exit_on_error: bool,
+    pub strict_readiness: bool,
     pub max_batch_size: usize,
     queue_delay_us: u64,
     pub max_queue: usize,
     inline_us: u64,
     timeout_ms: u64,
     warmup_ms: u64,
-    pub model_bytes: u64,
+    model_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
     pub max_body_bytes: usize,
     max_tensors: usize,
@@ -53,7 +59,17 @@ impl Settings {
         ensure!(settings.max_headers > 0, "serve.max_headers: 0; at least 1 is needed");
         ensure!(settings.max_header_bytes > 0, "serve.max_header_bytes: 0; at least 1 is needed");
         ensure!(settings.body_bytes_per_second > 0, "serve.body_bytes_per_second: 0; at least 1 is needed");
+        ensure!(settings.poll_seconds > 0, "serve.poll_seconds: 0; at least 1 is needed");
+        ensure!(
+            settings.load_models.is_empty() || settings.model_control == Control::Explicit,
+            "serve.load_models: only with serve.model_control=explicit; otherwise every model is loaded"
+        );
         Ok(settings)
+    }
+
+    /// How often changed models are looked for.
+    pub fn poll_period(&self) -> Duration {
+        Duration::from_secs(self.poll_seconds)
     }
 
     /// Threads that serve connections.
@@ -109,6 +125,11 @@ impl Settings {
     /// How long running requests may take to end after that.
     pub fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
+    }
+
+    /// Limit on a model, and on each file beside it.
+    pub fn model_limit(&self) -> Limit<'static> {
+        Limit { bytes: self.model_bytes, setting: Some("serve.model_bytes") }
     }
 
     /// Limits on a request's tensors.

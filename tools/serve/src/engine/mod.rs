@@ -41,8 +41,23 @@ pub struct Policy {
     pub max_queue: usize,
     /// How long a request may take, waiting included; None for any time.
     pub timeout: Option<Duration>,
+    /// Whether a request may say that it waits for less than `timeout`, or where there is none, for any time.
+    pub allows_timeouts: bool,
+    /// Whether a request that has waited for `timeout` is run after those that have not, in place of being refused.
+    pub delays_expired: bool,
     /// Runs that are expected to take less stay on the thread of their connection.
     pub inline: Duration,
+}
+
+impl Policy {
+    /// How long a request that asks for `requested` may take; None for any time.
+    fn timeout(&self, requested: Option<Duration>) -> Option<Duration> {
+        let own = self.timeout.filter(|_| !self.delays_expired);
+        match requested.filter(|_| self.allows_timeouts) {
+            Some(requested) => Some(own.map_or(requested, |own| own.min(requested))),
+            None => own,
+        }
+    }
 }
 
 /// The instances of a model, and the requests that wait for one.
@@ -150,7 +165,7 @@ impl Engine {
                 Admitted::Wait(answer) => answer,
             },
         };
-        wait(answer, timeout.or(self.policy.timeout)).await
+        wait(answer, self.policy.timeout(timeout)).await
     }
 
     /// Where a short job meets others of its thread; None where it runs at once or waits for an instance.
@@ -263,6 +278,9 @@ impl Engine {
             let oldest = {
                 let mut state = self.state();
                 state.queue.remove_abandoned(&self.statistics);
+                if let Some(timeout) = self.policy.timeout.filter(|_| self.policy.delays_expired) {
+                    state.queue.delay_expired(timeout);
+                }
                 let Some(oldest) = state.queue.oldest() else {
                     state.idle.extend(lease.instance.take());
                     return None;

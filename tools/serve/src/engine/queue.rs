@@ -2,7 +2,10 @@
 
 use super::batch::{Answer, fit_together};
 use crate::{model::Job, statistics::Statistics};
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 
 /// A request that waits.
@@ -43,6 +46,14 @@ impl Queue {
             }
             !is_abandoned
         });
+    }
+
+    /// Puts requests that have waited for `timeout` behind those that have not; both stay in their order.
+    pub fn delay_expired(&mut self, timeout: Duration) {
+        let is_expired = |pending: &Pending| pending.arrived.elapsed() >= timeout;
+        let (expired, rest): (VecDeque<_>, VecDeque<_>) = self.0.drain(..).partition(is_expired);
+        self.0 = rest;
+        self.0.extend(expired);
     }
 
     /// How many of the oldest make up the next batch, and their rows: those that fit together, up to `max_rows`, or up to

@@ -4,15 +4,17 @@ pub mod answer;
 mod encoding;
 mod features;
 mod infer;
+mod json;
+mod metadata;
 mod openapi;
+mod repository;
 
 pub use answer::not_found;
 
 use crate::{page, repository::Repository};
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Path, State},
-    http::StatusCode,
+    extract::DefaultBodyLimit,
     routing::{get, post},
 };
 use std::sync::Arc;
@@ -34,30 +36,12 @@ pub fn router(repository: Shared) -> Router {
 fn routes(page: bool) -> Router<Shared> {
     let page = if page { page::router() } else { Router::new() };
     Router::new()
-        .route("/v2/health/live", get(StatusCode::OK))
-        .route("/v2/health/ready", get(ready))
-        .route("/v2/models/{model}/ready", get(model_ready))
-        .route("/v2/models/{model}/versions/{version}/ready", get(version_ready))
         .route("/v2/models/{model}/infer", post(infer::latest))
         .route("/v2/models/{model}/versions/{version}/infer", post(infer::version))
         .route("/v2/models/{model}/features", get(features::latest))
         .route("/v2/models/{model}/versions/{version}/features", get(features::version))
         .route("/openapi.json", get(openapi::document))
         .merge(page)
-}
-
-async fn ready(State(repository): State<Shared>) -> StatusCode {
-    if repository.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
-}
-
-async fn model_ready(State(repository): State<Shared>, Path(model): Path<String>) -> StatusCode {
-    is_ready(&repository, &model, None)
-}
-
-async fn version_ready(State(repository): State<Shared>, Path((model, version)): Path<(String, String)>) -> StatusCode {
-    is_ready(&repository, &model, Some(&version))
-}
-
-fn is_ready(repository: &Repository, model: &str, version: Option<&str>) -> StatusCode {
-    if repository.find(model, version).is_ok() { StatusCode::OK } else { StatusCode::BAD_REQUEST }
+        .merge(metadata::routes())
+        .merge(repository::routes())
 }

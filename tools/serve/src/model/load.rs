@@ -1,13 +1,14 @@
 //! From a file to a model that is ready.
 
-use super::{Model, Spec, warm_up};
-use crate::{
-    engine::{Engine, Policy},
-    settings::Settings,
+use super::{
+    Model, Spec,
+    configuration::{Configuration, policy},
+    labels, warm_up,
 };
+use crate::{engine::Engine, settings::Settings};
 use anyhow::Context;
 use dataset::Features;
-use files::Limit;
+use open_inference::model_config::ModelConfig;
 use runtime::Options;
 use std::{path::PathBuf, sync::Arc};
 
@@ -20,38 +21,57 @@ pub struct Source {
     pub name: String,
     pub version: String,
     pub file: PathBuf,
+    /// Where labels and warm-up data are.
+    pub folder: PathBuf,
+    /// Links do not lead out of this folder.
+    pub root: PathBuf,
+    pub configuration: Arc<Configuration>,
 }
 
 /// Loads a model and runs it with made-up rows until it is warm.
 ///
 /// # Errors
-/// When the file is no model that can be run.
+/// When the file is no model that can be run, or not as its configuration says.
 pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
-    let options = Options { library: settings.onnxruntime.as_deref(), threads: settings.threads() };
-    let limit = Limit { bytes: settings.model_bytes, setting: Some("serve.model_bytes") };
-    let open = || runtime::Model::open(&source.file, limit, &options);
+    let configuration = &source.configuration;
+    let options = Options { library: settings.onnxruntime.as_deref(), threads: configuration.threads(settings) };
+    let open = || runtime::Model::open(&source.file, settings.model_limit(), &options);
     let first = open()?;
-    let spec = Spec::of_graph(first.inputs(), first.outputs(), settings.max_batch_size);
+    let spec = configuration.spec(first.inputs(), first.outputs(), settings)?;
+    let config = configuration.complete(&source.name, &spec, settings);
     let features = first.metadata(FEATURES).map(|text| Features::from_json(&text)).transpose();
     let features = features.with_context(|| source.file.display().to_string())?;
-    let classes = features.as_ref().and_then(|features| features.target.classes.clone()).unwrap_or_default();
-    let outputs: Vec<_> = spec.outputs.iter().map(|output| (output.name.clone(), output.data_type)).collect();
-    let labels = outputs.iter().map(|_| classes.clone()).collect();
+    let labels = labels(source, &spec, &config, features.as_ref(), settings)?;
+    let samples = warm_up::samples(source, &spec, &config, settings)?;
     let mut instances = vec![first];
-    for _ in 1..settings.instances {
+    for _ in 1..config.instances().unwrap_or(1) {
         instances.push(open()?);
     }
-    let policy = Policy {
-        max_rows: spec.max_batch_size,
-        preferred: Vec::new(),
-        delay: settings.queue_delay(),
-        max_queue: settings.max_queue,
-        timeout: settings.timeout(),
-        inline: settings.inline(),
-    };
     let count = instances.len();
-    let engine = Arc::new(Engine::new(source.name.clone(), outputs, instances, policy, settings.network_threads()));
-    let model = Model { name: source.name.clone(), version: source.version.clone(), spec, features, labels, engine };
-    warm_up::run(&model, count, settings.warmup())?;
+    let outputs = spec.outputs.iter().map(|output| (output.name.clone(), output.data_type)).collect();
+    let (name, version) = (source.name.clone(), source.version.clone());
+    let engine = Engine::new(name.clone(), outputs, instances, policy(&config, settings), settings.network_threads());
+    let engine = Arc::new(engine);
+    let mut model = Model { name, version, spec, config, features, labels, engine, warm_sizes: 0 };
+    model.warm_sizes = warm_up::run(&model, &samples, count, settings)?;
     Ok(model)
+}
+
+/// Class names of each output: those that its configuration names, or those of the features.
+fn labels(
+    source: &Source,
+    spec: &Spec,
+    config: &ModelConfig,
+    features: Option<&Features>,
+    settings: &Settings,
+) -> anyhow::Result<Vec<Vec<String>>> {
+    let classes = features.and_then(|features| features.target.classes.clone()).unwrap_or_default();
+    let of_output = |name: &str| {
+        let configured = config.output.iter().find(|output| output.name == name && !output.label_filename.is_empty());
+        match configured {
+            Some(output) => labels::read(&source.folder, &source.root, &output.label_filename, settings.model_limit()),
+            None => Ok(classes.clone()),
+        }
+    };
+    spec.outputs.iter().map(|output| of_output(&output.name)).collect()
 }

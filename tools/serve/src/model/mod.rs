@@ -1,5 +1,7 @@
 //! A version of a model: what it takes and gives, and the engine that runs it.
 
+mod configuration;
+mod labels;
 mod load;
 mod spec;
 mod warm_up;
@@ -9,9 +11,10 @@ use crate::{
     error::{Error, Result},
 };
 use dataset::Features;
-use open_inference::{InferRequest, InferResponse, RequestedOutput, Tensor, classification};
+use open_inference::{InferRequest, InferResponse, RequestedOutput, Tensor, classification, model_config::ModelConfig};
 use std::{sync::Arc, time::Duration};
 
+pub use configuration::{Configuration, PLATFORM};
 pub use load::{Source, load};
 pub use spec::{Job, Spec, TensorSpec};
 
@@ -20,11 +23,15 @@ pub struct Model {
     pub name: String,
     pub version: String,
     pub spec: Spec,
+    /// The whole configuration: as it is given, and completed from the graph and the settings.
+    pub config: ModelConfig,
     /// The fields that its input comes from, of a model that `export` wrote.
     pub features: Option<Features>,
     /// Class names of each output, in the graph's order; empty where it has none.
     pub labels: Vec<Vec<String>>,
     pub engine: Arc<Engine>,
+    /// Batch sizes that it has run with before it was ready.
+    pub warm_sizes: usize,
 }
 
 impl Model {

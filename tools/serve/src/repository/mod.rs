@@ -1,82 +1,164 @@
-//! The models that are served.
+//! The models that are served: where they are, which of them are loaded, and what becomes of changes.
+
+mod control;
+mod entry;
+mod index;
+mod layout;
+mod load;
+mod name;
+mod retire;
+mod signature;
 
 use crate::{
     error::{Error, Result},
-    model::{self, Model, Source},
+    model::Model,
     settings::Settings,
 };
-use anyhow::{Context, bail};
+use anyhow::{bail, ensure};
+use entry::Entry;
+use layout::{Found, Root};
 use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
-/// The version of a model that has no folder of versions.
-const ONLY_VERSION: &str = "1";
+pub use control::{Control, Started};
+pub use entry::State;
+pub use index::Indexed;
+pub use layout::{MODEL, inside};
 
 /// The models that are served, by name and version.
 pub struct Repository {
     settings: Settings,
-    models: RwLock<BTreeMap<String, BTreeMap<u64, Arc<Model>>>>,
+    roots: Vec<Root>,
+    entries: RwLock<BTreeMap<String, Entry>>,
+    /// One for each model that was loaded or unloaded: one change of a model at a time.
+    changing: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    /// Whether everything that is loaded at the start was, or failed.
+    is_started: AtomicBool,
 }
 
 impl Repository {
-    /// Loads the model or models at `path`: an .onnx file or a run folder.
+    /// The models at `paths`, none of them loaded: .onnx files, run folders, or folders of models. A single file or run
+    /// folder is served as `name`, if there is one.
     ///
     /// # Errors
-    /// When there is no model, or one cannot be loaded.
-    pub fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
-        let source = source(path)?;
-        let model = Arc::new(model::load(&source, settings)?);
-        let versions = BTreeMap::from([(1, model)]);
-        let models = RwLock::new(BTreeMap::from([(source.name, versions)]));
-        Ok(Self { settings: settings.clone(), models })
+    /// When there is no model, or two have the same name.
+    pub fn open(paths: &[PathBuf], name: Option<&str>, settings: &Settings) -> anyhow::Result<Self> {
+        ensure!(name.is_none() || paths.len() == 1, "--name: with one model only, and there are {} paths", paths.len());
+        let roots = paths.iter().map(|path| Root::open(path, name)).collect::<anyhow::Result<Vec<_>>>()?;
+        let repository = Self {
+            settings: settings.clone(),
+            roots,
+            entries: RwLock::default(),
+            changing: Mutex::default(),
+            is_started: AtomicBool::new(false),
+        };
+        let found = repository.scan_with(|note| cli::note(&note))?;
+        if found.is_empty() && settings.model_control == Control::None {
+            let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+            bail!("{}: no model; expected NAME/VERSION/{MODEL}, an .onnx file or a run folder", paths.join(", "));
+        }
+        for name in settings.load_models.iter().filter(|name| *name != control::EVERY) {
+            ensure!(found.contains_key(name), "serve.load_models: there is no model {name:?}");
+        }
+        Ok(repository)
     }
 
     /// The version of a model, or its newest.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or it is not ready.
     pub fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<Model>> {
-        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
-        let unknown = || Error::NotFound(format!("Request for unknown model: '{name}' is not found"));
-        let versions = models.get(name).ok_or_else(unknown)?;
-        let found = match version.filter(|version| !version.is_empty()) {
-            None => versions.values().next_back(),
-            Some(version) => versions.values().find(|model| model.version == version),
+        let version = version.filter(|version| !version.is_empty()).map(parse_version).transpose()?;
+        let not_found = |what: String| Error::NotFound(format!("Request for unknown model: '{name}' {what}"));
+        let entries = self.entries();
+        let entry = entries.get(name).ok_or_else(|| not_found("is not found".into()))?;
+        let Some(version) = version else {
+            return entry.newest().cloned().ok_or_else(|| not_found("has no available versions".into()));
         };
-        found.cloned().ok_or_else(|| {
-            Error::NotFound(format!(
-                "Request for unknown model: '{name}' version {} is not found",
-                version.unwrap_or("")
-            ))
+        let known = entry.versions.get(&version).ok_or_else(|| not_found(format!("version {version} is not found")))?;
+        known.model.clone().ok_or_else(|| {
+            Error::Unavailable(format!("Request for unknown model: '{name}' version {version} is not at ready state"))
         })
     }
 
-    /// Every version of every model.
-    pub fn all(&self) -> Vec<Arc<Model>> {
-        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
-        models.values().flat_map(BTreeMap::values).cloned().collect()
+    /// The versions of a model that are ready, ascending.
+    pub fn versions(&self, name: &str) -> Vec<String> {
+        let entries = self.entries();
+        let versions = entries.get(name).into_iter().flat_map(|entry| &entry.versions);
+        versions.filter(|(_, it)| it.model.is_some()).map(|(version, _)| version.to_string()).collect()
     }
 
-    /// Whether every model that should be served is warm.
+    /// The version of a model; without a version, all that are ready; without a name, those of every model.
+    ///
+    /// # Errors
+    /// When there is none of that name or version.
+    pub fn select(&self, name: &str, version: Option<&str>) -> Result<Vec<Arc<Model>>> {
+        let version = version.filter(|version| !version.is_empty());
+        if name.is_empty() {
+            return Ok(self.all());
+        }
+        let found = self.find(name, version)?;
+        if version.is_some() {
+            return Ok(vec![found]);
+        }
+        Ok(self.all().into_iter().filter(|model| model.name == name).collect())
+    }
+
+    /// Every version of every model that is ready.
+    pub fn all(&self) -> Vec<Arc<Model>> {
+        let entries = self.entries();
+        entries.values().flat_map(|entry| entry.versions.values()).filter_map(|it| it.model.clone()).collect()
+    }
+
+    /// Whether the server can take requests: the models of its start were loaded and, unless `serve.strict_readiness` is
+    /// off, all that should be served are ready and warm.
     pub fn is_ready(&self) -> bool {
-        true
+        let is_ready = || self.entries().values().filter(|entry| entry.is_wanted).all(Entry::is_ready);
+        self.is_started.load(Relaxed) && (!self.settings.strict_readiness || is_ready())
     }
 
     /// The settings that models are loaded with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
+
+    /// The models in the repository now, loaded or not.
+    fn scan(&self) -> anyhow::Result<BTreeMap<String, Found>> {
+        self.scan_with(drop)
+    }
+
+    fn scan_with(&self, note: impl Fn(String)) -> anyhow::Result<BTreeMap<String, Found>> {
+        let mut all: BTreeMap<String, Found> = BTreeMap::new();
+        for root in &self.roots {
+            let (found, notes) = root.scan()?;
+            notes.into_iter().for_each(&note);
+            for found in found {
+                if let Some(other) = all.get(&found.name) {
+                    let (one, other) = (other.folder.display(), found.folder.display());
+                    bail!("two models are called {:?}: in {one} and in {other}", found.name);
+                }
+                all.insert(found.name.clone(), found);
+            }
+        }
+        Ok(all)
+    }
+
+    fn entries(&self) -> RwLockReadGuard<'_, BTreeMap<String, Entry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entries_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Entry>> {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn source(path: &Path) -> anyhow::Result<Source> {
-    let file = if path.is_dir() { path.join("model.onnx") } else { path.to_owned() };
-    if !file.exists() {
-        bail!("{}: no such model", file.display());
-    }
-    let named = if path.is_dir() { path.file_name() } else { path.file_stem() };
-    let name = named.context("the model has no name")?.to_string_lossy().into_owned();
-    Ok(Source { name, version: ONLY_VERSION.into(), file })
+fn parse_version(text: &str) -> Result<u64> {
+    let invalid = || format!("failed to get model version from '{text}': version should be an integral value > 0");
+    name::version(text).ok_or_else(|| Error::Invalid(invalid()))
 }
