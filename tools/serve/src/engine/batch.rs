@@ -80,7 +80,7 @@ fn join<'j>(jobs: &[&'j Job]) -> Vec<Joined<'j>> {
                 parts.flat_map(Tensor::strings).map(|it| String::from_utf8_lossy(it).into()).collect(),
             ),
             (_, [_]) => JoinedData::Borrowed(input.data()),
-            _ => JoinedData::Bytes(parts.flat_map(|part| part.data().iter().copied()).collect()),
+            _ => JoinedData::Bytes(parts.map(|part| &**part.data()).collect::<Vec<_>>().concat()),
         };
         Joined { shape, data }
     });
