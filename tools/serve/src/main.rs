@@ -17,6 +17,7 @@ mod page;
 mod paths;
 mod probe;
 mod repository;
+mod rows;
 mod server;
 mod settings;
 mod statistics;

@@ -1,6 +1,6 @@
 //! Config group `serve`.
 
-use crate::{connection::Patience, log::Level, repository::Control};
+use crate::{connection::Patience, log::Level, repository::Control, rows::Blocks};
 use anyhow::ensure;
 use files::Limit;
 use open_inference::Limits;
@@ -35,6 +35,11 @@ pub struct Settings {
     max_tensors: usize,
     max_dimensions: usize,
     max_elements: usize,
+    pub out_field: String,
+    pub label_field: String,
+    pub probabilities: bool,
+    pub max_streams: usize,
+    stream_run_us: u64,
     pub max_connections: usize,
     pub max_header_bytes: usize,
     pub max_headers: usize,
@@ -55,6 +60,7 @@ impl Settings {
         let settings: Self = document.section("serve")?;
         ensure!(settings.instances > 0, "serve.instances: 0; at least 1 is needed");
         ensure!(settings.max_queue > 0, "serve.max_queue: 0; at least 1 is needed");
+        ensure!(settings.max_streams > 0, "serve.max_streams: 0; at least 1 is needed");
         ensure!(settings.max_connections > 0, "serve.max_connections: 0; at least 1 is needed");
         ensure!(settings.max_headers > 0, "serve.max_headers: 0; at least 1 is needed");
         ensure!(settings.max_header_bytes > 0, "serve.max_header_bytes: 0; at least 1 is needed");
@@ -130,6 +136,11 @@ impl Settings {
     /// Limit on a model, and on each file beside it.
     pub fn model_limit(&self) -> Limit<'static> {
         Limit { bytes: self.model_bytes, setting: Some("serve.model_bytes") }
+    }
+
+    /// How the rows of records are divided into runs.
+    pub fn blocks(&self) -> Blocks {
+        Blocks { run_time: Duration::from_micros(self.stream_run_us), patience: self.timeout() }
     }
 
     /// Limits on a request's tensors.

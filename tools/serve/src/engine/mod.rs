@@ -298,6 +298,12 @@ impl Engine {
         }
     }
 
+    /// How many rows a run of about `time` has; 0 before the first run.
+    pub fn rows_within(&self, time: Duration) -> usize {
+        let rows = time.as_nanos().checked_div(self.row_nanoseconds.load(Relaxed).into()).unwrap_or(0);
+        usize::try_from(rows).unwrap_or(usize::MAX)
+    }
+
     fn is_short(&self, rows: usize) -> bool {
         let expected = self.row_nanoseconds.load(Relaxed).saturating_mul(rows as u64);
         u128::from(expected) < self.policy.inline.as_nanos()

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
 use flate2::{
     Compression,
-    read::{GzDecoder, ZlibDecoder},
+    read::{GzDecoder, MultiGzDecoder, ZlibDecoder},
     write::{GzEncoder, ZlibEncoder},
 };
 use std::io::{self, Read, Write};
@@ -75,6 +75,14 @@ impl Encoding {
             return Err(Error::TooLarge { limit });
         }
         Ok(decoded.into())
+    }
+
+    /// As [`Encoding::decode`], while it is read and of any length.
+    pub fn reader(self, body: impl Read + Send + 'static) -> Box<dyn Read + Send> {
+        match self {
+            Self::Gzip => Box::new(MultiGzDecoder::new(body)),
+            Self::Deflate => Box::new(ZlibDecoder::new(body)),
+        }
     }
 
     /// Compresses, fast rather than small.

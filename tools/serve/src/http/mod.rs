@@ -7,9 +7,11 @@ mod infer;
 mod json;
 mod metadata;
 mod openapi;
+mod records;
 mod repository;
 
 pub use answer::not_found;
+pub use encoding::Encoding;
 
 use crate::{page, repository::Repository};
 use axum::{
@@ -43,5 +45,6 @@ fn routes(page: bool) -> Router<Shared> {
         .route("/openapi.json", get(openapi::document))
         .merge(page)
         .merge(metadata::routes())
+        .merge(records::routes())
         .merge(repository::routes())
 }
