@@ -1,9 +1,9 @@
 //! The listeners, from start to drained.
 
 use crate::{
-    connection::{self, Registry, TICK},
+    connection::{self, Connection, Registry, TICK},
     front::Front,
-    http,
+    grpc, http,
     lifecycle::Lifecycle,
     listen::{self, Acceptor},
     log::{self, Level},
@@ -53,8 +53,17 @@ async fn serve(
     cli::note(&format!("HTTP at http://{}", listener.local_addr()?));
     let acceptor = Acceptor::new(listener, Arc::clone(&permits), lifecycle.clone());
     let started = started(repository.start()?);
-    let front = Arc::new(Front::new(http::router(repository), settings, lifecycle.clone()));
-    let http = tokio::spawn(accept(acceptor, Arc::clone(&registry), front, threads));
+    let front = Arc::new(Front::new(http::router(Arc::clone(&repository)), settings, lifecycle.clone()));
+    let serve_http = move |stream, connection| connection::serve(stream, connection, Arc::clone(&front));
+    let http = tokio::spawn(accept(acceptor, Arc::clone(&registry), Arc::clone(&threads), serve_http));
+    if let Some(port) = settings.grpc_port {
+        let listener = listen::bind(settings.host, port, "serve.grpc_port")?;
+        cli::note(&format!("gRPC at {}", listener.local_addr()?));
+        let acceptor = Acceptor::new(listener, Arc::clone(&permits), lifecycle.clone());
+        let front = Arc::new(grpc::Front::new(grpc::routes(repository, lifecycle)?, settings));
+        let serve_grpc = move |stream, connection| connection::http2::serve(stream, connection, Arc::clone(&front));
+        tokio::spawn(accept(acceptor, Arc::clone(&registry), threads, serve_grpc));
+    }
     tokio::spawn(sweep(Arc::clone(&registry), permits));
 
     tokio::select! {
@@ -88,12 +97,16 @@ async fn started(started: Started) -> anyhow::Result<()> {
     started.await.context("loading the models ended without a result")?
 }
 
-/// Accepts HTTP connections and gives each to a network thread.
-async fn accept(mut acceptor: Acceptor, registry: Arc<Registry>, front: Arc<Front>, threads: Arc<Threads>) {
+/// Accepts connections and gives each to a network thread, where `serve` serves it.
+async fn accept<F, S>(mut acceptor: Acceptor, registry: Arc<Registry>, threads: Arc<Threads>, serve: S)
+where
+    S: Fn(Stream, Arc<Connection>) -> F + Clone + Send + 'static,
+    F: Future<Output = ()> + 'static,
+{
     while let Some(accepted) = acceptor.next().await {
-        let (entry, front, permit) = (registry.enter(accepted.peer, false), Arc::clone(&front), accepted.permit);
+        let (entry, serve, permit) = (registry.enter(accepted.peer, false), serve.clone(), accepted.permit);
         let serve = |stream| async move {
-            connection::serve(Stream::Plain(stream), Arc::clone(&entry.connection), front).await;
+            serve(Stream::Plain(stream), Arc::clone(&entry.connection)).await;
             drop(permit);
         };
         if let Err(error) = threads.serve(accepted.stream, serve) {

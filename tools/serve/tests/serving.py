@@ -33,6 +33,9 @@ TYPES = {
     "BYTES": (np.object_, TensorProto.STRING),
 }
 
+# NumPy has no type for it: the clients take and give FP32.
+ONNX_TYPES = {kind: onnx_type for kind, (_, onnx_type) in TYPES.items()} | {"BF16": TensorProto.BFLOAT16}
+
 # How long a server may take to start on a busy machine, in seconds.
 PATIENCE = 60
 
@@ -121,7 +124,7 @@ class Server:
 
 def save(path, nodes, inputs, outputs, initializers=()):
     """Writes a model; inputs and outputs are (name, the protocol's type, shape)."""
-    value = lambda name, kind, shape: helper.make_tensor_value_info(name, TYPES[kind][1], shape)  # noqa: E731
+    value = lambda name, kind, shape: helper.make_tensor_value_info(name, ONNX_TYPES[kind], shape)  # noqa: E731
     graph = helper.make_graph(nodes, "g", [value(*it) for it in inputs], [value(*it) for it in outputs], list(initializers))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.parent.mkdir(parents=True, exist_ok=True)

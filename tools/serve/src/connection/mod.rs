@@ -3,6 +3,7 @@
 //! A request sets no timer. Its connection notes what it waits for and since when; several times a second a sweep looks
 //! for those that have waited for too long. Time is the sweep's: it is off by one [`TICK`] at most.
 
+pub mod http2;
 mod io;
 mod registry;
 

@@ -13,7 +13,8 @@ use axum::{
     body::Body,
     http::{Request, Response, StatusCode, header},
 };
-use body::{Allowance, RequestBody, ResponseBody};
+use body::ResponseBody;
+pub use body::{Allowance, RequestBody};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tower::Service;

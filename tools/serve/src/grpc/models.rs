@@ -1,23 +1,66 @@
 //! The models of the repository: index, load and unload.
 
-use crate::{error::Error, repository::Repository};
-use open_inference::grpc::proto::{RepositoryIndexResponse, repository_index_response::ModelIndex};
-
-/// The state of a model that answers requests.
-const READY: &str = "READY";
+use crate::{
+    error::{Error, Result},
+    repository::{Indexed, Repository},
+};
+use open_inference::grpc::proto::{
+    ModelRepositoryParameter, RepositoryIndexRequest, RepositoryIndexResponse, RepositoryModelLoadRequest,
+    RepositoryModelUnloadRequest, model_repository_parameter::ParameterChoice, repository_index_response::ModelIndex,
+};
+use std::sync::Arc;
 
 /// Every version of every model.
-pub fn index(repository: &Repository) -> RepositoryIndexResponse {
-    let models = repository.all().into_iter().map(|model| ModelIndex {
-        name: model.name.clone(),
-        version: model.version.clone(),
-        state: READY.into(),
-        reason: String::new(),
-    });
-    RepositoryIndexResponse { models: models.collect() }
+pub async fn index(repository: Arc<Repository>, request: RepositoryIndexRequest) -> Result<RepositoryIndexResponse> {
+    check_name(&request.repository_name)?;
+    let index = blocking(move || Ok(repository.index(request.ready))).await?;
+    Ok(RepositoryIndexResponse { models: index.into_iter().map(indexed).collect() })
 }
 
-/// The answer to load and unload of a server that serves what it has found at its start, as Triton's.
-pub fn no_control() -> Error {
-    Error::Unavailable("explicit model load / unload is not allowed if polling is enabled".into())
+fn indexed(model: Indexed) -> ModelIndex {
+    ModelIndex {
+        name: model.name,
+        version: model.version.map(|version| version.to_string()).unwrap_or_default(),
+        state: model.state.map(|state| state.name().to_owned()).unwrap_or_default(),
+        reason: model.reason,
+    }
+}
+
+/// Loads or reloads a model.
+pub async fn load(repository: Arc<Repository>, request: RepositoryModelLoadRequest) -> Result<()> {
+    check_name(&request.repository_name)?;
+    let texts = request.parameters.into_iter().map(|(name, value)| {
+        let value = text(&name, value)?;
+        Ok((name, value))
+    });
+    let parameters = texts.collect::<Result<_>>()?;
+    blocking(move || repository.load(&request.model_name, &parameters)).await
+}
+
+/// Unloads a model. `unload_dependents` is about ensembles, which there are none of.
+pub async fn unload(repository: Arc<Repository>, request: RepositoryModelUnloadRequest) -> Result<()> {
+    check_name(&request.repository_name)?;
+    blocking(move || repository.unload(&request.model_name)).await
+}
+
+fn check_name(repository: &str) -> Result<()> {
+    match repository {
+        "" => Ok(()),
+        name => Err(Error::Unsupported(format!("'repository' specification is not supported: '{name}'"))),
+    }
+}
+
+fn text(name: &str, value: ModelRepositoryParameter) -> Result<String> {
+    match value.parameter_choice {
+        Some(ParameterChoice::StringParam(text)) => Ok(text),
+        // The content of a file, which is refused by its name.
+        Some(ParameterChoice::BytesParam(_)) => Ok(String::new()),
+        _ => Err(Error::Invalid(format!("parameter '{name}': expected a string"))),
+    }
+}
+
+/// Work that reads files, away from the network threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let ended = |_| Err(Error::Internal("the work ended without an answer".into()));
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }

@@ -1,6 +1,6 @@
 //! The service of the protocol: each call, and who answers it.
 
-use super::{deadline::within, infer::infer, metadata, models, settings, statistics, stream};
+use super::{Readiness, deadline::within, infer::infer, metadata, models, settings, statistics, stream};
 use crate::repository::Repository;
 use open_inference::grpc::proto::{
     CudaSharedMemoryRegisterRequest, CudaSharedMemoryRegisterResponse, CudaSharedMemoryStatusRequest,
@@ -24,11 +24,12 @@ type Answer<T> = Result<Response<T>, Status>;
 /// The service of the protocol.
 pub struct Service {
     repository: Arc<Repository>,
+    readiness: Readiness,
 }
 
 impl Service {
-    pub fn new(repository: Arc<Repository>) -> Self {
-        Self { repository }
+    pub fn new(repository: Arc<Repository>, readiness: Readiness) -> Self {
+        Self { repository, readiness }
     }
 }
 
@@ -46,7 +47,7 @@ impl GrpcInferenceService for Service {
     }
 
     async fn server_ready(&self, _: Request<ServerReadyRequest>) -> Answer<ServerReadyResponse> {
-        Ok(Response::new(ServerReadyResponse { ready: self.repository.is_ready() }))
+        Ok(Response::new(ServerReadyResponse { ready: self.readiness.is_ready() }))
     }
 
     async fn model_ready(&self, request: Request<ModelReadyRequest>) -> Answer<ModelReadyResponse> {
@@ -74,13 +75,14 @@ impl GrpcInferenceService for Service {
         &self,
         requests: Request<Streaming<ModelInferRequest>>,
     ) -> Answer<Self::ModelStreamInferStream> {
-        Ok(Response::new(stream::answers(Arc::clone(&self.repository), requests.into_inner())))
+        let (repository, readiness) = (Arc::clone(&self.repository), self.readiness.clone());
+        Ok(Response::new(stream::answers(repository, requests.into_inner(), readiness)))
     }
 
     async fn model_config(&self, request: Request<ModelConfigRequest>) -> Answer<ModelConfigResponse> {
         let ModelConfigRequest { name, version } = request.into_inner();
         let model = self.repository.find(&name, Some(&version))?;
-        Ok(Response::new(ModelConfigResponse { config: Some(metadata::config(&model)) }))
+        Ok(Response::new(ModelConfigResponse { config: Some(model.config.clone()) }))
     }
 
     async fn model_statistics(&self, request: Request<ModelStatisticsRequest>) -> Answer<ModelStatisticsResponse> {
@@ -89,22 +91,23 @@ impl GrpcInferenceService for Service {
     }
 
     async fn repository_index(&self, request: Request<RepositoryIndexRequest>) -> Answer<RepositoryIndexResponse> {
-        let _ = request;
-        Ok(Response::new(models::index(&self.repository)))
+        Ok(Response::new(models::index(Arc::clone(&self.repository), request.into_inner()).await?))
     }
 
     async fn repository_model_load(
         &self,
-        _: Request<RepositoryModelLoadRequest>,
+        request: Request<RepositoryModelLoadRequest>,
     ) -> Answer<RepositoryModelLoadResponse> {
-        Err(models::no_control().into())
+        models::load(Arc::clone(&self.repository), request.into_inner()).await?;
+        Ok(Response::new(RepositoryModelLoadResponse {}))
     }
 
     async fn repository_model_unload(
         &self,
-        _: Request<RepositoryModelUnloadRequest>,
+        request: Request<RepositoryModelUnloadRequest>,
     ) -> Answer<RepositoryModelUnloadResponse> {
-        Err(models::no_control().into())
+        models::unload(Arc::clone(&self.repository), request.into_inner()).await?;
+        Ok(Response::new(RepositoryModelUnloadResponse {}))
     }
 
     async fn system_shared_memory_status(
@@ -151,7 +154,11 @@ impl GrpcInferenceService for Service {
     }
 
     async fn trace_setting(&self, request: Request<TraceSettingRequest>) -> Answer<TraceSettingResponse> {
-        Ok(Response::new(settings::trace(request.get_ref())?))
+        let request = request.into_inner();
+        if !request.model_name.is_empty() {
+            self.repository.find(&request.model_name, None)?;
+        }
+        Ok(Response::new(settings::trace(&request)?))
     }
 
     async fn log_settings(&self, request: Request<LogSettingsRequest>) -> Answer<LogSettingsResponse> {

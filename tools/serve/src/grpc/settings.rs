@@ -1,54 +1,45 @@
-//! Trace and log settings, as Triton's clients read and write them. The server has no traces; its log is set when it
-//! starts.
+//! Trace and log settings in gRPC's messages.
 
-use crate::error::{Error, Result};
+use crate::{error::Result, log_settings, trace_settings};
 use open_inference::grpc::proto::{
     LogSettingsRequest, LogSettingsResponse, TraceSettingRequest, TraceSettingResponse,
+    log_settings_request::setting_value::ParameterChoice as Given,
     log_settings_response::{SettingValue as LogValue, setting_value::ParameterChoice},
     trace_setting_response::SettingValue as TraceValue,
 };
 
-/// The trace settings of a server of Triton's that traces nothing.
-const TRACE: [(&str, &str); 6] = [
-    ("trace_level", "OFF"),
-    ("trace_rate", "1000"),
-    ("trace_count", "-1"),
-    ("log_frequency", "0"),
-    ("trace_file", ""),
-    ("trace_mode", "triton"),
-];
-
-/// The log settings: what is logged, besides errors, is up to the server's own settings.
-const LOG: [(&str, ParameterChoice); 6] = [
-    ("log_file", ParameterChoice::StringParam(String::new())),
-    ("log_info", ParameterChoice::BoolParam(false)),
-    ("log_warning", ParameterChoice::BoolParam(true)),
-    ("log_error", ParameterChoice::BoolParam(true)),
-    ("log_verbose_level", ParameterChoice::Uint32Param(0)),
-    ("log_format", ParameterChoice::StringParam(String::new())),
-];
-
-/// The trace settings; a change that would start a trace is refused.
+/// The trace settings; those of the request have to be as they are.
 pub fn trace(request: &TraceSettingRequest) -> Result<TraceSettingResponse> {
     for (name, wanted) in &request.settings {
-        let Some((_, current)) = TRACE.iter().find(|(known, _)| known == name) else {
-            return Err(Error::Invalid(format!("no trace setting '{name}'")));
-        };
-        // An empty list resets a setting.
-        if wanted.value.iter().any(|value| value != current) {
-            return Err(Error::Unsupported(format!("trace setting '{name}': traces are not supported")));
-        }
+        trace_settings::update(name, &wanted.value)?;
     }
-    let settings = TRACE.map(|(name, value)| (name.to_owned(), TraceValue { value: vec![value.to_owned()] }));
-    Ok(TraceSettingResponse { settings: settings.into() })
+    let settings = trace_settings::SETTINGS.into_iter().map(|(name, values)| {
+        let value = values.iter().map(|&value| value.to_owned()).collect();
+        (name.to_owned(), TraceValue { value })
+    });
+    Ok(TraceSettingResponse { settings: settings.collect() })
 }
 
-/// The log settings; a change is refused.
+/// The log settings; those of the request have to be as they are.
 pub fn log(request: &LogSettingsRequest) -> Result<LogSettingsResponse> {
-    if let Some(name) = request.settings.keys().next() {
-        let message = format!("log setting '{name}': start the server with another setting serve.log");
-        return Err(Error::Unsupported(message));
+    for (name, wanted) in &request.settings {
+        let value = match &wanted.parameter_choice {
+            Some(Given::BoolParam(is)) => log_settings::Value::Bool(*is),
+            Some(Given::Uint32Param(number)) => log_settings::Value::Number((*number).into()),
+            Some(Given::StringParam(text)) => log_settings::Value::Text(text),
+            None => continue,
+        };
+        log_settings::update(name, value)?;
     }
-    let settings = LOG.map(|(name, value)| (name.to_owned(), LogValue { parameter_choice: Some(value) }));
-    Ok(LogSettingsResponse { settings: settings.into() })
+    let settings = log_settings::SETTINGS.into_iter().map(|(name, value)| {
+        let value = match value {
+            log_settings::Value::Bool(is) => ParameterChoice::BoolParam(is),
+            log_settings::Value::Number(number) => {
+                ParameterChoice::Uint32Param(u32::try_from(number).unwrap_or(u32::MAX))
+            }
+            log_settings::Value::Text(text) => ParameterChoice::StringParam(text.to_owned()),
+        };
+        (name.to_owned(), LogValue { parameter_choice: Some(value) })
+    });
+    Ok(LogSettingsResponse { settings: settings.collect() })
 }

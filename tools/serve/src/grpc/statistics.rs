@@ -1,22 +1,15 @@
 //! `ModelStatistics`, in Triton's terms.
 
-use crate::{error::Result, model::Model, repository::Repository, statistics::Durations};
+use crate::{error::Result, model::Model, repository::Repository, statistics::{Durations, Statistics}};
 use open_inference::grpc::proto::{
     InferBatchStatistics, InferStatistics, ModelStatistics, ModelStatisticsResponse, StatisticDuration,
 };
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The statistics of a version of a model, of all its versions without one, or of all models without a name.
 pub fn of_models(repository: &Repository, name: &str, version: &str) -> Result<ModelStatisticsResponse> {
-    if !name.is_empty() {
-        repository.find(name, Some(version))?;
-    }
-    let is_wanted = |model: &&Arc<Model>| {
-        (name.is_empty() || model.name == name) && (version.is_empty() || model.version == version)
-    };
-    let models = repository.all();
-    let model_stats = models.iter().filter(is_wanted).map(|model| of_model(model)).collect();
-    Ok(ModelStatisticsResponse { model_stats })
+    let models = repository.select(name, Some(version))?;
+    Ok(ModelStatisticsResponse { model_stats: models.iter().map(|model| of_model(model)).collect() })
 }
 
 fn of_model(model: &Model) -> ModelStatistics {
@@ -38,7 +31,7 @@ fn of_model(model: &Model) -> ModelStatistics {
         execution_count: statistics.executions.load(Relaxed),
         inference_stats: Some(InferStatistics {
             success: duration(&statistics.success),
-            fail: duration(&statistics.fail),
+            fail: Some(failures(statistics)),
             queue: duration(&statistics.queue),
             compute_input: duration(&statistics.input),
             compute_infer: duration(&statistics.infer),
@@ -50,6 +43,13 @@ fn of_model(model: &Model) -> ModelStatistics {
         batch_stats: batches,
         ..Default::default()
     }
+}
+
+/// Requests that were refused, timed out or left have failed, as in Triton.
+fn failures(statistics: &Statistics) -> StatisticDuration {
+    let failed = [&statistics.fail, &statistics.reject, &statistics.cancel];
+    let count = failed.iter().map(|durations| durations.count()).sum();
+    StatisticDuration { count, ns: failed.iter().map(|durations| durations.nanoseconds()).sum() }
 }
 
 fn duration(durations: &Durations) -> Option<StatisticDuration> {

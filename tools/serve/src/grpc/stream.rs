@@ -1,6 +1,6 @@
 //! `ModelStreamInfer`: requests come as they like, and are answered in their order. Several run at the same time.
 
-use super::infer::infer;
+use super::{Readiness, infer::infer};
 use crate::repository::Repository;
 use open_inference::grpc::proto::{
     InferParameter, ModelInferRequest, ModelInferResponse, ModelStreamInferResponse, infer_parameter::ParameterChoice,
@@ -20,9 +20,15 @@ const FINAL: &str = "triton_final_response";
 pub type Answers = Pin<Box<dyn Stream<Item = Result<ModelStreamInferResponse, Status>> + Send>>;
 
 /// Answers each request that comes. An error of one is in its answer; the stream goes on.
-pub fn answers(repository: Arc<Repository>, requests: Streaming<ModelInferRequest>) -> Answers {
+pub fn answers(repository: Arc<Repository>, requests: Streaming<ModelInferRequest>, readiness: Readiness) -> Answers {
     let (running, answers) = mpsc::channel(RUNNING);
-    tokio::spawn(read(repository, requests, running));
+    tokio::spawn(async move {
+        // The requests that were read before the server closes are answered.
+        tokio::select! {
+            () = read(repository, requests, running) => {}
+            () = readiness.closing() => {}
+        }
+    });
     Box::pin(ReceiverStream::new(answers).then(Running::answer))
 }
 
