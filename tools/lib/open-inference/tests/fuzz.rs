@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[path = "../../../../fuzz/byte_mutations.rs"]
-mod mutations;
 #[path = "../../../../fuzz/infer_request.rs"]
 mod infer_request;
+#[path = "../../../../fuzz/byte_mutations.rs"]
+mod mutations;
 #[path = "../../../../fuzz/protobuf.rs"]
 mod protobuf;
 
