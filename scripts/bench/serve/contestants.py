@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from models import triton_config
+
 HERE = Path(__file__).resolve().parent
 PACKAGES = Path(sys.prefix) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 TRITON = PACKAGES / "pytriton" / "tritonserver"
@@ -151,8 +153,15 @@ class Triton(Server):
     name, ready_path = "Triton", "/v2/health/ready"
     protocols = ("http", "json", "grpc")
 
+    backend = "onnxruntime"
+
     def repository(self):
-        return self.model.repository
+        repository = self.folder / "repository"
+        model = repository / self.model.name
+        (model / "1").mkdir(parents=True, exist_ok=True)
+        (model / "config.pbtxt").write_text(triton_config(self.model, self.backend))
+        shutil.copy(self.model.onnx, model / "1" / "model.onnx")
+        return repository
 
     def backends(self):
         folder = self.folder / "backends"
@@ -169,16 +178,11 @@ class Triton(Server):
 class TritonPython(Triton):
     """tritonserver with its Python backend, whose model calls the onnxruntime package."""
 
-    name = "Triton, Python backend"
+    name, backend = "Triton, Python backend", "python"
 
     def repository(self):
-        repository = self.folder / "repository"
-        model = repository / self.model.name
-        (model / "1").mkdir(parents=True, exist_ok=True)
-        config = (self.model.repository / self.model.name / "config.pbtxt").read_text()
-        (model / "config.pbtxt").write_text(config.replace('backend: "onnxruntime"', 'backend: "python"'))
-        shutil.copy(self.model.onnx, model / "1" / "model.onnx")
-        shutil.copy(HERE / "triton_python_model.py", model / "1" / "model.py")
+        repository = super().repository()
+        shutil.copy(HERE / "triton_python_model.py", repository / self.model.name / "1" / "model.py")
         return repository
 
     def backends(self):

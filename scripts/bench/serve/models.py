@@ -21,7 +21,7 @@ INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 @dataclass
 class Model:
-    """`repository/name/1/model.onnx`, with the config.pbtxt that every server reads."""
+    """`repository/name/1/model.onnx`, with a config.pbtxt; one input and one output."""
 
     name: str
     repository: Path
@@ -75,16 +75,15 @@ def build_image(_, folder):
 
 BUILD = {"mlp": train_mlp, "image": build_image, "resnet18": train_resnet18}
 
-CONFIG = """name: "{name}"
-backend: "onnxruntime"
-max_batch_size: {batch}
-input [{{ name: "{input[0]}" data_type: TYPE_{input[1]} dims: {input[3]} }}]
-{outputs}
+CONFIG = """max_batch_size: {batch}
 instance_group [{{ kind: KIND_CPU count: 1 }}]
 dynamic_batching {{ }}
 """
-OUTPUT = 'output [{{ name: "{}" data_type: TYPE_{} {} }}]'
-SCALAR = "dims: [1] reshape { shape: [] }"  # a number a row: the protocol has no dims of length 0
+TENSORS = """name: "{name}"
+backend: "{backend}"
+input [{{ name: "{input[0]}" data_type: TYPE_{input[1]} dims: {input[3]} }}]
+output [{{ name: "{output.name}" data_type: TYPE_{type} {dims} }}]
+"""
 
 
 def prepare(tools, name, folder):
@@ -98,10 +97,16 @@ def prepare(tools, name, folder):
         onnx.parent.mkdir(parents=True, exist_ok=True)
         (work / "model.onnx").rename(onnx)
     model = Model(name, repository, onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"]))
-    outputs = [OUTPUT.format(it.name, TYPES[it.type][0], f"dims: {it.shape[1:]}" if it.shape[1:] else SCALAR) for it in model.session.get_outputs()]
-    text = CONFIG.format(name=name, batch=MAX_BATCH, input=model.input, outputs="\n".join(outputs))
-    (repository / name / "config.pbtxt").write_text(text)
+    (repository / name / "config.pbtxt").write_text(CONFIG.format(batch=MAX_BATCH))
     return model
+
+
+def triton_config(model, backend):
+    """The config.pbtxt with what Triton must be told, and `serve` finds in the model."""
+    output = model.session.get_outputs()[0]
+    dims = f"dims: {output.shape[1:]}" if output.shape[1:] else "dims: [1] reshape { shape: [] }"  # no dims of length 0
+    tensors = TENSORS.format(name=model.name, backend=backend, input=model.input, output=output, type=TYPES[output.type][0], dims=dims)
+    return tensors + (model.repository / model.name / "config.pbtxt").read_text()
 
 
 def http(path, body, **headers):

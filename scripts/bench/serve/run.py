@@ -54,11 +54,11 @@ def spread(values, form=".2f"):
     return f"{statistics.median(values):{form}} ({min(values):{form}}–{max(values):{form}})"
 
 
-def check(server):
-    """The answer over every protocol is ONNX Runtime's."""
+def check(server, protocols):
+    """The answer over each protocol is ONNX Runtime's."""
     model = server.model
     expected = model.session.run(None, {model.input[0]: model.rows()})[0].ravel()
-    for protocol in server.protocols if server.checked else ():
+    for protocol in set(protocols) & set(server.protocols) if server.checked else ():
         if protocol == "grpc":
             values = infer_grpc(server)
         else:
@@ -143,7 +143,7 @@ def measure(options, kinds, name):
     try:
         for server in servers:
             server.start()
-            check(server)
+            check(server, options.protocols)
         idle = {server.name: memory_mb(server.process.pid) for server in servers}
         result["loads"] = loads(options, servers, generator)
         result["memory"] = {it.name: (idle[it.name], memory_mb(it.process.pid), memory_mb(it.process.pid, "Rss")) for it in servers}
