@@ -152,7 +152,7 @@ def test_pictures_are_scaled_and_sent_as_the_model_was_trained(open_page, tmp_pa
 
 def test_a_camera_is_watched_until_it_is_stopped(open_page):
     page = open_page("picture")
-    camera = "document.querySelector('button')"
+    camera = "document.querySelector('.drop button')"
     page.evaluate(f"{camera}.click()")
     page.wait("document.querySelector('.bars')")
     page.evaluate(f"{camera}.click()")
