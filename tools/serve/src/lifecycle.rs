@@ -22,7 +22,7 @@ impl Lifecycle {
         Self(watch::Sender::new(Phase::Serving))
     }
 
-    /// From here on the server says that it is not ready.
+    /// The server is to end.
     pub fn drain(&self) {
         self.advance(Phase::Draining);
     }
@@ -32,27 +32,22 @@ impl Lifecycle {
         self.advance(Phase::Closing);
     }
 
+    /// Waits until the server is to end.
+    pub async fn draining(&self) {
+        self.reached(Phase::Draining).await;
+    }
+
+    /// Waits until no connection is to be accepted.
+    pub async fn closing(&self) {
+        self.reached(Phase::Closing).await;
+    }
+
     fn advance(&self, to: Phase) {
         self.0.send_if_modified(|phase| {
             let advances = *phase < to;
             *phase = to.max(*phase);
             advances
         });
-    }
-
-    /// Whether a signal has come.
-    pub fn is_draining(&self) -> bool {
-        *self.0.borrow() >= Phase::Draining
-    }
-
-    /// Waits for the first signal.
-    pub async fn draining(&self) {
-        self.reached(Phase::Draining).await;
-    }
-
-    /// Waits until connections are to end.
-    pub async fn closing(&self) {
-        self.reached(Phase::Closing).await;
     }
 
     async fn reached(&self, phase: Phase) {

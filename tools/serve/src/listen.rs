@@ -59,6 +59,14 @@ impl Acceptor {
         Self { listener, permits, lifecycle }
     }
 
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
     /// The next connection; None once the server closes. A connection beyond the permits stays in the system's queue.
     pub async fn next(&mut self) -> Option<Accepted> {
         let closing = self.lifecycle.closing();

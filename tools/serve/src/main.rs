@@ -1,5 +1,6 @@
 //! `serve`: an inference server for ONNX models.
 
+mod auth;
 mod connection;
 mod engine;
 mod error;
@@ -12,6 +13,7 @@ mod listen;
 mod log;
 mod log_settings;
 mod metadata;
+mod metrics;
 mod model;
 mod page;
 mod paths;
@@ -23,7 +25,9 @@ mod settings;
 mod statistics;
 mod stream;
 mod threads;
+mod tls;
 mod trace_settings;
+mod watched;
 
 use cli::{Common, Outcome};
 use config::overrides::Value;
@@ -59,6 +63,15 @@ cli::arguments! {
         /// ask the server that runs with these settings whether it is ready, and stop: exit status 0 or 1
         #[argh(switch)]
         probe: bool,
+        /// file of the TLS certificate and its chain, in PEM (the setting serve.tls.certificate)
+        #[argh(option, arg_name = "file")]
+        tls_cert: Option<String>,
+        /// file of the certificate's private key, in PEM (the setting serve.tls.key)
+        #[argh(option, arg_name = "file")]
+        tls_key: Option<String>,
+        /// file of API keys, one a line, KEY or NAME:KEY (the setting serve.api_keys)
+        #[argh(option, arg_name = "file")]
+        api_keys: Option<String>,
     }
 }
 
@@ -73,6 +86,9 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
         cli::set("serve.model_control", args.model_control.take()),
         cli::set("serve.load_models", (!load_models.is_empty()).then_some(Value::List(load_models))),
         cli::set("serve.http_port", paths::port(&common)?),
+        cli::set("serve.tls.certificate", args.tls_cert.take()),
+        cli::set("serve.tls.key", args.tls_key.take()),
+        cli::set("serve.api_keys", args.api_keys.take()),
     ])?;
     let settings = Settings::read(&document)?;
     if args.probe {

@@ -1,92 +1,182 @@
 //! The listeners, from start to drained.
 
 use crate::{
-    connection::{self, Connection, Registry, TICK},
-    front::Front,
+    auth::Keys,
+    connection::{self, Registry, TICK},
+    front::{Front, Protocol},
     grpc, http,
     lifecycle::Lifecycle,
     listen::{self, Acceptor},
     log::{self, Level},
+    metrics,
     repository::{Repository, Started},
     settings::Settings,
     stream::Stream,
     threads::Threads,
+    tls::Tls,
+    watched::{self, Refresh},
 };
 use anyhow::Context;
+use axum::Router;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
-use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 
-/// File descriptors for what is no connection: models, libraries, logs.
+/// File descriptors for what is no connection of HTTP or gRPC: models, libraries, logs, metrics.
 const OTHER_FILES: u64 = 256;
+/// Connections of those who collect metrics: not taken from the others, so that a full server can still be looked into.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// Serves until SIGHUP, SIGINT or SIGTERM.
 ///
 /// # Errors
-/// When a port cannot be had.
+/// When a port cannot be had, or a file of keys or certificates is not one.
 pub fn run(repository: Repository, settings: &Settings) -> anyhow::Result<()> {
     log::start(settings.log).context("cannot start a thread")?;
     let lifecycle = Lifecycle::new();
-    let drain = lifecycle.clone();
+    let server = Server::new(settings, lifecycle.clone())?;
     // A second signal ends the process at once.
     let _signals = cli::Signals::listen_with(move |signal| {
         log::write(Level::Info, "signal", json!({ "signal": signal.name }));
-        drain.drain();
+        lifecycle.drain();
     })?;
-    let threads = Arc::new(Threads::start(settings.network_threads())?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    let result = runtime.block_on(serve(Arc::new(repository), settings, &lifecycle, threads));
+    let result = runtime.block_on(server.run(Arc::new(repository)));
     log::flush();
     result
 }
 
-async fn serve(
-    repository: Arc<Repository>,
-    settings: &Settings,
-    lifecycle: &Lifecycle,
+/// What the listeners share.
+struct Server<'s> {
+    settings: &'s Settings,
+    lifecycle: Lifecycle,
     threads: Arc<Threads>,
-) -> anyhow::Result<()> {
-    let permits = Arc::new(Semaphore::new(max_connections(settings)));
-    let registry = Arc::new(Registry::new(settings.patience()));
-    let listener = listen::bind(settings.host, settings.http_port, "serve.http_port")?;
-    cli::note(&format!("HTTP at http://{}", listener.local_addr()?));
-    let acceptor = Acceptor::new(listener, Arc::clone(&permits), lifecycle.clone());
-    let started = started(repository.start()?);
-    let front = Arc::new(Front::new(http::router(Arc::clone(&repository)), settings, lifecycle.clone()));
-    let serve_http = move |stream, connection| connection::serve(stream, connection, Arc::clone(&front));
-    let http = tokio::spawn(accept(acceptor, Arc::clone(&registry), Arc::clone(&threads), serve_http));
-    if let Some(port) = settings.grpc_port {
-        let listener = listen::bind(settings.host, port, "serve.grpc_port")?;
-        cli::note(&format!("gRPC at {}", listener.local_addr()?));
-        let acceptor = Acceptor::new(listener, Arc::clone(&permits), lifecycle.clone());
-        let front = Arc::new(grpc::Front::new(grpc::routes(repository, lifecycle)?, settings));
-        let serve_grpc = move |stream, connection| connection::http2::serve(stream, connection, Arc::clone(&front));
-        tokio::spawn(accept(acceptor, Arc::clone(&registry), threads, serve_grpc));
-    }
-    tokio::spawn(sweep(Arc::clone(&registry), permits));
+    registry: Arc<Registry>,
+    permits: Arc<Semaphore>,
+    keys: Option<Arc<Keys>>,
+    tls: Option<Arc<Tls>>,
+}
 
-    tokio::select! {
-        result = started => {
-            result?;
-            cli::note("ready");
-            lifecycle.draining().await;
+/// What a listener needs to serve a connection.
+struct Listening {
+    threads: Arc<Threads>,
+    registry: Arc<Registry>,
+    front: Arc<Front>,
+    protocol: Protocol,
+    tls: Option<Arc<Tls>>,
+    handshake: Duration,
+}
+
+impl<'s> Server<'s> {
+    fn new(settings: &'s Settings, lifecycle: Lifecycle) -> anyhow::Result<Self> {
+        let keys = settings.api_keys.as_deref().map(Keys::open).transpose()?.map(Arc::new);
+        let tls = Tls::open(&settings.tls)?.map(Arc::new);
+        if keys.is_none() && !settings.host.is_loopback() {
+            let host = settings.host;
+            cli::note(&format!(
+                "{host} without API keys: whoever reaches the ports can use the models (--api-keys FILE)"
+            ));
         }
-        () = lifecycle.draining() => {}
+        Ok(Self {
+            settings,
+            lifecycle,
+            threads: Arc::new(Threads::start(settings.network_threads())?),
+            registry: Arc::new(Registry::new(settings.patience())),
+            permits: Arc::new(Semaphore::new(max_connections(settings))),
+            keys,
+            tls,
+        })
     }
-    tokio::time::sleep(settings.drain_delay()).await;
-    lifecycle.close();
-    registry.close();
-    let drained = async {
-        let _ = http.await;
-        registry.emptied().await;
-    };
-    if tokio::time::timeout(settings.drain_timeout(), drained).await.is_err() {
-        let fields =
-            json!({ "connections": registry.count(), "after_ms": settings.drain_timeout().as_millis() as u64 });
-        log::write(Level::Warn, "drain_timeout", fields);
+
+    async fn run(&self, repository: Arc<Repository>) -> anyhow::Result<()> {
+        let listeners = self.listen(&repository)?;
+        let started = started(repository.start()?);
+        let keys = self.keys.clone().map(|keys| keys as Arc<dyn Refresh>);
+        let tls = self.tls.clone().map(|tls| tls as Arc<dyn Refresh>);
+        watched::watch(keys.into_iter().chain(tls).collect()).context("cannot start a thread")?;
+        tokio::spawn(sweep(Arc::clone(&self.registry), Arc::clone(&self.permits)));
+        tokio::select! {
+            result = started => {
+                result?;
+                cli::note("ready");
+                self.lifecycle.draining().await;
+            }
+            () = self.lifecycle.draining() => {}
+        }
+        repository.drain();
+        self.drain(listeners).await;
+        Ok(())
     }
-    Ok(())
+
+    /// Listens at the ports of the settings and says where.
+    fn listen(&self, repository: &Arc<Repository>) -> anyhow::Result<Vec<JoinHandle<()>>> {
+        let settings = self.settings;
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let permits = || Arc::clone(&self.permits);
+        let keys = self.keys.clone();
+        let (front, http) = self.bind(settings.http_port, "serve.http_port", Protocol::Http, keys, permits())?;
+        cli::note(&format!("HTTP at {scheme}://{}", http.address()?));
+        let mut listeners = vec![tokio::spawn(accept(http, front(http::router(Arc::clone(repository)))))];
+        if let Some(port) = settings.grpc_port {
+            let (front, grpc) = self.bind(port, "serve.grpc_port", Protocol::Grpc, self.keys.clone(), permits())?;
+            cli::note(&format!("gRPC at {}", grpc.address()?));
+            listeners.push(tokio::spawn(accept(grpc, front(grpc::router(Arc::clone(repository), &self.lifecycle)?))));
+        }
+        if let Some(port) = settings.metrics_port {
+            let keys = self.keys.clone().filter(|_| settings.protect_metrics);
+            let permits = Arc::new(Semaphore::new(METRICS_CONNECTIONS));
+            let (front, metrics) = self.bind(port, "serve.metrics_port", Protocol::Http, keys, permits)?;
+            cli::note(&format!("metrics at {scheme}://{}/metrics", metrics.address()?));
+            let router = metrics::router(Arc::clone(repository), Arc::clone(&self.registry));
+            listeners.push(tokio::spawn(accept(metrics, front(router))));
+        }
+        Ok(listeners)
+    }
+
+    /// A listener at a port, and what serves its connections with a router.
+    fn bind(
+        &self,
+        port: u16,
+        setting: &str,
+        protocol: Protocol,
+        keys: Option<Arc<Keys>>,
+        permits: Arc<Semaphore>,
+    ) -> anyhow::Result<(impl FnOnce(Router) -> Listening, Acceptor)> {
+        let listener = listen::bind(self.settings.host, port, setting)?;
+        let acceptor = Acceptor::new(listener, permits, self.lifecycle.clone());
+        let listening = move |router| Listening {
+            threads: Arc::clone(&self.threads),
+            registry: Arc::clone(&self.registry),
+            front: Arc::new(Front::new(router, protocol, keys, self.settings)),
+            protocol,
+            tls: self.tls.clone(),
+            handshake: self.settings.patience().header,
+        };
+        Ok((listening, acceptor))
+    }
+
+    /// Ends the listeners, and the connections with their requests.
+    async fn drain(&self, listeners: Vec<JoinHandle<()>>) {
+        tokio::time::sleep(self.settings.drain_delay()).await;
+        self.lifecycle.close();
+        self.registry.close();
+        let drained = async {
+            for listener in listeners {
+                let _ = listener.await;
+            }
+            self.registry.emptied().await;
+        };
+        let timeout = self.settings.drain_timeout();
+        if tokio::time::timeout(timeout, drained).await.is_err() {
+            let fields = json!({ "connections": self.registry.count(), "after_s": timeout.as_secs_f64() });
+            log::write(Level::Warn, "drain_timeout", fields);
+        }
+    }
 }
 
 /// Ends when the models of the start are loaded.
@@ -97,22 +187,32 @@ async fn started(started: Started) -> anyhow::Result<()> {
     started.await.context("loading the models ended without a result")?
 }
 
-/// Accepts connections and gives each to a network thread, where `serve` serves it.
-async fn accept<F, S>(mut acceptor: Acceptor, registry: Arc<Registry>, threads: Arc<Threads>, serve: S)
-where
-    S: Fn(Stream, Arc<Connection>) -> F + Clone + Send + 'static,
-    F: Future<Output = ()> + 'static,
-{
+/// Accepts connections and gives each to a network thread.
+async fn accept(mut acceptor: Acceptor, listening: Listening) {
+    let listening = Arc::new(listening);
     while let Some(accepted) = acceptor.next().await {
-        let (entry, serve, permit) = (registry.enter(accepted.peer, false), serve.clone(), accepted.permit);
-        let serve = |stream| async move {
-            serve(Stream::Plain(stream), Arc::clone(&entry.connection)).await;
-            drop(permit);
-        };
-        if let Err(error) = threads.serve(accepted.stream, serve) {
+        let is_tls = listening.tls.is_some();
+        let entry = listening.registry.enter(accepted.peer, listening.protocol, is_tls);
+        let (permit, shared) = (accepted.permit, Arc::clone(&listening));
+        let serve = move |stream| serve(stream, entry, permit, shared);
+        if let Err(error) = listening.threads.serve(accepted.stream, serve) {
             log::write(Level::Error, "connection_lost", json!({ "error": error.to_string() }));
         }
     }
+}
+
+/// Serves a connection until it ends.
+async fn serve(stream: TcpStream, entry: connection::Entry, _permit: OwnedSemaphorePermit, listening: Arc<Listening>) {
+    let stream = match &listening.tls {
+        None => Stream::Plain(stream),
+        Some(tls) => {
+            let handshake = tls.acceptor(listening.protocol).accept(stream);
+            // A client that does not speak TLS, or is too slow, is closed.
+            let Ok(Ok(stream)) = tokio::time::timeout(listening.handshake, handshake).await else { return };
+            Stream::Tls(Box::new(stream))
+        }
+    };
+    connection::serve(stream, Arc::clone(&entry.connection), Arc::clone(&listening.front)).await;
 }
 
 async fn sweep(registry: Arc<Registry>, permits: Arc<Semaphore>) {

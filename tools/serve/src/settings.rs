@@ -1,6 +1,6 @@
 //! Config group `serve`.
 
-use crate::{connection::Patience, log::Level, repository::Control, rows::Blocks};
+use crate::{connection::Patience, log::Level, repository::Control, rows::Blocks, tls::TlsSettings};
 use anyhow::ensure;
 use files::Limit;
 use open_inference::Limits;
@@ -52,6 +52,10 @@ pub struct Settings {
     drain_timeout_ms: u64,
     pub log: Level,
     pub page: bool,
+    pub histogram_us: Vec<u64>,
+    pub tls: TlsSettings,
+    pub api_keys: Option<PathBuf>,
+    pub protect_metrics: bool,
 }
 
 impl Settings {
@@ -69,6 +73,11 @@ impl Settings {
         ensure!(
             settings.load_models.is_empty() || settings.model_control == Control::Explicit,
             "serve.load_models: only with serve.model_control=explicit; otherwise every model is loaded"
+        );
+        ensure!(settings.histogram_us.is_sorted_by(|a, b| a < b), "serve.histogram_us: the bounds must ascend");
+        ensure!(
+            settings.api_keys.is_some() || !settings.protect_metrics,
+            "serve.protect_metrics needs API keys (--api-keys FILE, the setting serve.api_keys)"
         );
         Ok(settings)
     }

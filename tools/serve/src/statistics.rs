@@ -4,7 +4,7 @@ use crate::histogram::Histogram;
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -15,14 +15,41 @@ use std::{
 pub struct Durations {
     count: AtomicU64,
     nanoseconds: AtomicU64,
+    buckets: Option<Buckets>,
+}
+
+/// Events by the time that they took.
+#[derive(Debug)]
+struct Buckets {
+    /// Upper bounds of the buckets, included, in microseconds, ascending.
+    bounds: Arc<[u64]>,
+    /// Events of each bucket; the last is for those beyond all bounds.
+    events: Box<[AtomicU64]>,
 }
 
 impl Durations {
+    /// None yet; buckets have these upper bounds, in microseconds, ascending.
+    fn with_buckets(bounds: &Arc<[u64]>) -> Self {
+        let events = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Self { buckets: Some(Buckets { bounds: Arc::clone(bounds), events }), ..Self::default() }
+    }
+
     /// Counts `count` events that took `time` each.
     pub fn add(&self, count: u64, time: Duration) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.count.fetch_add(count, Relaxed);
         self.nanoseconds.fetch_add(nanoseconds.saturating_mul(count), Relaxed);
+        if let Some(Buckets { bounds, events }) = &self.buckets {
+            let bucket = bounds.partition_point(|bound| bound.saturating_mul(1000) < nanoseconds);
+            events[bucket].fetch_add(count, Relaxed);
+        }
+    }
+
+    /// Upper bound in microseconds and events of each bucket; the last has no bound.
+    pub fn buckets(&self) -> Vec<(Option<u64>, u64)> {
+        let Some(Buckets { bounds, events }) = &self.buckets else { return Vec::new() };
+        let bounds = bounds.iter().copied().map(Some).chain([None]);
+        bounds.zip(events).map(|(bound, events)| (bound, events.load(Relaxed))).collect()
     }
 
     /// Number of events.
@@ -64,6 +91,8 @@ pub struct Statistics {
     pub histogram: Histogram,
     /// Requests that failed.
     pub fail: Durations,
+    /// Those of them for which the model is at fault.
+    pub backend_failures: AtomicU64,
     /// Requests whose client left before they ran.
     pub cancel: Durations,
     /// Requests that were refused or timed out in the queue.
@@ -83,6 +112,19 @@ pub struct Statistics {
 }
 
 impl Statistics {
+    /// Nothing yet; histograms have buckets of these upper bounds, in microseconds, ascending.
+    pub fn new(bounds: &Arc<[u64]>) -> Self {
+        let durations = || Durations::with_buckets(bounds);
+        Self {
+            success: durations(),
+            queue: durations(),
+            input: durations(),
+            infer: durations(),
+            output: durations(),
+            ..Self::default()
+        }
+    }
+
     /// Counts a run of `rows` rows for `requests` requests.
     pub fn add_run(&self, requests: u64, rows: usize, times: RunTimes) {
         self.input.add(requests, times.input);
@@ -108,5 +150,20 @@ impl Statistics {
     pub fn for_batches(&self, mut each: impl FnMut(usize, &BatchStatistics)) {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.iter().for_each(|(rows, batch)| each(*rows, batch));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
+        let statistics = Statistics::new(&[10, 100].into());
+        for (count, microseconds) in [(1, 0), (2, 10), (1, 11), (1, 100), (3, 101)] {
+            statistics.queue.add(count, Duration::from_micros(microseconds));
+        }
+        assert_eq!(statistics.queue.buckets(), [(Some(10), 3), (Some(100), 2), (None, 3)]);
+        assert_eq!((statistics.queue.count(), statistics.queue.nanoseconds()), (8, 434_000));
     }
 }

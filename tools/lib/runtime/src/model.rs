@@ -186,11 +186,8 @@ fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuil
 }
 
 fn port(kind: &'static str, outlet: &Outlet) -> std::result::Result<Port, ModelError> {
-    let unsupported = || ModelError::Unsupported {
-        kind,
-        name: outlet.name().into(),
-        found: crate::one_line(outlet.dtype()),
-    };
+    let unsupported =
+        || ModelError::Unsupported { kind, name: outlet.name().into(), found: crate::one_line(outlet.dtype()) };
     let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return Err(unsupported()) };
     let element = ElementType::from_ort(*ty).ok_or_else(unsupported)?;
     let shape = shape.iter().map(|&dim| usize::try_from(dim).ok()).collect();

@@ -13,25 +13,18 @@ use std::{
 pub struct Watched<S> {
     stream: S,
     connection: Arc<Connection>,
-    /// Whether bytes that come are those of a request; of HTTP/2, they may be of the connection itself.
-    is_request: bool,
 }
 
 impl<S> Watched<S> {
     pub fn new(stream: S, connection: Arc<Connection>) -> Self {
-        Self { stream, connection, is_request: true }
-    }
-
-    /// A stream of HTTP/2.
-    pub fn http2(stream: S, connection: Arc<Connection>) -> Self {
-        Self { stream, connection, is_request: false }
+        Self { stream, connection }
     }
 }
 
 impl<S: Read + Unpin> Read for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if self.is_request && matches!(result, Poll::Ready(Ok(()))) {
+        if matches!(result, Poll::Ready(Ok(()))) {
             self.connection.received();
         }
         result

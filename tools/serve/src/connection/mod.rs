@@ -1,28 +1,33 @@
-//! HTTP connections, and how long each may wait for its client.
+//! Connections of HTTP and gRPC, and how long each may wait for its client.
 //!
 //! A request sets no timer. Its connection notes what it waits for and since when; several times a second a sweep looks
 //! for those that have waited for too long. Time is the sweep's: it is off by one [`TICK`] at most.
 
-pub mod http2;
 mod io;
 mod registry;
 
-use crate::front::Front;
-use hyper::{server::conn::http1, service::service_fn};
+use crate::{
+    front::{Front, Protocol},
+    grpc,
+    stream::Stream,
+};
+use axum::http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use io::Watched;
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 use tokio::sync::Notify;
 
-pub use registry::{Registry, TICK};
+pub use registry::{Entry, Registry, TICK};
 
 /// How long a connection may wait for its client.
 #[derive(Debug, Clone, Copy)]
@@ -70,11 +75,14 @@ enum Order {
     Abort = 2,
 }
 
-/// An HTTP connection that is open.
+/// A connection that is open.
 pub struct Connection {
     pub peer: SocketAddr,
     pub is_tls: bool,
+    protocol: Protocol,
     registry: Arc<Registry>,
+    /// Requests that are being answered: at most one in HTTP.
+    requests: AtomicUsize,
     phase: AtomicU8,
     /// When the phase began, by the registry's clock.
     since: AtomicU64,
@@ -89,12 +97,15 @@ impl Connection {
     /// A request's headers are complete.
     pub fn begin_request(&self) {
         self.body_failure.store(0, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
         self.enter(Phase::Busy);
     }
 
     /// The last of an answer has been handed over to be written.
     pub fn end_request(&self) {
-        self.enter(Phase::Idle);
+        if self.requests.fetch_sub(1, Relaxed) == 1 {
+            self.enter(Phase::Idle);
+        }
     }
 
     /// The body of the request cannot be read.
@@ -112,7 +123,8 @@ impl Connection {
     }
 
     fn received(&self) {
-        if self.phase.load(Relaxed) == Phase::Idle as u8 {
+        // What comes between two requests of gRPC may be a ping.
+        if self.protocol == Protocol::Http && self.phase.load(Relaxed) == Phase::Idle as u8 {
             self.enter(Phase::Header);
         }
     }
@@ -131,6 +143,18 @@ impl Connection {
         }
     }
 
+    /// Waits for the connection to end, or to be told to.
+    async fn next_order(&self, serving: impl Future) -> Option<Order> {
+        tokio::select! {
+            biased;
+            () = self.ordered.notified() => match self.order.load(Relaxed) {
+                order if order == Order::Abort as u8 => Some(Order::Abort),
+                _ => Some(Order::Close),
+            },
+            _ = serving => None,
+        }
+    }
+
     fn order(&self, order: Order) {
         if self.order.fetch_max(order as u8, Relaxed) < order as u8 {
             self.ordered.notify_one();
@@ -139,26 +163,29 @@ impl Connection {
 }
 
 /// Serves the requests of a connection until it ends.
-pub async fn serve(stream: crate::stream::Stream, connection: Arc<Connection>, front: Arc<Front>) {
+pub async fn serve(stream: Stream, connection: Arc<Connection>, front: Arc<Front>) {
     let io = Watched::new(TokioIo::new(stream), Arc::clone(&connection));
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let (front, connection) = (Arc::clone(&front), Arc::clone(&connection));
-        async move { Ok::<_, std::convert::Infallible>(front.answer(connection, request).await) }
+        async move { Ok::<_, Infallible>(front.answer(connection, request).await) }
     });
-    let mut http = http1::Builder::new();
-    http.max_header_size(front.max_header_bytes).max_headers(front.max_headers).header_read_timeout(None);
-    let mut serving = pin!(http.serve_connection(io, service));
-    loop {
-        tokio::select! {
-            biased;
-            () = connection.ordered.notified() => {
-                if connection.order.load(Relaxed) == Order::Abort as u8 {
-                    return;
-                }
+    // Errors are the client's: it left, or spoke another protocol and was told.
+    match connection.protocol {
+        Protocol::Http => {
+            let mut http = http1::Builder::new();
+            http.max_header_size(front.max_header_bytes).max_headers(front.max_headers).header_read_timeout(None);
+            let mut serving = pin!(http.serve_connection(io, service));
+            while let Some(Order::Close) = connection.next_order(serving.as_mut()).await {
                 serving.as_mut().graceful_shutdown();
             }
-            // Errors are the client's: it left, or spoke no HTTP and was told.
-            _ = serving.as_mut() => return,
+        }
+        Protocol::Grpc => {
+            let mut http = grpc::http2();
+            http.max_header_list_size(u32::try_from(front.max_header_bytes).unwrap_or(u32::MAX));
+            let mut serving = pin!(http.serve_connection(io, service));
+            while let Some(Order::Close) = connection.next_order(serving.as_mut()).await {
+                serving.as_mut().graceful_shutdown();
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The connections that are open.
 
 use super::{Connection, Order, Patience, Phase};
+use crate::front::Protocol;
 use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -49,10 +50,12 @@ impl Registry {
     }
 
     /// Enters a connection.
-    pub fn enter(self: &Arc<Self>, peer: SocketAddr, is_tls: bool) -> Entry {
+    pub fn enter(self: &Arc<Self>, peer: SocketAddr, protocol: Protocol, is_tls: bool) -> Entry {
         let connection = Arc::new(Connection {
             peer,
             is_tls,
+            protocol,
+            requests: AtomicUsize::new(0),
             registry: Arc::clone(self),
             phase: AtomicU8::new(Phase::Idle as u8),
             since: AtomicU64::new(self.now()),
@@ -72,11 +75,6 @@ impl Registry {
     /// Connections that are open.
     pub fn count(&self) -> usize {
         self.open().len()
-    }
-
-    /// How long connections may wait.
-    pub fn patience(&self) -> &Patience {
-        &self.patience
     }
 
     /// Milliseconds since the registry was made, at the last sweep.

@@ -47,6 +47,8 @@ pub struct Policy {
     pub delays_expired: bool,
     /// Runs that are expected to take less stay on the thread of their connection.
     pub inline: Duration,
+    /// Upper bounds of the histograms' buckets, in microseconds, ascending.
+    pub histogram: Arc<[u64]>,
 }
 
 impl Policy {
@@ -102,6 +104,7 @@ impl Engine {
         threads: usize,
     ) -> Self {
         let state = State { idle: instances, queue: Queue::default() };
+        let statistics = Statistics::new(&policy.histogram);
         Self {
             model,
             outputs,
@@ -110,7 +113,7 @@ impl Engine {
             lanes: (0..threads).map(|_| Lane::default()).collect(),
             arrived: Notify::new(),
             row_nanoseconds: AtomicU64::new(0),
-            statistics: Statistics::default(),
+            statistics,
         }
     }
 
@@ -129,6 +132,10 @@ impl Engine {
         let counter = match &answer {
             Ok(_) => &self.statistics.success,
             Err(Error::Overloaded { .. } | Error::Timeout { .. }) => &self.statistics.reject,
+            Err(Error::Internal(_)) => {
+                self.statistics.backend_failures.fetch_add(1, Relaxed);
+                &self.statistics.fail
+            }
             Err(_) => &self.statistics.fail,
         };
         let time = arrived.elapsed();

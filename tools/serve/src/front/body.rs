@@ -1,16 +1,23 @@
 //! Bodies: of requests, with limits on size and time; of responses, whose end is noted.
 
+use super::access::Entry;
 use crate::connection::{BodyFailure, Connection, Patience};
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::time::{Instant, Sleep};
+
+/// Longer than any body takes.
+const UNLIMITED: Duration = Duration::from_secs(1 << 32);
 
 /// How large a body may be, and how slow.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +36,11 @@ impl Allowance {
     pub fn of_bytes(bytes: u64, patience: &Patience) -> Self {
         let per_byte = Some(Duration::from_secs(1) / patience.body_bytes_per_second);
         Self { bytes, time: patience.body, full: patience.body, per_byte }
+    }
+
+    /// For a body of any length and pace.
+    pub fn unlimited() -> Self {
+        Self { bytes: u64::MAX, time: UNLIMITED, full: UNLIMITED, per_byte: None }
     }
 
     /// For a body of any length, which may pause.
@@ -53,6 +65,8 @@ pub struct RequestBody {
     /// Ends when `allowance.time` is used up; set while the body keeps the server waiting.
     deadline: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
+    /// Bytes so far, for the log.
+    read: Option<Arc<AtomicU64>>,
 }
 
 /// Why a body ends early.
@@ -67,8 +81,14 @@ pub enum BodyError {
 }
 
 impl RequestBody {
-    pub fn new(body: Incoming, connection: Arc<Connection>, allowance: Allowance) -> Self {
-        Self { body, connection, allowance, deadline: None, is_waiting: false }
+    /// `read` counts its bytes.
+    pub fn new(
+        body: Incoming,
+        connection: Arc<Connection>,
+        allowance: Allowance,
+        read: Option<Arc<AtomicU64>>,
+    ) -> Self {
+        Self { body, connection, allowance, deadline: None, is_waiting: false, read }
     }
 
     /// Ready when the body has kept the server waiting for too long.
@@ -114,6 +134,9 @@ impl HttpBody for RequestBody {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
             _ => 0,
         };
+        if let Some(read) = &self.read {
+            read.fetch_add(bytes as u64, Relaxed);
+        }
         if self.allowance.take(bytes).is_none() {
             return self.fail(BodyFailure::Large, BodyError::Large);
         }
@@ -133,11 +156,13 @@ impl HttpBody for RequestBody {
 pub struct ResponseBody {
     body: Body,
     connection: Arc<Connection>,
+    /// Logged at the end.
+    entry: Option<Box<Entry>>,
 }
 
 impl ResponseBody {
-    pub fn new(body: Body, connection: Arc<Connection>) -> Self {
-        Self { body, connection }
+    pub fn new(body: Body, connection: Arc<Connection>, entry: Option<Box<Entry>>) -> Self {
+        Self { body, connection, entry }
     }
 }
 
@@ -146,7 +171,12 @@ impl HttpBody for ResponseBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let is_end = self.body.is_end_stream();
+        if let Some(entry) = &mut self.entry {
+            entry.wrote(frame.as_ref(), is_end);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -161,5 +191,8 @@ impl HttpBody for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         self.connection.end_request();
+        if let Some(entry) = self.entry.take() {
+            entry.log();
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! `ModelStatistics`, in Triton's terms.
 
-use crate::{error::Result, model::Model, repository::Repository, statistics::{Durations, Statistics}};
+use crate::{
+    error::Result,
+    model::Model,
+    repository::Repository,
+    statistics::{Durations, Statistics},
+};
 use open_inference::grpc::proto::{
     InferBatchStatistics, InferStatistics, ModelStatistics, ModelStatisticsResponse, StatisticDuration,
 };

@@ -12,7 +12,6 @@ impl From<Error> for Status {
             // Triton's code for a full queue too: clients try again.
             Error::Unavailable(_) | Error::Overloaded { .. } => Code::Unavailable,
             Error::Timeout { .. } => Code::DeadlineExceeded,
-            Error::TooLarge { .. } => Code::ResourceExhausted,
             Error::Unsupported(_) => Code::Unimplemented,
             Error::Internal(_) => Code::Internal,
         };

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use axum::{
+    Extension,
     http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -29,9 +30,14 @@ impl IntoResponse for Error {
     }
 }
 
+/// The message of an error's response, for the log.
+#[derive(Clone)]
+pub struct Message(pub String);
+
 /// A response with a message.
 pub fn error(status: StatusCode, message: &str) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], write_error(message)).into_response()
+    let headers = [(header::CONTENT_TYPE, "application/json")];
+    (status, headers, Extension(Message(message.to_owned())), write_error(message)).into_response()
 }
 
 /// For a path that is none of the protocol's.

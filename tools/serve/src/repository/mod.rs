@@ -40,6 +40,8 @@ pub struct Repository {
     changing: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     /// Whether everything that is loaded at the start was, or failed.
     is_started: AtomicBool,
+    /// Whether the server ends.
+    is_draining: AtomicBool,
 }
 
 impl Repository {
@@ -57,6 +59,7 @@ impl Repository {
             entries: RwLock::default(),
             changing: Mutex::default(),
             is_started: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
         };
         let found = repository.scan_with(|note| cli::note(&note))?;
         if found.is_empty() && settings.model_control == Control::None {
@@ -116,11 +119,18 @@ impl Repository {
         entries.values().flat_map(|entry| entry.versions.values()).filter_map(|it| it.model.clone()).collect()
     }
 
-    /// Whether the server can take requests: the models of its start were loaded and, unless `serve.strict_readiness` is
+    /// The server ends: from here on it is not ready.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Relaxed);
+    }
+
+    /// Whether the server can take requests: it does not end, the models of its start were loaded and, unless
+    /// `serve.strict_readiness` is
     /// off, all that should be served are ready and warm.
     pub fn is_ready(&self) -> bool {
         let is_ready = || self.entries().values().filter(|entry| entry.is_wanted).all(Entry::is_ready);
-        self.is_started.load(Relaxed) && (!self.settings.strict_readiness || is_ready())
+        let is_serving = self.is_started.load(Relaxed) && !self.is_draining.load(Relaxed);
+        is_serving && (!self.settings.strict_readiness || is_ready())
     }
 
     /// The settings that models are loaded with.

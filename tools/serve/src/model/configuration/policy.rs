@@ -15,6 +15,7 @@ pub fn policy(config: &ModelConfig, settings: &Settings) -> Policy {
         allows_timeouts: true,
         delays_expired: false,
         inline: settings.inline(),
+        histogram: settings.histogram_us.clone().into(),
     };
     let Some(batching) = config.dynamic_batching() else { return alone };
     let queued = match batching.queue_policy(batching.default_priority_level) {
