@@ -86,7 +86,9 @@ class Server:
         command = ["taskset", "-c", self.cores, *map(str, self.command())]
         with open(self.folder / "log", "w") as log:
             begin = time.perf_counter()
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | self.environment(), start_new_session=True)
+            environment = os.environ | self.environment()
+            # In a folder without configs/, so that `serve` has its own.
+            self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True)
         while not self.ready():
             if self.process.poll() is not None or time.perf_counter() - begin > START_SECONDS:
                 self.stop()

@@ -181,9 +181,11 @@ static bool read_http(Connection *it) {
         it->in[it->have] = 0;
         char *end = strstr(it->in, "\r\n\r\n");
         if (!end) return false;
-        char *length = strcasestr(it->in, "\r\ncontent-length:");
-        if (!length || length > end) fail("an answer without content-length");
-        it->whole = end + 4 - it->in + strtoul(length + 17, NULL, 10);
+        char *length = strcasestr(it->in, "\r\ncontent-length:"), *chunked = strcasestr(it->in, "\r\ntransfer-encoding: chunked");
+        if (length && length < end) it->whole = end + 4 - it->in + strtoul(length + 17, NULL, 10);
+        else if (!chunked || chunked > end) fail("an answer without length");
+        else if (!memcmp(it->in + it->have - 5, "0\r\n\r\n", 5)) it->whole = it->have; // the last chunk
+        else return false;
         if (it->whole >= BUFFER) fail("a long answer");
     }
     if (it->have < it->whole) return false;

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from contestants import HERE, PACKAGES, compile_c, cpu_seconds
-from models import INFER, request
+from models import request
+from soak import INFER
 
 
 

@@ -16,7 +16,6 @@ import onnxruntime
 
 TYPES = {"tensor(float)": ("FP32", np.float32), "tensor(uint8)": ("UINT8", np.uint8), "tensor(int64)": ("INT64", np.int64)}
 MAX_BATCH = 32
-INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
 @dataclass

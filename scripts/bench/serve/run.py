@@ -22,7 +22,7 @@ import numpy as np
 from contestants import HERE, Floor, MLflow, Serve, Triton, TritonPython, compile_c, memory_mb, onnxruntime_library
 from load import Load, PerfAnalyzer, call
 from models import BUILD, prepare, request
-from soak import soak
+from soak import growth_mb, soak
 from tritonclient import grpc
 
 ROOT = HERE.parents[2]
@@ -166,6 +166,7 @@ def report(name, result, generator):
 
 def main():
     options = arguments()
+    options.folder, options.serve = options.folder.resolve(), options.serve.resolve()
     Serve.binary, Serve.settings = options.serve, options.set
     kinds = [CONTESTANTS[name] for name in options.contestants]
     if options.perf_analyzer:
@@ -189,9 +190,10 @@ def main():
 def soak_serve(options):
     model = prepare(TOOLS, options.models[0], options.folder)
     with Serve(model, options.folder, options.server_cores) as server:
-        samples = soak(server.process.pid, server.http_port, request(model, "http"), options.soak, folder=options.folder, report=print)
-    growth = samples[-1][1] / samples[len(samples) // 5][1] - 1
-    print(f"memory after a fifth of the time and at the end: {growth:+.1%}")
+        requests = [("http", server.http_port, request(model, protocol)) for protocol in ("http", "json")]
+        requests.append(("grpc", server.grpc_port, request(model, "grpc")))
+        rows = soak(server.process.pid, requests, options.soak, folder=options.folder, report=lambda line: print(line, flush=True))
+    print(f"{sum(row[2] for row in rows)} requests; memory grew by {growth_mb(rows):.1f} MB between the second and the last fifth")
 
 
 if __name__ == "__main__":
