@@ -89,5 +89,7 @@ def test_every_request_that_fits_the_model_is_answered(server, document, tmp_pat
     path = "/v2/models/{model}/infer"
     document["paths"][path]["post"]["requestBody"]["content"].pop("application/octet-stream")
     document["paths"][path]["post"].pop("parameters")
-    found = check(server, document, tmp_path, [*CHECKS, "positive_data_acceptance"], f"--include-path={path}")
+    # What the model takes is less than what the protocol does: of requests that do not fit, the test above makes some.
+    checks = [check for check in CHECKS if check != "negative_data_rejection"]
+    found = check(server, document, tmp_path, [*checks, "positive_data_acceptance"], f"--include-path={path}")
     assert "1 selected" in found

@@ -206,8 +206,7 @@ def test_load_is_shown_as_it_is(open_page, server):
     assert page.evaluate("document.querySelector('#models .line').getAttribute('d').length") > 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
 def test_phones_and_readers_of_screens(open_page, width, scheme):
     if not AXE.exists() and not os.environ.get("CI"):
         pytest.skip("no axe-core: npm ci")

@@ -3,6 +3,7 @@
 use super::{Shared, json::Json};
 use crate::{
     error::Result,
+    histogram::BOUNDS_US,
     metadata::{EXTENSIONS, NAME, VERSION},
     model::{Model, PLATFORM, TensorSpec},
     repository::Repository,
@@ -117,6 +118,7 @@ fn of_model(model: &Model) -> Value {
         "response_stats": {},
         "batch_stats": batches,
         "memory_usage": [],
+        "histogram": { "bounds_us": BOUNDS_US.as_slice(), "counts": all.histogram.counts().collect::<Vec<_>>() },
     })
 }
 
