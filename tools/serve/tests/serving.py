@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -100,6 +101,20 @@ class Server:
             return error.code, error.headers, error.read()
         except OSError:
             return 0, {}, b""
+
+    def metrics(self, headers=None):
+        """Status, headers and text of /metrics."""
+        request = urllib.request.Request(f"http://{self.address('metrics')}/metrics", headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return answer.status, answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read().decode()
+
+    def connect(self):
+        """A connection to HTTP, for bytes that no client would send."""
+        host, port = self.http.rsplit(":", 1)
+        return socket.create_connection((host, int(port)), timeout=PATIENCE)
 
     def memory(self):
         """Resident memory in bytes."""

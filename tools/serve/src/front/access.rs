@@ -7,7 +7,7 @@ use crate::{
 };
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, Method, Request, Response, Uri},
+    http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri},
 };
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
@@ -62,8 +62,7 @@ impl Begun {
         protocol: &'static str,
         key: Option<Arc<str>>,
     ) -> Option<Box<Entry>> {
-        let is_error = response.status().is_server_error();
-        let level = if is_error { Level::Error } else { Level::Info };
+        let level = level(response.status(), self.uri.path());
         let is_logged = log::is_on(level);
         let id = self.id.or_else(|| is_logged.then(new_id));
         if let Some((name, value)) = &id {
@@ -176,6 +175,15 @@ fn new_id() -> (HeaderName, HeaderValue) {
     let id = format!("{:x}-{:x}", *START, NEXT.fetch_add(1, Relaxed));
     let [name, _] = ID_HEADERS;
     (name, HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-")))
+}
+
+/// That a server is not ready yet is an answer, no error.
+fn level(status: StatusCode, path: &str) -> Level {
+    match status {
+        StatusCode::INTERNAL_SERVER_ERROR => Level::Error,
+        status if status.is_server_error() && !super::OPEN_PATHS.contains(&path) => Level::Warn,
+        _ => Level::Info,
+    }
 }
 
 fn model(path: &str) -> Option<&str> {
