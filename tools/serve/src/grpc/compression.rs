@@ -53,3 +53,40 @@ where
         self.0.call(request)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service that answers with the encodings that it is asked for.
+    #[derive(Clone)]
+    struct Accepted;
+
+    impl Service<http::Request<Body>> for Accepted {
+        type Response = Option<String>;
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<Option<String>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+            let accepted = request.headers().get(ACCEPT_ENCODING);
+            std::future::ready(Ok(accepted.map(|value| value.to_str().expect("text").to_owned())))
+        }
+    }
+
+    #[test]
+    fn an_answer_is_compressed_as_its_request_is() {
+        for (encoding, expected) in [(None, None), (Some("gzip"), Some("gzip")), (Some("identity"), Some("identity"))] {
+            let mut request = http::Request::new(Body::default());
+            request.headers_mut().insert(ACCEPT_ENCODING, http::HeaderValue::from_static("identity,deflate,gzip"));
+            if let Some(encoding) = encoding {
+                request.headers_mut().insert(ENCODING, http::HeaderValue::from_static(encoding));
+            }
+            let accepted = AsRequested::new(Accepted).call(request).into_inner().expect("infallible");
+            assert_eq!(accepted.as_deref(), expected);
+        }
+    }
+}
