@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +95,24 @@ def test_links_lead_nowhere_outside(tmp_path, repository):
             add(server)
         assert error.value.status() == "404"
         assert "a link out of" in next(it["reason"] for it in index(server) if it["name"] == "m")
+
+
+@pytest.mark.parametrize("layout", ["repository", "model"])
+def test_kserve_mounts_models_and_names_the_port(repository, layout):
+    """In a mount namespace of its own, where /mnt is empty."""
+    models = repository if layout == "repository" else repository / "m/1"
+    script = 'mount -t tmpfs none /mnt && mkdir /mnt/models && cp -r "$0"/* /mnt/models && exec "$@"'
+    runner = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, models]
+    if subprocess.run([*runner, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no mount namespaces here")
+    name = ["--name", "m"] if layout == "model" else []
+    with Server(*name, env={"PORT": "0"}, runner=runner, ports=["grpc", "metrics"]) as server:
+        assert not server.http.endswith(":8000")
+        assert add(server) == 1
+    with Server(env={"PORT": "http"}, runner=runner, ports=["grpc", "metrics"], wait=False) as server:
+        assert server.process.wait(PATIENCE) == 2
+        server.stop()
+        assert "PORT=http: expected a port" in server.lines[-1], server.lines
 
 
 # What the server says about itself and its models.
@@ -210,23 +229,45 @@ def test_version_policies(repository):
                 assert error.value.status() == status
 
 
+def infer_slow(server):
+    """The status of each of 4 × 6 requests that failed."""
+    x = triton.InferInput("x", [1, 256], "FP32").set_data_from_numpy(np.ones((1, 256), np.float32))
+
+    def infer(_):
+        failed = []
+        with client(server) as it:
+            for _ in range(6):
+                try:
+                    it.infer("slow", [x])
+                except InferenceServerException as error:
+                    failed.append(error.status())
+        return failed
+
+    with ThreadPoolExecutor(4) as pool:
+        return sum(pool.map(infer, range(4)), [])
+
+
+def test_queue_policies(tmp_path):
+    save_slow(tmp_path / "slow/1/model.onnx")
+    for policy, statuses in {
+        "default_timeout_microseconds: 1": {"504"},
+        "default_timeout_microseconds: 1 timeout_action: DELAY": set(),
+        "max_queue_size: 1": {"503"},
+    }.items():
+        configure(tmp_path, f"max_batch_size: 1 dynamic_batching {{ default_queue_policy {{ {policy} }} }}", "slow")
+        with Server(tmp_path) as server:
+            assert {*infer_slow(server)} == statuses, policy
+
+
 def test_without_dynamic_batching_every_request_runs_alone(tmp_path):
     save_slow(tmp_path / "slow/1/model.onnx")
     text = """max_batch_size: 8 input {{ name: "x" data_type: TYPE_FP32 dims: 256 }}
               output {{ name: "y" data_type: TYPE_FP32 dims: 256 }} {}"""
-    x = triton.InferInput("x", [1, 256], "FP32").set_data_from_numpy(np.ones((1, 256), np.float32))
-
-    def infer(server):
-        with client(server) as it:
-            for _ in range(6):
-                it.infer("slow", [x])
-
     sizes = {}
     for batching in ["", "dynamic_batching { }"]:
         configure(tmp_path, text.format(batching), "slow")
         with Server(tmp_path) as server, client(server) as it:
-            with ThreadPoolExecutor(4) as pool:
-                list(pool.map(infer, [server] * 4))
+            assert infer_slow(server) == []
             (stats,) = it.get_inference_statistics("slow")["model_stats"]
             assert stats["inference_count"] == 24
             sizes[batching] = max(it["batch_size"] for it in stats["batch_stats"])
@@ -435,6 +476,18 @@ def test_readiness_waits_for_models_and_liveness_does_not(repository):
         config.write_text("max_batch_size: 4")
         server.wait_ready()
         assert add(server) == 1
+
+
+def test_one_bad_model_does_not_hold_up_the_others(tmp_path, repository):
+    with Server(repository, "--model-control", "poll", "serve.poll_seconds=1") as server:
+        save_add(tmp_path / "secret/1/model.onnx", constant=9)
+        (repository / "bad").symlink_to(tmp_path / "secret")
+        save_add(repository / "m.onnx", constant=8)
+        save_add(repository / "n/1/model.onnx", constant=2)
+        wait(lambda: states(server, "n") == {"1": "READY"})
+        reasons = {it["name"]: it["reason"] for it in index(server)}
+        assert "a link out of" in reasons["bad"] and "another model is called so" in reasons["m"]
+        assert add(server) == 1 and server.get("/v2/health/ready")[0] == 200
 
 
 def test_a_broken_model_at_the_start(repository):

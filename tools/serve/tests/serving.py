@@ -42,13 +42,13 @@ PATIENCE = 60
 
 
 class Server:
-    """`serve` on free ports, ready to answer; stopped at the end of a `with`."""
+    """`serve` on free ports, ready to answer; stopped at the end of a `with`. `runner` is a command that runs it."""
 
-    def __init__(self, *args, env=None, wait=True, log=None):
-        ports = ["serve.http_port=0", "serve.grpc_port=0", "serve.metrics_port=0"]
+    def __init__(self, *args, env=None, wait=True, log=None, runner=(), ports=("http", "grpc", "metrics")):
+        ports = [f"serve.{protocol}_port=0" for protocol in ports]
         environment = os.environ | {"ORT_DYLIB_PATH": str(onnx_runtime())} | (env or {})
         self.process = subprocess.Popen(
-            [BIN / "serve", *map(str, args), *ports], stderr=subprocess.PIPE, env=environment, text=True
+            [*runner, BIN / "serve", *map(str, args), *ports], stderr=subprocess.PIPE, env=environment, text=True
         )
         self.lines = []
         self._grown = threading.Condition()

@@ -6,6 +6,7 @@
 
 mod batch;
 mod gather;
+mod policy;
 mod queue;
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
 use batch::Answer;
 use gather::Lane;
 use open_inference::DataType;
+pub use policy::Policy;
 use queue::{Pending, Queue};
 use runtime::Model;
 use std::{
@@ -27,40 +29,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{Notify, oneshot};
-
-/// How requests of a model are run.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// Most rows of a batch; 0 for one request a run.
-    pub max_rows: usize,
-    /// Batch sizes that do not wait for more rows; empty for `max_rows` alone.
-    pub preferred: Vec<usize>,
-    /// How long the oldest request of a batch waits for others.
-    pub delay: Duration,
-    /// Most requests that wait.
-    pub max_queue: usize,
-    /// How long a request may take, waiting included; None for any time.
-    pub timeout: Option<Duration>,
-    /// Whether a request may say that it waits for less than `timeout`, or where there is none, for any time.
-    pub allows_timeouts: bool,
-    /// Whether a request that has waited for `timeout` is run after those that have not, in place of being refused.
-    pub delays_expired: bool,
-    /// Runs that are expected to take less stay on the thread of their connection.
-    pub inline: Duration,
-    /// Upper bounds of the histograms' buckets, in microseconds, ascending.
-    pub histogram: Arc<[u64]>,
-}
-
-impl Policy {
-    /// How long a request that asks for `requested` may take; None for any time.
-    fn timeout(&self, requested: Option<Duration>) -> Option<Duration> {
-        let own = self.timeout.filter(|_| !self.delays_expired);
-        match requested.filter(|_| self.allows_timeouts) {
-            Some(requested) => Some(own.map_or(requested, |own| own.min(requested))),
-            None => own,
-        }
-    }
-}
 
 /// The instances of a model, and the requests that wait for one.
 pub struct Engine {

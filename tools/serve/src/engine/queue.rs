@@ -133,6 +133,18 @@ mod tests {
     }
 
     #[test]
+    fn requests_that_have_waited_for_too_long_are_behind_the_others() {
+        let (mut queue, _answers) = queue(&[(1, 3), (2, 3), (3, 3), (4, 3)]);
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(600)).expect("the machine runs for longer");
+        queue.0[0].arrived = long_ago;
+        queue.0[2].arrived = long_ago;
+        queue.delay_expired(Duration::from_secs(300));
+        queue.delay_expired(Duration::from_secs(300));
+        let rows: Vec<_> = queue.take(4).iter().map(|pending| pending.job.rows).collect();
+        assert_eq!(rows, [2, 4, 1, 3]);
+    }
+
+    #[test]
     fn the_client_that_has_gone_leaves_the_queue() {
         let (mut queue, mut answers) = queue(&[(1, 3), (2, 3), (3, 3)]);
         answers.remove(1);

@@ -5,11 +5,16 @@ use super::{
     configuration::{Configuration, policy},
     labels, warm_up,
 };
-use crate::{engine::Engine, settings::Settings};
+use crate::{
+    engine::Engine,
+    log::{self, Level},
+    settings::Settings,
+};
 use anyhow::Context;
 use dataset::Features;
 use open_inference::model_config::ModelConfig;
 use runtime::Options;
+use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 
 /// Key of the metadata under which `export` writes the features.
@@ -38,6 +43,11 @@ pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
     let open = || runtime::Model::open(&source.file, settings.model_limit(), &options);
     let first = open()?;
     let spec = configuration.spec(first.inputs(), first.outputs(), settings)?;
+    for name in configuration.unlisted(&spec) {
+        let fields =
+            json!({ "model": source.name, "ignored": format!("output {name:?} is left out; it is served too") });
+        log::write(Level::Warn, "configuration", fields);
+    }
     let config = configuration.complete(&source.name, &spec, settings);
     let features = first.metadata(FEATURES).map(|text| Features::from_json(&text)).transpose();
     let features = features.with_context(|| source.file.display().to_string())?;

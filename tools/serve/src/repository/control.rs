@@ -92,7 +92,6 @@ impl Repository {
             if !seen.note(found) {
                 continue;
             }
-            self.entries_mut().entry(found.name.clone()).or_default().is_wanted = true;
             // One that stays out, or as it was, is in the log and the index.
             let _ = self.load_found(found, None);
         }

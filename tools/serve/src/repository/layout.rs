@@ -51,6 +51,8 @@ pub struct Found {
     /// Whether `config.pbtxt` is read from the folder.
     pub is_configurable: bool,
     pub versions: BTreeMap<u64, Location>,
+    /// Why it cannot be loaded, whatever is in its files.
+    pub problem: Option<String>,
 }
 
 /// Where a version's file is.
@@ -84,10 +86,10 @@ impl Root {
         Ok(Self { path, kind })
     }
 
-    /// The models in it, in the order of their names, and notes about what is none.
+    /// The models in it, and notes about what is none.
     ///
     /// # Errors
-    /// When a folder cannot be read, or a link leads out of it.
+    /// When the folder cannot be read.
     pub fn scan(&self) -> anyhow::Result<(Vec<Found>, Vec<String>)> {
         let (found, name) = match &self.kind {
             Kind::Repository => return scan(&self.path),
@@ -96,6 +98,11 @@ impl Root {
             Kind::File(name) | Kind::Folder(name) => (None, name),
         };
         Ok((found.into_iter().map(|found| Found { name: name.clone(), ..found }).collect(), Vec::new()))
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -107,24 +114,34 @@ fn scan(path: &Path) -> anyhow::Result<(Vec<Found>, Vec<String>)> {
         if !name.is_some_and(name::is_model) {
             continue;
         }
-        if entry.is_dir() {
-            inside(path, &entry)?;
-            match model_folder(&entry, path)? {
-                Some(model) => found.push(model),
-                None => notes.push(format!("{}: {}; not served", entry.display(), what_is(&entry))),
-            }
-        } else if has_extension(&entry) {
-            found.push(model_file(&entry, Some(path))?);
+        let model = match entry.is_dir() {
+            true => inside(path, &entry).and_then(|()| model_folder(&entry, path)),
+            false if has_extension(&entry) => model_file(&entry, Some(path)).map(Some),
+            false => continue,
+        };
+        match model {
+            Ok(Some(model)) => found.push(model),
+            Ok(None) => notes.push(format!("{}: {}; not served", entry.display(), what_is(&entry))),
+            Err(problem) => found.push(Found::broken(&entry, path, format!("{problem:#}"))),
         }
-    }
-    found.sort_by(|one, other| one.name.cmp(&other.name));
-    if let Some(pair) = found.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        bail!("{}: two models are called {:?}", path.display(), pair[0].name);
     }
     Ok((found, notes))
 }
 
 impl Found {
+    /// A model that cannot be loaded.
+    fn broken(path: &Path, root: &Path, problem: String) -> Self {
+        let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+        Self {
+            name: name.unwrap_or_default().to_string_lossy().into_owned(),
+            folder: path.to_owned(),
+            root: root.to_owned(),
+            is_configurable: false,
+            versions: BTreeMap::new(),
+            problem: Some(problem),
+        }
+    }
+
     /// The signature of the files of a version, those that all versions share included.
     pub fn signature(&self, version: u64) -> Signature {
         let of_version: Vec<PathBuf> = match self.versions.get(&version) {
@@ -197,7 +214,7 @@ fn model_file(path: &Path, root: Option<&Path>) -> anyhow::Result<Found> {
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let root = root.unwrap_or(&folder).to_owned();
     let versions = BTreeMap::from([(ONLY_VERSION, Location::File(path.to_owned()))]);
-    Ok(Found { name, folder, root, is_configurable: false, versions })
+    Ok(Found { name, folder, root, is_configurable: false, versions, problem: None })
 }
 
 /// The model in a folder; None where it is none. Links do not lead out of `root`.
@@ -227,7 +244,7 @@ fn model_folder(path: &Path, root: &Path) -> anyhow::Result<Option<Found>> {
     let named = if path.file_name().is_some() { path } else { &named };
     let name = named.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let (folder, root) = (path.to_owned(), root.to_owned());
-    Ok(Some(Found { name, folder, root, is_configurable: true, versions }))
+    Ok(Some(Found { name, folder, root, is_configurable: true, versions, problem: None }))
 }
 
 fn has_extension(path: &Path) -> bool {

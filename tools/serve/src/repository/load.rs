@@ -11,7 +11,7 @@ use crate::{
     log::{self, Level},
     model::{self, Configuration, Model, Source},
 };
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use open_inference::model_config::Versions;
 use serde_json::json;
 use std::{
@@ -55,6 +55,9 @@ impl Repository {
     }
 
     fn load_versions(&self, found: &Found, given: Option<&str>) -> anyhow::Result<(Arc<Configuration>, Outcomes)> {
+        if let Some(problem) = &found.problem {
+            bail!("{problem}");
+        }
         // Of the files before they are read: what changes meanwhile is a change.
         let signatures = found.signatures();
         let configuration = Arc::new(configuration(found, given)?);

@@ -148,10 +148,10 @@ impl Repository {
         for root in &self.roots {
             let (found, notes) = root.scan()?;
             notes.into_iter().for_each(&note);
-            for found in found {
-                if let Some(other) = all.get(&found.name) {
-                    let (one, other) = (other.folder.display(), found.folder.display());
-                    bail!("two models are called {:?}: in {one} and in {other}", found.name);
+            for mut found in found {
+                if all.contains_key(&found.name) {
+                    let problem = format!("another model is called so, in {}", root.path().display());
+                    found.problem = Some(problem);
                 }
                 all.insert(found.name.clone(), found);
             }

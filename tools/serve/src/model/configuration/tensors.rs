@@ -48,6 +48,14 @@ impl Configuration {
         Ok(spec)
     }
 
+    /// Outputs of the model that the configuration does not have; they are served too.
+    pub fn unlisted<'s>(&self, spec: &'s Spec) -> impl Iterator<Item = &'s str> {
+        let outputs = &self.message.output;
+        let is_unlisted =
+            move |it: &&'s TensorSpec| !outputs.is_empty() && outputs.iter().all(|output| output.name != it.name);
+        spec.outputs.iter().filter(is_unlisted).map(|it| it.name.as_str())
+    }
+
     /// Rows of a run at most; 0 for a model without a batch axis, or one that says so.
     fn max_batch_size(&self, inputs: &[Port], outputs: &[Port], settings: &Settings) -> anyhow::Result<usize> {
         let fixed = inputs.iter().chain(outputs).find(|port| !has_batch_axis(port));
