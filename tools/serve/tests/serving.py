@@ -42,10 +42,12 @@ PATIENCE = 60
 
 
 class Server:
-    """`serve` on free ports, ready to answer; stopped at the end of a `with`. `runner` is a command that runs it."""
+    """`serve` on free ports, or one for HTTP, ready to answer; stopped at the end of a `with`. `runner` is a command that runs it."""
 
-    def __init__(self, *args, env=None, wait=True, log=None, runner=(), ports=("http", "grpc", "metrics")):
-        ports = [f"serve.{protocol}_port=0" for protocol in ports]
+    def __init__(
+        self, *args, env=None, wait=True, log=None, runner=(), port=0, ports=("http", "grpc", "metrics")
+    ):
+        ports = [f"serve.{protocol}_port={port if protocol == 'http' else 0}" for protocol in ports]
         environment = os.environ | {"ORT_DYLIB_PATH": str(onnx_runtime())} | (env or {})
         self.process = subprocess.Popen(
             [*runner, BIN / "serve", *map(str, args), *ports], stderr=subprocess.PIPE, env=environment, text=True
