@@ -5,6 +5,7 @@ import ipaddress
 import os
 import socket
 import ssl
+import subprocess
 import time
 
 import grpc
@@ -15,6 +16,7 @@ import tritonclient.http as triton_http
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from peers import BIN
 from serving import PATIENCE, Server, save_identity
 from tritonclient.utils import InferenceServerException
 
@@ -106,6 +108,9 @@ def test_both_protocols_speak_tls(authority, model):
         credentials = {"ssl": True, "root_certificates": str(authority.path)}
         with triton_grpc.InferenceServerClient(server.address("gRPC"), **credentials) as client:
             infer(client, triton_grpc)
+        probe = [BIN / "serve", "--probe", f"serve.http_port={server.http.split(':')[1]}"]
+        assert subprocess.run([*probe, "--tls-cert", certificate, "--tls-key", key]).returncode == 0
+        assert subprocess.run(probe, capture_output=True).returncode == 1
         # Who speaks no TLS is closed, and others are served.
         host, port = server.http.split(":")
         with socket.create_connection((host, int(port))) as plain:

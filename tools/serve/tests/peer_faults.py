@@ -333,6 +333,8 @@ class Load:
                 time.sleep(0.01)
                 continue
             answer = json.loads(content)
+            if response.status == 503 and "is being loaded" in answer["error"]:
+                continue
             with self._lock:
                 self.answers += 1
                 if response.status != 200 or answer["outputs"][0]["data"] != values:

@@ -102,4 +102,9 @@ impl Entry {
     pub fn is_ready(&self) -> bool {
         self.newest().is_some()
     }
+
+    /// Whether a version is being loaded.
+    pub fn is_loading(&self) -> bool {
+        self.versions.values().any(|version| version.is_loading)
+    }
 }

@@ -82,7 +82,10 @@ impl Repository {
         let entries = self.entries();
         let entry = entries.get(name).ok_or_else(|| not_found("is not found".into()))?;
         let Some(version) = version else {
-            return entry.newest().cloned().ok_or_else(|| not_found("has no available versions".into()));
+            return entry.newest().cloned().ok_or_else(|| match entry.is_loading() || !self.is_started.load(Relaxed) {
+                true => Error::Unavailable(format!("model '{name}' is being loaded")),
+                false => not_found("has no available versions".into()),
+            });
         };
         let known = entry.versions.get(&version).ok_or_else(|| not_found(format!("version {version} is not found")))?;
         known.model.clone().ok_or_else(|| {
