@@ -3,7 +3,7 @@
 use crate::{
     auth::Keys,
     connection::{self, Registry, TICK},
-    front::{Front, Protocol},
+    front::{Front, Handlers, Protocol},
     grpc, http,
     lifecycle::Lifecycle,
     listen::{self, Acceptor},
@@ -17,7 +17,6 @@ use crate::{
     watched::{self, Refresh},
 };
 use anyhow::Context;
-use axum::Router;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -121,11 +120,13 @@ impl<'s> Server<'s> {
         let keys = self.keys.clone();
         let (front, http) = self.bind(settings.http_port, "serve.http_port", Protocol::Http, keys, permits())?;
         cli::note(&format!("HTTP at {scheme}://{}", http.address()?));
-        let mut listeners = vec![tokio::spawn(accept(http, front(http::router(Arc::clone(repository)))))];
+        let handlers = Handlers::with_inference(http::router(Arc::clone(repository)), Arc::clone(repository));
+        let mut listeners = vec![tokio::spawn(accept(http, front(handlers)))];
         if let Some(port) = settings.grpc_port {
             let (front, grpc) = self.bind(port, "serve.grpc_port", Protocol::Grpc, self.keys.clone(), permits())?;
             cli::note(&format!("gRPC at {}", grpc.address()?));
-            listeners.push(tokio::spawn(accept(grpc, front(grpc::router(Arc::clone(repository), &self.lifecycle)?))));
+            let router = grpc::router(Arc::clone(repository), &self.lifecycle)?;
+            listeners.push(tokio::spawn(accept(grpc, front(Handlers::new(router)))));
         }
         if let Some(port) = settings.metrics_port {
             let keys = self.keys.clone().filter(|_| settings.protect_metrics);
@@ -133,12 +134,12 @@ impl<'s> Server<'s> {
             let (front, metrics) = self.bind(port, "serve.metrics_port", Protocol::Http, keys, permits)?;
             cli::note(&format!("metrics at {scheme}://{}/metrics", metrics.address()?));
             let router = metrics::router(Arc::clone(repository), Arc::clone(&self.registry));
-            listeners.push(tokio::spawn(accept(metrics, front(router))));
+            listeners.push(tokio::spawn(accept(metrics, front(Handlers::new(router)))));
         }
         Ok(listeners)
     }
 
-    /// A listener at a port, and what serves its connections with a router.
+    /// A listener at a port, and what serves its connections with handlers.
     fn bind(
         &self,
         port: u16,
@@ -146,13 +147,13 @@ impl<'s> Server<'s> {
         protocol: Protocol,
         keys: Option<Arc<Keys>>,
         permits: Arc<Semaphore>,
-    ) -> anyhow::Result<(impl FnOnce(Router) -> Listening, Acceptor)> {
+    ) -> anyhow::Result<(impl FnOnce(Handlers) -> Listening, Acceptor)> {
         let listener = listen::bind(self.settings.host, port, setting)?;
         let acceptor = Acceptor::new(listener, permits, self.lifecycle.clone());
-        let listening = move |router| Listening {
+        let listening = move |handlers| Listening {
             threads: Arc::clone(&self.threads),
             registry: Arc::clone(&self.registry),
-            front: Arc::new(Front::new(router, protocol, keys, self.settings)),
+            front: Arc::new(Front::new(handlers, protocol, keys, self.settings)),
             protocol,
             tls: self.tls.clone(),
             handshake: self.settings.patience().header,

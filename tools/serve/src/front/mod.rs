@@ -2,6 +2,7 @@
 
 mod access;
 mod body;
+mod handlers;
 
 use crate::{
     auth::Keys,
@@ -12,16 +13,15 @@ use crate::{
 };
 use access::Begun;
 use axum::{
-    Router,
     body::Body,
     http::{HeaderValue, Request, Response, StatusCode, header},
 };
 use body::ResponseBody;
 pub use body::{Allowance, RequestBody};
+pub use handlers::Handlers;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tonic::Status;
-use tower::Service;
 
 /// What is spoken on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ const STREAMS: [&str; 3] = ["/ModelStreamInfer", "/ServerReflectionInfo", "/Watc
 
 /// The handlers of a listener, and what all of its requests share.
 pub struct Front {
-    router: Router,
+    handlers: Handlers,
     protocol: Protocol,
     /// None: whoever reaches the server may send requests.
     keys: Option<Arc<Keys>>,
@@ -60,10 +60,10 @@ pub struct Front {
 }
 
 impl Front {
-    /// Requests go to `router`, if they bring one of `keys`.
-    pub fn new(router: Router, protocol: Protocol, keys: Option<Arc<Keys>>, settings: &Settings) -> Self {
+    /// Requests go to `handlers`, if they bring one of `keys`.
+    pub fn new(handlers: Handlers, protocol: Protocol, keys: Option<Arc<Keys>>, settings: &Settings) -> Self {
         Self {
-            router,
+            handlers,
             protocol,
             keys,
             max_body_bytes: settings.max_body_bytes as u64,
@@ -101,7 +101,7 @@ impl Front {
     async fn route(&self, connection: &Arc<Connection>, request: Request<Incoming>, begun: &Begun) -> Response<Body> {
         let allowance = self.allowance(request.uri().path());
         let body = |body| RequestBody::new(body, Arc::clone(connection), allowance, begun.read.clone());
-        let Ok(response) = self.router.clone().call(request.map(body)).await;
+        let response = self.handlers.answer(request.map(body)).await;
         // In gRPC the service that reads the body says so itself.
         match connection.body_failure().filter(|_| self.protocol == Protocol::Http) {
             None => response,

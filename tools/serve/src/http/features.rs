@@ -9,10 +9,7 @@ pub async fn latest(State(repository): State<Shared>, Path(model): Path<String>)
     Ok(Json(describe(&*repository.find(&model, None)?)))
 }
 
-pub async fn version(
-    State(repository): State<Shared>,
-    Path((model, version)): Path<(String, String)>,
-) -> Result<Json> {
+pub async fn version(State(repository): State<Shared>, Path((model, version)): Path<(String, String)>) -> Result<Json> {
     Ok(Json(describe(&*repository.find(&model, Some(&version))?)))
 }
 

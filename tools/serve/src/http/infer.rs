@@ -39,7 +39,8 @@ pub async fn version(
     answer(repository.find(&model, Some(&version))?, &repository, &headers, body).await
 }
 
-async fn answer(model: Arc<Model>, repository: &Shared, headers: &HeaderMap, body: Bytes) -> Result<Response> {
+/// Answers a request for inference.
+pub async fn answer(model: Arc<Model>, repository: &Shared, headers: &HeaderMap, body: Bytes) -> Result<Response> {
     let accepted = Encoding::of_response(headers);
     let request = read(Arc::clone(&model), repository, headers, body).await?;
     let (outputs, binary_output) = (request.outputs.clone(), request.binary_output);

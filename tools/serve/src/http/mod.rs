@@ -3,7 +3,7 @@
 pub mod answer;
 mod encoding;
 mod features;
-mod infer;
+pub mod infer;
 mod json;
 mod metadata;
 mod openapi;
