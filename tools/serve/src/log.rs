@@ -12,11 +12,15 @@ use std::{
         mpsc::{self, Receiver, SyncSender},
     },
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Lines that wait to be written.
 const QUEUE: usize = 4096;
+/// Bytes that are written together at most, but for the last line.
+const WRITE: usize = 1 << 16;
+/// How long lines are gathered for the next write.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the end of the process waits for lines to be written.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -75,10 +79,15 @@ pub fn write(level: Level, event: &str, fields: impl Serialize) {
 /// Waits a moment for what was logged to be written.
 pub fn flush() {
     let Some(log) = LOG.get() else { return };
+    let deadline = Instant::now() + FLUSH;
     let (done, written) = mpsc::sync_channel(1);
-    if log.lines.try_send(Message::Flush(done)).is_ok() {
-        let _ = written.recv_timeout(FLUSH);
+    while log.lines.try_send(Message::Flush(done.clone())).is_err() {
+        if Instant::now() >= deadline {
+            return;
+        }
+        thread::sleep(GATHER);
     }
+    let _ = written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
 }
 
 #[derive(Serialize)]
@@ -98,17 +107,30 @@ fn line(level: Level, event: &str, fields: impl Serialize) -> Option<Vec<u8>> {
 }
 
 fn write_lines(waiting: &Receiver<Message>) {
-    for message in waiting {
-        match message {
-            // Where standard error is closed or its disk full, there is nobody to tell.
-            Message::Line(line) => drop(io::stderr().write_all(&line)),
-            Message::Flush(done) => drop(done.try_send(())),
+    let mut lines = Vec::new();
+    while let Ok(first) = waiting.recv() {
+        let mut done = None;
+        for message in std::iter::once(first).chain(waiting.try_iter()) {
+            match message {
+                Message::Line(line) => lines.extend_from_slice(&line),
+                Message::Flush(reply) => done = Some(reply),
+            }
+            if lines.len() >= WRITE || done.is_some() {
+                break;
+            }
         }
         let dropped = LOG.get().map_or(0, |log| log.dropped.swap(0, Relaxed));
         if dropped > 0 {
             let fields = serde_json::json!({ "lines": dropped });
-            let note = line(Level::Warn, "log_lines_dropped", fields).unwrap_or_default();
-            let _ = io::stderr().write_all(&note);
+            lines.extend(line(Level::Warn, "log_lines_dropped", fields).unwrap_or_default());
+        }
+        // Where standard error is closed or its disk full, there is nobody to tell.
+        let _ = io::stderr().write_all(&lines);
+        lines.clear();
+        match done {
+            Some(done) => drop(done.try_send(())),
+            // A request then wakes no thread for its line.
+            None => thread::sleep(GATHER),
         }
     }
 }
