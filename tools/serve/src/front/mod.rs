@@ -46,6 +46,8 @@ const OPEN_PATHS: [&str; 7] = [
 const RECORDS: &str = "/records";
 /// Methods of gRPC whose client may be silent for as long as it wants.
 const STREAMS: [&str; 3] = ["/ModelStreamInfer", "/ServerReflectionInfo", "/Watch"];
+/// Bytes that gRPC puts around a message, and some more: what is read of a body beyond `serve.max_body_bytes`.
+const GRPC_FRAMING: u64 = 1 << 10;
 
 /// The handlers of a listener, and what all of its requests share.
 pub struct Front {
@@ -117,7 +119,7 @@ impl Front {
             Protocol::Http if path.ends_with(RECORDS) => Allowance::stream(&self.patience),
             Protocol::Http => Allowance::of_bytes(self.max_body_bytes, &self.patience),
             Protocol::Grpc if STREAMS.iter().any(|stream| path.ends_with(stream)) => Allowance::unlimited(),
-            Protocol::Grpc => Allowance::stream(&self.patience),
+            Protocol::Grpc => Allowance::of_bytes(self.max_body_bytes.saturating_add(GRPC_FRAMING), &self.patience),
         }
     }
 
