@@ -72,10 +72,11 @@ impl Repository {
         let ends = self.settings.exit_on_error && self.settings.model_control != Control::Poll;
         for found in &found {
             seen.note(found);
-            // One that stays out is in the log and the index.
             let loaded = self.load_found(found, None);
             if ends {
                 loaded?;
+            } else if let Err(problem) = loaded {
+                log_failure(&found.name, &problem);
             }
         }
         Ok(())
@@ -92,8 +93,9 @@ impl Repository {
             if !seen.note(found) {
                 continue;
             }
-            // One that stays out, or as it was, is in the log and the index.
-            let _ = self.load_found(found, None);
+            if let Err(problem) = self.load_found(found, None) {
+                log_failure(&found.name, &problem);
+            }
         }
         let gone: Vec<String> = seen.models.keys().filter(|name| !all.contains_key(*name)).cloned().collect();
         for name in gone {
@@ -119,7 +121,10 @@ impl Repository {
         let unknown = || Error::Internal(format!("failed to load '{name}', failed to poll from model repository"));
         let found = all.get(name).ok_or_else(unknown)?;
         let given = parameters.get(CONFIG).map(String::as_str);
-        self.load_found(found, given).map_err(|problem| Error::Invalid(format!("{problem:#}")))
+        self.load_found(found, given).map_err(|problem| {
+            log_failure(name, &problem);
+            Error::Invalid(format!("{problem:#}"))
+        })
     }
 
     /// Unloads a model for a client; one that is not loaded stays so.
@@ -140,6 +145,11 @@ impl Repository {
             )),
         }
     }
+}
+
+/// The index has it too.
+fn log_failure(name: &str, problem: &anyhow::Error) {
+    log::write(Level::Error, "model_failed", json!({ "model": name, "error": format!("{problem:#}") }));
 }
 
 /// What polling has seen.

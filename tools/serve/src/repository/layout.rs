@@ -261,20 +261,20 @@ fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Refuses a folder that is a model of another kind, or a run without a model.
 fn refuse_others(path: &Path) -> anyhow::Result<()> {
-    let is_other = OTHERS.iter().any(|(file, _)| path.join(file).exists());
     let is_run = path.join("config.yaml").is_file();
-    ensure!(!is_other && !is_run, "{}: {}", path.display(), what_is(path));
+    ensure!(other(path).is_none() && !is_run, "{}: {}", path.display(), what_is(path));
     Ok(())
+}
+
+/// What a folder has of another framework.
+pub fn other(path: &Path) -> Option<&'static str> {
+    OTHERS.iter().find(|(file, _)| path.join(file).exists()).map(|(_, what)| *what)
 }
 
 /// What a folder is that has no model.
 fn what_is(path: &Path) -> String {
-    let in_versions = entries(path).unwrap_or_default().into_iter().filter(|entry| entry.is_dir());
-    let has = |file: &str| std::iter::once(path.to_owned()).chain(in_versions.clone()).any(|it| it.join(file).exists());
-    if let Some((_, what)) = OTHERS.iter().find(|(file, _)| has(file)) {
-        return (*what).into();
-    }
     let explanation = path.join("config.yaml").is_file().then(|| runtime::explain_not_onnx(path, "serve")).flatten();
     let explanation = explanation.and_then(|text| text.split_once(": ").map(|(_, what)| what.to_owned()));
-    explanation.unwrap_or("no model: neither model.onnx nor a version's folder is in it".into())
+    let other = || other(path).unwrap_or("no model: neither model.onnx nor a version's folder is in it").to_owned();
+    explanation.unwrap_or_else(other)
 }

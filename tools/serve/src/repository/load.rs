@@ -3,7 +3,7 @@
 use super::{
     Repository,
     entry::{Entry, Version},
-    layout::{CONFIGURATION, Found, Location, MODEL, inside},
+    layout::{self, CONFIGURATION, Found, Location, MODEL, inside},
     retire::retire,
     signature::Signature,
 };
@@ -47,11 +47,7 @@ impl Repository {
                 Err(problem)
             }
         };
-        let loaded = loaded.with_context(|| format!("load failed for model '{}'", found.name));
-        loaded.inspect_err(|problem| {
-            let fields = json!({ "model": found.name, "error": format!("{problem:#}") });
-            log::write(Level::Error, "model_failed", fields);
-        })
+        loaded.with_context(|| format!("load failed for model '{}'", found.name))
     }
 
     fn load_versions(&self, found: &Found, given: Option<&str>) -> anyhow::Result<(Arc<Configuration>, Outcomes)> {
@@ -203,7 +199,8 @@ fn source(found: &Found, version: u64, configuration: &Arc<Configuration>) -> an
         Location::Folder(folder) => in_version(folder.join(name), name),
     };
     if let Location::Folder(folder) = location {
-        ensure!(file.is_file(), "{}: no {name}", folder.display());
+        let there = layout::other(folder).map(|what| format!(", but {what}")).unwrap_or_default();
+        ensure!(file.is_file(), "{}: no {name}{there}", folder.display());
     }
     if found.is_configurable {
         inside(&found.root, &file)?;
