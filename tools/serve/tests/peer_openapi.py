@@ -93,3 +93,19 @@ def test_every_request_that_fits_the_model_is_answered(server, document, tmp_pat
     checks = [check for check in CHECKS if check != "negative_data_rejection"]
     found = check(server, document, tmp_path, [*checks, "positive_data_acceptance"], f"--include-path={path}")
     assert "1 selected" in found
+
+
+def test_a_key_is_needed_where_the_document_says_so(document, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("of-a-test\n")
+    keys.chmod(0o600)
+    # Here a key is no choice.
+    document["security"].remove({})
+    with Server(save_add(tmp_path / "add.onnx"), f"serve.api_keys={keys}") as server:
+        options = ["--header=Authorization: Bearer of-a-test", "--phases=fuzzing", "--max-examples=1", "--exclude-path=/v2/health/ready"]
+        check(server, document, tmp_path, ["ignored_auth"], *options)
+        operations = [(path, method) for path, item in document["paths"].items() for method in ("get", "post") if method in item]
+        for path, method in operations:
+            is_open = document["paths"][path][method].get("security") == [{}]
+            status, _, _ = server.get(path.replace("{", "").replace("}", ""), b"" if method == "post" else None)
+            assert (status != 401) == is_open, path

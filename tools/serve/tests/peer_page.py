@@ -229,6 +229,25 @@ def test_models_are_chosen_by_keyboard(open_page):
     assert page.evaluate("document.querySelectorAll('[aria-current]').length") == 1
 
 
+def test_a_key_is_asked_for_and_stays_in_the_tab(browser, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("ann:of-a-test\n")
+    keys.chmod(0o600)
+    with Server(save_add(tmp_path / "add.onnx"), f"serve.api_keys={keys}") as server:
+        page = browser.page(server.url)
+        page.wait("document.activeElement.id === 'key-value'")
+        page.type("another")
+        page.key("Enter")
+        page.wait("document.querySelector('#key-note').textContent.includes('not know')")
+        page.wait("!document.querySelector('#key').hidden && document.activeElement.value === ''")
+        page.type("of-a-test")
+        page.key("Enter")
+        page.wait("document.querySelector('h2').textContent === 'add'")
+        page.call("Page.reload")
+        page.wait("document.querySelector('h2').textContent === 'add'")
+        assert page.evaluate("document.querySelector('#key').hidden && localStorage.length + document.cookie.length") == 0
+
+
 def test_no_page_without_the_setting(tmp_path):
     with Server(save_add(tmp_path / "add.onnx"), "serve.page=false") as server:
         assert [server.get(path)[0] for path in ["/", "/page/main.js", "/openapi.json"]] == [404, 404, 200]

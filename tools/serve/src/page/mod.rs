@@ -69,9 +69,10 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/", get(index)).route("/page/{file}", get(file)).with_state(pages)
 }
 
-/// Whether everybody may ask for a path: the files of the page, which then asks its user for a key.
+/// Whether everybody may ask for a path: the files of the page, which then asks its user for a key, and the description of
+/// what there is.
 pub fn is_public(path: &str) -> bool {
-    path == "/" || path.strip_prefix("/page/").is_some_and(|name| ASSETS.iter().any(|asset| asset.name == name))
+    path == "/" || path == "/openapi.json" || path.strip_prefix("/page/").is_some_and(|name| ASSETS.iter().any(|asset| asset.name == name))
 }
 
 async fn index(State(pages): State<Pages>, headers: HeaderMap) -> Response {
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn only_files_of_the_page_are_public() {
-        assert!(is_public("/") && is_public("/page/main.js"));
+        assert!(is_public("/") && is_public("/page/main.js") && is_public("/openapi.json"));
         assert!(!is_public("/page/other") && !is_public("/v2") && !is_public("/page/"));
     }
 }
