@@ -20,6 +20,7 @@ mod paths;
 mod probe;
 mod repository;
 mod rows;
+mod scoring;
 mod server;
 mod settings;
 mod statistics;

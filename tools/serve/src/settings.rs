@@ -1,9 +1,10 @@
 //! Config group `serve`.
 
-use crate::{connection::Patience, log::Level, repository::Control, rows::Blocks, tls::TlsSettings};
+use crate::{connection::Patience, log::Level, repository::Control, rows::Blocks, scoring, tls::TlsSettings};
 use anyhow::ensure;
 use files::Limit;
 use open_inference::Limits;
+use prediction::{OptionNames, OutputOptions};
 use serde::Deserialize;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -38,6 +39,7 @@ pub struct Settings {
     pub out_field: String,
     pub label_field: String,
     pub probabilities: bool,
+    pub scoring_model: Option<String>,
     pub max_streams: usize,
     stream_run_us: u64,
     pub max_connections: usize,
@@ -79,6 +81,7 @@ impl Settings {
             settings.api_keys.is_some() || !settings.protect_metrics,
             "serve.protect_metrics needs API keys (--api-keys FILE, the setting serve.api_keys)"
         );
+        settings.outputs().check(&OptionNames::settings_of("serve"))?;
         Ok(settings)
     }
 
@@ -145,6 +148,17 @@ impl Settings {
     /// Limit on a model, and on each file beside it.
     pub fn model_limit(&self) -> Limit<'static> {
         Limit { bytes: self.model_bytes, setting: Some("serve.model_bytes") }
+    }
+
+    /// What records and rows of tables get.
+    pub fn outputs(&self) -> OutputOptions {
+        let (out_field, label_field) = (self.out_field.clone(), self.label_field.clone());
+        OutputOptions { out_field, label_field, probabilities: self.probabilities }
+    }
+
+    /// How MLflow's protocol is answered.
+    pub fn scoring(&self) -> scoring::Settings {
+        scoring::Settings { limits: self.limits(), blocks: self.blocks(), outputs: self.outputs() }
     }
 
     /// How the rows of records are divided into runs.

@@ -43,11 +43,11 @@ def mlp(path, widths, features=None, batch="n", dtype=TensorProto.FLOAT):
     return path
 
 
-# Two columns, one of them text with a fill for what is missing; three classes.
+# Two columns, one of them text with a fill for what is missing; three classes. A fill of numbers would be in the graph.
 FRUIT = {
     "version": 1,
     "inputs": [
-        {"kind": "number", "name": "size", "shape": [], "fill": [0.5]},
+        {"kind": "number", "name": "size", "shape": []},
         {"kind": "category", "name": "color", "categories": ["red", "2"], "unseen": "error", "fill": "red"},
     ],
     "target": {"name": "kind", "shape": [3], "classes": ["apple", "plum", "Ä pear"]},
@@ -139,7 +139,7 @@ def test_ndjson_becomes_npy(server, models):
         np.testing.assert_array_equal(load_stream(body), load_stream(expected))
 
 
-FRUIT_CSV = 'id,color,size\n1,red,0.25\n2,"2",\n3,,7\n4,2.0,-1e3\n'.encode()
+FRUIT_CSV = 'id,color,size\n1,red,0.25\n2,"2",9\n3,,7\n4,2.0,-1e3\n'.encode()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ FRUIT_CSV = 'id,color,size\n1,red,0.25\n2,"2",\n3,,7\n4,2.0,-1e3\n'.encode()
         (FRUIT_CSV, "?probabilities=true", ["infer.probabilities=true"]),
         (FRUIT_CSV, "?to=ndjson&probabilities=true", ["infer.probabilities=true", "--to", "ndjson"]),
         (FRUIT_CSV.replace(b",", b";"), "?delimiter=%3B", ["--delimiter", ";"]),
-        (ndjson([{"size": 1, "color": 2}, {"size": None, "color": "red"}, {"color": None}]), "", []),
+        (ndjson([{"size": 1, "color": 2}, {"size": 0.5, "color": "red"}, {"color": None, "size": 2}]), "", []),
         (FRUIT_CSV, "?label_field=L", ["infer.label_field=L"]),
         (FRUIT_CSV, "?expect_rows=4", ["--expect-rows", "4"]),
     ],

@@ -4,6 +4,7 @@ pub mod answer;
 mod encoding;
 mod features;
 pub mod infer;
+mod invocations;
 mod json;
 mod metadata;
 mod openapi;
@@ -44,6 +45,7 @@ fn routes(page: bool) -> Router<Shared> {
         .route("/v2/models/{model}/versions/{version}/features", get(features::version))
         .route("/openapi.json", get(openapi::document))
         .merge(page)
+        .merge(invocations::routes())
         .merge(metadata::routes())
         .merge(records::routes())
         .merge(repository::routes())

@@ -87,10 +87,11 @@ fn options(model: &Model, settings: &Settings, uri: &Uri, headers: &HeaderMap) -
         Some(to) => Some(to.parse().map_err(|e| invalid(&format_args!("to: {e}")))?),
         None => accepted(headers),
     };
+    let defaults = settings.outputs();
     let outputs = OutputOptions {
-        out_field: choices.out_field.unwrap_or_else(|| settings.out_field.clone()),
-        label_field: choices.label_field.unwrap_or_else(|| settings.label_field.clone()),
-        probabilities: choices.probabilities.unwrap_or(settings.probabilities),
+        out_field: choices.out_field.unwrap_or(defaults.out_field),
+        label_field: choices.label_field.unwrap_or(defaults.label_field),
+        probabilities: choices.probabilities.unwrap_or(defaults.probabilities),
     };
     let target = model.features.as_ref().map(|features| &features.target);
     let outputs = Outputs::new(outputs, &option_names(), target).map_err(|e| invalid(&e))?;

@@ -9,5 +9,6 @@ mod input;
 mod run;
 mod stream;
 
-pub use run::Blocks;
+pub use input::encoder;
+pub use run::{Blocks, predict, slice};
 pub use stream::{Options, Permit, Started, start};

@@ -83,10 +83,6 @@ impl Drop for Permit {
 pub async fn start(model: Arc<Model>, options: Options, body: Body, permit: Permit) -> Result<Started> {
     let encoder = input::encoder(&model)?;
     let request = RequestReader::new(body);
-    let request: Box<dyn Read + Send> = match options.compression {
-        None => Box::new(request),
-        Some(compression) => compression.reader(request),
-    };
     let (writer, chunks) = ResponseWriter::new();
     let (begun, begins) = oneshot::channel();
     let handle = Handle::current();
@@ -141,7 +137,7 @@ fn transfer(
     model: &Model,
     encoder: Encoder,
     options: &Options,
-    request: Box<dyn Read + Send>,
+    request: RequestReader,
     writer: ResponseWriter,
     answer: &mut Answer,
 ) -> Result<()> {
@@ -171,7 +167,7 @@ fn transfer(
 
 /// Reads and encodes until the end, or until nobody takes the rows.
 fn read(
-    request: Box<dyn Read + Send>,
+    request: RequestReader,
     encoder: &Encoder,
     options: &Options,
     opened: mpsc::SyncSender<Encoding>,
@@ -196,7 +192,12 @@ fn invalid(error: impl std::fmt::Display) -> Error {
     Error::Invalid(error.to_string())
 }
 
-fn open(request: Box<dyn Read + Send>, encoder: &Encoder, options: &Options) -> Result<Reader> {
+fn open(request: RequestReader, encoder: &Encoder, options: &Options) -> Result<Reader> {
+    let request: Box<dyn Read + Send> = match options.compression {
+        None => Box::new(request),
+        // It reads already here.
+        Some(compression) => compression.reader(request),
+    };
     let options = ReadOptions {
         adds: options.outputs.fields(),
         to: options.to,

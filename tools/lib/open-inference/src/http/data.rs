@@ -20,7 +20,7 @@ const LENGTH: usize = size_of::<u32>();
 pub(super) fn parse(cursor: &mut Cursor<'_>, data_type: DataType, shape: &[usize], elements: usize) -> Result<Bytes> {
     // No more than the text can fill, whatever the shape says.
     let capacity = elements.min((cursor.bytes.len() - cursor.at) / JSON_BYTES);
-    let target = Target { shape, elements };
+    let target = Target { shape: Some(shape), depth: shape.len().max(1), elements };
     match data_type {
         DataType::Bool => numbers::<Boolean>(cursor, &target, capacity),
         DataType::Uint8 => numbers::<u8>(cursor, &target, capacity),
@@ -36,21 +36,24 @@ pub(super) fn parse(cursor: &mut Cursor<'_>, data_type: DataType, shape: &[usize
         DataType::Bytes => {
             let mut strings = Strings::default();
             arrays(cursor, &target, &mut strings)?;
-            Ok(strings.data.into())
+            Ok(strings.into_bytes())
         }
         DataType::Fp16 | DataType::Bf16 => Err(Problem::NoJsonForm(data_type).into()),
     }
 }
 
 /// What is expected.
-struct Target<'a> {
-    shape: &'a [usize],
-    /// The product of `shape`.
-    elements: usize,
+pub(super) struct Target<'a> {
+    /// None where the text says it.
+    pub shape: Option<&'a [usize]>,
+    /// The deepest that arrays may be nested.
+    pub depth: usize,
+    /// The product of `shape`; without one, the most elements that there may be.
+    pub elements: usize,
 }
 
 /// Where elements go.
-trait Sink {
+pub(super) trait Sink {
     /// Elements so far.
     fn len(&self) -> usize;
 
@@ -64,22 +67,22 @@ trait Sink {
     }
 }
 
-/// The walk over nested arrays: brackets are counted, not recursed into.
-fn arrays(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) -> Result<()> {
+/// The walk over nested arrays: brackets are counted, not recursed into. Returns the lengths of the arrays, from the outside
+/// in.
+pub(super) fn arrays(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) -> Result<Vec<usize>> {
     if cursor.peek() != Some(b'[') {
         return Err(cursor.mismatch("an array"));
     }
     if let Some(flat) = flat(cursor, target, sink) {
         return flat;
     }
-    let deepest = target.shape.len().max(1);
     let mut nesting = Nesting::default();
     loop {
         // An array or a run of elements begins here.
         match cursor.peek() {
             Some(b'[') => {
-                if nesting.open.len() == deepest {
-                    return Err(Problem::TooDeep(target.shape.to_vec()).into());
+                if nesting.open.len() == target.depth {
+                    return Err(target.too_deep());
                 }
                 cursor.at += 1;
                 nesting.open.push(0);
@@ -110,13 +113,15 @@ fn arrays(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) ->
 }
 
 /// Consumes an array without arrays in it; None, and nothing is consumed, if it begins with one or is empty.
-fn flat(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) -> Option<Result<()>> {
+fn flat(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) -> Option<Result<Vec<usize>>> {
     let mut inside = Cursor { at: cursor.at + 1, ..*cursor };
     if matches!(inside.peek(), Some(b'[' | b']')) {
         return None;
     }
     cursor.at = inside.at;
-    Some(elements(cursor, target, sink).and_then(|()| target.check(sink.len())))
+    let before = sink.len();
+    let read = elements(cursor, target, sink).and_then(|()| target.check(sink.len()));
+    Some(read.map(|()| vec![sink.len() - before]))
 }
 
 /// Consumes elements of an array and its closing bracket.
@@ -141,12 +146,27 @@ fn elements(cursor: &mut Cursor<'_>, target: &Target<'_>, sink: &mut impl Sink) 
 impl Target<'_> {
     /// Whether `found` elements are all.
     fn check(&self, found: usize) -> Result<()> {
-        if found == self.elements { Ok(()) } else { Err(self.wrong_number(found, false)) }
+        if found == self.elements || self.shape.is_none() { Ok(()) } else { Err(self.wrong_number(found, false)) }
     }
 
     #[cold]
-    fn wrong_number(&self, found: usize, more: bool) -> Box<super::RequestError> {
-        Problem::Elements { shape: self.shape.to_vec(), expected: self.elements, found, more }.into()
+    pub fn wrong_number(&self, found: usize, more: bool) -> Box<super::RequestError> {
+        let limit = self.elements;
+        match self.shape {
+            Some(shape) => Problem::Elements { shape: shape.to_vec(), expected: limit, found, more },
+            None => Problem::Limit { what: "elements", found: found + 1, limit, setting: "serve.max_elements" },
+        }
+        .into()
+    }
+
+    #[cold]
+    fn too_deep(&self) -> Box<super::RequestError> {
+        let limit = self.depth;
+        match self.shape {
+            Some(shape) => Problem::TooDeep(shape.to_vec()),
+            None => Problem::Limit { what: "dimensions", found: limit + 1, limit, setting: "serve.max_dimensions" },
+        }
+        .into()
     }
 }
 
@@ -185,14 +205,15 @@ impl Nesting {
 
     /// After the last bracket: as many elements as the shape has, and every array one that the shape has too. Its lengths
     /// are then the shape, or products of consecutive dimensions of it.
-    fn check(self, target: &Target<'_>, elements: usize) -> Result<()> {
+    fn check(self, target: &Target<'_>, elements: usize) -> Result<Vec<usize>> {
         target.check(elements)?;
         let found: Vec<usize> = self.lengths.into_iter().flatten().collect();
-        let mut bounds = products(target.shape);
-        if target.shape.is_empty() || products(&found).all(|product| bounds.any(|bound| bound == product)) {
-            return Ok(());
+        let Some(shape) = target.shape else { return Ok(found) };
+        let mut bounds = products(shape);
+        if shape.is_empty() || products(&found).all(|product| bounds.any(|bound| bound == product)) {
+            return Ok(found);
         }
-        Err(Problem::Nesting { found, shape: target.shape.to_vec() }.into())
+        Err(Problem::Nesting { found, shape: shape.to_vec() }.into())
     }
 }
 
@@ -206,9 +227,15 @@ fn products(dims: &[usize]) -> impl Iterator<Item = usize> {
 
 /// Elements of `BYTES`: strings.
 #[derive(Default)]
-struct Strings {
+pub(super) struct Strings {
     data: Vec<u8>,
     number: usize,
+}
+
+impl Strings {
+    pub fn into_bytes(self) -> Bytes {
+        self.data.into()
+    }
 }
 
 impl Sink for Strings {
@@ -269,7 +296,7 @@ fn numbers<T: Number>(cursor: &mut Cursor<'_>, target: &Target<'_>, capacity: us
 }
 
 /// Numbers as the bytes that they are.
-struct Aligned<T>(Vec<T>);
+pub(super) struct Aligned<T>(pub Vec<T>);
 
 impl<T: NoUninit> AsRef<[u8]> for Aligned<T> {
     fn as_ref(&self) -> &[u8] {

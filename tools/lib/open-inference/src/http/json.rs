@@ -13,23 +13,48 @@ pub(super) const MAX_DEPTH: u32 = 128;
 const HEX_DIGITS: usize = 4;
 
 /// A number, as RFC 8259 spells it.
-#[derive(Clone, Copy)]
-pub(super) struct NumberText<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct NumberText<'a> {
+    /// The text.
     pub text: &'a str,
     /// Whether it has a fraction or an exponent.
     pub real: bool,
 }
 
-/// A position in JSON text. Every method leaves it after what it read.
-#[derive(Clone)]
-pub(super) struct Cursor<'a> {
-    pub bytes: &'a [u8],
-    pub at: usize,
+/// A position in JSON text. Every method leaves it after what it read. An error says that the text is not JSON, or that the
+/// next value is of another kind.
+#[derive(Debug, Clone)]
+#[allow(clippy::missing_errors_doc, reason = "the same for every method: above")]
+pub struct Cursor<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
+    /// Whether the text is Python's.
+    pub(super) python: bool,
 }
 
 impl<'a> Cursor<'a> {
+    /// The beginning of a text.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, python: false }
+    }
+
+    /// The beginning of a text as Python's `json` writes it: a float may also be `NaN`, `Infinity`, `-Infinity`, or `null`, which
+    /// is NaN.
+    pub fn of_python(bytes: &'a [u8]) -> Self {
+        Self { python: true, ..Self::new(bytes) }
+    }
+
+    /// Consumes what Python has for floats and JSON does not, if it comes next. None in a text that is not Python's.
+    pub fn not_finite(&mut self) -> Option<f64> {
+        const WORDS: [(&str, f64); 4] =
+            [("NaN", f64::NAN), ("null", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
+        if !self.python || !matches!(self.peek(), Some(b'N' | b'n' | b'I' | b'-')) {
+            return None;
+        }
+        let rest = &self.bytes[self.at..];
+        let (word, value) = WORDS.into_iter().find(|(word, _)| rest.starts_with(word.as_bytes()))?;
+        self.at += word.len();
+        Some(value)
     }
 
     /// The next byte that is no white space, without consuming it.
@@ -70,7 +95,7 @@ impl<'a> Cursor<'a> {
 
     /// The error that something else than `expected` comes next.
     #[cold]
-    pub fn unexpected(&mut self, expected: &'static str) -> SyntaxError {
+    pub(super) fn unexpected(&mut self, expected: &'static str) -> SyntaxError {
         match self.peek() {
             None => SyntaxError::End(expected),
             Some(b'N' | b'I') => SyntaxError::NotFinite(self.at),
@@ -132,7 +157,8 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    fn key(&mut self) -> Result<Cow<'a, str>> {
+    /// Consumes a key and the colon after it.
+    pub fn key(&mut self) -> Result<Cow<'a, str>> {
         if self.peek() != Some(b'"') {
             return Err(self.unexpected("a key in quotes").into());
         }
@@ -304,6 +330,7 @@ impl<'a> Cursor<'a> {
         loop {
             // A value begins here.
             match self.peek() {
+                Some(b'N' | b'n' | b'I' | b'-') if self.not_finite().is_some() => {}
                 Some(open @ (b'{' | b'[')) => {
                     if depth == MAX_DEPTH {
                         return Err(SyntaxError::Depth.into());

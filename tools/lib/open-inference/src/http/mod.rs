@@ -10,10 +10,13 @@ mod data;
 mod digits;
 mod error;
 mod json;
+mod nested;
 mod number;
 mod parse;
 mod write;
 
 pub use error::{Problem, RequestError, SyntaxError};
+pub use json::{Cursor, NumberText};
+pub use nested::Nested;
 pub use parse::parse_request;
 pub use write::{Body, WriteError, write_error, write_response};

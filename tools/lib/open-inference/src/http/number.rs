@@ -78,6 +78,9 @@ integers!(u8: Uint8, u16: Uint16, u32: Uint32, u64: Uint64, i8: Int8, i16: Int16
 
 impl Number for f32 {
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self> {
+        if let Some(value) = cursor.not_finite() {
+            return Ok(value as Self);
+        }
         let NumberText { text, .. } = cursor.number()?;
         finite(fast_float2::parse(text), text, DataType::Fp32)
     }
@@ -102,6 +105,9 @@ impl Number for f32 {
 
 impl Number for f64 {
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self> {
+        if let Some(value) = cursor.not_finite() {
+            return Ok(value);
+        }
         let NumberText { text, .. } = cursor.number()?;
         finite(fast_float2::parse(text), text, DataType::Fp64)
     }
