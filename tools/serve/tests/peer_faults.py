@@ -402,11 +402,11 @@ def test_a_model_that_becomes_garbage_under_load_goes_on_as_it_was(models, tmp_p
 def test_memory_returns_to_its_level(models):
     """Large requests, over many connections, again and again: the memory that they take is given back or used again."""
     rows = 32
-    values = np.ones((rows, 100_000), np.float32)
+    values = np.ones((rows, 20_000), np.float32)
     tensor = {"name": "x", "shape": list(values.shape), "datatype": "FP32", "parameters": {"binary_data_size": values.nbytes}}
     text = json.dumps({"inputs": [tensor]}).encode()
     body, headers = text + values.tobytes(), {"Inference-Header-Content-Length": str(len(text))}
-    wide = save_identity(models[0].with_name("wide.onnx"), shape=("n", 100_000))
+    wide = save_identity(models[0].with_name("wide.onnx"), shape=("n", 20_000))
     with Server(wide) as server, ThreadPoolExecutor(8) as pool:
 
         def round_of_requests():

@@ -196,3 +196,37 @@ impl Drop for ResponseBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        idle: Duration::ZERO,
+        header: Duration::ZERO,
+        body: Duration::from_secs(10),
+        body_bytes_per_second: 100,
+        write: Duration::ZERO,
+    };
+
+    #[test]
+    fn bytes_give_time_back_at_the_slowest_pace() {
+        let mut allowance = Allowance::of_bytes(1000, &PATIENCE);
+        allowance.time = Duration::from_secs(2);
+        allowance.take(300).unwrap();
+        assert_eq!(allowance.time, Duration::from_secs(5));
+        allowance.take(700).unwrap();
+        assert_eq!(allowance.time, Duration::from_secs(10));
+        assert!(allowance.take(1).is_none());
+    }
+
+    #[test]
+    fn any_bytes_of_a_stream_give_all_time_back() {
+        let mut allowance = Allowance::stream(&PATIENCE);
+        allowance.time = Duration::ZERO;
+        allowance.take(1).unwrap();
+        assert_eq!(allowance.time, Duration::from_secs(10));
+        allowance.take(1 << 40).unwrap();
+    }
+}
