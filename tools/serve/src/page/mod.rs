@@ -72,7 +72,9 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 /// Whether everybody may ask for a path: the files of the page, which then asks its user for a key, and the description of
 /// what there is.
 pub fn is_public(path: &str) -> bool {
-    path == "/" || path == "/openapi.json" || path.strip_prefix("/page/").is_some_and(|name| ASSETS.iter().any(|asset| asset.name == name))
+    path == "/"
+        || path == "/openapi.json"
+        || path.strip_prefix("/page/").is_some_and(|name| ASSETS.iter().any(|asset| asset.name == name))
 }
 
 async fn index(State(pages): State<Pages>, headers: HeaderMap) -> Response {
