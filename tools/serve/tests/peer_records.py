@@ -2,17 +2,18 @@
 
 import gzip
 import http.client
-import io
 import json
+import re
 import socket
 import subprocess
 import threading
+import zlib
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from peers import BIN, load_stream, npy, onnx_runtime
+from peers import BIN, ROOT, load_stream, npy, onnx_runtime, shell
 from serving import PATIENCE, Server, save_add, save_slow
 
 # Rows of random numbers that do not fit one batch.
@@ -227,8 +228,6 @@ def test_only_models_of_rows_and_only_post(server):
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_a_compressed_request(server, models, encoding):
-    import zlib
-
     compress = gzip.compress if encoding == "gzip" else zlib.compress
     _, expected, _ = infer(models["net"], NET_ROWS["npy"])
     got = post(server("net"), compress(NET_ROWS["npy"]), headers={"Content-Encoding": encoding}, model="net")
@@ -247,6 +246,21 @@ def test_curl_streams_a_file_and_a_pipe_larger_than_any_limit(models, tmp_path):
             done = subprocess.run(f"curl -sS {source} {url}", shell=True, cwd=tmp_path, capture_output=True)
             assert done.stdout == expected, done.stderr
         assert server.stop() == 0
+
+
+def test_the_commands_of_the_documentation_run(tmp_path):
+    page = (ROOT / "docs/serve.md").read_text()
+    chapters = re.search(r"^## MLflow scoring$(.*?)^## The page$", page, re.DOTALL | re.MULTILINE)[1]
+    commands = [line[2:] for line in re.findall(r"^\$ .*$", chapters, re.MULTILINE)]
+    assert sum("/records" in command for command in commands) == 2 and sum("/invocations" in command for command in commands) == 1
+    shell("gen-data rows=500 --to npy | entropy | train -o run trainer.max_epochs=1 > events.ndjson; pipegrad export run", tmp_path)
+    with Server(tmp_path / "run") as server:
+        out = [shell(command.replace("127.0.0.1:8000", server.http), tmp_path) for command in commands]
+    (prediction,) = json.loads(out[0])["predictions"].values()
+    assert np.isfinite(prediction).all() and np.size(prediction) == 1
+    lines = (tmp_path / "predictions.ndjson").read_text().splitlines()
+    assert len(lines) == 1000 and "prediction" in json.loads(lines[0])
+    assert load_stream((tmp_path / "predictions.npy").read_bytes())["y"].shape == (1000,)
 
 
 def chunks(server, path="/v2/models/net/records"):

@@ -22,11 +22,14 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc,
     },
+    time::Duration,
 };
 use tokio::{runtime::Handle, sync::oneshot};
 
 /// Batches between the thread that reads and the one that runs the model.
 const BATCHES: usize = 2;
+/// How long the first rows wait for more or for the end.
+const SECOND_BATCH: Duration = Duration::from_millis(50);
 /// What errors call the input.
 const NAME: &str = "request";
 
@@ -87,7 +90,8 @@ pub async fn start(model: Arc<Model>, options: Options, body: Body, permit: Perm
     let (begun, begins) = oneshot::channel();
     let handle = Handle::current();
     tokio::task::spawn_blocking(move || {
-        let mut answer = Answer { begun: Some(begun), abort: writer.aborter(), model: model.name.clone() };
+        let mut answer =
+            Answer { begun: Some(begun), has_failed: false, abort: writer.aborter(), model: model.name.clone() };
         let result = transfer(&handle, &model, encoder, &options, request, writer, &mut answer);
         if let Err(error) = result {
             answer.fail(error);
@@ -101,7 +105,9 @@ pub async fn start(model: Arc<Model>, options: Options, body: Body, permit: Perm
 
 /// Where the outcome of a stream goes: its status before the first rows, the end of its body after them.
 struct Answer {
+    /// None once the client has its status.
     begun: Option<oneshot::Sender<Result<Encoding>>>,
+    has_failed: bool,
     abort: tokio::sync::mpsc::Sender<io::Result<bytes::Bytes>>,
     model: String,
 }
@@ -114,7 +120,11 @@ impl Answer {
         }
     }
 
+    /// Only the first error counts: others follow from it.
     fn fail(&mut self, error: Error) {
+        if std::mem::replace(&mut self.has_failed, true) {
+            return;
+        }
         match self.begun.take() {
             Some(begun) => drop(begun.send(Err(error))),
             // The client has gone.
@@ -161,7 +171,9 @@ fn transfer(
         let read = reading.join().unwrap_or_else(|_| Err(Error::Internal("the stream ended early".into())));
         read?;
         // Only now: an end that is whole says that every row was read.
-        writer.map_or(Ok(()), |writer| writer.finish().map_err(invalid))
+        let Some((writer, to)) = writer else { return Ok(()) };
+        answer.begin(to);
+        writer.finish().map_err(invalid)
     })
 }
 
@@ -211,7 +223,8 @@ fn open(request: RequestReader, encoder: &Encoder, options: &Options) -> Result<
     Reader::open(Input::new(NAME, request), &options).map_err(invalid)
 }
 
-/// Runs and writes every batch that comes; returns the writer, to be finished.
+/// Runs and writes every batch that comes; returns the writer, to be finished, and its encoding. The answer begins with the
+/// second batch, or where that is long in coming: a request of one batch is known to be whole before.
 fn write(
     handle: &Handle,
     model: &Model,
@@ -220,20 +233,33 @@ fn write(
     writer: ResponseWriter,
     (encoded, give_back): (mpsc::Receiver<Encoded>, mpsc::Sender<Batch>),
     answer: &mut Answer,
-) -> Result<Writer> {
+) -> Result<(Writer, Encoding)> {
     let to = match (options.to.unwrap_or(from), options.delimiter) {
         (Encoding::Csv { .. }, Some(delimiter)) => Encoding::Csv { delimiter },
         (to, _) => to,
     };
     let mut writer = Writer::new(Output::new("response", writer), to, None);
-    for (mut batch, rows) in encoded {
+    let mut next = encoded.recv().ok();
+    while let Some((mut batch, rows)) = next {
         let count = batch.rows();
         let (row_shape, predictions) = handle.block_on(run::predict(model, rows, count, options.blocks))?;
         options.outputs.add(&mut batch, &row_shape, &predictions).map_err(invalid)?;
-        answer.begin(to);
         writer.write(&batch).map_err(invalid)?;
         // The reader may have ended.
         let _ = give_back.send(batch);
+        if answer.begun.is_some() {
+            match encoded.recv_timeout(SECOND_BATCH) {
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Ok(batch) => {
+                    answer.begin(to);
+                    next = Some(batch);
+                    continue;
+                }
+            }
+            answer.begin(to);
+        }
+        next = encoded.recv().ok();
     }
-    Ok(writer)
+    Ok((writer, to))
 }
