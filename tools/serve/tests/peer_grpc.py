@@ -205,6 +205,7 @@ def test_an_error_in_a_stream_names_its_request(stub):
     responses = list(stub.ModelStreamInfer(iter([request(model="none", id="7"), request(raw=bytes(16), id="8")])))
     assert [it.infer_response.id for it in responses] == ["7", "8"]
     assert [bool(it.error_message) for it in responses] == [True, False]
+    assert [list(it.infer_response.parameters) for it in responses] == [[], ["triton_final_response"]]
 
 
 def test_a_stream_that_is_cancelled(client):
@@ -296,6 +297,7 @@ def test_unknown_models_and_versions_are_not_found(client):
     for model, version in [("none", ""), ("fp32", "2")]:
         assert code_of(lambda model=model, version=version: client.infer(model, inputs, version))[0] == "NOT_FOUND"
         assert not client.is_model_ready(model, version)
+    assert code_of(lambda: client.is_model_ready("fp32", "first"))[0] == "INVALID_ARGUMENT"
     for call in [client.get_model_metadata, client.get_model_config, client.get_inference_statistics]:
         assert code_of(lambda call=call: call("none"))[0] == "NOT_FOUND"
 
@@ -377,6 +379,8 @@ def test_models_are_loaded_and_unloaded(tmp_path):
 def test_shared_memory(client):
     assert not client.get_system_shared_memory_status().regions
     assert not client.get_cuda_shared_memory_status().regions
+    for status in [client.get_system_shared_memory_status, client.get_cuda_shared_memory_status]:
+        assert code_of(lambda status=status: status("r"))[0] == "NOT_FOUND"
     client.unregister_system_shared_memory()
     client.unregister_cuda_shared_memory()
     assert code_of(lambda: client.register_system_shared_memory("r", "/r", 64))[0] == "UNIMPLEMENTED"

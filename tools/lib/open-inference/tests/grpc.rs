@@ -202,6 +202,19 @@ fn extensions_that_are_not_there_are_refused() {
     let mut sequence = raw("BOOL", &[1], &[1]);
     sequence.parameters.insert("sequence_id".into(), parameter(ParameterChoice::Int64Param(1)));
     assert_eq!(refusal(sequence), "parameter \"sequence_id\": a sequence of requests is not supported");
+    let mut reserved = raw("BOOL", &[1], &[1]);
+    let yes = || parameter(ParameterChoice::BoolParam(true));
+    reserved.parameters.insert("triton_enable_empty_final_response".into(), yes());
+    assert!(to_request(reserved.clone(), &LIMITS).is_ok());
+    reserved.parameters.insert("triton_other".into(), yes());
+    assert_eq!(
+        refusal(reserved),
+        "parameter \"triton_other\": no extension has it, and names that start with \"triton_\" are reserved"
+    );
+    let mut no_class = raw("BOOL", &[1], &[1]);
+    let none = [("classification".to_owned(), parameter(ParameterChoice::Int64Param(0)))];
+    no_class.outputs = vec![InferRequestedOutputTensor { name: "y".into(), parameters: none.into() }];
+    assert_eq!(refusal(no_class), "parameter \"classification\": expected an integer from 1");
     for choice in [ParameterChoice::Int64Param(-1), ParameterChoice::StringParam("5".into())] {
         let mut message = raw("BOOL", &[1], &[1]);
         message.parameters.insert("timeout".into(), parameter(choice));

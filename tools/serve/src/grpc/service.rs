@@ -1,7 +1,7 @@
 //! The service of the protocol: each call, and who answers it.
 
 use super::{Readiness, deadline::within, infer::infer, metadata, models, settings, statistics, stream};
-use crate::repository::Repository;
+use crate::{error::Error, repository::Repository};
 use open_inference::grpc::proto::{
     CudaSharedMemoryRegisterRequest, CudaSharedMemoryRegisterResponse, CudaSharedMemoryStatusRequest,
     CudaSharedMemoryStatusResponse, CudaSharedMemoryUnregisterRequest, CudaSharedMemoryUnregisterResponse,
@@ -38,6 +38,14 @@ fn no_shared_memory<T>() -> Answer<T> {
     Err(Status::unimplemented("shared memory is not supported; send tensors in the request"))
 }
 
+/// The status of all regions, which are none, or of one by its name, which is not there.
+fn no_region<T: Default>(kind: &str, name: &str) -> Answer<T> {
+    match name {
+        "" => Ok(Response::new(T::default())),
+        name => Err(Status::not_found(format!("Unable to find {kind} shared memory region: '{name}'"))),
+    }
+}
+
 #[tonic::async_trait]
 impl GrpcInferenceService for Service {
     type ModelStreamInferStream = stream::Answers;
@@ -52,7 +60,10 @@ impl GrpcInferenceService for Service {
 
     async fn model_ready(&self, request: Request<ModelReadyRequest>) -> Answer<ModelReadyResponse> {
         let ModelReadyRequest { name, version } = request.into_inner();
-        let ready = self.repository.find(&name, Some(&version)).is_ok();
+        let ready = match self.repository.find(&name, Some(&version)) {
+            Err(error @ Error::Invalid(_)) => return Err(error.into()),
+            found => found.is_ok(),
+        };
         Ok(Response::new(ModelReadyResponse { ready }))
     }
 
@@ -112,9 +123,9 @@ impl GrpcInferenceService for Service {
 
     async fn system_shared_memory_status(
         &self,
-        _: Request<SystemSharedMemoryStatusRequest>,
+        request: Request<SystemSharedMemoryStatusRequest>,
     ) -> Answer<SystemSharedMemoryStatusResponse> {
-        Ok(Response::new(Default::default()))
+        no_region("system", &request.get_ref().name)
     }
 
     async fn system_shared_memory_register(
@@ -134,9 +145,9 @@ impl GrpcInferenceService for Service {
 
     async fn cuda_shared_memory_status(
         &self,
-        _: Request<CudaSharedMemoryStatusRequest>,
+        request: Request<CudaSharedMemoryStatusRequest>,
     ) -> Answer<CudaSharedMemoryStatusResponse> {
-        Ok(Response::new(Default::default()))
+        no_region("CUDA", &request.get_ref().name)
     }
 
     async fn cuda_shared_memory_register(

@@ -56,19 +56,18 @@ async fn read(repository: Arc<Repository>, mut requests: Streaming<ModelInferReq
 
 async fn answer(repository: Arc<Repository>, message: ModelInferRequest) -> ModelStreamInferResponse {
     let id = message.id.clone();
-    let mut answer = match infer(&repository, message).await {
-        Ok(response) => ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) },
+    match infer(&repository, message).await {
+        Ok(mut response) => {
+            let is_final = InferParameter { parameter_choice: Some(ParameterChoice::BoolParam(true)) };
+            response.parameters.insert(FINAL.to_owned(), is_final);
+            ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) }
+        }
         // The id tells the client which request failed.
         Err(error) => ModelStreamInferResponse {
             error_message: error.to_string(),
             infer_response: Some(ModelInferResponse { id, ..Default::default() }),
         },
-    };
-    if let Some(response) = &mut answer.infer_response {
-        let is_final = InferParameter { parameter_choice: Some(ParameterChoice::BoolParam(true)) };
-        response.parameters.insert(FINAL.to_owned(), is_final);
     }
-    answer
 }
 
 /// What becomes an answer.

@@ -103,6 +103,12 @@ pub enum RequestError {
         /// The extension of the protocol.
         extension: &'static str,
     },
+    /// A parameter with a name that is kept for extensions.
+    #[error("parameter {name:?}: no extension has it, and names that start with \"triton_\" are reserved")]
+    Reserved {
+        /// Name of the parameter.
+        name: String,
+    },
     /// Data that does not fit its shape and type.
     #[error(transparent)]
     Tensor(#[from] TensorError),

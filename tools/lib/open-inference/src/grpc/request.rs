@@ -25,6 +25,7 @@ pub fn to_request(message: ModelInferRequest, limits: &Limits) -> Result<InferRe
     limit("inputs", message.inputs.len(), limits.tensors)?;
     limit("outputs", message.outputs.len(), limits.tensors)?;
     refuse(&message.parameters, "sequence_", "a sequence of requests")?;
+    check_reserved(&message.parameters)?;
     let inputs = inputs(message.inputs, message.raw_input_contents, limits)?;
     Ok(InferRequest {
         id: Some(message.id).filter(|id| !id.is_empty()),
@@ -91,9 +92,10 @@ fn header(
 fn output(output: InferRequestedOutputTensor) -> Result<RequestedOutput, RequestError> {
     let InferRequestedOutputTensor { name, parameters } = output;
     refuse(&parameters, "shared_memory_", "shared memory")?;
-    let classes = unsigned(&parameters, "classification")?;
-    // Triton's clients send 0 where no classification is asked for.
-    let classes = classes.filter(|classes| *classes > 0).map(|classes| usize::try_from(classes).unwrap_or(usize::MAX));
+    let classes = match unsigned(&parameters, "classification")? {
+        Some(0) => return Err(RequestError::Parameter { name: "classification", expected: "an integer from 1" }),
+        classes => classes.map(|classes| usize::try_from(classes).unwrap_or(usize::MAX)),
+    };
     Ok(RequestedOutput { name, binary: true, classes })
 }
 
@@ -101,6 +103,15 @@ fn output(output: InferRequestedOutputTensor) -> Result<RequestedOutput, Request
 fn refuse(parameters: &Parameters, prefix: &str, extension: &'static str) -> Result<(), RequestError> {
     match parameters.keys().find(|name| name.starts_with(prefix)) {
         Some(name) => Err(RequestError::Extension { name: name.clone(), extension }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses parameters that Triton keeps for itself, but one, which asks for an answer that always comes.
+fn check_reserved(parameters: &Parameters) -> Result<(), RequestError> {
+    let is_reserved = |name: &&String| name.starts_with("triton_") && *name != "triton_enable_empty_final_response";
+    match parameters.keys().find(is_reserved) {
+        Some(name) => Err(RequestError::Reserved { name: name.clone() }),
         None => Ok(()),
     }
 }
