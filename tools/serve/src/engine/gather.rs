@@ -31,7 +31,9 @@ pub struct Lane {
 impl Lane {
     /// Whether a request should give way to others. It should where one already does: of a small turn, only one looks again.
     pub fn should_gather(&self) -> bool {
-        self.credit.load(Relaxed) > 0 || !self.queue().is_empty() || self.since_probe.fetch_add(1, Relaxed) % PROBE == 0
+        self.credit.load(Relaxed) > 0
+            || !self.queue().is_empty()
+            || self.since_probe.fetch_add(1, Relaxed).is_multiple_of(PROBE)
     }
 
     /// Adds a request and gives way once; then takes all that are there, which may be none.

@@ -17,9 +17,6 @@ use runtime::Options;
 use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 
-/// Key of the metadata under which `export` writes the features.
-const FEATURES: &str = "pipegrad.features";
-
 /// Where a version of a model comes from.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -49,7 +46,7 @@ pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
         log::write(Level::Warn, "configuration", fields);
     }
     let config = configuration.complete(&source.name, &spec, settings);
-    let features = first.metadata(FEATURES).map(|text| Features::from_json(&text)).transpose();
+    let features = first.metadata(prediction::FEATURES_KEY).map(|text| Features::from_json(&text)).transpose();
     let features = features.with_context(|| source.file.display().to_string())?;
     let labels = labels(source, &spec, &config, features.as_ref(), settings)?;
     let samples = warm_up::samples(source, &spec, &config, settings)?;

@@ -52,9 +52,8 @@ impl Repository {
             repository.is_started.store(result.is_ok(), Relaxed);
             // Nobody listens any more if the server ends.
             let _ = sender.send(result);
-            while repository.settings.model_control == Control::Poll {
-                thread::sleep(repository.settings.poll_period());
-                repository.poll(&mut seen);
+            if repository.settings.model_control == Control::Poll {
+                repository.poll_for_ever(&mut seen);
             }
         };
         thread::Builder::new().name("repository".into()).spawn(work).context("cannot start a thread for models")?;
@@ -80,6 +79,13 @@ impl Repository {
             }
         }
         Ok(())
+    }
+
+    fn poll_for_ever(&self, seen: &mut Seen) -> ! {
+        loop {
+            thread::sleep(self.settings.poll_period());
+            self.poll(seen);
+        }
     }
 
     /// Loads what is new or has changed, and unloads what is gone.
