@@ -17,7 +17,7 @@ pub enum Data {
     /// For the graph.
     Tensors(Vec<Tensor>),
     /// For the model's features.
-    Rows(Batch),
+    Rows(Box<Batch>),
 }
 
 /// The columns that a model takes.
@@ -179,7 +179,7 @@ impl Columns {
                 Parsed::Numbers(shape, data) => (Field::new(name, DType::F8, shape), Values::Packed(data)),
             })
             .collect();
-        Ok(Data::Rows(Batch::from_columns(BODY, 0, rows, &columns)?))
+        Ok(Data::Rows(Box::new(Batch::from_columns(BODY, 0, rows, &columns)?)))
     }
 }
 

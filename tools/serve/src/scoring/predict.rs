@@ -99,7 +99,7 @@ fn parse(model: &Model, content_type: ContentType, body: &Bytes, limits: Limits)
         ContentType::Csv => csv::parse(model, rows::encoder(model).ok().as_ref(), body),
         ContentType::Json => Ok(match json::parse(model, body, limits)? {
             Data::Tensors(tensors) => Table::Tensors(tensors),
-            Data::Rows(batch) => Table::Rows(vec![batch]),
+            Data::Rows(batch) => Table::Rows(vec![*batch]),
         }),
     }
 }
