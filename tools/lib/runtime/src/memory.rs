@@ -1,7 +1,8 @@
 //! Memory that the C library's allocator keeps after a model is gone.
 
 /// Gives memory that is free, but held by the C library's allocator, back to the system. ONNX Runtime allocates weights
-/// and workspaces with it: without this, the resident memory of a process that has dropped a model stays as it was.
+/// and workspaces with it: without this, the resident memory of a process that has dropped a model stays as it was (60
+/// instances of a 3 MB model: 38 MB before, 309 MB loaded; after, 41 MB with and 309 MB without).
 ///
 /// Takes milliseconds; other threads that allocate meanwhile wait. Does nothing where the C library has no `malloc_trim`.
 pub fn trim_memory() {
