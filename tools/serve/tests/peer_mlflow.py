@@ -166,12 +166,12 @@ def test_both_refuse_or_take_the_same_bodies(both, body, headers):
 def test_both_have_the_same_other_paths(both):
     for path in ["/ping", "/health", "/version"]:
         ours, theirs = (ask(port, None, {}, path, "GET") for port in both)
-        assert ours[:2] == theirs[:2]
+        assert ours[0] == theirs[0] == 200
         if path == "/version":
             assert [part.isdigit() for part in ours[2].decode().split(".")] == [True] * 3
             assert ours[2].split(b".")[0] == theirs[2].split(b".")[0]
         else:
-            assert ours[2] == theirs[2]
+            assert ours[1:] == theirs[1:]
     assert [ask(port, None, {}, method="GET")[0] for port in both] == [405, 405]
 
 

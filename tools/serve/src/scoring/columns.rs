@@ -16,8 +16,8 @@ use records::{Batch, DType, Field, Values};
 pub enum Data {
     /// For the graph.
     Tensors(Vec<Tensor>),
-    /// For the model's features.
-    Rows(Box<Batch>),
+    /// For the model's features, in batches.
+    Rows(Vec<Batch>),
 }
 
 /// The columns that a model takes.
@@ -179,7 +179,7 @@ impl Columns {
                 Parsed::Numbers(shape, data) => (Field::new(name, DType::F8, shape), Values::Packed(data)),
             })
             .collect();
-        Ok(Data::Rows(Box::new(Batch::from_columns(BODY, 0, rows, &columns)?)))
+        Ok(Data::Rows(vec![Batch::from_columns(BODY, 0, rows, &columns)?]))
     }
 }
 

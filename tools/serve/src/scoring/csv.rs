@@ -2,6 +2,7 @@
 
 use super::{
     BODY, Error, Result,
+    columns::Data,
     plan::{Plan, list},
 };
 use crate::model::{Model, TensorSpec};
@@ -11,19 +12,11 @@ use open_inference::{DataType, Tensor};
 use prediction::Encoder;
 use records::{Batch, Encoding, ReadOptions, Reader};
 
-/// What a table is to a model.
-pub enum Table {
-    /// For the graph.
-    Tensors(Vec<Tensor>),
-    /// For the model's features, in batches.
-    Rows(Vec<Batch>),
-}
-
 /// The data of a table with a header, which is read as `infer` reads it; an empty cell is a missing value.
 ///
 /// # Errors
 /// When it is no CSV, or not data of the model's.
-pub fn parse(model: &Model, encoder: Option<&Encoder>, body: &Bytes) -> Result<Table> {
+pub fn parse(model: &Model, encoder: Option<&Encoder>, body: &Bytes) -> Result<Data> {
     let open = |options: ReadOptions<'_>| Reader::open(Input::new(BODY, std::io::Cursor::new(body.clone())), &options);
     let reader = open(ReadOptions { missing: true, ..ReadOptions::floats(&[]) })?;
     if !matches!(reader.encoding(), Encoding::Csv { .. }) {
@@ -32,18 +25,18 @@ pub fn parse(model: &Model, encoder: Option<&Encoder>, body: &Bytes) -> Result<T
     let names: Vec<String> = reader.schema().fields().iter().map(|field| field.name.clone()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     match (Plan::of(model, &names, true)?, encoder) {
-        (Plan::Rows, Some(encoder)) => Ok(Table::Rows(batches(open(encoder.read_options())?)?)),
+        (Plan::Rows, Some(encoder)) => Ok(Data::Rows(batches(open(encoder.read_options())?)?)),
         (Plan::Rows, None) => Err(Error::Misfit(format!("model '{}' takes no rows", model.name))),
         (Plan::Tensors, _) => {
             let inputs = &model.spec.inputs;
             let wanted: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
             let columns = columns(open(numbers(&wanted))?, &wanted)?;
             let tensors = inputs.iter().zip(columns).map(|(input, column)| tensor(model, input, &[column]));
-            Ok(Table::Tensors(tensors.collect::<Result<_>>()?))
+            Ok(Data::Tensors(tensors.collect::<Result<_>>()?))
         }
         (Plan::Matrix, _) => {
             let columns = columns(open(numbers(&names))?, &names)?;
-            Ok(Table::Tensors(vec![tensor(model, &model.spec.inputs[0], &columns)?]))
+            Ok(Data::Tensors(vec![tensor(model, &model.spec.inputs[0], &columns)?]))
         }
     }
 }

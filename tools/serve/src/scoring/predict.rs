@@ -1,11 +1,6 @@
 //! From a body to predictions.
 
-use super::{
-    Error, Result, answer,
-    columns::Data,
-    csv::{self, Table},
-    json,
-};
+use super::{Error, Result, answer, columns::Data, csv, json};
 use crate::{
     error::Error as ServeError,
     model::Model,
@@ -73,12 +68,12 @@ pub async fn predict(model: Arc<Model>, content_type: ContentType, body: Bytes, 
         off_thread(body.len(), move || parse(&model, content_type, &body, limits)).await?
     };
     match parsed {
-        Table::Tensors(tensors) => {
+        Data::Tensors(tensors) => {
             let outputs = run(&model, tensors).await?;
             let bytes = outputs.iter().map(|output| output.data().len()).sum();
             off_thread(bytes, move || answer::of_tensors(&outputs)).await
         }
-        Table::Rows(batches) => {
+        Data::Rows(batches) => {
             let encoder = rows::encoder(&model)?;
             let outputs = Outputs::new(settings.outputs, &OptionNames::settings_of("serve"), encoder.target())?;
             let mut predicted = Vec::with_capacity(batches.len());
@@ -94,13 +89,10 @@ pub async fn predict(model: Arc<Model>, content_type: ContentType, body: Bytes, 
     }
 }
 
-fn parse(model: &Model, content_type: ContentType, body: &Bytes, limits: Limits) -> Result<Table> {
+fn parse(model: &Model, content_type: ContentType, body: &Bytes, limits: Limits) -> Result<Data> {
     match content_type {
         ContentType::Csv => csv::parse(model, rows::encoder(model).ok().as_ref(), body),
-        ContentType::Json => Ok(match json::parse(model, body, limits)? {
-            Data::Tensors(tensors) => Table::Tensors(tensors),
-            Data::Rows(batch) => Table::Rows(vec![*batch]),
-        }),
+        ContentType::Json => json::parse(model, body, limits),
     }
 }
 
