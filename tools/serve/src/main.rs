@@ -6,7 +6,6 @@ mod engine;
 mod error;
 mod front;
 mod grpc;
-mod histogram;
 mod http;
 mod lifecycle;
 mod listen;

@@ -1,6 +1,5 @@
 //! What a model has done since it was loaded.
 
-use crate::histogram::Histogram;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -87,8 +86,6 @@ pub struct BatchStatistics {
 pub struct Statistics {
     /// Requests that were answered, from arrival to outputs.
     pub success: Durations,
-    /// Durations of those.
-    pub histogram: Histogram,
     /// Requests that failed.
     pub fail: Durations,
     /// Those of them for which the model is at fault.

@@ -3,6 +3,7 @@
 //! With one executor over all threads, a request wakes a second thread, which finds nothing to do: at one connection that
 //! doubles latency and processor time. Here a request is read, run and answered by one thread.
 
+use crate::error::{Error, Result};
 use anyhow::Context;
 use std::{
     cell::Cell,
@@ -27,6 +28,15 @@ thread_local! {
 /// The index of this network thread; 0 on any other thread.
 pub fn index() -> usize {
     INDEX.get()
+}
+
+/// Does long work, away from the network threads.
+///
+/// # Errors
+/// What the work says; that it ended without a result, if it panicked.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let ended = |_| Err(Error::Internal("the work ended without an answer".into()));
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;

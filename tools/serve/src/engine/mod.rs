@@ -4,6 +4,7 @@
 //! connection, with others that this thread has just read: no other thread is woken. Otherwise the request waits in the queue; whoever gives an instance back starts
 //! the next batch from it.
 
+mod alarm;
 mod batch;
 mod gather;
 mod policy;
@@ -15,6 +16,7 @@ use crate::{
     statistics::{RunTimes, Statistics},
     threads,
 };
+use alarm::Alarm;
 use batch::Answer;
 use gather::Lane;
 use open_inference::DataType;
@@ -106,11 +108,7 @@ impl Engine {
             }
             Err(_) => &self.statistics.fail,
         };
-        let time = arrived.elapsed();
-        counter.add(1, time);
-        if answer.is_ok() {
-            self.statistics.histogram.add(time);
-        }
+        counter.add(1, arrived.elapsed());
         answer
     }
 
@@ -249,6 +247,7 @@ impl Engine {
 
     /// The next batch; None if none waits, and then the instance is idle again.
     async fn next_batch(&self, lease: &mut Lease) -> Option<Vec<Pending>> {
+        let mut alarm = Alarm::default();
         loop {
             let oldest = {
                 let mut state = self.state();
@@ -267,9 +266,11 @@ impl Engine {
                 }
                 oldest
             };
-            let deadline = tokio::time::Instant::from_std(oldest + self.policy.delay);
             // Either is a reason to look again.
-            let _ = tokio::time::timeout_at(deadline, self.arrived.notified()).await;
+            tokio::select! {
+                () = self.arrived.notified() => {}
+                () = alarm.at(oldest + self.policy.delay) => {}
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     error::{Error, Result},
     repository::{Indexed, Repository},
+    threads::blocking,
 };
 use open_inference::grpc::proto::{
     ModelRepositoryParameter, RepositoryIndexRequest, RepositoryIndexResponse, RepositoryModelLoadRequest,
@@ -57,10 +58,4 @@ fn text(name: &str, value: ModelRepositoryParameter) -> Result<String> {
         Some(ParameterChoice::BytesParam(_)) => Ok(String::new()),
         _ => Err(Error::Invalid(format!("parameter '{name}': expected a string"))),
     }
-}
-
-/// Work that reads files, away from the network threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let ended = |_| Err(Error::Internal("the work ended without an answer".into()));
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }

@@ -4,6 +4,7 @@ use super::{Shared, encoding::Encoding};
 use crate::{
     error::{Error, Result},
     model::Model,
+    threads::blocking,
 };
 use axum::{
     body::Body,
@@ -95,7 +96,7 @@ async fn off_thread<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> Resu
     if bytes < LARGE {
         return work();
     }
-    tokio::task::spawn_blocking(work).await.map_err(|e| Error::Internal(e.to_string()))?
+    blocking(work).await
 }
 
 fn header_length(headers: &HeaderMap) -> Result<Option<usize>> {

@@ -3,7 +3,6 @@
 use super::{Shared, json::Json};
 use crate::{
     error::Result,
-    histogram::BOUNDS_US,
     metadata::{EXTENSIONS, NAME, VERSION},
     model::{Model, PLATFORM, TensorSpec},
     repository::Repository,
@@ -104,6 +103,12 @@ fn model_statistics(models: &[Arc<Model>]) -> Json {
     Json(json!({ "model_stats": models.iter().map(|model| of_model(model)).collect::<Vec<_>>() }))
 }
 
+/// Upper bounds of buckets, and the events of each; one more has those beyond all bounds.
+fn histogram(durations: &Durations) -> Value {
+    let (bounds, counts): (Vec<_>, Vec<_>) = durations.buckets().into_iter().unzip();
+    json!({ "bounds_us": bounds.into_iter().flatten().collect::<Vec<_>>(), "counts": counts })
+}
+
 fn of_model(model: &Model) -> Value {
     let all = &model.engine.statistics;
     let mut batches = Vec::new();
@@ -118,7 +123,7 @@ fn of_model(model: &Model) -> Value {
         "response_stats": {},
         "batch_stats": batches,
         "memory_usage": [],
-        "histogram": { "bounds_us": BOUNDS_US.as_slice(), "counts": all.histogram.counts().collect::<Vec<_>>() },
+        "histogram": histogram(&all.success),
     })
 }
 

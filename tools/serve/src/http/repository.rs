@@ -5,6 +5,7 @@ use crate::{
     error::{Error, Result},
     log_settings,
     repository::Indexed,
+    threads::blocking,
     trace_settings,
 };
 use axum::{
@@ -172,10 +173,4 @@ fn parse<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
     }
     serde_json::from_slice(body)
         .map_err(|problem| Error::Invalid(format!("failed to parse the request JSON buffer: {problem}")))
-}
-
-/// Work that reads files, away from the network threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let ended = |_| Err(Error::Internal("the work ended without an answer".into()));
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }
