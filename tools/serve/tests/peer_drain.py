@@ -102,5 +102,6 @@ def test_requests_that_take_too_long_are_not_waited_for(models):
         until(lambda: "pending_request_count{" in (text := server.metrics()[2]) and 'version="1"} 7' in text)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE) == 0
-        assert None in list(answers)
+        # The connection ends, before or after the server has said that the run did.
+        assert {*answers} - {200} in ({None}, {500}, {None, 500})
         server.wait_line('"event":"drain_timeout"')

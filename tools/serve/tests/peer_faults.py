@@ -418,19 +418,3 @@ def test_memory_returns_to_its_level(models):
         level = max(round_of_requests() for _ in range(3))
         after = [round_of_requests() for _ in range(6)]
         assert min(after) < level * 1.1 + len(body)
-
-
-def test_a_soak_is_flat(models):
-    """A short one; `make bench-serve` has that of ten minutes."""
-    seconds = 20
-    with Server(models[0]) as server:
-        with Load(port_of(server)) as load:
-            load.wait_more(2000)
-            begin = server.memory()
-            end = time.monotonic() + seconds
-            until(lambda: time.monotonic() > end)
-            grown = server.memory() - begin
-        assert not load.wrong and load.lost == 0
-        assert grown < 4 << 20, grown
-        success = re.search(r'^nv_inference_request_success\{model="m".*\} (\d+)$', server.metrics()[2], re.M)
-        assert int(success[1]) == load.answers
