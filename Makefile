@@ -134,9 +134,11 @@ bench-cifar10: $(bench_python) build ## Train ResNet-20 beside PyTorch, for hour
 bench-compose: $(dev_python) build
 	$(venv)/bin/python scripts/bench/compose/run.py $(BENCH_ARGS)
 
+# The profile of what is handed out; it compiles everything once more.
 .PHONY: bench-serve
 bench-serve: $(bench_serve_python) build ## Measure `serve` beside Triton and MLflow: make bench-serve BENCH_ARGS="--models mlp --perf-analyzer"
-	PIPEGRAD_BIN='$(RELEASE)' .tools/bench-serve/bin/python scripts/bench/serve/run.py $(BENCH_ARGS)
+	$(CARGO) build --profile dist -p serve $(LOCKED)
+	PIPEGRAD_BIN='$(RELEASE)' .tools/bench-serve/bin/python scripts/bench/serve/run.py --serve '$(RELEASE)/../dist/serve' $(BENCH_ARGS)
 
 .PHONY: soak
 soak: $(bench_serve_python) build ## Load `serve` fully for ten minutes and print its memory meanwhile: make soak SECONDS=60

@@ -119,19 +119,29 @@ def loads(options, servers, generator):
     return results
 
 
-def table(results, first):
-    """Absolute values, and ratios to the first contestant round by round: above 1, it is the better."""
-    print(f"\n| load | | requests/s | median ms | p99 ms | CPU µs a request | median / {first} | CPU / {first} | {first} / throughput |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+def table(results):
+    """What each server does under each load."""
+    print("| load, connections | server | requests/s | median ms | p99 ms | CPU µs a request |\n| --- | --- | --- | --- | --- | --- |")
     for (protocol, connections), by_server in results.items():
         for name, rows in by_server.items():
             cells = [f"{WORDS[protocol]}, {connections}", name]
-            for key, form in [("throughput", ".0f"), ("p50", ".3f"), ("p99", ".3f"), ("cpu", ".0f")]:
+            for key, form in [("throughput", ".0f"), ("p50", ".3f"), ("p99", ".3f"), ("cpu", ".1f")]:
                 cells.append(spread([row[key] for row in rows], form))
-            if first in by_server:
-                pairs = list(zip(rows, by_server[first]))
-                cells += [spread([row[key] / own[key] for row, own in pairs]) for key in ("p50", "cpu")]
-                cells.append(spread([own["throughput"] / row["throughput"] for row, own in pairs]))
+            print("| " + " | ".join(cells) + " |")
+
+
+def ratios(results, own, peers):
+    """How many times as much a peer needs, and how many times as many requests `own` answers, round by round."""
+    print(f"| load, connections | peer | CPU a request, {own} | peer / {own} | median latency, {own} | peer / {own} | requests/s, {own} / peer |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for (protocol, connections), by_server in results.items():
+        for peer in [peer for peer in peers if peer in by_server and own in by_server]:
+            ours = by_server[own]
+            pairs = list(zip(by_server[peer], ours))
+            cells = [f"{WORDS[protocol]}, {connections}", peer]
+            cells += [f"{statistics.median(row['cpu'] for row in ours):.1f} µs", spread([row["cpu"] / it["cpu"] for row, it in pairs])]
+            cells += [f"{statistics.median(row['p50'] for row in ours):.3f} ms", spread([row["p50"] / it["p50"] for row, it in pairs])]
+            cells.append(spread([it["throughput"] / row["throughput"] for row, it in pairs]))
             print("| " + " | ".join(cells) + " |")
 
 
@@ -154,8 +164,11 @@ def measure(options, kinds, name):
 
 
 def report(name, result, generator):
-    print(f"\n### {name}, load by {generator}")
-    table(result["loads"], Serve.name)
+    print(f"\n### {name}, load by {generator}\n")
+    if len(result["memory"]) > 1:
+        ratios(result["loads"], Serve.name, [it.name for it in CONTESTANTS.values() if it.checked and it is not Serve])
+        print()
+    table(result["loads"])
     print("\n| | ready after ms | memory (PSS) MB, idle | after the load | RSS MB |\n| --- | --- | --- | --- | --- |")
     for server in result["starts"] | result["memory"]:
         seconds = result["starts"].get(server)
