@@ -37,7 +37,7 @@ class Load:
             raise RuntimeError(f"{server.name}, {protocol}: {result['failures']} of {result['all']} requests failed")
         cpu = (cpu_seconds(server.process.pid) - before) / result["all"]
         milliseconds = {key: result[key] / 1e6 for key in ("p50", "p99")}
-        return {"throughput": result["requests"] / result["seconds"], "cpu": cpu * 1e6, **milliseconds}
+        return {"throughput": result["all"] / result["seconds"], "cpu": cpu * 1e6, **milliseconds}
 
 
 class PerfAnalyzer:

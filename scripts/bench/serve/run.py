@@ -42,12 +42,15 @@ def arguments():
     parser.add_argument("--starts", type=int, default=5, help="times that each server is started to measure that; 0 for none")
     parser.add_argument("--perf-analyzer", action="store_true", help="load by perf_analyzer in place of load.c; without /invocations")
     parser.add_argument("--server-cores", default="0")
-    parser.add_argument("--load-cores", default="0", help="another than the server's: then each request wakes a core of a virtual machine")
+    other = str(os.cpu_count() - 1)
+    parser.add_argument("--load-cores", help=f"default: the server's; of perf_analyzer, which starves on a core that it shares, {other}")
     parser.add_argument("--serve", type=Path, default=TOOLS / "serve", help="the binary")
     parser.add_argument("--set", nargs="+", default=[], help="settings of serve")
     parser.add_argument("--soak", type=float, default=0, metavar="SECONDS", help="only full load on serve, and its memory over time")
     parser.add_argument("--folder", type=Path, default=ROOT / "target" / "bench-serve", help="where models, logs and results.json go")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.load_cores = options.load_cores or (other if options.perf_analyzer else options.server_cores)
+    return options
 
 
 def spread(values, form=".2f"):
