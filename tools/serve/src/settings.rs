@@ -8,6 +8,9 @@ use prediction::{OptionNames, OutputOptions};
 use serde::Deserialize;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+/// Copies of a model at most.
+const MAX_INSTANCES: usize = 64;
+
 /// The settings of config group `serve`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +67,11 @@ impl Settings {
     /// Reads and checks the settings.
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         let settings: Self = document.section("serve")?;
-        ensure!(settings.instances > 0, "serve.instances: 0; at least 1 is needed");
+        let instances = settings.instances;
+        ensure!(
+            (1..=MAX_INSTANCES).contains(&instances),
+            "serve.instances: {instances}; expected 1 to {MAX_INSTANCES}"
+        );
         ensure!(settings.max_queue > 0, "serve.max_queue: 0; at least 1 is needed");
         ensure!(settings.max_streams > 0, "serve.max_streams: 0; at least 1 is needed");
         ensure!(settings.max_connections > 0, "serve.max_connections: 0; at least 1 is needed");

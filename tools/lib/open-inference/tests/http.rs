@@ -203,11 +203,11 @@ fn shapes_that_cannot_be() {
         ("[18446744073709551616]", "inputs[0].shape[0]: expected an integer of at least 0, found 18446744073709551616"),
         ("[\"1\"]", "inputs[0].shape[0]: expected a number, found a string"),
         ("3", "inputs[0].shape: expected an array, found a number"),
-        ("[1,1,1,1,1]", "inputs[0].shape: 5 dimensions, at most 4 are allowed (serve.limits.max_dimensions)"),
-        ("[10,11]", "inputs[0].shape: 110 elements, at most 100 are allowed (serve.limits.max_elements)"),
+        ("[1,1,1,1,1]", "inputs[0].shape: 5 dimensions, at most 4 are allowed (serve.max_dimensions)"),
+        ("[10,11]", "inputs[0].shape: 110 elements, at most 100 are allowed (serve.max_elements)"),
         (
             "[4294967296,4294967296,4294967296]",
-            "inputs[0].shape: 18446744073709551615 elements, at most 100 are allowed (serve.limits.max_elements)",
+            "inputs[0].shape: 18446744073709551615 elements, at most 100 are allowed (serve.max_elements)",
         ),
         (
             "[9223372036854775807,0]",
@@ -224,7 +224,7 @@ fn shapes_that_cannot_be() {
     let body = Bytes::from([body.as_bytes(), &[0; 120]].concat());
     assert_eq!(
         message(http::parse_request(&body, Some(header), &LIMITS)),
-        "inputs[1].shape: 120 elements, at most 100 are allowed (serve.limits.max_elements)"
+        "inputs[1].shape: 120 elements, at most 100 are allowed (serve.max_elements)"
     );
     http::parse_request(&body, Some(header), &Limits { elements: 120, ..LIMITS }).unwrap();
 }
@@ -281,7 +281,7 @@ fn requests_that_lack_or_repeat_something() {
     let many = r#"{"name":"y"},"#.repeat(5);
     assert_eq!(
         message(parse(&format!("{{\"outputs\":[{}]}}", many.trim_end_matches(',')))),
-        "outputs: 5 tensors, at most 4 are allowed (serve.limits.max_tensors)"
+        "outputs: 5 tensors, at most 4 are allowed (serve.max_tensors)"
     );
 }
 

@@ -29,7 +29,7 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Bytes of a frame at most.
 const FRAME: u32 = 1 << 20;
 /// Requests of a connection that run at the same time; the client keeps more.
-const STREAMS: u32 = 1024;
+const STREAMS: u32 = 256;
 /// A client that sends nothing for so long is asked whether it is there, and has gone if it does not answer.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);

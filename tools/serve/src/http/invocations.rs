@@ -86,6 +86,7 @@ fn model(repository: &Repository, uri: &Uri) -> Result<Arc<Model>> {
             "{} models are served: name one, for instance /invocations?model={first} (or the setting serve.scoring_model)",
             names.len()
         ))),
+        None if !repository.is_ready() => Err(ServeError::Unavailable("models are being loaded".into()).into()),
         None => Err(ServeError::NotFound("no model is served".into()).into()),
     }
 }

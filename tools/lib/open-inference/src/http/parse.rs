@@ -123,7 +123,7 @@ impl Parser<'_> {
 
     /// Whether a list of tensors may have one more than `index`.
     fn within_limit(&self, index: usize) -> Result<()> {
-        within("tensors", index + 1, self.limits.tensors, "serve.limits.max_tensors")
+        within("tensors", index + 1, self.limits.tensors, "serve.max_tensors")
     }
 
     fn input(&mut self, cursor: &mut Cursor<'_>) -> Result<Tensor> {
@@ -197,7 +197,7 @@ impl Parser<'_> {
     fn shape(&self, cursor: &mut Cursor<'_>) -> Result<Vec<usize>> {
         let mut shape = Vec::new();
         cursor.array(|cursor, index| {
-            within("dimensions", index + 1, self.limits.dimensions, "serve.limits.max_dimensions")?;
+            within("dimensions", index + 1, self.limits.dimensions, "serve.max_dimensions")?;
             shape.push(size(cursor).within(|| format!("[{index}]"))?);
             Ok(())
         })?;
@@ -211,7 +211,7 @@ impl Parser<'_> {
         let elements = if shape.contains(&0) { 0 } else { product.unwrap_or(usize::MAX) };
         if elements > self.elements {
             let found = elements.saturating_add(self.limits.elements - self.elements);
-            within("elements", found, self.limits.elements, "serve.limits.max_elements")?;
+            within("elements", found, self.limits.elements, "serve.max_elements")?;
         }
         Ok(elements)
     }

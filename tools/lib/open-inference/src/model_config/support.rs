@@ -79,10 +79,6 @@ fn ignored(config: &ModelConfig) -> Vec<String> {
         (!config.runtime.is_empty(), "runtime: ONNX Runtime is the one that serve loads"),
         (config.input.iter().any(|input| input.format != 0), "input.format: tensors are not converted"),
         (non_linear, "is_non_linear_format_io: TensorRT's alone"),
-        (
-            config.max_batch_size == 0 && config.dynamic_batching().is_some(),
-            "dynamic_batching: without max_batch_size no requests are put together",
-        ),
         (!config.cc_model_filenames.is_empty(), "cc_model_filenames: there is no GPU"),
         (!config.metric_tags.is_empty(), "metric_tags: metrics have the labels model and version"),
         (config.response_cache.is_some_and(|cache| cache.enable), "response_cache: every request is computed"),
