@@ -61,12 +61,12 @@ async fn read(repository: Arc<Repository>, mut requests: Streaming<ModelInferReq
             Ok(None) => return,
             Ok(Some(message)) => {
                 let (repository, largest) = (Arc::clone(&repository), Arc::clone(&pace.largest));
-                let task = tokio::spawn(async move {
+                let run = tokio::spawn(async move {
                     let answer = answer(repository, message).await;
                     largest.fetch_max(answer.encoded_len(), Relaxed);
                     answer
                 });
-                if running.send(Running::Request(Task(task, place))).await.is_err() {
+                if running.send(Running::Request(Task { run, _place: place })).await.is_err() {
                     return;
                 }
             }
@@ -129,7 +129,7 @@ impl Running {
     async fn answer(self) -> Result<ModelStreamInferResponse, Status> {
         match self {
             Self::Request(mut task) => {
-                (&mut task.0).await.map_err(|_| Status::internal("the run ended without an answer"))
+                (&mut task.run).await.map_err(|_| Status::internal("the run ended without an answer"))
             }
             Self::Failed(status) => Err(status),
         }
@@ -137,10 +137,14 @@ impl Running {
 }
 
 /// A request that runs, and its place. Dropped, it is cancelled.
-struct Task(JoinHandle<ModelStreamInferResponse>, OwnedSemaphorePermit);
+struct Task {
+    run: JoinHandle<ModelStreamInferResponse>,
+    /// Given back when the answer is taken.
+    _place: OwnedSemaphorePermit,
+}
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.abort();
+        self.run.abort();
     }
 }
