@@ -43,7 +43,7 @@ cli::arguments! {
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 > events.ndjson\n  \
                    pipegrad export runs/entropy -o entropy.onnx\n  \
                    {command_name} entropy.onnx &\n  \
-                   gen-data rows=3 seed=1 | curl -s --retry 9 --retry-connrefused localhost:8000/v2/models/entropy/records --data-binary @-\n  \
+                   gen-data rows=3 seed=1 | curl -sf --retry 9 --retry-connrefused localhost:8000/v2/models/entropy/records --data-binary @-\n  \
                    kill $!",
         note = "Settings: config group serve."
     )]
