@@ -86,7 +86,7 @@ impl Settings {
         ensure!(settings.histogram_us.is_sorted_by(|a, b| a < b), "serve.histogram_us: the bounds must ascend");
         ensure!(
             settings.api_keys.is_some() || !settings.protect_metrics,
-            "serve.protect_metrics needs API keys (--api-keys FILE, the setting serve.api_keys)"
+            "serve.api_keys: missing, and metrics are to be protected by keys (--api-keys FILE)"
         );
         settings.outputs().check(&OptionNames::settings_of("serve"))?;
         Ok(settings)
