@@ -197,8 +197,9 @@ def test_a_reader_that_does_not_read_and_a_full_disk_stop_nobody(models, kind):
             lines = process.stderr.read().decode().splitlines()
             lines = [json.loads(line) for line in lines if not line.startswith("serve: ")]
             dropped = sum(line["lines"] for line in lines if line["event"] == "log_lines_dropped")
-            # Each is written or counted, with that of the signal.
-            assert dropped > 0 and dropped + sum(line["event"] in ("request", "signal") for line in lines) == 8001
+            # Each is written or counted; that of the signal may be the last to find no room.
+            written = sum(line["event"] in ("request", "signal") for line in lines)
+            assert dropped > 0 and dropped + written in (8000, 8001)
         assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
