@@ -244,7 +244,6 @@ fn what_is_not_supported_is_named() {
                 instance_group { kind: KIND_GPU gpus: [ 0 ] } optimization { graph { level: 1 } cuda { } }";
     let found = unsupported(&parse(text, "config.pbtxt").unwrap());
     let expected = [
-        "dynamic_batching",
         "response_cache",
         "optimization.graph",
         "optimization.cuda",
