@@ -22,6 +22,7 @@ mod rows;
 mod scoring;
 mod server;
 mod settings;
+mod signature;
 mod statistics;
 mod stream;
 mod threads;

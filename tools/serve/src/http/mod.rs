@@ -27,11 +27,11 @@ pub type Shared = Arc<Repository>;
 
 /// All routes.
 pub fn router(repository: Shared) -> Router {
-    let max_body_bytes = repository.settings().max_body_bytes;
     routes(repository.settings().page)
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
-        .layer(DefaultBodyLimit::max(max_body_bytes))
+        // The front limits bodies.
+        .layer(DefaultBodyLimit::disable())
         .with_state(repository)
 }
 

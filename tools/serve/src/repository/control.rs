@@ -1,9 +1,10 @@
 //! Who may change what is served: nobody, the files, or clients.
 
-use super::{Found, Repository, signature::Signature};
+use super::{Found, Repository};
 use crate::{
     error::{Error, Result},
     log::{self, Level},
+    signature::Signature,
 };
 use anyhow::Context;
 use serde::Deserialize;

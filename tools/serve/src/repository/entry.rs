@@ -1,7 +1,7 @@
 //! What is known of a model: its versions, and the state of each.
 
-use super::signature::Signature;
 use crate::model::{Configuration, Model};
+use crate::signature::Signature;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},

@@ -1,6 +1,7 @@
 //! Where models are: what is named on the command line, and the models in it now.
 
-use super::{name, signature::Signature};
+use super::name;
+use crate::signature::Signature;
 use anyhow::{Context, bail, ensure};
 use std::{
     collections::BTreeMap,

@@ -5,11 +5,11 @@ use super::{
     entry::{Entry, Version},
     layout::{self, CONFIGURATION, Found, Location, MODEL, inside},
     retire::retire,
-    signature::Signature,
 };
 use crate::{
     log::{self, Level},
     model::{self, Configuration, Model, Source},
+    signature::Signature,
 };
 use anyhow::{Context, bail, ensure};
 use open_inference::model_config::Versions;

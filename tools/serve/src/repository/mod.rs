@@ -7,7 +7,6 @@ mod layout;
 mod load;
 mod name;
 mod retire;
-mod signature;
 
 use crate::{
     error::{Error, Result},
