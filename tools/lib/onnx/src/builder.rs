@@ -38,10 +38,36 @@ pub enum Attribute {
     Ints(Vec<i64>),
     /// `FLOAT`
     Float(f32),
+    /// `STRING`
+    String(String),
+}
+
+impl From<i64> for Attribute {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<&[i64]> for Attribute {
+    fn from(values: &[i64]) -> Self {
+        Self::Ints(values.into())
+    }
+}
+
+impl From<f32> for Attribute {
+    fn from(value: f32) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl From<&str> for Attribute {
+    fn from(value: &str) -> Self {
+        Self::String(value.into())
+    }
 }
 
 impl Attribute {
-    fn to_proto(&self, name: &str) -> AttributeProto {
+    pub(crate) fn to_proto(&self, name: &str) -> AttributeProto {
         let mut proto = AttributeProto { name: Some(name.into()), ..AttributeProto::default() };
         let kind = match self {
             Self::Int(value) => {
@@ -55,6 +81,10 @@ impl Attribute {
             Self::Float(value) => {
                 proto.f = Some(*value);
                 AttributeType::Float
+            }
+            Self::String(value) => {
+                proto.s = Some(value.clone().into_bytes());
+                AttributeType::String
             }
         };
         proto.r#type = Some(kind.into());

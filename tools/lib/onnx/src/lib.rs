@@ -1,7 +1,8 @@
-//! ONNX graphs: built and written.
+//! ONNX graphs: built, read, checked, rewritten and written.
 //!
-//! In the pipe: `export` builds the graph of a trained network here; `runtime` runs it. [`GraphBuilder`] puts a graph
-//! together node by node; [`proto`] is the format itself, generated from `proto/onnx.proto` of the ONNX project
+//! In the pipe: `export` builds the graph of a trained network here, and rewrites it for production; `profile` counts its
+//! work; `runtime` runs it. [`GraphBuilder`] puts a graph together node by node; [`Model`] is a graph that was read: constants
+//! as typed tensors, nodes in topological order; [`proto`] is the format itself, generated from `proto/onnx.proto` of the ONNX project
 //! (Apache-2.0), as released with ONNX 1.23. Shapes of inputs and outputs omit the batch axis, which is the first and
 //! dynamic.
 //!
@@ -20,8 +21,22 @@
 //! ```
 
 mod builder;
+mod error;
+mod graph;
+mod model;
+mod node;
+mod sort;
+mod tensor;
+mod value;
 
 pub use builder::{Attribute, GraphBuilder, ModelInfo};
+pub use error::{Error, Problem, Result};
+pub use graph::{Graph, Links, Names};
+pub use model::Model;
+pub use node::Node;
+pub use proto::tensor_proto::DataType;
+pub use tensor::{Tensor, bits, type_name};
+pub use value::{Dim, TensorType, Value};
 
 /// The messages of the ONNX format.
 #[allow(missing_docs, clippy::all, reason = "generated")]

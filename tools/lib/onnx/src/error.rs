@@ -1,0 +1,82 @@
+//! What can be wrong with a model, as types.
+
+use std::io;
+
+/// What can go wrong with an ONNX file. Displays as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read, or is too long.
+    #[error(transparent)]
+    Read(#[from] files::Error),
+    /// The model breaks the format's rules, or has what is not supported.
+    #[error("{model}: {problem}")]
+    Model {
+        /// The file's path, or the name that [`Model::from_bytes`](crate::Model::from_bytes) was given.
+        model: String,
+        /// What is wrong.
+        problem: Problem,
+    },
+}
+
+/// What this library's fallible functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a model is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The bytes are no protocol buffer.
+    #[error("no ONNX model: {0}")]
+    NotOnnx(#[from] prost::DecodeError),
+    /// A file of weights (external data) that must not or cannot be read.
+    #[error("weights file {location:?}: {reason}")]
+    Weights {
+        /// As the model has it.
+        location: String,
+        /// Why.
+        reason: String,
+    },
+    /// The model's folder cannot be resolved.
+    #[error("{0}")]
+    Path(#[from] io::Error),
+    /// A tensor that is not as its type and shape say.
+    #[error("tensor {name:?}: {reason}")]
+    Tensor {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A node that breaks the rules of its operator.
+    #[error("node {node}: {reason}")]
+    Node {
+        /// As [`Node::describe`](crate::Node::describe) writes it.
+        node: String,
+        /// Why.
+        reason: String,
+    },
+    /// A fault of the graph as a whole.
+    #[error("{0}")]
+    Graph(String),
+}
+
+impl Problem {
+    /// A fault of a tensor.
+    pub fn tensor(name: &str, reason: impl Into<String>) -> Self {
+        Self::Tensor { name: name.into(), reason: reason.into() }
+    }
+
+    /// A fault of a node.
+    pub fn node(node: &crate::Node, reason: impl Into<String>) -> Self {
+        Self::Node { node: node.describe(), reason: reason.into() }
+    }
+
+    /// A fault of the graph as a whole.
+    pub fn graph(reason: impl Into<String>) -> Self {
+        Self::Graph(reason.into())
+    }
+
+    /// The error of the model called `model`.
+    pub fn of(self, model: &str) -> Error {
+        Error::Model { model: model.into(), problem: self }
+    }
+}
