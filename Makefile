@@ -48,13 +48,13 @@ cifar10: $(run_python) build ## Train on CIFAR-10 and score it, with DVC: make c
 
 .PHONY: build
 build: ## Build every tool into target/release
-	$(CARGO) build --release --workspace $(LOCKED)
+	$(CARGO) build --release $(LOCKED)
 
 # `cargo test` builds a tool only where that tool has tests of its own; the peers want them all.
 .PHONY: test
 test: $(dev_python) ## Run the tests: Rust, then those against Python peers
-	$(CARGO) test --release --workspace $(LOCKED)
-	$(CARGO) build --release --workspace $(LOCKED)
+	$(CARGO) test --release $(LOCKED)
+	$(CARGO) build --release $(LOCKED)
 	$(MAKE) loom
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools docker
 
