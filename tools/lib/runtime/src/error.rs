@@ -10,11 +10,8 @@ const INSTALL: &str = "install it (python3 -m venv .venv && .venv/bin/pip instal
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// ONNX Runtime's library is in none of the places that are searched, or may not be loaded from there.
-    #[error("ONNX Runtime's library is missing{}; {INSTALL}", not_loaded(refused))]
-    NoLibrary {
-        /// The libraries that were found and not loaded: path and reason.
-        refused: Vec<String>,
-    },
+    #[error("ONNX Runtime's library is missing{0}; {INSTALL}")]
+    NoLibrary(#[from] dylib::Missing),
     /// ONNX Runtime's library cannot be loaded or started.
     #[error("ONNX Runtime's library is missing ({}: {reason}); {INSTALL}", path.display())]
     Library {
@@ -150,11 +147,4 @@ pub enum WeightsError {
     /// The operating system refused.
     #[error("{0}")]
     Io(#[from] io::Error),
-}
-
-fn not_loaded(refused: &[String]) -> String {
-    match refused {
-        [] => String::new(),
-        refused => format!(" (one that was found is not loaded: {})", refused.join("; ")),
-    }
 }

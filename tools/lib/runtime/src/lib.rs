@@ -29,7 +29,6 @@ mod library;
 mod memory;
 mod model;
 mod not_onnx;
-mod trust;
 
 use files::Limit;
 use ort::value::{Outlet, TensorElementType, ValueType};
