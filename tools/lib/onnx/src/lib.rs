@@ -25,6 +25,7 @@ mod error;
 mod graph;
 mod model;
 mod node;
+pub mod quantize;
 mod sort;
 mod tensor;
 mod value;
