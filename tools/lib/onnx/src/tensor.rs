@@ -87,6 +87,26 @@ impl Tensor {
         Self { dtype: DataType::Int64, dims: dims.into(), data: Elements::Bytes(bytes) }
     }
 
+    /// A tensor of floating-point elements, each the nearest to its value; None if `dtype` is none of float16, float32 and
+    /// float64, or the number of values is not that of the shape.
+    pub fn from_f64(dtype: DataType, dims: &[usize], values: &[f64]) -> Option<Self> {
+        let bytes = match dtype {
+            DataType::Float16 => values.iter().flat_map(|&value| f16::from_f64(value).to_le_bytes()).collect(),
+            DataType::Float => values.iter().flat_map(|&value| (value as f32).to_le_bytes()).collect(),
+            DataType::Double => values.iter().flat_map(|&value| value.to_le_bytes()).collect(),
+            _ => return None,
+        };
+        Self::new(dtype, dims, bytes)
+    }
+
+    /// A tensor of strings; None if there are not as many as the shape has elements.
+    pub fn from_strings(dims: &[usize], values: &[String]) -> Option<Self> {
+        let count = dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim))?;
+        let strings = values.iter().map(|value| value.clone().into_bytes()).collect();
+        let data = Elements::Strings(strings);
+        (count == values.len()).then(|| Self { dtype: DataType::String, dims: dims.into(), data })
+    }
+
     /// Reads a tensor in any of the format's storage forms, external data excepted.
     ///
     /// # Errors
@@ -164,6 +184,18 @@ impl Tensor {
             DataType::Double => elements(bytes).map(|b| f64::from_le_bytes(b) as f32).collect(),
             DataType::Float16 => elements(bytes).map(|b| f16::from_le_bytes(b).to_f32()).collect(),
             DataType::Bfloat16 => elements(bytes).map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
+            _ => return None,
+        })
+    }
+
+    /// The values as float64, if they are of a floating-point type of 16, 32 or 64 bits; exact.
+    pub fn to_f64(&self) -> Option<Vec<f64>> {
+        let bytes = self.bytes();
+        Some(match self.dtype {
+            DataType::Float => elements(bytes).map(|b| f32::from_le_bytes(b).into()).collect(),
+            DataType::Double => elements(bytes).map(f64::from_le_bytes).collect(),
+            DataType::Float16 => elements(bytes).map(|b| f16::from_le_bytes(b).to_f64()).collect(),
+            DataType::Bfloat16 => elements(bytes).map(|b| bf16::from_le_bytes(b).to_f64()).collect(),
             _ => return None,
         })
     }
