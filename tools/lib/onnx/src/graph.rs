@@ -50,9 +50,10 @@ impl Graph {
     /// When a tensor is faulty, a value is defined twice or not at all, or nodes depend on each other in a circle.
     pub fn from_proto(proto: GraphProto) -> Result<Self, Problem> {
         let mut initializers = IndexMap::new();
-        for tensor in &proto.initializer {
-            if initializers.insert(tensor.name().to_owned(), Tensor::from_proto(tensor)?).is_some() {
-                return Err(Problem::tensor(tensor.name(), "defined twice"));
+        for tensor in proto.initializer {
+            let name = tensor.name().to_owned();
+            if initializers.insert(name.clone(), Tensor::from_proto(tensor)?).is_some() {
+                return Err(Problem::tensor(&name, "defined twice"));
             }
         }
         let inputs = proto.input.into_iter().map(Value::from_proto);

@@ -26,6 +26,7 @@ mod graph;
 mod model;
 mod node;
 pub mod quantize;
+pub mod shape;
 pub mod simplify;
 mod sort;
 mod tensor;

@@ -156,7 +156,29 @@ impl Node {
     /// As [`Node::int`]; and when the tensor is faulty.
     pub fn tensor(&self, name: &str) -> Result<Option<Tensor>, Problem> {
         let found = self.typed(name, AttributeType::Tensor)?.and_then(|found| found.t.as_ref());
-        found.map(Tensor::from_proto).transpose()
+        found.cloned().map(Tensor::from_proto).transpose()
+    }
+
+    /// The tensor that a `Constant` node holds, in whichever attribute; None for a sparse one.
+    ///
+    /// # Errors
+    /// When the node has no value, or one that is faulty.
+    pub fn constant_value(&self) -> Result<Option<Tensor>, Problem> {
+        let Some(value) = self.attributes.first() else { return Err(Problem::node(self, "has no value")) };
+        let strings = |dims: &[usize], values: &[Vec<u8>]| {
+            let values = values.iter().map(|it| String::from_utf8(it.clone()).ok()).collect::<Option<Vec<_>>>()?;
+            Tensor::from_strings(dims, &values)
+        };
+        Ok(match value.name() {
+            "value" => return self.tensor("value"),
+            "value_int" => Some(Tensor::from_i64(&[], &[value.i()])),
+            "value_ints" => Some(Tensor::from_i64(&[value.ints.len()], &value.ints)),
+            "value_float" => Some(Tensor::from_f32(&[], &[value.f()])),
+            "value_floats" => Some(Tensor::from_f32(&[value.floats.len()], &value.floats)),
+            "value_string" => strings(&[], &[value.s().to_vec()]),
+            "value_strings" => strings(&[value.strings.len()], &value.strings),
+            _ => None,
+        })
     }
 
     /// Removes an attribute, if it is there.

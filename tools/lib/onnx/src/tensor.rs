@@ -107,12 +107,13 @@ impl Tensor {
         (count == values.len()).then(|| Self { dtype: DataType::String, dims: dims.into(), data })
     }
 
-    /// Reads a tensor in any of the format's storage forms, external data excepted.
+    /// Reads a tensor in any of the format's storage forms, external data excepted; raw bytes are taken, not copied.
     ///
     /// # Errors
     /// When its type is unknown, a dimension is negative, or the data is not as long as the shape says.
-    pub fn from_proto(proto: &TensorProto) -> Result<Self, Problem> {
-        let fault = |reason: String| Problem::tensor(proto.name(), reason);
+    pub fn from_proto(proto: TensorProto) -> Result<Self, Problem> {
+        let name = proto.name().to_owned();
+        let fault = |reason: String| Problem::tensor(&name, reason);
         let dtype = DataType::try_from(proto.data_type()).unwrap_or(DataType::Undefined);
         let dims = proto.dims.iter().map(|&dim| usize::try_from(dim)).collect::<Result<Vec<_>, _>>();
         let dims = dims.map_err(|_| fault(format!("a negative dimension in {:?}", proto.dims)))?;
@@ -121,7 +122,7 @@ impl Tensor {
             if count != Some(proto.string_data.len()) {
                 return Err(fault(format!("{} strings for the shape {dims:?}", proto.string_data.len())));
             }
-            return Ok(Self { dtype, dims, data: Elements::Strings(proto.string_data.clone()) });
+            return Ok(Self { dtype, dims, data: Elements::Strings(proto.string_data) });
         }
         let Some(expected) = byte_length(dtype, &dims) else {
             return Err(fault(format!("type {} of shape {dims:?} is not supported", proto.data_type())));
@@ -224,9 +225,9 @@ fn elements<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
 }
 
 /// The elements of a message, from the field that has them, as little-endian bytes.
-fn stored_bytes(proto: &TensorProto, dtype: DataType) -> Vec<u8> {
-    if let Some(raw) = &proto.raw_data {
-        return raw.clone();
+fn stored_bytes(proto: TensorProto, dtype: DataType) -> Vec<u8> {
+    if let Some(raw) = proto.raw_data {
+        return raw;
     }
     match dtype {
         DataType::Float | DataType::Complex64 => proto.float_data.iter().flat_map(|x| x.to_le_bytes()).collect(),
