@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Stands for the argument `-`, which argh would take for a flag; no argument can hold a NUL.
 pub(crate) const DASH: &str = "\0";
 
+/// The flags whose file may be standard output or input.
+const STREAMS: [&str; 2] = ["--out", "--from"];
+
 /// `-` is standard input or output.
 pub fn not_dash(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| path != Path::new(DASH))
@@ -24,8 +27,8 @@ pub fn no_dash(flag: &str, path: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sees to each `-` that is a flag's value: of `--out` it is standard output, as the tool has it; where another flag
-/// takes a file or a folder it is refused; elsewhere it is text.
+/// Sees to each `-` that is a flag's value: of `--out` it is standard output and of `--from` standard input, as the tool
+/// has it; where another flag takes a file or a folder it is refused; elsewhere it is text.
 pub(crate) fn as_values(args: Vec<String>, flags: &[FlagInfo<'_>]) -> anyhow::Result<Vec<String>> {
     let mut out = Vec::with_capacity(args.len());
     let mut awaits = None;
@@ -51,7 +54,7 @@ pub(crate) fn as_values(args: Vec<String>, flags: &[FlagInfo<'_>]) -> anyhow::Re
 
 fn value(flag: &FlagInfo<'_>) -> anyhow::Result<&'static str> {
     match flag.kind {
-        FlagInfoKind::Option { arg_name: "file" | "folder" | "config" } if flag.long == "--out" => Ok(DASH),
+        FlagInfoKind::Option { arg_name: "file" | "folder" | "config" } if STREAMS.contains(&flag.long) => Ok(DASH),
         FlagInfoKind::Option { arg_name: kind @ ("file" | "folder" | "config") } => {
             bail!("{} -: expected the name of a {kind}; standard input and output have none here", flag.long)
         }

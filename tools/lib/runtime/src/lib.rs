@@ -37,6 +37,7 @@ use std::path::Path;
 
 pub use element::ElementType;
 pub use error::{Error, ModelError, Result, WeightsError};
+pub use library::library_version;
 pub use memory::trim_memory;
 pub use model::{Data, Model, Outputs, Port, Value};
 pub use not_onnx::explain_not_onnx;
