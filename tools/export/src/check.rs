@@ -1,6 +1,6 @@
 //! Comparison of the exported graph, run by ONNX Runtime, with candle.
 
-use crate::Settings;
+use crate::settings::Settings;
 use anyhow::{bail, ensure};
 use candle_core::{Device, Module, Tensor};
 use dataset::Input as Feature;

@@ -14,10 +14,10 @@ const EXTENSION: &str = "safetensors";
 /// A trained model and its paths.
 pub struct Trained {
     pub model: Model,
+    /// The file of weights that was read.
+    pub file: PathBuf,
     /// The run folder, which may have held-out rows.
     pub folder: PathBuf,
-    /// Path of the ONNX file without `--out`.
-    pub default_out: PathBuf,
 }
 
 impl Trained {
@@ -29,15 +29,18 @@ impl Trained {
         if path.is_dir() {
             let file = path.join(MODEL);
             ensure!(file.is_file(), "{}", without_model(path));
-            return Ok(Self { model: Model::read(&file)?, folder: path.into(), default_out: path.join("model.onnx") });
+            let model = Model::read(&file)?;
+            return Ok(Self { model, file, folder: path.into() });
         }
         let name = path.display();
         ensure!(path.exists(), "{name}: no such run folder; train -o {name} makes one");
         let is_weights = path.extension().is_some_and(|kind| kind == EXTENSION);
+        let is_onnx = path.extension().is_some_and(|kind| kind == "onnx");
+        ensure!(!is_onnx, "{name}: no run folder; an ONNX model is read with --from {name}");
         ensure!(is_weights, "{name}: neither a run folder nor a .{EXTENSION} file of one");
         let parent = path.parent().context("the file's folder")?;
         let folder = if parent.ends_with("checkpoints") { parent.parent().unwrap_or(parent) } else { parent };
-        Ok(Self { model: weights(path)?, folder: folder.into(), default_out: path.with_extension("onnx") })
+        Ok(Self { model: weights(path)?, file: path.into(), folder: folder.into() })
     }
 }
 

@@ -60,6 +60,11 @@ fn a_run_folder_becomes_an_onnx_model() {
     let operators: Vec<_> = graph.node.iter().map(|node| node.op_type()).collect();
     assert_eq!(operators, ["Gemm", "Sigmoid", "Gemm", "Sigmoid", "Gemm", "Identity"]);
     assert_eq!((graph.input[0].name(), graph.output[0].name()), ("x", "prediction"));
+    let manifest = folder.json("run/model.json");
+    assert_eq!(manifest["source"]["file"], "model.safetensors");
+    assert_eq!(manifest["source"]["sha256"], files::sha256(folder.bytes("run/model.safetensors")));
+    assert_eq!(manifest["model"]["sha256"], files::sha256(&bytes));
+    assert_eq!(manifest["model"]["inputs"][0]["shape"], serde_json::json!(["batch", 3]));
     // The same model gives the same bytes, here and there.
     assert_eq!(export(&folder, &["run", "-o", "again.onnx"]).status, 0);
     assert_eq!(folder.bytes("again.onnx"), bytes);
@@ -129,7 +134,7 @@ fn what_is_no_run_is_one_line_that_says_what_to_do() {
     let whole = folder.bytes("run/model.safetensors");
     folder.write("damaged/model.safetensors", &whole[..whole.len() - 1]);
     for (args, expected) in [
-        (&[][..], "export: name the run folder, for instance runs/entropy\n"),
+        (&[][..], "export: name the run folder, for instance runs/entropy, or an ONNX model with --from\n"),
         (&["nowhere"], "export: nowhere: no such run folder; train -o nowhere makes one\n"),
         (&["empty"], "export: empty: no run folder: there is no model.safetensors; train -o empty makes one\n"),
         (&["empty/notes.txt"], "export: empty/notes.txt: neither a run folder nor a .safetensors file of one\n"),
