@@ -1,9 +1,10 @@
 //! Instruction sets and run-time dispatch.
 //!
-//! A kernel is written once, in plain Rust that the compiler vectorizes, and compiled once for each [`Isa`]. No version
-//! uses fused multiply-add, so all give the same bits; fused ones would be a little faster, but a processor without them
-//! needs a software `fma` of over 100 ns each. Convolutions ([`crate::conv`]), which would be half as fast, use fused
-//! multiply-add where the processor has it.
+//! A kernel is written once and compiled once for each [`Isa`]: in plain Rust that the compiler vectorizes ([`dispatch`]),
+//! or on the vectors of [`crate::lanes`]. A multiplication and an addition are fused on every instruction set or on none,
+//! so all give the same bits. The entropy fuses them; an x86-64 processor without FMA, none of which was made since 2013
+//! for servers, needs a software `fma` of over 100 ns each there. Convolutions ([`crate::conv`]) use fused multiply-add
+//! where the processor has it.
 //!
 //! Tests run the instruction sets of their machine only: development so far had x86-64 up to AVX-512, and AArch64 has
 //! not been compiled.
@@ -18,9 +19,9 @@ pub const ISA_VARIABLE: &str = "PIPEGRAD_ISA";
 pub enum Isa {
     /// Available on every processor of the architecture: SSE2 on x86-64, NEON on AArch64.
     Baseline,
-    /// 256-bit vectors, x86-64.
+    /// 256-bit vectors, x86-64: AVX2 and FMA.
     Avx2,
-    /// 512-bit vectors, x86-64: AVX-512 F, DQ and VL.
+    /// 512-bit vectors, x86-64: AVX-512 F, DQ and VL, which imply AVX2 and FMA.
     Avx512,
 }
 
@@ -49,7 +50,7 @@ impl Isa {
         match self {
             Self::Baseline => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => std::arch::is_x86_feature_detected!("avx2"),
+            Self::Avx2 => std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 std::arch::is_x86_feature_detected!("avx512f")
@@ -128,7 +129,7 @@ macro_rules! dispatch {
         #[allow(unsafe_code, reason = "calling a function compiled for an instruction set that was checked")]
         pub(crate) fn $name$(<$t: $bound>)?(isa: $crate::isa::Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
+            #[target_feature(enable = "avx2,fma")]
             fn avx2$(<$t: $bound>)?($($arg: $type),*) {
                 $kernel($($arg),*);
             }
@@ -138,7 +139,7 @@ macro_rules! dispatch {
                 $kernel($($arg),*);
             }
             match isa {
-                // SAFETY: the processor has AVX2: the guard checks it.
+                // SAFETY: the processor has AVX2 and FMA: the guard checks it.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::Isa::Avx2 if isa.is_supported() => unsafe { avx2($($arg),*) },
                 // SAFETY: the processor has AVX-512 F, DQ and VL: the guard checks it.

@@ -16,7 +16,7 @@
 //!
 //! Every fast loop has a plain reference in its tests. Loops are compiled for several instruction sets, of which one is
 //! chosen at run time ([`Isa`]). The same input gives the same bits on all of them, except for matrix products and
-//! convolutions, which use fused multiply-add where the processor has it.
+//! convolutions, which use fused multiply-add where the processor has it and not elsewhere.
 //!
 //! ```
 //! use kernels::{Base, EntropyOptions, entropy_rows};
@@ -58,6 +58,8 @@ pub mod update;
 mod entropy;
 mod gelu;
 mod isa;
+mod lanes;
+mod logarithm;
 mod operand;
 mod real;
 mod relu;
