@@ -25,6 +25,7 @@
 mod queues;
 mod role;
 mod sync;
+mod team;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod workers;
@@ -34,9 +35,10 @@ use queues::Queues;
 use rayon::prelude::*;
 use role::{Role, RoleGuard};
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use team::Team;
 use workers::{Body, Poll, Workers};
 
 /// How long a worker spins without a loop before its thread goes back to rayon.
@@ -91,7 +93,7 @@ fn run(threads: usize, body: Body<'_>) {
     }
     let role = RoleGuard::enter(Role::InLoop);
     match role.previous() {
-        Role::Leader(workers) => workers.run(body),
+        Role::Leader(team) => team.workers().run(body),
         // The other workers are in the outer loop.
         Role::InLoop => body(),
         Role::Outside => {
@@ -101,41 +103,19 @@ fn run(threads: usize, body: Body<'_>) {
     }
 }
 
-/// Runs `work` on a thread of rayon's current pool, the leader; until it returns, the pool's other threads, its
-/// workers, spin between the leader's loops instead of sleeping.
+/// Runs `work` on this thread, the leader; from its first loop of more than one task until it returns, the other threads
+/// of rayon's current pool, its workers, spin between the leader's loops instead of sleeping.
 ///
-/// For work of many short loops, such as a training step. A worker that finds no loop for 100 ms goes back to rayon;
-/// later loops run without it. `work` should not call rayon's own loops: the leader could wait in one of them for
-/// threads that spin here. Within a loop or another `with_active_workers`, `work` is called as it is.
-pub fn with_active_workers<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    rayon::scope(|_| {
-        let threads = rayon::current_num_threads();
-        if threads == 1 || !Role::is_outside() {
-            return work();
-        }
-        let workers = Arc::new(Workers::new(threads));
-        let _leader = Leader { workers: workers.clone(), _role: RoleGuard::enter(Role::Leader(workers.clone())) };
-        let leader = rayon::current_thread_index();
-        // Not spawned in the scope: its end would wait also for workers that never started.
-        rayon::spawn_broadcast(move |thread| {
-            if Some(thread.index()) != leader {
-                serve(&workers, thread.index());
-            }
-        });
-        work()
-    })
-}
-
-/// Stops the workers when it is dropped, also by a panic of the leader.
-struct Leader {
-    workers: Arc<Workers>,
-    _role: RoleGuard,
-}
-
-impl Drop for Leader {
-    fn drop(&mut self) {
-        self.workers.stop();
+/// For work of many short loops, such as a training step. Work without such loops costs no more than a call. A worker
+/// that finds no loop for 100 ms goes back to rayon; later loops run without it. `work` should not call rayon's own
+/// loops: the leader could wait in one of them for threads that spin here. Within a loop or another
+/// `with_active_workers`, `work` is called as it is.
+pub fn with_active_workers<R>(work: impl FnOnce() -> R) -> R {
+    if rayon::current_num_threads() == 1 || !Role::is_outside() {
+        return work();
     }
+    let _leader = RoleGuard::enter(Role::Leader(Team::default()));
+    work()
 }
 
 /// Takes part in the leader's loops until the leader stops, or no loop comes for [`SPIN_LIMIT`].

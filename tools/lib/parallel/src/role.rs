@@ -1,7 +1,7 @@
 //! What a thread does at the moment, which decides how its next loop runs.
 
-use crate::workers::Workers;
-use std::{cell::Cell, mem, sync::Arc};
+use crate::team::Team;
+use std::{cell::Cell, mem};
 
 /// A thread's role.
 #[derive(Default)]
@@ -10,7 +10,7 @@ pub(crate) enum Role {
     #[default]
     Outside,
     /// Its loops run on active workers.
-    Leader(Arc<Workers>),
+    Leader(Team),
     /// It is in a loop of active workers, who are all busy: a nested loop runs on this thread alone.
     InLoop,
 }

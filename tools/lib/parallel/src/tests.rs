@@ -2,6 +2,7 @@
 
 use super::*;
 use std::{
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -107,4 +108,35 @@ fn a_loop_after_the_spin_limit_runs_without_the_workers() {
         loops(10)
     };
     assert_eq!(pool(3).install(|| with_active_workers(work)), loops(10));
+}
+
+#[test]
+fn a_leader_that_is_no_thread_of_the_pool_takes_the_place_of_one() {
+    let (threads, expected) = (Mutex::new(HashSet::new()), loops(50));
+    for _ in 0..5 {
+        let found = with_active_workers(|| {
+            (0..20).for_each(|_| {
+                parallel_for(0..100, |_| {
+                    threads.lock().expect("no panic").insert(std::thread::current().id());
+                    std::thread::yield_now();
+                });
+            });
+            loops(50)
+        });
+        assert_eq!(found, expected);
+    }
+    let threads = threads.into_inner().expect("no panic");
+    assert!(threads.contains(&std::thread::current().id()));
+    assert!(threads.len() <= rayon::current_num_threads(), "{threads:?}");
+}
+
+#[test]
+fn a_leader_without_loops_wakes_nobody() {
+    with_active_workers(|| {
+        parallel_for(0..1, |_| ());
+        let role = RoleGuard::enter(Role::Outside);
+        if let Role::Leader(team) = role.previous() {
+            assert!(!team.has_started());
+        }
+    });
 }
