@@ -71,7 +71,7 @@ fn standard(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
         | "LRN"
         | "MeanVarianceNormalization"
         | "Mish"
-        | "Not"
+        | "Not" | "PRelu"
         | "QuantizeLinear"
         | "RMSNormalization"
         | "RandomNormalLike"
