@@ -1,7 +1,8 @@
 //! ReLU and leaky ReLU, in place.
 
 use crate::{
-    isa::{Isa, dispatch},
+    isa::Isa,
+    lanes::{Lanes, Vectorized, dispatch_lanes},
     real::Real,
 };
 use rayon::prelude::*;
@@ -27,18 +28,35 @@ pub fn leaky_relu_on<T: Real>(isa: Isa, values: &mut [T], slope: f64) {
     }
 }
 
-dispatch! {
+dispatch_lanes! {
     /// A task.
-    fn relu_block<T: Real>(values: &mut [T], slope: T) => block
+    fn relu_block<T>(values: &mut [T], slope: T) -> () => kernel
 }
 
 #[inline(always)]
-fn block<T: Real>(values: &mut [T], slope: T) {
+fn kernel<V: Lanes<Real: Real>>(zero: V, values: &mut [V::Real], slope: V::Real) {
     // Not 0 · x, which is -0, and NaN for an infinite x.
-    let below = |x: T| if slope == T::ZERO { T::ZERO } else { slope * x };
-    for x in values {
-        *x = if *x < T::ZERO { below(*x) } else { *x };
+    if slope == V::Real::ZERO { each::<V, false>(zero, values, slope) } else { each::<V, true>(zero, values, slope) }
+}
+
+#[inline(always)]
+fn each<V: Lanes<Real: Real>, const LEAKY: bool>(zero: V, values: &mut [V::Real], slope: V::Real) {
+    let slope = zero.splat(slope);
+    let mut lines = values.chunks_exact_mut(V::Real::LANES);
+    for line in lines.by_ref() {
+        relu::<V, LEAKY>(zero.load(line), slope).store(line);
     }
+    let rest = lines.into_remainder();
+    let mut line = <V::Real as Vectorized>::Line::default();
+    relu::<V, LEAKY>(zero.load_first(rest), slope).store(line.as_mut());
+    rest.copy_from_slice(&line.as_ref()[..rest.len()]);
+}
+
+/// Without a choice between x and something else: the compiler makes of that a masked store of the negative elements, which
+/// takes ten times as long in AVX2.
+#[inline(always)]
+fn relu<V: Lanes<Real: Real>, const LEAKY: bool>(x: V, slope: V) -> V {
+    if LEAKY { x.mul(x.if_negative(slope, x.splat(V::Real::ONE))) } else { x.at_least_0() }
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use super::EntropyOptions;
 use crate::{
-    isa::Isa,
-    lanes::{COLUMNS, Lanes, Plain, Vectorized},
+    lanes::{COLUMNS, Lanes, Vectorized, dispatch_lanes},
     logarithm::ln,
     real::Real,
 };
@@ -31,31 +30,9 @@ pub(super) struct Findings {
     pub tiny: bool,
 }
 
-/// The entropy of each of `rows`, into `out` `[rows]`; of rows that [`Findings`] suspects, any number.
-#[allow(unsafe_code, reason = "calling a function compiled for an instruction set that was checked")]
-pub(super) fn entropies<T: Real>(isa: Isa, rows: &Rows<'_, T>, out: &mut [T]) -> Findings {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2<T: Real>(rows: &Rows<'_, T>, out: &mut [T]) -> Findings {
-        // SAFETY: this function is compiled for AVX2 and FMA, so its caller has checked them.
-        kernel(unsafe { T::Avx2::zero() }, rows, out)
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
-    fn avx512<T: Real>(rows: &Rows<'_, T>, out: &mut [T]) -> Findings {
-        // SAFETY: this function is compiled for AVX-512, so its caller has checked it.
-        kernel(unsafe { T::Avx512::zero() }, rows, out)
-    }
-    match isa {
-        // SAFETY: the processor has AVX2 and FMA: the guard checks it.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 if isa.is_supported() => unsafe { avx2(rows, out) },
-        // SAFETY: the processor has AVX-512 F, DQ and VL: the guard checks it.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 if isa.is_supported() => unsafe { avx512(rows, out) },
-        // SAFETY: plain Rust runs everywhere.
-        _ => kernel(unsafe { Plain::zero() }, rows, out),
-    }
+dispatch_lanes! {
+    /// The entropy of each of `rows`, into `out` `[rows]`; of rows that [`Findings`] suspects, any number.
+    fn entropies<T>(rows: &Rows<'_, T>, out: &mut [T]) -> Findings => kernel
 }
 
 #[inline(always)]

@@ -18,8 +18,8 @@ macro_rules! same_operations {
     (
         lanes: $lanes:literal,
         memory: $load:ident $store:ident,
-        arithmetic: $splat:ident $add:ident $sub:ident $mul:ident $div:ident $mul_add:ident,
-        tests: $and:ident $or:ident $and_not:ident $compare:ident $signs:ident,
+        arithmetic: $splat:ident $add:ident $sub:ident $mul:ident $div:ident $mul_add:ident $max:ident,
+        tests: $and:ident $or:ident $and_not:ident $compare:ident $blend:ident $signs:ident,
     ) => {
         #[inline(always)]
         unsafe fn zero() -> Self {
@@ -90,6 +90,22 @@ macro_rules! same_operations {
         }
 
         #[inline(always)]
+        fn at_least_0(self) -> Self {
+            // SAFETY: as in `splat`. Of zeros, or if one is NaN, the instruction returns the second.
+            unsafe { Self([$max($splat(0.0), self.0[0]), $max($splat(0.0), self.0[1])]) }
+        }
+
+        #[inline(always)]
+        fn if_negative(self, negative: Self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe {
+                let low = $compare::<_CMP_LT_OQ>(self.0[0], $splat(0.0));
+                let high = $compare::<_CMP_LT_OQ>(self.0[1], $splat(0.0));
+                Self([$blend(other.0[0], negative.0[0], low), $blend(other.0[1], negative.0[1], high)])
+            }
+        }
+
+        #[inline(always)]
         fn or(self, other: Self) -> Self {
             // SAFETY: as in `splat`.
             unsafe { Self([$or(self.0[0], other.0[0]), $or(self.0[1], other.0[1])]) }
@@ -133,8 +149,8 @@ impl Lanes for Avx2<[__m256d; 2]> {
     same_operations! {
         lanes: 4,
         memory: _mm256_loadu_pd _mm256_storeu_pd,
-        arithmetic: _mm256_set1_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd _mm256_fmadd_pd,
-        tests: _mm256_and_pd _mm256_or_pd _mm256_andnot_pd _mm256_cmp_pd _mm256_movemask_pd,
+        arithmetic: _mm256_set1_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd _mm256_fmadd_pd _mm256_max_pd,
+        tests: _mm256_and_pd _mm256_or_pd _mm256_andnot_pd _mm256_cmp_pd _mm256_blendv_pd _mm256_movemask_pd,
     }
 
     /// Four times 4 × 4.
@@ -168,8 +184,8 @@ impl Lanes for Avx2<[__m256; 2]> {
     same_operations! {
         lanes: 8,
         memory: _mm256_loadu_ps _mm256_storeu_ps,
-        arithmetic: _mm256_set1_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps _mm256_fmadd_ps,
-        tests: _mm256_and_ps _mm256_or_ps _mm256_andnot_ps _mm256_cmp_ps _mm256_movemask_ps,
+        arithmetic: _mm256_set1_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps _mm256_fmadd_ps _mm256_max_ps,
+        tests: _mm256_and_ps _mm256_or_ps _mm256_andnot_ps _mm256_cmp_ps _mm256_blendv_ps _mm256_movemask_ps,
     }
 
     /// Twice 8 × 8.
@@ -244,23 +260,63 @@ unsafe fn f32_block(values: &[f32], start: usize, stride: usize) -> [__m256; 4] 
     }
 }
 
+/// The entries of a table, whose index is the four bits from [`STEP_F64`]: of each register the one that two bits choose,
+/// then by the other two. Gathering would take twice as long.
+#[inline(always)]
+unsafe fn f64_look_up(table: &[f64; 16], bits: __m256i) -> __m256d {
+    // SAFETY: promised by the caller; the table has the elements of four registers.
+    unsafe {
+        // Both halves of an element: 2i and 2i + 1.
+        let twice = _mm256_shuffle_epi32::<0b10_10_00_00>(_mm256_srli_epi64::<{ STEP_F64 as i32 - 1 }>(bits));
+        let halves =
+            _mm256_or_si256(_mm256_and_si256(twice, _mm256_set1_epi64x(6 << 32 | 6)), _mm256_set1_epi64x(1 << 32));
+        let second = _mm256_castsi256_pd(_mm256_slli_epi64::<{ 61 - STEP_F64 as i32 }>(bits));
+        let third = _mm256_castsi256_pd(_mm256_slli_epi64::<{ 60 - STEP_F64 as i32 }>(bits));
+        let [a, b, c, d] =
+            [f64_of(table, 0, halves), f64_of(table, 4, halves), f64_of(table, 8, halves), f64_of(table, 12, halves)];
+        _mm256_blendv_pd(_mm256_blendv_pd(a, b, second), _mm256_blendv_pd(c, d, second), third)
+    }
+}
+
+/// Of the four elements from `start`, those whose halves are given.
+#[inline(always)]
+unsafe fn f64_of(table: &[f64; 16], start: usize, halves: __m256i) -> __m256d {
+    // SAFETY: promised by the caller, as is that `start` is at most 12.
+    unsafe { _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr().add(start).cast()), halves)) }
+}
+
+/// The entries of a table, whose index is the five bits from [`STEP_F32`]: of each register the one that three bits choose,
+/// then by the other two.
+#[inline(always)]
+unsafe fn f32_look_up(table: &[f32; 32], bits: __m256i) -> __m256 {
+    // SAFETY: promised by the caller; the table has the elements of four registers.
+    unsafe {
+        let entry = _mm256_srli_epi32::<{ STEP_F32 as i32 }>(bits);
+        let third = _mm256_castsi256_ps(_mm256_slli_epi32::<{ 28 - STEP_F32 as i32 }>(bits));
+        let fourth = _mm256_castsi256_ps(_mm256_slli_epi32::<{ 27 - STEP_F32 as i32 }>(bits));
+        let a = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr()), entry);
+        let b = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr().add(8)), entry);
+        let c = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr().add(16)), entry);
+        let d = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr().add(24)), entry);
+        _mm256_blendv_ps(_mm256_blendv_ps(a, b, third), _mm256_blendv_ps(c, d, third), fourth)
+    }
+}
+
 #[inline(always)]
 unsafe fn f64_split(x: __m256d) -> Split<__m256d> {
     /// As bits, 2⁵² + n for n < 2⁵² is the exponent of 2⁵² with mantissa n: a conversion that AVX2 lacks.
     const TWO_52: f64 = (1u64 << 52) as f64;
-    // SAFETY: promised by the caller. Both tables have as many entries, and the index is below that.
+    // SAFETY: promised by the caller.
     unsafe {
         let offset = _mm256_set1_epi64x(1f64.to_bits().wrapping_sub(LOW_F64).cast_signed());
         let bits = _mm256_add_epi64(_mm256_castpd_si256(x), offset);
         let mantissa = _mm256_and_si256(bits, _mm256_set1_epi64x(MANTISSA_F64.cast_signed()));
         let mantissa = _mm256_add_epi64(mantissa, _mm256_set1_epi64x(LOW_F64.cast_signed()));
-        let entry = _mm256_srli_epi64::<{ STEP_F64 as i32 }>(bits);
-        let entry = _mm256_and_si256(entry, _mm256_set1_epi64x(RECIPROCALS_F64.len() as i64 - 1));
-        let reciprocal = _mm256_i64gather_pd::<8>(RECIPROCALS_F64.as_ptr(), entry);
+        let reciprocal = f64_look_up(&RECIPROCALS_F64, bits);
         let biased = _mm256_or_si256(_mm256_srli_epi64::<52>(bits), _mm256_castpd_si256(_mm256_set1_pd(TWO_52)));
         Split {
             k: _mm256_sub_pd(_mm256_castsi256_pd(biased), _mm256_set1_pd(TWO_52 + 1023.0)),
-            logarithm: _mm256_i64gather_pd::<8>(LOGARITHMS_F64.as_ptr(), entry),
+            logarithm: f64_look_up(&LOGARITHMS_F64, bits),
             f: _mm256_fmsub_pd(_mm256_castsi256_pd(mantissa), reciprocal, _mm256_set1_pd(1.0)),
         }
     }
@@ -268,19 +324,17 @@ unsafe fn f64_split(x: __m256d) -> Split<__m256d> {
 
 #[inline(always)]
 unsafe fn f32_split(x: __m256) -> Split<__m256> {
-    // SAFETY: promised by the caller. Both tables have as many entries, and the index is below that.
+    // SAFETY: promised by the caller.
     unsafe {
         let offset = _mm256_set1_epi32(1f32.to_bits().wrapping_sub(LOW_F32).cast_signed());
         let bits = _mm256_add_epi32(_mm256_castps_si256(x), offset);
         let mantissa = _mm256_and_si256(bits, _mm256_set1_epi32(MANTISSA_F32.cast_signed()));
         let mantissa = _mm256_add_epi32(mantissa, _mm256_set1_epi32(LOW_F32.cast_signed()));
-        let entry = _mm256_srli_epi32::<{ STEP_F32 as i32 }>(bits);
-        let entry = _mm256_and_si256(entry, _mm256_set1_epi32(RECIPROCALS_F32.len() as i32 - 1));
-        let reciprocal = _mm256_i32gather_ps::<4>(RECIPROCALS_F32.as_ptr(), entry);
+        let reciprocal = f32_look_up(&RECIPROCALS_F32, bits);
         let exponent = _mm256_sub_epi32(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(127));
         Split {
             k: _mm256_cvtepi32_ps(exponent),
-            logarithm: _mm256_i32gather_ps::<4>(LOGARITHMS_F32.as_ptr(), entry),
+            logarithm: f32_look_up(&LOGARITHMS_F32, bits),
             f: _mm256_fmsub_ps(_mm256_castsi256_ps(mantissa), reciprocal, _mm256_set1_ps(1.0)),
         }
     }

@@ -18,8 +18,8 @@ macro_rules! same_operations {
     (
         mask: $mask:ty,
         memory: $load:ident $load_masked:ident $store:ident,
-        arithmetic: $splat:ident $add:ident $sub:ident $mul:ident $div:ident $mul_add:ident $or:ident,
-        tests: $abs:ident $compare:ident $signs:ident $bits:ident,
+        arithmetic: $splat:ident $add:ident $sub:ident $mul:ident $div:ident $mul_add:ident $max:ident $or:ident,
+        tests: $abs:ident $compare:ident $blend:ident $signs:ident $bits:ident,
     ) => {
         #[inline(always)]
         unsafe fn zero() -> Self {
@@ -86,6 +86,18 @@ macro_rules! same_operations {
         }
 
         #[inline(always)]
+        fn at_least_0(self) -> Self {
+            // SAFETY: as in `splat`. Of zeros, or if one is NaN, the instruction returns the second.
+            unsafe { Self($max($splat(0.0), self.0)) }
+        }
+
+        #[inline(always)]
+        fn if_negative(self, negative: Self, other: Self) -> Self {
+            // SAFETY: as in `splat`.
+            unsafe { Self($blend($compare::<_CMP_LT_OQ>(self.0, $splat(0.0)), other.0, negative.0)) }
+        }
+
+        #[inline(always)]
         fn or(self, other: Self) -> Self {
             // SAFETY: as in `splat`.
             unsafe { Self($or(self.0, other.0)) }
@@ -120,8 +132,8 @@ impl Lanes for Avx512<__m512d> {
     same_operations! {
         mask: u8,
         memory: _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd,
-        arithmetic: _mm512_set1_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_fmadd_pd _mm512_or_pd,
-        tests: _mm512_abs_pd _mm512_cmp_pd_mask _mm512_movepi64_mask _mm512_castpd_si512,
+        arithmetic: _mm512_set1_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_fmadd_pd _mm512_max_pd _mm512_or_pd,
+        tests: _mm512_abs_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd _mm512_movepi64_mask _mm512_castpd_si512,
     }
 
     /// 8 × 8: pairs of rows, then blocks of two elements.
@@ -165,8 +177,8 @@ impl Lanes for Avx512<__m512> {
     same_operations! {
         mask: u16,
         memory: _mm512_loadu_ps _mm512_maskz_loadu_ps _mm512_storeu_ps,
-        arithmetic: _mm512_set1_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_or_ps,
-        tests: _mm512_abs_ps _mm512_cmp_ps_mask _mm512_movepi32_mask _mm512_castps_si512,
+        arithmetic: _mm512_set1_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_fmadd_ps _mm512_max_ps _mm512_or_ps,
+        tests: _mm512_abs_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps _mm512_movepi32_mask _mm512_castps_si512,
     }
 
     /// 16 × 8: registers of two rows, 4 × 4 within each quarter of four of them, then the quarters.

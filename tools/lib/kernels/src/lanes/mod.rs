@@ -84,6 +84,10 @@ pub trait Lanes: Copy {
     fn div(self, other: Self) -> Self;
     /// self · factor + term, rounded once.
     fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// max(0, x), where -0 and NaN stay what they are.
+    fn at_least_0(self) -> Self;
+    /// `negative` in the lanes where self is below 0, which neither -0 nor NaN is, otherwise `other`.
+    fn if_negative(self, negative: Self, other: Self) -> Self;
     /// The bits that either has.
     fn or(self, other: Self) -> Self;
     /// Whether a lane has its sign bit set.
@@ -153,3 +157,41 @@ impl Vectorized for f32 {
         }
     }
 }
+
+/// Defines `$name(isa, arguments)`, which runs `$kernel(zero, arguments)` compiled for `isa`, where `zero` is a vector of
+/// zeros. `T` is a [`crate::real::Real`].
+///
+/// `$kernel` and what it calls must be `#[inline(always)]`, so not closures. An instruction set that the processor lacks
+/// runs as the baseline.
+macro_rules! dispatch_lanes {
+    ($(#[$doc:meta])* fn $name:ident<$t:ident>($($arg:ident: $type:ty),* $(,)?) -> $out:ty => $kernel:ident) => {
+        $(#[$doc])*
+        #[allow(unsafe_code, reason = "calling a function compiled for an instruction set that was checked")]
+        pub(crate) fn $name<$t: $crate::real::Real>(isa: $crate::isa::Isa, $($arg: $type),*) -> $out {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2<$t: $crate::real::Real>($($arg: $type),*) -> $out {
+                // SAFETY: this function is compiled for AVX2 and FMA, so its caller has checked them.
+                $kernel(unsafe { <$t::Avx2 as $crate::lanes::Lanes>::zero() }, $($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+            fn avx512<$t: $crate::real::Real>($($arg: $type),*) -> $out {
+                // SAFETY: this function is compiled for AVX-512, so its caller has checked it.
+                $kernel(unsafe { <$t::Avx512 as $crate::lanes::Lanes>::zero() }, $($arg),*)
+            }
+            match isa {
+                // SAFETY: the processor has AVX2 and FMA: the guard checks it.
+                #[cfg(target_arch = "x86_64")]
+                $crate::isa::Isa::Avx2 if isa.is_supported() => unsafe { avx2($($arg),*) },
+                // SAFETY: the processor has AVX-512 F, DQ and VL: the guard checks it.
+                #[cfg(target_arch = "x86_64")]
+                $crate::isa::Isa::Avx512 if isa.is_supported() => unsafe { avx512($($arg),*) },
+                // SAFETY: plain Rust runs everywhere.
+                _ => $kernel(unsafe { <$crate::lanes::Plain<$t> as $crate::lanes::Lanes>::zero() }, $($arg),*),
+            }
+        }
+    };
+}
+
+pub(crate) use dispatch_lanes;

@@ -100,6 +100,20 @@ impl<T: Real> Lanes for Plain<T> {
     }
 
     #[inline(always)]
+    fn at_least_0(self) -> Self {
+        self.map(|x| if x < T::ZERO { T::ZERO } else { x })
+    }
+
+    #[inline(always)]
+    fn if_negative(mut self, negative: Self, other: Self) -> Self {
+        let others = negative.0.as_ref().iter().zip(other.0.as_ref());
+        for (x, (negative, other)) in self.0.as_mut().iter_mut().zip(others) {
+            *x = if *x < T::ZERO { *negative } else { *other };
+        }
+        self
+    }
+
+    #[inline(always)]
     fn or(self, other: Self) -> Self {
         self.zip(other, T::or)
     }

@@ -54,7 +54,10 @@ fn bits<V: Lanes<Real: Bits>>(vector: V) -> Vec<u64> {
 fn observe<V: Lanes<Real: Bits>>(zero: V, values: &[V::Real], stride: usize) -> Vec<Vec<u64>> {
     let lanes = V::Real::LANES;
     let [a, b, c] = [0, 1, 2].map(|i| zero.load(&values[i * lanes..]));
-    let mut seen: Vec<Vec<u64>> = [a.add(b), a.sub(b), a.mul(b), a.div(b), a.mul_add(b, c), a.or(b)].map(bits).into();
+    let mut seen: Vec<Vec<u64>> =
+        [a.add(b), a.sub(b), a.mul(b), a.div(b), a.mul_add(b, c), a.or(b), a.at_least_0(), a.if_negative(b, c)]
+            .map(bits)
+            .into();
     seen.extend((0..lanes).map(|count| bits(zero.load_first(&values[..count]))));
     seen.extend(zero.columns(values, stride).map(bits));
     seen.push([a.any_negative(), a.any_beyond(b), a.any_tiny(b)].map(u64::from).into());
