@@ -21,7 +21,10 @@
 //! ```
 
 mod builder;
+mod constants;
+pub mod cost;
 mod error;
+mod fuse;
 mod graph;
 mod model;
 mod node;
@@ -34,6 +37,7 @@ mod value;
 
 pub use builder::{Attribute, GraphBuilder, ModelInfo};
 pub use error::{Error, Problem, Result};
+pub use fuse::{Layer, fuse};
 pub use graph::{Graph, Links, Names};
 pub use model::Model;
 pub use node::Node;
