@@ -12,6 +12,7 @@
 //! | [`pool`] | max and average pooling | NHWC |
 //! | [`matmul`] | matrix products, column sums | `[rows, columns]`, row-major or transposed |
 //! | [`update`] | optimizer steps | flat slices |
+//! | [`peak`] | limits of a core: multiply-adds, reads | |
 //! | [`layout`] | NCHW to NHWC and back | `[images, channels, pixels]` |
 //!
 //! Every fast loop has a plain reference in its tests. Loops are compiled for several instruction sets, of which one is
@@ -52,6 +53,7 @@ pub mod conv;
 pub mod layout;
 pub mod matmul;
 pub mod norm;
+pub mod peak;
 pub mod pool;
 pub mod update;
 
