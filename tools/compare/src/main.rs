@@ -15,8 +15,7 @@ mod settings;
 mod text_table;
 
 use anyhow::{Context, ensure};
-use cli::{Common, Outcome};
-use encoding::Encoding;
+use cli::{Common, Encoding, Outcome};
 use gate::Gate;
 use ranked::RankedRows;
 use settings::Settings;

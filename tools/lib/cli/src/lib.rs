@@ -10,6 +10,7 @@
 //! | flags of every tool, and which arguments are settings | [`arguments!`], [`Common`] |
 //! | a flag that gives a setting | [`set`], [`Common::settings`] |
 //! | exit status, the line of an error | [`run`], [`Outcome`] |
+//! | how a tool writes a table | [`Encoding`] |
 //! | lines and progress bars on standard error | [`note`], [`Report`], [`Bar`] |
 //!
 //! A tool declares its flags with [`arguments!`], which adds those that every tool has, and runs
@@ -40,6 +41,7 @@ mod address;
 mod args;
 mod complete;
 mod dash;
+mod encoding;
 mod exit;
 mod help;
 mod message;
@@ -55,6 +57,7 @@ pub use address::redacted;
 pub use args::RawCommon;
 pub use args::{Arguments, Common, Input, Shown, set};
 pub use dash::{no_dash, not_dash};
+pub use encoding::Encoding;
 pub use exit::{Outcome, is_broken_pipe, print, run, run_without_arguments};
 pub use message::printable;
 pub use notes::{note, note_if_terminal};
