@@ -24,6 +24,15 @@ def onnx_runtime():
     return min((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*"))
 
 
+@functools.cache
+def tensorrt():
+    """TensorRT's library; None where trt-build is not built or the library not installed, as `make test-tensorrt` does both."""
+    if not all((BIN / program).exists() for program in ("trt-build", "trt-run")):
+        return None
+    installed = ROOT.glob(".venv/lib/python3*/site-packages/tensorrt_rtx_libs/libtensorrt_rtx.so.1")
+    return os.environ.get("TENSORRT_DYLIB_PATH") or next(map(str, installed), None)
+
+
 def with_tools(*folders):
     """PATH with the tools first, then `folders`."""
     return ":".join(map(str, [BIN, *folders, os.environ["PATH"]]))

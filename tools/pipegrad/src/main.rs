@@ -24,6 +24,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("train", "records -> run events, and a run folder"),
     ("track", "run events -> the same run events, logged to MLflow and to files"),
     ("export", "run folder -> ONNX model"),
+    ("trt-build", "ONNX model -> TensorRT engine and its manifest"),
     ("infer", "records -> records with a model's prediction"),
     ("serve", "ONNX models -> an HTTP and gRPC server"),
     ("score", "records with predictions -> metrics"),

@@ -11,7 +11,7 @@ import time
 
 import pytest
 import yaml
-from peers import BIN, ROOT
+from peers import BIN, ROOT, tensorrt
 
 ENV = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "PS1": "$ ", "TERM": "dumb"}
 CONFIGS = ROOT / "configs"
@@ -27,7 +27,7 @@ GROUPS = {
     "score": ["score"],
     "plot": ["plot"],
     "compare": ["compare"],
-}
+} | ({"trt-build": ["trt"]} if tensorrt() else {})
 TOOLS = [*GROUPS, "compose", "sweep"]
 SHELLS = ["bash", "zsh", "fish"]
 # Seconds that a shell may take to start or to answer before it is taken to hang.

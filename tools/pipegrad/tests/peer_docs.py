@@ -7,19 +7,23 @@ import subprocess
 import peers
 import pytest
 import yaml
-from peers import ROOT, onnx_runtime, with_tools
+from peers import ROOT, onnx_runtime, tensorrt, with_tools
 
-ENV = os.environ | {"PATH": with_tools(), "ORT_DYLIB_PATH": str(onnx_runtime())}
+ENV = os.environ | {"PATH": with_tools(), "ORT_DYLIB_PATH": str(onnx_runtime()), "TENSORRT_DYLIB_PATH": tensorrt() or ""}
 # Pages that are of no tool have nothing to run here.
 OVERVIEWS = ["README", "containers", "reliability", "security"]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+# Tools outside the default build, which run where TensorRT is.
+OPTIONAL = ["trt-build"]
+ABSENT = [] if tensorrt() else OPTIONAL
+PAGES = [page for page in sorted((ROOT / "docs").glob("*.md")) if page.stem not in ABSENT]
 TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare export infer serve score".split()
+TOOLS += [tool for tool in OPTIONAL if tool not in ABSENT]
 
 
 def test_the_lists_of_tools_are_complete():
     """A new tool is one in the tests here, and in the tables of the documentation."""
     tools = {path.parent.name for path in (ROOT / "tools").glob("*/Cargo.toml")} - {"pipegrad"}
-    assert {*TOOLS} == tools
+    assert {*TOOLS, *OPTIONAL} == tools
     for page, link in [("README.md", "](docs/{}.md)"), ("docs/README.md", "]({}.md)")]:
         text = (ROOT / page).read_text()
         assert [tool for tool in sorted(tools) if link.format(tool) not in text] == []

@@ -4,7 +4,7 @@
 //! the rules.
 //!
 //! ```
-//! let search = dylib::Search { variable: "NO_SUCH_PATH", package: "no_such_package", prefix: "libnosuch." };
+//! let search = dylib::Search { variable: "NO_SUCH_PATH", package: "no_such_package", prefix: "libnosuch.", with: &[] };
 //! assert!(search.find().is_err_and(|missing| missing.refused.is_empty()));
 //! ```
 
@@ -27,6 +27,8 @@ pub struct Search<'a> {
     pub package: &'a str,
     /// How its file name begins; of several, the last in the order of bytes is taken.
     pub prefix: &'a str,
+    /// How the file names of libraries begin that must be in the same folder, see [`beside`].
+    pub with: &'a [&'a str],
 }
 
 /// A library that is in none of the places that are searched, or may not be loaded from there. Displays as the end of a
@@ -61,13 +63,15 @@ impl Search<'_> {
             return Ok(path);
         }
         let program = env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
-        let beside = program.iter().filter_map(|folder| Some((folder.clone(), self.in_folder(folder.clone())?)));
+        let by_program = program.iter().filter_map(|folder| Some((folder.clone(), self.in_folder(folder.clone())?)));
         let starts = program.iter().cloned().chain(env::current_dir().ok());
         let projects = starts.flat_map(|start| project(&start));
         let in_projects = projects.filter_map(|folder| Some((folder.clone(), self.in_venv(&folder.join(".venv"))?)));
         let mut refused: Vec<String> = Vec::new();
-        for (folder, library) in beside.chain(in_projects) {
-            match trust::refusal(&folder, &library) {
+        for (folder, library) in by_program.chain(in_projects) {
+            let others = self.with.iter().filter_map(|with| beside(&library, with));
+            let mut all = std::iter::once(library.clone()).chain(others);
+            match all.find_map(|library| trust::refusal(&folder, &library)) {
                 None => return Ok(library),
                 Some(why) if refused.contains(&why) => {}
                 Some(why) => refused.push(why),
@@ -83,8 +87,15 @@ impl Search<'_> {
     }
 
     fn in_folder(&self, folder: PathBuf) -> Option<PathBuf> {
-        names(folder, self.prefix).pop()
+        let library = names(folder, self.prefix).pop()?;
+        self.with.iter().all(|with| beside(&library, with).is_some()).then_some(library)
     }
+}
+
+/// The library in the folder of `library` whose file name begins with `prefix`; of several, the last.
+pub fn beside(library: &Path, prefix: &str) -> Option<PathBuf> {
+    let folder = library.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    names(folder.to_owned(), prefix).pop()
 }
 
 /// The folders from `start` up to the root of its project; up to the file system's root where there is no project.
@@ -120,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_last_version_in_a_virtual_environment_is_taken() {
-        let search = Search { variable: "NONE", package: "maths/capi", prefix: "libmaths.so" };
+        let search = Search { variable: "NONE", package: "maths/capi", prefix: "libmaths.so", with: &[] };
         let venv = tempfile::tempdir().expect("a folder");
         assert_eq!(search.in_venv(venv.path()), None);
         let folder = venv.path().join("lib/python3.11/site-packages/maths/capi");
@@ -129,6 +140,8 @@ mod tests {
             fs::write(folder.join(name), "").expect("written");
         }
         assert_eq!(search.in_venv(venv.path()), Some(folder.join("libmaths.so.2")));
+        assert!(Search { with: &["libother."], ..search }.in_venv(venv.path()).is_some());
+        assert_eq!(Search { with: &["libthird."], ..search }.in_venv(venv.path()), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 
 /// The library of PyPI's `onnxruntime`, which has only its versioned name.
 const SEARCH: Search<'_> =
-    Search { variable: "ORT_DYLIB_PATH", package: "onnxruntime/capi", prefix: "libonnxruntime." };
+    Search { variable: "ORT_DYLIB_PATH", package: "onnxruntime/capi", prefix: "libonnxruntime.", with: &[] };
 
 /// ONNX Runtime and the path of its library, once it is started: a process can have one.
 static STARTED: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);

@@ -1,0 +1,75 @@
+//! What can fail, as types.
+
+use std::path::PathBuf;
+use trt_protocol::{Failure, FailureKind};
+
+/// What to do about the library.
+#[cfg(not(feature = "enterprise"))]
+const INSTALL: &str = "install it (python3 -m venv .venv && .venv/bin/pip install tensorrt-rtx-cu13-libs==1.7.1.116) or \
+                       name libtensorrt_rtx.so.1 with TENSORRT_DYLIB_PATH or trt.library";
+#[cfg(feature = "enterprise")]
+const INSTALL: &str = "install TensorRT 11 and name libnvinfer.so with TENSORRT_DYLIB_PATH or trt.library";
+
+/// What can go wrong with TensorRT. Displays as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The library is in none of the places that are searched, or may not be loaded from there.
+    #[error("TensorRT's library is missing{0}; {INSTALL}")]
+    NoLibrary(#[from] dylib::Missing),
+    /// The library cannot be loaded.
+    #[error("TensorRT's library is missing ({}: {reason}); {INSTALL}", path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// A library of another version than this program was built for.
+    #[error("{}: TensorRT {found}, expected {expected}; {INSTALL}", path.display())]
+    Version {
+        /// The library.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+        /// `1.7`.
+        expected: String,
+    },
+    /// TensorRT refuses the model.
+    #[error("{0}")]
+    Model(String),
+    /// What TensorRT says of an engine's layers is not in the form that this program reads.
+    #[error("TensorRT {version} lists layers in another form than is read here: {line:?}")]
+    Listing {
+        /// Version of the library.
+        version: String,
+        /// The first line that is not understood.
+        line: String,
+    },
+    /// TensorRT refuses the engine, or its inputs.
+    #[error("{0}")]
+    Engine(String),
+    /// No driver, no GPU, or one that refuses.
+    #[error("{0}")]
+    Device(String),
+    /// A value of the request that TensorRT has no use for.
+    #[error("{0}")]
+    Request(String),
+}
+
+/// What this library's fallible functions return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = match error {
+            Error::NoLibrary(_) | Error::Library { .. } | Error::Version { .. } | Error::Listing { .. } => {
+                FailureKind::Library
+            }
+            Error::Model(_) => FailureKind::Model,
+            Error::Engine(_) => FailureKind::Engine,
+            Error::Device(_) => FailureKind::Device,
+            Error::Request(_) => FailureKind::Request,
+        };
+        Self { kind, message: error.to_string() }
+    }
+}
