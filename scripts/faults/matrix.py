@@ -55,6 +55,7 @@ JOBS = [
     Job("infer", ["-m", "model.onnx", "probs.npy", "-o", "out.npy"], ["out.npy"], ["model.onnx", "probs.npy"], ["-m", "model.onnx", "probs.npy"]),
     Job("score", ["predicted.npy", "-o", "out.json"], ["out.json"], ["predicted.npy"], ["predicted.npy"]),
     Job("plot", ["trained", "-o", "charts"], ["charts/loss.svg"], ["trained"], None),
+    Job("profile", ["model.onnx", "-o", "out.json"], ["out.json"], ["model.onnx"], ["model.onnx", "--to", "json"]),
     Job("compare", ["trained"], [], ["trained"], ["trained"]),
     Job("track", ["--no-mlflow", "--csv", "csv", "--dvclive", "live", "trained/events.ndjson"], [], ["trained"], ["--no-mlflow", "--csv", "csv", "trained/events.ndjson"], growing=["csv/metrics.csv", "live/metrics.json"]),
     Job("fetch-data", ["dataset=image_folder", "dataset.files.archive.urls=[pictures]", "-o", "set"], ["set/dataset.json", "set/train.npy"], ["pictures"], None),

@@ -24,6 +24,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("train", "records -> run events, and a run folder"),
     ("track", "run events -> the same run events, logged to MLflow and to files"),
     ("export", "run folder -> ONNX model"),
+    ("profile", "ONNX models -> MACs, FLOPs, bytes and least time of each layer"),
     ("trt-build", "ONNX model -> TensorRT engine and its manifest"),
     ("infer", "records -> records with a model's prediction"),
     ("serve", "ONNX models -> an HTTP and gRPC server"),

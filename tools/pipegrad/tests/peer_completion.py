@@ -27,6 +27,7 @@ GROUPS = {
     "score": ["score"],
     "plot": ["plot"],
     "compare": ["compare"],
+    "profile": ["profile", "devices"],
 } | ({"trt-build": ["trt"]} if tensorrt() else {})
 TOOLS = [*GROUPS, "compose", "sweep"]
 SHELLS = ["bash", "zsh", "fish"]

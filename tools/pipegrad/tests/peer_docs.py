@@ -16,7 +16,7 @@ OVERVIEWS = ["README", "containers", "reliability", "security"]
 OPTIONAL = ["trt-build"]
 ABSENT = [] if tensorrt() else OPTIONAL
 PAGES = [page for page in sorted((ROOT / "docs").glob("*.md")) if page.stem not in ABSENT]
-TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare export infer serve score".split()
+TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare export profile infer serve score".split()
 TOOLS += [tool for tool in OPTIONAL if tool not in ABSENT]
 
 

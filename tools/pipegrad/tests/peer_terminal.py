@@ -17,6 +17,7 @@ TOOLS = {
     "score": (["score"], "records"),
     "track": (["track", "--no-mlflow"], "run events"),
     "plot": (["plot"], "run events or records"),
+    "profile": (["profile"], "an ONNX model"),
     "sweep": (["sweep", "-", "trainer.seed=0,1"], "jobs"),
 }
 
