@@ -10,6 +10,7 @@
 //! | [`conv`] | 2D convolutions and their gradients | NHWC activations, OIHW weights |
 //! | [`norm`] | batch normalization, fused with residual and ReLU | `[pixels, channels]` |
 //! | [`pool`] | max and average pooling | NHWC |
+//! | [`linear`] | fully connected layers and their gradients | activations in blocks of 64 rows, `[outputs, inputs]` weights |
 //! | [`matmul`] | matrix products, column sums | `[rows, columns]`, row-major or transposed |
 //! | [`update`] | optimizer steps | flat slices |
 //! | [`peak`] | limits of a core: multiply-adds, reads | |
@@ -51,6 +52,7 @@
 
 pub mod conv;
 pub mod layout;
+pub mod linear;
 pub mod matmul;
 pub mod norm;
 pub mod peak;

@@ -5,8 +5,10 @@
 use crate::isa::{Isa, dispatch};
 use parallel::parallel_for;
 
-/// Elements of a task.
-const BLOCK: usize = 1 << 16;
+/// Up to so many elements are updated by the calling thread: waking another takes as long.
+const SERIAL: usize = 1 << 16;
+/// Elements of a task of a longer update.
+const BLOCK: usize = 1 << 14;
 
 /// Adam's hyper-parameters for one step.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +57,8 @@ pub struct RmsProp {
 
 /// One step of Adam or AdamW. `first` and `second` are the moving averages of the gradient and of its square.
 pub fn adam(isa: Isa, o: Adam, parameters: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32]) {
-    let state = first.chunks_mut(BLOCK).zip(second.chunks_mut(BLOCK));
+    let block = block(parameters.len());
+    let state = first.chunks_mut(block).zip(second.chunks_mut(block));
     parallel_for(blocks(parameters, gradients).zip(state), |((parameters, gradients), (first, second))| {
         adam_dispatched(isa, o, parameters, gradients, first, second);
     });
@@ -63,8 +66,9 @@ pub fn adam(isa: Isa, o: Adam, parameters: &mut [f32], gradients: &[f32], first:
 
 /// One step of SGD. `velocity` is the momentum buffer.
 pub fn sgd(isa: Isa, o: Sgd, parameters: &mut [f32], gradients: &[f32], velocity: &mut [f32]) {
+    let block = block(parameters.len());
     parallel_for(
-        blocks(parameters, gradients).zip(velocity.chunks_mut(BLOCK)),
+        blocks(parameters, gradients).zip(velocity.chunks_mut(block)),
         |((parameters, gradients), velocity)| {
             sgd_dispatched(isa, o, parameters, gradients, velocity);
         },
@@ -80,7 +84,8 @@ pub fn rms_prop(
     square: &mut [f32],
     velocity: &mut [f32],
 ) {
-    let state = square.chunks_mut(BLOCK).zip(velocity.chunks_mut(BLOCK));
+    let block = block(parameters.len());
+    let state = square.chunks_mut(block).zip(velocity.chunks_mut(block));
     parallel_for(blocks(parameters, gradients).zip(state), |((parameters, gradients), (square, velocity))| {
         rms_prop_dispatched(isa, o, parameters, gradients, square, velocity);
     });
@@ -92,7 +97,13 @@ pub fn average(isa: Isa, decay: f32, average: &mut [f32], values: &[f32]) {
 }
 
 fn blocks<'a>(values: &'a mut [f32], others: &'a [f32]) -> impl Iterator<Item = (&'a mut [f32], &'a [f32])> {
-    values.chunks_mut(BLOCK).zip(others.chunks(BLOCK))
+    let block = block(values.len());
+    values.chunks_mut(block).zip(others.chunks(block))
+}
+
+/// Elements of a task of an update of `len`.
+fn block(len: usize) -> usize {
+    if len <= SERIAL { SERIAL } else { BLOCK }
 }
 
 dispatch! {
@@ -159,7 +170,7 @@ mod tests {
             Adam { step_size: 1e-2, betas: [0.9, 0.999], eps: 1e-8, root_scale: 3.0, weight_decay: 0.1, shrink: 0.99 };
         let sgd_numbers = Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.01 };
         let rms_numbers = RmsProp { learning_rate: 0.1, alpha: 0.99, eps: 1e-8, momentum: 0.9, weight_decay: 0.01 };
-        for length in [0, 1, 7, 8, 100, 1023, 2 * BLOCK + 9] {
+        for length in [0, 1, 7, 8, 100, 1023, SERIAL + 9] {
             let mut random = Random::new(length as u64, 0);
             let mut draw = || (0..length).map(|_| random.normal() as f32).collect::<Vec<_>>();
             let (p, g, a) = (draw(), draw(), draw());

@@ -22,7 +22,7 @@ mod padded;
 mod pass;
 mod shape;
 mod tile;
-mod vector;
+pub(crate) mod vector;
 mod winograd;
 
 #[cfg(test)]

@@ -14,16 +14,16 @@ use std::arch::x86_64::{
 };
 
 /// Lanes of a vector.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// A vector in memory: a cache line.
-pub(super) type Line = [f32; LANES];
+pub(crate) type Line = [f32; LANES];
 
 /// Sixteen lanes in the registers of one instruction set.
 ///
 /// A value proves that the processor has the instruction set: the first comes from [`dispatch_vector`], which checks;
 /// others are made from it.
-pub(super) trait Vector: Copy {
+pub(crate) trait Vector: Copy {
     /// Broadcasts `x`.
     fn splat(self, x: f32) -> Self;
     /// Loads `line`.
@@ -45,7 +45,7 @@ pub(super) trait Vector: Copy {
 
 /// Prefetches `line` into the L2 cache.
 #[inline(always)]
-pub(super) fn prefetch(line: &Line) {
+pub(crate) fn prefetch(line: &Line) {
     // SAFETY: every x86-64 processor has SSE; a prefetch has no visible effect.
     #[cfg(target_arch = "x86_64")]
     unsafe {
@@ -57,7 +57,7 @@ pub(super) fn prefetch(line: &Line) {
 
 /// Orders the stores of [`Vector::stream`] before what follows.
 #[inline(always)]
-pub(super) fn fence() {
+pub(crate) fn fence() {
     // SAFETY: every x86-64 processor has SSE.
     #[cfg(target_arch = "x86_64")]
     unsafe {
@@ -67,7 +67,7 @@ pub(super) fn fence() {
 
 /// Portable: loops that the compiler may vectorize.
 #[derive(Clone, Copy)]
-pub(super) struct Plain(Line);
+pub(crate) struct Plain(Line);
 
 impl Plain {
     /// Zeros.
@@ -129,7 +129,7 @@ impl Vector for Plain {
 /// AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx2([__m256; 2]);
+pub(crate) struct Avx2([__m256; 2]);
 
 #[cfg(target_arch = "x86_64")]
 impl Avx2 {
@@ -209,7 +209,7 @@ impl Vector for Avx2 {
 /// AVX-512.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(__m512);
+pub(crate) struct Avx512(__m512);
 
 #[cfg(target_arch = "x86_64")]
 impl Avx512 {
@@ -285,11 +285,11 @@ impl Vector for Avx512 {
 /// `$kernel` and what it calls must be `#[inline(always)]`. AVX2 without FMA, which is rare, runs as
 /// the baseline, as does an instruction set that the processor lacks.
 macro_rules! dispatch_vector {
-    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) => $kernel:ident) => {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) => $kernel:ident) => {
         $(#[$doc])*
         #[allow(unsafe_code, reason = "calling a function compiled for an instruction set that was checked")]
         #[allow(clippy::too_many_arguments, reason = "those of the kernel, and the instruction set")]
-        fn $name(isa: $crate::isa::Isa, $($arg: $type),*) {
+        $vis fn $name(isa: $crate::isa::Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             #[allow(clippy::too_many_arguments, reason = "those of the kernel")]
@@ -321,4 +321,4 @@ macro_rules! dispatch_vector {
     };
 }
 
-pub(super) use dispatch_vector;
+pub(crate) use dispatch_vector;

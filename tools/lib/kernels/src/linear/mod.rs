@@ -1,0 +1,178 @@
+//! Fully connected layers and their gradients, without packed copies of the weights.
+//!
+//! A weight `[outputs, inputs]` is read where it lies, and once for 64 rows of a batch: the activations are what is rearranged,
+//! into blocks of 64 rows whose lanes are the rows ([`Blocked`]). Packing the weights, as products of general matrices
+//! do, would take as long as a product with few rows.
+//!
+//! Loops run on the threads of `parallel`. Tasks depend on the shapes alone and each element is summed within one task, in
+//! order: the same bits for any number of threads, and on all instruction sets with fused multiply-add.
+
+mod blocked;
+mod tile;
+
+use crate::{conv::vector::LANES, isa::Isa};
+pub use blocked::Blocked;
+use blocked::{BLOCK, Lanes, for_each_tile, transpose};
+use tile::{Target, multiply_columns, multiply_rows};
+
+/// Floating-point operations of a task, some tens of microseconds: handing one over must cost little of it.
+const TASK_FLOPS: usize = 1 << 22;
+
+/// Fewest outputs of a task that computes gradients of a weight: it reads all inputs.
+const LEAST_OUTPUTS: usize = 32;
+/// A multiple of the outputs of a tile of registers.
+const TILE_OUTPUTS: usize = 12;
+
+/// Calls `body` with each task; one alone runs on this thread.
+fn run<T: Send>(tasks: impl ExactSizeIterator<Item = T>, body: impl Fn(T) + Sync) {
+    if tasks.len() == 1 {
+        tasks.for_each(body);
+    } else {
+        parallel::parallel_for(tasks, body);
+    }
+}
+
+/// The shape of a layer, and the instruction set that computes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Linear {
+    inputs: usize,
+    outputs: usize,
+    isa: Isa,
+}
+
+impl Linear {
+    /// A layer from `inputs` to `outputs` features.
+    pub fn new(inputs: usize, outputs: usize) -> Self {
+        Self { inputs, outputs, isa: Isa::chosen() }
+    }
+
+    /// Overwrites `output` `[rows, outputs]` with `activation(input · weightᵀ + bias)`; `input` is `[rows, inputs]`, `weight`
+    /// `[outputs, inputs]`. `activation` gets a feature of up to 64 rows at a time.
+    ///
+    /// # Panics
+    /// If the sizes do not match.
+    pub fn forward(
+        &self,
+        weight: &[f32],
+        bias: &[f32],
+        input: &Blocked,
+        output: &mut Blocked,
+        activation: impl Fn(&mut [f32]) + Sync,
+    ) {
+        let Self { inputs, outputs, isa } = *self;
+        assert_eq!((weight.len(), bias.len()), (inputs * outputs, outputs), "a weight of {outputs} × {inputs}");
+        assert_eq!(input.features(), inputs, "features of the input");
+        output.resize(input.rows(), outputs, true);
+        for_each_tile(output, inputs, |tile| {
+            let (first, rows) = (tile.first, tile.rows);
+            for (lanes, bias) in tile.by_feature.iter_mut().zip(&bias[first..]) {
+                lanes.fill(*bias);
+            }
+            let count = tile.by_feature.len();
+            let target =
+                Target { values: tile.by_feature.as_flattened_mut(), step: BLOCK, width: rows, accumulate: true };
+            multiply_rows(isa, &weight[first * inputs..], inputs, count, input.block(tile.block), target);
+            tile.by_feature.iter_mut().for_each(|lanes| activation(&mut lanes[..rows]));
+            transpose(tile.by_feature, tile.by_row, rows);
+        });
+    }
+
+    /// Overwrites `grad_input` `[rows, inputs]` with `derivative(input, grad_output · weight)`; `derivative` gets a feature
+    /// of up to 64 rows of `input`, the activations that the layer read, and multiplies the gradient in place.
+    ///
+    /// # Panics
+    /// If the sizes do not match.
+    pub fn grad_input(
+        &self,
+        weight: &[f32],
+        grad_output: &Blocked,
+        input: &Blocked,
+        grad_input: &mut Blocked,
+        derivative: impl Fn(&[f32], &mut [f32]) + Sync,
+    ) {
+        let Self { inputs, outputs, isa } = *self;
+        assert_eq!(weight.len(), inputs * outputs, "a weight of {outputs} × {inputs}");
+        self.check_gradient(grad_output, input);
+        grad_input.resize(grad_output.rows(), inputs, false);
+        for_each_tile(grad_input, outputs, |tile| {
+            let (first, rows, count) = (tile.first, tile.rows, tile.by_feature.len());
+            let target =
+                Target { values: tile.by_feature.as_flattened_mut(), step: BLOCK, width: rows, accumulate: false };
+            multiply_columns(isa, &weight[first..], inputs, count, grad_output.block(tile.block), target);
+            for (activations, lanes) in input.block(tile.block)[first..].iter().zip(tile.by_feature.iter_mut()) {
+                derivative(&activations[..rows], &mut lanes[..rows]);
+            }
+        });
+    }
+
+    /// Overwrites `grad_weight` `[outputs, inputs]` with `grad_outputᵀ · input` and `grad_bias` `[outputs]` with the sums over
+    /// the rows of `grad_output`.
+    ///
+    /// # Panics
+    /// If the sizes do not match.
+    pub fn grad_weight(&self, grad_output: &Blocked, input: &Blocked, grad_weight: &mut [f32], grad_bias: &mut [f32]) {
+        let Self { inputs, outputs, .. } = *self;
+        assert_eq!(
+            (grad_weight.len(), grad_bias.len()),
+            (inputs * outputs, outputs),
+            "a weight of {outputs} × {inputs}"
+        );
+        self.check_gradient(grad_output, input);
+        let flops = 2 * inputs * grad_output.rows();
+        let least = (TASK_FLOPS / flops.max(1)).max(LEAST_OUTPUTS);
+        let count = outputs.div_ceil((outputs / least).max(1)).next_multiple_of(TILE_OUTPUTS);
+        let tasks = grad_weight.chunks_mut(count * inputs).zip(grad_bias.chunks_mut(count)).enumerate();
+        run(tasks, |(i, (grad_weight, grad_bias))| {
+            self.grad_weight_rows(grad_output, input, i * count, grad_weight, grad_bias);
+        });
+    }
+
+    /// The rows of the gradients from output `first`.
+    fn grad_weight_rows(
+        &self,
+        grad_output: &Blocked,
+        input: &Blocked,
+        first: usize,
+        grad_weight: &mut [f32],
+        grad_bias: &mut [f32],
+    ) {
+        let outputs = grad_bias.len();
+        grad_bias.fill(0.0);
+        for block in 0..grad_output.blocks() {
+            let rows = grad_output.block_rows(block);
+            for (sum, lanes) in grad_bias.iter_mut().zip(&grad_output.block(block)[first..]) {
+                *sum += sum_of(&lanes[..rows]);
+            }
+        }
+        for start in (0..self.inputs).step_by(BLOCK) {
+            for block in 0..grad_output.blocks() {
+                let grad_output = grad_output.block(block)[first..].as_flattened(); // [outputs, BLOCK]
+                let values = &mut grad_weight[start..];
+                let width = BLOCK.min(self.inputs - start);
+                let target = Target { values, step: self.inputs, width, accumulate: block > 0 };
+                multiply_rows(self.isa, grad_output, BLOCK, outputs, input.rows_of_tile(block, start), target);
+            }
+        }
+    }
+
+    fn check_gradient(&self, grad_output: &Blocked, input: &Blocked) {
+        let sizes = (grad_output.features(), input.features(), grad_output.rows());
+        assert_eq!(sizes, (self.outputs, self.inputs, input.rows()), "outputs, inputs and rows");
+    }
+}
+
+/// The sum, in as many partial sums as a line has lanes.
+fn sum_of(values: &[f32]) -> f32 {
+    let (lines, rest) = values.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for line in lines {
+        sums.iter_mut().zip(line).for_each(|(sum, x)| *sum += x);
+    }
+    sums.iter_mut().zip(rest).for_each(|(sum, x)| *sum += x);
+    let eight: [f32; 8] = std::array::from_fn(|i| sums[i] + sums[i + 8]);
+    let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
+#[cfg(test)]
+mod tests;
