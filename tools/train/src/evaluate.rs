@@ -41,6 +41,7 @@ pub fn evaluate(
     for indices in indices.chunks(batch_size) {
         loader.load(indices, 1, &mut buffer);
         let predictions = predictor.predict(&mut buffer.inputs)?;
+        grad_output.resize(predictions.len(), 0.0);
         total += loss.add(predictions, loader.batch(&buffer), outputs, total_weight, &mut grad_output);
         if let Some(scaling) = &network.target_scaling {
             scaling.invert(predictions);

@@ -64,15 +64,18 @@ impl Loss {
     /// The terms of these rows in the mean over a batch of weight `total_weight`, of which they may be a shard. Overwrites
     /// `grad_outputs` with the gradient with respect to `outputs`; both are `[rows, width]`. Loss and gradient are 0 where
     /// `total_weight` is 0. `batch.inputs` is not read.
+    ///
+    /// # Panics
+    /// If `grad_outputs` is not as long as `outputs`.
     pub fn add(
         self,
         outputs: &[f32],
         batch: Batch<'_>,
         width: usize,
         total_weight: f64,
-        grad_outputs: &mut Vec<f32>,
+        grad_outputs: &mut [f32],
     ) -> f64 {
-        grad_outputs.clear();
+        assert_eq!(grad_outputs.len(), outputs.len(), "a gradient for each output");
         let terms = match self {
             Self::CrossEntropy { .. } => total_weight,
             _ => total_weight * width as f64,
@@ -116,34 +119,34 @@ struct Terms<'a> {
 
 impl Terms<'_> {
     /// Sums a loss of each output's error; `loss` returns value and derivative.
-    fn of_errors(&self, outputs: &[f32], grad_outputs: &mut Vec<f32>, loss: impl Fn(f64) -> (f64, f64)) -> f64 {
+    fn of_errors(&self, outputs: &[f32], grad_outputs: &mut [f32], loss: impl Fn(f64) -> (f64, f64)) -> f64 {
         self.elementwise(outputs, grad_outputs, |output, target| loss(f64::from(output - target)))
     }
 
     /// Sums a loss of each output and its target; `loss` returns value and derivative with respect to the output.
-    fn elementwise(&self, outputs: &[f32], grad_outputs: &mut Vec<f32>, loss: impl Fn(f32, f32) -> (f64, f64)) -> f64 {
+    fn elementwise(&self, outputs: &[f32], grad_outputs: &mut [f32], loss: impl Fn(f32, f32) -> (f64, f64)) -> f64 {
         let (width, factor) = (self.width, self.factor);
         let mut sum = 0.0;
         let rows = outputs.chunks_exact(width).zip(self.batch.targets.chunks_exact(width));
-        for (row, (outputs, targets)) in rows.enumerate() {
+        for (row, ((outputs, targets), grad_outputs)) in rows.zip(grad_outputs.chunks_exact_mut(width)).enumerate() {
             let weight = self.loss.row_weight(self.batch, row, targets);
-            grad_outputs.extend(outputs.iter().zip(targets).map(|(&output, &target)| {
+            for ((&output, &target), grad_output) in outputs.iter().zip(targets).zip(grad_outputs) {
                 let (loss, slope) = loss(output, target);
                 sum += weight * loss;
-                (factor * weight * slope) as f32
-            }));
+                *grad_output = (factor * weight * slope) as f32;
+            }
         }
         factor * sum
     }
 
-    fn cross_entropy(&self, outputs: &[f32], grad_outputs: &mut Vec<f32>, smoothing: f64) -> f64 {
+    fn cross_entropy(&self, outputs: &[f32], grad_outputs: &mut [f32], smoothing: f64) -> f64 {
         let Self { batch, width, factor, .. } = *self;
         let target_width = batch.targets.len() / (outputs.len() / width);
         let weight = |weights: &[f32], i: usize| weights.get(i).map_or(1.0, |&weight| f64::from(weight));
         let mut sum = 0.0;
         let (mut probabilities, mut weighted) = (vec![0.0; width], vec![0.0; width]);
         let rows = outputs.chunks_exact(width).zip(batch.targets.chunks_exact(target_width));
-        for (row, (logits, target)) in rows.enumerate() {
+        for (row, ((logits, target), grad_outputs)) in rows.zip(grad_outputs.chunks_exact_mut(width)).enumerate() {
             let log_sum = softmax(logits, &mut probabilities);
             let row_weight = weight(batch.weights, row);
             for (class, weighted) in weighted.iter_mut().enumerate() {
@@ -158,9 +161,10 @@ impl Terms<'_> {
             }
             // 1, unless there are weights, or the targets are no probabilities.
             let target_sum: f64 = weighted.iter().sum();
-            for ((&logit, &probability), &target) in logits.iter().zip(&probabilities).zip(&weighted) {
+            let terms = logits.iter().zip(&probabilities).zip(&weighted).zip(grad_outputs);
+            for (((&logit, &probability), &target), grad_output) in terms {
                 sum += target * (log_sum - f64::from(logit));
-                grad_outputs.push((factor * (probability * target_sum - target)) as f32);
+                *grad_output = (factor * (probability * target_sum - target)) as f32;
             }
         }
         factor * sum

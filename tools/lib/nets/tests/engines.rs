@@ -137,22 +137,53 @@ fn soft_targets_are_probabilities_of_classes() {
     assert_eq!(run(&classes), run(&one_hot));
 }
 
+/// Split by rows; split by products, with fewer rows than outputs; the same with sizes that are no whole number of vectors.
+const SPLIT: [(usize, usize, [usize; 2], usize); 3] =
+    [(3000, 6, [16, 64], 3), (64, 784, [512, 256], 10), (37, 300, [700, 333], 17)];
+
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let graph = perceptron(6, &[16], 2, Activation::Relu);
-    let mut random = Random::new(2, 0);
-    let start = Parameters::random(&graph, &mut random);
-    let (inputs, targets) = (normals(&mut random, 3000 * 6), normals(&mut random, 3000 * 2));
-    let run = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let mut gradients = vec![0.0; start.values.len()];
-        let batch = Batch::new(&inputs, &targets);
-        let loss = pool
-            .install(|| FusedMlp::new(&graph, Loss::Mse).unwrap().gradients(&mut start.clone(), batch, &mut gradients));
-        (loss.unwrap().to_bits(), gradients.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
-    };
-    assert_eq!(run(1), run(2));
-    assert_eq!(run(1), run(7));
+    for (rows, width, hidden, outputs) in SPLIT {
+        let graph = perceptron(width, &hidden, outputs, Activation::Tanh);
+        let mut random = Random::new(2, 0);
+        let start = Parameters::random(&graph, &mut random);
+        let loss = Loss::CrossEntropy { label_smoothing: 0.1 };
+        let (inputs, targets) = (normals(&mut random, rows * width), targets(&mut random, loss, rows, outputs));
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let (mut gradients, mut outputs) = (vec![f32::NAN; start.values.len()], Vec::new());
+            let mut engine = FusedMlp::new(&graph, loss).unwrap();
+            let loss = pool.install(|| {
+                engine.predict(&start, &inputs, &mut outputs).unwrap();
+                engine.gradients(&mut start.clone(), Batch::new(&inputs, &targets), &mut gradients).unwrap()
+            });
+            let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            (loss.to_bits(), bits(gradients), bits(outputs))
+        };
+        let expected = run(1);
+        for threads in [2, 3, 4, 7] {
+            assert_eq!(run(threads), expected, "{rows} × {width}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn products_that_are_split_agree_with_autograd() {
+    for (rows, width, hidden, outputs) in SPLIT {
+        let graph = perceptron(width, &hidden, outputs, Activation::Relu);
+        let mut random = Random::new(3, 0);
+        let mut start = Parameters::random(&graph, &mut random);
+        start.values.iter_mut().for_each(|value| *value += 0.01 * random.normal() as f32);
+        let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
+        let (inputs, targets) = (normals(&mut random, rows * width), targets(&mut random, loss, rows, outputs));
+        let (mut ours, batch) = (vec![f32::NAN; start.values.len()], Batch::new(&inputs, &targets));
+        let mut theirs = vec![0.0; ours.len()];
+        let fused = FusedMlp::new(&graph, loss).unwrap().gradients(&mut start, batch, &mut ours).unwrap();
+        let autograd = Autograd::new(&graph, loss).gradients(&mut start, batch, &mut theirs).unwrap();
+        let what = format!("{rows} × {width}");
+        assert!((fused - autograd).abs() <= 1e-5 * autograd.max(1.0), "{what}: {fused} and {autograd}");
+        assert_close(&ours, &theirs, 5e-5, &what);
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn losses_and_their_gradients_are_pytorchs() {
     ];
     for (name, loss) in losses {
         let case = &golden["cases"][name];
-        let mut gradient = Vec::new();
+        let mut gradient = vec![0.0; outputs.len()];
         let targets = floats(&case["targets"]);
         let value = loss.add(&outputs, Batch::new(&[], &targets), 4, 6.0, &mut gradient);
         assert_close(&[value], &[case["loss"].as_f64().unwrap()], 1e-6, name);
@@ -55,7 +55,7 @@ fn weighted_losses_and_their_gradients_are_pytorchs() {
         let (inputs, width) = (&[][..], case["width"].as_u64().unwrap() as usize);
         let batch = Batch { inputs, targets: &targets, weights: &weights, class_weights: &class_weights };
         let total = loss.total_weight(batch, 6);
-        let mut gradient = Vec::new();
+        let mut gradient = vec![0.0; outputs.len()];
         let value = loss.add(&outputs, batch, width, total, &mut gradient);
         assert_close(&[value], &[case["loss"].as_f64().unwrap()], 1e-6, name);
         let gradient: Vec<f64> = gradient.iter().map(|&x| f64::from(x)).collect();
@@ -67,7 +67,7 @@ fn weighted_losses_and_their_gradients_are_pytorchs() {
             let (outputs, targets) = (of(&outputs, width), of(&targets, targets.len() / 6));
             let weights = if weights.is_empty() { vec![] } else { of(&weights, 1) };
             let batch = Batch { inputs, targets: &targets, weights: &weights, class_weights: &class_weights };
-            loss.add(&outputs, batch, width, total, &mut Vec::new())
+            loss.add(&outputs, batch, width, total, &mut vec![0.0; outputs.len()])
         };
         assert_close(&[half(0..2) + half(2..6)], &[value], 1e-12, name);
     }
@@ -78,7 +78,7 @@ fn a_batch_that_weighs_nothing_has_no_loss_and_no_gradient() {
     for loss in [Loss::Mse, Loss::CrossEntropy { label_smoothing: 0.1 }, Loss::BinaryCrossEntropy] {
         let targets = if loss.is_categorical() { &[1.0, 0.0][..] } else { &[1.0, 0.0, 0.0, 1.0] };
         let batch = Batch { weights: &[0.0, 0.0], ..Batch::new(&[], targets) };
-        let mut gradient = Vec::new();
+        let mut gradient = vec![1.0; 4];
         let value = loss.add(&[3.0, -1.0, 0.5, 9.0], batch, 2, loss.total_weight(batch, 2), &mut gradient);
         assert_eq!((value, gradient), (0.0, vec![0.0; 4]), "{loss:?}");
     }

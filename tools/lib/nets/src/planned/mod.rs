@@ -105,6 +105,7 @@ impl Planned {
         let Some(plan) = plans.last_mut() else { return Ok(0.0) };
         let outputs = plan.result(buffers);
         let total_weight = self.loss.total_weight(batch, plan.rows);
+        delta.resize(outputs.len(), 0.0);
         let loss = self.loss.add(outputs, batch, self.outputs, total_weight, delta);
         plan.begin_backward(buffers, delta);
         for i in (0..plan.operations.len()).rev() {

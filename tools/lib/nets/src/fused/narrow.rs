@@ -1,19 +1,17 @@
-//! Multilayer perceptrons: forward, loss and backward without a graph, in buffers that are allocated once.
+//! Narrow layers: a batch is split by rows, and each thread runs the whole step of its rows, whose values stay in a cache.
 
-use crate::{Activation, Batch, Engine, Graph, Loss, Parameters, Perceptron, Result};
+use crate::{Activation, Batch, Engine, Loss, Parameters, Perceptron, Result};
 use kernels::matmul::{Matrix, matmul, sum_rows};
-use rayon::prelude::*;
+use parallel::{parallel_for, with_active_workers};
 
 /// Fewest rows of a shard: with fewer, waking a thread costs more than it saves.
 const SHARD_ROWS: usize = 256;
 /// Most shards of a batch: each has a copy of the gradients.
 const MAX_SHARDS: usize = 16;
 
-/// The engine of multilayer perceptrons ([`Architecture::as_perceptron`](crate::Architecture::as_perceptron)).
-///
-/// A batch is split into shards, one a task. Their number depends on the batch size alone, and their gradients are summed
-/// in order: the same bits for any number of threads.
-pub struct FusedMlp {
+/// Splits a batch into shards, one a task. Their number depends on the batch size alone, and their gradients are summed
+/// in order.
+pub(super) struct Narrow {
     perceptron: Perceptron,
     loss: Loss,
     shards: Vec<Shard>,
@@ -34,10 +32,9 @@ struct Shard {
     loss: f64,
 }
 
-impl FusedMlp {
-    /// An engine for a network, if it is a multilayer perceptron.
-    pub fn new(graph: &Graph, loss: Loss) -> Option<Self> {
-        Some(Self { perceptron: graph.architecture.as_perceptron()?, loss, shards: Vec::new() })
+impl Narrow {
+    pub fn new(perceptron: Perceptron, loss: Loss) -> Self {
+        Self { perceptron, loss, shards: Vec::new() }
     }
 
     /// Rows of each shard of a batch of `rows`; the last may have fewer. Allocates the shards.
@@ -52,7 +49,7 @@ impl FusedMlp {
     }
 }
 
-impl Engine for FusedMlp {
+impl Engine for Narrow {
     fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
         let parameters = &*parameters;
         let rows = batch.inputs.len() / self.perceptron.inputs;
@@ -64,6 +61,7 @@ impl Engine for FusedMlp {
             shard.gradients.resize(gradients.len(), 0.0);
             shard.forward(parameters, activation, batch.inputs);
             let Shard { activations, grad_output, .. } = shard;
+            grad_output.resize(outputs(activations).len(), 0.0);
             shard.loss = loss.add(outputs(activations), batch, width, total_weight, grad_output);
             shard.backward(parameters, activation, batch.inputs);
         };
@@ -74,12 +72,8 @@ impl Engine for FusedMlp {
         let weights = batch.weights.chunks(shard_rows).chain(std::iter::repeat(&[][..]));
         let batches = inputs.zip(targets).zip(weights);
         let batches = batches.map(|((inputs, targets), weights)| Batch { inputs, targets, weights, ..batch });
-        let mut jobs: Vec<_> = self.shards.iter_mut().zip(batches).collect();
-        if count == 1 || rayon::current_num_threads() == 1 {
-            jobs.iter_mut().for_each(|(shard, batch)| work(shard, *batch));
-        } else {
-            jobs.par_iter_mut().for_each(|(shard, batch)| work(shard, *batch));
-        }
+        let jobs = self.shards.iter_mut().zip(batches);
+        with_active_workers(|| parallel_for(jobs, |(shard, batch)| work(shard, batch)));
         let shards = &self.shards[..count];
         gradients.copy_from_slice(&shards[0].gradients);
         for shard in &shards[1..] {
