@@ -21,6 +21,7 @@ MUTANTS_VERSION := 27.1.0
 venv := .venv
 run_python := $(venv)/.run.stamp
 dev_python := $(venv)/.dev.stamp
+tensorrt := $(venv)/.tensorrt.stamp
 bench_python := .tools/bench/.stamp
 bench_serve_python := .tools/bench-serve/.stamp
 prettier := node_modules/.package-lock.json
@@ -57,6 +58,22 @@ test: $(dev_python) ## Run the tests: Rust, then those against Python peers
 	$(CARGO) build --release $(LOCKED)
 	$(MAKE) loom
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools docker
+
+# These packages need libclang, and are not among the default members.
+tensorrt_packages := -p trt-build -p tensorrt
+
+.PHONY: tensorrt
+tensorrt: $(run_python) $(tensorrt) build ## Build TensorRT engines of the entropy model and ResNet-18 in three precisions, with DVC
+	$(CARGO) build --release $(tensorrt_packages) $(LOCKED)
+	. ./env.sh && cd pipelines/tensorrt && dvc repro
+
+.PHONY: test-tensorrt
+test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs TensorRT; needs libclang, no GPU
+	$(CARGO) clippy --release $(tensorrt_packages) --all-targets $(LOCKED) -- -D warnings
+	$(CARGO) build --release $(tensorrt_packages) $(LOCKED)
+	$(CARGO) test --release $(tensorrt_packages) $(LOCKED)
+	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools/trt-build \
+	  tools/pipegrad/tests/peer_docs.py tools/pipegrad/tests/peer_completion.py -k 'trt'
 
 .PHONY: faults
 faults: $(dev_python) build ## Kill, starve and mislead every tool in every way of docs/reliability.md; needs strace
@@ -158,7 +175,7 @@ pin := ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-ve
 # Beside `mlflow-skinny`, `mlflow` itself is only the web page; its other dependencies are gigabytes.
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
-	cd requirements && for name in run dev train mlflow-server bench bench-serve; do $(pin) -o $$name.txt $$name.in; done
+	cd requirements && for name in run dev train mlflow-server bench bench-serve tensorrt; do $(pin) -o $$name.txt $$name.in; done
 	cd requirements && sed -n 's/^mlflow-skinny\(==[^ ]*\).*/mlflow\1/p' dev.txt | $(pin) --no-deps -o mlflow-ui.txt -
 
 .PHONY: clean
@@ -176,6 +193,10 @@ $(run_python): requirements/run.txt
 	touch $@
 
 $(dev_python): requirements/dev.txt $(run_python)
+	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+$(tensorrt): requirements/tensorrt.txt $(run_python)
 	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
