@@ -99,7 +99,7 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-tables bench-small-run bench-mlp-step bench-conv bench-candle-ops bench-residual-step bench-compose bench-completion bench-hydra bench-serve ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-tables bench-small-run bench-mlp-step bench-conv bench-candle-ops bench-image-step bench-compose bench-completion bench-hydra bench-serve ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
@@ -134,9 +134,9 @@ bench-conv: $(bench_python)
 bench-candle-ops: $(dev_python)
 	$(venv)/bin/python scripts/bench/candle_ops/run.py $(BENCH_ARGS)
 
-.PHONY: bench-residual-step
-bench-residual-step: $(bench_python)
-	.tools/bench/bin/python scripts/bench/residual_step/run.py $(BENCH_ARGS)
+.PHONY: bench-image-step
+bench-image-step: $(bench_python)
+	.tools/bench/bin/python scripts/bench/image_step/run.py $(BENCH_ARGS)
 
 # Another RUSTFLAGS would rebuild everything: a target directory of its own holds the few crates below `parallel`.
 .PHONY: loom

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "residual_step"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "image_step"))
 from peer_torch import STAGES, network  # noqa: E402  the same network
 
 BATCH_SIZE = 128

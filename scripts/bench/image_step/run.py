@@ -1,11 +1,11 @@
-"""A training step of ResNet-20 and ResNet-18 on 32 × 32 images, the planned engine against PyTorch.
+"""A training step of networks on 32 × 32 images, the planned engine against PyTorch: LeNet-5, a VGG with eight convolutions, ResNets.
 
 Wall time of a step (forward, backward, SGD with momentum), start-up left out, on one thread and on two. The contestants live
 at the same time and take turns. A turn begins with a pause, as threads of the one before may still spin, and a step that does
 not count, as the caches are another's; then come the steps whose mean counts. PyTorch runs eager, eager with channels_last,
 and compiled with channels_last; the ratio is that of its fastest mode, round by round, and so is that of one thread and two.
 The share is that of the best that a core can do on registers alone, with the operations of the definition: Winograd's method
-needs fewer. Run by `make bench-residual-step`; the Python is that of the environment that the target makes.
+needs fewer. Run by `make bench-image-step`; the Python is that of the environment that the target makes.
 """
 
 import argparse
@@ -25,10 +25,10 @@ MODES = ["eager", "channels_last", "compile"]
 THREADS = [1, 2]
 PAUSE = 0.5  # seconds
 STEPS = 3  # of a turn that count
-# Multiplications of a forward pass for one image: convolutions and the last layer.
-MULTIPLICATIONS = {"resnet20": 40_813_184, "resnet18": 555_422_720}
+# Multiplications of a forward pass for one image: convolutions and linear layers.
+MULTIPLICATIONS = {"lenet5": 651_720, "vgg8": 209_392_640, "resnet20": 40_813_184, "resnet18": 555_422_720}
 # Those of the first convolution: the gradient of the images themselves is not computed.
-FIRST = {"resnet20": 442_368, "resnet18": 1_769_472}
+FIRST = {"lenet5": 352_800, "vgg8": 1_769_472, "resnet20": 442_368, "resnet18": 1_769_472}
 
 
 def turn(contestant):
@@ -40,7 +40,7 @@ def turn(contestant):
 
 def measure(network, images, rounds, modes):
     """Seconds of each round, and MB at the peak, by contestant and number of threads."""
-    ours, theirs = [bench("nets", "residual_step")], [sys.executable, HERE / "peer_torch.py"]
+    ours, theirs = [bench("nets", "image_step")], [sys.executable, HERE / "peer_torch.py"]
     commands = {"pipegrad": [*ours, network, images]} | {mode: [*theirs, network, images] for mode in modes}
     # One thread and two follow each other: the machine is the same for both.
     contestants = {
@@ -66,8 +66,8 @@ def row(network, threads, times, memory, flops, peak):
     """A line of the table. `flops` are those of a step; `peak` is of a core, a second."""
     median = {name: statistics.median(times[name, threads]) for name in ["pipegrad", *MODES]}
     best = min(MODES, key=median.get)
-    cells = [network, str(threads), f"{1e3 * median['pipegrad']:.0f}"]
-    cells.append(" / ".join(f"{1e3 * median[mode]:.0f}" for mode in MODES))
+    cells = [network, str(threads), f"{1e3 * median['pipegrad']:.3g}"]
+    cells.append(" / ".join(f"{1e3 * median[mode]:.3g}" for mode in MODES))
     cells.append(spread([theirs / ours for ours, theirs in zip(times["pipegrad", threads], times[best, threads])]))
     cells.append(f"{flops / median['pipegrad'] / peak / threads:.0%}")
     cells.append(f"{memory['pipegrad', threads]:.0f}, PyTorch {min(memory[mode, threads] for mode in MODES):.0f}")
@@ -85,7 +85,9 @@ def main():
     peak = float(subprocess.run([bench("kernels", "fma_peak"), "1"], capture_output=True, text=True, check=True).stdout)
     print(f"{platform.platform()}, {os.cpu_count()} cores of {peak:.0f} GFLOP/s, n = {args.runs}, {args.images} images\n")
     if modes:
-        print("| network | threads | pipegrad, ms | PyTorch, ms: eager / channels_last / compiled | PyTorch's best / ours | share of peak | memory, MB |")
+        print(
+            "| network | threads | pipegrad, ms | PyTorch, ms: eager / channels_last / compiled | PyTorch's best / ours | share of peak | memory, MB |"
+        )
         print("|---|---|---|---|---|---|---|")
     second = []
     for network in args.networks:

@@ -1,11 +1,12 @@
 """PyTorch's side: `peer_torch.py NETWORK IMAGES THREADS MODE` runs a training step for each line on stdin and prints its seconds.
 
-MODE is `eager`, `channels_last` or `compile` (with channels_last). The networks are those of `nets/benches/residual_step.rs`: projections where
-a shape changes, SGD with Nesterov momentum and weight decay.
+MODE is `eager`, `channels_last` or `compile` (with channels_last). The networks are those of `nets/benches/image_step.rs`; in the
+residual ones projections where a shape changes. SGD with Nesterov momentum and weight decay.
 """
 
 import sys
 import time
+from functools import partial
 
 import torch
 from torch import nn
@@ -44,12 +45,33 @@ def network(stages):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10))
 
 
+def lenet5():
+    def stage(inputs, outputs):
+        return [nn.Conv2d(inputs, outputs, 5), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+
+    hidden = [nn.Linear(400, 120), nn.ReLU(inplace=True), nn.Linear(120, 84), nn.ReLU(inplace=True)]
+    return nn.Sequential(*stage(3, 6), *stage(6, 16), nn.Flatten(), *hidden, nn.Linear(84, 10))
+
+
+def vgg8():
+    layers, inputs = [], 3
+    for channels in (64, 128, 256, 512):
+        for _ in range(2):
+            layers += [conv(inputs, channels, 3, 1), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+            inputs = channels
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10))
+
+
+NETWORKS = {"lenet5": lenet5, "vgg8": vgg8} | {name: partial(network, stages) for name, stages in STAGES.items()}
+
+
 def main():
     name, images, threads, mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     layout = torch.contiguous_format if mode == "eager" else torch.channels_last
-    model = network(STAGES[name]).to(memory_format=layout)
+    model = NETWORKS[name]().to(memory_format=layout)
     forward = torch.compile(model) if mode == "compile" else model
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     x = torch.randn(images, 3, 32, 32).to(memory_format=layout)
