@@ -136,9 +136,9 @@ fn tile<V: Vector, const M: usize, const N: usize>(
 ) {
     let mut sums = [[zero; N]; M];
     if target.accumulate {
-        for m in 0..M {
-            for n in 0..N {
-                sums[m][n] = zero.load(&target.line(row + m, line + n));
+        for (m, sums) in sums.iter_mut().enumerate() {
+            for (n, sum) in sums.iter_mut().enumerate() {
+                *sum = zero.load(&target.line(row + m, line + n));
             }
         }
     }
@@ -158,9 +158,9 @@ fn tile<V: Vector, const M: usize, const N: usize>(
             }
         }
     }
-    for m in 0..M {
-        for n in 0..N {
-            target.put(row + m, line + n, sums[m][n]);
+    for (m, sums) in sums.iter().enumerate() {
+        for (n, sum) in sums.iter().enumerate() {
+            target.put(row + m, line + n, *sum);
         }
     }
 }
