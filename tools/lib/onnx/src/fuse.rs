@@ -8,7 +8,8 @@
 //!
 //! This is what ONNX Runtime and TensorRT have in common; either fuses more in places. A value is fused only if nothing
 //! else reads it. An activation may be several nodes, x · Sigmoid(x) or the GELU that PyTorch exports: nodes that treat
-//! elements alike and end in one value. Any other node is a layer of its own, with the quantization around it. Nodes over
+//! elements alike and end in one value. Any other node is a layer of its own, with views of its output and
+//! the quantization around it. Nodes over
 //! constants belong to the layer that reads them.
 
 use crate::{
@@ -92,11 +93,20 @@ impl Fusion<'_> {
         }
     }
 
+    /// A node of another kind, with the views of its output and the quantization behind it.
     fn single(&mut self, index: usize) {
         let mut nodes = vec![index];
-        let quantize = self.node(index).output(0).and_then(|value| self.next(value, |node| node.is("QuantizeLinear")));
-        nodes.extend(quantize.filter(|_| self.node(index).outputs.len() == 1));
+        if self.node(index).outputs.len() == 1 {
+            self.extend_by_views_and_quantization(&mut nodes);
+        }
         self.add(index, nodes);
+    }
+
+    fn extend_by_views_and_quantization(&self, nodes: &mut Vec<usize>) {
+        while let Some(index) = self.next(self.end(nodes), |node| node.domain.is_empty() && is_view(&node.op_type)) {
+            nodes.push(index);
+        }
+        nodes.extend(self.next(self.end(nodes), |node| node.is("QuantizeLinear")));
     }
 
     fn add(&mut self, anchor: usize, nodes: Vec<usize>) {
@@ -113,10 +123,7 @@ impl Fusion<'_> {
         }
         nodes.extend(self.next(self.end(&nodes), |node| node.is("Add")));
         nodes.extend(self.activation(self.end(&nodes)).into_iter().flatten());
-        while let Some(index) = self.next(self.end(&nodes), |node| node.domain.is_empty() && is_view(&node.op_type)) {
-            nodes.push(index);
-        }
-        nodes.extend(self.next(self.end(&nodes), |node| node.is("QuantizeLinear")));
+        self.extend_by_views_and_quantization(&mut nodes);
         self.add(anchor, nodes);
     }
 

@@ -1,6 +1,6 @@
 //! The cost of fused layers: what lies between their nodes is not written.
 
-use super::{NodeCost, Traffic, Unknown, Work, call::Call, traffic};
+use super::{NodeCost, Traffic, Unknown, Work, call::Call, is_view, traffic};
 use crate::{DataType, Graph, Layer, Links, Model, Node, bits, constants::constant_values, shape::Types};
 use std::collections::HashSet;
 
@@ -97,7 +97,9 @@ impl<'a> Fused<'a> {
 
     /// Whether an output is written: other layers read it, and not in its quantized form.
     fn leaves(&self, layer: &Layer, node: &Node, value: &str) -> bool {
-        if value.is_empty() || node.is("Constant") {
+        // A view of what another layer computed is the same memory.
+        let is_view = node.domain.is_empty() && is_view(&node.op_type);
+        if value.is_empty() || is_view && !node.input(0).is_some_and(|source| self.is_inside(layer, source)) {
             return false;
         }
         let outside = |reader: &usize| layer.nodes.binary_search(reader).is_err();
