@@ -9,13 +9,16 @@ use kernels::{Isa, peak};
 use std::{
     hint::black_box,
     num::NonZero,
-    sync::Barrier,
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-/// Measurements of each kind, of which the best counts: other programs only slow one down.
-const REPEATS: u32 = 5;
+/// Parts of a thread's memory; one is read at a time.
+const PARTS: usize = 4;
 
 /// Measures multiply-adds of all cores and the bandwidth of their memory; returns the device as YAML.
 ///
@@ -24,10 +27,11 @@ const REPEATS: u32 = 5;
 pub fn device(settings: &Settings) -> anyhow::Result<String> {
     let isa = kernels::isa().with_context(|| kernels::ISA_VARIABLE)?;
     let threads = threads(settings);
-    let time = Duration::from_secs_f64(settings.measure_seconds / f64::from(REPEATS));
-    let float32 = rate(threads, time, |_| peak::float32_operations(isa));
+    let time = Duration::from_secs_f64(settings.measure_seconds);
+    let float32 = arithmetic(threads, time, || peak::float32_operations(isa));
     // A processor without 8-bit dot products runs them no faster than float32.
-    let int8 = peak::int8_operations(isa).map(|_| rate(threads, time, |_| peak::int8_operations(isa).unwrap_or(0)));
+    let int8 =
+        peak::int8_operations(isa).map(|_| arithmetic(threads, time, || peak::int8_operations(isa).unwrap_or(0)));
     let bandwidth = bandwidth(isa, threads, time, settings.measure_bytes)?;
     let device = Device {
         name: processor(),
@@ -56,41 +60,76 @@ fn threads(settings: &Settings) -> usize {
     }
 }
 
-/// What `work` returns a second, on all threads together; the best of the repeats, each of about `time`.
-fn rate(threads: usize, time: Duration, work: impl Fn(usize) -> u64 + Sync) -> f64 {
-    let repeat = || {
-        let barrier = Barrier::new(threads);
-        let run = |thread: usize| {
-            work(thread);
-            barrier.wait();
-            let (began, mut done) = (Instant::now(), 0u64);
-            while began.elapsed() < time {
-                done += work(thread);
-            }
-            done as f64 / began.elapsed().as_secs_f64()
-        };
-        thread::scope(|scope| {
-            let run = &run;
-            let workers: Vec<_> = (0..threads).map(|thread| scope.spawn(move || run(thread))).collect();
-            workers.into_iter().map(|worker| worker.join().unwrap_or(0.0)).sum::<f64>()
-        })
+/// Operations a second of all threads. A call of `work` takes less than a millisecond; the best of each thread counts, as
+/// other programs only slow one down.
+fn arithmetic(threads: usize, time: Duration, work: impl Fn() -> u64 + Sync) -> f64 {
+    let began = Instant::now();
+    let best = || {
+        let mut best = 0.0f64;
+        while began.elapsed() < time {
+            let start = Instant::now();
+            let operations = work();
+            best = best.max(operations as f64 / start.elapsed().as_secs_f64());
+        }
+        best
     };
-    (0..REPEATS).map(|_| repeat()).fold(0.0, f64::max)
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(best)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or(0.0)).sum()
+    })
 }
 
-/// Bytes a second that all threads read, each from its own part of `bytes`.
+/// Bytes a second that all threads read at the same time, each from its own part of `bytes`; the best of all rounds.
 fn bandwidth(isa: Isa, threads: usize, time: Duration, bytes: usize) -> anyhow::Result<f64> {
-    let values = bytes / size_of::<f32>();
+    let length = (bytes / size_of::<f32>() / (threads * PARTS)).max(1);
+    let values = length * threads * PARTS;
     let mut memory: Vec<f32> = Vec::new();
     memory.try_reserve_exact(values).with_context(|| format!("profile.measure_bytes: no memory for {bytes} bytes"))?;
     // Other values than 0: pages of zeros might be one page.
     memory.resize(values, 1.0);
-    let parts: Vec<&[f32]> = memory.chunks(values.div_ceil(threads)).collect();
-    Ok(rate(threads, time, |thread| {
-        let part = parts.get(thread).copied().unwrap_or_default();
-        black_box(peak::read(isa, part));
-        size_of_val(part) as u64
-    }))
+    let rounds = Rounds { barrier: Barrier::new(threads), over: AtomicBool::new(false), began: Instant::now(), time };
+    let read = |values: &[f32]| {
+        values
+            .chunks_exact(length)
+            .cycle()
+            .map_while(|part| rounds.run(|| black_box(peak::read(isa, part))))
+            .fold(f64::MAX, f64::min)
+    };
+    let shortest = thread::scope(|scope| {
+        let read = &read;
+        let workers: Vec<_> = memory.chunks_exact(length * PARTS).map(|own| scope.spawn(move || read(own))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or(f64::MAX)).fold(f64::MAX, f64::min)
+    });
+    Ok((length * threads * size_of::<f32>()) as f64 / shortest)
+}
+
+/// Rounds that all threads begin and end together.
+struct Rounds {
+    barrier: Barrier,
+    over: AtomicBool,
+    began: Instant,
+    /// How long they go on.
+    time: Duration,
+}
+
+impl Rounds {
+    /// Runs `work`; returns the seconds until all threads have ended theirs, or None after the last round. The thread that
+    /// comes last has the fewest: with it, the round begins.
+    fn run<T>(&self, work: impl FnOnce() -> T) -> Option<f64> {
+        let start = Instant::now();
+        self.barrier.wait();
+        if self.over.load(Ordering::Relaxed) {
+            return None;
+        }
+        work();
+        let leads = self.barrier.wait().is_leader();
+        let seconds = start.elapsed().as_secs_f64();
+        if leads && self.began.elapsed() >= self.time {
+            // The others see it behind the next barrier.
+            self.over.store(true, Ordering::Relaxed);
+        }
+        Some(seconds)
+    }
 }
 
 /// Three digits: more would differ from run to run.

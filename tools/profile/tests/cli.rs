@@ -4,7 +4,6 @@
 
 use onnx::{Attribute, DataType, Dim, GraphBuilder, Model, ModelInfo, TensorType};
 use serde_json::{Value, json};
-use std::fs;
 use testkit::{Done, Folder, tool};
 
 /// A convolution with ReLU, and a linear layer: an image `[batch, 3, 8, 8]` to 10 numbers.
@@ -125,8 +124,7 @@ fn standard_input_and_an_output_file() {
     let folder = folder();
     let done = tool!("profile").within(&folder).args(["-o", "out.json"]).stdin(network()).run();
     assert_eq!(done.parts(), (0, String::new(), String::new()));
-    let written: Value = serde_json::from_slice(&fs::read(folder.path().join("out.json")).unwrap()).unwrap();
-    assert_eq!(written["models"][0]["model"], "stdin");
+    assert_eq!(folder.json("out.json")["models"][0]["model"], "stdin");
 }
 
 #[test]
