@@ -99,7 +99,7 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-tables bench-small-run bench-mlp-step bench-conv bench-candle-ops bench-image-step bench-compose bench-completion bench-hydra bench-serve ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-tables bench-small-run bench-native bench-mlp-step bench-conv bench-candle-ops bench-image-step bench-compose bench-completion bench-hydra bench-serve ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
@@ -121,6 +121,10 @@ bench-hydra: $(dev_python) build ## Compose thousands of random trees with Hydra
 .PHONY: bench-completion
 bench-completion: $(dev_python) build
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/bench/completion/run.py $(BENCH_ARGS)
+
+.PHONY: bench-native
+bench-native: $(bench_python)
+	.tools/bench/bin/python scripts/bench/native/run.py $(BENCH_ARGS)
 
 .PHONY: bench-mlp-step
 bench-mlp-step: $(bench_python)
