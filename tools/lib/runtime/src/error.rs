@@ -31,6 +31,15 @@ pub enum Error {
         /// What is wrong.
         problem: ModelError,
     },
+    /// An engine of TensorRT cannot be loaded or run.
+    #[cfg(feature = "tensorrt")]
+    #[error("{name}: {problem}")]
+    Engine {
+        /// The path of the engine's file.
+        name: String,
+        /// What is wrong.
+        problem: trt_protocol::Error,
+    },
 }
 
 /// What this library's fallible functions return.

@@ -2,7 +2,7 @@
 //!
 //! In the pipe: `infer` runs the model of its rows here, and `export` checks with it what it has written. The
 //! library (PyPI's `onnxruntime`) is loaded at run time; `docs/security.md` has the search path, and which
-//! libraries are refused.
+//! libraries are refused. With the feature `tensorrt` an `Engine` is run on a GPU, by another process.
 //!
 //! | array | shape | element type |
 //! |---|---|---|
@@ -29,6 +29,8 @@ mod library;
 mod memory;
 mod model;
 mod not_onnx;
+#[cfg(feature = "tensorrt")]
+mod tensorrt;
 
 use files::Limit;
 use ort::value::{Outlet, TensorElementType, ValueType};
@@ -41,6 +43,8 @@ pub use library::library_version;
 pub use memory::trim_memory;
 pub use model::{Data, Model, Outputs, Port, Value};
 pub use not_onnx::explain_not_onnx;
+#[cfg(feature = "tensorrt")]
+pub use tensorrt::{Engine, EngineOptions, EngineOutput};
 
 /// How a session runs.
 #[derive(Debug, Clone, Default)]
