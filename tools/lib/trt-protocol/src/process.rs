@@ -11,12 +11,14 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 /// How long the process may take to start, and to end after it has closed its standard output.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the last lines of a process that has ended are waited for.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 type Call = (Request, Vec<u8>);
 type Reply = std::result::Result<(Answer, Vec<u8>), FrameError>;
@@ -30,6 +32,8 @@ pub struct Process {
     calls: Option<Sender<Call>>,
     replies: Receiver<Reply>,
     tail: Tail,
+    /// The thread that reads standard error into `tail`.
+    follower: JoinHandle<()>,
 }
 
 /// The program: beside the one that runs, else found on `PATH`.
@@ -57,11 +61,14 @@ impl Process {
         if let Some(stdout) = child.stdout.take() {
             spawn(move || read_replies(stdout, &answered)).map_err(started)?;
         }
-        if let Some(stderr) = child.stderr.take() {
-            let tail = tail.clone();
-            spawn(move || tail.follow(stderr, on_line)).map_err(started)?;
-        }
-        let mut process = Self { program: program.into(), child, calls: Some(calls), replies, tail };
+        let (stderr, lines) = (child.stderr.take(), tail.clone());
+        let follow = move || {
+            if let Some(stderr) = stderr {
+                lines.follow(stderr, on_line);
+            }
+        };
+        let follower = spawn(follow).map_err(started)?;
+        let mut process = Self { program: program.into(), child, calls: Some(calls), replies, tail, follower };
         match process.reply(PATIENCE)? {
             (Answer::Ready { protocol: PROTOCOL }, _) => Ok(process),
             (Answer::Ready { protocol }, _) => {
@@ -100,7 +107,7 @@ impl Process {
             }
             Err(RecvTimeoutError::Timeout) => {
                 self.kill();
-                Err(Error::TimedOut { limit, log: self.tail.lines() })
+                Err(Error::TimedOut { limit, log: self.last_lines() })
             }
         }
     }
@@ -119,9 +126,16 @@ impl Process {
                 Err(error) => break error.to_string(),
             }
         };
-        // The thread that reads standard error may not have seen its end.
-        thread::sleep(Duration::from_millis(50));
-        Error::Died { how, log: self.tail.lines() }
+        Error::Died { how, log: self.last_lines() }
+    }
+
+    /// The last lines of standard error of a process that has ended; another that it started may still have it open.
+    fn last_lines(&self) -> Vec<String> {
+        let until = Instant::now() + LAST_LINES;
+        while !self.follower.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(2));
+        }
+        self.tail.lines()
     }
 
     fn kill(&mut self) {
@@ -138,8 +152,8 @@ impl Drop for Process {
     }
 }
 
-fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    thread::Builder::new().name(PROGRAM.into()).spawn(work).map(drop)
+fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(PROGRAM.into()).spawn(work)
 }
 
 fn write_calls(mut stdin: ChildStdin, calls: &Receiver<Call>) {
