@@ -4,6 +4,7 @@ mod layer_info;
 mod manifest;
 mod model;
 mod profile;
+mod quantized;
 mod settings;
 mod shapes;
 
@@ -40,7 +41,7 @@ cli::arguments! {
         /// output file of the manifest (default: name of the engine and .json; none for an engine on standard output)
         #[argh(option, arg_name = "file")]
         manifest: Option<PathBuf>,
-        /// also write the layers as trtexec --exportLayerInfo does
+        /// also write the layers to this JSON file, as trtexec's exportLayerInfo does
         #[argh(option, arg_name = "file")]
         export_layer_info: Option<PathBuf>,
         /// smallest shapes, x:1x3x32x32,y:1x2 (the setting trt.min_shapes)
@@ -70,6 +71,9 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let onnx = Onnx::read(common.input.as_deref(), settings.model_limit())?;
     let options = settings.build_options(profile::of(&onnx.model, &settings)?);
     let (engine, built) = build(onnx.bytes, &settings, options.clone()).with_context(|| onnx.model.name.clone())?;
+    if let Some(line) = quantized::in_float(&onnx.model.graph, &built.layers) {
+        settings.verbosity.warn(&format!("{}: {line}", onnx.model.name));
+    }
     let manifest = Manifest::new(onnx.digests, &options, &built).to_json()?;
     to.write(&engine, &manifest, &layer_info::json(&built)?)?;
     Ok(Outcome::Done)

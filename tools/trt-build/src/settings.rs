@@ -45,6 +45,13 @@ pub enum Verbosity {
 }
 
 impl Verbosity {
+    /// Shows a warning of this tool's own.
+    pub fn warn(self, text: &str) {
+        if self >= Self::Warning {
+            cli::note(text);
+        }
+    }
+
     /// Shows a line of `trt-run`: a letter for the severity and the message; or what TensorRT prints past its log.
     pub fn show(self, line: &str) {
         let (needed, text) = match line.split_once(' ') {
