@@ -24,6 +24,25 @@ fn usage_names_every_tool() {
 }
 
 #[test]
+fn the_default_members_are_all_but_those_that_need_libclang() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let text = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (_, list) = text.split_once("\ndefault-members = [").unwrap();
+    let (list, _) = list.split_once("\n]").unwrap();
+    let is_listed = |path: &str| list.contains(&format!("\n    \"{path}\","));
+    for tool in tools() {
+        assert_eq!(is_listed(&format!("tools/{tool}")), tool != "trt-build", "{tool}");
+    }
+    // Libraries are listed by a pattern, which leaves out those whose names begin with t.
+    for entry in fs::read_dir(root.join("tools/lib")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with('t') {
+            assert_eq!(is_listed(&format!("tools/lib/{name}")), name != "tensorrt", "{name}");
+        }
+    }
+}
+
+#[test]
 fn an_unknown_tool_is_one_line_and_status_2() {
     let said = |word: &str| {
         let (status, _, error) = tool!("pipegrad").args([word]).run().parts();
