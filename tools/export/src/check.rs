@@ -114,7 +114,7 @@ struct Pair<'a> {
 
 impl<'a> Pair<'a> {
     fn new(model: &'a Model, onnx: &[u8], settings: &Settings) -> anyhow::Result<Self> {
-        let options = Options { library: settings.onnxruntime.as_deref(), threads: 0 };
+        let options = Options { library: settings.onnxruntime.as_deref(), threads: 0, ..Options::default() };
         Ok(Self {
             model,
             candle: CandleModel::new(model, &Device::Cpu)?,

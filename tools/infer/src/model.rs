@@ -28,6 +28,7 @@ impl Model {
         let options = Options {
             library: settings.onnxruntime.as_deref(),
             threads: cli::limited_threads("infer.threads", settings.threads),
+            ..Options::default()
         };
         let limit = Limit { bytes: settings.model_bytes, setting: Some("infer.model_bytes") };
         let session = Session::open(path, limit, &options)?;

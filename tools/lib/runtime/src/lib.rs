@@ -53,6 +53,9 @@ pub struct Options<'a> {
     pub library: Option<&'a Path>,
     /// Threads of a run; 0 for one a core.
     pub threads: usize,
+    /// Start of the path of ONNX Runtime's own profile, with the time of each node of each run; None takes none.
+    /// [`Model::finish_profile`] writes it.
+    pub profile: Option<&'a Path>,
 }
 
 /// Most characters of ONNX Runtime's message, which may quote the model, that go into an error.

@@ -12,7 +12,10 @@ use ort::{
     },
     value::{DynValue, Outlet, PrimitiveTensorElementType, Tensor, TensorRef, ValueType},
 };
-use std::{borrow::Cow, path::Path};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 /// An input or output of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +97,8 @@ impl Model {
     ) -> Result<Self> {
         let environment = library::load(options.library)?;
         let model = |problem| Error::Model { name: name.into(), problem };
-        let open = |threads| builder(&environment, threads).and_then(|mut builder| commit(&mut builder));
+        let open =
+            |threads| builder(&environment, threads, options.profile).and_then(|mut builder| commit(&mut builder));
         let session = open(options.threads).or_else(|error| match error.message().contains(NO_THREAD) {
             // The system has no more threads: run on this one.
             true => open(1),
@@ -141,6 +145,14 @@ impl Model {
         Ok(Outputs { name, ports: &self.outputs, outputs })
     }
 
+    /// Ends the profile of [`Options::profile`] and returns the path of its file: a list of events in the Trace Event Format.
+    ///
+    /// # Errors
+    /// When ONNX Runtime cannot write it.
+    pub fn finish_profile(&mut self) -> Result<PathBuf> {
+        self.session.end_profiling().map(PathBuf::from).map_err(|e| self.error(onnx_runtime(&e)))
+    }
+
     /// An error of this model's.
     pub(crate) fn error(&self, problem: ModelError) -> Error {
         Error::Model { name: self.name.clone(), problem }
@@ -175,12 +187,15 @@ impl Outputs<'_> {
 /// Part of ONNX Runtime's message when it cannot start a thread.
 const NO_THREAD: &str = "pthread_create failed";
 
-fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuilder> {
-    let builder = OrtSession::builder(environment)?
+fn builder(environment: &Environment, threads: usize, profile: Option<&Path>) -> ort::Result<SessionBuilder> {
+    let mut builder = OrtSession::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         // The same bytes on every run.
         .with_deterministic_compute(true)?;
+    if let Some(path) = profile {
+        builder = builder.with_profiling(path)?;
+    }
     // A spinning pool burns the processor time of the tools on either side of the pipe.
     Ok(builder.with_intra_op_spinning(false)?)
 }
