@@ -3,6 +3,7 @@
 use crate::{
     device::Device,
     report::{Report, Row, Total},
+    run::Run,
     settings::Settings,
 };
 use anyhow::Context;
@@ -12,14 +13,17 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// When it cannot be encoded, which does not happen for finite numbers.
-pub fn json(reports: &[Report], device: &Device, settings: &Settings) -> anyhow::Result<String> {
+pub fn json(reports: &[Report], runs: Option<&[Run]>, device: &Device, settings: &Settings) -> anyhow::Result<String> {
     let models: Vec<Value> = reports.iter().map(model).collect();
-    let document = json!({
+    let mut document = json!({
         "device": device,
         "ridges": ridges(device),
         "batch_size": settings.batch_size,
         "models": models,
     });
+    if let (Some(runs), Some(document)) = (runs, document.as_object_mut()) {
+        document.insert("runs".to_owned(), crate::run::json(runs));
+    }
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 

@@ -9,6 +9,7 @@ mod device;
 mod input;
 mod measure;
 mod report;
+mod run;
 mod settings;
 mod table;
 mod units;
@@ -17,6 +18,7 @@ use anyhow::{Context, ensure};
 use cli::{Common, Encoding, Outcome};
 use device::Device;
 use report::{Level, Report};
+use run::{Backend, Run};
 use settings::{DimFlag, Settings};
 use std::{
     io::IsTerminal,
@@ -51,6 +53,12 @@ cli::arguments! {
         /// take the device from this file, as --measure-device writes it, instead of config group devices
         #[argh(option, arg_name = "file")]
         device: Option<PathBuf>,
+        /// measure how long the models take on this machine, by backend and batch size, and in which layers
+        #[argh(switch)]
+        run: bool,
+        /// make one measurement of --run, which is told on standard input
+        #[argh(switch, hidden_help)]
+        worker: bool,
         /// measure this machine, write it as a device, and read no model
         #[argh(switch)]
         measure_device: bool,
@@ -62,6 +70,10 @@ fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+    if args.worker {
+        run::work()?;
+        return Ok(Outcome::Done);
+    }
     let document = common.settings([])?;
     let settings = Settings::read(&document, args.dim)?;
     let out = cli::not_dash(args.out);
@@ -75,12 +87,15 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     } else {
         let device = Device::read(&document, args.device.as_deref())?;
         let level = if args.nodes { Level::Nodes } else { Level::Layers };
-        let inputs = input::read(&common.inputs, &settings)?;
+        let (models, runnable) = inputs(common.inputs, args.run)?;
+        let inputs = input::read(&models, &settings)?;
         let report = |input: &input::Input| Report::new(input, level, &device, &settings);
         let reports = inputs.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?;
         reports.iter().flat_map(Report::notes).for_each(|note| cli::note(&note));
         let encoding = args.to.unwrap_or_else(|| Encoding::of_file(out.as_deref()));
-        encoded(&reports, &device, &settings, encoding, out.as_deref())?
+        let runs = args.run.then(|| run::measure(&runnable, &reports, &device, &settings)).transpose()?;
+        let written = Written { reports, runs, device, settings };
+        encoded(&written, encoding, out.as_deref())?
     };
     match out {
         Some(path) => files::write_file(&path, text.as_bytes()).context("--out")?,
@@ -89,19 +104,41 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn encoded(
-    reports: &[Report],
-    device: &Device,
-    settings: &Settings,
-    encoding: Encoding,
-    out: Option<&Path>,
-) -> anyhow::Result<String> {
+/// The ONNX models, whose cost is told, and with `--run` the paths of all models that are run.
+fn inputs(paths: Vec<Option<PathBuf>>, run: bool) -> anyhow::Result<(Vec<Option<PathBuf>>, Vec<PathBuf>)> {
+    if !run {
+        return Ok((paths, Vec::new()));
+    }
+    let named: Option<Vec<PathBuf>> = paths.iter().cloned().collect();
+    let named = named.context("--run takes models by name: each measurement opens the file again")?;
+    let is_onnx = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| Backend::of(path) == Backend::OnnxRuntime);
+    Ok((paths.into_iter().filter(is_onnx).collect(), named))
+}
+
+/// All that is written of the models.
+struct Written {
+    reports: Vec<Report>,
+    /// With `--run`.
+    runs: Option<Vec<Run>>,
+    device: Device,
+    settings: Settings,
+}
+
+fn encoded(written: &Written, encoding: Encoding, out: Option<&Path>) -> anyhow::Result<String> {
+    let Written { reports, runs, device, settings } = written;
     let is_terminal = out.is_none() && std::io::stdout().is_terminal();
     let width = console::Term::stdout().size_checked().filter(|_| is_terminal).map(|(_, columns)| columns.into());
+    let tables = |style| match runs {
+        Some(runs) => run::tables(runs, settings.max_rows, style),
+        None => table::tables(reports, device, settings.max_rows, style),
+    };
     match encoding {
-        Encoding::Table => Ok(table::tables(reports, device, settings.max_rows, table::Style::Text { width })),
-        Encoding::Markdown => Ok(table::tables(reports, device, settings.max_rows, table::Style::Markdown)),
-        Encoding::Csv => data::csv(reports),
-        Encoding::Json => data::json(reports, device, settings),
+        Encoding::Table => Ok(tables(table::Style::Text { width })),
+        Encoding::Markdown => Ok(tables(table::Style::Markdown)),
+        Encoding::Csv => match runs {
+            Some(runs) => run::csv(runs),
+            None => data::csv(reports),
+        },
+        Encoding::Json => data::json(reports, runs.as_deref(), device, settings),
     }
 }

@@ -43,6 +43,8 @@ pub struct Report {
 /// A layer or a node.
 pub struct Row {
     pub name: String,
+    /// Names of its nodes and of their outputs.
+    pub nodes: Vec<String>,
     /// Of its nodes, in order; those over constants are left out.
     pub operators: Vec<String>,
     /// Shapes of the anchor's inputs, and of the last node's outputs.
@@ -132,6 +134,7 @@ impl Row {
         let known = cost.work.as_ref().ok().zip(cost.traffic.as_ref().ok());
         Some(Self {
             name: label(anchor),
+            nodes: members.iter().flat_map(|node| node.outputs.iter().chain([&node.name])).cloned().collect(),
             operators: members.iter().map(|node| node.op_type.clone()).collect(),
             inputs: shapes(&anchor.inputs),
             outputs: shapes(&last.outputs),

@@ -1,5 +1,6 @@
 //! Config group `profile`.
 
+use crate::run::RunSettings;
 use anyhow::{Context, ensure};
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -13,11 +14,13 @@ pub struct Settings {
     pub dims: Option<IndexMap<String, usize>>,
     pub tf32: bool,
     pub max_rows: usize,
-    /// Of `--measure-device`; 0 is one a core.
+    /// Of `--measure-device` and `--run`; 0 is one a core.
     pub threads: usize,
     pub model_bytes: u64,
     pub measure_seconds: f64,
     pub measure_bytes: usize,
+    /// Of `--run`.
+    pub run: RunSettings,
 }
 
 /// A dimension and its size: `height=224`.
@@ -56,6 +59,7 @@ impl Settings {
             1 << 20,
             1u64 << 34
         );
+        settings.run.check()?;
         let dims = settings.dims.get_or_insert_default();
         dims.extend(flags.into_iter().map(|flag| (flag.name, flag.size)));
         if let Some((name, _)) = dims.iter().find(|(_, size)| **size == 0) {

@@ -177,15 +177,21 @@ fn models(reports: &[Report], style: Style) -> String {
 }
 
 /// Cells as text.
-struct Grid {
+pub struct Grid {
     header: Vec<String>,
     /// Indices of the columns that are not numbers.
     text_columns: Vec<usize>,
-    rows: Vec<Vec<String>>,
+    pub rows: Vec<Vec<String>>,
 }
 
 impl Grid {
-    fn render(mut self, style: Style) -> String {
+    /// A table without rows.
+    pub fn new(header: &[&str], text_columns: &[usize]) -> Self {
+        let header = header.iter().map(ToString::to_string).collect();
+        Self { header, text_columns: text_columns.to_vec(), rows: Vec::new() }
+    }
+
+    pub fn render(mut self, style: Style) -> String {
         if let Style::Text { width: Some(width) } = style {
             self.fit(width);
         }

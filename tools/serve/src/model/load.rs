@@ -36,7 +36,11 @@ pub struct Source {
 /// When the file is no model that can be run, or not as its configuration says.
 pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
     let configuration = &source.configuration;
-    let options = Options { library: settings.onnxruntime.as_deref(), threads: configuration.threads(settings), ..Options::default() };
+    let options = Options {
+        library: settings.onnxruntime.as_deref(),
+        threads: configuration.threads(settings),
+        ..Options::default()
+    };
     let open = || runtime::Model::open(&source.file, settings.model_limit(), &options);
     let first = open()?;
     let spec = configuration.spec(first.inputs(), first.outputs(), settings)?;

@@ -71,7 +71,8 @@ fn standard(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
         | "LRN"
         | "MeanVarianceNormalization"
         | "Mish"
-        | "Not" | "PRelu"
+        | "Not"
+        | "PRelu"
         | "QuantizeLinear"
         | "RMSNormalization"
         | "RandomNormalLike"
@@ -100,8 +101,8 @@ fn standard(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
         | "Trilu"
         | "RotaryEmbedding" => like_first(call)?,
         "Add" | "And" | "BitShift" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "Div" | "Equal" | "Greater"
-        | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Max" | "Mean" | "Min" | "Mod" | "Mul" | "Or" | "PRelu"
-        | "Pow" | "Sub" | "Sum" | "Where" | "Xor" => elementwise::infer(call)?,
+        | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Max" | "Mean" | "Min" | "Mod" | "Mul" | "Or" | "Pow" | "Sub"
+        | "Sum" | "Where" | "Xor" => elementwise::infer(call)?,
         "Neg" => call.rten(&ops::Neg)?,
         "Identity" => vec![call.tensor(0)?.clone()],
         "Cast" | "CastLike" => elementwise::cast(call)?,

@@ -1,0 +1,107 @@
+"""`profile --run`: its times add up, every node of ONNX Runtime is in a row, and each backend runs its kind of model."""
+
+import csv
+import io
+import json
+import os
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from peers import onnx_runtime, shell, with_tools
+
+ENV = os.environ | {"PATH": with_tools(), "ORT_DYLIB_PATH": str(onnx_runtime())}
+QUICK = "profile.run.batch_sizes=[1,3] profile.run.seconds=0.02 profile.run.warm_up_seconds=0 profile.run.node_runs=5"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    random = np.random.default_rng(0)
+    weights = {"w": random.standard_normal((8, 3, 3, 3)), "b": random.standard_normal(8), "v": random.standard_normal((8, 4))}
+    tensors = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], name="conv", pads=[1] * 4),
+        helper.make_node("Relu", ["c"], ["r"], name="relu"),
+        helper.make_node("GlobalAveragePool", ["r"], ["p"], name="pool"),
+        helper.make_node("Flatten", ["p"], ["f"], name="flat"),
+        helper.make_node("MatMul", ["f", "v"], ["y"], name="fc"),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, "height", 16])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
+    graph = helper.make_graph(nodes, "net", [x], [y], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "net.onnx")
+    shell("gen-data rows=300 | entropy | train -o run --quiet trainer.max_epochs=1 > events.ndjson", folder, ENV)
+    shell("pipegrad export run", folder, ENV)
+    return folder
+
+
+def profile(folder, arguments):
+    return shell(f"profile --run {arguments} {QUICK}", folder, ENV)
+
+
+def test_times_are_ordered_and_rows_sum_to_the_whole(folder):
+    document = json.loads(profile(folder, "net.onnx --dim height=20 --to json"))
+    (run,) = document["runs"]
+    assert [cell["batch_size"] for cell in run["latencies"]] == [1, 3]
+    for cell in run["latencies"]:
+        times = cell["latency_seconds"]
+        assert 0 < times["min"] <= times["median"] <= times["p90"] <= times["p99"]
+        assert cell["runs"] >= 20 and cell["memory_bytes"] > 1e6 and cell["load_seconds"] > 0
+        assert cell["rows_per_second"] == pytest.approx(cell["batch_size"] / times["mean"])
+    layers = run["layers"]
+    assert layers["runs"] == 5
+    assert sum(row["seconds"] for row in layers["rows"]) + layers["other_seconds"] == pytest.approx(layers["total_seconds"])
+    assert all(row["seconds"] >= 0 for row in layers["rows"])
+
+
+def test_every_node_that_onnx_runtime_runs_is_in_a_row(folder, tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "profile")
+    session = onnxruntime.InferenceSession(folder / "net.onnx", options)
+    session.run(None, {"x": np.zeros((1, 3, 20, 16), np.float32)})
+    with open(session.end_profiling()) as file:
+        expected = {event["args"]["op_name"] for event in json.load(file) if event["cat"] == "Node"}
+    document = json.loads(profile(folder, "net.onnx --dim height=20 --to json"))
+    rows = document["runs"][0]["layers"]["rows"]
+    assert {operator for row in rows for operator in row["operators"]} == expected
+    # The fused convolution is found although ONNX Runtime renames it: its floor is there.
+    conv = next(row for row in rows if "Conv" in row["operators"])
+    layer = next(layer for layer in document["models"][0]["layers"] if "Conv" in layer["operators"])
+    assert conv["floor_seconds"] == layer["floor_seconds"] > 0
+
+
+def test_candle_runs_a_run_folder_beside_its_export(folder):
+    rows = list(csv.DictReader(io.StringIO(profile(folder, "run run/model.onnx run/model.safetensors --to csv"))))
+    assert [row["backend"] for row in rows] == ["candle"] * 2 + ["onnxruntime"] * 2 + ["candle"] * 2
+    assert all(float(row["median"]) > 0 for row in rows)
+
+
+def test_a_model_that_cannot_run_is_a_row_with_its_reason(folder):
+    (folder / "x.engine").write_bytes(b"no engine")
+    table = profile(folder, "run/model.onnx x.engine")
+    assert "[other]" in table and "total" in table
+    row = next(line for line in table.splitlines() if line.startswith("x.engine"))
+    assert row.split()[1:4] == ["tensorrt", "1", "-"]
+    assert "not run: " in table
+    error = shell_fails(folder, "x.engine")
+    assert error.startswith("profile: ") and len(error.splitlines()) == 1
+
+
+def shell_fails(folder, arguments):
+    return shell(f"! profile --run {arguments} {QUICK} 2>&1 > out", folder, ENV)
+
+
+def test_what_cannot_be_measured_is_told(folder):
+    for arguments, expected in [
+        ("net.onnx", "--dim 'height=224'"),
+        ("- < net.onnx", "--run takes models by name"),
+        ("none.onnx", "none.onnx"),
+        ("run/model.onnx profile.run.batch_sizes=[0]", "profile.run.batch_sizes: 0"),
+        ("run/model.onnx profile.run.min_runs=0", "profile.run.min_runs: 0"),
+    ]:
+        error = shell(f"! profile --run {arguments} 2>&1 > out", folder, ENV)
+        assert expected in error and len(error.splitlines()) == 1, error
