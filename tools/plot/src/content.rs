@@ -6,6 +6,7 @@ use crate::{
     gallery::{Gallery, Names},
     limited_read::{Line, MAX_DOCUMENT, read_line},
     log_reader::{self, Watch},
+    roofline::Roofline,
     run::Run,
     settings::Settings,
     table,
@@ -33,6 +34,8 @@ pub enum Content {
     Confusion(LabelledMatrix),
     /// Records of images with predictions.
     Gallery(Gallery),
+    /// What `profile` says of models.
+    Roofline(Roofline),
 }
 
 /// Reads inputs of any kind.
@@ -89,6 +92,9 @@ impl ContentReader<'_> {
                 let rest = bytes.take(MAX_DOCUMENT as u64).read_to_string(&mut text);
                 let read = rest.map_err(|e| Error::io(name, e))?;
                 ensure!(read < MAX_DOCUMENT, "{name}: larger than {} MiB", MAX_DOCUMENT >> 20);
+                if Roofline::is_one(&text) {
+                    return Roofline::from_json(name, &text).map(Content::Roofline);
+                }
                 LabelledMatrix::from_json(name, &text).map(Content::Confusion)
             }
             Err(error) => bail!("{name}:{number}: {error}"),

@@ -8,6 +8,7 @@ use crate::{
     labels::{self, Identity},
     log_reader::Watch,
     names,
+    roofline::Roofline,
     run::Run,
     run_folder,
     settings::Settings,
@@ -25,14 +26,15 @@ pub struct Inputs<'a> {
     pub finders: Vec<Finder>,
     pub confusions: Vec<LabelledMatrix>,
     pub galleries: Vec<Gallery>,
+    pub rooflines: Vec<Roofline>,
     /// Notes for standard error, one line each.
     pub notes: Vec<String>,
 }
 
 impl<'a> Inputs<'a> {
     pub fn new(settings: &'a Settings, classes: Option<Vec<String>>) -> Self {
-        let (runs, finders, confusions, galleries, notes) = Default::default();
-        Self { settings, classes, runs, finders, confusions, galleries, notes }
+        let (runs, finders, confusions, galleries, rooflines, notes) = Default::default();
+        Self { settings, classes, runs, finders, confusions, galleries, rooflines, notes }
     }
 
     /// Reads an input; None is standard input.
@@ -73,10 +75,16 @@ impl<'a> Inputs<'a> {
         names::distinguishing(&paths).into_iter().zip(&self.galleries)
     }
 
+    /// The rooflines with their names.
+    pub fn named_rooflines(&self) -> impl Iterator<Item = (String, &Roofline)> {
+        let paths: Vec<&[String]> = self.rooflines.iter().map(|roofline| roofline.path.as_slice()).collect();
+        names::distinguishing(&paths).into_iter().zip(&self.rooflines)
+    }
+
     /// Drops runs in which nothing was measured, each with a note, if anything else can be drawn: a run that diverged in its
     /// first epoch, or that has just begun, does not stop the charts of the others.
     pub fn drop_unmeasured_runs(&mut self) {
-        let others = self.finders.len() + self.confusions.len() + self.galleries.len();
+        let others = self.finders.len() + self.confusions.len() + self.galleries.len() + self.rooflines.len();
         if others == 0 && !self.runs.iter().any(Run::is_measured) {
             return;
         }
@@ -105,6 +113,7 @@ impl<'a> Inputs<'a> {
         let settings = file.map_or_else(|| Ok(None), run_folder::settings_beside)?;
         match content {
             Content::Confusion(confusion) => self.confusions.push(LabelledMatrix { path, ..confusion }),
+            Content::Roofline(roofline) => self.rooflines.push(Roofline { path, ..roofline }),
             Content::Gallery(gallery) => self.galleries.push(Gallery { path, ..gallery }),
             Content::Finder(finder) => {
                 let identity = Identity { path, settings: settings.unwrap_or_default() };

@@ -1,9 +1,8 @@
 //! A chart of curves as a scene.
 
 use crate::{
-    axis::Tick,
     chart::{Chart, Curve},
-    font,
+    frame::{self, Axes, Frame, GAP, HALF_HEIGHT, PADDING},
     legend::{self, Layout},
     points::{Point, clipped, decimated, stretches},
     scene::{Anchor, Color, Mark, Scene, Shape, Stroke},
@@ -11,32 +10,15 @@ use crate::{
     style::{self, Dash, Line, Style},
 };
 
-/// All lengths are in units of the font size, so that a picture grows with it.
-const TITLE: f64 = 1.25;
-const PADDING: f64 = 1.0;
-const GAP: f64 = 0.5;
+/// Lengths in units of the font size, as those of [`frame`](crate::frame).
 const STROKE: f64 = 0.15;
 const THIN_STROKE: f64 = 0.07;
 const DOT: f64 = 0.27;
-const TICK_LENGTH: f64 = 0.35;
-/// Room for each tick of an axis.
-const X_TICK_ROOM: f64 = 6.0;
-const Y_TICK_ROOM: f64 = 3.5;
-/// A text whose baseline is this far under a point looks centered on it.
-const HALF_HEIGHT: f64 = 0.36;
 /// Of a ring, the inner radius as a share of the outer.
 const HOLLOW: f64 = 0.55;
 /// Least height of the curves, as a share of `plot.height`.
 const MIN_SHARE: f64 = 0.6;
 const PALE: f64 = 0.35;
-
-/// The frame that curves are in.
-struct Frame {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-}
 
 /// Lays a chart out. Where the legend stands below the curves and needs the room, the picture is higher than the settings
 /// say.
@@ -44,24 +26,22 @@ pub fn scene(chart: &Chart, settings: &Settings) -> Scene {
     let em = settings.font_size;
     let title = style::title(chart);
     let (width, height) = (f64::from(settings.width), f64::from(settings.height));
-    let top = (PADDING + TITLE + 2.0 * GAP) * em;
-    let under = (PADDING + 2.0 + 3.0 * GAP) * em;
+    let (top, under) = frame::above_and_under(em);
     let tallest = (height - under - top).max(em);
     let max_height = f64::from(MAX_SIDE) - top - under - tallest - PADDING * em;
     let legend = legend::layout(style::legend(chart, &settings.colors), em, width, tallest, max_height);
     let taken = if legend.is_below { legend.height + GAP * em } else { 0.0 };
     let bottom = (top + tallest - taken).max(top + tallest.min(height * MIN_SHARE));
-    let y_ticks = chart.y.ticks(((bottom - top) / (Y_TICK_ROOM * em)) as usize, false);
-    let widest = y_ticks.iter().map(|tick| font::width(&tick.label, em)).fold(0.0, f64::max);
-    let left = (PADDING + 1.0 + 3.0 * GAP) * em + widest;
+    let y_ticks = frame::y_ticks(&chart.y, bottom - top, em);
+    let left = frame::left_of(&y_ticks, em);
     let beside = if legend.is_below || legend.cells.is_empty() { em } else { legend.width + PADDING * em };
     let frame = Frame { left, right: (width - PADDING * em - beside).max(left + em), top, bottom };
     let mut scene = Scene::new(settings.width, (bottom + under + taken).ceil() as u32, &title);
 
-    let shortened = font::shortened(&title, TITLE * em, width - left - PADDING * em);
-    scene.text("title", (left, (PADDING + TITLE) * em), &shortened, TITLE * em, Anchor::Start);
-    draw_y_axis(&mut scene, chart, &frame, &y_ticks, em);
-    draw_x_axis(&mut scene, chart, &frame, em);
+    frame.draw_title(&mut scene, &title, width, em);
+    let y_label = style::y_label(chart);
+    let axes = Axes { x: &chart.x, y: &chart.y, x_label: chart.x_name, y_label: &y_label };
+    frame.draw_axes(&mut scene, &axes, &y_ticks, em);
     // Values before smoothing are drawn behind all curves.
     for raw in [true, false] {
         chart.curves.iter().for_each(|curve| draw_curve(&mut scene, chart, curve, raw, &frame, settings));
@@ -71,50 +51,6 @@ pub fn scene(chart: &Chart, settings: &Settings) -> Scene {
         if legend.is_below { (PADDING * em, bottom + under - GAP * em) } else { (frame.right + PADDING * em, top) };
     draw_legend(&mut scene, &legend, corner, em);
     scene
-}
-
-impl Frame {
-    fn x(&self, share: f64) -> f64 {
-        self.left + (self.right - self.left) * share
-    }
-
-    fn y(&self, share: f64) -> f64 {
-        self.bottom - (self.bottom - self.top) * share
-    }
-}
-
-fn draw_y_axis(scene: &mut Scene, chart: &Chart, frame: &Frame, ticks: &[Tick], em: f64) {
-    let thin = Stroke::solid(Color::GRID, 1.0);
-    for tick in ticks {
-        let y = frame.y(chart.y.position(tick.value));
-        scene.line("grid", (frame.left, y), (frame.right, y), thin);
-        let at = (frame.left - GAP * em, y + HALF_HEIGHT * em);
-        scene.text("y-tick", at, &tick.label, em, Anchor::End);
-    }
-    for value in chart.y.minor_ticks() {
-        let y = frame.y(chart.y.position(value));
-        scene.line("minor-tick", (frame.left, y), (frame.left + TICK_LENGTH * em, y), Stroke::solid(Color::AXIS, 1.0));
-    }
-    scene.line("axis", (frame.left, frame.top), (frame.left, frame.bottom), Stroke::solid(Color::AXIS, 1.0));
-    let label = font::shortened(&style::y_label(chart), em, frame.bottom - frame.top);
-    let at = ((PADDING + 1.0) * em, (frame.top + frame.bottom) / 2.0);
-    scene.upward_text("y-label", at, &label, em, Anchor::Middle);
-}
-
-fn draw_x_axis(scene: &mut Scene, chart: &Chart, frame: &Frame, em: f64) {
-    let stroke = Stroke::solid(Color::AXIS, 1.0);
-    scene.line("axis", (frame.left, frame.bottom), (frame.right, frame.bottom), stroke);
-    for tick in chart.x.ticks(((frame.right - frame.left) / (X_TICK_ROOM * em)) as usize, !chart.x.log) {
-        let x = frame.x(chart.x.position(tick.value));
-        scene.line("x-mark", (x, frame.bottom), (x, frame.bottom + TICK_LENGTH * em), stroke);
-        scene.text("x-tick", (x, frame.bottom + (1.0 + GAP) * em), &tick.label, em, Anchor::Middle);
-    }
-    for value in chart.x.minor_ticks() {
-        let x = frame.x(chart.x.position(value));
-        scene.line("minor-tick", (x, frame.bottom), (x, frame.bottom - TICK_LENGTH * em), stroke);
-    }
-    let at = ((frame.left + frame.right) / 2.0, frame.bottom + (2.0 + 3.0 * GAP) * em);
-    scene.text("x-label", at, chart.x_name, em, Anchor::Middle);
 }
 
 /// Draws a curve, or with `raw` its values before smoothing.
@@ -194,7 +130,8 @@ fn stroke(style: Style, em: f64) -> Stroke {
     }
 }
 
-fn draw_legend(scene: &mut Scene, legend: &Layout, (left, top): Point, em: f64) {
+/// Draws a legend whose upper left corner is at a point.
+pub fn draw_legend(scene: &mut Scene, legend: &Layout, (left, top): Point, em: f64) {
     let (swatch, text) = legend::swatch(em);
     for cell in &legend.cells {
         let (x, y) = (left + cell.left, top + cell.middle);

@@ -4,7 +4,7 @@
 //!   or `gallery`.
 //! - Charts: `charts` groups the metrics of `run`s by `series` into `chart`s with `axis`, `points` and `style`; `finder`
 //!   makes that of a learning-rate finder.
-//! - Pictures: `line_picture`, `matrix_picture` and `gallery_picture` lay a chart out as a `scene` of shapes, which `svg`
+//! - Pictures: `line_picture`, `matrix_picture`, `gallery_picture` and `roofline_picture` lay a chart out as a `scene` of shapes, which `svg`
 //!   and `png` (tiny-skia, with an embedded font) write. `terminal` draws text instead.
 //!
 //! Why the layout is ours: plotters draws its legend over the curves and needs a system font for pixels; charming renders
@@ -17,6 +17,7 @@ mod confusion;
 mod content;
 mod finder;
 mod font;
+mod frame;
 mod gallery;
 mod gallery_picture;
 mod inputs;
@@ -31,6 +32,8 @@ mod names;
 mod pictures;
 mod png;
 mod points;
+mod roofline;
+mod roofline_picture;
 mod run;
 mod run_folder;
 mod scene;
@@ -50,11 +53,11 @@ use std::{path::PathBuf, process::ExitCode};
 cli::arguments! {
     groups: ["plot"],
     input: Many,
-    /// Draws charts of runs (loss, metrics, learning rate), confusion matrices, and what a classifier gets wrong.
+    /// Draws charts of runs (loss, metrics, learning rate), confusion matrices, rooflines, and what a classifier gets wrong.
     #[argh(
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 | {command_name} -o plots",
         note = "The settings are those of config group plot. Inputs are run events, run folders, CSV or TSV files with a \
-                column step or epoch, what score says of a classification, and records of images with predictions; \
+                column step or epoch, what score says of a classification, what profile says of a model as JSON, and records of images with predictions; \
                 several are drawn together, to compare, each called by what differs between their settings. The paths of the pictures go to standard output."
     )]
     struct Args {

@@ -3,7 +3,7 @@
 use crate::{
     charts, gallery_picture,
     inputs::Inputs,
-    line_picture, matrix_picture, names, png,
+    line_picture, matrix_picture, names, png, roofline_picture,
     scene::Scene,
     settings::{Format, Settings},
     svg,
@@ -73,6 +73,13 @@ fn scenes(inputs: &Inputs, settings: &Settings, max_charts: usize) -> anyhow::Re
     for (name, gallery) in inputs.named_galleries() {
         let file = if inputs.galleries.len() == 1 { "misclassified".into() } else { format!("misclassified_{name}") };
         scenes.push((file_name(&file), gallery_picture::scene(gallery, &name, settings)?));
+    }
+    for (name, roofline) in inputs.named_rooflines() {
+        let (file, name) = match inputs.rooflines.len() {
+            1 => ("roofline".into(), String::new()),
+            _ => (format!("roofline_{name}"), name),
+        };
+        scenes.push((file_name(&file), roofline_picture::scene(roofline, &name, settings)));
     }
     let (files, scenes): (Vec<_>, Vec<_>) = scenes.into_iter().unzip();
     Ok(names::numbered(files).into_iter().zip(scenes).collect())

@@ -878,3 +878,36 @@ fn a_confusion_matrix_in_a_terminal_tells_its_classes_apart() {
         assert_eq!(rows.len(), labels.len(), "{text}");
     }
 }
+
+/// What `profile --to json` writes of a model with these layers: name, FLOPs a byte, seconds.
+fn profile(model: &str, layers: &[(&str, f64, f64)]) -> Value {
+    let layer = |(name, intensity, seconds): &(&str, f64, f64)| {
+        let flops = (1e11 * intensity).min(8e12) * seconds;
+        json!({"name": name, "flops": flops, "intensity": intensity, "arithmetic": "float32", "floor_seconds": seconds})
+    };
+    json!({"model": model, "layers": layers.iter().map(layer).collect::<Vec<_>>()})
+}
+
+#[test]
+fn a_roofline_has_the_layers_of_models_under_the_roofs_of_a_device() {
+    let peaks = json!({"float32": 8, "int8": 100});
+    let device = json!({"name": "GPU", "source": "s", "peak_tflops": peaks, "bandwidth_gbs": 100});
+    let layers = [("stem", 120.0, 3e-3), ("head", 0.25, 1e-4), ("tiny", 0.25, 1e-9)];
+    let one = json!({"device": device, "models": [profile("net.onnx", &layers)]});
+    let folder = Folder::new();
+    let done = plot(&folder, &["--format", "both"], &format!("{one:#}"));
+    assert_eq!(done.parts(), (0, "plots/roofline.svg\nplots/roofline.png\n".into(), String::new()));
+    let svg = folder.text("plots/roofline.svg");
+    // Int8 is not what a layer computes in.
+    for text in [">roofline of net.onnx on GPU<", ">float32 8 TFLOP/s<", ">100 GB/s<", ">stem<", ">head<"] {
+        assert!(svg.contains(text), "{text}\n{svg}");
+    }
+    assert_eq!((svg.matches("class=\"roof\"").count(), svg.matches("class=\"layer\"").count()), (1, 3));
+    assert!(!svg.contains("NaN") && !svg.contains("inf") && !svg.contains(">tiny<"), "{svg}");
+    let two = json!({"device": device, "models": [profile("a", &layers), profile("b", &layers)]});
+    let svg = plot(&folder, &["-o", "-"], &two.to_string()).out;
+    assert!(svg.contains(">roofline of 2 models on GPU<") && svg.contains(">b</text>"), "{svg}");
+    let none = json!({"device": device, "models": [profile("a", &[])]});
+    assert!(plot(&folder, &[], &none.to_string()).error.contains("expected numbers above 0"));
+    assert!(plot(&folder, &["--terminal"], &one.to_string()).error.contains("--terminal draws no roofline"));
+}

@@ -64,6 +64,7 @@ impl<'a> Screen<'a> {
     /// Draws what was read.
     pub fn show(&mut self, inputs: &Inputs) -> anyhow::Result<()> {
         ensure!(inputs.galleries.is_empty(), "--terminal shows no images; without it, they are drawn into files");
+        ensure!(inputs.rooflines.is_empty(), "--terminal draws no roofline; without it, one is drawn into a file");
         let mut text = String::new();
         if !inputs.runs.is_empty() || !inputs.finders.is_empty() {
             text = self.charts(&inputs.runs, &inputs.finders, usize::MAX)?;
