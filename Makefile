@@ -143,6 +143,11 @@ bench-candle-ops: $(dev_python)
 bench-image-step: $(bench_python)
 	.tools/bench/bin/python scripts/bench/image_step/run.py $(BENCH_ARGS)
 
+.PHONY: bench-quantize
+bench-quantize: $(dev_python) ## Quantise a model by ONNX Runtime's Python package and by ours: make bench-quantize BENCH_ARGS="model.onnx --calibration c.npy --rows x.npy --labels y.npy"
+	$(CARGO) build --release -p onnx --example quantize $(LOCKED)
+	$(venv)/bin/python scripts/bench/quantize/run.py $(BENCH_ARGS)
+
 # Another RUSTFLAGS would rebuild everything: a target directory of its own holds the few crates below `parallel`.
 .PHONY: loom
 loom: ## Model-check the thread pool under every interleaving of its threads
