@@ -1,5 +1,6 @@
 //! Whether what is quantized in the graph is computed in int8. TensorRT computes a quantized operator in float where it has no
-//! kernel of int8 for it, and does not say so: TensorRT-RTX 1.7 does that with every convolution.
+//! int8 kernel for the Q/DQ around it, and does not say so: TensorRT-RTX 1.7 does that with convolutions whose activations have a
+//! scale of shape `[1]` in place of a scalar.
 
 use onnx::{Graph, Node};
 use trt_protocol::Layer;
@@ -21,7 +22,7 @@ pub fn in_float(graph: &Graph, layers: &[Layer]) -> Option<String> {
     let names = floating.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if count > NAMED { ", …" } else { "" };
     (count > 0).then(|| {
-        format!("{count} of {all} quantized nodes are computed in float: TensorRT has no int8 kernel for {names}{more}")
+        format!("TensorRT computes {count} of {all} quantized nodes in float, having no int8 kernel for them as they are: {names}{more}")
     })
 }
 
@@ -55,7 +56,7 @@ mod tests {
             outputs: vec![],
         };
         assert_eq!(in_float(&graph, &[layer("float32"), layer("int8")]), None);
-        let expected = "1 of 1 quantized nodes are computed in float: TensorRT has no int8 kernel for \"c\" (Conv)";
+        let expected = "TensorRT computes 1 of 1 quantized nodes in float, having no int8 kernel for them as they are: \"c\" (Conv)";
         assert_eq!(in_float(&graph, &[layer("float32")]).as_deref(), Some(expected));
     }
 }

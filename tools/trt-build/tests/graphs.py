@@ -14,8 +14,8 @@ ACTIVATION_SCALE = 4 / 127
 class Net:
     """A graph under construction; `precision` is fp32, fp16 (all tensors) or int8 (Q/DQ around every weighted operator)."""
 
-    def __init__(self, precision, seed=0):
-        self.precision, self.random = precision, np.random.default_rng(seed)
+    def __init__(self, precision, scale_shape=()):
+        self.precision, self.scale_shape, self.random = precision, scale_shape, np.random.default_rng(0)
         self.nodes, self.weights, self.quantized_values = [], {}, {}
 
     @property
@@ -23,7 +23,7 @@ class Net:
         return np.float16 if self.precision == "fp16" else np.float32
 
     def constant(self, name, array):
-        self.weights[name] = np.ascontiguousarray(array)
+        self.weights[name] = np.asarray(array)
         return name
 
     def node(self, op, inputs, output, **attributes):
@@ -52,8 +52,8 @@ class Net:
         if self.precision != "int8":
             return x
         if x not in self.quantized_values:
-            scale = self.constant(f"{x}_scale", np.float32(ACTIVATION_SCALE))
-            zero = self.constant(f"{x}_zero", np.int8(0))
+            scale = self.constant(f"{x}_scale", np.full(self.scale_shape, ACTIVATION_SCALE, np.float32))
+            zero = self.constant(f"{x}_zero", np.zeros(self.scale_shape, np.int8))
             quantized = self.node("QuantizeLinear", [x, scale, zero], f"{x}_q")
             self.quantized_values[x] = self.node("DequantizeLinear", [quantized, scale, zero], f"{x}_dq")
         return self.quantized_values[x]
@@ -100,9 +100,9 @@ def mlp(precision="fp32"):
     return net.model([8], net.gemm(h, "layer3", 64, 1), [1])
 
 
-def resnet(precision="fp32", widths=(16, 32), blocks=1, image=32, classes=10):
+def resnet(precision="fp32", widths=(16, 32), blocks=1, image=32, classes=10, scale_shape=()):
     """A residual network on `[batch, 3, image, image]`; `widths=(64, 128, 256, 512), blocks=2` is ResNet-18 for small images."""
-    net = Net(precision)
+    net = Net(precision, scale_shape)
     x, channels = net.node("Relu", [net.conv("x", "stem", 3, widths[0], 3, 1)], "stem_relu"), widths[0]
     for stage, width in enumerate(widths):
         for block in range(blocks):
