@@ -94,7 +94,8 @@ fn ranges(roofline: &Roofline) -> (Axis, Axis) {
         true,
         MARGIN,
     );
-    let roofs = roofline.roofs.iter().map(|roof| roof.1);
+    // Above the highest roof is room for its label.
+    let roofs = roofline.roofs.iter().flat_map(|roof| [roof.1, 1.5 * roof.1]);
     let y = Axis::over(layers().map(|layer| layer.performance).chain(roofs), true, MARGIN);
     (x, y)
 }

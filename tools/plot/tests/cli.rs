@@ -892,7 +892,7 @@ fn profile(model: &str, layers: &[(&str, f64, f64)]) -> Value {
 fn a_roofline_has_the_layers_of_models_under_the_roofs_of_a_device() {
     let peaks = json!({"float32": 8, "int8": 100});
     let device = json!({"name": "GPU", "source": "s", "peak_tflops": peaks, "bandwidth_gbs": 100});
-    let layers = [("stem", 120.0, 3e-3), ("head", 0.25, 1e-4), ("tiny", 0.25, 1e-9)];
+    let layers = [("stem", 120.0, 3e-3), ("head", 2.0, 1e-4), ("tiny", 0.25, 1e-9)];
     let one = json!({"device": device, "models": [profile("net.onnx", &layers)]});
     let folder = Folder::new();
     let done = plot(&folder, &["--format", "both"], &format!("{one:#}"));
