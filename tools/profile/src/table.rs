@@ -277,7 +277,7 @@ mod tests {
         let mut grid = Grid { header, text_columns: vec![0, 1, 2], rows: vec![row] };
         grid.fit(45);
         assert_eq!(grid.header, ["layer", "operators", "MACs"]);
-        assert_eq!((grid.rows[0][0].as_str(), &grid.text_columns), ("features.0.c….long.name", &vec![0, 1]));
+        assert_eq!((grid.rows[0][0].as_str(), &grid.text_columns), ("features.0.c…a.long.name", &vec![0, 1]));
         assert!(grid.width() <= 45);
     }
 }

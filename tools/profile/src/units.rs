@@ -3,7 +3,8 @@
 const LARGE: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
 const SMALL: [&str; 4] = ["", "m", "µ", "n"];
 /// Significant digits.
-const DIGITS: i32 = 4;
+const DIGITS: usize = 4;
+const MAX_DECIMALS: i32 = 12;
 
 /// `1.814 G`, `512`.
 pub fn count(value: u64) -> String {
@@ -20,10 +21,13 @@ pub fn seconds(value: f64) -> String {
     prefixed(value, "s")
 }
 
-/// Rounded to four significant digits, no more than are left of the point.
+/// Rounded to four significant digits, or more before the point.
 pub fn number(value: f64) -> String {
-    let digits = if value == 0.0 { 0 } else { DIGITS - 1 - value.abs().log10().floor() as i32 };
-    format!("{value:.*}", usize::try_from(digits.clamp(0, 12)).unwrap_or(0))
+    // The exponent after rounding: 0.99996 has that of 1.
+    let rounded = format!("{value:.*e}", DIGITS - 1);
+    let exponent: i32 = rounded.rsplit_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
+    let decimals = if value == 0.0 { 0 } else { (DIGITS as i32 - 1 - exponent).clamp(0, MAX_DECIMALS) };
+    format!("{value:.*}", usize::try_from(decimals).unwrap_or(0))
 }
 
 /// A share in percent.
