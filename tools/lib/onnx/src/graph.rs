@@ -52,6 +52,9 @@ impl Graph {
         let mut initializers = IndexMap::new();
         for tensor in proto.initializer {
             let name = tensor.name().to_owned();
+            if name.is_empty() {
+                return Err(Problem::graph("an initializer has no name"));
+            }
             if initializers.insert(name.clone(), Tensor::from_proto(tensor)?).is_some() {
                 return Err(Problem::tensor(&name, "defined twice"));
             }
@@ -137,10 +140,9 @@ impl Graph {
         let mut defined: HashSet<&str> = self.inputs.iter().map(|input| input.name.as_str()).collect();
         defined.extend(self.initializers.keys().map(String::as_str));
         let order = crate::sort::topological(&self.nodes, &defined)?;
-        if let Some(output) = self.outputs.iter().find(|output| {
-            !defined.contains(output.name.as_str())
-                && !self.nodes.iter().any(|node| node.outputs.contains(&output.name))
-        }) {
+        let computed = self.nodes.iter().flat_map(|node| node.outputs.iter().map(String::as_str));
+        defined.extend(computed);
+        if let Some(output) = self.outputs.iter().find(|output| !defined.contains(output.name.as_str())) {
             return Err(Problem::graph(format!("output {:?} is computed by no node", output.name)));
         }
         if order.iter().enumerate().any(|(to, &from)| to != from) {

@@ -25,6 +25,9 @@ mod constants;
 pub mod cost;
 mod error;
 mod fuse;
+mod check;
+mod error;
+mod external;
 mod graph;
 mod model;
 mod node;
@@ -36,6 +39,7 @@ mod tensor;
 mod value;
 
 pub use builder::{Attribute, GraphBuilder, ModelInfo};
+pub use check::{NEWEST_IR_VERSION, OPSETS};
 pub use error::{Error, Problem, Result};
 pub use fuse::{Layer, fuse};
 pub use graph::{Graph, Links, Names};

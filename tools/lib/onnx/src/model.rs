@@ -1,7 +1,8 @@
 //! Whole models: a graph, its operator sets and its metadata.
 
 use crate::{
-    Graph, Problem, Result,
+    Graph, Problem, Result, check,
+    external::Source,
     proto::{FunctionProto, ModelProto, OperatorSetIdProto, StringStringEntryProto},
 };
 use files::Limit;
@@ -35,32 +36,47 @@ impl Model {
     /// Reads the model at `path`; it and its files of weights (external data), which must be in its folder, have at most
     /// `limit` bytes together.
     ///
+    /// Not kept: names of the model's domain and producer, metadata of nodes and values, documentation of tensors.
+    ///
     /// # Errors
-    /// When it cannot be read, is too long, or breaks the format's rules.
+    /// When it cannot be read, is too long, breaks the format's rules, or has what is not supported: sparse initializers,
+    /// training information, quantization annotations, overloads of functions, several devices.
     pub fn open(path: &Path, limit: Limit<'_>) -> Result<Self> {
+        let name = path.display().to_string();
         let bytes = files::read_file(path, limit)?;
-        Self::from_bytes(&path.display().to_string(), &bytes)
+        let folder = path.is_file().then(|| path.parent().unwrap_or(Path::new("")));
+        let source = Source::new(folder, limit, bytes.len() as u64);
+        Self::read(&name, bytes, source).map_err(|problem| problem.of(&name))
     }
 
     /// Reads a model without files of weights; errors call it `name`.
     ///
     /// # Errors
-    /// When it breaks the format's rules.
+    /// As [`Model::open`].
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self> {
-        let proto = ModelProto::decode(bytes).map_err(|e| Problem::from(e).of(name))?;
-        Self::from_proto(name, proto).map_err(|problem| problem.of(name))
+        let source = Source::new(None, Limit { bytes: u64::MAX, setting: None }, 0);
+        Self::read(name, bytes, source).map_err(|problem| problem.of(name))
+    }
+
+    /// Reads a model; its encoded form is dropped as soon as it is decoded.
+    fn read(name: &str, bytes: impl AsRef<[u8]>, mut source: Source<'_>) -> Result<Self, Problem> {
+        check::format(bytes.as_ref())?;
+        let mut proto = ModelProto::decode(bytes.as_ref())?;
+        drop(bytes);
+        check::model(&proto)?;
+        source.load(&mut proto)?;
+        Self::from_proto(name, proto)
     }
 
     fn from_proto(name: &str, proto: ModelProto) -> Result<Self, Problem> {
+        let opsets = check::opsets(&proto)?;
         let graph = proto.graph.ok_or_else(|| Problem::graph("no ONNX model: it has no graph"))?;
-        let domain =
-            |it: &OperatorSetIdProto| if it.domain() == ONNX_DOMAIN { String::new() } else { it.domain().into() };
         let entry = |it: StringStringEntryProto| (it.key.unwrap_or_default(), it.value.unwrap_or_default());
         Ok(Self {
             name: name.into(),
             graph: Graph::from_proto(graph)?,
             ir_version: proto.ir_version.unwrap_or_default(),
-            opsets: proto.opset_import.iter().map(|it| (domain(it), it.version())).collect(),
+            opsets,
             metadata: proto.metadata_props.into_iter().map(entry).collect(),
             doc: proto.doc_string.unwrap_or_default(),
             functions: proto.functions,

@@ -81,9 +81,10 @@ impl Node {
     /// For messages: `"conv1" (Conv)`, named after its first output if it has no name.
     pub fn describe(&self) -> String {
         let name = if self.name.is_empty() { self.outputs.first().map_or("", String::as_str) } else { &self.name };
+        let op_type = self.op_type.escape_debug();
         match self.domain.as_str() {
-            "" => format!("{name:?} ({})", self.op_type),
-            domain => format!("{name:?} ({domain}.{})", self.op_type),
+            "" => format!("{name:?} ({op_type})"),
+            domain => format!("{name:?} ({}.{op_type})", domain.escape_debug()),
         }
     }
 

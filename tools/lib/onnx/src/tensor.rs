@@ -2,7 +2,10 @@
 
 use crate::{
     Problem,
-    proto::{TensorProto, tensor_proto::DataType},
+    proto::{
+        TensorProto,
+        tensor_proto::{DataLocation, DataType},
+    },
 };
 use half::{bf16, f16};
 
@@ -55,6 +58,26 @@ pub fn type_name(dtype: DataType) -> String {
 fn byte_length(dtype: DataType, dims: &[usize]) -> Option<usize> {
     let elements = dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim))?;
     Some(elements.checked_mul(bits(dtype)?)?.div_ceil(8))
+}
+
+/// Type and dimensions that a message states.
+fn declared(proto: &TensorProto) -> Result<(DataType, Vec<usize>), Problem> {
+    let dtype = DataType::try_from(proto.data_type()).unwrap_or(DataType::Undefined);
+    let dims = proto.dims.iter().map(|&dim| usize::try_from(dim)).collect::<Result<Vec<_>, _>>();
+    let negative = |_| Problem::tensor(proto.name(), format!("a negative dimension in {:?}", proto.dims));
+    Ok((dtype, dims.map_err(negative)?))
+}
+
+/// Bytes of the data that a message's type and dimensions call for.
+///
+/// # Errors
+/// When a dimension is negative, they are too many, or the type is unknown or has no fixed size.
+pub(crate) fn expected_length(proto: &TensorProto) -> Result<usize, Problem> {
+    let (dtype, dims) = declared(proto)?;
+    byte_length(dtype, &dims).ok_or_else(|| {
+        let (code, name) = (proto.data_type(), type_name(dtype));
+        Problem::tensor(proto.name(), format!("type {code} ({name}) of shape {dims:?} is not supported"))
+    })
 }
 
 impl Tensor {
@@ -112,24 +135,27 @@ impl Tensor {
     /// # Errors
     /// When its type is unknown, a dimension is negative, or the data is not as long as the shape says.
     pub fn from_proto(proto: TensorProto) -> Result<Self, Problem> {
-        let name = proto.name().to_owned();
-        let fault = |reason: String| Problem::tensor(&name, reason);
-        let dtype = DataType::try_from(proto.data_type()).unwrap_or(DataType::Undefined);
-        let dims = proto.dims.iter().map(|&dim| usize::try_from(dim)).collect::<Result<Vec<_>, _>>();
-        let dims = dims.map_err(|_| fault(format!("a negative dimension in {:?}", proto.dims)))?;
+        let (dtype, dims) = declared(&proto)?;
+        if proto.segment.is_some() {
+            return Err(Problem::tensor(proto.name(), "a segment of a tensor, which is not supported"));
+        }
+        if proto.data_location() == DataLocation::External {
+            return Err(Problem::tensor(proto.name(), "its data is in another file"));
+        }
         if dtype == DataType::String {
             let count = dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
             if count != Some(proto.string_data.len()) {
-                return Err(fault(format!("{} strings for the shape {dims:?}", proto.string_data.len())));
+                let reason = format!("{} strings for the shape {dims:?}", proto.string_data.len());
+                return Err(Problem::tensor(proto.name(), reason));
             }
             return Ok(Self { dtype, dims, data: Elements::Strings(proto.string_data) });
         }
-        let Some(expected) = byte_length(dtype, &dims) else {
-            return Err(fault(format!("type {} of shape {dims:?} is not supported", proto.data_type())));
-        };
+        let expected = expected_length(&proto)?;
+        let name = proto.name().to_owned();
         let bytes = stored_bytes(proto, dtype);
         if bytes.len() != expected {
-            return Err(fault(format!("{} bytes, expected {expected} for {} {dims:?}", bytes.len(), type_name(dtype))));
+            let reason = format!("{} bytes, expected {expected} for {} {dims:?}", bytes.len(), type_name(dtype));
+            return Err(Problem::tensor(&name, reason));
         }
         Ok(Self { dtype, dims, data: Elements::Bytes(bytes) })
     }

@@ -184,7 +184,7 @@ mod tests {
     fn deep_expressions_become_unknown() {
         let mut sum = SymExpr::pos_var("a");
         for i in 0..20 {
-            sum = sum + SymExpr::pos_var(&format!("s{i}"));
+            sum += SymExpr::pos_var(&format!("s{i}"));
         }
         assert!(is_unknown(&settle(&sum)));
     }

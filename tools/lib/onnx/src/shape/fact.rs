@@ -30,7 +30,8 @@ impl Fact {
     pub fn constant(tensor: &Tensor, symbols: &Symbols) -> Self {
         let dims = tensor.dims();
         let short = dims.len() <= 1 && dims.iter().all(|&dim| dim <= MAX_VALUES);
-        let known = match tensor.to_i64().filter(|_| short).as_deref() {
+        let values = if short { tensor.to_i64() } else { None };
+        let known = match values.as_deref() {
             Some(&[value]) if dims.is_empty() => SymTensor::from_scalar(symbols.value(value)),
             Some(values) => SymTensor::from_vec(values.iter().map(|&value| symbols.value(value)).collect()),
             None => SymTensor::from_shape(dims.iter().map(|&dim| symbols.dim(&Dim::Known(dim))).collect()),
@@ -92,7 +93,7 @@ impl Fact {
 pub(super) fn describe(tensor: &SymTensor) -> String {
     let dim = |dim: SymExpr| match to_dim(&dim) {
         Some(Dim::Known(size)) => size.to_string(),
-        Some(Dim::Symbol(name)) => name,
+        Some(Dim::Symbol(name)) => name.escape_debug().to_string(),
         Some(Dim::Unknown) => "?".into(),
         None => dim.to_string(),
     };
@@ -103,7 +104,7 @@ pub(super) fn describe(tensor: &SymTensor) -> String {
 fn show(ty: &TensorType) -> String {
     let dim = |dim: &Dim| match dim {
         Dim::Known(size) => size.to_string(),
-        Dim::Symbol(name) => name.clone(),
+        Dim::Symbol(name) => name.escape_debug().to_string(),
         Dim::Unknown => "?".into(),
     };
     let shape = ty.shape.as_ref().map(|dims| dims.iter().map(dim).collect::<Vec<_>>().join(", "));

@@ -6,6 +6,14 @@ use rten_shape_inference::{BinaryOp, SymExpr, SymTensor};
 
 /// An operator over broadcast inputs; integer vectors are followed through arithmetic.
 pub fn infer(call: &Call) -> Outcome {
+    let expected = match call.node.op_type.as_str() {
+        "Max" | "Mean" | "Min" | "Sum" => call.inputs.len().max(1),
+        "Where" => 3,
+        _ => 2,
+    };
+    if call.inputs.len() != expected {
+        return Err(call.fault(format!("{} inputs, expected {expected}", call.inputs.len())));
+    }
     if let Some(values) = values(call) {
         return Ok(vec![values]);
     }

@@ -99,7 +99,19 @@ pub fn split(call: &Call) -> Outcome {
     let Some(given) = given else { return Ok((0..parts).map(|_| part(call.symbols.unknown())).collect()) };
     let sizes = if given.is_empty() { equal_parts(call, &dims[axis], parts)? } else { given };
     check_sizes(call, &dims[axis], &sizes, parts)?;
-    Ok(sizes.into_iter().map(part).collect())
+    Ok(split_values(call, &sizes).unwrap_or_else(|| sizes.into_iter().map(part).collect()))
+}
+
+/// The elements of a vector, cut.
+fn split_values(call: &Call, sizes: &[SymExpr]) -> Option<Vec<SymTensor>> {
+    let mut rest = call.tensor(0).ok()?.as_vector()?;
+    let mut cut = |size: &SymExpr| {
+        let SymExpr::Value(size) = size else { return None };
+        let (part, others) = rest.split_at_checked(usize::try_from(*size).ok()?)?;
+        rest = others;
+        Some(SymTensor::from_vec(part.to_vec()))
+    };
+    sizes.iter().map(&mut cut).collect()
 }
 
 /// Sizes of `parts` equal parts; since operator set 18 the last may be smaller.
@@ -171,15 +183,28 @@ pub fn pad(call: &Call) -> Outcome {
 /// Broadcast to a shape that is an input.
 pub fn expand(call: &Call) -> Outcome {
     let shape = call.tensor(1)?;
-    let long = match (shape.values(), shape.size(0)) {
-        (Some(values), _) => values.len() > MAX_RANK,
-        (None, Some(SymExpr::Value(rank))) => usize::try_from(rank).is_ok_and(|rank| rank > MAX_RANK),
-        _ => false,
-    };
-    if long {
+    if let Some(values) = shape.values() {
+        let data = super::shape_of(call.tensor(0)?);
+        let long = values.len() > MAX_RANK;
+        return if long {
+            Ok(vec![unknown()])
+        } else {
+            call.rten_with(&ops::Expand, vec![Some(data), Some(shape.clone())])
+        };
+    }
+    // The crate's rule for an unknown shape fails where the data has more axes than it.
+    let (Some(dims), Some(SymExpr::Value(len))) = (call.dims(0)?, shape.size(0)) else { return Ok(vec![unknown()]) };
+    let rank = dims.len().max(usize::try_from(len).unwrap_or(0));
+    if rank > MAX_RANK {
         return Ok(vec![unknown()]);
     }
-    call.rten_with(&ops::Expand, vec![Some(super::shape_of(call.tensor(0)?)), Some(shape.clone())])
+    let mut output: Vec<_> = (0..rank).map(|_| call.symbols.unknown()).collect();
+    for (output, dim) in output.iter_mut().rev().zip(dims.into_iter().rev()) {
+        if matches!(dim, SymExpr::Value(size) if size > 1) {
+            *output = dim;
+        }
+    }
+    shaped(output)
 }
 
 /// Repeated along each axis.
