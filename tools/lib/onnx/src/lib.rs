@@ -21,13 +21,12 @@
 //! ```
 
 mod builder;
+mod check;
 mod constants;
 pub mod cost;
 mod error;
-mod fuse;
-mod check;
-mod error;
 mod external;
+mod fuse;
 mod graph;
 mod model;
 mod node;
