@@ -4,7 +4,7 @@ use crate::{Graph, Node};
 use std::collections::HashSet;
 
 /// Operators whose output differs from run to run.
-const RANDOM: [&str; 6] =
+pub(crate) const RANDOM: [&str; 6] =
     ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
 
 /// Names of the values that no input of the graph reaches: initializers, and what nodes compute from them alone. Runtimes

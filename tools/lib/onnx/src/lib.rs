@@ -26,6 +26,7 @@ mod constants;
 pub mod cost;
 mod error;
 mod external;
+pub mod fp16;
 mod fuse;
 mod graph;
 mod model;
@@ -34,6 +35,7 @@ pub mod quantize;
 pub mod shape;
 pub mod simplify;
 mod sort;
+pub mod surround;
 mod tensor;
 mod value;
 

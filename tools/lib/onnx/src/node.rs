@@ -187,6 +187,17 @@ impl Node {
         self.attributes.retain(|attribute| attribute.name() != name);
     }
 
+    /// Sets a `TENSOR` attribute, replacing one of the same name.
+    pub fn set_tensor(&mut self, name: &str, value: &Tensor) {
+        self.remove_attribute(name);
+        self.attributes.push(AttributeProto {
+            name: Some(name.into()),
+            r#type: Some(AttributeType::Tensor.into()),
+            t: Some(value.to_proto("")),
+            ..AttributeProto::default()
+        });
+    }
+
     /// Sets an attribute, replacing one of the same name.
     pub fn set(&mut self, name: &str, value: impl Into<crate::Attribute>) {
         self.remove_attribute(name);

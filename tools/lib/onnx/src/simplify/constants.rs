@@ -7,7 +7,7 @@ use crate::{Graph, Problem};
 ///
 /// # Errors
 /// When the node's value is faulty.
-pub(super) fn lift(graph: &mut Graph) -> Result<usize, Problem> {
+pub(crate) fn lift(graph: &mut Graph) -> Result<usize, Problem> {
     let before = graph.nodes.len();
     for node in std::mem::take(&mut graph.nodes) {
         let value = if node.is("Constant") { node.constant_value()? } else { None };

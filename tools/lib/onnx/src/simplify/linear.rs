@@ -67,7 +67,7 @@ impl Linear {
 /// The layout of the weight and the number of output channels; None if the node is none of the linear ones, or its weight
 /// not as its operator requires.
 fn layout(node: &Node, dims: &[usize]) -> Result<Option<(Layout, usize)>, Problem> {
-    let contiguous = |channels, inner| {
+    let contiguous = |channels: usize, inner: usize| {
         let layout = Layout { group: channels * inner, per_group: channels, inner };
         Ok(Some((layout, channels)))
     };
@@ -80,7 +80,7 @@ fn layout(node: &Node, dims: &[usize]) -> Result<Option<(Layout, usize)>, Proble
             if groups == 0 || channels % groups != 0 {
                 return Err(Problem::node(node, format!("{groups} groups do not divide {channels} channels")));
             }
-            let inner = kernel.iter().product();
+            let inner: usize = kernel.iter().product();
             let layout = Layout { group: channels / groups * per_group * inner, per_group: *per_group, inner };
             Ok(Some((layout, per_group * groups)))
         }
