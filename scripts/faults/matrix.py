@@ -51,7 +51,7 @@ JOBS = [
     Job("compose", ["--resolve", "-o", "out.yaml"], ["out.yaml"], [], ["--resolve"]),
     Job("sweep", ["trainer.seed=0,1,2"], [], [], ["trainer.seed=0,1,2"]),
     Job("train", ["rows.npy", *TRAIN], ["run/metrics.json", "run/model.safetensors"], ["rows.npy"], ["rows.npy", *TRAIN], ["trainer.resume=last"]),
-    Job("export", ["trained", "-o", "out.onnx"], ["out.onnx"], ["trained"], None),
+    Job("export", ["trained", "-o", "out.onnx"], ["out.onnx", "out.json"], ["trained"], None),
     Job("infer", ["-m", "model.onnx", "probs.npy", "-o", "out.npy"], ["out.npy"], ["model.onnx", "probs.npy"], ["-m", "model.onnx", "probs.npy"]),
     Job("score", ["predicted.npy", "-o", "out.json"], ["out.json"], ["predicted.npy"], ["predicted.npy"]),
     Job("plot", ["trained", "-o", "charts"], ["charts/loss.svg"], ["trained"], None),

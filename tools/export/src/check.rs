@@ -15,7 +15,7 @@ use std::path::Path;
 /// Random stream of seed 0 for rows where the run folder has none.
 const DRAWN_ROWS: u64 = 0;
 /// Batch size of the comparison. Batches of 1 and [`FEW`] rows come first, to test the dynamic batch axis.
-const BATCH_SIZE: usize = 256;
+pub const BATCH_SIZE: usize = 256;
 const FEW: usize = 7;
 
 /// Runs rows through ONNX Runtime and candle. Returns a line that describes the difference, if it is beyond the tolerance.
@@ -46,7 +46,7 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
 }
 
 /// The file of a run's held-out rows that has all input fields: CSV has scalars only, NPY numbers only.
-fn held_out(model: &Model) -> &'static str {
+pub fn held_out(model: &Model) -> &'static str {
     let inputs = &model.features.inputs;
     let has_text = inputs.iter().any(|input| matches!(input, Feature::Category { .. }));
     let has_vectors = inputs.iter().any(|input| matches!(input, Feature::Number { shape, .. } if !shape.is_empty()));

@@ -1,16 +1,26 @@
 //! `export`: a run folder, a checkpoint or an ONNX model in, an ONNX model for production out.
 
 mod check;
+mod engine;
+mod fold;
+mod gate;
 mod graph;
 mod manifest;
+mod pipeline;
+mod precision;
+mod row_source;
+mod rows;
 mod settings;
 mod source;
+mod surround;
+mod table;
 mod trained;
 mod write;
 
-use cli::{Common, Outcome};
+use cli::{Common, Outcome, Report};
 use manifest::Manifest;
-use settings::{Precision, Settings};
+use pipeline::Refused;
+use settings::Settings;
 use source::Source;
 use std::{path::PathBuf, process::ExitCode};
 use write::Destination;
@@ -18,19 +28,21 @@ use write::Destination;
 cli::arguments! {
     groups: ["export"],
     input: Folder,
-    /// Writes the model of a run folder as ONNX, after comparing it with candle on the same rows.
+    /// Writes a model as ONNX for production, in fp32, fp16 or int8, after comparing it with what it comes from.
     #[argh(
         example = "gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=3 > events.ndjson\n  \
-                   {command_name} runs/entropy -o entropy.onnx",
+                   {command_name} runs/entropy -o entropy.onnx\n  \
+                   {command_name} --from entropy.onnx -o entropy.fp16.onnx precision=fp16",
         note = "The input is a run folder of train, or one of its checkpoints, or with --from an ONNX model of any \
-                framework. Settings: config group export. The batch axis is dynamic; input scaling, if the model has it, is \
-                part of the graph; names and shapes are in the model's metadata. Exit status 1: candle and ONNX Runtime \
-                differ by more than export.tolerance, or in the class of a row; no file is written. Most shells have a \
-                builtin export: call this one as pipegrad export."
+                framework. Settings: config group export. Of a run, the batch axis is dynamic; input scaling, if the model \
+                has it, is part of the graph; names and shapes are in the model's metadata. int8 needs rows to calibrate \
+                with: the run's held-out rows, or export.calibration.input. Exit status 1: the graph differs from candle, \
+                or from fp32, by more than the settings allow; no file is written. Most shells have a builtin export: call \
+                this one as pipegrad export."
     )]
     struct Args {
         /// output file, or -; a manifest, .json at its end, is written beside it (default: model.onnx in the run folder; of a
-        /// checkpoint, beside it; with --from, .fp32.onnx at its end)
+        /// checkpoint, beside it; with --from, or of another precision, .int8.onnx or the like at its end)
         #[argh(option, short = 'o', arg_name = "file")]
         out: Option<PathBuf>,
         /// an ONNX model, or -, instead of a run folder
@@ -51,14 +63,17 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let source = Source::read(common.input.as_deref(), from, &settings)?;
     let destination = match args.out {
         Some(path) => Destination::new(cli::not_dash(Some(path)))?,
-        None => Destination::new(source.default_out(Precision::Fp32))?,
+        None => Destination::new(source.default_out(settings.precision))?,
     };
-    if let Some(run) = &source.run
-        && let Some(disagreement) = check::disagreement(&run.model, &source.bytes, &run.folder, &settings)?
-    {
-        return Ok(Outcome::No(disagreement));
+    let report = Report::new(false);
+    let export = match pipeline::export(&source, &settings, &report) {
+        Err(error) if error.is::<Refused>() => return Ok(Outcome::No(error.to_string())),
+        done => done?,
+    };
+    if let Some(found) = &export.gate {
+        report.show(&table::text(found, settings.precision.name()));
     }
-    let manifest = Manifest::new(&source.record, &source.graph, &source.bytes).to_json()?;
-    destination.write(&source.bytes, &manifest)?;
+    let manifest = Manifest::new(&source, &export, &settings)?.to_json()?;
+    destination.write(&export.bytes, &manifest)?;
     Ok(Outcome::Done)
 }

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx_models import MODELS, Net, cnn, mlp, rows
+from onnx_models import MODELS, Net, cnn, mlp, residual, rows
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -90,6 +90,12 @@ def test_an_older_operator_set_is_converted_as_the_message_says(run, tmp_path):
 
 def test_what_cannot_be_read_is_one_line(run, tmp_path):
     onnx.save(mlp(), tmp_path / "m.onnx")
+    net = Net()
+    net.nodes.append(onnx.helper.make_node("Foo", [net.input("x", 8)], ["y"], domain="com.acme"))
+    value = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 8])
+    graph = onnx.helper.make_graph(net.nodes, "net", net.inputs, [value])
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("com.acme", 1)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "custom.onnx")
     (tmp_path / "garbage.onnx").write_bytes(b"\xff" * 100)
     (tmp_path / "empty.onnx").write_bytes(b"")
     cases = [
@@ -98,6 +104,7 @@ def test_what_cannot_be_read_is_one_line(run, tmp_path):
         (["--from", "none.onnx"], "none.onnx: No such file"),
         (["--from", "garbage.onnx"], "garbage.onnx: no ONNX model"),
         (["--from", "empty.onnx"], "empty.onnx: no ONNX model"),
+        (["--from", "custom.onnx"], "com.acme"),
         (["--from", "m.onnx", "model_bytes=100"], "m.onnx: more than 100 bytes (the setting export.model_bytes)"),
         (["--from", "m.onnx", "-o", "out.json"], "--out out.json: the name of the manifest; name the model out.onnx"),
         (["--from", "m.onnx", "-o", "none/out.onnx"], "none/out.onnx: there is no folder none"),
@@ -109,3 +116,74 @@ def test_what_cannot_be_read_is_one_line(run, tmp_path):
     # What the first says works.
     run("export", "--from", "m.onnx", "-o", "out.onnx")
     run("export", "--from", "m.onnx", "-o", "/dev/null")
+
+
+def test_clean_up_leaves_what_a_runtime_needs(run, tmp_path):
+    """Batch norms and constant shapes go, and so do nodes that no output needs."""
+    model = residual()
+    model.graph.node.append(onnx.helper.make_node("Neg", ["logits"], ["unused"]))
+    onnx.save(model, tmp_path / "m.onnx")
+    run("export", "--from", "m.onnx", "-o", "out.onnx")
+    kinds = [node.op_type for node in checked(tmp_path / "out.onnx").graph.node]
+    assert "BatchNormalization" not in kinds and "Neg" not in kinds
+    done = json.loads((tmp_path / "out.json").read_text())["simplify"]
+    assert done["batch_norms"] == 6 and done["dead_nodes"] == 1
+    run("export", "--from", "m.onnx", "-o", "same.onnx", "export.simplify=false")
+    assert len(checked(tmp_path / "same.onnx").graph.node) == len(model.graph.node)
+    assert "simplify" not in json.loads((tmp_path / "same.json").read_text())
+
+
+def test_the_model_of_a_run_is_cleaned_up_where_that_is_asked_for(run, tmp_path):
+    random = np.random.default_rng(0)
+    table = np.zeros(80, [("image", "u1", (3, 8, 8)), ("label", "u1")])
+    table["label"], table["image"] = random.integers(0, 3, 80), random.integers(0, 256, (80, 3, 8, 8))
+    np.save(tmp_path / "rows.npy", table)
+    layers = "[{conv:{channels:4}},{norm:{}},{activation:relu},{average_pool:{}},{linear:{}}]"
+    model = ["model.name=layers", "~model.hidden", "~model.activation", f"+model.layers={layers}"]
+    fields = ["trainer.input_field=image", "trainer.target_field=label", "trainer.loss=cross_entropy"]
+    run("train", "rows.npy", "-o", "run", *fields, *model, "trainer.max_epochs=1")
+    run("export", "run")
+    run("export", "run", "-o", "clean.onnx", "simplify=true")
+    kinds = lambda path: [node.op_type for node in checked(path).graph.node]  # noqa: E731
+    assert "BatchNormalization" in kinds(tmp_path / "run/model.onnx")
+    assert "BatchNormalization" not in kinds(tmp_path / "clean.onnx")
+    (expected,), (found,) = (outputs(tmp_path / name, table) for name in ("run/model.onnx", "clean.onnx"))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_pre_and_post_processing_is_in_the_graph(run, tmp_path, layout):
+    onnx.save(cnn(), tmp_path / "m.onnx")
+    (tmp_path / "names.txt").write_text("ant\nbee\ncat\ndog\neel\n")
+    mean, std = [0.5, 0.4, 0.3], [0.2, 0.25, 0.3]
+    settings = [f"normalize.mean={mean}", f"normalize.std={std}", "normalize.bytes=true", f"normalize.layout={layout}"]
+    settings += ["softmax=true", "argmax=true", "labels=names.txt"]
+    run("export", "--from", "m.onnx", "-o", "out.onnx", *[setting.replace(" ", "") for setting in settings])
+    images = np.random.default_rng(3).integers(0, 256, (6, 3, 8, 8)).astype(np.uint8)
+    scaled = (images / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))
+    (logits,) = outputs(tmp_path / "m.onnx", {"image": scaled.astype(np.float32)})
+    given = images if layout == "nchw" else images.transpose(0, 2, 3, 1)
+    probabilities, classes, labels = outputs(tmp_path / "out.onnx", {"image": given})
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    np.testing.assert_allclose(probabilities, powers / powers.sum(1, keepdims=True), atol=1e-5)
+    np.testing.assert_array_equal(classes, logits.argmax(1))
+    assert [*labels] == [["ant", "bee", "cat", "dog", "eel"][index] for index in classes]
+    manifest = json.loads((tmp_path / "out.json").read_text())
+    assert manifest["argmax"] == {"class": "class", "label": "label"} and manifest["normalize"]["layout"] == layout
+
+
+def test_settings_that_contradict_each_other_are_told(run, tmp_path):
+    onnx.save(mlp(), tmp_path / "m.onnx")
+    for settings, message in [
+        (["normalize.mean=[0]"], "export.normalize.std: null, and mean is set"),
+        (["normalize.std=[1]"], "export.normalize.mean: null, and std is set"),
+        (["normalize.layout=nhwc"], "need a mean and std"),
+        (["normalize.mean=[0,0]", "normalize.std=[1,1]"], "2 means for 8 channels"),
+        (["normalize.mean=[0]", "normalize.std=[0]"], "a standard deviation is 0"),
+        (["argmax=true", "labels=none.txt"], "none.txt: No such file"),
+        (["softmax=true", "output=z"], 'no output is called "z"'),
+        (["precision=fp8"], "fp8"),
+    ]:
+        error = run("export", "--from", "m.onnx", "-o", "out.onnx", *settings, fails=2)
+        assert message in error and error.count("\n") == 1, (settings, error)
+    assert not (tmp_path / "out.onnx").exists()

@@ -1,0 +1,109 @@
+//! A graph that ONNX Runtime runs, on one thread: the same values on every run and machine of a kind.
+
+use crate::{rows::Feed, settings::Settings};
+use half::{bf16, f16};
+use runtime::{Data, ElementType, Model, Options, Value};
+
+/// A loaded graph.
+pub struct Engine {
+    name: String,
+    model: Model,
+}
+
+/// An output of a run: values of rows, padding excluded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    pub name: String,
+    /// Shape, batch axis included.
+    pub shape: Vec<usize>,
+    /// Whether the elements are floating-point numbers; others are indices, flags or text.
+    pub is_real: bool,
+    /// Row-major; empty for text.
+    pub values: Vec<f64>,
+}
+
+impl Engine {
+    /// Loads a graph; errors call it `name`.
+    ///
+    /// # Errors
+    /// When ONNX Runtime is missing or refuses the graph.
+    pub fn new(name: &str, bytes: &[u8], settings: &Settings) -> anyhow::Result<Self> {
+        let options = Options { library: settings.onnxruntime.as_deref(), threads: 1, ..Options::default() };
+        Ok(Self { name: name.into(), model: Model::from_bytes(name, bytes, &options)? })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Runs rows; the outputs in the graph's order.
+    ///
+    /// # Errors
+    /// When ONNX Runtime refuses, or an output has no row for each that went in.
+    pub fn run(&mut self, feed: &Feed) -> anyhow::Result<Vec<Output>> {
+        let ports: Vec<_> = self.model.outputs().iter().map(|port| (port.name.clone(), port.element)).collect();
+        let values = feed.values();
+        let batch = values.first().and_then(|value| value.shape.first().copied()).unwrap_or_default();
+        let results = self.model.run(&values)?;
+        let mut outputs = Vec::with_capacity(ports.len());
+        for (index, (name, element)) in ports.into_iter().enumerate() {
+            let Value { shape, data } = results.get(index)?;
+            let mut shape = shape.into_owned();
+            let mut values = numbers(&data, element);
+            // An output without a row for each that went in is one of the whole batch.
+            if shape.first() == Some(&batch) && feed.rows < batch {
+                values.truncate(values.len() / batch * feed.rows);
+                shape[0] = feed.rows;
+            }
+            let reals = [ElementType::F16, ElementType::Bf16, ElementType::F32, ElementType::F64];
+            outputs.push(Output { name, shape, is_real: reals.contains(&element), values });
+        }
+        Ok(outputs)
+    }
+}
+
+impl Engine {
+    /// Runs rows; the float32 outputs in the graph's order, padding included, None of another type.
+    ///
+    /// # Errors
+    /// When ONNX Runtime refuses.
+    pub fn run_f32(&mut self, feed: &Feed) -> anyhow::Result<Vec<Option<Vec<f32>>>> {
+        let elements: Vec<_> = self.model.outputs().iter().map(|port| port.element).collect();
+        let results = self.model.run(&feed.values())?;
+        let mut outputs = Vec::with_capacity(elements.len());
+        for (index, element) in elements.into_iter().enumerate() {
+            outputs.push(match (results.get(index)?.data, element) {
+                (Data::Bytes(bytes), ElementType::F32) => Some(bytemuck::pod_collect_to_vec(bytes)),
+                _ => None,
+            });
+        }
+        Ok(outputs)
+    }
+}
+
+/// The elements of an output as numbers.
+fn numbers(data: &Data<'_>, element: ElementType) -> Vec<f64> {
+    let Data::Bytes(bytes) = data else { return Vec::new() };
+    fn of<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+        bytes.as_chunks::<N>().0.iter().map(|&bytes| value(bytes)).collect()
+    }
+    match element {
+        ElementType::Bool | ElementType::U8 => of(bytes, |[byte]: [u8; 1]| byte.into()),
+        ElementType::I8 => of(bytes, |b| i8::from_le_bytes(b).into()),
+        ElementType::U16 => of(bytes, |b| u16::from_le_bytes(b).into()),
+        ElementType::I16 => of(bytes, |b| i16::from_le_bytes(b).into()),
+        ElementType::F16 => of(bytes, |b| f16::from_le_bytes(b).into()),
+        ElementType::Bf16 => of(bytes, |b| bf16::from_le_bytes(b).into()),
+        ElementType::U32 => of(bytes, |b| u32::from_le_bytes(b).into()),
+        ElementType::I32 => of(bytes, |b| i32::from_le_bytes(b).into()),
+        ElementType::F32 => of(bytes, |b| f32::from_le_bytes(b).into()),
+        ElementType::F64 => of(bytes, f64::from_le_bytes),
+        ElementType::U64 => of(bytes, |b| u64::from_le_bytes(b) as f64),
+        ElementType::I64 => of(bytes, |b| i64::from_le_bytes(b) as f64),
+        ElementType::String => Vec::new(),
+    }
+}

@@ -1,0 +1,94 @@
+//! The comparison of two graphs on the same rows: errors, top-1 agreement, accuracy of both.
+
+mod classes;
+mod errors;
+mod limits;
+
+pub use classes::Classes;
+pub use limits::{Limits, verdict};
+
+use crate::{
+    engine::{Engine, Output},
+    rows::{Feed, Feeder, Labels, Rows},
+};
+use anyhow::ensure;
+use classes::TopOne;
+use errors::OutputErrors;
+use serde::Serialize;
+
+/// Two graphs of the same inputs and outputs: one to compare with, and one that was derived from it.
+pub struct Pair {
+    reference: Engine,
+    candidate: Engine,
+    feeder: Feeder,
+    classes: Classes,
+}
+
+/// What a comparison has found.
+#[derive(Debug, Serialize)]
+pub struct Comparison {
+    /// Number of rows.
+    pub rows: usize,
+    /// Errors of each output of numbers.
+    pub outputs: Vec<OutputErrors>,
+    /// The predicted classes, where the first output has them.
+    #[serde(flatten)]
+    pub classes: Option<TopOne>,
+}
+
+impl Pair {
+    /// Loads both graphs. `labels` is the field of the right class of each row, if there is one.
+    ///
+    /// # Errors
+    /// When ONNX Runtime refuses one, or rows cannot be their inputs.
+    pub fn new(reference: Engine, candidate: Engine, labels: Option<Labels>, classes: Classes) -> anyhow::Result<Self> {
+        let feeder = Feeder::new(reference.name(), reference.model(), labels)?;
+        Ok(Self { reference, candidate, feeder, classes })
+    }
+
+    /// Runs rows through both graphs; `watch` is told of the rows of each batch.
+    ///
+    /// # Errors
+    /// When the rows cannot be read, or a graph does not run.
+    pub fn compare(mut self, rows: &Rows, batch_size: usize, watch: impl Fn(usize)) -> anyhow::Result<Comparison> {
+        let batch_size = self.feeder.batch_size(batch_size);
+        let mut found = Comparison { rows: 0, outputs: Vec::new(), classes: None };
+        found.rows = rows.each(&self.feeder, batch_size, |feed| {
+            add(&mut found, &mut self.reference, &mut self.candidate, self.classes, feed)?;
+            watch(feed.rows);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+}
+
+/// Adds a batch of rows.
+fn add(
+    found: &mut Comparison,
+    reference: &mut Engine,
+    candidate: &mut Engine,
+    classes: Classes,
+    feed: &Feed,
+) -> anyhow::Result<()> {
+    let (expected, actual) = both(reference, candidate, feed)?;
+    ensure!(expected.len() == actual.len(), "{} outputs for {}", actual.len(), expected.len());
+    let reals = expected.iter().zip(&actual).filter(|(expected, _)| expected.is_real);
+    for (index, (expected, actual)) in reals.enumerate() {
+        ensure!(expected.shape == actual.shape, "output {:?} has another shape: {:?}", expected.name, actual.shape);
+        if found.outputs.len() <= index {
+            found.outputs.push(OutputErrors::new(&expected.name));
+        }
+        found.outputs[index].add(&expected.values, &actual.values);
+    }
+    if let (Some(expected), Some(actual)) = (expected.first(), actual.first()) {
+        let top = found.classes.get_or_insert_default();
+        top.add(classes, expected, actual, feed.labels.as_deref())?;
+    }
+    Ok(())
+}
+
+/// The outputs of both graphs, each on a thread of its own.
+fn both(reference: &mut Engine, candidate: &mut Engine, feed: &Feed) -> anyhow::Result<(Vec<Output>, Vec<Output>)> {
+    let (expected, actual) = rayon::join(|| reference.run(feed), || candidate.run(feed));
+    Ok((expected?, actual?))
+}

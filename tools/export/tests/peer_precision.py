@@ -1,0 +1,219 @@
+"""fp16 and int8 graphs against the fp32 ones they come from, in Python's ONNX Runtime, and the gate that judges them."""
+
+import hashlib
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto
+from onnx_models import MODELS, Net, cnn, mlp, residual, rows
+
+pytestmark = pytest.mark.usefixtures("library")
+
+
+def outputs(path, feeds):
+    session = onnxruntime.InferenceSession(str(path))
+    return session.run(None, {value.name: feeds[value.name] for value in session.get_inputs()})
+
+
+def checked(path):
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def operators(path):
+    return [node.op_type for node in checked(path).graph.node]
+
+
+def error_of(found, expected):
+    """Mean error, in units of the output's root mean square, as the gate has it."""
+    found, expected = found.astype(float), expected.astype(float)
+    return np.abs(found - expected).mean() / np.sqrt((expected**2).mean())
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Writes a model and 300 rows for it."""
+
+    def model(kind, **options):
+        made = kind(**options)
+        onnx.save(made, tmp_path / "m.onnx")
+        table = rows(made, 300)
+        np.save(tmp_path / "rows.npy", table)
+        return table
+
+    return model
+
+
+@pytest.mark.parametrize("batch", ["batch", 4])
+@pytest.mark.parametrize("name", MODELS)
+def test_fp16_is_close_to_fp32(run, tmp_path, model, name, batch):
+    table = model(MODELS[name], batch=batch)
+    run("export", "--from", "m.onnx", "-o", "h.onnx", "precision=fp16", "gate.input=rows.npy")
+    few = table[:4]
+    (found,), (expected,) = outputs(tmp_path / "h.onnx", few), outputs(tmp_path / "m.onnx", few)
+    assert found.dtype == expected.dtype and error_of(found, expected) < 2e-3
+    weights = checked(tmp_path / "h.onnx").graph.initializer
+    assert TensorProto.FLOAT16 in {weight.data_type for weight in weights}
+    assert TensorProto.FLOAT not in {weight.data_type for weight in weights if len(weight.dims) > 1}
+    assert (tmp_path / "h.onnx").stat().st_size < 0.75 * (tmp_path / "m.onnx").stat().st_size
+
+
+@pytest.mark.parametrize("method", ["min_max", "percentile", "entropy"])
+@pytest.mark.parametrize("target", ["onnxruntime", "tensorrt"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "residual", "decoder", "two_inputs"])
+def test_int8_is_close_to_fp32(run, tmp_path, model, name, target, method):
+    table = model(MODELS[name])
+    settings = ["precision=int8", f"target={target}", f"calibration.method={method}", "calibration.input=rows.npy"]
+    run("export", "--from", "m.onnx", "-o", "q.onnx", *settings, "gate.min_agreement=null", "gate.max_mean_error=0.2")
+    assert "QuantizeLinear" in operators(tmp_path / "q.onnx") and "BatchNormalization" not in operators(tmp_path / "q.onnx")
+    (found,), (expected,) = outputs(tmp_path / "q.onnx", table), outputs(tmp_path / "m.onnx", table)
+    assert error_of(found, expected) < 0.1
+    manifest = json.loads((tmp_path / "q.json").read_text())
+    assert manifest["model"]["precision"] == "int8" and manifest["int8"]["target"] == target
+    calibration = manifest["calibration"]
+    assert (calibration["method"], calibration["rows"]) == (method, 300)
+    assert calibration["sha256"] == hashlib.sha256((tmp_path / "rows.npy").read_bytes()).hexdigest()
+
+
+def test_the_gates_figures_are_those_of_numpy(run, tmp_path, model):
+    table = model(cnn)
+    truth = np.zeros(300, [*table.dtype.descr, ("label", "u1")])
+    truth["image"] = table["image"]
+    (expected,) = outputs(tmp_path / "m.onnx", table)
+    truth["label"] = expected.argmax(1)
+    truth["label"][:30] = (truth["label"][:30] + 1) % 5  # the fp32 model is wrong there
+    np.save(tmp_path / "labelled.npy", truth)
+    settings = ["precision=int8", "calibration.input=rows.npy", "gate.input=labelled.npy", "gate.target_field=label"]
+    run("export", "--from", "m.onnx", "-o", "q.onnx", *settings, "gate.max_accuracy_drop=10")
+    (found,) = outputs(tmp_path / "q.onnx", table)
+    gate = json.loads((tmp_path / "q.json").read_text())["gate"]
+    (errors,) = gate["outputs"]
+    assert errors["name"] == "logits" and gate["rows"] == 300
+    difference, scale = np.abs(found.astype(float) - expected), np.sqrt((expected.astype(float) ** 2).mean())
+    assert errors["max_error"] == pytest.approx(difference.max(), rel=1e-3)
+    assert errors["mean_error"] == pytest.approx(difference.mean(), rel=1e-3)
+    assert errors["relative_mean_error"] == pytest.approx(difference.mean() / scale, rel=1e-3)
+    assert gate["top1_agreement"] == pytest.approx(100 * (found.argmax(1) == expected.argmax(1)).mean())
+    assert gate["fp32_accuracy"] == pytest.approx(90) and gate["accuracy"] == pytest.approx(
+        100 * (found.argmax(1) == truth["label"]).mean()
+    )
+
+
+def test_a_gate_that_is_missed_is_exit_status_1_and_no_file(run, tmp_path, model):
+    model(mlp)
+    settings = ["precision=int8", "calibration.input=rows.npy", "calibration.rows=1"]
+    for gate, message in [
+        (["gate.max_mean_error=0", "gate.min_agreement=null"], "more than export.gate.max_mean_error = 0"),
+        (["gate.min_agreement=100"], "fewer than export.gate.min_agreement = 100"),
+    ]:
+        error = run("export", "--from", "m.onnx", "-o", "q.onnx", *settings, *gate, fails=1)
+        assert error.startswith("export: int8: ") and message in error and error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "rows.npy"]
+
+
+def test_the_same_rows_give_the_same_bytes_on_any_number_of_threads(run, tmp_path, model, monkeypatch):
+    model(residual)
+    written = set()
+    for threads in (1, 2, 5):
+        monkeypatch.setenv("RAYON_NUM_THREADS", str(threads))
+        run("export", "--from", "m.onnx", "-o", "q.onnx", "precision=int8", "calibration.input=rows.npy", "gate.min_agreement=null")
+        written.add(((tmp_path / "q.onnx").read_bytes(), (tmp_path / "q.json").read_bytes()))
+    assert len(written) == 1
+
+
+def test_rows_of_every_encoding_calibrate_alike(run, tmp_path, model):
+    table = model(mlp)
+    lines = "".join(json.dumps({"x": [float(x) for x in row["x"]]}) + "\n" for row in table)
+    (tmp_path / "rows.ndjson").write_text(lines)
+    written = set()
+    for name in ("rows.npy", "rows.ndjson"):
+        run("export", "--from", "m.onnx", "-o", "q.onnx", "precision=int8", f"calibration.input={name}", "gate.min_agreement=null")
+        written.add((tmp_path / "q.onnx").read_bytes())
+    assert len(written) == 1
+
+
+def test_hints_are_followed_to_the_letter(run, tmp_path, model):
+    model(mlp)
+    error = run("export", "--from", "m.onnx", "-o", "q.onnx", "precision=int8", fails=2)
+    assert "export.calibration.input=FILE" in error and "export.calibration.random=true" in error and error.count("\n") == 1
+    loose = ["gate.min_agreement=null", "gate.max_mean_error=0.5"]
+    run("export", "--from", "m.onnx", "-o", "q.onnx", "precision=int8", "export.calibration.input=rows.npy", *loose)
+    run("export", "--from", "m.onnx", "-o", "q.onnx", "precision=int8", "export.calibration.random=true", *loose)
+    run("export", "--from", "m.onnx", "-o", "h.onnx", "precision=fp16")
+    wide = np.zeros(5, [("x", "<f4", (9,))])
+    np.save(tmp_path / "wide.npy", wide)
+    np.save(tmp_path / "none.npy", wide[:0])
+    np.save(tmp_path / "other.npy", np.zeros(5, [("z", "<f4", (8,))]))
+    bad = rows(mlp(), 5)
+    bad["x"][3, 2] = np.nan
+    np.save(tmp_path / "nan.npy", bad)
+    net = Net()
+    onnx.save(net.model(net.node("Relu", [net.input("x", 8)], "y"), 8), tmp_path / "relu.onnx")
+    cases = [
+        (["--from", "m.onnx", "calibration.input=wide.npy"], "wide.npy: field x f4[9] has the wrong shape, expected [8] by the model"),
+        (["--from", "m.onnx", "calibration.input=none.npy"], "none.npy: no rows"),
+        (["--from", "m.onnx", "calibration.input=other.npy"], 'no field "x" (there is z)'),
+        (["--from", "m.onnx", "calibration.input=nan.npy"], 'nan.npy: row 3: field "x" is NaN'),
+        (["--from", "m.onnx", "calibration.input=gone.npy"], "gone.npy: No such file"),
+        (["--from", "m.onnx", "calibration.input=rows.npy", "gate.target_field=label"], 'no field "label" (there is x)'),
+        (["--from", "q.onnx", "calibration.input=rows.npy"], "quantised"),
+        (["--from", "relu.onnx", "calibration.input=rows.npy"], "nothing to quantise"),
+        (["--from", "m.onnx", "calibration.rows=0"], "export.calibration.rows: 0; at least 1 is needed"),
+        (["--from", "m.onnx", "calibration.percentile=101"], "export.calibration.percentile: 101; expected 0 to 100"),
+        (["--from", "m.onnx", "gate.min_agreement=101"], "export.gate.min_agreement: 101"),
+    ]
+    for args, message in cases:
+        error = run("export", "-o", "x.onnx", "precision=int8", *args, fails=2)
+        assert message in error and error.count("\n") == 1, (args, error)
+    error = run("export", "--from", "h.onnx", "-o", "x.onnx", "precision=fp16", fails=2)
+    assert error.startswith("export: h.onnx: its weights are float16 already")
+    error = run("export", "--from", "h.onnx", "-o", "x.onnx", "precision=int8", "calibration.input=rows.npy", fails=2)
+    assert error == "export: h.onnx: its weights are float16; int8 is made of the fp32 model\n"
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def labelled(tmp_path, label):
+    """Points in the plane, labelled by the nearest of three corners."""
+    random = np.random.default_rng(0)
+    corners = np.array([[0.0, 1.0], [0.9, -0.5], [-0.9, -0.5]])
+    points = random.uniform(-1, 1, (4000, 2))
+    nearest = np.argmin(((points[:, None] - corners) ** 2).sum(2), 1)
+    lines = [json.dumps({"x": [*point], "label": label(int(index))}) for point, index in zip(points, nearest)]
+    (tmp_path / "rows.ndjson").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("label", [int, "abc".__getitem__], ids=["numbers", "names"])
+def test_a_run_is_calibrated_and_judged_on_its_held_out_rows(run, tmp_path, label):
+    labelled(tmp_path, label)
+    fields = ["trainer.input_field=x", "trainer.target_field=label", "trainer.loss=cross_entropy"]
+    run("train", "rows.ndjson", "-o", "run", *fields, "optimizer.learning_rate=0.01", "trainer.max_epochs=5")
+    run("export", "run")
+    run("export", "run", "precision=int8", "calibration.rows=100", "gate.max_accuracy_drop=3")
+    manifest = json.loads((tmp_path / "run/model.int8.json").read_text())
+    assert manifest["calibration"]["rows"] == 100 and manifest["gate"]["rows"] == 300, "the 400 rows of the test split"
+    assert manifest["source"]["file"] == "model.safetensors" and "content_sha256" not in manifest["source"]
+    held_out = "run/test.npy" if label is int else "run/test.ndjson"
+    test = run("infer", "-m", "run/model.int8.onnx", held_out, "--to", "ndjson").splitlines()[100:]
+    rows_of = [json.loads(line) for line in test]
+    classes = [label(int(np.argmax(row["prediction"]))) for row in rows_of]
+    right = np.mean([row["label"] == found for row, found in zip(rows_of, classes)])
+    assert manifest["gate"]["accuracy"] == pytest.approx(100 * right)
+    assert manifest["gate"]["fp32_accuracy"] > 90
+    error = run("export", "run", "precision=int8", "gate.max_accuracy_drop=-1", fails=2)
+    assert "export.gate.max_accuracy_drop: -1" in error
+
+
+def test_a_regression_is_judged_by_its_error(run, tmp_path):
+    data = run("entropy", stdin=run("gen-data", "rows=4000", "--to", "npy"))
+    run("train", "-o", "run", "trainer.max_epochs=5", stdin=data)
+    run("export", "run", "precision=int8", "-o", "q.onnx")
+    gate = json.loads((tmp_path / "q.json").read_text())["gate"]
+    assert "top1_agreement" not in gate and gate["outputs"][0]["relative_mean_error"] < 0.05
+    run("export", "run", "precision=fp16", "-o", "h.onnx")
+    assert json.loads((tmp_path / "h.json").read_text())["gate"]["outputs"][0]["relative_mean_error"] < 1e-3
+    error = run("export", "run", "precision=int8", "gate.target_field=entropy", fails=2)
+    assert "export.gate.target_field: the model predicts numbers" in error
