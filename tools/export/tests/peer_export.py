@@ -70,6 +70,20 @@ def test_the_same_model_gives_the_same_bytes_by_any_way(run, tmp_path, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.fp32.json", "m.fp32.onnx", "m.onnx", "out.json", "out.onnx"]
 
 
+def test_weights_beside_the_model_come_into_it(run, tmp_path):
+    model = mlp()
+    onnx.save(mlp(), tmp_path / "whole.onnx")
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    run("export", "--from", "m.onnx", "-o", "out.onnx")
+    run("export", "--from", "whole.onnx", "-o", "whole.out.onnx")
+    assert (tmp_path / "out.onnx").read_bytes() == (tmp_path / "whole.out.onnx").read_bytes()
+    manifests = [json.loads((tmp_path / name).read_text())["source"] for name in ("out.json", "whole.out.json")]
+    assert manifests[0]["content_sha256"] == manifests[1]["content_sha256"]
+    assert manifests[0]["sha256"] != manifests[1]["sha256"]
+    error = run("export", "--from", "-", stdin=(tmp_path / "m.onnx").read_bytes(), fails=2)
+    assert "weights" in error and error.count("\n") == 1
+
+
 @pytest.mark.parametrize("opset", [13, 18, 22, 26])
 def test_a_model_keeps_its_operator_set(run, tmp_path, opset):
     onnx.save(mlp(opset), tmp_path / "m.onnx")
