@@ -140,7 +140,10 @@ pub struct Calibration {
     /// For [`Method::Percentile`].
     pub percentile: f64,
     /// Bins of the histograms of percentile and entropy.
-    pub bins: usize,
+    /// None is the method's own number.
+    pub bins: Option<usize>,
+    /// Levels of a quantised histogram of the entropy method.
+    pub levels: usize,
     /// Whether random rows are taken.
     pub random: bool,
 }
@@ -191,7 +194,8 @@ impl Settings {
             ("check_rows", *check_rows),
             ("calibration.rows", Some(calibration.rows)),
             ("calibration.batch_size", Some(calibration.batch_size)),
-            ("calibration.bins", Some(calibration.bins)),
+            ("calibration.bins", calibration.bins),
+            ("calibration.levels", Some(calibration.levels)),
             ("gate.rows", gate.rows),
             ("gate.batch_size", Some(gate.batch_size)),
         ] {

@@ -137,14 +137,17 @@ impl<'a> Observer<'a> {
     }
 }
 
+/// As onnxruntime.quantization has it.
+const PERCENTILE_BINS: usize = 2048;
+
+/// The method of calibration. Without a number of bins, entropy has as many as levels, as in onnxruntime.quantization.
 fn method(settings: &Settings) -> Method {
-    let settings::Calibration { method, percentile, bins, .. } = settings.calibration;
+    let settings::Calibration { method, percentile, bins, levels, .. } = settings.calibration;
     match method {
         settings::Method::MinMax => Method::MinMax,
-        settings::Method::Percentile => Method::Percentile { percentile, bins, symmetric: true },
-        settings::Method::Entropy => Method::Entropy { bins, levels: LEVELS },
+        settings::Method::Percentile => {
+            Method::Percentile { percentile, bins: bins.unwrap_or(PERCENTILE_BINS), symmetric: true }
+        }
+        settings::Method::Entropy => Method::Entropy { bins: bins.unwrap_or(levels), levels },
     }
 }
-
-/// Levels of TensorRT's entropy calibration: those of int8 from 0 up.
-const LEVELS: usize = 128;
