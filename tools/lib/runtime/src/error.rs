@@ -136,15 +136,9 @@ pub enum ModelError {
 /// Why a file of weights is not read.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// An absolute path, or one with `..`.
-    #[error("expected a path inside the model's folder, without ..")]
-    Outside,
-    /// A link out of the model's folder.
-    #[error("a link out of the model's folder; copy the file there")]
-    Link,
-    /// A folder or device.
-    #[error("no regular file")]
-    NotAFile,
+    /// It is not in the model's folder, or no regular file.
+    #[error(transparent)]
+    Misplaced(#[from] files::Misplaced),
     /// With it, model and weights are longer than the limit.
     #[error("more than {bytes} bytes (the setting {setting})")]
     TooLong {
