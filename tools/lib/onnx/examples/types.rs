@@ -8,14 +8,20 @@
 use files::Limit;
 use onnx::{Dim, Model, TensorType, shape::Types, type_name};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::Path,
+};
 
 const LIMIT: Limit<'static> = Limit { bytes: 1 << 30, setting: None };
 
-fn main() {
+fn main() -> io::Result<()> {
+    let mut output = io::stdout().lock();
     for path in std::env::args().skip(1) {
-        println!("{}", types(Path::new(&path)).unwrap_or_else(|error| json!({ "error": error })));
+        writeln!(output, "{}", types(Path::new(&path)).unwrap_or_else(|error| json!({ "error": error })))?;
     }
+    Ok(())
 }
 
 fn types(path: &Path) -> Result<Value, String> {

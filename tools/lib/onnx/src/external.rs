@@ -1,13 +1,12 @@
 //! External data: tensors whose bytes are in files beside the model.
 //!
 //! The files must be in the model's folder, and what is read of them counts against the limit of the model. Their names,
-//! offsets and lengths are data and not trusted. A `checksum` (SHA-1, which neither ONNX nor ONNX Runtime compares) is not.
+//! offsets and lengths are data and not trusted. A `checksum` is ignored, as ONNX and ONNX Runtime do.
 
 use crate::{
     Problem,
     proto::{
-        AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto,
-        tensor_proto::DataLocation,
+        AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, tensor_proto::DataLocation,
     },
     tensor::expected_length,
 };
@@ -41,13 +40,8 @@ impl<'a> Source<'a> {
     /// Names the first file that must not or cannot be read.
     pub fn load(&mut self, model: &mut ModelProto) -> Result<(), Problem> {
         model.graph.iter_mut().try_for_each(|graph| self.graph(graph))?;
-        let nodes = |function: &mut FunctionProto| std::mem::take(&mut function.node);
-        for function in &mut model.functions {
-            let mut body = nodes(function);
-            body.iter_mut().try_for_each(|node| self.node(node))?;
-            function.node = body;
-        }
-        Ok(())
+        let mut bodies = model.functions.iter_mut().flat_map(|function| &mut function.node);
+        bodies.try_for_each(|node| self.node(node))
     }
 
     fn graph(&mut self, graph: &mut GraphProto) -> Result<(), Problem> {
@@ -62,8 +56,8 @@ impl<'a> Source<'a> {
 
     fn attribute(&mut self, attribute: &mut AttributeProto) -> Result<(), Problem> {
         attribute.t.iter_mut().chain(&mut attribute.tensors).try_for_each(|tensor| self.tensor(tensor))?;
-        let sparse = attribute.sparse_tensor.iter_mut().chain(&mut attribute.sparse_tensors);
-        sparse.into_iter().try_for_each(|tensor| self.sparse(tensor))?;
+        let mut sparse = attribute.sparse_tensor.iter_mut().chain(&mut attribute.sparse_tensors);
+        sparse.try_for_each(|tensor| self.sparse(tensor))?;
         attribute.g.iter_mut().chain(&mut attribute.graphs).try_for_each(|graph| self.graph(graph))
     }
 

@@ -52,7 +52,7 @@ fn standard(call: &Call) -> Result<Vec<DataType>, Problem> {
         "Attention" => vec![first, call.dtype(1), call.dtype(2)],
         "Split" => vec![first; call.node.outputs.len()],
         op if is_sequence(op) || is_control(op) => Vec::new(),
-        op if KNOWN_LIKE_FIRST.contains(&op) => vec![first],
+        op if LIKE_FIRST.contains(&op) => vec![first],
         _ => Vec::new(),
     })
 }
@@ -72,7 +72,7 @@ fn microsoft(call: &Call) -> Vec<DataType> {
 }
 
 /// Operators whose output has the type of their first input, whatever the others have.
-const KNOWN_LIKE_FIRST: &[&str] = &[
+const LIKE_FIRST: &[&str] = &[
     "Abs",
     "Acos",
     "Acosh",

@@ -19,7 +19,7 @@ mod slice;
 mod window;
 
 use super::call::{Call, Outcome, shape_of};
-use rten_shape_inference::{InferShapes, SymTensor, ops};
+use rten_shape_inference::{SymTensor, ops};
 
 /// Shapes of a node's outputs; None for an operator without a rule.
 ///
@@ -182,9 +182,8 @@ fn microsoft(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
         "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => attention::skip_layer_norm(call)?,
         "MultiHeadAttention" => attention::multi_head(call)?,
         "GroupQueryAttention" => attention::group_query(call)?,
-        "MatMulNBits" => guarded(call, &ops::MatMulNBits)?,
+        "MatMulNBits" => call.rten(&ops::MatMulNBits)?,
         "QLinearAdd" | "QLinearMul" => elementwise::broadcast_of(call, &[0, 3])?,
-        "QLinearConcat" => return Ok(None),
         _ => return Ok(None),
     }))
 }
@@ -192,9 +191,4 @@ fn microsoft(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
 /// One output with the shape of the first input.
 fn like_first(call: &Call) -> Outcome {
     Ok(vec![shape_of(call.tensor(0)?)])
-}
-
-/// A rule of the crate that cannot fail on any input within the limits of ranks.
-fn guarded(call: &Call, rule: &dyn InferShapes) -> Outcome {
-    call.rten(rule)
 }
