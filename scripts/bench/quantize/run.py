@@ -2,7 +2,7 @@
 
     python scripts/bench/quantize/run.py model.onnx --calibration calibration.npy --rows test.npy --labels labels.npy
 
-Rows are float32 as the model's one input takes them, labels are class indices. Both quantisers get the same batches; latencies are of
+Rows are of the type and shape that the model's one input takes, labels are class indices. Both quantisers get the same batches; latencies are of
 one thread, models take turns. The program of lib onnx is built by `cargo build --release -p onnx --example quantize`.
 """
 
@@ -24,7 +24,8 @@ METHODS = {
     "min-max": ("MinMax", {}, "min-max"),
     "percentile": ("Percentile", {}, "percentile"),
     "entropy, 128 bins": ("Entropy", {}, "entropy:128:128"),
-    "entropy, 2048 bins": ("Entropy", {"num_bins": 2048}, "entropy"),
+    "entropy, 256 bins": ("Entropy", {"num_bins": 256}, "entropy"),
+    "entropy, 2048 bins": ("Entropy", {"num_bins": 2048}, "entropy:2048:128"),
 }
 
 
@@ -78,10 +79,10 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--program", default=ROOT / "target/release/examples/quantize")
     args = parser.parse_args()
-    rows, labels = np.load(args.rows).astype("f4"), np.load(args.labels)
+    rows, labels = np.load(args.rows), np.load(args.labels)
     with tempfile.TemporaryDirectory() as folder:
         name = quantize_peer.session(args.model).get_inputs()[0].name
-        batches = [{name: part} for part in split(np.load(args.calibration).astype("f4"), args.batch)]
+        batches = [{name: part} for part in split(np.load(args.calibration), args.batch)]
         made = quantize(args.model, batches, Path(folder), args.program)
         models = {who: Measured(path, rows, args.batch, args.threads) for who, (path, _) in made.items()}
         for _ in range(args.rounds):

@@ -17,7 +17,8 @@ METHODS = {
     "percentile": ("Percentile", {}, "percentile"),
     "percentile of both tails": ("Percentile", {"percentile": 99.0, "symmetric": False}, "percentile:99:2048:both"),
     "entropy as the peer has it": ("Entropy", {}, "entropy:128:128"),
-    "entropy": ("Entropy", {"num_bins": 2048}, "entropy"),
+    "entropy": ("Entropy", {"num_bins": 256}, "entropy"),
+    "entropy as TensorRT has it": ("Entropy", {"num_bins": 2048}, "entropy:2048:128"),
 }
 
 
@@ -166,13 +167,29 @@ def test_options_are_the_peers(network, options, tmp_path):
     same_outputs(tmp_path / "ours.onnx", tmp_path / "peer.onnx", shape)
 
 
+def test_a_bias_beyond_int32_raises_the_peers_scale(tmp_path):
+    source, shape = perceptron(tmp_path / "model.onnx")
+    model = onnx.load(source)
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith("fc0."):
+            value = numpy_helper.to_array(tensor) * (1e-7 if tensor.name == "fc0.weight" else 10)
+            tensor.CopyFrom(numpy_helper.from_array(value.astype("f4"), tensor.name))
+    onnx.save(model, source)
+    for per_channel in [True, False]:
+        expected = peer(source, tmp_path / "peer.onnx", batches(shape), "MinMax", per_channel=per_channel)
+        model, _ = ours(PROGRAM, source, tmp_path / "ours.onnx", batches(shape), "min-max", f"per_channel={str(per_channel).lower()}")
+        same_constants(model, expected)
+        integers = constants(model)["fc0.bias_quantized"]
+        assert np.abs(integers.astype("i8")).max() > 2**31 * 0.99
+
+
 def operators(model, folder):
     """What ONNX Runtime makes of a model."""
     session(model, folder / "optimized.onnx")
     return Counter(node.op_type for node in onnx.load(folder / "optimized.onnx").graph.node)
 
 
-@pytest.mark.parametrize("activations", ["uint8"])
+@pytest.mark.parametrize("activations", ["uint8", "int8"])
 def test_onnx_runtime_computes_on_integers(activations, tmp_path):
     source, shape = resnet(tmp_path / "model.onnx")
     ours(PROGRAM, source, tmp_path / "ours.onnx", batches(shape), "min-max", f"activations={activations}")

@@ -45,6 +45,10 @@ fn quantized(mut model: Model, options: &Options) -> (Model, Report) {
     (model, report)
 }
 
+fn quantized_by_default(model: Model) -> (Model, Report) {
+    quantized(model, &Options::new(Target::OnnxRuntime))
+}
+
 fn node<'a>(model: &'a Model, output: &str) -> &'a Node {
     model.graph.nodes.iter().find(|node| node.outputs.iter().any(|name| name == output)).unwrap()
 }
@@ -89,7 +93,11 @@ fn nothing_is_quantised_between_a_layer_and_its_activation() {
     let plain = model(&["x"], nodes(), &weights, &["c"]);
     assert_eq!(observed(&plain, &Options::new(Target::OnnxRuntime)).unwrap(), ["x", "b", "c"]);
     let (quantized, _) = quantized(plain, &Options::new(Target::OnnxRuntime));
-    assert_eq!(node(&quantized, "b").inputs, ["a"]);
+    assert_eq!(node(&quantized, "b").inputs, ["x_dequantized", "w_dequantized"], "saturation stands for the Relu");
+    let twice = vec![conv("x", "a"), Node::new("Relu", &["a"], "b"), Node::new("Clip", &["b"], "c")];
+    let (twice, _) = quantized_by_default(model(&["x"], twice, &weights, &["c"]));
+    assert_eq!(twice.graph.nodes.iter().filter(|node| !node.op_type.ends_with("Linear")).count(), 1);
+    assert!(node(&twice, "c_real").is("Conv"));
     // If something else reads the layer's output, both are quantised.
     let shown = model(&["x"], nodes(), &weights, &["a", "c"]);
     assert_eq!(observed(&shown, &Options::new(Target::OnnxRuntime)).unwrap(), ["x", "a", "b", "c"]);
@@ -141,8 +149,8 @@ fn tensorrt_reads_integers_on_the_shortcut_of_an_addition_alone() {
 #[test]
 fn onnx_runtime_reads_integers_on_both_sides_of_an_addition() {
     let (model, report) = quantized(residual(), &Options::new(Target::OnnxRuntime));
-    assert_eq!(node(&model, "sum1").inputs, ["main1_dequantized", "x_dequantized"]);
-    assert_eq!(node(&model, "block1").inputs, ["sum1"], "Add and Relu are fused");
+    assert_eq!(node(&model, "block1").inputs, ["main1_dequantized", "x_dequantized"], "Add and Relu are fused");
+    assert!(!model.graph.nodes.iter().any(|node| node.is("Relu")));
     assert_eq!(report.left, []);
 }
 
@@ -183,6 +191,17 @@ fn factors_of_a_gemm_move_into_its_integers() {
     let scale = f64::from((2.0f32 / 255.0) * (0.5 / 127.0));
     let bias = model.graph.initializers["b_quantized"].to_i64().unwrap()[0] as f64 * scale;
     assert!((bias - 3.0).abs() < 1e-4, "{bias}");
+}
+
+#[test]
+fn what_follows_a_cast_to_float_is_quantised() {
+    let mut nodes = residual().graph.nodes;
+    nodes.insert(0, Node::new("Cast", &["bytes"], "x").with("to", 1));
+    let mut plain = model(&["bytes"], nodes, &[("w", ones(&[1, 1, 1, 1]))], &["y"]);
+    let bytes = TensorType { dtype: DataType::Uint8, shape: None };
+    plain.graph.inputs = vec![Value::tensor("bytes", &bytes)];
+    let (_, report) = quantized_by_default(plain);
+    assert_eq!(report.left.len(), 1, "the Cast: {:?}", report.left);
 }
 
 #[test]

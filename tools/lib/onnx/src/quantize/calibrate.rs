@@ -37,9 +37,10 @@ impl Method {
     /// The percentile method as onnxruntime.quantization sets it up: 99.999 % of absolute values, 2048 bins.
     pub const PERCENTILE: Self = Self::Percentile { percentile: 99.999, bins: 2048, symmetric: true };
 
-    /// The entropy method with TensorRT's 2048 bins and 128 levels. onnxruntime.quantization defaults to 128 bins, which leaves
-    /// one candidate to choose from: its entropy ranges are its min-max ranges.
-    pub const ENTROPY: Self = Self::Entropy { bins: 2048, levels: 128 };
+    /// The entropy method with 256 bins and 128 levels. onnxruntime.quantization defaults to 128 bins, which leaves one candidate
+    /// to choose from: its entropy ranges are its min-max ranges. With TensorRT's 2048 it clips far more: of ResNet-20's classes
+    /// on CIFAR-10 9 % change, 2.5 % with 256.
+    pub const ENTROPY: Self = Self::Entropy { bins: 256, levels: 128 };
 
     /// How often the calibration set must be observed: histograms need the extremes first, so that their edges, and with them
     /// the ranges, do not depend on the batch size or the order of rows.

@@ -12,7 +12,8 @@ pub(super) fn insert(
     constants: Vec<IntegerConstant>,
     activations: Activations,
 ) {
-    let replaced: Vec<String> = constants.iter().map(|constant| constant.name.clone()).collect();
+    let mut replaced: Vec<String> = constants.iter().map(|constant| constant.name.clone()).collect();
+    replaced.extend(plan.fused.iter().flat_map(|&node| graph.nodes[node].inputs[1..].to_vec()));
     let mut names = graph.names();
     // New nodes are named after what they compute; names of nodes must be unique too.
     graph.nodes.iter().for_each(|node| drop(names.fresh(&node.name)));
@@ -20,7 +21,8 @@ pub(super) fn insert(
     inserter.activations(plan, affines, activations);
     constants.into_iter().for_each(|constant| inserter.constant(constant));
     inserter.fold_factors(plan);
-    inserter.weave();
+    inserter.fold_activations(plan);
+    inserter.weave(&plan.fused);
     drop_unread(graph, &replaced);
 }
 
@@ -102,17 +104,31 @@ impl Inserter<'_> {
         }
     }
 
+    /// What a layer's activation computed, the layer computes.
+    fn fold_activations(&mut self, plan: &Plan) {
+        let mut producers = self.graph.links().producer;
+        for &index in &plan.fused {
+            let node = &self.graph.nodes[index];
+            let (input, output) = (node.inputs[0].clone(), node.outputs[0].clone());
+            let producer = producers[&input];
+            let outputs = &mut self.graph.nodes[producer].outputs;
+            outputs.iter_mut().filter(|name| **name == input).for_each(|name| name.clone_from(&output));
+            producers.insert(output, producer); // Another activation may follow.
+        }
+    }
+
     fn initializer(&mut self, name: String, tensor: Tensor) -> String {
         let name = self.names.fresh(&name);
         self.graph.initializers.insert(name.clone(), tensor);
         name
     }
 
-    fn weave(mut self) {
+    /// Puts new nodes between the others, without those of `removed`.
+    fn weave(mut self, removed: &[usize]) {
         let mut nodes = self.behind.remove(&None).unwrap_or_default();
         for (index, node) in std::mem::take(&mut self.graph.nodes).into_iter().enumerate() {
             nodes.extend(self.before.remove(&index).unwrap_or_default());
-            nodes.push(node);
+            nodes.extend((!removed.contains(&index)).then_some(node));
             nodes.extend(self.behind.remove(&Some(index)).unwrap_or_default());
         }
         self.graph.nodes = nodes;

@@ -28,6 +28,8 @@ pub(super) struct Plan {
     pub layers: Vec<Layer>,
     /// Constants that are read as activations are: node and input.
     pub constants: Vec<(usize, usize)>,
+    /// Activations that saturation at the ends of their range stands for: they are removed.
+    pub fused: Vec<usize>,
     /// Indices of nodes that read integers.
     pub quantized: Vec<usize>,
     /// Indices of the other nodes, and why.
@@ -158,7 +160,7 @@ impl Planner<'_> {
             _ if COMPUTES.contains(&op) && !self.reads_integers(node) => Err("none of its inputs is quantised".into()),
             _ if COMPUTES.contains(&op) => self.visit_computation(index, node),
             _ if KEEPS_SCALE.contains(&op) => self.visit_keeping_scale(node),
-            _ if FUSED.contains(&op) => self.visit_fused(node),
+            _ if FUSED.contains(&op) => self.visit_fused(index, node),
             _ if layer::is_layer(node) => Err("its weights are no float32 constants".into()),
             _ => Err(NO_KERNEL.into()),
         })
@@ -193,8 +195,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// A producer that only this node reads is fused with it: nothing is quantised between them.
-    fn visit_fused(&mut self, node: &Node) -> Visit {
+    /// A producer that only this node reads is fused with it: its output is quantised by the range of this node's.
+    fn visit_fused(&mut self, index: usize, node: &Node) -> Visit {
         let input = node.input(0).unwrap_or_default();
         let Some(activation) = self.plan.activations.get(input) else {
             return Err("its input is not quantised".into());
@@ -202,6 +204,7 @@ impl Planner<'_> {
         let own = activation.like.is_none() && self.links.producer.contains_key(input);
         if own && self.links.consumers(input).len() == 1 && !self.graph.is_output(input) {
             self.plan.activations.shift_remove(input);
+            self.plan.fused.push(index);
         }
         self.quantize_output(node, None);
         Ok(())

@@ -44,8 +44,11 @@ impl WeightScales {
         let levels = f64::from(i32::MAX) * 2.0;
         let largest = bias.iter().fold(0f32, |largest, value| largest.max(value.abs()));
         for (channel, scale) in self.scales.iter_mut().enumerate() {
-            let magnitude = self.axis.map_or(largest, |_| bias[channel].abs());
-            let least = BIAS_MARGIN * (2.0 * f64::from(magnitude)) / levels;
+            // The reference's arithmetic is float32 for a channel, float64 for a tensor.
+            let least = match self.axis {
+                Some(_) => f64::from(BIAS_MARGIN as f32 * (2.0 * bias[channel].abs())) / levels,
+                None => BIAS_MARGIN * (2.0 * f64::from(largest)) / levels,
+            };
             let candidate = f64::from(input_scale) * f64::from(*scale);
             if candidate > 0.0 && candidate < least {
                 *scale = (f64::from(*scale) * (least / candidate)) as f32;
