@@ -126,6 +126,11 @@ impl Graph {
         Names(taken)
     }
 
+    /// The names of nodes, which are apart from those of values. Runtimes refuse a name that two nodes have.
+    pub fn node_names(&self) -> Names {
+        Names(self.nodes.iter().map(|node| node.name.clone()).chain([String::new()]).collect())
+    }
+
     /// Makes all nodes, subgraphs excepted, read `to` in place of `from`.
     pub fn replace_input(&mut self, from: &str, to: &str) {
         let inputs = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);

@@ -2,7 +2,7 @@
 //!
 //! Inputs and outputs keep their names; what the graph read or computed under them gets new ones inside.
 
-use crate::{DataType, Dim, Model, Node, Problem, Tensor, TensorType, Value};
+use crate::{DataType, Dim, Graph, Model, Node, Problem, Tensor, TensorType, Value};
 
 /// Order of the axes of an image input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub fn normalize(model: &mut Model, options: &Normalize<'_>) -> Result<(), Probl
         x = step(Node::new(op, &[&x, &constant], &names.fresh(&format!("{name}.over_{part}"))));
     }
     graph.replace_input(&name, &x);
+    let mut node_names = graph.node_names();
+    nodes.iter_mut().for_each(|node| node.name = node_names.fresh(&node.name));
     graph.nodes.splice(0..0, nodes);
     let dtype = if options.bytes { DataType::Uint8 } else { DataType::Float };
     retype(&mut graph.inputs[index], dtype, outer(shape, options.layout));
@@ -156,7 +158,7 @@ pub fn softmax(model: &mut Model, output: Option<&str>) -> Result<(), Problem> {
     let computed = computed.ok_or_else(|| fault("no node computes it".into()))?;
     computed.clone_from(&logits);
     graph.replace_input(&name, &logits);
-    graph.nodes.push(Node::new("Softmax", &[&logits], &name).with("axis", 1));
+    append(graph, Node::new("Softmax", &[&logits], &name).with("axis", 1));
     Ok(())
 }
 
@@ -184,17 +186,23 @@ pub fn argmax(model: &mut Model, output: Option<&str>, labels: &[String]) -> Res
     let softmax = graph.nodes.iter().find(|node| node.is("Softmax") && node.output(0) == Some(name.as_str()));
     let softmax = softmax.filter(|node| node.int("axis", -1).is_ok_and(|axis| axis == 1));
     let scores = softmax.and_then(|node| node.input(0)).unwrap_or(&name).to_owned();
-    graph.nodes.push(Node::new("ArgMax", &[&scores], &class).with("axis", 1).with("keepdims", 0));
+    append(graph, Node::new("ArgMax", &[&scores], &class).with("axis", 1).with("keepdims", 0));
     graph.outputs.push(Value::tensor(&class, &TensorType { dtype: DataType::Int64, shape: Some(shape.clone()) }));
     let Some(table) = Tensor::from_strings(&[labels.len()], labels).filter(|table| !table.is_empty()) else {
         return Ok(Classes { class, label: None });
     };
     let (label, constant) = (names.fresh("label"), names.fresh("labels"));
-    graph.nodes.push(Node::new("Gather", &[&constant, &class], &label));
+    append(graph, Node::new("Gather", &[&constant, &class], &label));
     graph.initializers.insert(constant, table);
     graph.outputs.push(Value::tensor(&label, &TensorType { dtype: DataType::String, shape: Some(shape) }));
     model.metadata.insert(LABELS.into(), labels.join("\n"));
     Ok(Classes { class, label: Some(label) })
+}
+
+/// Adds a node at the end, under a name of its own.
+fn append(graph: &mut Graph, mut node: Node) {
+    node.name = graph.node_names().fresh(&node.name);
+    graph.nodes.push(node);
 }
 
 fn check_labels(classes: &Dim, labels: &[String]) -> Result<(), String> {
@@ -210,7 +218,7 @@ fn check_labels(classes: &Dim, labels: &[String]) -> Result<(), String> {
 }
 
 /// The node that makes probabilities of the output, if one does.
-fn probability<'g>(graph: &'g crate::Graph, output: &str) -> Option<&'g Node> {
+fn probability<'g>(graph: &'g Graph, output: &str) -> Option<&'g Node> {
     let links = graph.links();
     let mut value = output;
     loop {

@@ -13,14 +13,20 @@ use crate::{DataType, Graph, Node, Problem, Tensor, Value as GraphValue};
 /// # Errors
 /// When an attribute has the wrong type.
 pub(super) fn nodes(graph: &mut Graph, forms: &[Option<Form>], values: &Values) -> Result<usize, Problem> {
-    let mut nodes: Vec<Node> = graph.inputs.iter().filter_map(|input| cast(values.get(&input.name)?)).collect();
+    let mut names = graph.node_names();
+    let mut cast = |name: &String| {
+        let mut cast = cast(values.get(name)?)?;
+        cast.name = names.fresh(&cast.name);
+        Some(cast)
+    };
+    let mut nodes: Vec<Node> = graph.inputs.iter().filter_map(|input| cast(&input.name)).collect();
     let mut casts = nodes.len();
     for (mut node, form) in std::mem::take(&mut graph.nodes).into_iter().zip(forms) {
         let Some(form) = *form else {
             nodes.push(node);
             continue;
         };
-        let added: Vec<Node> = node.outputs.iter().filter_map(|output| cast(values.get(output)?)).collect();
+        let added: Vec<Node> = node.outputs.iter().filter_map(&mut cast).collect();
         if form == Form::Half {
             convert_attributes(&mut node, values)?;
         }
