@@ -67,6 +67,11 @@ tensorrt: $(run_python) $(tensorrt) build ## Build TensorRT engines of the entro
 	$(CARGO) build --release $(tensorrt_packages) $(LOCKED)
 	. ./env.sh && cd pipelines/tensorrt && dvc repro
 
+.PHONY: profile
+profile: $(run_python) build ## Measure the entropy model and ResNet-18 in fp32, fp16 and int8: cost, roofline, latencies; with DVC
+	. ./env.sh && cd pipelines/profile && dvc repro
+	cat pipelines/profile/latency-*.md
+
 .PHONY: test-tensorrt
 test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs TensorRT; needs libclang, no GPU
 	$(CARGO) clippy --release $(tensorrt_packages) --all-targets $(LOCKED) -- -D warnings
