@@ -5,6 +5,8 @@
 //! cargo run --release -p onnx --example rewrite -- simplify model.onnx simple.onnx
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a program for tests")]
+
 #[path = "../tests/common/mod.rs"]
 mod common;
 

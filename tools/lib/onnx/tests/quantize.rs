@@ -1,5 +1,7 @@
 //! Graphs worked by hand: which values are quantised, along which axes, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use onnx::{
     DataType, Dim, Graph, Model, Node, Tensor, TensorType, Value,
     quantize::{Activations, Options, Ranges, Report, Target, observed, quantize},

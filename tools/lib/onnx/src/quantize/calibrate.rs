@@ -248,6 +248,7 @@ fn extremes(values: impl Iterator<Item = f32>) -> (f32, f32) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -41,7 +41,7 @@ pub(super) fn fold(graph: &mut Graph, arithmetic: bool) -> Result<Folded, Proble
     let mut names = graph.names();
     let mut folded = Folded::default();
     let mut gone = vec![false; graph.nodes.len()];
-    for index in 0..graph.nodes.len() {
+    for (index, gone) in gone.iter_mut().enumerate() {
         let node = &graph.nodes[index];
         let is_norm = node.is("BatchNormalization");
         if !is_norm && !arithmetic {
@@ -50,7 +50,7 @@ pub(super) fn fold(graph: &mut Graph, arithmetic: bool) -> Result<Folded, Proble
         let Some((from, linear, affine)) = candidate(graph, &links, node)? else { continue };
         let output = node.outputs[0].clone();
         if linear::fold(graph, &mut links, &mut names, (from, &linear), &affine, &output) {
-            gone[index] = true;
+            *gone = true;
             folded.batch_norms += usize::from(is_norm);
             folded.arithmetic += usize::from(!is_norm);
         }

@@ -9,7 +9,7 @@ use crate::{Attribute, Graph, Node, Problem, Tensor};
 pub(super) fn fold(graph: &mut Graph) -> Result<usize, Problem> {
     let links = graph.links();
     let mut gone = vec![false; graph.nodes.len()];
-    for index in 0..graph.nodes.len() {
+    for (index, gone) in gone.iter_mut().enumerate() {
         let pad = &graph.nodes[index];
         let (Some(padded), Some(input)) = (pad.output(0).filter(|_| pad.is("Pad")), pad.input(0)) else { continue };
         let &[reader] = links.consumers(padded) else { continue };
@@ -20,7 +20,7 @@ pub(super) fn fold(graph: &mut Graph) -> Result<usize, Problem> {
         let input = input.to_owned();
         if let Some(merged) = merged(graph, &graph.nodes[reader], &pads, &input)? {
             graph.nodes[reader] = merged;
-            gone[index] = true;
+            *gone = true;
         }
     }
     let before = graph.nodes.len();
