@@ -139,8 +139,9 @@ impl<'a> Observer<'a> {
 
 /// As onnxruntime.quantization has it.
 const PERCENTILE_BINS: usize = 2048;
+/// Twice its default, which leaves one range to choose from; see [`Method::ENTROPY`].
+const ENTROPY_BINS: usize = 256;
 
-/// The method of calibration. Without a number of bins, entropy has as many as levels, as in onnxruntime.quantization.
 fn method(settings: &Settings) -> Method {
     let settings::Calibration { method, percentile, bins, levels, .. } = settings.calibration;
     match method {
@@ -148,6 +149,6 @@ fn method(settings: &Settings) -> Method {
         settings::Method::Percentile => {
             Method::Percentile { percentile, bins: bins.unwrap_or(PERCENTILE_BINS), symmetric: true }
         }
-        settings::Method::Entropy => Method::Entropy { bins: bins.unwrap_or(levels), levels },
+        settings::Method::Entropy => Method::Entropy { bins: bins.unwrap_or(ENTROPY_BINS), levels },
     }
 }
