@@ -71,18 +71,23 @@ def words(settings, before=""):
 
 @pytest.mark.parametrize("tool, group, option", CHOICES, ids=lambda part: getattr(part, "stem", part))
 def test_keys_are_those_of_the_option_chosen(tool, group, option):
-    settings = yaml.safe_load(option.read_text())
-    found = ask(f"{tool} {group}={option.stem} {group}.")[1]
+    chosen, settings = option.stem, yaml.safe_load(option.read_text())
+    if "defaults" in settings:
+        # Another option by a second name: its keys are those of that one.
+        (other,) = settings["defaults"]
+        option = option.with_stem(other)
+        settings = yaml.safe_load(option.read_text())
+    found = ask(f"{tool} {group}={chosen} {group}.")[1]
     assert set(found) == words(settings, f"{group}.")
     for key, inner in settings.items():
         if isinstance(inner, dict):
-            assert set(ask(f"{tool} {group}={option.stem} {group}.{key}.")[1]) == words(inner, f"{group}.{key}.")
+            assert set(ask(f"{tool} {group}={chosen} {group}.{key}.")[1]) == words(inner, f"{group}.{key}.")
         else:
             # The comment behind the key in the file.
             (line,) = re.findall(rf"^{key}:.*$", option.read_text(), re.MULTILINE)
             assert found[f"{group}.{key}="] == line.partition(" # ")[2]
     if GROUPS[tool] == [group]:
-        assert set(ask(f"{tool} {group}={option.stem} ")[1]) == words(settings) | {f"{group}="}
+        assert set(ask(f"{tool} {group}={chosen} ")[1]) == words(settings) | {f"{group}="}
 
 
 def leaves(settings, before):

@@ -17,7 +17,7 @@ use anyhow::{bail, ensure};
 use entry::Entry;
 use layout::{Found, Root};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -35,6 +35,8 @@ pub struct Repository {
     settings: Settings,
     roots: Vec<Root>,
     entries: RwLock<BTreeMap<String, Entry>>,
+    /// Names of the models that were found at the start.
+    found: BTreeSet<String>,
     /// One for each model that was loaded or unloaded: one change of a model at a time.
     changing: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     /// Whether everything that is loaded at the start was, or failed.
@@ -52,10 +54,11 @@ impl Repository {
     pub fn open(paths: &[PathBuf], name: Option<&str>, settings: &Settings) -> anyhow::Result<Self> {
         ensure!(name.is_none() || paths.len() == 1, "--name: with one model only, and there are {} paths", paths.len());
         let roots = paths.iter().map(|path| Root::open(path, name)).collect::<anyhow::Result<Vec<_>>>()?;
-        let repository = Self {
+        let mut repository = Self {
             settings: settings.clone(),
             roots,
             entries: RwLock::default(),
+            found: BTreeSet::new(),
             changing: Mutex::default(),
             is_started: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
@@ -68,6 +71,7 @@ impl Repository {
         for name in settings.load_models.iter().filter(|name| *name != control::EVERY) {
             ensure!(found.contains_key(name), "serve.load_models: there is no model {name:?}");
         }
+        repository.found = found.into_keys().collect();
         Ok(repository)
     }
 
@@ -78,11 +82,16 @@ impl Repository {
     pub fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<Model>> {
         let version = version.filter(|version| !version.is_empty()).map(parse_version).transpose()?;
         let not_found = |what: String| Error::NotFound(format!("Request for unknown model: '{name}' {what}"));
+        let loading = || Error::Unavailable(format!("model '{name}' is being loaded"));
+        let is_starting = !self.is_started.load(Relaxed);
         let entries = self.entries();
-        let entry = entries.get(name).ok_or_else(|| not_found("is not found".into()))?;
+        let entry = entries.get(name).ok_or_else(|| match is_starting && self.found.contains(name) {
+            true => loading(),
+            false => not_found("is not found".into()),
+        })?;
         let Some(version) = version else {
-            return entry.newest().cloned().ok_or_else(|| match entry.is_loading() || !self.is_started.load(Relaxed) {
-                true => Error::Unavailable(format!("model '{name}' is being loaded")),
+            return entry.newest().cloned().ok_or_else(|| match entry.is_loading() || is_starting {
+                true => loading(),
                 false => not_found("has no available versions".into()),
             });
         };
