@@ -1,8 +1,11 @@
 //! A graph that ONNX Runtime runs, on one thread: the same values on every run and machine of a kind.
 
-use crate::{rows::Feed, settings::Settings};
+use crate::{
+    rows::{Feed, reals},
+    settings::Settings,
+};
 use half::{bf16, f16};
-use runtime::{Data, ElementType, Model, Options, Value};
+use runtime::{Data, ElementType, Model, Options, Port, Value};
 
 /// A loaded graph.
 pub struct Engine {
@@ -48,6 +51,9 @@ impl Engine {
         let ports: Vec<_> = self.model.outputs().iter().map(|port| (port.name.clone(), port.element)).collect();
         let values = feed.values();
         let batch = values.first().and_then(|value| value.shape.first().copied()).unwrap_or_default();
+        let halves: Vec<_> = values.iter().zip(self.model.inputs()).map(|(value, port)| halves(value, port)).collect();
+        let pairs = values.into_iter().zip(&halves);
+        let values: Vec<_> = pairs.map(|(value, halves)| with_bytes(value, halves.as_deref())).collect();
         let results = self.model.run(&values)?;
         let mut outputs = Vec::with_capacity(ports.len());
         for (index, (name, element)) in ports.into_iter().enumerate() {
@@ -83,6 +89,19 @@ impl Engine {
         }
         Ok(outputs)
     }
+}
+
+/// Float32 rows for a graph whose inputs have become float16; None if the value is of the input's type.
+fn halves(value: &Value<'_>, port: &Port) -> Option<Vec<u8>> {
+    let Data::Bytes(bytes) = value.data else { return None };
+    let elements: usize = value.shape.iter().product();
+    let is_single = port.element == ElementType::F16 && elements > 0 && bytes.len() / elements == size_of::<f32>();
+    is_single.then(|| reals(ElementType::F16, &bytemuck::pod_collect_to_vec(bytes)))
+}
+
+/// The value with other bytes, if there are some.
+fn with_bytes<'a>(value: Value<'a>, bytes: Option<&'a [u8]>) -> Value<'a> {
+    Value { data: bytes.map_or(value.data, Data::Bytes), ..value }
 }
 
 /// The elements of an output as numbers.

@@ -11,8 +11,8 @@ use anyhow::{bail, ensure};
 use nets::OutputActivation;
 use std::path::PathBuf;
 
-/// A run's held-out rows where a field is text.
-const WITH_TEXT: &str = "test.ndjson";
+/// A run's held-out rows where the class is text; it has one of them.
+const WITH_TEXT: [&str; 2] = ["test.ndjson", "test.csv"];
 
 /// The rows that two fp32 graphs are compared on: those of `export.check_input`, the run's held-out rows, those that would
 /// calibrate, or random ones.
@@ -81,7 +81,7 @@ fn held_out(source: &Source) -> Option<PathBuf> {
     let run = source.run.as_ref()?;
     let of_inputs = check::held_out(&run.model);
     let with_text = run.model.features.target.classes.is_some().then_some(WITH_TEXT);
-    let files = with_text.into_iter().chain([of_inputs]).map(|name| run.folder.join(name));
+    let files = with_text.into_iter().flatten().chain([of_inputs]).map(|name| run.folder.join(name));
     files.into_iter().find(|path| path.exists())
 }
 

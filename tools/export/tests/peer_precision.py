@@ -217,3 +217,40 @@ def test_a_regression_is_judged_by_its_error(run, tmp_path):
     assert json.loads((tmp_path / "h.json").read_text())["gate"]["outputs"][0]["relative_mean_error"] < 1e-3
     error = run("export", "run", "precision=int8", "gate.target_field=entropy", fails=2)
     assert "export.gate.target_field: the model predicts numbers" in error
+
+
+def test_inputs_and_outputs_may_become_float16(run, tmp_path, model):
+    table = model(cnn)
+    run("export", "--from", "m.onnx", "-o", "h.onnx", "precision=fp16", "gate.input=rows.npy", "fp16.keep_io=false")
+    half = {name: table[name][:8].astype(np.float16) for name in table.dtype.names}
+    (found,), (expected,) = outputs(tmp_path / "h.onnx", half), outputs(tmp_path / "m.onnx", table[:8])
+    assert found.dtype == np.float16 and error_of(found, expected) < 5e-3
+    assert json.loads((tmp_path / "h.json").read_text())["gate"]["rows"] == 300
+
+
+def test_a_node_without_a_name_is_excluded_by_its_output(run, tmp_path, model):
+    model(mlp)
+    made = onnx.load(tmp_path / "m.onnx")
+    for node in made.graph.node:
+        node.name = ""
+    onnx.save(made, tmp_path / "m.onnx")
+    settings = ["precision=int8", "calibration.input=rows.npy"]
+    name = next(node.output[0] for node in made.graph.node if node.op_type in ("Gemm", "MatMul"))
+    run("export", "--from", "m.onnx", "-o", "q.onnx", *settings, f"int8.exclude_nodes=[{name}]")
+    quantized = json.loads((tmp_path / "q.json").read_text())["int8"]["report"]["quantized"]
+    assert quantized and not any(f'"{name}"' in node for node in quantized)
+    error = run("export", "--from", "m.onnx", "-o", "q.onnx", *settings, "int8.exclude_nodes=[nope]", fails=2)
+    assert 'no node or output is named "nope"' in error
+
+
+def test_the_class_of_a_table_is_in_its_csv_of_held_out_rows(run, tmp_path):
+    random = np.random.default_rng(0)
+    lines = ["x,y,kind"] + [f"{x:.4f},{y:.4f},{'up' if x > y else 'down'}" for x, y in random.normal(size=(600, 2))]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    run(
+        *("train", "t.csv", "-o", "run", "trainer.input_field=[x,y]", "trainer.target_field=kind", "trainer.loss=cross_entropy"),
+        *("trainer.max_epochs=30", "--quiet"),
+    )
+    run("export", "run", "precision=int8", "calibration.rows=30", "gate.max_accuracy_drop=10")
+    gate = json.loads((tmp_path / "run/model.int8.json").read_text())["gate"]
+    assert gate["fp32_accuracy"] > 85 and gate["accuracy"] > 75

@@ -39,9 +39,10 @@ impl Limits {
 pub fn verdict(found: &Comparison, limits: &Limits, what: &str) -> Option<String> {
     if let Some(output) = found.outputs.iter().find(|output| output.broken > 0) {
         let (count, name) = (output.broken, &output.name);
+        let setting = if what == "int8" { "export.int8.exclude_nodes" } else { "export.fp16.keep_nodes" };
         return Some(format!(
             "{what}: {count} values of output {name:?} are NaN or infinite, and finite in fp32; name the nodes that overflow in \
-             export.fp16.keep_nodes"
+             {setting}"
         ));
     }
     if let Some((reference, candidate)) = found.classes.and_then(|classes| classes.accuracy()) {

@@ -4,6 +4,7 @@ mod column;
 mod feeder;
 mod labels;
 
+pub use column::reals;
 pub use feeder::{Feed, Feeder};
 pub use labels::Labels;
 

@@ -86,11 +86,14 @@ impl Filled {
 
 /// Values for an input: floats are normal, bytes uniform, and other integers 0, which is an index that every tensor has.
 fn fill(port: &Port, shape: Vec<usize>, random: &mut Random) -> anyhow::Result<Filled> {
-    let elements: usize = shape.iter().product();
     let name = &port.name;
     let size =
         port.element.size().with_context(|| format!("input {name:?} takes strings, which --run cannot make up"))?;
-    let mut bytes = vec![0; elements * size];
+    let length = shape.iter().try_fold(size, |length, &dim| length.checked_mul(dim));
+    let mut bytes = Vec::new();
+    let length = length.filter(|&length| bytes.try_reserve_exact(length).is_ok());
+    let length = length.with_context(|| format!("input {name:?} of shape {shape:?} does not fit into memory"))?;
+    bytes.resize(length, 0);
     match port.element {
         ElementType::F32 => {
             bytes.as_chunks_mut().0.iter_mut().for_each(|x| *x = (random.normal() as f32).to_le_bytes())

@@ -49,6 +49,8 @@ pub struct NodeTimes {
     pub other: f64,
     /// Seconds a run, the mean over the runs.
     pub total: f64,
+    /// The least time of all layers on the device, those without a row included.
+    pub floor: f64,
     pub runs: usize,
     /// Name of the device whose floors these are.
     pub device: String,
@@ -75,7 +77,8 @@ impl NodeTimes {
         let rows = by_layer(nodes, report, per_run);
         let known: f64 = rows.iter().map(|row| row.seconds).sum();
         // Nodes of parallel branches may overlap; then nothing is left between them.
-        Ok(Self { other: (total - known).max(0.0), total, rows, runs, device: device.into(), batch_size })
+        let floor = report.total().floor;
+        Ok(Self { other: (total - known).max(0.0), total, floor, rows, runs, device: device.into(), batch_size })
     }
 }
 
@@ -116,8 +119,9 @@ fn layer<'r>(report: &'r Report, name: &str) -> Option<&'r Row> {
         .map(|(_, row)| row)
 }
 
-/// Whether an event's name is `node`, or `node` with an ending of ONNX Runtime's.
+/// Whether an event's name is `node`, or `node` with a prefix or ending of ONNX Runtime's.
 fn is_named_after(event: &str, node: &str) -> bool {
+    let event = event.strip_prefix("fused ").unwrap_or(event);
     !node.is_empty()
         && event.strip_prefix(node).is_some_and(|ending| ending.is_empty() || ending.starts_with(['_', '/']))
 }
@@ -129,6 +133,7 @@ mod tests {
     #[test]
     fn endings_are_those_of_onnx_runtime() {
         assert!(is_named_after("conv1", "conv1") && is_named_after("conv1_nchwc", "conv1"));
+        assert!(is_named_after("fused fc", "fc"));
         assert!(!is_named_after("conv10", "conv1") && !is_named_after("conv", "conv1") && !is_named_after("x", ""));
     }
 }

@@ -99,11 +99,16 @@ fn check(model: &Model, options: &Options) -> Result<(), Problem> {
     if let Some(node) = graph.nodes.iter().find(|node| node.is("QuantizeLinear") || node.is("DequantizeLinear")) {
         return Err(Problem::node(node, "the model is quantised already"));
     }
-    let unknown = |name: &&String| !graph.nodes.iter().any(|node| node.name == **name);
+    let unknown = |name: &&String| !graph.nodes.iter().any(|node| is_called(node, name));
     if let Some(name) = options.exclude_nodes.iter().find(unknown) {
-        return Err(Problem::graph(format!("no node is named {name:?}, which is to be left in float32")));
+        return Err(Problem::graph(format!("no node or output is named {name:?}, which is to be left in float32")));
     }
     Ok(())
+}
+
+/// Whether `name` is a node's, or that of one of its outputs: nodes need none of their own.
+fn is_called(node: &Node, name: &String) -> bool {
+    !name.is_empty() && (node.name == *name || node.outputs.contains(name))
 }
 
 /// The first and the last layer, as far as they are to stay in float32, each with the reason.
@@ -129,7 +134,7 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn excluded(&self, index: usize, node: &Node) -> Option<String> {
-        if self.options.exclude_nodes.contains(&node.name) {
+        if self.options.exclude_nodes.iter().any(|name| is_called(node, name)) {
             return Some("excluded by name".into());
         }
         if self.options.exclude_ops.contains(&node.op_type) {
