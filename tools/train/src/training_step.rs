@@ -3,10 +3,11 @@
 use crate::{
     data::{BatchBuffer, DataLoader},
     network::Network,
-    settings::Settings,
+    settings::{Settings, TrainerSettings},
 };
 use nets::{Engine, Parameters};
 use optim::{Optimizer, clip_grad_norm, clip_grad_value, grad_norm};
+use parallel::with_active_workers;
 
 /// Parameters, and what updates them: engine, optimizer, moving average.
 pub struct Learner {
@@ -73,11 +74,18 @@ impl Learner {
         batches: &[&[usize]],
         learning_rate: f64,
     ) -> anyhow::Result<StepOutput> {
-        let output = self.accumulate(loader, epoch, batches)?;
-        if !output.finite {
-            return Ok(output);
-        }
-        let trainer = &settings.trainer;
+        // Loading, gradients and update are many short loops; between them the threads stay awake.
+        with_active_workers(|| {
+            let output = self.accumulate(loader, epoch, batches)?;
+            if output.finite {
+                self.update(&settings.trainer, learning_rate);
+            }
+            Ok(output)
+        })
+    }
+
+    /// Updates the parameters by the gradients of `accumulate`, and their moving average.
+    fn update(&mut self, trainer: &TrainerSettings, learning_rate: f64) {
         if let Some(max_norm) = trainer.clip_norm {
             clip_grad_norm(&mut self.gradients, max_norm);
         }
@@ -90,7 +98,6 @@ impl Learner {
             let values = &self.parameters.values[updated];
             kernels::update::average(self.isa, decay as f32, &mut average.values[updated], values);
         }
-        Ok(output)
     }
 
     /// L2 norm of the last step's gradients, after clipping.

@@ -116,8 +116,10 @@ impl Step {
     fn run(&mut self) -> nets::Result<f64> {
         let began = Instant::now();
         let batch = Batch::new(&self.inputs, &self.targets);
-        self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?;
-        self.optimizer.step(0.01, &mut self.parameters.values, &self.gradients);
-        Ok(began.elapsed().as_secs_f64())
+        parallel::with_active_workers(|| {
+            self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?;
+            self.optimizer.step(0.01, &mut self.parameters.values, &self.gradients);
+            Ok(began.elapsed().as_secs_f64())
+        })
     }
 }

@@ -91,8 +91,10 @@ impl Training {
 
     fn step(&mut self) -> nets::Result<()> {
         let batch = Batch::new(&self.inputs, &self.targets);
-        self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?;
-        self.optimizer.step(1e-3, &mut self.parameters.values, &self.gradients);
-        Ok(())
+        parallel::with_active_workers(|| {
+            self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?;
+            self.optimizer.step(1e-3, &mut self.parameters.values, &self.gradients);
+            Ok(())
+        })
     }
 }

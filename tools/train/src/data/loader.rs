@@ -8,7 +8,7 @@ use super::{
 use crate::network::Network;
 use anyhow::ensure;
 use nets::{Batch, Loss, Scaling};
-use rayon::prelude::*;
+use parallel::parallel_for;
 
 /// Least values per task: below it, waking another thread costs more than it saves.
 const MIN_VALUES: usize = 1 << 16;
@@ -149,10 +149,13 @@ impl Transform<'_> {
     fn load<T: Copy + Into<f32> + Sync>(&self, values: &[T], indices: &[usize], epoch: usize, out: &mut [f32]) {
         let width: usize = self.shape.iter().product();
         let augmentation = self.augmentation.as_ref().map(|augmentation| (augmentation, augmentation.epoch(epoch)));
-        let rows = out.par_chunks_exact_mut(width).zip(indices).with_min_len(MIN_VALUES.div_ceil(width));
-        rows.for_each(|(out, &index)| {
-            let row = self.rows[index];
-            self.load_row(&values[row * width..(row + 1) * width], row, augmentation, out);
+        let task_rows = MIN_VALUES.div_ceil(width);
+        let tasks = out.chunks_mut(task_rows * width).zip(indices.chunks(task_rows));
+        parallel_for(tasks, |(out, indices)| {
+            for (out, &index) in out.chunks_exact_mut(width).zip(indices) {
+                let row = self.rows[index];
+                self.load_row(&values[row * width..(row + 1) * width], row, augmentation, out);
+            }
         });
     }
 
