@@ -149,7 +149,7 @@ bench-image-step: $(bench_python)
 	.tools/bench/bin/python scripts/bench/image_step/run.py $(BENCH_ARGS)
 
 .PHONY: bench-quantize
-bench-quantize: $(dev_python) ## Quantise a model by ONNX Runtime's Python package and by ours: make bench-quantize BENCH_ARGS="model.onnx --calibration c.npy --rows x.npy --labels y.npy"
+bench-quantize: $(dev_python) ## Quantize a model by ONNX Runtime's Python package and by ours: make bench-quantize BENCH_ARGS="model.onnx --calibration c.npy --rows x.npy --labels y.npy"
 	$(CARGO) build --release -p onnx --example quantize $(LOCKED)
 	$(venv)/bin/python scripts/bench/quantize/run.py $(BENCH_ARGS)
 

@@ -1,8 +1,8 @@
-"""ONNX Runtime's float32, its Python quantiser and lib onnx's side by side: accuracy, size, latency, time of quantising.
+"""ONNX Runtime's float32, its Python quantizer and lib onnx's side by side: accuracy, size, latency, time of quantizing.
 
     python scripts/bench/quantize/run.py model.onnx --calibration calibration.npy --rows test.npy --labels labels.npy
 
-Rows are of the type and shape that the model's one input takes, labels are class indices. Both quantisers get the same batches; latencies are of
+Rows are of the type and shape that the model's one input takes, labels are class indices. Both quantizers get the same batches; latencies are of
 one thread, models take turns. The program of lib onnx is built by `cargo build --release -p onnx --example quantize`.
 """
 
@@ -89,7 +89,7 @@ def main():
             for model in models.values():
                 model.time(rows[: args.latency_batch])
     reference = models["float32"].scores.argmax(axis=1)
-    print("| model | accuracy % | top-1 as float32 % | KB | median ms | × float32 | quantised in s |")
+    print("| model | accuracy % | top-1 as float32 % | KB | median ms | × float32 | quantized in s |")
     print("|---|---|---|---|---|---|---|")
     base = statistics.median(models["float32"].times)
     for who, model in models.items():

@@ -74,7 +74,7 @@ impl<'s> Sweeper<'s> {
             Sweep::Glob { include, exclude } => (self.options(one, include, exclude, all)?, false),
             Sweep::Interval(..) => {
                 let message =
-                    "interval() needs an optimiser to draw values from it; list them with range() or choice()";
+                    "interval() needs an optimizer to draw values from it; list them with range() or choice()";
                 return Err(fail(message.into()));
             }
         };
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_has_no_list_of_values_is_refused() {
-        assert!(error(&["a=interval(0,1)"]).contains("needs an optimiser"));
+        assert!(error(&["a=interval(0,1)"]).contains("needs an optimizer"));
         assert!(error(&["a=range(3,1)"]).contains("without a value"));
         assert!(error(&["a=range(0,1e12)"]).contains("more than 1000 values"));
         assert!(error(&["a=range(0,10,0)"]).contains("never ends"));

@@ -1,4 +1,4 @@
-//! Quantises a model whose activations another program observed.
+//! Quantizes a model whose activations another program observed.
 //!
 //!     quantize values MODEL [key=value …]          the names of the values to observe, one a line
 //!     quantize ranges METHOD < FRAMES              `name<TAB>low<TAB>high` of each value

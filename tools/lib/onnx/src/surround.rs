@@ -40,7 +40,7 @@ pub struct Classes {
 /// The key of the labels in a model's metadata, one a line.
 pub const LABELS: &str = "pipegrad.labels";
 
-/// Normalises an input: `(x - mean) / std` for each channel.
+/// Normalizes an input: `(x - mean) / std` for each channel.
 ///
 /// # Errors
 /// When the input is not named and not the only one, no float32 tensor of known rank, read by a subgraph, or of another number
@@ -53,7 +53,7 @@ pub fn normalize(model: &mut Model, options: &Normalize<'_>) -> Result<(), Probl
     let shape = scores(&graph.inputs[index], &[DataType::Float]).map_err(fault)?;
     check_channels(&shape, options).map_err(fault)?;
     if graph.nodes.iter().any(|node| node.captured().contains(name.as_str())) {
-        return Err(fault("a subgraph reads it: it cannot be normalised".into()));
+        return Err(fault("a subgraph reads it: it cannot be normalized".into()));
     }
     let mut names = graph.names();
     let mut nodes: Vec<Node> = Vec::new();

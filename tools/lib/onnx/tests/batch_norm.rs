@@ -1,4 +1,4 @@
-//! Batch normalisation folded into what is before it, against values worked by hand and ONNX Runtime.
+//! Batch normalization folded into what is before it, against values worked by hand and ONNX Runtime.
 
 mod common;
 

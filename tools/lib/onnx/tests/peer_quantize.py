@@ -114,7 +114,7 @@ def constants(model):
 
 
 def peer_name(name, peers):
-    """The peer names what belongs to a bias after the quantised bias."""
+    """The peer names what belongs to a bias after the quantized bias."""
     head, _, tail = name.rpartition("_zero_point" if name.endswith("_zero_point") else "_scale")
     suffix = name[len(head) :]
     return next(other for other in [name, f"{head}_quantized{suffix}", f"{name}_quantized"] if other in peers)

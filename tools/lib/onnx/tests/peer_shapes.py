@@ -273,7 +273,7 @@ def resizes(opset):
         yield [helper.make_node("Resize", ["x", "", "", "z"], ["y"], axes=[2, 3])], x, {"z": np.array([7, 9])}
 
 
-def quantised(opset):
+def quantized(opset):
     scale = {"s": np.float32(0.1)}
     for dtype in (np.uint8, np.int8):
         yield [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z")], {"x": ["n", 3]}, {**scale, "z": dtype(3)}
@@ -332,7 +332,7 @@ def computed_shapes(opset):
 def all_cases(opset):
     for group in (convolutions, pools, products, elementwise, recurrent):
         yield from group()
-    for group in (reduction_cases, shapes, resizes, quantised, norms, computed_shapes):
+    for group in (reduction_cases, shapes, resizes, quantized, norms, computed_shapes):
         yield from group(opset)
 
 

@@ -1,4 +1,4 @@
-//! Graphs worked by hand: which values are quantised, along which axes, and what is refused.
+//! Graphs worked by hand: which values are quantized, along which axes, and what is refused.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -38,7 +38,7 @@ fn conv(input: &str, output: &str) -> Node {
     Node::new("Conv", &[input, "w"], output)
 }
 
-/// Quantises with the range -1 to 1 for all values.
+/// Quantizes with the range -1 to 1 for all values.
 fn quantized(mut model: Model, options: &Options) -> (Model, Report) {
     let values = observed(&model, options).unwrap();
     let ranges: Ranges = values.into_iter().map(|value| (value, (-1.0, 1.0))).collect();
@@ -89,7 +89,7 @@ fn axes_are_those_of_output_channels() {
 }
 
 #[test]
-fn nothing_is_quantised_between_a_layer_and_its_activation() {
+fn nothing_is_quantized_between_a_layer_and_its_activation() {
     let nodes = || vec![conv("x", "a"), Node::new("Relu", &["a"], "b"), conv("b", "c")];
     let weights = [("w", ones(&[1, 1, 1, 1]))];
     let plain = model(&["x"], nodes(), &weights, &["c"]);
@@ -100,7 +100,7 @@ fn nothing_is_quantised_between_a_layer_and_its_activation() {
     let (twice, _) = quantized_by_default(model(&["x"], twice, &weights, &["c"]));
     assert_eq!(twice.graph.nodes.iter().filter(|node| !node.op_type.ends_with("Linear")).count(), 1);
     assert!(node(&twice, "c_real").is("Conv"));
-    // If something else reads the layer's output, both are quantised.
+    // If something else reads the layer's output, both are quantized.
     let shown = model(&["x"], nodes(), &weights, &["a", "c"]);
     assert_eq!(observed(&shown, &Options::new(Target::OnnxRuntime)).unwrap(), ["x", "a", "b", "c"]);
 }
@@ -196,7 +196,7 @@ fn factors_of_a_gemm_move_into_its_integers() {
 }
 
 #[test]
-fn what_follows_a_cast_to_float_is_quantised() {
+fn what_follows_a_cast_to_float_is_quantized() {
     let mut nodes = residual().graph.nodes;
     nodes.insert(0, Node::new("Cast", &["bytes"], "x").with("to", 1));
     let mut plain = model(&["bytes"], nodes, &[("w", ones(&[1, 1, 1, 1]))], &["y"]);

@@ -1,4 +1,4 @@
-"""What tests and benchmarks share that quantise a model twice: by lib onnx and by onnxruntime.quantization."""
+"""What tests and benchmarks share that quantize a model twice: by lib onnx and by onnxruntime.quantization."""
 
 import contextlib
 import functools
@@ -16,7 +16,7 @@ from onnxruntime.quantization.calibrate import create_calibrator
 
 # The package has a function of the same name.
 MODULE = sys.modules["onnxruntime.quantization.quantize"]
-# What lib onnx quantises for ONNX Runtime; the peer's list is longer.
+# What lib onnx quantizes for ONNX Runtime; the peer's list is longer.
 OPERATORS = [
     *["Conv", "ConvTranspose", "Gemm", "MatMul"],
     *["Add", "Concat", "GlobalAveragePool", "LeakyRelu", "Mul", "Sigmoid"],
@@ -47,7 +47,7 @@ def session(model, optimized=None, threads=1):
 
 
 def peer(source, out, batches, method, per_channel=True, reduce_range=False, activations="uint8", calibration=None, **extra):
-    """Quantises by onnxruntime.quantization; `calibration` are options of its calibrator that it does not pass on itself."""
+    """Quantizes by onnxruntime.quantization; `calibration` are options of its calibrator that it does not pass on itself."""
 
     def calibrator(*args, extra_options=(), **kwargs):
         return create_calibrator(*args, extra_options=dict(extra_options) | (calibration or {}), **kwargs)
@@ -72,7 +72,7 @@ def peer(source, out, batches, method, per_channel=True, reduce_range=False, act
 
 
 def frames(source, names, batches):
-    """What lib onnx's example reads: the batches of the named values, computed as the peer computes them, unoptimised."""
+    """What lib onnx's example reads: the batches of the named values, computed as the peer computes them, unoptimized."""
     model = onnx.shape_inference.infer_shapes(onnx.load(source))
     known = {value.name: value for value in [*model.graph.value_info, *model.graph.input, *model.graph.output]}
     outputs = {value.name for value in model.graph.output}
@@ -86,7 +86,7 @@ def frames(source, names, batches):
 
 
 def ours(program, source, out, batches, method, *keys):
-    """Quantises by lib onnx's example; returns the model and its report."""
+    """Quantizes by lib onnx's example; returns the model and its report."""
     call = functools.partial(subprocess.run, check=True, stdout=subprocess.PIPE)
     names = call([program, "values", source, *keys]).stdout.decode().splitlines()
     observed = b"".join(frames(source, names, batches))

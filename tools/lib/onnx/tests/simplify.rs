@@ -99,7 +99,7 @@ fn constants_of_all_kinds_are_folded() {
 }
 
 #[test]
-fn large_and_random_values_and_weights_of_quantised_models_stay() {
+fn large_and_random_values_and_weights_of_quantized_models_stay() {
     let constants = [
         ("dims", ints(&[1 << 19, 2])),
         ("w", Tensor::new(onnx::DataType::Int8, &[2], vec![1, 2]).expect("two bytes")),

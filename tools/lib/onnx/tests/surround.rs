@@ -1,4 +1,4 @@
-//! Normalisation, softmax and argmax in the graph.
+//! Normalization, softmax and argmax in the graph.
 
 mod common;
 
@@ -13,7 +13,7 @@ fn labels(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn bytes_with_channels_last_are_normalised() {
+fn bytes_with_channels_last_are_normalized() {
     let mut graph = graph(&[("x", &[0, 2, 1, 2])], &[("y", &[0, 2, 1, 2])], &[]);
     graph.nodes = vec![node("Relu", &["x"], "y")];
     let mut model = model(graph);

@@ -1,4 +1,4 @@
-//! Direction of a monitored metric: minimise or maximise.
+//! Direction of a monitored metric: minimize or maximize.
 
 use anyhow::bail;
 use metrics::{Direction, Mode as MonitorMode, direction_of};

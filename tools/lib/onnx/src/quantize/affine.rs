@@ -1,6 +1,6 @@
 //! Scales and zero points: `real = scale × (integer − zero point)`.
 
-/// Parameters of a value that is quantised as a whole.
+/// Parameters of a value that is quantized as a whole.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Affine {
     /// Positive.

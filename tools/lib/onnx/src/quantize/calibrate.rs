@@ -28,7 +28,7 @@ pub enum Method {
     Entropy {
         /// Bins of the histogram; with as many as `levels` the range is that of [`Method::MinMax`].
         bins: usize,
-        /// Quantisation levels that are compared with the histogram.
+        /// Quantization levels that are compared with the histogram.
         levels: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! The range whose quantised distribution is nearest to the values': least Kullback-Leibler divergence.
+//! The range whose quantized distribution is nearest to the values': least Kullback-Leibler divergence.
 //!
 //! The search of TensorRT's entropy calibrator ("8-bit Inference with TensorRT", GTC 2017), in the form that MXNet gave it and
 //! onnxruntime.quantization kept, rounding included: counts stay integers, shares are float32.
@@ -8,7 +8,7 @@ use super::histogram::Histogram;
 /// Share that empty bins get, so that the divergence is finite.
 const SMOOTHING: f64 = 0.0001;
 
-/// The edges around zero, of a symmetric histogram, between which `levels` quantisation levels lose the least information.
+/// The edges around zero, of a symmetric histogram, between which `levels` quantization levels lose the least information.
 ///
 /// Candidates have from `levels` to all bins; with as many bins as levels there is one candidate, the whole range.
 pub(super) fn least_divergence(histogram: &Histogram, levels: usize) -> (f32, f32) {

@@ -68,7 +68,7 @@ impl Inserter<'_> {
         }
     }
 
-    /// An output of the graph keeps its name, for the dequantised value; returns the name of what its node computes.
+    /// An output of the graph keeps its name, for the dequantized value; returns the name of what its node computes.
     fn rename_output(&mut self, node: usize, value: &str) -> String {
         let real = self.names.fresh(&format!("{value}_real"));
         let outputs = &mut self.graph.nodes[node].outputs;

@@ -23,13 +23,13 @@ pub(super) fn is_layer(node: &Node) -> bool {
     ["Conv", "ConvTranspose", "Gemm", "MatMul"].iter().any(|op| node.is(op))
 }
 
-/// Whether the node has weights that can be quantised.
+/// Whether the node has weights that can be quantized.
 pub(super) fn has_weights(graph: &Graph, node: &Node) -> bool {
     let float = |tensor: &Tensor| tensor.dtype() == DataType::Float && !tensor.is_empty();
     is_layer(node) && graph.constant(node, 0).is_none() && graph.constant(node, 1).is_some_and(float)
 }
 
-/// How a node with weights is quantised, or why it is not.
+/// How a node with weights is quantized, or why it is not.
 pub(super) fn plan(
     graph: &Graph,
     index: usize,

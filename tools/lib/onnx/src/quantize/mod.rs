@@ -1,4 +1,4 @@
-//! Static int8 quantisation: QuantizeLinear and DequantizeLinear around what a runtime computes on integers.
+//! Static int8 quantization: QuantizeLinear and DequantizeLinear around what a runtime computes on integers.
 //!
 //! The caller runs the float32 model over a calibration set, with [`observed`] values as extra outputs, and shows a [`Calibrator`]
 //! what they are; [`quantize`] rewrites the model by the ranges. Batch norms are folded into convolutions first
@@ -10,7 +10,7 @@
 //! | | ONNX Runtime | TensorRT |
 //! |---|---|---|
 //! | activations | uint8 or int8 with zero points | int8, zero point 0 |
-//! | quantised | inputs and outputs of all nodes with integer kernels | inputs of layers and pools |
+//! | quantized | inputs and outputs of all nodes with integer kernels | inputs of layers and pools |
 //! | residual addition | both inputs and the output | the shortcut |
 //! | bias | int32 | float32 |
 
@@ -35,16 +35,16 @@ use affine::Affine;
 use plan::Plan;
 use std::collections::HashMap;
 
-/// The runtime that the quantised model is for.
+/// The runtime that the quantized model is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// ONNX Runtime's CPU kernels: QLinearConv and its like.
     OnnxRuntime,
-    /// TensorRT, explicit quantisation.
+    /// TensorRT, explicit quantization.
     TensorRt,
 }
 
-/// Type of quantised activations.
+/// Type of quantized activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activations {
     /// 0 to 255.
@@ -55,7 +55,7 @@ pub enum Activations {
     SymmetricInt8,
 }
 
-/// What to quantise, and how.
+/// What to quantize, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// The runtime.
@@ -77,7 +77,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options for a target: weights per channel, 8 bits, everything quantised.
+    /// Options for a target: weights per channel, 8 bits, everything quantized.
     pub fn new(target: Target) -> Self {
         let activations = match target {
             Target::OnnxRuntime => Activations::Uint8,
@@ -136,10 +136,10 @@ pub fn observed(model: &Model, options: &Options) -> Result<Vec<String>, Problem
     Ok(Plan::new(model, options)?.observed().cloned().collect())
 }
 
-/// Quantises `model` in place.
+/// Quantizes `model` in place.
 ///
 /// # Errors
-/// When the opset is older than 13, the model is quantised already, options do not fit it or each other, a range is missing, or
+/// When the opset is older than 13, the model is quantized already, options do not fit it or each other, a range is missing, or
 /// weights are not finite; the model is then unchanged.
 pub fn quantize(model: &mut Model, ranges: &Ranges, options: &Options) -> Result<Report, Problem> {
     let plan = Plan::new(model, options)?;

@@ -1,4 +1,4 @@
-//! Which values of a graph get quantised.
+//! Which values of a graph get quantized.
 
 use super::{
     Options, Target,
@@ -14,12 +14,12 @@ const COMPUTES: [&str; 6] = ["Add", "Concat", "GlobalAveragePool", "LeakyRelu", 
 /// Operators whose output has the scale of their first input.
 const KEEPS_SCALE: [&str; 8] =
     ["AveragePool", "Flatten", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"];
-/// Activations that are part of the node before them: it is their output that is quantised.
+/// Activations that are part of the node before them: it is their output that is quantized.
 const FUSED: [&str; 2] = ["Clip", "Relu"];
 /// Operators without weights whose first input TensorRT reads as integers.
 const TENSORRT_POOLS: [&str; 2] = ["AveragePool", "GlobalAveragePool"];
 
-/// What is to be quantised.
+/// What is to be quantized.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// Activations that get a QuantizeLinear and a DequantizeLinear.
@@ -36,12 +36,12 @@ pub(super) struct Plan {
     pub left: Vec<(usize, String)>,
 }
 
-/// A quantised activation.
+/// A quantized activation.
 #[derive(Debug, PartialEq)]
 pub(super) struct Activation {
     /// The value whose scale it shares, if it has not its own.
     pub like: Option<String>,
-    /// Node inputs that read it dequantised; None for all.
+    /// Node inputs that read it dequantized; None for all.
     pub readers: Option<Vec<(usize, usize)>>,
 }
 
@@ -49,7 +49,7 @@ impl Plan {
     /// Plans for the target in `options`.
     ///
     /// # Errors
-    /// When the model cannot be quantised at all, or options name what it does not have.
+    /// When the model cannot be quantized at all, or options name what it does not have.
     pub fn new(model: &Model, options: &Options) -> Result<Self, Problem> {
         options.check()?;
         check(model, options)?;
@@ -97,7 +97,7 @@ fn check(model: &Model, options: &Options) -> Result<(), Problem> {
         return Err(Problem::graph(format!("opset {opset}: int8 needs 13 or newer, for scales per channel")));
     }
     if let Some(node) = graph.nodes.iter().find(|node| node.is("QuantizeLinear") || node.is("DequantizeLinear")) {
-        return Err(Problem::node(node, "the model is quantised already"));
+        return Err(Problem::node(node, "the model is quantized already"));
     }
     let unknown = |name: &&String| !graph.nodes.iter().any(|node| is_called(node, name));
     if let Some(name) = options.exclude_nodes.iter().find(unknown) {
@@ -162,7 +162,7 @@ impl Planner<'_> {
         Ok(match op {
             "MatMul" => self.visit_computation(index, node),
             // The arithmetic of an input's preprocessing keeps its precision.
-            _ if COMPUTES.contains(&op) && !self.reads_integers(node) => Err("none of its inputs is quantised".into()),
+            _ if COMPUTES.contains(&op) && !self.reads_integers(node) => Err("none of its inputs is quantized".into()),
             _ if COMPUTES.contains(&op) => self.visit_computation(index, node),
             _ if KEEPS_SCALE.contains(&op) => self.visit_keeping_scale(node),
             _ if FUSED.contains(&op) => self.visit_fused(index, node),
@@ -194,17 +194,17 @@ impl Planner<'_> {
     fn visit_keeping_scale(&mut self, node: &Node) -> Visit {
         let input = node.input(0).unwrap_or_default();
         if !self.plan.activations.contains_key(input) {
-            return Err("its input is not quantised".into());
+            return Err("its input is not quantized".into());
         }
         self.quantize_output(node, Some(input));
         Ok(())
     }
 
-    /// A producer that only this node reads is fused with it: its output is quantised by the range of this node's.
+    /// A producer that only this node reads is fused with it: its output is quantized by the range of this node's.
     fn visit_fused(&mut self, index: usize, node: &Node) -> Visit {
         let input = node.input(0).unwrap_or_default();
         let Some(activation) = self.plan.activations.get(input) else {
-            return Err("its input is not quantised".into());
+            return Err("its input is not quantized".into());
         };
         let own = activation.like.is_none() && self.links.producer.contains_key(input);
         if own && self.links.consumers(input).len() == 1 && !self.graph.is_output(input) {
@@ -230,7 +230,7 @@ impl Planner<'_> {
     }
 
     /// TensorRT fuses what reads integers with what follows, and decides itself which outputs are integers: inputs alone are
-    /// quantised.
+    /// quantized.
     fn visit_for_tensorrt(&mut self, index: usize, node: &Node) -> Result<Visit, Problem> {
         let op = node.op_type.as_str();
         if !node.domain.is_empty() {

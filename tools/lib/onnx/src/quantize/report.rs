@@ -1,9 +1,9 @@
-//! What quantisation did.
+//! What quantization did.
 
 use super::plan::Plan;
 use crate::{Graph, Node};
 
-/// What quantisation did to a model.
+/// What quantization did to a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Nodes that read integers, as [`Node::describe`] writes them, in the order of the graph.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 /// added.
 ///
 /// A runtime fuses the addition into the layer before it if that layer's output stays as it is, so the shortcut alone is
-/// quantised. If both inputs are outputs of layers, as where a convolution projects the shortcut, the one with more layers behind
+/// quantized. If both inputs are outputs of layers, as where a convolution projects the shortcut, the one with more layers behind
 /// it is the main branch.
 pub(super) fn shortcut(graph: &Graph, links: &Links, add: &Node) -> Option<usize> {
     let main = |input: usize| {

@@ -1,4 +1,4 @@
-//! Nodes that scale and shift channels by constants: batch normalisation, and arithmetic with one value a channel.
+//! Nodes that scale and shift channels by constants: batch normalization, and arithmetic with one value a channel.
 
 use super::linear::{self, Linear};
 use crate::{Graph, Links, Node, Problem, Tensor};
@@ -32,7 +32,7 @@ pub(super) struct Folded {
 }
 
 /// Folds nodes behind convolutions and `Gemm` into these, in order of the nodes, where nothing else reads the value between
-/// them: batch normalisation and, if asked, arithmetic with constants.
+/// them: batch normalization and, if asked, arithmetic with constants.
 ///
 /// # Errors
 /// When an attribute has the wrong type.
@@ -88,7 +88,7 @@ enum Kind {
 impl Kind {
     fn of(graph: &Graph, node: &Node) -> Result<Option<Self>, Problem> {
         if node.is("BatchNormalization") {
-            // In training mode it normalises by the batch's own statistics.
+            // In training mode it normalizes by the batch's own statistics.
             let inference =
                 node.int("training_mode", 0)? == 0 && (1..node.outputs.len()).all(|i| node.output(i).is_none());
             return Ok(inference.then_some(Self::BatchNorm));

@@ -66,7 +66,7 @@ fn constant_part(graph: &Graph, types: &Types, limit: usize) -> (Vec<bool>, Vec<
 
 /// Whether a node computes a constant that is worth keeping.
 fn is_constant(node: &Node, known: &HashSet<&str>) -> bool {
-    // Weights of a quantised model stay integers.
+    // Weights of a quantized model stay integers.
     node.domain.is_empty()
         && is_deterministic(&node.op_type)
         && node.op_type != "DequantizeLinear"

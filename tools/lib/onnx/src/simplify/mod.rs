@@ -51,7 +51,7 @@ pub struct Simplified {
     pub identities: usize,
     /// `MatMul` nodes that became `Gemm`, to take a bias.
     pub gemms: usize,
-    /// Batch normalisations folded into the node before.
+    /// Batch normalizations folded into the node before.
     pub batch_norms: usize,
     /// Arithmetic with constants folded into the node before.
     pub arithmetic: usize,
@@ -145,7 +145,7 @@ fn round(model: &mut Model, options: &Options, evaluate: &mut Evaluate<'_>) -> R
     })
 }
 
-/// Folds batch normalisation, of inference, into the convolutions and `Gemm` before it, in float64; returns how many. Only
+/// Folds batch normalization, of inference, into the convolutions and `Gemm` before it, in float64; returns how many. Only
 /// where nothing else reads the value between; a weight that others read too is copied.
 ///
 /// # Errors

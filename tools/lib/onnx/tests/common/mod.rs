@@ -58,7 +58,7 @@ pub fn operators(graph: &Graph) -> Vec<&str> {
     graph.nodes.iter().map(|node| node.op_type.as_str()).collect()
 }
 
-/// Runs a model in ONNX Runtime, without its own optimisations where they would hide a difference.
+/// Runs a model in ONNX Runtime, without its own optimizations where they would hide a difference.
 pub fn run(model: &Model, inputs: &[&Tensor]) -> Vec<Tensor> {
     try_run(model, inputs).unwrap_or_else(|e| panic!("{e}"))
 }

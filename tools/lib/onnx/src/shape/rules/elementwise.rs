@@ -130,7 +130,7 @@ pub fn batch_norm(call: &Call) -> Outcome {
     Ok(outputs)
 }
 
-/// The input's shape; mean and inverse deviation have 1 in each normalised axis.
+/// The input's shape; mean and inverse deviation have 1 in each normalized axis.
 pub fn layer_norm(call: &Call) -> Outcome {
     let shape = shape_of(call.tensor(0)?);
     let Some(mut dims) = call.dims(0)? else { return Ok(vec![shape]) };

@@ -172,7 +172,7 @@ fn standard(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
     }))
 }
 
-/// Operators that ONNX Runtime adds: those that its optimiser and transformer exports write.
+/// Operators that ONNX Runtime adds: those that its optimizer and transformer exports write.
 fn microsoft(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
     Ok(Some(match call.node.op_type.as_str() {
         "BiasGelu" | "DequantizeLinear" | "FastGelu" | "Gelu" | "QLinearLeakyRelu" | "QLinearSigmoid"
