@@ -1,12 +1,13 @@
 //! Graphs, built node by node.
 
-use crate::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType, tensor_proto::DataType,
-    tensor_shape_proto, type_proto,
+use crate::{
+    Dim, Names, Tensor, TensorType, Value,
+    proto::{
+        AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto,
+        attribute_proto::AttributeType, tensor_proto::DataType,
+    },
 };
 use prost::Message;
-use std::collections::HashSet;
 
 /// Operator set, documentation and metadata of a model.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub struct ModelInfo {
 #[derive(Debug)]
 pub struct GraphBuilder {
     graph: GraphProto,
-    names: HashSet<String>,
+    names: Names,
 }
 
 /// An attribute of a node.
@@ -96,29 +97,19 @@ impl GraphBuilder {
     /// An empty graph.
     pub fn new(name: &str) -> Self {
         let graph = GraphProto { name: Some(name.into()), ..GraphProto::default() };
-        // In ONNX the empty name marks an optional input that is left out.
-        Self { graph, names: HashSet::from([String::new()]) }
-    }
-
-    /// Reserves `name`, with as many `_` appended as make it unique.
-    fn unique(&mut self, name: &str) -> String {
-        let mut name = name.to_owned();
-        while !self.names.insert(name.clone()) {
-            name.push('_');
-        }
-        name
+        Self { graph, names: Names::new() }
     }
 
     /// Adds a float32 input `[batch, shape…]` of any batch size; returns its name.
     pub fn input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
-        let name = self.unique(name);
+        let name = self.names.fresh(name);
         self.graph.input.push(batched(&name, DataType::Float, shape, doc));
         name
     }
 
     /// Adds a uint8 input `[batch, shape…]` and a cast; returns the name of its values as float32.
     pub fn byte_input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
-        let name = self.unique(name);
+        let name = self.names.fresh(name);
         self.graph.input.push(batched(&name, DataType::Uint8, shape, doc));
         let to = Attribute::Int(i32::from(DataType::Float).into());
         self.node("Cast", &[&name], &format!("{name}.float"), &[("to", to)])
@@ -130,32 +121,27 @@ impl GraphBuilder {
     }
 
     /// Adds a float32 initializer; returns its name.
+    ///
+    /// # Panics
+    /// If the number of values is not that of the shape.
     pub fn weights(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.constant(name, DataType::Float, shape, bytes)
+        self.constant(name, &Tensor::from_f32(shape, values))
     }
 
     /// Adds an int64 initializer `[values.len()]`, as shapes and axes need; returns its name.
     pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.constant(name, DataType::Int64, &[values.len()], bytes)
+        self.constant(name, &Tensor::from_i64(&[values.len()], values))
     }
 
-    fn constant(&mut self, name: &str, dtype: DataType, shape: &[usize], bytes: Vec<u8>) -> String {
-        let name = self.unique(name);
-        self.graph.initializer.push(TensorProto {
-            name: Some(name.clone()),
-            dims: shape.iter().map(|&dim| dim as i64).collect(),
-            data_type: Some(dtype.into()),
-            raw_data: Some(bytes),
-            ..TensorProto::default()
-        });
+    fn constant(&mut self, name: &str, tensor: &Tensor) -> String {
+        let name = self.names.fresh(name);
+        self.graph.initializer.push(tensor.to_proto(&name));
         name
     }
 
     /// Adds a node with one output, named `output` if that is free; returns the name.
     pub fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Attribute)]) -> String {
-        let output = self.unique(output);
+        let output = self.names.fresh(output);
         self.graph.node.push(NodeProto {
             name: Some(output.clone()),
             op_type: Some(op.into()),
@@ -189,7 +175,7 @@ impl GraphBuilder {
 
 /// The oldest IR version that may hold an operator set, so that old runtimes read the file (the table in ONNX's
 /// `docs/Versioning.md`).
-fn ir_version(opset: i64) -> i64 {
+pub(crate) fn ir_version(opset: i64) -> i64 {
     match opset {
         ..=8 => 3,
         9 => 4,
@@ -206,18 +192,9 @@ fn ir_version(opset: i64) -> i64 {
 }
 
 fn batched(name: &str, dtype: DataType, shape: &[usize], doc: &str) -> ValueInfoProto {
-    use tensor_shape_proto::{Dimension, dimension::Value};
-    let dimension = |value| Dimension { value: Some(value), ..Dimension::default() };
-    let batch = dimension(Value::DimParam("batch".into()));
-    let dims = std::iter::once(batch).chain(shape.iter().map(|&dim| dimension(Value::DimValue(dim as i64))));
-    let tensor =
-        type_proto::Tensor { elem_type: Some(dtype.into()), shape: Some(TensorShapeProto { dim: dims.collect() }) };
-    ValueInfoProto {
-        name: Some(name.into()),
-        doc_string: Some(doc.into()),
-        r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() }),
-        ..ValueInfoProto::default()
-    }
+    let batch = std::iter::once(Dim::Symbol("batch".into()));
+    let shape = batch.chain(shape.iter().map(|&size| Dim::Known(size))).collect();
+    Value { doc: doc.into(), ..Value::tensor(name, &TensorType { dtype, shape: Some(shape) }) }.to_proto()
 }
 
 #[cfg(test)]

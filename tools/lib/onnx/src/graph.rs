@@ -116,7 +116,7 @@ impl Graph {
 
     /// All names of values, those inside subgraphs included.
     pub fn names(&self) -> Names {
-        let mut taken = HashSet::from([String::new()]);
+        let Names(mut taken) = Names::new();
         taken.extend(self.inputs.iter().chain(&self.outputs).map(|value| value.name.clone()));
         taken.extend(self.initializers.keys().cloned());
         for node in &self.nodes {
@@ -128,13 +128,23 @@ impl Graph {
 
     /// The names of nodes, which are apart from those of values. Runtimes refuse a name that two nodes have.
     pub fn node_names(&self) -> Names {
-        Names(self.nodes.iter().map(|node| node.name.clone()).chain([String::new()]).collect())
+        let Names(mut taken) = Names::new();
+        taken.extend(self.nodes.iter().map(|node| node.name.clone()));
+        Names(taken)
     }
 
     /// Makes all nodes, subgraphs excepted, read `to` in place of `from`.
     pub fn replace_input(&mut self, from: &str, to: &str) {
         let inputs = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
         inputs.filter(|name| *name == from).for_each(|name| to.clone_into(name));
+    }
+
+    /// Removes the nodes at whose index `removed` is true; returns how many.
+    pub(crate) fn remove_nodes(&mut self, removed: &[bool]) -> usize {
+        let before = self.nodes.len();
+        let mut removed = removed.iter();
+        self.nodes.retain(|_| removed.next() != Some(&true));
+        before - self.nodes.len()
     }
 
     /// Puts the nodes into topological order; those that do not depend on each other keep theirs.
@@ -163,6 +173,11 @@ impl Graph {
 pub struct Names(HashSet<String>);
 
 impl Names {
+    /// None but the empty name, which marks what is left out.
+    pub(crate) fn new() -> Self {
+        Self(HashSet::from([String::new()]))
+    }
+
     /// Reserves `name`, with as many `_` appended as make it unique.
     pub fn fresh(&mut self, name: &str) -> String {
         let mut name = name.to_owned();

@@ -1,7 +1,9 @@
 //! Whole models: a graph, its operator sets and its metadata.
 
 use crate::{
-    Graph, Problem, Result, check,
+    Graph, Problem, Result,
+    builder::ir_version,
+    check,
     external::Source,
     proto::{FunctionProto, ModelProto, OperatorSetIdProto, StringStringEntryProto},
 };
@@ -33,6 +35,19 @@ pub struct Model {
 }
 
 impl Model {
+    /// A model of ONNX's own operators; errors call it `name`.
+    pub fn new(name: &str, graph: Graph, opset: i64) -> Self {
+        Self {
+            name: name.into(),
+            graph,
+            ir_version: ir_version(opset),
+            opsets: IndexMap::from([(String::new(), opset)]),
+            metadata: IndexMap::new(),
+            doc: String::new(),
+            functions: Vec::new(),
+        }
+    }
+
     /// Reads the model at `path`; it and its files of weights (external data), which must be in its folder, have at most
     /// `limit` bytes together.
     ///

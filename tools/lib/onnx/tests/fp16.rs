@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{error, floats, graph, model, node, noise, operators, run};
+use common::{branches, error, floats, graph, model, node, noise, operators, run};
 use half::f16;
 use onnx::{
     Attribute, DataType, Graph, Model, Tensor,
@@ -160,25 +160,11 @@ fn casts_constants_and_scales_of_resize() {
 #[test]
 fn values_that_subgraphs_read_stay_float32_under_their_names() {
     let mut graph = graph(&[("i", &[0, 2])], &[("y", &[0, 2])], &[("k", floats(&[2], &[1.0, 1.0]))]);
-    let branch = |op: &str| {
-        let mut inner = common::graph(&[], &[("o", &[0, 2])], &[]);
-        inner.nodes = vec![node(op, &["x", "k"], "o")];
-        inner.to_proto()
-    };
-    let mut branches = node("If", &["c"], "o");
-    for (name, op) in [("then_branch", "Add"), ("else_branch", "Sub")] {
-        branches.attributes.push(onnx::proto::AttributeProto {
-            name: Some(name.into()),
-            r#type: Some(onnx::proto::attribute_proto::AttributeType::Graph.into()),
-            g: Some(branch(op)),
-            ..Default::default()
-        });
-    }
     graph.nodes = vec![
         node("Mul", &["i", "k"], "x"),
         node("ReduceSum", &["x"], "sum").with("keepdims", 0),
         node("Greater", &["sum", "sum"], "c"),
-        branches,
+        branches("c", "o"),
         node("Relu", &["o"], "y"),
     ];
     let (half, _) = converted(&graph);

@@ -2,32 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use onnx::{
-    DataType, Dim, Graph, Model, Node, Tensor, TensorType, Value,
+    DataType, Graph, Model, Node, Tensor, TensorType, Value,
     quantize::{Activations, Options, Ranges, Report, Target, observed, quantize},
 };
 
-/// A model over float32 inputs and outputs of any shape.
+/// A model over float32 inputs and outputs of any rank.
 fn model(inputs: &[&str], nodes: Vec<Node>, constants: &[(&str, Tensor)], outputs: &[&str]) -> Model {
-    let ty = TensorType { dtype: DataType::Float, shape: Some(vec![Dim::Symbol("batch".into())]) };
+    let ty = TensorType { dtype: DataType::Float, shape: None };
     let values = |names: &[&str]| names.iter().map(|name| Value::tensor(name, &ty)).collect();
-    let graph = Graph {
-        name: "test".into(),
+    common::model(Graph {
         nodes,
         inputs: values(inputs),
         outputs: values(outputs),
         initializers: constants.iter().map(|(name, tensor)| ((*name).into(), tensor.clone())).collect(),
         ..Graph::default()
-    };
-    Model {
-        name: "test".into(),
-        graph,
-        ir_version: 9,
-        opsets: [(String::new(), 17)].into_iter().collect(),
-        metadata: Default::default(),
-        doc: String::new(),
-        functions: Vec::new(),
-    }
+    })
 }
 
 fn ones(dims: &[usize]) -> Tensor {

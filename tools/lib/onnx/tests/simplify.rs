@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{error, evaluate, floats, graph, model, node, noise, operators, run};
+use common::{branches, error, evaluate, floats, graph, model, node, noise, operators, run};
 use onnx::{
-    Attribute, Graph, Model, Node, Tensor,
+    Attribute, Graph, Model, Tensor,
     simplify::{Options, Simplified, simplify},
 };
 
@@ -232,25 +232,6 @@ fn equal_constants_and_nodes_are_merged() {
     assert_eq!((counts.duplicates, model.graph.initializers.len()), (2, 2));
 }
 
-/// `if c then x + k else x - k`, which reads values from around it.
-fn branches(condition: &str) -> Node {
-    let branch = |op: &str| {
-        let mut inner = graph(&[], &[("o", &[0, 2])], &[]);
-        inner.nodes = vec![node(op, &["x", "k"], "o")];
-        inner.to_proto()
-    };
-    let mut node = node("If", &[condition], "y");
-    for (name, op) in [("then_branch", "Add"), ("else_branch", "Sub")] {
-        node.attributes.push(onnx::proto::AttributeProto {
-            name: Some(name.into()),
-            r#type: Some(onnx::proto::attribute_proto::AttributeType::Graph.into()),
-            g: Some(branch(op)),
-            ..Default::default()
-        });
-    }
-    node
-}
-
 #[test]
 fn values_that_subgraphs_read_keep_their_names() {
     let mut graph = graph(&[("i", &[0, 2])], &[("y", &[0, 2])], &[("one", floats(&[2], &[1.0, 1.0]))]);
@@ -260,7 +241,7 @@ fn values_that_subgraphs_read_keep_their_names() {
         node("Add", &["one", "same"], "k"),
         node("ReduceSum", &["i"], "sum").with("keepdims", 0),
         node("Greater", &["sum", "sum"], "c"),
-        branches("c"),
+        branches("c", "y"),
     ];
     let (model, counts) = exact(&graph, &noise(1, &[3, 2]));
     assert_eq!(model.graph.initializers["k"], floats(&[2], &[2.0, 2.0]));
@@ -276,7 +257,7 @@ fn a_subgraph_over_constants_is_folded() {
         ("k", floats(&[2], &[10.0, 20.0])),
     ];
     let mut graph = graph(&[("i", &[0, 2])], &[("z", &[0, 2])], &constants);
-    graph.nodes = vec![branches("c"), node("Add", &["i", "y"], "z")];
+    graph.nodes = vec![branches("c", "y"), node("Add", &["i", "y"], "z")];
     let (model, _) = exact(&graph, &noise(1, &[3, 2]));
     assert_eq!(operators(&model.graph), ["Add"]);
     assert_eq!(model.graph.initializers["y"], floats(&[1, 2], &[11.0, 22.0]));

@@ -8,8 +8,8 @@ use crate::{Attribute, Graph, Node, Problem, Tensor};
 /// When an attribute has the wrong type.
 pub(super) fn fold(graph: &mut Graph) -> Result<usize, Problem> {
     let links = graph.links();
-    let mut gone = vec![false; graph.nodes.len()];
-    for (index, gone) in gone.iter_mut().enumerate() {
+    let mut removed = vec![false; graph.nodes.len()];
+    for (index, removed) in removed.iter_mut().enumerate() {
         let pad = &graph.nodes[index];
         let (Some(padded), Some(input)) = (pad.output(0).filter(|_| pad.is("Pad")), pad.input(0)) else { continue };
         let &[reader] = links.consumers(padded) else { continue };
@@ -20,13 +20,10 @@ pub(super) fn fold(graph: &mut Graph) -> Result<usize, Problem> {
         let input = input.to_owned();
         if let Some(merged) = merged(graph, &graph.nodes[reader], &pads, &input)? {
             graph.nodes[reader] = merged;
-            *gone = true;
+            *removed = true;
         }
     }
-    let before = graph.nodes.len();
-    let mut gone = gone.into_iter();
-    graph.nodes.retain(|_| !gone.next().unwrap_or(false));
-    Ok(before - graph.nodes.len())
+    Ok(graph.remove_nodes(&removed))
 }
 
 /// What a `Pad` adds before each spatial axis, then behind each, as the attribute `pads` has it; None if it pads other axes,

@@ -2,21 +2,16 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use onnx::{DataType, Dim, Graph, Model, Node, Tensor, TensorType, Value};
+use onnx::{
+    DataType, Dim, Graph, Model, Node, Tensor, TensorType, Value,
+    proto::{AttributeProto, GraphProto, attribute_proto::AttributeType},
+};
 use runtime::{Data, Options};
 use std::borrow::Cow;
 
 /// A model of opset 17 over a graph.
 pub fn model(graph: Graph) -> Model {
-    Model {
-        name: "test".into(),
-        graph,
-        ir_version: 8,
-        opsets: [(String::new(), 17)].into_iter().collect(),
-        metadata: Default::default(),
-        doc: String::new(),
-        functions: Vec::new(),
-    }
+    Model::new("test", graph, 17)
 }
 
 /// A graph with float32 inputs and outputs; a dimension of 0 is dynamic.
@@ -125,4 +120,27 @@ pub fn error(found: &Tensor, expected: &Tensor) -> f32 {
 /// A node whose inputs and outputs are named in the order of its operator.
 pub fn node(op_type: &str, inputs: &[&str], output: &str) -> Node {
     Node::new(op_type, inputs, output)
+}
+
+/// An attribute that is a graph.
+pub fn graph_attribute(name: &str, graph: GraphProto) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(AttributeType::Graph.into()),
+        g: Some(graph),
+        ..AttributeProto::default()
+    }
+}
+
+/// `if condition then x + k else x - k`, which reads `x` and `k` from around it.
+pub fn branches(condition: &str, output: &str) -> Node {
+    let branch = |op: &str| {
+        let mut inner = graph(&[], &[("o", &[0, 2])], &[]);
+        inner.nodes = vec![node(op, &["x", "k"], "o")];
+        inner.to_proto()
+    };
+    let mut node = node("If", &[condition], output);
+    node.attributes =
+        vec![graph_attribute("then_branch", branch("Add")), graph_attribute("else_branch", branch("Sub"))];
+    node
 }
