@@ -88,6 +88,11 @@ impl Node {
         }
     }
 
+    /// Whether `name` is the node's, or that of one of its outputs: nodes need no name of their own.
+    pub fn is_called(&self, name: &str) -> bool {
+        !name.is_empty() && (self.name == name || self.outputs.iter().any(|output| output == name))
+    }
+
     /// Whether the node calls `op_type` of ONNX's own domain.
     pub fn is(&self, op_type: &str) -> bool {
         self.domain.is_empty() && self.op_type == op_type
@@ -135,12 +140,13 @@ impl Node {
         Ok(self.typed(name, AttributeType::Float)?.map_or(default, AttributeProto::f))
     }
 
-    /// A `STRING` attribute; None if it is absent or not UTF-8.
+    /// A `STRING` attribute; None if it is absent.
     ///
     /// # Errors
-    /// As [`Node::int`].
+    /// As [`Node::int`]; and when it is not UTF-8.
     pub fn string(&self, name: &str) -> Result<Option<&str>, Problem> {
-        Ok(self.typed(name, AttributeType::String)?.and_then(|found| std::str::from_utf8(found.s()).ok()))
+        let text = self.typed(name, AttributeType::String)?.map(|found| std::str::from_utf8(found.s()));
+        text.transpose().map_err(|_| Problem::node(self, format!("attribute {name} is not UTF-8")))
     }
 
     /// An `INTS` attribute.
@@ -170,14 +176,15 @@ impl Node {
             let values = values.iter().map(|it| String::from_utf8(it.clone()).ok()).collect::<Option<Vec<_>>>()?;
             Tensor::from_strings(dims, &values)
         };
-        Ok(match value.name() {
-            "value" => return self.tensor("value"),
-            "value_int" => Some(Tensor::from_i64(&[], &[value.i()])),
-            "value_ints" => Some(Tensor::from_i64(&[value.ints.len()], &value.ints)),
-            "value_float" => Some(Tensor::from_f32(&[], &[value.f()])),
-            "value_floats" => Some(Tensor::from_f32(&[value.floats.len()], &value.floats)),
-            "value_string" => strings(&[], &[value.s().to_vec()]),
-            "value_strings" => strings(&[value.strings.len()], &value.strings),
+        let (name, is) = (value.name(), |kind| self.typed(value.name(), kind));
+        Ok(match name {
+            "value" => self.tensor(name)?,
+            "value_int" => is(AttributeType::Int)?.map(|it| Tensor::from_i64(&[], &[it.i()])),
+            "value_ints" => is(AttributeType::Ints)?.map(|it| Tensor::from_i64(&[it.ints.len()], &it.ints)),
+            "value_float" => is(AttributeType::Float)?.map(|it| Tensor::from_f32(&[], &[it.f()])),
+            "value_floats" => is(AttributeType::Floats)?.map(|it| Tensor::from_f32(&[it.floats.len()], &it.floats)),
+            "value_string" => is(AttributeType::String)?.and_then(|it| strings(&[], &[it.s().to_vec()])),
+            "value_strings" => is(AttributeType::Strings)?.and_then(|it| strings(&[it.strings.len()], &it.strings)),
             _ => None,
         })
     }

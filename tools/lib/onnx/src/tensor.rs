@@ -55,7 +55,7 @@ pub fn type_name(dtype: DataType) -> String {
 }
 
 /// Bytes of `dims` elements; None where the type has no fixed size or the number does not fit.
-fn byte_length(dtype: DataType, dims: &[usize]) -> Option<usize> {
+pub(crate) fn byte_length(dtype: DataType, dims: &[usize]) -> Option<usize> {
     let elements = dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim))?;
     Some(elements.checked_mul(bits(dtype)?)?.div_ceil(8))
 }
@@ -133,7 +133,8 @@ impl Tensor {
     /// Reads a tensor in any of the format's storage forms, external data excepted; raw bytes are taken, not copied.
     ///
     /// # Errors
-    /// When its type is unknown, a dimension is negative, or the data is not as long as the shape says.
+    /// When its type is unknown, a dimension is negative, an element does not fit the type, or the data is not as long as the
+    /// shape says.
     pub fn from_proto(proto: TensorProto) -> Result<Self, Problem> {
         let (dtype, dims) = declared(&proto)?;
         if proto.segment.is_some() {
@@ -152,7 +153,9 @@ impl Tensor {
         }
         let expected = expected_length(&proto)?;
         let name = proto.name().to_owned();
-        let bytes = stored_bytes(proto, dtype);
+        let Some(bytes) = stored_bytes(proto, dtype) else {
+            return Err(Problem::tensor(&name, format!("an element does not fit {}", type_name(dtype))));
+        };
         if bytes.len() != expected {
             let reason = format!("{} bytes, expected {expected} for {} {dims:?}", bytes.len(), type_name(dtype));
             return Err(Problem::tensor(&name, reason));
@@ -250,20 +253,31 @@ fn elements<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
     bytes.as_chunks::<N>().0.iter().copied()
 }
 
-/// The elements of a message, from the field that has them, as little-endian bytes.
-fn stored_bytes(proto: TensorProto, dtype: DataType) -> Vec<u8> {
+/// The elements of a message, from the field that has them, as little-endian bytes; None if one does not fit the type.
+fn stored_bytes(proto: TensorProto, dtype: DataType) -> Option<Vec<u8>> {
     if let Some(raw) = proto.raw_data {
-        return raw;
+        return Some(raw);
     }
-    match dtype {
+    Some(match dtype {
         DataType::Float | DataType::Complex64 => proto.float_data.iter().flat_map(|x| x.to_le_bytes()).collect(),
         DataType::Double | DataType::Complex128 => proto.double_data.iter().flat_map(|x| x.to_le_bytes()).collect(),
         DataType::Int64 => proto.int64_data.iter().flat_map(|x| x.to_le_bytes()).collect(),
         DataType::Uint64 => proto.uint64_data.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        DataType::Uint32 => proto.uint64_data.iter().flat_map(|&x| (x as u32).to_le_bytes()).collect(),
+        DataType::Uint32 => {
+            let elements = proto.uint64_data.iter().map(|&x| u32::try_from(x).ok()).collect::<Option<Vec<_>>>()?;
+            elements.into_iter().flat_map(u32::to_le_bytes).collect()
+        }
         DataType::Int32 => proto.int32_data.iter().flat_map(|x| x.to_le_bytes()).collect(),
         // Elements of 16 bits, or packed bytes, one an int32.
-        _ if bits(dtype) == Some(16) => proto.int32_data.iter().flat_map(|&x| (x as u16).to_le_bytes()).collect(),
-        _ => proto.int32_data.iter().map(|&x| x as u8).collect(),
-    }
+        _ if bits(dtype) == Some(16) => {
+            fitting(&proto.int32_data, 16)?.iter().flat_map(|&x| (x as u16).to_le_bytes()).collect()
+        }
+        _ => fitting(&proto.int32_data, 8)?.iter().map(|&x| x as u8).collect(),
+    })
+}
+
+/// The elements, if as many bits hold each, signed or unsigned.
+fn fitting(elements: &[i32], bits: u32) -> Option<&[i32]> {
+    let limits = -(1 << (bits - 1))..1 << bits;
+    elements.iter().all(|element| limits.contains(element)).then_some(elements)
 }
