@@ -329,6 +329,30 @@ def computed_shapes(opset):
     yield negative, {"v": [1, 1]}, {**constants, "t": np.array([3, -1])}
 
 
+def large():
+    """Sizes and elements beyond 32 bits, which no runtime here can allocate."""
+    size = 3_000_000_000
+    x = {"x": ["n", 2, size, 5]}
+    yield [node("Relu", "x"), node("Shape", "y", "s")], x, {}
+    yield [node("Transpose", "x", perm=[2, 0, 1, 3])], x, {}
+    yield [node("Concat", "x x", axis=2)], x, {}
+    yield [node("Flatten", "x", axis=1)], {"x": [7, 2, size, 5]}, {}
+    yield [node("Reshape", "x s")], {"x": [7, 2, size, 5]}, {"s": np.array([0, -1])}
+    yield [node("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])], x, {}
+    yield [node("Conv", "x w", strides=[1, 2])], x, {"w": np.zeros([4, 2, 3, 3], np.float32)}
+    yield [node("Add", "a b")], {"a": [size, 1], "b": [1, size]}, {}
+    yield [node("MatMul", "a b")], {"a": [size, 3], "b": [3, 2 * size]}, {}
+    yield [node("Pad", "x p")], {"x": [size]}, {"p": np.array([size, 7])}
+    yield [node("Slice", "x s e")], {"x": [size, 2]}, {"s": np.array([2**31]), "e": np.array([-1])}
+    yield [node("Tile", "x r")], {"x": [4, 5]}, {"r": np.array([size, 2])}
+    yield [node("Expand", "x s")], {"x": [3, 1]}, {"s": np.array([3, size])}
+    yield [node("ConstantOfShape", "s")], {}, {"s": np.array([size, 2])}
+    yield [node("Range", "a b c")], {}, {"a": np.array(0), "b": np.array(2 * size), "c": np.array(2)}
+    yield [node("Add", "s s", "t"), node("ConstantOfShape", "t")], {}, {"s": np.array([2**31 - 1])}
+    yield [node("ReduceMax", "x", keepdims=0)], {"x": [size, 3]}, {}
+    yield [node("DepthToSpace", "x", blocksize=2)], {"x": ["n", 8, size, 4]}, {}
+
+
 def all_cases(opset):
     for group in (convolutions, pools, products, elementwise, recurrent):
         yield from group()
@@ -338,7 +362,8 @@ def all_cases(opset):
 
 @pytest.mark.parametrize("opset", [11, 13, 15, 17, 18, 19, 21, 22, 23, NEWEST])
 def test_what_onnx_knows_is_known(tmp_path, opset):
-    models = [it if isinstance(it, onnx.ModelProto) else model(*it, opset=opset) for it in all_cases(opset)]
+    cases = [*all_cases(opset), *large()]
+    models = [it if isinstance(it, onnx.ModelProto) else model(*it, opset=opset) for it in cases]
     valid = [it for it in models if is_valid(it)]
     assert len(valid) > 0.8 * len(models)
     failures = []

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod common;
+
+use common::graph_attribute;
 use onnx::{
     DataType, Dim, Graph, Model, Node, Tensor, TensorType, Value,
-    proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto, attribute_proto::AttributeType},
+    proto::{GraphProto, NodeProto, ValueInfoProto},
     shape::{Types, infer},
 };
 use std::collections::BTreeMap;
@@ -24,21 +27,12 @@ fn float(text: &str) -> TensorType {
 /// A model over the input x.
 fn model(x: &str, nodes: Vec<Node>, integers: &[(&str, &[i64])]) -> Model {
     let constants = integers.iter().map(|(name, values)| (name.to_string(), Tensor::from_i64(&[values.len()], values)));
-    let graph = Graph {
+    common::model(Graph {
         nodes,
         inputs: vec![Value::tensor("x", &float(x))],
         initializers: constants.collect(),
         ..Graph::default()
-    };
-    Model {
-        name: "m.onnx".into(),
-        graph,
-        ir_version: 8,
-        opsets: [(String::new(), 17)].into_iter().collect(),
-        metadata: Default::default(),
-        doc: String::new(),
-        functions: Vec::new(),
-    }
+    })
 }
 
 fn types(model: &Model) -> Types {
@@ -120,16 +114,50 @@ fn a_binding_that_contradicts_a_weight_is_an_error() {
     bind(4).expect("the weight's rows");
     let error = bind(5).expect_err("other than the weight's rows").to_string();
     assert!(error.starts_with("node \"y\" (MatMul): the inner dimensions differ: 5 and 4"), "{error}");
-    bind(1 << 40).expect("a size beyond 32 bits is unknown");
+    let error = bind(1 << 40).expect_err("other than the weight's rows").to_string();
+    assert!(error.contains("differ: 1099511627776 and 4"), "{error}");
 }
 
-fn graph_attribute(name: &str, graph: GraphProto) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.into()),
-        r#type: Some(AttributeType::Graph.into()),
-        g: Some(graph),
-        ..AttributeProto::default()
-    }
+#[test]
+fn sizes_beyond_32_bits_are_exact() {
+    let nodes = vec![
+        Node::new("Relu", &["x"], "r"),
+        Node::new("Flatten", &["r"], "f"),
+        Node::new("Concat", &["f", "f"], "c").with("axis", 1),
+        Node::new("Shape", &["c"], "s"),
+        Node::new("Size", &["x"], "n"),
+        Node::new("Add", &["s", "s"], "t"),
+    ];
+    let types = types(&model("2 3000000000 3", nodes.clone(), &[]));
+    assert_eq!(shape(&types, "r"), dims("2 3000000000 3"));
+    assert_eq!(shape(&types, "f"), dims("2 9000000000"));
+    assert_eq!(shape(&types, "c"), dims("2 18000000000"));
+    assert_eq!(types.values("s"), Some(&[2, 18_000_000_000][..]));
+    assert_eq!((types.values("n"), types.values("t")), (Some(&[18_000_000_000][..]), Some(&[4, 36_000_000_000][..])));
+    // A size that no int64 holds is a fault of the node that computes it; an element that leaves its type is not known.
+    let error =
+        infer(&model("2 4611686018427387904 3", nodes, &[]), &BTreeMap::new()).expect_err("too large").to_string();
+    assert_eq!(
+        error,
+        "node \"f\" (Flatten): the output would have the shape [2, 13835058055282163712]; inputs [2, 4611686018427387904, 3]"
+    );
+    let nodes = vec![Node::new("Add", &["big", "big"], "sum"), Node::new("Cast", &["big"], "narrow").with("to", 6)];
+    let types = infer(&model("1", nodes, &[("big", &[1 << 62])]), &BTreeMap::new()).expect("inferred");
+    assert_eq!((types.values("sum"), types.values("narrow")), (None, None));
+}
+
+#[test]
+fn large_sizes_that_do_not_fit_each_other_are_an_error() {
+    let add = |x: &str, y: &str| {
+        let mut it = model(x, vec![Node::new("Add", &["x", "z"], "y")], &[]);
+        it.graph.inputs.push(Value::tensor("z", &float(y)));
+        infer(&it, &BTreeMap::new()).map(|types| shape(&types, "y"))
+    };
+    assert_eq!(add("3000000000", "1").unwrap(), dims("3000000000"));
+    assert_eq!(add("3000000000", "n").unwrap(), dims("3000000000"));
+    let error = add("3000000000", "4").expect_err("two sizes").to_string();
+    assert!(error.contains("the sizes 3000000000 and 4 do not broadcast"), "{error}");
+    assert!(add("3000000000", "3000000001").is_err());
 }
 
 fn value(name: &str) -> ValueInfoProto {
@@ -179,4 +207,18 @@ fn loops_collect_along_a_new_axis() {
     assert_eq!(types.get("all"), Some(&float("? n 3")));
     // The carried value grows: of its shape nothing is said but what its rule finds.
     assert_eq!(shape(&types, "last"), dims("? 3"));
+}
+
+#[test]
+fn what_a_loop_carries_may_be_what_it_starts_from() {
+    let body = GraphProto {
+        node: vec![proto("Identity", &["go"], "still"), proto("Shape", &["x"], "sizes")],
+        input: ["i", "go", "s"].map(value).to_vec(),
+        output: ["still", "sizes"].map(value).to_vec(),
+        ..GraphProto::default()
+    };
+    let mut node = Node::new("Loop", &["trips", "", "start"], "last");
+    node.attributes = vec![graph_attribute("body", body)];
+    let types = types(&model("7 3", vec![node], &[("trips", &[0]), ("start", &[1, 2, 3])]));
+    assert_eq!((shape(&types, "last"), types.values("last")), (dims("?"), None));
 }

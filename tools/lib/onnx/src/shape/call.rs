@@ -1,8 +1,9 @@
 //! One node as a rule sees it: what is known of its inputs, its attributes, checked.
 
+pub(super) use super::fact::shape_of;
 use super::{
-    expression::{MAX_RANK, Symbols},
-    fact::{Fact, describe},
+    expression::{MAX_RANK, MAX_VALUES, Symbols, known},
+    fact::Fact,
 };
 use crate::{DataType, Node, Problem, Tensor};
 use rten_shape_inference::{InferShapes, InferShapesContext, InferShapesError, SymExpr, SymTensor};
@@ -67,8 +68,7 @@ impl Call<'_> {
     /// Known elements of an input that is a scalar or vector of integers.
     pub fn values(&self, index: usize) -> Option<Vec<i64>> {
         match self.constant(index) {
-            // Elements beyond i32, such as the end of a slice, are known here only.
-            Some(tensor) if tensor.len() <= super::expression::MAX_VALUES => tensor.to_i64(),
+            Some(tensor) if tensor.len() <= MAX_VALUES => tensor.to_i64(),
             _ => self.fact(index)?.values(),
         }
     }
@@ -99,26 +99,22 @@ impl Call<'_> {
         i32::try_from(value).map_err(|_| self.fault(format!("attribute {name} is {value}: too large")))
     }
 
-    /// An attribute of `count` integers from `least` to the largest `i32`; all `default` if it is absent.
-    pub fn sizes(&self, name: &str, count: usize, least: i64, default: i32) -> Result<Vec<i32>, Problem> {
+    /// An attribute of `count` integers, at least `least`; all `default` if it is absent.
+    pub fn sizes(&self, name: &str, count: usize, least: i64, default: i64) -> Result<Vec<i64>, Problem> {
         let Some(values) = self.node.ints(name)? else { return Ok(vec![default; count]) };
         if values.len() != count {
             return Err(self.fault(format!("attribute {name} has {} elements, expected {count}", values.len())));
         }
-        let size = |&value: &i64| i32::try_from(value).ok().filter(|_| value >= least);
-        let sizes = values.iter().map(size).collect::<Option<Vec<_>>>();
-        sizes.ok_or_else(|| self.fault(format!("attribute {name} is {values:?}")))
+        match values.iter().find(|&&value| value < least) {
+            Some(value) => Err(self.fault(format!("attribute {name} has {value}, expected at least {least}"))),
+            None => Ok(values.to_vec()),
+        }
     }
 
     /// Applies a rule of `rten-shape-inference` to the inputs.
     pub fn rten(&self, rule: &dyn InferShapes) -> Outcome {
         let inputs = self.inputs.iter().map(|input| input.as_ref().map(|fact| fact.tensor.clone()));
-        self.rten_with(rule, inputs.collect())
-    }
-
-    /// Applies a rule of `rten-shape-inference` to other tensors.
-    pub fn rten_with(&self, rule: &dyn InferShapes, inputs: Vec<Option<SymTensor>>) -> Outcome {
-        let context = InferShapesContext::from(inputs);
+        let context = InferShapesContext::from(inputs.collect::<Vec<_>>());
         match self.symbols.with(|fresh| rule.infer_shapes(context, fresh)) {
             Ok(outputs) => Ok(outputs),
             Err(InferShapesError::UnknownOutputCount) => Ok(Vec::new()),
@@ -139,18 +135,43 @@ impl Call<'_> {
         SymTensor::from_shape((0..rank).map(|_| self.symbols.unknown()).collect())
     }
 
+    /// A tensor whose shape is a vector of unknown elements: as many dimensions as the vector has elements.
+    pub fn ranked_by(&self, shape: &SymTensor) -> SymTensor {
+        length(shape).map_or_else(unknown, |rank| self.of_rank(rank))
+    }
+
     /// The size that two dimensions must share.
     ///
     /// # Errors
     /// When they are known and differ.
     pub fn same(&self, a: &SymExpr, b: &SymExpr, what: &str) -> Result<SymExpr, Problem> {
-        match (a, b) {
-            (SymExpr::Value(x), SymExpr::Value(y)) if x != y => Err(self.fault(format!("{what} differ: {x} and {y}"))),
-            (SymExpr::Value(_), _) => Ok(a.clone()),
-            (_, SymExpr::Value(_)) => Ok(b.clone()),
-            (SymExpr::Var(symbol), _) if symbol.synthetic => Ok(b.clone()),
+        match (known(a), known(b)) {
+            (Some(x), Some(y)) if x != y => Err(self.fault(format!("{what} differ: {x} and {y}"))),
+            (Some(_), _) => Ok(a.clone()),
+            (_, Some(_)) => Ok(b.clone()),
+            _ if matches!(a, SymExpr::Var(symbol) if symbol.synthetic) => Ok(b.clone()),
             _ => Ok(a.clone()),
         }
+    }
+
+    /// The shape that two shapes broadcast to.
+    ///
+    /// # Errors
+    /// When two sizes are known, differ, and neither is 1.
+    pub fn broadcast(&self, a: &[SymExpr], b: &[SymExpr]) -> Result<Vec<SymExpr>, Problem> {
+        let (rank, one) = (a.len().max(b.len()), SymExpr::Value(1));
+        let size = |axis: usize| {
+            let of = |dims: &[SymExpr]| (axis + dims.len()).checked_sub(rank).map_or(one.clone(), |i| dims[i].clone());
+            let (a, b) = (of(a), of(b));
+            match (known(&a), known(&b)) {
+                (Some(x), Some(y)) if x != y && x != 1 && y != 1 => {
+                    Err(self.fault(format!("the sizes {x} and {y} do not broadcast to each other")))
+                }
+                _ if a == b => Ok(a),
+                _ => Ok(self.settle(&a.broadcast(&b))),
+            }
+        };
+        (0..rank).map(size).collect()
     }
 }
 
@@ -159,17 +180,12 @@ pub(super) fn unknown() -> SymTensor {
     SymTensor::unknown("")
 }
 
+/// Number of elements of a vector, if that is known.
+pub(super) fn length(vector: &SymTensor) -> Option<usize> {
+    usize::try_from(known(&vector.size(0)?)?).ok()
+}
+
 /// One output of this shape.
 pub(super) fn shaped(dims: Vec<SymExpr>) -> Outcome {
     Ok(vec![SymTensor::from_shape(dims)])
-}
-
-/// The shape of a tensor, without its elements.
-pub(super) fn shape_of(tensor: &SymTensor) -> SymTensor {
-    tensor.shape().map_or_else(unknown, |dims| SymTensor::from_shape(dims.collect()))
-}
-
-/// For messages.
-pub(super) fn show(tensor: &SymTensor) -> String {
-    describe(tensor)
 }

@@ -74,10 +74,10 @@ fn common(scope: &Scope, yes: Fact, no: &Fact) -> Fact {
     Fact { dtype, tensor }
 }
 
-/// Values that a `Loop` carries keep their type, not their shape; what it collects gets an axis of iterations in front.
+/// Values that a `Loop` carries keep their type, not their shape: with no iteration they are those that it starts from. What it
+/// collects gets an axis of iterations in front.
 fn looped(scope: &Scope, node: &Node) -> Result<Vec<Fact>, Problem> {
     let graph = subgraph(node, "body")?;
-    let carried = node.inputs.len().saturating_sub(2);
     let fact = |name: &str| scope.fact(name);
     // Iteration and condition are scalars; a carried value may change its shape from one iteration to the next.
     let scalar = |dtype| Fact::declared(&TensorType { dtype, shape: Some(Vec::new()) }, scope.symbols);
@@ -92,6 +92,9 @@ fn looped(scope: &Scope, node: &Node) -> Result<Vec<Fact>, Problem> {
         });
         Fact::declared(&TensorType { dtype: fact.dtype, shape }, scope.symbols)
     };
-    let output = |(index, fact)| if index < carried { fact } else { collected(fact) };
+    let output = |(index, after): (usize, Fact)| match node.inputs.get(index + 2) {
+        Some(start) => Fact { dtype: after.dtype, ..common(scope, after, &fact(start)) },
+        None => collected(after),
+    };
     Ok(outputs.into_iter().skip(1).enumerate().map(output).collect())
 }

@@ -1,8 +1,9 @@
 //! What inference knows of one value.
 
-use super::expression::{MAX_VALUES, Symbols, to_dim};
+use super::expression::{MAX_VALUES, Symbols, known, number, render, to_dim};
 use crate::{DataType, Dim, Tensor, TensorType, type_name};
 use rten_shape_inference::{SymExpr, SymTensor};
+use std::ops::RangeInclusive;
 
 /// What is known of a value.
 #[derive(Debug, Clone)]
@@ -32,14 +33,36 @@ impl Fact {
         let short = dims.len() <= 1 && dims.iter().all(|&dim| dim <= MAX_VALUES);
         let values = if short { tensor.to_i64() } else { None };
         let known = match values.as_deref() {
-            Some(&[value]) if dims.is_empty() => SymTensor::from_scalar(symbols.value(value)),
-            Some(values) => SymTensor::from_vec(values.iter().map(|&value| symbols.value(value)).collect()),
-            None => SymTensor::from_shape(dims.iter().map(|&dim| symbols.dim(&Dim::Known(dim))).collect()),
+            Some(&[value]) if dims.is_empty() => SymTensor::from_scalar(number(value.into())),
+            Some(values) => SymTensor::from_vec(values.iter().map(|&value| number(value.into())).collect()),
+            None => SymTensor::from_shape(dims.iter().map(|&dim| number(dim as i128)).collect()),
         };
         Self { dtype: tensor.dtype(), tensor: symbols.settle_tensor(&known) }
     }
 
-    /// The type as others see it; None if a dimension is negative.
+    /// What a rule has found. Elements are followed in integers only, for a quotient of floating-point numbers is another one;
+    /// those that leave their type are unknown.
+    pub fn computed(dtype: DataType, tensor: &SymTensor, symbols: &Symbols) -> Self {
+        let limits: RangeInclusive<i128> = match dtype {
+            DataType::Int64 => i64::MIN.into()..=i64::MAX.into(),
+            DataType::Int32 => i32::MIN.into()..=i32::MAX.into(),
+            DataType::Bool => 0..=1,
+            _ => return Self { dtype, tensor: shape_of(&symbols.settle_tensor(tensor)) },
+        };
+        let tensor = symbols.settle_tensor(tensor);
+        let element = |value: &SymExpr| match known(value) {
+            Some(number) if !limits.contains(&number) => symbols.unknown_value(),
+            _ => value.clone(),
+        };
+        let tensor = match (tensor.as_scalar(), tensor.as_vector()) {
+            (Some(value), _) => SymTensor::from_scalar(element(value)),
+            (_, Some(values)) => SymTensor::from_vec(values.iter().map(element).collect()),
+            (None, None) => tensor,
+        };
+        Self { dtype, tensor }
+    }
+
+    /// The type as others see it; None if a dimension is negative, or beyond int64.
     pub fn to_type(&self) -> Option<TensorType> {
         let shape = self.tensor.shape().map(|dims| dims.map(|dim| to_dim(&dim)).collect::<Option<Vec<_>>>());
         match shape {
@@ -50,8 +73,7 @@ impl Fact {
 
     /// The elements, if they are known integers.
     pub fn values(&self) -> Option<Vec<i64>> {
-        let value = |it: &SymExpr| if let SymExpr::Value(value) = it { Some(i64::from(*value)) } else { None };
-        self.tensor.values()?.iter().map(value).collect()
+        self.tensor.values()?.iter().map(|value| i64::try_from(known(value)?).ok()).collect()
     }
 
     /// Fills in what the file declares and inference did not find.
@@ -72,7 +94,7 @@ impl Fact {
             return Ok(());
         };
         let theirs: Vec<_> = theirs.iter().map(|dim| symbols.dim(dim)).collect();
-        let clash = |(ours, theirs): (&SymExpr, &SymExpr)| matches!((ours, theirs), (SymExpr::Value(a), SymExpr::Value(b)) if a != b);
+        let clash = |(ours, theirs)| matches!((known(ours), known(theirs)), (Some(a), Some(b)) if a != b);
         if ours.len() != theirs.len() || ours.iter().zip(&theirs).any(clash) {
             return contradiction(&format!("[{}]", self.describe()));
         }
@@ -89,13 +111,18 @@ impl Fact {
     }
 }
 
+/// The shape of a tensor, without its elements.
+pub(super) fn shape_of(tensor: &SymTensor) -> SymTensor {
+    tensor.shape().map_or_else(|| SymTensor::unknown(""), |dims| SymTensor::from_shape(dims.collect()))
+}
+
 /// A shape for messages: `2, batch, ?`; `…` if the rank is not known.
 pub(super) fn describe(tensor: &SymTensor) -> String {
     let dim = |dim: SymExpr| match to_dim(&dim) {
         Some(Dim::Known(size)) => size.to_string(),
         Some(Dim::Symbol(name)) => name.escape_debug().to_string(),
         Some(Dim::Unknown) => "?".into(),
-        None => dim.to_string(),
+        None => render(&dim),
     };
     tensor.shape().map_or("…".into(), |dims| dims.map(dim).collect::<Vec<_>>().join(", "))
 }

@@ -35,44 +35,44 @@ impl Types {
         self.types.get(value)
     }
 
+    /// Element type of a value; undefined if it is not known, or the value is no tensor.
+    pub fn dtype(&self, value: &str) -> DataType {
+        self.get(value).map_or(DataType::Undefined, |ty| ty.dtype)
+    }
+
     /// The elements of an integer scalar or vector whose value follows from shapes and constants alone.
     pub fn values(&self, value: &str) -> Option<&[i64]> {
         self.values.get(value).map(Vec::as_slice)
     }
 
-    fn insert(&mut self, name: &str, fact: &Fact, node: Option<&Node>) -> Result<(), Problem> {
-        let Some(ty) = fact.to_type() else {
-            let reason = format!("{name:?} would have the shape [{}]", fact.describe());
-            return Err(node.map_or_else(|| Problem::graph(&reason), |node| Problem::node(node, &reason)));
-        };
-        if ty.dtype != DataType::Undefined || ty.shape.is_some() {
+    fn insert(&mut self, name: &str, fact: &Fact) {
+        let known = |ty: &TensorType| ty.dtype != DataType::Undefined || ty.shape.is_some();
+        if let Some(ty) = fact.to_type().filter(known) {
             self.types.insert(name.into(), ty);
         }
         if let Some(values) = fact.values() {
             self.values.insert(name.into(), values);
         }
-        Ok(())
     }
 }
 
 /// Infers the types of all values; `bindings` gives sizes to symbols such as `batch`, the others stay symbolic.
 ///
-/// Sizes beyond `i32`, and expressions that are too deep, come out as unknown. Values inside of subgraphs are not part of the
-/// result; those that leave them are.
+/// Expressions over symbols that are too deep, or whose numbers leave `i32`, come out as unknown. Values inside of subgraphs are
+/// not part of the result; those that leave them are.
 ///
 /// # Errors
-/// When a node breaks the rules of its operator, or the file declares something else than what follows.
+/// When a node breaks the rules of its operator, the file declares something else than what follows, or a size is beyond int64.
 pub fn infer(model: &Model, bindings: &BTreeMap<String, usize>) -> Result<Types, Problem> {
+    if let Some((symbol, size)) = bindings.iter().find(|(_, size)| i64::try_from(**size).is_err()) {
+        return Err(Problem::graph(format!("{symbol:?} has the size {size}: expected at most {}", i64::MAX)));
+    }
     let symbols = Symbols::new(bindings);
     let mut scope = Scope::new(model, &symbols, None);
     scope.define(&model.graph);
     scope.run(&model.graph.nodes, &declared(&model.graph))?;
     let mut types = Types::default();
-    let producer: HashMap<&str, &Node> =
-        model.graph.nodes.iter().flat_map(|node| node.outputs.iter().map(move |name| (name.as_str(), node))).collect();
-    for (name, fact) in &scope.facts {
-        types.insert(name, fact, producer.get(name.as_str()).copied())?;
-    }
+    scope.facts.iter().for_each(|(name, fact)| types.insert(name, fact));
     Ok(types)
 }
 
@@ -169,11 +169,9 @@ impl<'a> Scope<'a> {
         let dtypes = element_types::infer(&call)?;
         let tensors = rules::infer(&call)?.unwrap_or_default();
         let dtype = |index: usize| dtypes.get(index).copied().unwrap_or(DataType::Undefined);
-        let output = |index: usize| {
-            let tensor = tensors.get(index).map_or_else(call::unknown, |tensor| self.symbols.settle_tensor(tensor));
-            // Elements are followed in integers only: a quotient of floating-point numbers is another one.
-            let integer = matches!(dtype(index), DataType::Int64 | DataType::Int32 | DataType::Bool);
-            Fact { dtype: dtype(index), tensor: if integer { tensor } else { call::shape_of(&tensor) } }
+        let output = |index: usize| match tensors.get(index) {
+            Some(tensor) => Fact::computed(dtype(index), tensor, self.symbols),
+            None => Fact { dtype: dtype(index), ..Fact::unknown() },
         };
         let outputs: Vec<_> = (0..node.outputs.len().min(tensors.len().max(dtypes.len()))).map(output).collect();
         match outputs.iter().find(|fact| fact.to_type().is_none()) {

@@ -1,8 +1,11 @@
 //! Operators that broadcast, and norms.
 
-use super::super::call::{Call, Outcome, shape_of, unknown};
+use super::super::{
+    call::{Call, Outcome, shape_of, shaped, unknown},
+    expression::{known, number},
+};
 use crate::DataType;
-use rten_shape_inference::{BinaryOp, SymExpr, SymTensor};
+use rten_shape_inference::{SymExpr, SymTensor};
 
 /// An operator over broadcast inputs; integer vectors are followed through arithmetic.
 pub fn infer(call: &Call) -> Outcome {
@@ -23,14 +26,12 @@ pub fn infer(call: &Call) -> Outcome {
 
 /// One output with the broadcast shape of some inputs.
 pub fn broadcast_of(call: &Call, inputs: &[usize]) -> Outcome {
-    let Some((&first, rest)) = inputs.split_first() else { return Err(call.fault("it has no inputs")) };
-    let mut shape = shape_of(call.tensor(first)?);
-    for &index in rest {
-        let other = shape_of(call.tensor(index)?);
-        let found = call.rten_with(&BinaryOp, vec![Some(shape), Some(other)])?;
-        shape = found.first().map_or_else(unknown, |shape| call.symbols.settle_tensor(shape));
+    let mut shape = Vec::new();
+    for &index in inputs {
+        let Some(dims) = call.dims(index)? else { return Ok(vec![unknown()]) };
+        shape = call.broadcast(&shape, &dims)?;
     }
-    Ok(vec![shape])
+    shaped(shape)
 }
 
 /// The elements of the output, where those of the inputs are known.
@@ -75,11 +76,11 @@ fn scalar(call: &Call, operands: &[SymExpr]) -> Option<SymExpr> {
         ("Div", [a, b]) => quotient(a, b)?,
         ("Max", [a, b]) => a.max(b),
         ("Min", [a, b]) => a.min(b),
-        ("Where", [SymExpr::Value(condition), yes, no]) => if *condition == 0 { no } else { yes }.clone(),
-        (op, [SymExpr::Value(a), SymExpr::Value(b)]) => SymExpr::Value(compare(op, *a, *b)?.into()),
+        ("Where", [condition, yes, no]) => if known(condition)? == 0 { no } else { yes }.clone(),
         ("Equal", [a, b]) if a == b => SymExpr::Value(1),
         // A size is no -1, which marks the rest in shapes.
-        ("Equal", [a, SymExpr::Value(b)] | [SymExpr::Value(b), a]) if *b < 0 && a.is_positive() => SymExpr::Value(0),
+        ("Equal", [a, b] | [b, a]) if a.is_positive() && known(b).is_some_and(|b| b < 0) => SymExpr::Value(0),
+        (op, [a, b]) => SymExpr::Value(compare(op, known(a)?, known(b)?)?.into()),
         _ => return None,
     };
     Some(call.symbols.settle(&result))
@@ -87,15 +88,15 @@ fn scalar(call: &Call, operands: &[SymExpr]) -> Option<SymExpr> {
 
 /// A quotient where rounding down and towards zero are the same.
 fn quotient(a: &SymExpr, b: &SymExpr) -> Option<SymExpr> {
-    match (a, b) {
-        (SymExpr::Value(a), SymExpr::Value(b)) => a.checked_div(*b).map(SymExpr::Value),
-        (_, SymExpr::Value(b)) if *b <= 0 => None,
+    match (known(a), known(b)) {
+        (Some(a), Some(b)) => a.checked_div(b).map(number),
+        (_, Some(b)) if b <= 0 => None,
         _ if a.is_positive() && b.is_positive() => Some(a.clone() / b.clone()),
         _ => None,
     }
 }
 
-fn compare(op: &str, a: i32, b: i32) -> Option<bool> {
+fn compare(op: &str, a: i128, b: i128) -> Option<bool> {
     Some(match op {
         "Equal" => a == b,
         "Greater" => a > b,

@@ -1,8 +1,9 @@
 //! Operators that move elements: axes permuted, tensors joined, cut, padded and repeated.
 
 use super::super::{
-    call::{Call, Outcome, shaped, show, unknown},
-    expression::{MAX_RANK, MAX_VALUES},
+    call::{Call, Outcome, length, shaped, unknown},
+    expression::{MAX_RANK, MAX_VALUES, known, number},
+    fact::describe,
 };
 use crate::Problem;
 use rten_shape_inference::{SymExpr, SymTensor, ops};
@@ -83,7 +84,7 @@ pub fn split(call: &Call) -> Outcome {
     let Some(dims) = call.dims(0)? else { return Ok(Vec::new()) };
     let axis = call.axis(call.node.int("axis", 0)?, dims.len())?;
     let given = match call.node.ints("split")? {
-        Some(sizes) => Some(sizes.iter().map(|&size| call.symbols.value(size)).collect()),
+        Some(sizes) => Some(sizes.iter().map(|&size| number(size.into())).collect()),
         None => call
             .inputs
             .get(1)
@@ -106,8 +107,7 @@ pub fn split(call: &Call) -> Outcome {
 fn split_values(call: &Call, sizes: &[SymExpr]) -> Option<Vec<SymTensor>> {
     let mut rest = call.tensor(0).ok()?.as_vector()?;
     let mut cut = |size: &SymExpr| {
-        let SymExpr::Value(size) = size else { return None };
-        let (part, others) = rest.split_at_checked(usize::try_from(*size).ok()?)?;
+        let (part, others) = rest.split_at_checked(usize::try_from(known(size)?).ok()?)?;
         rest = others;
         Some(SymTensor::from_vec(part.to_vec()))
     };
@@ -120,9 +120,8 @@ fn equal_parts(call: &Call, size: &SymExpr, parts: usize) -> Result<Vec<SymExpr>
     if parts == 0 || usize::try_from(wanted) != Ok(parts) {
         return Err(call.fault(format!("attribute num_outputs is {wanted}, the outputs are {parts}")));
     }
-    let SymExpr::Value(total) = *size else {
-        let Ok(count) = i32::try_from(parts) else { return Ok(vec![call.symbols.unknown(); parts]) };
-        let even = call.settle(&(size.clone() / SymExpr::Value(count)));
+    let Some(total) = known(size) else {
+        let even = call.settle(&(size.clone() / number(parts as i128)));
         // Of a symbolic size it is not known whether the parts are equal.
         return Ok(if call.opset < 18 {
             vec![even; parts]
@@ -130,13 +129,13 @@ fn equal_parts(call: &Call, size: &SymExpr, parts: usize) -> Result<Vec<SymExpr>
             (0..parts).map(|_| call.symbols.unknown()).collect()
         });
     };
-    let total = usize::try_from(total).map_err(|_| call.fault("a negative size"))?;
+    let parts = parts as i128;
     if total % parts != 0 && call.opset < 18 {
         return Err(call.fault(format!("{total} does not divide into {parts} equal parts")));
     }
-    let part = total.div_ceil(parts);
-    let size = |index: usize| total.saturating_sub(index.saturating_mul(part)).min(part);
-    Ok((0..parts).map(|index| call.symbols.value(size(index) as i64)).collect())
+    let part = total / parts + i128::from(total % parts != 0);
+    // Size and number of parts are within 64 bits.
+    Ok((0..parts).map(|index| number((total - index * part).min(part).max(0))).collect())
 }
 
 /// The sizes are as many as the outputs, and sum to the axis.
@@ -144,8 +143,7 @@ fn check_sizes(call: &Call, size: &SymExpr, sizes: &[SymExpr], parts: usize) -> 
     if sizes.len() != parts {
         return Err(call.fault(format!("{} sizes for {parts} outputs", sizes.len())));
     }
-    let known = |size: &SymExpr| if let SymExpr::Value(value) = size { Some(i64::from(*value)) } else { None };
-    let sum = sizes.iter().map(known).sum::<Option<i64>>();
+    let sum = sizes.iter().map(known).sum::<Option<i128>>();
     match (known(size), sum) {
         (Some(total), Some(sum)) if total != sum => Err(call.fault(format!("the sizes sum to {sum}, not {total}"))),
         _ => Ok(()),
@@ -163,7 +161,7 @@ pub fn pad(call: &Call) -> Outcome {
         (false, _) => (0..rank).collect(),
     };
     let pads: Option<Vec<SymExpr>> = match call.node.ints("pads")?.or(call.node.ints("paddings")?) {
-        Some(pads) => Some(pads.iter().map(|&pad| call.symbols.value(pad)).collect()),
+        Some(pads) => Some(pads.iter().map(|&pad| number(pad.into())).collect()),
         None => call.tensor(1)?.values().map(<[_]>::to_vec),
     };
     let Some(pads) = pads else {
@@ -183,24 +181,18 @@ pub fn pad(call: &Call) -> Outcome {
 /// Broadcast to a shape that is an input.
 pub fn expand(call: &Call) -> Outcome {
     let shape = call.tensor(1)?;
-    if let Some(values) = shape.values() {
-        let data = super::shape_of(call.tensor(0)?);
-        let long = values.len() > MAX_RANK;
-        return if long {
-            Ok(vec![unknown()])
-        } else {
-            call.rten_with(&ops::Expand, vec![Some(data), Some(shape.clone())])
-        };
+    let Some(dims) = call.dims(0)? else { return Ok(vec![unknown()]) };
+    if let Some(sizes) = shape.values() {
+        return if sizes.len() > MAX_RANK { Ok(vec![unknown()]) } else { shaped(call.broadcast(&dims, sizes)?) };
     }
-    // The crate's rule for an unknown shape fails where the data has more axes than it.
-    let (Some(dims), Some(SymExpr::Value(len))) = (call.dims(0)?, shape.size(0)) else { return Ok(vec![unknown()]) };
-    let rank = dims.len().max(usize::try_from(len).unwrap_or(0));
+    let Some(len) = length(shape) else { return Ok(vec![unknown()]) };
+    let rank = dims.len().max(len);
     if rank > MAX_RANK {
         return Ok(vec![unknown()]);
     }
     let mut output: Vec<_> = (0..rank).map(|_| call.symbols.unknown()).collect();
     for (output, dim) in output.iter_mut().rev().zip(dims.into_iter().rev()) {
-        if matches!(dim, SymExpr::Value(size) if size > 1) {
+        if known(&dim).is_some_and(|size| size > 1) {
             *output = dim;
         }
     }
@@ -216,27 +208,25 @@ pub fn tile(call: &Call) -> Outcome {
 pub fn depth_to_space(call: &Call) -> Outcome {
     let block = block_size(call)?;
     let Some(dims) = image(call)? else { return Ok(vec![unknown()]) };
-    if let SymExpr::Value(channels) = dims[1]
-        && i64::from(channels) % (i64::from(block) * i64::from(block)) != 0
-    {
+    if let Some(channels) = known(&dims[1]).filter(|channels| channels % (block * block) != 0) {
         return Err(call.fault(format!("{channels} channels do not divide by {block}²")));
     }
-    let block = SymExpr::Value(block);
+    let block = number(block);
     let channels = call.settle(&(dims[1].clone() / (block.clone() * block.clone())));
     shaped(vec![dims[0].clone(), channels, dims[2].clone() * block.clone(), dims[3].clone() * block])
 }
 
 /// The other way: `[batch, channels · block², height / block, width / block]`.
 pub fn space_to_depth(call: &Call) -> Outcome {
-    let block = SymExpr::Value(block_size(call)?);
+    let block = number(block_size(call)?);
     let Some(dims) = image(call)? else { return Ok(vec![unknown()]) };
     let channels = dims[1].clone() * block.clone() * block.clone();
     shaped(vec![dims[0].clone(), channels, dims[2].clone() / block.clone(), dims[3].clone() / block])
 }
 
-fn block_size(call: &Call) -> Result<i32, Problem> {
-    match call.int("blocksize", 0)? {
-        size if size > 0 => Ok(size),
+fn block_size(call: &Call) -> Result<i128, Problem> {
+    match call.node.int("blocksize", 0)? {
+        size if size > 0 => Ok(size.into()),
         size => Err(call.fault(format!("attribute blocksize is {size}"))),
     }
 }
@@ -244,7 +234,9 @@ fn block_size(call: &Call) -> Result<i32, Problem> {
 /// The dimensions `[batch, channels, height, width]` of the input.
 fn image(call: &Call) -> Result<Option<Vec<SymExpr>>, Problem> {
     match call.dims(0)? {
-        Some(dims) if dims.len() != 4 => Err(call.fault(format!("the input [{}] is no image", show(call.tensor(0)?)))),
+        Some(dims) if dims.len() != 4 => {
+            Err(call.fault(format!("the input [{}] is no image", describe(call.tensor(0)?))))
+        }
         dims => Ok(dims),
     }
 }

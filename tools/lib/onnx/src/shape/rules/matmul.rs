@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use super::super::call::{Call, Outcome, shaped, unknown};
-use rten_shape_inference::{BinaryOp, SymTensor, ops};
+use rten_shape_inference::ops;
 
 /// α·A·B + β·C of matrices.
 pub fn gemm(call: &Call) -> Outcome {
@@ -28,11 +28,7 @@ pub fn matmul(call: &Call, left: usize, right: usize) -> Outcome {
     };
     call.same(&columns, &inner, "the inner dimensions")?;
     let height = a.pop();
-    let stacks = vec![Some(SymTensor::from_shape(a)), Some(SymTensor::from_shape(b))];
-    let batch = call.rten_with(&BinaryOp, stacks)?;
-    let Some(mut dims) = batch.first().and_then(|it| it.shape().map(Iterator::collect::<Vec<_>>)) else {
-        return Ok(vec![unknown()]);
-    };
+    let mut dims = call.broadcast(&a, &b)?;
     dims.extend(height.into_iter().chain(width));
     shaped(dims)
 }

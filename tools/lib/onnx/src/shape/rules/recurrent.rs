@@ -1,6 +1,9 @@
 //! Recurrent networks.
 
-use super::super::call::{Call, Outcome, unknown};
+use super::super::{
+    call::{Call, Outcome, unknown},
+    expression::number,
+};
 use rten_shape_inference::{SymExpr, SymTensor};
 
 /// Input `[steps, batch, features]`, weights `[directions, gates · hidden, features]`, recurrence
@@ -13,13 +16,13 @@ pub fn infer(call: &Call) -> Outcome {
         other => return Err(call.fault(format!("attribute direction is {other:?}"))),
     };
     let (input, recurrence) = (call.dims(0)?, call.dims(2)?);
-    let hidden = match (call.int("hidden_size", 0)?, &recurrence) {
-        (size, None) if size > 0 => SymExpr::Value(size),
+    let hidden = match (call.node.int("hidden_size", 0)?, &recurrence) {
+        (size, None) if size > 0 => number(size.into()),
         (_, None) => call.symbols.unknown(),
         (size, Some(dims)) => {
             let Some(width) = dims.get(2) else { return Err(call.fault("the recurrence weights need three axes")) };
             if size > 0 {
-                call.same(&SymExpr::Value(size), width, "hidden_size and the recurrence weights")?
+                call.same(&number(size.into()), width, "hidden_size and the recurrence weights")?
             } else {
                 width.clone()
             }

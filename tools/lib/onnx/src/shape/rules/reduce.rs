@@ -1,7 +1,10 @@
 //! Reductions over axes.
 
-use super::super::call::{Call, Outcome, shaped, unknown};
-use rten_shape_inference::{ReductionOp, SymExpr, SymTensor};
+use super::super::{
+    call::{Call, Outcome, shaped, unknown},
+    expression::{known, number},
+};
+use rten_shape_inference::{SymExpr, SymTensor};
 
 /// `Reduce*`: the axes are an attribute, since operator set 18 (13 for sums) an input.
 pub fn reduce(call: &Call) -> Outcome {
@@ -9,17 +12,20 @@ pub fn reduce(call: &Call) -> Outcome {
     let Some(dims) = call.dims(0)? else { return Ok(vec![unknown()]) };
     let axes = if call.has(1) { call.values(1) } else { Some(call.node.ints("axes")?.unwrap_or_default().to_vec()) };
     let Some(axes) = axes else {
-        let unknown_axes = vec![Some(SymTensor::from_shape(dims)), Some(unknown())];
-        return call.rten_with(&ReductionOp { axes: None, keep_dims }, unknown_axes);
+        return Ok(vec![if keep_dims { call.of_rank(dims.len()) } else { unknown() }]);
     };
     if axes.is_empty() && call.node.int("noop_with_empty_axes", 0)? != 0 {
         return shaped(dims);
     }
-    // No axes are all axes.
     let axes = call.axes(&axes, dims.len())?;
-    let axes: Vec<i32> =
-        if axes.is_empty() { (0..dims.len() as i32).collect() } else { axes.iter().map(|&a| a as i32).collect() };
-    call.rten_with(&ReductionOp { axes: Some(&axes), keep_dims }, vec![Some(SymTensor::from_shape(dims))])
+    // No axes are all axes.
+    let is_reduced = |axis: usize| axes.is_empty() || axes.contains(&axis);
+    let reduce = |(axis, size)| match (is_reduced(axis), keep_dims) {
+        (false, _) => Some(size),
+        (true, true) => Some(SymExpr::Value(1)),
+        (true, false) => None,
+    };
+    shaped(dims.into_iter().enumerate().filter_map(reduce).collect())
 }
 
 /// `ArgMax`, `ArgMin`.
@@ -40,10 +46,10 @@ pub fn top_k(call: &Call) -> Outcome {
     let axis = call.axis(call.node.int("axis", -1)?, dims.len())?;
     let k = match call.inputs.get(1) {
         Some(Some(k)) => k.tensor.values().and_then(|values| values.first().cloned()),
-        _ => Some(call.symbols.value(call.node.int("k", -1)?)),
+        _ => Some(number(call.node.int("k", -1)?.into())),
     };
-    if let (Some(SymExpr::Value(k)), SymExpr::Value(size)) = (&k, &dims[axis])
-        && (*k < 0 || k > size)
+    if let (Some(k), Some(size)) = (k.as_ref().and_then(known), known(&dims[axis]))
+        && !(0..=size).contains(&k)
     {
         return Err(call.fault(format!("the largest {k} of {size}")));
     }

@@ -2,10 +2,10 @@
 
 use super::super::{
     call::{Call, Outcome, shaped, unknown},
-    expression::MAX_RANK,
+    expression::{MAX_RANK, known, number},
 };
 use crate::Problem;
-use rten_shape_inference::{SymExpr, SymTensor, ops};
+use rten_shape_inference::{SymExpr, SymTensor};
 
 /// A product of sizes: what is known of it, exactly, times symbolic factors.
 #[derive(Debug, Clone)]
@@ -23,13 +23,13 @@ impl Product {
     }
 
     fn multiply(&mut self, size: &SymExpr) -> Option<()> {
-        match size {
-            SymExpr::Value(value) => self.known = self.known.checked_mul(u128::try_from(*value).ok()?)?,
-            SymExpr::Mul(a, b) => {
+        match (known(size), size) {
+            (Some(value), _) => self.known = self.known.checked_mul(u128::try_from(value).ok()?)?,
+            (None, SymExpr::Mul(a, b)) => {
                 self.multiply(a)?;
                 self.multiply(b)?;
             }
-            other => self.symbolic.push(other.clone()),
+            (None, other) => self.symbolic.push(other.clone()),
         }
         Some(())
     }
@@ -47,10 +47,7 @@ impl Product {
 pub fn reshape(call: &Call) -> Outcome {
     let shape = call.tensor(1)?;
     let Some(sizes) = shape.values().filter(|sizes| sizes.len() <= MAX_RANK) else {
-        return Ok(vec![match shape.size(0) {
-            Some(SymExpr::Value(rank)) => usize::try_from(rank).map_or_else(|_| unknown(), |rank| call.of_rank(rank)),
-            _ => unknown(),
-        }]);
+        return Ok(vec![call.ranked_by(shape)]);
     };
     let input = call.dims(0)?;
     let (mut output, rest) = given(call, sizes, input.as_deref())?;
@@ -78,23 +75,23 @@ fn given(call: &Call, sizes: &[SymExpr], input: Option<&[SymExpr]>) -> Result<(V
     let mut rest = None;
     let mut output = Vec::with_capacity(sizes.len());
     for (index, size) in sizes.iter().enumerate() {
-        output.push(match size {
-            SymExpr::Value(0) if copies => match input {
+        output.push(match known(size) {
+            Some(0) if copies => match input {
                 None => call.symbols.unknown(),
                 Some(dims) => {
                     let dim = dims.get(index).cloned();
                     dim.ok_or_else(|| call.fault(format!("dimension {index} copies one that the input has not")))?
                 }
             },
-            SymExpr::Value(-1) if rest.is_some() => return Err(call.fault("the shape has two -1")),
-            SymExpr::Value(-1) => {
+            Some(-1) if rest.is_some() => return Err(call.fault("the shape has two -1")),
+            Some(-1) => {
                 rest = Some(index);
                 call.symbols.unknown()
             }
-            SymExpr::Value(size) if *size < 0 => return Err(call.fault(format!("the shape has {size}"))),
+            Some(size) if size < 0 => return Err(call.fault(format!("the shape has {size}"))),
             // An element that may be -1 or 0 is no size yet.
-            size if !size.is_positive() => call.symbols.unknown(),
-            size => size.clone(),
+            None if !size.is_positive() => call.symbols.unknown(),
+            _ => size.clone(),
         });
     }
     Ok((output, rest))
@@ -113,16 +110,14 @@ fn remainder(call: &Call, input: &[SymExpr], output: &[SymExpr], index: usize) -
     }
     let exact = all.known % taken.known == 0;
     if all.symbolic.is_empty() && taken.symbolic.is_empty() {
-        let size = all.known / taken.known;
-        return match i32::try_from(size) {
-            _ if !exact => Err(call.fault(format!("{} elements do not divide by {}", all.known, taken.known))),
-            Ok(size) => Ok(SymExpr::Value(size)),
-            Err(_) => Ok(call.symbols.unknown()),
-        };
+        if !exact {
+            return Err(call.fault(format!("{} elements do not divide by {}", all.known, taken.known)));
+        }
+        return Ok(i128::try_from(all.known / taken.known).map_or_else(|_| call.symbols.unknown(), number));
     }
     let common = gcd(all.known, taken.known);
     let expression = |product: &Product| {
-        let known = i32::try_from(product.known / common).ok().map(SymExpr::Value)?;
+        let known = i128::try_from(product.known / common).ok().map(number)?;
         Some(product.symbolic.iter().fold(known, |all, factor| all * factor.clone()))
     };
     Ok(match (expression(&all), expression(&taken)) {
@@ -159,11 +154,14 @@ pub fn flatten(call: &Call) -> Outcome {
     shaped(vec![product(&dims[..split]), product(&dims[split..])])
 }
 
-/// The input's dimensions, or some of them.
+/// The input's dimensions, from `start` to `end`, which count from the end if they are negative, and are clamped to the rank.
 pub fn shape(call: &Call) -> Outcome {
-    let start = call.int("start", 0)?;
-    let end = call.node.attribute("end").map(|_| call.int("end", 0)).transpose()?;
-    call.rten(&ops::Shape { start: Some(start), end })
+    let (start, end) = (call.node.int("start", 0)?, call.node.int("end", i64::MAX)?);
+    let Some(dims) = call.dims(0)? else { return Ok(vec![call.of_rank(1)]) };
+    let rank = dims.len() as i64;
+    let clamped = |index: i64| if index < 0 { index.saturating_add(rank) } else { index }.clamp(0, rank) as usize;
+    let part = dims.get(clamped(start)..clamped(end)).unwrap_or_default();
+    Ok(vec![SymTensor::from_vec(part.to_vec())])
 }
 
 /// The number of elements, a scalar.
@@ -188,7 +186,7 @@ pub fn squeeze(call: &Call) -> Outcome {
     let axes = match squeezed(call)? {
         Some(axes) => call.axes(&axes, dims.len())?,
         None if named => return Ok(vec![unknown()]),
-        None if dims.iter().all(|dim| matches!(dim, SymExpr::Value(_))) => {
+        None if dims.iter().all(|dim| known(dim).is_some()) => {
             (0..dims.len()).filter(|&axis| dims[axis] == SymExpr::Value(1)).collect()
         }
         None => return Ok(vec![unknown()]),

@@ -2,7 +2,7 @@
 
 use super::super::{
     call::{Call, Outcome, shaped, unknown},
-    expression::MAX_RANK,
+    expression::{MAX_RANK, known, number},
 };
 use crate::Problem;
 use rten_shape_inference::SymExpr;
@@ -75,14 +75,11 @@ fn scaled(call: &Call, size: &SymExpr, scale: f32) -> Result<SymExpr, Problem> {
     if !(scale.is_finite() && scale > 0.0) {
         return Err(call.fault(format!("a scale is {scale}")));
     }
-    Ok(match size {
+    Ok(match known(size) {
         _ if scale == 1.0 => size.clone(),
         // In float32, as ONNX and ONNX Runtime round it.
-        SymExpr::Value(size) => match (*size as f32 * scale).floor() {
-            size if size < i32::MAX as f32 => SymExpr::Value(size as i32),
-            _ => call.symbols.unknown(),
-        },
-        _ if scale.fract() == 0.0 && scale < 1e6 => call.settle(&(size.clone() * SymExpr::Value(scale as i32))),
-        _ => call.symbols.unknown(),
+        Some(size) => number((size as f32 * scale).floor() as i128),
+        None if scale.fract() == 0.0 => call.settle(&(size.clone() * number(scale as i128))),
+        None => call.symbols.unknown(),
     })
 }

@@ -1,7 +1,10 @@
 //! Operators that pick elements by indices.
 
-use super::super::call::{Call, Outcome, shaped, unknown};
-use rten_shape_inference::{SymExpr, SymTensor, ops};
+use super::super::{
+    call::{Call, Outcome, shaped, unknown},
+    expression::{known, number},
+};
+use rten_shape_inference::{SymTensor, ops};
 
 /// Slices of an axis, by indices of any shape.
 pub fn gather(call: &Call) -> Outcome {
@@ -40,8 +43,8 @@ pub fn compress(call: &Call) -> Outcome {
 
 /// One more axis, of the size `depth`.
 pub fn one_hot(call: &Call) -> Outcome {
-    if let Some([SymExpr::Value(depth)]) = call.tensor(1)?.values()
-        && *depth < 0
+    if let Some([depth]) = call.tensor(1)?.values()
+        && let Some(depth) = known(depth).filter(|&depth| depth < 0)
     {
         return Err(call.fault(format!("the depth is {depth}")));
     }
@@ -65,9 +68,9 @@ pub fn unique(call: &Call) -> Outcome {
 
 /// Regions of `[batch, channels, height, width]`: `[regions, channels, output height, output width]`.
 pub fn regions(call: &Call) -> Outcome {
-    let size = |name| call.int(name, 1).map(SymExpr::Value);
+    let size = |name| call.node.int(name, 1).map(|size| number(size.into()));
     let (height, width) = match call.node.ints("pooled_shape")? {
-        Some(&[height, width]) => (call.symbols.value(height), call.symbols.value(width)),
+        Some(&[height, width]) => (number(height.into()), number(width.into())),
         Some(other) => return Err(call.fault(format!("attribute pooled_shape is {other:?}"))),
         None => (size("output_height")?, size("output_width")?),
     };

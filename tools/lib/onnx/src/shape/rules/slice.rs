@@ -1,6 +1,9 @@
 //! Slices.
 
-use super::super::call::{Call, Outcome, shaped, unknown};
+use super::super::{
+    call::{Call, Outcome, length, shaped, unknown},
+    expression::{known, number},
+};
 use crate::Problem;
 use rten_shape_inference::{SymExpr, SymTensor};
 
@@ -38,7 +41,7 @@ fn cuts(call: &Call, rank: usize) -> Result<Option<Vec<Cut>>, Problem> {
     let axes = match axes {
         Some(axes) => axes,
         None if call.opset >= 10 && call.has(3) => return Ok(None),
-        None => match length(call, &starts, 1).or(length(call, &ends, 2)) {
+        None => match count_of(call, &starts, 1).or_else(|| count_of(call, &ends, 2)) {
             Some(count) if count <= rank => (0..count as i64).collect(),
             Some(count) => return Err(call.fault(format!("{count} starts for the rank {rank}"))),
             None => return Ok(None),
@@ -59,14 +62,10 @@ fn cuts(call: &Call, rank: usize) -> Result<Option<Vec<Cut>>, Problem> {
 }
 
 /// Number of elements of starts or ends: of the values, or of an input whose values are not known.
-fn length(call: &Call, values: &Option<Vec<i64>>, input: usize) -> Option<usize> {
-    match (values, call.inputs.get(input)) {
-        (Some(values), _) => Some(values.len()),
-        (None, Some(Some(fact))) => match fact.tensor.size(0) {
-            Some(SymExpr::Value(count)) => usize::try_from(count).ok(),
-            _ => None,
-        },
-        _ => None,
+fn count_of(call: &Call, values: &Option<Vec<i64>>, input: usize) -> Option<usize> {
+    match values {
+        Some(values) => Some(values.len()),
+        None => length(&call.inputs.get(input)?.as_ref()?.tensor),
     }
 }
 
@@ -96,31 +95,20 @@ fn indices(cut: &Cut, size: i64) -> Option<impl Iterator<Item = i64>> {
 
 /// The size of an axis that was cut.
 fn size(call: &Call, size: &SymExpr, cut: &Cut) -> SymExpr {
-    match (size, cut) {
-        (SymExpr::Value(total), _) if clamped(cut, (*total).into()).is_some() => clamped(cut, (*total).into())
-            .map_or_else(|| call.symbols.unknown(), |bounds| call.symbols.value(count(bounds))),
-        // All of it, whatever its size.
-        (_, Cut { start: Some(0), end: Some(end), step: Some(1), .. }) if *end >= i32::MAX.into() => size.clone(),
-        // The last ones, or all but the first or last ones, of an axis that has as many.
-        (_, Cut { start: Some(0), end: Some(end), step: Some(1), .. }) if *end < 0 && small(*end) => {
-            at_least_zero(call, &(size.clone() + call.symbols.value(*end)))
-        }
-        (_, Cut { start: Some(start), end: Some(end), step: Some(1), .. })
-            if *start > 0 && small(*start) && *end >= i32::MAX.into() =>
-        {
-            at_least_zero(call, &(size.clone() - call.symbols.value(*start)))
-        }
-        (_, Cut { start: Some(0), end: Some(end), step: Some(1), .. }) if *end >= 0 && small(*end) => {
-            call.settle(&size.min(&call.symbols.value(*end)))
-        }
+    let total = known(size).and_then(|total| i64::try_from(total).ok());
+    if let Some(bounds) = total.and_then(|total| clamped(cut, total)) {
+        return number(count(bounds).into());
+    }
+    let (Some(start), Some(end), Some(1)) = (cut.start, cut.end, cut.step) else { return call.symbols.unknown() };
+    // Exporters write the largest int32 or int64 for an end that is the axis's.
+    let to_end = end >= i32::MAX.into();
+    let bound = |bound: i64| number(bound.into());
+    let rest = |size: SymExpr| call.settle(&size.max(&SymExpr::Value(0)));
+    match start {
+        0 if to_end => size.clone(),
+        0 if end < 0 => rest(size.clone() + bound(end)),
+        0 => call.settle(&size.min(&bound(end))),
+        1.. if to_end => rest(size.clone() - bound(start)),
         _ => call.symbols.unknown(),
     }
-}
-
-fn small(bound: i64) -> bool {
-    bound.unsigned_abs() < 1 << 30
-}
-
-fn at_least_zero(call: &Call, size: &SymExpr) -> SymExpr {
-    call.settle(&size.max(&SymExpr::Value(0)))
 }
