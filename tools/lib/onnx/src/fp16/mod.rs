@@ -91,7 +91,7 @@ pub fn convert(model: &mut Model, options: &Options<'_>) -> Result<Report, Probl
 }
 
 fn check_names(graph: &Graph, names: &[String]) -> Result<(), Problem> {
-    let found = |name: &String| graph.nodes.iter().any(|node| plan::is_named(node, name));
+    let found = |name: &String| graph.nodes.iter().any(|node| node.is_called(name));
     match names.iter().find(|name| !found(name)) {
         Some(name) => Err(Problem::graph(format!("keep_nodes: no node is called {name:?}"))),
         None => Ok(()),

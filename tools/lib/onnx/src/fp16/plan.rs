@@ -1,16 +1,11 @@
 //! Which nodes compute in float16.
 
 use super::{Form, Options, operators};
-use crate::{DataType, Graph, Node, shape::Types};
-
-/// Whether `name` is that of the node or of one of its outputs.
-pub(super) fn is_named(node: &Node, name: &str) -> bool {
-    !name.is_empty() && (node.name == name || node.outputs.iter().any(|output| output == name))
-}
-
-pub(super) fn is_float(types: &Types, name: &str) -> bool {
-    types.get(name).is_some_and(|ty| ty.dtype == DataType::Float)
-}
+use crate::{
+    DataType::{Float, Undefined},
+    Graph, Node,
+    shape::Types,
+};
 
 /// For each node its type; None for one without float32 values.
 pub(super) fn forms(graph: &Graph, types: &Types, options: &Options<'_>) -> Vec<Option<Form>> {
@@ -22,13 +17,12 @@ pub(super) fn forms(graph: &Graph, types: &Types, options: &Options<'_>) -> Vec<
 fn form(node: &Node, types: &Types, options: &Options<'_>) -> Option<Form> {
     let named = node.inputs.iter().chain(&node.outputs).map(String::as_str).filter(|name| !name.is_empty());
     let values: Vec<&str> = named.chain(node.captured()).collect();
-    let unknown = |name: &str| types.get(name).is_none_or(|ty| ty.dtype == DataType::Undefined);
     let kept = operators::is_always_full(node)
         || options.keep_ops.iter().any(|op| node.is(op))
-        || options.keep_nodes.iter().any(|name| is_named(node, name))
+        || options.keep_nodes.iter().any(|name| node.is_called(name))
         // What may be float32 and may be something else stays as it is.
-        || values.iter().any(|name| unknown(name));
-    match values.iter().any(|name| is_float(types, name)) {
+        || values.iter().any(|name| types.dtype(name) == Undefined);
+    match values.iter().any(|name| types.dtype(name) == Float) {
         true if kept => Some(Form::Full),
         true => Some(Form::Half),
         false => None,
@@ -48,7 +42,7 @@ fn keep_moves(graph: &Graph, types: &Types, keep_io: bool, forms: &mut [Option<F
                 && (keep_io || !graph.is_output(output))
                 && (!readers.is_empty() || graph.is_output(output))
         };
-        let mut floats = node.outputs.iter().filter(|output| is_float(types, output));
+        let mut floats = node.outputs.iter().filter(|output| types.dtype(output) == Float);
         candidates[index] = operators::is_move(node) && forms[index] == Some(Form::Half) && floats.all(read_full);
     }
     // From the inputs down: what it reads is in float32.
@@ -57,7 +51,7 @@ fn keep_moves(graph: &Graph, types: &Types, keep_io: bool, forms: &mut [Option<F
             Some(&from) => forms[from] == Some(Form::Full),
             None => keep_io || graph.initializers.contains_key(input),
         };
-        if node.inputs.iter().filter(|input| is_float(types, input)).all(full) {
+        if node.inputs.iter().filter(|input| types.dtype(input) == Float).all(full) {
             forms[index] = Some(Form::Full);
         }
     }

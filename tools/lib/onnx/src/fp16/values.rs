@@ -1,7 +1,7 @@
 //! Under which names the float32 values of a graph are to be read in either type.
 
-use super::{Form, operators, plan::is_float};
-use crate::{Graph, Problem, shape::Types};
+use super::{Form, operators};
+use crate::{DataType, Graph, Problem, shape::Types};
 use indexmap::IndexMap;
 
 /// A float32 value and its types after the conversion.
@@ -81,7 +81,7 @@ impl Values {
     fn defined(graph: &Graph, types: &Types, forms: &[Option<Form>], io: Form) -> Self {
         let value = |native, pinned| Value { native, pinned, half: Named::default(), full: Named::default() };
         let mut values = IndexMap::new();
-        let floats = |name: &String| is_float(types, name);
+        let floats = |name: &String| types.dtype(name) == DataType::Float;
         for input in graph.inputs.iter().filter(|input| floats(&input.name)) {
             values.insert(input.name.clone(), value(Some(io), Some(io)));
         }

@@ -24,7 +24,6 @@ mod layer;
 mod plan;
 mod report;
 mod residual;
-mod types;
 mod weights;
 
 pub use calibrate::{Calibrator, Method, Ranges};

@@ -3,11 +3,14 @@
 use super::{
     Options, Target,
     layer::{self, Layer},
-    residual, types,
+    residual,
 };
-use crate::{Graph, Links, Model, Node, Problem};
+use crate::{
+    DataType, Graph, Links, Model, Node, Problem,
+    shape::{self, Types},
+};
 use indexmap::IndexMap;
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 /// Operators that ONNX Runtime computes on integers, from scales of their own to scales of their own.
 const COMPUTES: [&str; 6] = ["Add", "Concat", "GlobalAveragePool", "LeakyRelu", "Mul", "Sigmoid"];
@@ -49,7 +52,7 @@ impl Plan {
     /// Plans for the target in `options`.
     ///
     /// # Errors
-    /// When the model cannot be quantized at all, or options name what it does not have.
+    /// When the model breaks the rules of its operators, cannot be quantized at all, or options name what it does not have.
     pub fn new(model: &Model, options: &Options) -> Result<Self, Problem> {
         options.check()?;
         check(model, options)?;
@@ -57,7 +60,7 @@ impl Plan {
         let mut planner = Planner {
             graph,
             links: graph.links(),
-            floats: types::float_values(graph),
+            types: shape::infer(model, &BTreeMap::new())?,
             kept: kept_layers(graph, options),
             options,
             plan: Self::default(),
@@ -99,16 +102,11 @@ fn check(model: &Model, options: &Options) -> Result<(), Problem> {
     if let Some(node) = graph.nodes.iter().find(|node| node.is("QuantizeLinear") || node.is("DequantizeLinear")) {
         return Err(Problem::node(node, "the model is quantized already"));
     }
-    let unknown = |name: &&String| !graph.nodes.iter().any(|node| is_called(node, name));
+    let unknown = |name: &&String| !graph.nodes.iter().any(|node| node.is_called(name));
     if let Some(name) = options.exclude_nodes.iter().find(unknown) {
         return Err(Problem::graph(format!("no node or output is named {name:?}, which is to be left in float32")));
     }
     Ok(())
-}
-
-/// Whether `name` is a node's, or that of one of its outputs: nodes need none of their own.
-fn is_called(node: &Node, name: &String) -> bool {
-    !name.is_empty() && (node.name == *name || node.outputs.contains(name))
 }
 
 /// The first and the last layer, as far as they are to stay in float32, each with the reason.
@@ -126,7 +124,7 @@ type Visit = Result<(), String>;
 struct Planner<'a> {
     graph: &'a Graph,
     links: Links,
-    floats: HashSet<String>,
+    types: Types,
     kept: Vec<(usize, &'static str)>,
     options: &'a Options,
     plan: Plan,
@@ -134,7 +132,7 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn excluded(&self, index: usize, node: &Node) -> Option<String> {
-        if self.options.exclude_nodes.iter().any(|name| is_called(node, name)) {
+        if self.options.exclude_nodes.iter().any(|name| node.is_called(name)) {
             return Some("excluded by name".into());
         }
         if self.options.exclude_ops.contains(&node.op_type) {
@@ -149,15 +147,7 @@ impl Planner<'_> {
             return Ok(Err(NO_KERNEL.into()));
         }
         if layer::has_weights(self.graph, node) {
-            return Ok(match layer::plan(self.graph, index, node, self.options)? {
-                Ok(layer) => {
-                    self.quantize_input(node, 0);
-                    self.quantize_output(node, None);
-                    self.plan.layers.push(layer);
-                    Ok(())
-                }
-                Err(reason) => Err(reason),
-            });
+            return self.visit_layer(index, node);
         }
         Ok(match op {
             "MatMul" => self.visit_computation(index, node),
@@ -171,13 +161,26 @@ impl Planner<'_> {
         })
     }
 
+    fn visit_layer(&mut self, index: usize, node: &Node) -> Result<Visit, Problem> {
+        Ok(layer::plan(self.graph, index, node, self.options)?.map(|layer| {
+            match self.options.target {
+                Target::OnnxRuntime => {
+                    self.quantize_input(node, 0);
+                    self.quantize_output(node, None);
+                }
+                Target::TensorRt => self.quantize_reader(index, node, 0),
+            }
+            self.plan.layers.push(layer);
+        }))
+    }
+
     fn reads_integers(&self, node: &Node) -> bool {
         node.inputs.iter().any(|input| self.plan.activations.contains_key(input))
     }
 
     fn visit_computation(&mut self, index: usize, node: &Node) -> Visit {
         let inputs = || node.inputs.iter().filter(|name| !name.is_empty());
-        if let Some(other) = inputs().find(|name| !self.floats.contains(*name)) {
+        if let Some(other) = inputs().find(|name| !self.is_float(name)) {
             return Err(format!("{other:?} is not known to be float32"));
         }
         for input in 0..node.inputs.len() {
@@ -206,7 +209,7 @@ impl Planner<'_> {
         let Some(activation) = self.plan.activations.get(input) else {
             return Err("its input is not quantized".into());
         };
-        let own = activation.like.is_none() && self.links.producer.contains_key(input);
+        let own = activation.like.is_none() && self.links.producer.contains_key(input) && node.output(0).is_some();
         if own && self.links.consumers(input).len() == 1 && !self.graph.is_output(input) {
             self.plan.activations.shift_remove(input);
             self.plan.fused.push(index);
@@ -237,14 +240,7 @@ impl Planner<'_> {
             return Ok(Err(FUSED_ELSEWHERE.into()));
         }
         if layer::has_weights(self.graph, node) {
-            return Ok(match layer::plan(self.graph, index, node, self.options)? {
-                Ok(layer) => {
-                    self.quantize_reader(index, node, 0);
-                    self.plan.layers.push(layer);
-                    Ok(())
-                }
-                Err(reason) => Err(reason),
-            });
+            return self.visit_layer(index, node);
         }
         Ok(match op {
             "MatMul" if (0..2).all(|input| self.is_float_activation(node, input)) => {
@@ -271,7 +267,11 @@ impl Planner<'_> {
     }
 
     fn is_float_activation(&self, node: &Node, input: usize) -> bool {
-        self.graph.constant(node, input).is_none() && node.input(input).is_some_and(|value| self.floats.contains(value))
+        self.graph.constant(node, input).is_none() && node.input(input).is_some_and(|value| self.is_float(value))
+    }
+
+    fn is_float(&self, value: &str) -> bool {
+        self.types.dtype(value) == DataType::Float
     }
 
     fn quantize_reader(&mut self, index: usize, node: &Node, input: usize) {

@@ -36,15 +36,14 @@ fn remove_at_outputs(graph: &mut Graph, candidates: &[(usize, String)]) {
     let pinned = pinned(graph);
     let computed: HashSet<String> = graph.nodes.iter().flat_map(|node| &node.outputs).cloned().collect();
     let mut names: HashMap<String, String> = HashMap::new();
-    let mut gone = HashSet::new();
+    let mut removed = vec![false; graph.nodes.len()];
     for (index, input) in candidates {
         if computed.contains(input) && !pinned.contains(input) && !names.contains_key(input) {
             names.insert(input.clone(), graph.nodes[*index].outputs[0].clone());
-            gone.insert(*index);
+            removed[*index] = true;
         }
     }
-    let mut index = 0..;
-    graph.nodes.retain(|_| index.next().is_none_or(|index| !gone.contains(&index)));
+    graph.remove_nodes(&removed);
     for name in graph.nodes.iter_mut().flat_map(|node| node.inputs.iter_mut().chain(&mut node.outputs)) {
         if let Some(output) = names.get(name) {
             name.clone_from(output);
@@ -110,8 +109,7 @@ fn constant(graph: &Graph, node: &Node, input: usize, passes: impl Fn(i64) -> bo
 }
 
 fn dtype(types: &Types, node: &Node, input: usize) -> Option<DataType> {
-    let dtype = types.get(node.input(input)?)?.dtype;
-    (dtype != DataType::Undefined).then_some(dtype)
+    Some(types.dtype(node.input(input)?)).filter(|&dtype| dtype != DataType::Undefined)
 }
 
 /// Whether the first output certainly has the shape of an input.
