@@ -1,11 +1,10 @@
 //! Values that are the same in every run.
 
-use crate::{Graph, Node};
+use crate::{
+    Graph, Node,
+    operators::{self, Kind},
+};
 use std::collections::HashSet;
-
-/// Operators whose output differs from run to run.
-pub(crate) const RANDOM: [&str; 6] =
-    ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"];
 
 /// Names of the values that no input of the graph reaches: initializers, and what nodes compute from them alone. Runtimes
 /// compute the latter once, when they load the model.
@@ -23,7 +22,7 @@ pub(crate) fn constant_values(graph: &Graph) -> HashSet<&str> {
 fn is_constant(node: &Node, constants: &HashSet<&str>) -> bool {
     let known = |name: &String| name.is_empty() || constants.contains(name.as_str());
     node.domain.is_empty()
-        && !RANDOM.contains(&node.op_type.as_str())
+        && operators::kind(&node.op_type) != Kind::Random
         && node.subgraphs().next().is_none()
         && node.inputs.iter().all(known)
 }

@@ -15,7 +15,7 @@
 use crate::{
     Graph, Links, Node,
     constants::constant_values,
-    cost::{is_activation, is_view},
+    operators::{Kind, kind_of},
 };
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -28,9 +28,6 @@ pub struct Layer {
     pub anchor: usize,
 }
 
-/// Operators that take an epilogue.
-const ANCHORS: [&str; 8] =
-    ["Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"];
 /// Limit on the nodes of an activation: GELU by tanh has 8.
 const MAX_ACTIVATION: usize = 12;
 
@@ -56,8 +53,9 @@ pub fn fuse(graph: &Graph) -> Vec<Layer> {
     fusion.into_layers()
 }
 
+/// Whether a node takes an epilogue.
 fn is_anchor(node: &Node) -> bool {
-    node.domain.is_empty() && ANCHORS.contains(&node.op_type.as_str())
+    matches!(kind_of(node), Kind::Linear | Kind::IntegerLinear)
 }
 
 struct Fusion<'a> {
@@ -103,7 +101,7 @@ impl Fusion<'_> {
     }
 
     fn extend_by_views_and_quantization(&self, nodes: &mut Vec<usize>) {
-        while let Some(index) = self.next(self.end(nodes), |node| node.domain.is_empty() && is_view(&node.op_type)) {
+        while let Some(index) = self.next(self.end(nodes), |node| matches!(kind_of(node), Kind::View | Kind::Known)) {
             nodes.push(index);
         }
         nodes.extend(self.next(self.end(nodes), |node| node.is("QuantizeLinear")));
@@ -210,7 +208,5 @@ impl Fusion<'_> {
 
 /// Whether a node treats elements alike, for an activation of several nodes.
 fn is_elementwise(node: &Node) -> bool {
-    let operator = node.op_type.as_str();
-    node.domain.is_empty()
-        && (is_activation(operator) || matches!(operator, "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max"))
+    matches!(kind_of(node), Kind::Activation | Kind::Arithmetic)
 }

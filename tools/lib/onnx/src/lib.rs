@@ -31,6 +31,7 @@ mod fuse;
 mod graph;
 mod model;
 mod node;
+mod operators;
 pub mod quantize;
 pub mod shape;
 pub mod simplify;

@@ -2,7 +2,10 @@
 //!
 //! Inputs and outputs keep their names; what the graph read or computed under them gets new ones inside.
 
-use crate::{DataType, Dim, Graph, Model, Node, Problem, Tensor, TensorType, Value};
+use crate::{
+    DataType, Dim, Graph, Model, Node, Problem, Tensor, TensorType, Value,
+    operators::{Kind, kind_of},
+};
 
 /// Order of the axes of an image input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,9 +134,6 @@ fn outer(mut shape: Vec<Dim>, layout: Layout) -> Vec<Dim> {
 /// Operators behind which another softmax makes no sense.
 const PROBABILITIES: [&str; 3] = ["Softmax", "Sigmoid", "HardSigmoid"];
 
-/// Operators that leave a distribution over classes what it is.
-const PASSES: [&str; 8] = ["Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"];
-
 /// Makes an output the softmax of what it was, over the classes, axis 1. `output` is its name; None for the only one.
 ///
 /// # Errors
@@ -226,7 +226,9 @@ fn probability<'g>(graph: &'g Graph, output: &str) -> Option<&'g Node> {
         if PROBABILITIES.iter().any(|op| node.is(op)) {
             return Some(node);
         }
-        value = node.input(0).filter(|_| PASSES.iter().any(|op| node.is(op)))?;
+        // What leaves a distribution over classes what it is.
+        let passes = kind_of(node) == Kind::View || node.is("Cast") || node.is("Transpose");
+        value = node.input(0).filter(|_| passes)?;
     }
 }
 

@@ -158,6 +158,18 @@ fn casts_constants_and_scales_of_resize() {
 }
 
 #[test]
+fn the_scales_of_upsample_stay_float32() {
+    let constants = [("scales", floats(&[4], &[1.0, 1.0, 2.0, 2.0]))];
+    let mut graph = graph(&[("x", &[1, 1, 2, 2])], &[("y", &[1, 1, 4, 4])], &constants);
+    graph.nodes = vec![node("Upsample", &["x", "scales"], "y")];
+    let mut half = model(graph);
+    half.opsets[""] = 9;
+    convert(&mut half, &Options { keep_ops: &[], keep_nodes: &[], keep_io: true }).expect("a sound model");
+    assert_eq!(calls(&half.graph), ["Cast(x)→x_fp16", "Upsample(x_fp16,scales)→y_fp16", "Cast(y_fp16)→y"]);
+    assert_eq!(half.graph.initializers["scales"].dtype(), DataType::Float);
+}
+
+#[test]
 fn values_that_subgraphs_read_stay_float32_under_their_names() {
     let mut graph = graph(&[("i", &[0, 2])], &[("y", &[0, 2])], &[("k", floats(&[2], &[1.0, 1.0]))]);
     graph.nodes = vec![

@@ -47,6 +47,11 @@ pub(super) fn product(sizes: impl IntoIterator<Item = usize>) -> Result<u64, Unk
     if overflow { Err(Unknown::TooLarge) } else { Ok(product) }
 }
 
+/// The sum of two numbers.
+pub(super) fn plus(a: u64, b: u64) -> Result<u64, Unknown> {
+    a.checked_add(b).ok_or(Unknown::TooLarge)
+}
+
 /// The product of two numbers.
 pub(super) fn times(a: u64, b: u64) -> Result<u64, Unknown> {
     a.checked_mul(b).ok_or(Unknown::TooLarge)

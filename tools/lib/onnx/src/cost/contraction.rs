@@ -2,7 +2,7 @@
 
 use super::{
     Unknown, Work,
-    call::{Call, product, times},
+    call::{Call, plus, product, times},
 };
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) fn conv(call: &Call, weight: usize, bias: Option<usize>) -> Result<Wo
     let weight = call.input(weight)?;
     let filter = product(weight.dims.get(1..).ok_or(Unknown::Malformed)?.iter().copied())?;
     let has_bias = bias.is_some_and(|index| call.node.input(index).is_some());
-    Ok(Work::new(times(outputs, filter)?, if has_bias { outputs } else { 0 }))
+    Work::new(times(outputs, filter)?, if has_bias { outputs } else { 0 })
 }
 
 /// A transposed convolution, weight `[inputs, outputs / group, kernel...]`: each input element is multiplied by a filter and
@@ -24,7 +24,7 @@ pub(super) fn conv_transpose(call: &Call) -> Result<Work, Unknown> {
     let weight = call.input(1)?;
     let filter = product(weight.dims.get(1..).ok_or(Unknown::Malformed)?.iter().copied())?;
     let bias = if call.node.input(2).is_some() { call.output_elements()? } else { 0 };
-    Ok(Work::new(times(call.input(0)?.elements()?, filter)?, bias))
+    Work::new(times(call.input(0)?.elements()?, filter)?, bias)
 }
 
 /// `alpha · A[m, k] · B[k, n] + beta · C`: m·n·k MACs; m·n additions of C.
@@ -33,14 +33,14 @@ pub(super) fn gemm(call: &Call, transposed: bool, alpha: f32, beta: f32) -> Resu
     let inner = call.input(0)?.dim(if transposed { 0 } else { 1 })?;
     let mut others = if alpha == 1.0 { 0 } else { outputs };
     if let Some(c) = call.optional_input(2)? {
-        others = others.saturating_add(outputs).saturating_add(if beta == 1.0 { 0 } else { c.elements()? });
+        others = plus(plus(others, outputs)?, if beta == 1.0 { 0 } else { c.elements()? })?;
     }
-    Ok(Work::new(times(outputs, inner)?, others))
+    Work::new(times(outputs, inner)?, others)
 }
 
 /// `A[..., m, k] · B[..., k, n]`, batch axes broadcast.
 pub(super) fn matmul(call: &Call) -> Result<Work, Unknown> {
-    Ok(Work::new(times(call.output_elements()?, call.input(0)?.dim(-1)?)?, 0))
+    Work::new(times(call.output_elements()?, call.input(0)?.dim(-1)?)?, 0)
 }
 
 /// A contraction: for two operands, the product of the sizes of all indices, in MACs. More operands are taken one after the
@@ -60,10 +60,10 @@ pub(super) fn einsum(call: &Call, equation: &str) -> Result<Work, Unknown> {
         }
     }
     let all = product(sizes.into_values())?;
-    Ok(match terms.len() {
-        1 => Work::flops(all),
+    match terms.len() {
+        1 => Ok(Work::flops(all)),
         operands => Work::new(times(all, operands as u64 - 1)?, 0),
-    })
+    }
 }
 
 /// The index of each axis; those of an ellipsis are numbered from the last, as they broadcast.
@@ -90,12 +90,12 @@ pub(super) fn recurrent(call: &Call, gates: u64, each: u64) -> Result<Work, Unkn
     let (x, w, r) = (call.input(0)?, call.input(1)?, call.input(2)?);
     // Both layouts have sequence and batch before the input.
     let steps = times(x.dim(0)?, x.dim(1)?)?;
-    let macs = times(steps, w.elements()?.saturating_add(r.elements()?))?;
+    let macs = times(steps, plus(w.elements()?, r.elements()?)?)?;
     let rows = times(w.dim(0)?, w.dim(1)?)?;
     // The two products are added, and two biases.
     let sums = if call.node.input(3).is_some() { 3 } else { 1 };
-    let others = times(rows, sums)?.saturating_add(times(rows / gates.max(1), each)?);
-    Ok(Work::new(macs, times(steps, others)?))
+    let others = plus(times(rows, sums)?, times(rows / gates, each)?)?;
+    Work::new(macs, times(steps, others)?)
 }
 
 /// Scaled dot-product attention of ONNX: Q `[batch, heads, queries, d]` or `[batch, queries, heads × d]`.
@@ -104,13 +104,13 @@ pub(super) fn recurrent(call: &Call, gates: u64, each: u64) -> Result<Work, Unkn
 pub(super) fn attention(call: &Call, heads: i64) -> Result<Work, Unknown> {
     let (q, k, output) = (call.input(0)?, call.input(1)?, call.output()?);
     let past = call.optional_input(4)?.map_or(Ok(0), |past| past.dim(2))?;
-    let keys = k.dim(-2)?.saturating_add(past);
+    let keys = plus(k.dim(-2)?, past)?;
     let queries = match q.dims.as_slice() {
         [batch, heads, queries, _] => product([*batch, *heads, *queries])?,
         [batch, queries, _] => product([*batch, usize::try_from(heads).unwrap_or(0), *queries])?,
         _ => return Err(Unknown::Malformed),
     };
-    let macs = times(q.elements()?.saturating_add(output.elements()?), keys)?;
+    let macs = times(plus(q.elements()?, output.elements()?)?, keys)?;
     let each = 5 + 1 + u64::from(call.node.input(3).is_some());
-    Ok(Work::new(macs, times(times(queries, keys)?, each)?))
+    Work::new(macs, times(times(queries, keys)?, each)?)
 }

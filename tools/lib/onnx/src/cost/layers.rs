@@ -1,6 +1,6 @@
 //! The cost of fused layers: what lies between their nodes is not written.
 
-use super::{NodeCost, Traffic, Unknown, Work, call::Call, is_view, traffic};
+use super::{NodeCost, Traffic, Unknown, Work, call::Call, call::plus, traffic};
 use crate::{DataType, Graph, Layer, Links, Model, Node, bits, constants::constant_values, shape::Types};
 use std::collections::HashSet;
 
@@ -37,7 +37,7 @@ impl<'a> Fused<'a> {
         LayerCost {
             dtype: self.dtype(layer.anchor),
             parameters: costs().map(|cost| cost.parameters).fold(0, u64::saturating_add),
-            work: costs().try_fold(Work::default(), |sum, cost| Ok(sum + cost.work.clone()?)),
+            work: costs().try_fold(Work::default(), |sum, cost| sum.plus(cost.work.clone()?)),
             traffic: self.traffic(layer),
         }
     }
@@ -80,10 +80,10 @@ impl<'a> Fused<'a> {
                 let dtype = source.and_then(|source| self.types.get(source)).map(|ty| ty.dtype);
                 let bytes = traffic::read(&call, index, dtype)?;
                 let part = if self.constants.contains(name.as_str()) { &mut sum.constants } else { &mut sum.read };
-                *part = part.saturating_add(bytes);
+                *part = plus(*part, bytes)?;
             }
             for name in node.outputs.iter().filter(|name| self.leaves(layer, node, name)) {
-                sum.written = sum.written.saturating_add(traffic::bytes(&call, name, None)?);
+                sum.written = plus(sum.written, traffic::bytes(&call, name, None)?)?;
             }
         }
         Ok(sum)
@@ -98,8 +98,9 @@ impl<'a> Fused<'a> {
     /// Whether an output is written: other layers read it, and not in its quantized form.
     fn leaves(&self, layer: &Layer, node: &Node, value: &str) -> bool {
         // A view of what another layer computed is the same memory.
-        let is_view = node.domain.is_empty() && is_view(&node.op_type);
-        if value.is_empty() || is_view && !node.input(0).is_some_and(|source| self.is_inside(layer, source)) {
+        if value.is_empty()
+            || traffic::is_view(node) && !node.input(0).is_some_and(|source| self.is_inside(layer, source))
+        {
             return false;
         }
         let outside = |reader: &usize| layer.nodes.binary_search(reader).is_err();

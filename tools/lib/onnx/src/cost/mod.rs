@@ -26,11 +26,10 @@ mod rules;
 mod tests;
 mod traffic;
 
-pub(crate) use elementwise::{is_activation, is_view};
 pub use layers::{LayerCost, layer_costs};
 
 use crate::{DataType, Model, Problem, constants::constant_values, shape::Types};
-use call::Call;
+use call::{Call, plus, times};
 use parameters::Parameters;
 use std::fmt;
 
@@ -95,8 +94,13 @@ impl fmt::Display for Unknown {
 
 impl Work {
     /// Multiply-accumulates, and other operations beside them.
-    fn new(macs: u64, others: u64) -> Self {
-        Self { macs, flops: macs.saturating_mul(2).saturating_add(others) }
+    fn new(macs: u64, others: u64) -> Result<Self, Unknown> {
+        Ok(Self { macs, flops: plus(times(macs, 2)?, others)? })
+    }
+
+    /// The sum, if it has 64 bits.
+    fn plus(self, other: Self) -> Result<Self, Unknown> {
+        Ok(Self { macs: plus(self.macs, other.macs)?, flops: plus(self.flops, other.flops)? })
     }
 
     /// Operations without multiply-accumulates.
@@ -105,6 +109,7 @@ impl Work {
     }
 }
 
+/// Saturates: for totals over a model.
 impl std::ops::Add for Work {
     type Output = Self;
 
@@ -120,6 +125,7 @@ impl Traffic {
     }
 }
 
+/// Saturates: for totals over a model.
 impl std::ops::Add for Traffic {
     type Output = Self;
 

@@ -1,7 +1,10 @@
 //! What each operator computes.
 
 use super::{Unknown, Work, call::Call, call::product, call::times, contraction, elementwise};
-use crate::Problem;
+use crate::{
+    Problem,
+    operators::{self, Kind},
+};
 
 /// The work of a node that is not constant.
 ///
@@ -43,7 +46,7 @@ pub(super) fn work(call: &Call) -> Result<Result<Work, Unknown>, Problem> {
 
 /// Operators that treat all elements alike.
 fn by_element(call: &Call, op_type: &str) -> Result<Work, Unknown> {
-    if elementwise::is_movement(op_type) {
+    if matches!(operators::kind(op_type), Kind::View | Kind::Known | Kind::Rearranges | Kind::Moves) {
         return Ok(Work::default());
     }
     if let Some(each) = elementwise::of_output(op_type) {
@@ -61,7 +64,7 @@ fn of_elements(elements: Result<u64, Unknown>, each: u64) -> Result<Work, Unknow
 
 /// With the accumulator's scaling to the output: product, rounding, zero point, two comparisons.
 fn requantized(call: &Call, work: Work) -> Result<Work, Unknown> {
-    Ok(work + of_elements(call.output_elements(), 5)?)
+    work.plus(of_elements(call.output_elements(), 5)?)
 }
 
 /// One operation for each element of a window.

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::{Graph, Node, Tensor, TensorType, Value, fuse, shape, value::Dim};
-use indexmap::IndexMap;
 use std::collections::BTreeMap;
 
 /// A graph under construction.
@@ -13,15 +12,7 @@ impl Net {
     fn new(inputs: &[(&str, &[usize])]) -> Self {
         let input = |(name, dims): &(&str, &[usize])| Value::tensor(name, &float(dims));
         let graph = Graph { name: "test".into(), inputs: inputs.iter().map(input).collect(), ..Graph::default() };
-        Self(Model {
-            name: "test.onnx".into(),
-            graph,
-            ir_version: 10,
-            opsets: IndexMap::from([(String::new(), 21)]),
-            metadata: IndexMap::new(),
-            doc: String::new(),
-            functions: Vec::new(),
-        })
+        Self(Model::new("test.onnx", graph, 21))
     }
 
     fn weights(mut self, name: &str, dims: &[usize]) -> Self {
@@ -260,4 +251,10 @@ fn sizes_beyond_64_bits_are_told() {
     let net = Net::new(&[("x", &[1 << 30, 1 << 30, 1 << 30])]).op("Relu", &["x"], "y").output("y");
     assert_eq!(net.costs()[0].work, Err(Unknown::TooLarge));
     assert_eq!(call::product([usize::MAX, usize::MAX, 0]), Ok(0));
+    // 2⁶³ MACs are 2⁶⁴ FLOPs.
+    let net = Net::new(&[("x", &[1 << 31, 1 << 30]), ("w", &[1 << 30, 4])]).op("MatMul", &["x", "w"], "y").output("y");
+    assert_eq!(net.costs()[0].work, Err(Unknown::TooLarge));
+    // 3·10⁹ elements have more than 32 bits.
+    let net = Net::new(&[("x", &[3_000_000_000])]).op("Relu", &["x"], "y").output("y");
+    assert_eq!((net.work(), net.traffic()), ((0, 3_000_000_000), (12_000_000_000, 0, 12_000_000_000)));
 }

@@ -2,16 +2,23 @@
 
 use super::{
     Traffic, Unknown,
-    call::{Call, Operand, times},
-    elementwise::is_view,
+    call::{Call, Operand, plus, times},
 };
-use crate::{DataType, bits};
+use crate::{
+    DataType, Node, bits,
+    operators::{Kind, kind_of},
+};
 use std::collections::HashSet;
+
+/// Whether a node moves nothing.
+pub(super) fn is_view(node: &Node) -> bool {
+    matches!(kind_of(node), Kind::View | Kind::Known)
+}
 
 /// The bytes of a node on its own, each value once.
 pub(super) fn of_node(call: &Call) -> Result<Traffic, Unknown> {
     let mut traffic = Traffic::default();
-    if is_view(&call.node.op_type) && call.node.domain.is_empty() {
+    if is_view(call.node) {
         return Ok(traffic);
     }
     let mut seen = HashSet::new();
@@ -19,11 +26,11 @@ pub(super) fn of_node(call: &Call) -> Result<Traffic, Unknown> {
         if seen.insert(name) {
             let bytes = read(call, index, None)?;
             let sum = if call.constants.contains(name.as_str()) { &mut traffic.constants } else { &mut traffic.read };
-            *sum = sum.saturating_add(bytes);
+            *sum = plus(*sum, bytes)?;
         }
     }
     for name in call.node.outputs.iter().filter(|name| !name.is_empty()) {
-        traffic.written = traffic.written.saturating_add(bytes(call, name, None)?);
+        traffic.written = plus(traffic.written, bytes(call, name, None)?)?;
     }
     Ok(traffic)
 }
@@ -37,7 +44,7 @@ pub(super) fn read(call: &Call, index: usize, dtype: Option<DataType>) -> Result
             let stored = dtype.or_else(|| call.types.get(name).map(|ty| ty.dtype)).unwrap_or(DataType::Undefined);
             size(&call.output()?, stored).ok_or_else(|| Unknown::Type(name.to_owned()))?
         }
-        _ if is_view(&call.node.op_type) => Ok(0),
+        _ if is_view(call.node) => Ok(0),
         _ => bytes(call, name, dtype),
     }
 }

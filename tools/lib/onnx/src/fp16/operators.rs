@@ -1,7 +1,10 @@
 //! What is known of operators and float16.
 
 use super::Form;
-use crate::Node;
+use crate::{
+    Node,
+    operators::{self, Kind},
+};
 
 /// Operators that lose much in float16, whose largest value is 65504 and which has 11 significant bits.
 ///
@@ -51,13 +54,11 @@ pub const SENSITIVE: &[&str] = &[
     "TopK",
 ];
 
-/// Operators that stay in float32 whatever the options say: ONNX defines them on float32 only, in all or in older operator
-/// sets; an attribute fixes the type of their output; or their values are sequences, which no `Cast` takes.
+/// Operators that stay in float32 whatever the options say, as do random ones and those over sequences: ONNX defines them on
+/// float32 only, in all or in older operator sets; or an attribute fixes the type of their output.
 const ALWAYS_FULL: &[&str] = &[
-    "Bernoulli",
     "BlackmanWindow",
     "Celu",
-    "ConcatFromSequence",
     "Constant",
     "CumSum",
     "DequantizeLinear",
@@ -67,47 +68,12 @@ const ALWAYS_FULL: &[&str] = &[
     "HannWindow",
     "IsInf",
     "MelWeightMatrix",
-    "Multinomial",
     "NonMaxSuppression",
-    "Optional",
-    "OptionalGetElement",
-    "OptionalHasElement",
     "QLinearConv",
     "QLinearMatMul",
     "QuantizeLinear",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
     "Range",
-    "SequenceAt",
-    "SequenceConstruct",
-    "SequenceEmpty",
-    "SequenceErase",
-    "SequenceInsert",
-    "SequenceLength",
-    "SequenceMap",
-    "SplitToSequence",
     "TfIdfVectorizer",
-];
-
-/// Operators that move elements and compute nothing.
-const MOVES: &[&str] = &[
-    "Concat",
-    "DepthToSpace",
-    "Dropout",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "Identity",
-    "Reshape",
-    "Slice",
-    "SpaceToDepth",
-    "Split",
-    "Squeeze",
-    "Tile",
-    "Transpose",
-    "Unsqueeze",
 ];
 
 /// Operators whose inputs may be of any type, with the same output.
@@ -115,12 +81,17 @@ const ANY_INPUT: &[&str] = &["Cast", "Shape", "Size"];
 
 /// Whether a node cannot run in float16.
 pub(super) fn is_always_full(node: &Node) -> bool {
-    !node.domain.is_empty() || ALWAYS_FULL.contains(&node.op_type.as_str()) || node.subgraphs().next().is_some()
+    let op = node.op_type.as_str();
+    !node.domain.is_empty()
+        || operators::kind(op) == Kind::Random
+        || operators::is_sequence(op)
+        || ALWAYS_FULL.contains(&op)
+        || node.subgraphs().next().is_some()
 }
 
 /// Whether a node only moves elements.
 pub(super) fn is_move(node: &Node) -> bool {
-    node.domain.is_empty() && MOVES.contains(&node.op_type.as_str())
+    matches!(operators::kind_of(node), Kind::View | Kind::Rearranges)
 }
 
 /// The type in which a node of `form` reads a float32 value at an input; None for either.
@@ -128,7 +99,7 @@ pub(super) fn input_form(node: &Node, form: Form, input: usize) -> Option<Form> 
     match (node.op_type.as_str(), input) {
         _ if form == Form::Full => Some(Form::Full),
         // The region of interest, and the scales, which must be float32.
-        ("Resize", 1 | 2) => Some(Form::Full),
+        ("Resize", 1 | 2) | ("Upsample", 1) => Some(Form::Full),
         (op, _) if ANY_INPUT.contains(&op) => None,
         _ => Some(Form::Half),
     }

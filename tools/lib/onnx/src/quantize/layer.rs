@@ -1,7 +1,10 @@
 //! Nodes with weights: convolutions and matrix products.
 
 use super::{Options, Target};
-use crate::{DataType, Graph, Node, Problem, Tensor};
+use crate::{
+    DataType, Graph, Node, Problem, Tensor,
+    operators::{Kind, kind_of},
+};
 
 /// A node whose weights, its second input, become int8.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,13 +23,14 @@ pub(super) struct Layer {
 
 /// Whether the node is of an operator with weights.
 pub(super) fn is_layer(node: &Node) -> bool {
-    ["Conv", "ConvTranspose", "Gemm", "MatMul"].iter().any(|op| node.is(op))
+    kind_of(node) == Kind::Linear
 }
 
 /// Whether the node has weights that can be quantized.
 pub(super) fn has_weights(graph: &Graph, node: &Node) -> bool {
     let float = |tensor: &Tensor| tensor.dtype() == DataType::Float && !tensor.is_empty();
-    is_layer(node) && graph.constant(node, 0).is_none() && graph.constant(node, 1).is_some_and(float)
+    let activation = node.input(0).is_some_and(|name| !graph.initializers.contains_key(name));
+    is_layer(node) && activation && graph.constant(node, 1).is_some_and(float)
 }
 
 /// How a node with weights is quantized, or why it is not.

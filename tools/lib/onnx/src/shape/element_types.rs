@@ -1,7 +1,10 @@
 //! Element types of outputs by operator.
 
 use super::call::Call;
-use crate::{DataType, Problem};
+use crate::{
+    DataType, Problem,
+    operators::{self, Type},
+};
 use DataType::{Bool, Float, Int32, Int64, Uint8, Undefined};
 
 /// Element types of a node's outputs, in order; of further ones nothing is known.
@@ -19,10 +22,6 @@ pub(super) fn infer(call: &Call) -> Result<Vec<DataType>, Problem> {
 fn standard(call: &Call) -> Result<Vec<DataType>, Problem> {
     let first = call.dtype(0);
     Ok(match call.node.op_type.as_str() {
-        "And" | "Equal" | "Greater" | "GreaterOrEqual" | "IsInf" | "IsNaN" | "Less" | "LessOrEqual" | "Not" | "Or"
-        | "Xor" => vec![Bool],
-        "ArgMax" | "ArgMin" | "NonMaxSuppression" | "NonZero" | "Shape" | "Size" => vec![Int64],
-        "ConvInteger" | "MatMulInteger" => vec![Int32],
         "DynamicQuantizeLinear" => vec![Uint8, Float, Uint8],
         "TopK" | "MaxPool" => vec![first, Int64],
         "Unique" => vec![first, Int64, Int64, Int64],
@@ -44,16 +43,18 @@ fn standard(call: &Call) -> Result<Vec<DataType>, Problem> {
         "QuantizeLinear" => vec![quantized(call)?],
         "DequantizeLinear" => vec![dequantized(call)?],
         "QLinearConv" | "QLinearMatMul" => vec![call.dtype(7)],
-        "Add" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "Concat" | "Conv" | "ConvTranspose" | "Div" | "Einsum"
-        | "Gemm" | "MatMul" | "Max" | "Mean" | "Min" | "Mod" | "Mul" | "PRelu" | "Sub" | "Sum" => {
-            vec![agreed(call, 0)?]
-        }
         "LSTM" | "GRU" | "RNN" => vec![first; 3],
         "Attention" => vec![first, call.dtype(1), call.dtype(2)],
         "Split" => vec![first; call.node.outputs.len()],
-        op if is_sequence(op) || is_control(op) => Vec::new(),
-        op if LIKE_FIRST.contains(&op) => vec![first],
-        _ => Vec::new(),
+        "BlackmanWindow" | "HammingWindow" | "HannWindow" | "MelWeightMatrix" => {
+            vec![named(call, "output_datatype", Some(Float))?]
+        }
+        op => match operators::dtype(op) {
+            Type::SameType => vec![first],
+            Type::CommonType => vec![agreed(call, 0)?],
+            Type::Is(dtype) => vec![dtype],
+            Type::OwnType => Vec::new(),
+        },
     })
 }
 
@@ -69,123 +70,6 @@ fn microsoft(call: &Call) -> Vec<DataType> {
         | "QuickGelu" | "RotaryEmbedding" => vec![first],
         _ => Vec::new(),
     }
-}
-
-/// Operators whose output has the type of their first input, whatever the others have.
-const LIKE_FIRST: &[&str] = &[
-    "Abs",
-    "Acos",
-    "Acosh",
-    "AffineGrid",
-    "Asin",
-    "Asinh",
-    "Atan",
-    "Atanh",
-    "AveragePool",
-    "BitShift",
-    "BitwiseNot",
-    "BlackmanWindow",
-    "Ceil",
-    "Celu",
-    "CenterCropPad",
-    "Clip",
-    "Col2Im",
-    "Compress",
-    "Cos",
-    "Cosh",
-    "CumSum",
-    "DeformConv",
-    "DepthToSpace",
-    "Det",
-    "DFT",
-    "Elu",
-    "Erf",
-    "Exp",
-    "Expand",
-    "Flatten",
-    "Floor",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "Gelu",
-    "GlobalAveragePool",
-    "GlobalLpPool",
-    "GlobalMaxPool",
-    "GridSample",
-    "GroupNormalization",
-    "HardSigmoid",
-    "HardSwish",
-    "Hardmax",
-    "Identity",
-    "InstanceNormalization",
-    "LRN",
-    "LeakyRelu",
-    "Log",
-    "LogSoftmax",
-    "LpNormalization",
-    "LpPool",
-    "MaxRoiPool",
-    "MaxUnpool",
-    "MeanVarianceNormalization",
-    "Mish",
-    "Neg",
-    "Pad",
-    "Pow",
-    "RMSNormalization",
-    "Range",
-    "Reciprocal",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceMax",
-    "ReduceMean",
-    "ReduceMin",
-    "ReduceProd",
-    "ReduceSum",
-    "ReduceSumSquare",
-    "Relu",
-    "Reshape",
-    "Resize",
-    "ReverseSequence",
-    "RoiAlign",
-    "RotaryEmbedding",
-    "Round",
-    "STFT",
-    "Scatter",
-    "ScatterElements",
-    "ScatterND",
-    "Selu",
-    "Shrink",
-    "Sigmoid",
-    "Sign",
-    "Sin",
-    "Sinh",
-    "Slice",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "SpaceToDepth",
-    "Sqrt",
-    "Squeeze",
-    "Swish",
-    "Tan",
-    "Tanh",
-    "TensorScatter",
-    "ThresholdedRelu",
-    "Tile",
-    "Transpose",
-    "Trilu",
-    "Unsqueeze",
-    "Upsample",
-];
-
-fn is_sequence(op: &str) -> bool {
-    op.contains("Sequence") && op != "ReverseSequence"
-}
-
-fn is_control(op: &str) -> bool {
-    matches!(op, "If" | "Loop" | "Scan")
 }
 
 /// The type that an attribute names.

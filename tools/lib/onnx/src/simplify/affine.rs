@@ -40,23 +40,22 @@ pub(super) fn fold(graph: &mut Graph, arithmetic: bool) -> Result<Folded, Proble
     let mut links = graph.links();
     let mut names = graph.names();
     let mut folded = Folded::default();
-    let mut gone = vec![false; graph.nodes.len()];
-    for (index, gone) in gone.iter_mut().enumerate() {
+    let mut removed = vec![false; graph.nodes.len()];
+    for (index, removed) in removed.iter_mut().enumerate() {
         let node = &graph.nodes[index];
         let is_norm = node.is("BatchNormalization");
         if !is_norm && !arithmetic {
             continue;
         }
+        let Some(output) = node.output(0).map(str::to_owned) else { continue };
         let Some((from, linear, affine)) = candidate(graph, &links, node)? else { continue };
-        let output = node.outputs[0].clone();
         if linear::fold(graph, &mut links, &mut names, (from, &linear), &affine, &output) {
-            *gone = true;
+            *removed = true;
             folded.batch_norms += usize::from(is_norm);
             folded.arithmetic += usize::from(!is_norm);
         }
     }
-    let mut gone = gone.into_iter();
-    graph.nodes.retain(|_| !gone.next().unwrap_or(false));
+    graph.remove_nodes(&removed);
     Ok(folded)
 }
 
@@ -76,6 +75,11 @@ fn candidate(graph: &Graph, links: &Links, node: &Node) -> Result<Option<(usize,
     Ok(affine.map(|affine| (from, linear, affine)))
 }
 
+/// Whether a node scales or shifts, if one of its inputs is constant.
+pub(super) fn is_arithmetic(node: &Node) -> bool {
+    ["Mul", "Add", "Sub", "Div"].iter().any(|op| node.is(op))
+}
+
 /// How a node scales and shifts.
 enum Kind {
     BatchNorm,
@@ -93,7 +97,7 @@ impl Kind {
                 node.int("training_mode", 0)? == 0 && (1..node.outputs.len()).all(|i| node.output(i).is_none());
             return Ok(inference.then_some(Self::BatchNorm));
         }
-        if !["Mul", "Add", "Sub", "Div"].iter().any(|op| node.is(op)) {
+        if !is_arithmetic(node) {
             return Ok(None);
         }
         Ok(match (graph.constant(node, 0), graph.constant(node, 1)) {

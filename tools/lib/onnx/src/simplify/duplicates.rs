@@ -1,7 +1,7 @@
 //! Equal initializers and nodes, merged.
 
-use super::{aliases::Aliases, fold::is_deterministic};
-use crate::{DataType, Graph, Node, Tensor};
+use super::aliases::Aliases;
+use crate::{DataType, Graph, Node, Tensor, operators::is_deterministic};
 use prost::Message;
 use std::collections::{HashMap, HashSet};
 

@@ -1,14 +1,11 @@
 //! Nodes that depend on constants alone, computed once.
 
 use super::Evaluate;
-use crate::{Graph, Model, Node, Problem, Value, bits, constants::RANDOM, proto::GraphProto, shape::Types};
+use crate::{
+    Graph, Model, Node, Problem, Value, operators::is_deterministic, proto::GraphProto, shape::Types,
+    tensor::byte_length,
+};
 use std::collections::HashSet;
-
-/// Whether each call with the same inputs gives the same outputs.
-pub(super) fn is_deterministic(op_type: &str) -> bool {
-    // Dropout is random in training mode.
-    op_type != "Dropout" && !RANDOM.contains(&op_type)
-}
 
 /// Has the nodes that depend on constants alone computed by `evaluate`, in one model, and makes initializers of the results;
 /// returns how many nodes there were. A node stays whose output would be larger than both `limit` bytes and its inputs.
@@ -37,10 +34,7 @@ pub(super) fn fold(
         }
         model.graph.initializers.insert(name, tensor);
     }
-    let before = model.graph.nodes.len();
-    let mut constant = constant.into_iter();
-    model.graph.nodes.retain(|_| !constant.next().unwrap_or(false));
-    Ok(before - model.graph.nodes.len())
+    Ok(model.graph.remove_nodes(&constant))
 }
 
 /// Which nodes can be folded, and those of their outputs that other nodes read.
@@ -90,15 +84,9 @@ fn fits(graph: &Graph, node: &Node, types: &Types, limit: usize) -> bool {
     let inputs = node.inputs.iter().filter_map(|name| graph.initializers.get(name)).map(|tensor| tensor.bytes().len());
     let most = limit.max(inputs.sum());
     let outputs = node.outputs.iter().filter(|name| !name.is_empty());
-    let total = outputs.map(|name| bytes(types, name)).try_fold(0usize, |sum, bytes| sum.checked_add(bytes?));
+    let bytes = |name: &String| types.get(name).and_then(|ty| byte_length(ty.dtype, &ty.dims()?));
+    let total = outputs.map(bytes).try_fold(0usize, |sum, bytes| sum.checked_add(bytes?));
     total.is_some_and(|total| total <= most)
-}
-
-/// Bytes of a value; None if its shape is not known, or its elements have no fixed size.
-fn bytes(types: &Types, name: &str) -> Option<usize> {
-    let ty = types.get(name)?;
-    let elements = ty.dims()?.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim))?;
-    Some(elements.checked_mul(bits(ty.dtype)?)?.div_ceil(8))
 }
 
 /// The constant part as a model without inputs.

@@ -1,5 +1,6 @@
 //! `MatMul` as `Gemm`, which has a bias.
 
+use super::affine::is_arithmetic;
 use crate::{DataType, Graph, Node, shape::Types};
 
 /// Rewrites `MatMul` of a matrix and a constant matrix as `Gemm` where only a node reads it that scales or shifts its columns,
@@ -31,5 +32,5 @@ fn is_linear(graph: &Graph, node: &Node, types: &Types) -> bool {
 /// Whether a node scales or shifts by constants.
 fn folds(graph: &Graph, node: &Node) -> bool {
     let by_constant = graph.constant(node, 0).is_some() || graph.constant(node, 1).is_some();
-    node.is("BatchNormalization") || by_constant && ["Add", "Sub", "Mul", "Div"].iter().any(|op| node.is(op))
+    node.is("BatchNormalization") || by_constant && is_arithmetic(node)
 }

@@ -2,8 +2,8 @@
 //!
 //! `rten-shape-inference` serves where its rule is the specification's and its input can be checked before. Rules of our own
 //! are those that it has not (three-dimensional convolutions, products with vectors, `Split` into equal parts, `Resize` by
-//! fractions), those where it does not see contradictions (`Concat`, `Gemm`), and those whose intermediate products leave its
-//! 32 bits (`Reshape`).
+//! fractions), those where it does not see contradictions (`Concat`, `Gemm`), and those that read or compute sizes: to the crate,
+//! one beyond `i32` is a symbol (`Reshape`, broadcasting, `Range`).
 
 mod attention;
 mod elementwise;
@@ -19,6 +19,7 @@ mod slice;
 mod window;
 
 use super::call::{Call, Outcome, shape_of};
+use crate::operators::{self, Shape};
 use rten_shape_inference::{SymTensor, ops};
 
 /// Shapes of a node's outputs; None for an operator without a rule.
@@ -35,74 +36,6 @@ pub(super) fn infer(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Proble
 
 fn standard(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
     Ok(Some(match call.node.op_type.as_str() {
-        "Abs"
-        | "Acos"
-        | "Acosh"
-        | "Asin"
-        | "Asinh"
-        | "Atan"
-        | "Atanh"
-        | "Bernoulli"
-        | "BitwiseNot"
-        | "Ceil"
-        | "Celu"
-        | "Clip"
-        | "Cos"
-        | "Cosh"
-        | "CumSum"
-        | "DequantizeLinear"
-        | "EyeLike"
-        | "Elu"
-        | "Erf"
-        | "Exp"
-        | "Floor"
-        | "Gelu"
-        | "GroupNormalization"
-        | "HardSigmoid"
-        | "HardSwish"
-        | "Hardmax"
-        | "InstanceNormalization"
-        | "IsInf"
-        | "IsNaN"
-        | "LeakyRelu"
-        | "Log"
-        | "LogSoftmax"
-        | "LpNormalization"
-        | "LRN"
-        | "MeanVarianceNormalization"
-        | "Mish"
-        | "Not"
-        | "PRelu"
-        | "QuantizeLinear"
-        | "RMSNormalization"
-        | "RandomNormalLike"
-        | "RandomUniformLike"
-        | "Reciprocal"
-        | "Relu"
-        | "Round"
-        | "ScatterElements"
-        | "Scatter"
-        | "ScatterND"
-        | "Selu"
-        | "Shrink"
-        | "Sigmoid"
-        | "Sign"
-        | "Sin"
-        | "Sinh"
-        | "Softmax"
-        | "Softplus"
-        | "Softsign"
-        | "Sqrt"
-        | "Swish"
-        | "Tan"
-        | "Tanh"
-        | "TensorScatter"
-        | "ThresholdedRelu"
-        | "Trilu"
-        | "RotaryEmbedding" => like_first(call)?,
-        "Add" | "And" | "BitShift" | "BitwiseAnd" | "BitwiseOr" | "BitwiseXor" | "Div" | "Equal" | "Greater"
-        | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Max" | "Mean" | "Min" | "Mod" | "Mul" | "Or" | "Pow" | "Sub"
-        | "Sum" | "Where" | "Xor" => elementwise::infer(call)?,
         "Neg" => call.rten(&ops::Neg)?,
         "Identity" => vec![call.tensor(0)?.clone()],
         "Cast" | "CastLike" => elementwise::cast(call)?,
@@ -144,7 +77,6 @@ fn standard(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
         "Tile" => layout::tile(call)?,
         "DepthToSpace" => layout::depth_to_space(call)?,
         "SpaceToDepth" => layout::space_to_depth(call)?,
-        "ReverseSequence" => like_first(call)?,
 
         "Gather" => select::gather(call)?,
         "GatherElements" => select::gather_elements(call)?,
@@ -168,7 +100,11 @@ fn standard(call: &Call) -> Result<Option<Vec<SymTensor>>, crate::Problem> {
 
         "LSTM" | "GRU" | "RNN" => recurrent::infer(call)?,
         "Attention" => attention::attention(call)?,
-        _ => return Ok(None),
+        op => match operators::shape(op) {
+            Shape::SameShape => like_first(call)?,
+            Shape::Broadcast => elementwise::infer(call)?,
+            Shape::OwnShape => return Ok(None),
+        },
     }))
 }
 
