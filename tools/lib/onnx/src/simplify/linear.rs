@@ -36,11 +36,11 @@ impl Linear {
     /// The node as a linear one; None if it is none, or its weight or bias is not constant.
     pub fn of(graph: &Graph, node: &Node) -> Result<Option<Self>, Problem> {
         let Some(weight) = graph.constant(node, 1) else { return Ok(None) };
-        let Some((layout, channels)) = layout(node, weight.dims())? else { return Ok(None) };
-        // An empty weight leaves nothing to scale.
+        // An empty weight leaves nothing to scale. The products of the dimensions of another are within its length.
         if weight.is_empty() || !matches!(weight.dtype(), DataType::Float | DataType::Double) {
             return Ok(None);
         }
+        let Some((layout, channels)) = layout(node, weight.dims())? else { return Ok(None) };
         let Some(mut bias) = bias(graph, node, channels) else { return Ok(None) };
         if node.is("Gemm") {
             let beta = f64::from(node.float("beta", 1.0)?);
