@@ -4,6 +4,8 @@
 //!     cargo bench -p kernels --bench entropy
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]
 
+mod common;
+
 use kernels::{Base, EntropyOptions, Isa, Real, entropy_rows, entropy_rows_on};
 use random::Random;
 use std::{hint::black_box, time::Instant};
@@ -25,7 +27,7 @@ fn main() {
 
 fn case<T: Real>(dtype: &str, rows: usize, width: usize) {
     let options = EntropyOptions { base: Base::E, normalize: false, tolerance: 1e-4 };
-    let probs: Vec<T> = probabilities(rows, width);
+    let probs: Vec<T> = common::probabilities(rows, width, &mut Random::new(0, 0));
     let mut out = vec![T::ZERO; rows];
     let report = |on: &str, nanoseconds: f64| println!("{dtype:5}  {rows:<7}  {width:5}  {on:15}  {nanoseconds:.2}");
 
@@ -42,19 +44,6 @@ fn case<T: Real>(dtype: &str, rows: usize, width: usize) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let time = median(probs.len(), || entropy_rows(&probs, width, &options, &mut out).expect("probabilities"));
     report(&format!("{threads} threads"), time);
-}
-
-/// `[rows, width]`, uniform on the simplex.
-fn probabilities<T: Real>(rows: usize, width: usize) -> Vec<T> {
-    let mut random = Random::new(0, 0);
-    let mut probs = Vec::with_capacity(rows * width);
-    let mut row = vec![0.0; width];
-    for _ in 0..rows {
-        row.iter_mut().for_each(|p| *p = random.exponential());
-        let sum: f64 = row.iter().sum();
-        probs.extend(row.iter().map(|p| T::from_f64(p / sum)));
-    }
-    probs
 }
 
 /// Reads every element, with as little arithmetic as the compiler keeps.

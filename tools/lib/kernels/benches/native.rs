@@ -6,6 +6,8 @@
 //! empty line. On one thread it is CPU time, on several wall time.
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]
 
+mod common;
+
 use kernels::{Base, EntropyOptions, Real, entropy_rows, leaky_relu};
 use random::Random;
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -45,13 +47,7 @@ struct Case<T> {
 impl<T: Real> Case<T> {
     fn new((rows, width): (usize, usize)) -> Self {
         let mut random = Random::new(0, 0);
-        let mut probs = Vec::with_capacity(rows * width);
-        let mut row = vec![0.0; width];
-        for _ in 0..rows {
-            row.iter_mut().for_each(|p| *p = random.exponential());
-            let sum: f64 = row.iter().sum();
-            probs.extend(row.iter().map(|p| T::from_f64(p / sum)));
-        }
+        let probs = common::probabilities(rows, width, &mut random);
         let values = (0..rows * width).map(|_| T::from_f64(random.normal())).collect();
         Self { width, probs, values, out: vec![T::ZERO; rows] }
     }

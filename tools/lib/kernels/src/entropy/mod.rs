@@ -88,63 +88,62 @@ pub fn entropy_rows_on<T: Real>(
     out: &mut [T],
 ) -> Result<(), RowError> {
     assert!(width > 0 && probs.len() == width * out.len(), "{} numbers for {} rows of {width}", probs.len(), out.len());
+    let kernel = Kernel { isa, width, options };
     let rows = PARALLEL_ELEMENTS.div_ceil(width);
-    let piece = |(piece, (probs, out)): (usize, (&[T], &mut [T]))| {
-        let at = |error: RowError| RowError { row: piece * rows + error.row, ..error };
-        entropy_piece(isa, probs, width, options, out).map_err(at)
+    let task = |(task, (probs, out)): (usize, (&[T], &mut [T]))| {
+        let at = |error: RowError| RowError { row: task * rows + error.row, ..error };
+        kernel.task(probs, out).map_err(at)
     };
     if out.len() <= rows {
-        return piece((0, (probs, out)));
+        return task((0, (probs, out)));
     }
-    let pieces = probs.par_chunks(rows * width).zip(out.par_chunks_mut(rows)).enumerate();
+    let tasks = probs.par_chunks(rows * width).zip(out.par_chunks_mut(rows)).enumerate();
     // In order: the first bad row is reported, whichever thread finds one first.
-    pieces.map(piece).collect::<Vec<_>>().into_iter().collect()
+    tasks.map(task).collect::<Vec<_>>().into_iter().collect()
 }
 
-/// The rows of a task.
-fn entropy_piece<T: Real>(
+/// What all rows have in common.
+struct Kernel<'a> {
     isa: Isa,
-    probs: &[T],
     width: usize,
-    options: &EntropyOptions,
-    out: &mut [T],
-) -> Result<(), RowError> {
-    let at_once = (BLOCK / width).next_multiple_of(T::LANES).clamp(1, out.len().max(1));
-    let mut sums = vec![0.0; at_once]; // [rows]
-    let blocks = probs.chunks(at_once * width).zip(out.chunks_mut(at_once));
-    for (block, (probs, out)) in blocks.enumerate() {
-        let at = |error: RowError| RowError { row: block * at_once + error.row, ..error };
-        entropy_block(isa, probs, width, options, out, &mut sums[..probs.len() / width]).map_err(at)?;
-    }
-    Ok(())
+    options: &'a EntropyOptions,
 }
 
-/// The rows of a block. `sums` `[rows]` is a buffer.
-fn entropy_block<T: Real>(
-    isa: Isa,
-    probs: &[T],
-    width: usize,
-    options: &EntropyOptions,
-    out: &mut [T],
-    sums: &mut [f64],
-) -> Result<(), RowError> {
-    if options.normalize {
-        sum_rows_on(isa, probs, width, sums);
+impl Kernel<'_> {
+    /// The rows of a task, block by block.
+    fn task<T: Real>(&self, probs: &[T], out: &mut [T]) -> Result<(), RowError> {
+        let width = self.width;
+        let at_once = (BLOCK / width).next_multiple_of(T::LANES).clamp(1, out.len().max(1));
+        let mut sums = vec![0.0; at_once]; // [rows]
+        let blocks = probs.chunks(at_once * width).zip(out.chunks_mut(at_once));
+        for (block, (probs, out)) in blocks.enumerate() {
+            let at = |error: RowError| RowError { row: block * at_once + error.row, ..error };
+            self.block(probs, out, &mut sums[..probs.len() / width]).map_err(at)?;
+        }
+        Ok(())
     }
-    let rows = Rows { probs, width, options, sums: options.normalize.then_some(&*sums) };
-    let Findings { suspect, tiny } = entropies(isa, &rows, out);
-    if tiny {
-        recompute_tiny(&rows, out);
-    }
-    if options.normalize {
-        if suspect || !sums.iter().all(|&sum| sum_is_good::<T>(sum, options)) {
+
+    /// The rows of a block. `sums` `[rows]` is a buffer.
+    fn block<T: Real>(&self, probs: &[T], out: &mut [T], sums: &mut [f64]) -> Result<(), RowError> {
+        let Self { isa, width, options } = *self;
+        if options.normalize {
+            sum_rows_on(isa, probs, width, sums);
+        }
+        let rows = Rows { probs, width, options, sums: options.normalize.then_some(&*sums) };
+        let Findings { suspect, tiny } = entropies(isa, &rows, out);
+        if tiny {
+            recompute_tiny(&rows, out);
+        }
+        if options.normalize {
+            if suspect || !sums.iter().all(|&sum| sum_is_good::<T>(sum, options)) {
+                check_rows(probs, width, options, sums)?;
+            }
+        } else if suspect {
+            sum_rows_on(isa, probs, width, sums);
             check_rows(probs, width, options, sums)?;
         }
-    } else if suspect {
-        sum_rows_on(isa, probs, width, sums);
-        check_rows(probs, width, options, sums)?;
+        Ok(())
     }
-    Ok(())
 }
 
 dispatch! {
