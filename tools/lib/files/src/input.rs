@@ -1,6 +1,6 @@
 //! Standard input, files, pipes: a source of bytes with a name and lookahead.
 
-use crate::{Error, Result};
+use crate::{Error, Limit, Result};
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
@@ -88,6 +88,20 @@ impl Input {
                 done => return done.map_err(|e| Error::io(&self.name, e)),
             }
         }
+    }
+
+    /// All bytes that are left.
+    ///
+    /// # Errors
+    /// I/O errors; and when there are more than `limit`.
+    pub fn read_all(&mut self, limit: Limit<'_>) -> Result<Vec<u8>> {
+        let (name, mut bytes) = (self.name.to_string(), Vec::new());
+        let read = self.by_ref().take(limit.bytes.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|e| Error::io(&name, e))?;
+        if bytes.len() as u64 > limit.bytes {
+            return Err(Error::TooLong { path: name, bytes: limit.bytes, setting: limit.setting.map(str::to_owned) });
+        }
+        Ok(bytes)
     }
 
     /// The next bytes without consuming them: at least `count`, fewer at end of input.

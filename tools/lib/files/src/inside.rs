@@ -40,6 +40,14 @@ pub fn file_inside(folder: &Path, name: &str) -> Result<PathBuf, Misplaced> {
     if fs::metadata(&file)?.is_file() { Ok(file) } else { Err(Misplaced::NotAFile) }
 }
 
+/// Whether two paths name one file, of other spelling or by links; of files that are not there, whether they are spelled alike.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;

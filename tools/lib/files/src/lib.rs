@@ -41,7 +41,7 @@ mod temporary;
 pub use error::{Error, Result};
 pub use folders::NewFolders;
 pub use input::Input;
-pub use inside::{Misplaced, file_inside};
+pub use inside::{Misplaced, file_inside, is_same_file};
 pub use lock::{Lock, no_follow};
 pub use output::{Output, write_file, write_file_unsynced, write_files};
 pub use read::{Limit, read_file};

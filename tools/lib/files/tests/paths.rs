@@ -192,6 +192,17 @@ fn bytes_are_looked_at_before_they_are_read() {
 }
 
 #[test]
+fn the_rest_of_an_input_is_read_up_to_a_limit() {
+    let limit = |bytes| Limit { bytes, setting: Some("x.bytes") };
+    let mut input = Input::new("stdin", Cursor::new(b"abcdefgh"));
+    input.peek(3).unwrap();
+    input.skip(1);
+    assert_eq!(input.read_all(limit(7)).unwrap(), b"bcdefgh");
+    let error = Input::new("stdin", io::repeat(0)).read_all(limit(7)).unwrap_err().to_string();
+    assert_eq!(error, "stdin: more than 7 bytes (the setting x.bytes)");
+}
+
+#[test]
 fn an_interrupted_read_is_repeated_and_an_end_is_an_end() {
     let interrupted = || Err(io::ErrorKind::Interrupted.into());
     let mut input = Input::new("tty", Script(vec![interrupted(), Ok(b"ab"), interrupted(), Ok(b""), Ok(b"more")]));
