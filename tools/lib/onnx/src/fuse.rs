@@ -120,7 +120,13 @@ impl Fusion<'_> {
             nodes.push(index);
         }
         nodes.extend(self.next(self.end(&nodes), |node| node.is("Add")));
-        nodes.extend(self.activation(self.end(&nodes)).into_iter().flatten());
+        let activation = self.activation(self.end(&nodes)).unwrap_or_default();
+        let is_gelu = activation.len() > 1 && activation.iter().any(|&index| is_gelu_function(self.node(index)));
+        nodes.extend(activation);
+        if is_gelu {
+            // x · (1 + erf(x/√2)) ends in one value before its factor ½ comes.
+            nodes.extend(self.scaled_by_constant(self.end(&nodes)).filter(|&index| self.node(index).is("Mul")));
+        }
         self.extend_by_views_and_quantization(&mut nodes);
         self.add(anchor, nodes);
     }
@@ -204,6 +210,11 @@ impl Fusion<'_> {
         layers.sort_by_key(|layer| layer.nodes.last().copied());
         layers
     }
+}
+
+/// Whether a node is what GELU computes, exactly or in its approximation.
+fn is_gelu_function(node: &Node) -> bool {
+    node.is("Erf") || node.is("Tanh")
 }
 
 /// Whether a node treats elements alike, for an activation of several nodes.

@@ -205,7 +205,11 @@ fn an_activation_may_be_several_nodes() {
     let gelu = linear().weights("r", &[]).weights("1", &[]).op("Div", &["h", "r"], "d").op("Erf", &["d"], "e");
     let gelu = gelu.op("Add", &["e", "1"], "f").op("Mul", &["h", "f"], "m").op("Mul", &["m", "r"], "y").output("y");
     let names: Vec<String> = gelu.layers().into_iter().map(|layer| layer.0).collect();
-    assert_eq!(names, ["MatMul+Add+Div+Erf+Add+Mul", "Mul"]);
+    assert_eq!(names, ["MatMul+Add+Div+Erf+Add+Mul+Mul"]);
+    // Another activation does not take a factor.
+    let scaled = linear().weights("r", &[]).op("Relu", &["h"], "m").op("Mul", &["m", "r"], "y").output("y");
+    let names: Vec<String> = scaled.layers().into_iter().map(|layer| layer.0).collect();
+    assert_eq!(names, ["MatMul+Add+Relu", "Mul"]);
     // A value that something else reads is written.
     let read = linear().op("Relu", &["h"], "y").op("Tanh", &["h"], "z").output("y").output("z");
     assert_eq!(read.layers().iter().map(|layer| layer.0.as_str()).collect::<Vec<_>>(), ["MatMul+Add", "Relu", "Tanh"]);
