@@ -9,7 +9,7 @@ use metrics::argmax;
 use nets::{CandleModel, Model, OutputActivation};
 use random::Random;
 use records::{Batch, DType, Reader};
-use runtime::{Inputs, Options, Session};
+use runtime::{Inputs, Session};
 use std::path::Path;
 
 /// Random stream of seed 0 for rows where the run folder has none.
@@ -114,7 +114,7 @@ struct Pair<'a> {
 
 impl<'a> Pair<'a> {
     fn new(model: &'a Model, onnx: &[u8], settings: &Settings) -> anyhow::Result<Self> {
-        let options = Options { library: settings.onnxruntime.as_deref(), threads: 0, ..Options::default() };
+        let options = settings.runtime_options(0);
         Ok(Self {
             model,
             candle: CandleModel::new(model, &Device::Cpu)?,

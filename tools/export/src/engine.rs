@@ -5,7 +5,7 @@ use crate::{
     settings::Settings,
 };
 use half::{bf16, f16};
-use runtime::{Data, ElementType, Model, Options, Port, Value};
+use runtime::{Data, ElementType, Model, Port, Value};
 
 /// A loaded graph.
 pub struct Engine {
@@ -31,7 +31,7 @@ impl Engine {
     /// # Errors
     /// When ONNX Runtime is missing or refuses the graph.
     pub fn new(name: &str, bytes: &[u8], settings: &Settings) -> anyhow::Result<Self> {
-        let options = Options { library: settings.onnxruntime.as_deref(), threads: 1, ..Options::default() };
+        let options = settings.runtime_options(1);
         Ok(Self { name: name.into(), model: Model::from_bytes(name, bytes, &options)? })
     }
 

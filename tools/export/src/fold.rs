@@ -2,14 +2,14 @@
 
 use crate::settings::Settings;
 use onnx::{DataType, Model, Tensor};
-use runtime::{Data, ElementType, Options, Value};
+use runtime::{Data, ElementType, Value};
 
 /// The outputs of a model without inputs.
 ///
 /// # Errors
 /// When ONNX Runtime is missing or refuses it, or an output is no tensor that a graph can hold.
 pub fn evaluate(model: &Model, settings: &Settings) -> Result<Vec<Tensor>, String> {
-    let options = Options { library: settings.onnxruntime.as_deref(), threads: 1, ..Options::default() };
+    let options = settings.runtime_options(1);
     let run = || -> runtime::Result<Vec<Option<Tensor>>> {
         let mut engine = runtime::Model::from_bytes("constants", &model.to_bytes(), &options)?;
         let elements: Vec<_> = engine.outputs().iter().map(|port| port.element).collect();

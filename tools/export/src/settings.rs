@@ -212,6 +212,12 @@ impl Settings {
         Limit { bytes: self.model_bytes, setting: Some("export.model_bytes") }
     }
 
+    /// How ONNX Runtime is found and run, on `threads` threads; 0 is one a core.
+    pub fn runtime_options(&self, threads: usize) -> runtime::Options<'_> {
+        let (library, library_setting) = (self.onnxruntime.as_deref(), "export.onnxruntime");
+        runtime::Options { library, library_setting, threads, profile: None }
+    }
+
     /// Whether a graph is cleaned up. The fp32 graph of a run is not, unless asked for: its parameters keep the names and values
     /// of the checkpoint.
     pub fn simplifies(&self, is_run: bool) -> bool {

@@ -27,6 +27,7 @@ impl Model {
         }
         let options = Options {
             library: settings.onnxruntime.as_deref(),
+            library_setting: "infer.onnxruntime",
             threads: cli::limited_threads("infer.threads", settings.threads),
             ..Options::default()
         };

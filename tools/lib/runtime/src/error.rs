@@ -2,23 +2,42 @@
 
 use std::{io, path::PathBuf};
 
-/// What to do about ONNX Runtime's library.
-const INSTALL: &str = "install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime) or name it with \
-                       ORT_DYLIB_PATH, export.onnxruntime, infer.onnxruntime or serve.onnxruntime";
+/// What to do about ONNX Runtime's library, with the setting that could name it, if there is one.
+fn install(setting: &str) -> String {
+    let or = if setting.is_empty() { "" } else { " or " };
+    format!(
+        "install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime) or name it with ORT_DYLIB_PATH{or}{setting}"
+    )
+}
+
+/// The same, where the setting or variable `by` names a library that is none.
+fn correct(by: &str) -> String {
+    match by {
+        "" => install(by),
+        _ => format!("correct {by}, or leave it out to search for the library"),
+    }
+}
 
 /// What can go wrong with a model at run time. Displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// ONNX Runtime's library is in none of the places that are searched, or may not be loaded from there.
-    #[error("ONNX Runtime's library is missing{0}; {INSTALL}")]
-    NoLibrary(#[from] dylib::Missing),
+    #[error("ONNX Runtime's library is missing{missing}; {}", install(setting))]
+    NoLibrary {
+        /// What was found, and why it is not loaded.
+        missing: dylib::Missing,
+        /// [`Options::library_setting`](crate::Options::library_setting).
+        setting: String,
+    },
     /// ONNX Runtime's library cannot be loaded or started.
-    #[error("ONNX Runtime's library is missing ({}: {reason}); {INSTALL}", path.display())]
+    #[error("ONNX Runtime's library is missing ({}: {reason}); {}", path.display(), correct(named_by))]
     Library {
         /// The library.
         path: PathBuf,
         /// What the system or the library says, in one line.
         reason: String,
+        /// The setting or variable that names it; empty if it was found.
+        named_by: String,
     },
     /// The model's file cannot be read, or is too long.
     #[error(transparent)]

@@ -51,6 +51,8 @@ pub use tensorrt::{Engine, EngineOptions, EngineOutput};
 pub struct Options<'a> {
     /// Path of ONNX Runtime's library; None searches for it.
     pub library: Option<&'a Path>,
+    /// The setting that names `library`, for errors: `infer.onnxruntime`. Empty is none.
+    pub library_setting: &'a str,
     /// Threads of a run; 0 for one a core.
     pub threads: usize,
     /// Start of the path of ONNX Runtime's own profile, with the time of each node of each run; None takes none.

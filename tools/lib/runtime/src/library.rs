@@ -4,6 +4,7 @@ use crate::{Error, Result, one_line};
 use dylib::Search;
 use ort::{environment::Environment, logging::LogLevel};
 use std::{
+    env,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -16,9 +17,9 @@ const SEARCH: Search<'_> =
 static STARTED: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);
 
 /// The environment of ONNX Runtime. The first call loads the library at `named`, or else the first that is found; later
-/// calls give the same.
-pub(crate) fn load(named: Option<&Path>) -> Result<Environment> {
-    started(named).map(|(environment, _)| environment)
+/// calls give the same. Errors name `setting`, which `named` is the value of.
+pub(crate) fn load(named: Option<&Path>, setting: &str) -> Result<Environment> {
+    started(named, setting).map(|(environment, _)| environment)
 }
 
 /// The version of ONNX Runtime, `1.31.1`, from the name of its library, which is found as a model's is; where that has none,
@@ -27,7 +28,7 @@ pub(crate) fn load(named: Option<&Path>) -> Result<Environment> {
 /// # Errors
 /// When the library is missing or cannot be started.
 pub fn library_version(named: Option<&Path>) -> Result<String> {
-    let (_, path) = started(named)?;
+    let (_, path) = started(named, "")?;
     let path = path.canonicalize().unwrap_or(path);
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let version = name.split_once(".so.").map(|(_, version)| version.to_owned());
@@ -37,19 +38,30 @@ pub fn library_version(named: Option<&Path>) -> Result<String> {
     }))
 }
 
-fn started(named: Option<&Path>) -> Result<(Environment, PathBuf)> {
+fn started(named: Option<&Path>, setting: &str) -> Result<(Environment, PathBuf)> {
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(running) = &*started {
         return Ok(running.clone());
     }
-    let path = named.map_or_else(|| SEARCH.find(), |path| Ok(path.to_owned()))?;
-    let running = (start(&path)?, path);
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => SEARCH.find().map_err(|missing| Error::NoLibrary { missing, setting: setting.into() })?,
+    };
+    let named_by = match (named, env::var_os(SEARCH.variable)) {
+        (Some(_), _) => setting,
+        (None, Some(variable)) if path == Path::new(&variable) => SEARCH.variable,
+        (None, _) => "",
+    };
+    let running = (start(&path, named_by)?, path);
     *started = Some(running.clone());
     Ok(running)
 }
 
-fn start(path: &Path) -> Result<Environment> {
-    let unusable = |e: &dyn std::fmt::Display| Error::Library { path: path.to_owned(), reason: one_line(e) };
+fn start(path: &Path, named_by: &str) -> Result<Environment> {
+    let unusable = |e: &dyn std::fmt::Display| {
+        let (path, named_by) = (path.to_owned(), named_by.to_owned());
+        Error::Library { path, reason: one_line(e), named_by }
+    };
     let environment = ort::init_from(path).map_err(|e| unusable(&e))?;
     // Its log would add lines to stderr, with unescaped text of the model; errors have the message.
     let environment = environment.with_telemetry(false).with_logger(Arc::new(|_, _, _, _, _| {}));

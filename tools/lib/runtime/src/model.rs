@@ -95,7 +95,7 @@ impl Model {
         options: &Options<'_>,
         commit: impl Fn(&mut SessionBuilder) -> ort::Result<OrtSession>,
     ) -> Result<Self> {
-        let environment = library::load(options.library)?;
+        let environment = library::load(options.library, options.library_setting)?;
         let model = |problem| Error::Model { name: name.into(), problem };
         let open =
             |threads| builder(&environment, threads, options.profile).and_then(|mut builder| commit(&mut builder));

@@ -142,8 +142,12 @@ struct OnnxRuntime {
 impl OnnxRuntime {
     fn open(job: &Job) -> anyhow::Result<Self> {
         let limit = Limit { bytes: job.bytes, setting: Some("profile.model_bytes") };
-        let options =
-            Options { library: job.onnxruntime.as_deref(), threads: job.threads, profile: job.profile.as_deref() };
+        let options = Options {
+            library: job.onnxruntime.as_deref(),
+            library_setting: "profile.run.onnxruntime",
+            threads: job.threads,
+            profile: job.profile.as_deref(),
+        };
         let model = Model::open(&job.path, limit, &options)?;
         // ONNX Runtime does not tell the names of dimensions.
         let names = onnx::Model::open(&job.path, limit)?.graph.inputs;

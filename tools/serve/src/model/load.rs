@@ -38,6 +38,7 @@ pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
     let configuration = &source.configuration;
     let options = Options {
         library: settings.onnxruntime.as_deref(),
+        library_setting: "serve.onnxruntime",
         threads: configuration.threads(settings),
         ..Options::default()
     };
