@@ -8,7 +8,7 @@ mod quantized;
 mod settings;
 mod shapes;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use cli::{Common, Outcome};
 use files::Output;
 use manifest::Manifest;
@@ -102,9 +102,23 @@ impl Destination {
         let beside = input.map(|path| path.with_extension("engine"));
         let engine = args.out.or(beside).context("a model on standard input: name the engine with -o")?;
         let engine = cli::not_dash(Some(engine));
-        ensure!(engine.as_deref() != input || input.is_none(), "-o names the model itself");
         let beside = engine.as_deref().map(|path| with_suffix(path, ".json"));
-        Ok(Self { engine, manifest: args.manifest.or(beside), layers: args.export_layer_info })
+        let to = Self { engine, manifest: args.manifest.or(beside), layers: args.export_layer_info };
+        to.check(input)?;
+        Ok(to)
+    }
+
+    /// Refuses paths where one file would replace another.
+    fn check(&self, input: Option<&Path>) -> anyhow::Result<()> {
+        let outputs = [("-o", &self.engine), ("--manifest", &self.manifest), ("--export-layer-info", &self.layers)];
+        let mut taken: Vec<(&str, &Path)> = input.into_iter().map(|path| ("the model", path)).collect();
+        for (flag, path) in outputs.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?))) {
+            if let Some((other, _)) = taken.iter().find(|(_, other)| files::is_same_file(other, path)) {
+                bail!("{flag} {}: {other} is that file; name another with {flag}", path.display());
+            }
+            taken.push((flag, path));
+        }
+        Ok(())
     }
 
     /// The manifest comes last: where it is, the engine is.

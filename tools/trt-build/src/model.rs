@@ -1,7 +1,7 @@
 //! The ONNX model: read, checked, and as TensorRT gets it.
 
 use anyhow::ensure;
-use files::{Input, Limit};
+use files::Limit;
 use onnx::{
     Model,
     proto::{GraphProto, ModelProto},
@@ -36,7 +36,7 @@ impl Onnx {
     pub fn read(path: Option<&Path>, limit: Limit<'_>) -> anyhow::Result<Self> {
         let (name, bytes) = match path {
             Some(path) => (path.display().to_string(), files::read_file(path, limit)?),
-            None => read_stdin(limit)?,
+            None => ("stdin".to_owned(), cli::open(None, "an ONNX model")?.read_all(limit)?),
         };
         ensure!(!bytes.is_empty(), "{name}: empty, expected an ONNX model");
         let sha256 = files::sha256(&bytes);
@@ -50,31 +50,6 @@ impl Onnx {
         let with_weights_sha256 = has_files.then(|| files::sha256(&bytes));
         Ok(Self { model, bytes, digests: Digests { sha256, with_weights_sha256 } })
     }
-}
-
-fn read_stdin(limit: Limit<'_>) -> anyhow::Result<(String, Vec<u8>)> {
-    const BLOCK: usize = 1 << 20;
-    let mut input = cli::open(None, "an ONNX model")?;
-    let mut bytes = Vec::new();
-    while read_block(&mut input, &mut bytes, BLOCK)? {
-        let setting = limit.setting.unwrap_or("the limit");
-        ensure!(
-            bytes.len() as u64 <= limit.bytes,
-            "{}: more than {} bytes (the setting {setting})",
-            input.name(),
-            limit.bytes
-        );
-    }
-    Ok((input.name().to_owned(), bytes))
-}
-
-/// Appends at most `length` bytes; false at the end.
-fn read_block(input: &mut Input, bytes: &mut Vec<u8>, length: usize) -> anyhow::Result<bool> {
-    let start = bytes.len();
-    bytes.resize(start + length, 0);
-    let count = input.read_some(&mut bytes[start..])?;
-    bytes.truncate(start + count);
-    Ok(count > 0)
 }
 
 /// Whether the weights of the model are in other files. Bytes that are no model have none; reading them says why.

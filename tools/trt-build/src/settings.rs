@@ -6,6 +6,9 @@ use serde::Deserialize;
 use std::{path::PathBuf, time::Duration};
 use trt_protocol::{BuildOptions, COMPUTE_CAPABILITIES, InputProfile};
 
+/// Limit on `build_seconds`.
+const MAX_SECONDS: f64 = 604_800.0;
+
 /// The settings, checked.
 pub struct Settings {
     /// Fixed shapes.
@@ -99,8 +102,13 @@ impl Settings {
             !(fixed && ranged),
             "trt.shapes fixes the shapes: trt.min_shapes, opt_shapes and max_shapes have no effect"
         );
+        let seconds = group.build_seconds;
+        ensure!(
+            seconds > 0.0 && seconds <= MAX_SECONDS,
+            "trt.build_seconds: {seconds}; expected above 0, to {MAX_SECONDS} (a week)"
+        );
         Ok(Self {
-            build_time: Duration::try_from_secs_f64(group.build_seconds).context("trt.build_seconds")?,
+            build_time: Duration::from_secs_f64(seconds),
             workspace_bytes: group.mem_pool_size.as_deref().map(workspace).transpose()?,
             compute_capabilities: targets(group.compute_capabilities)?,
             shapes: group.shapes,

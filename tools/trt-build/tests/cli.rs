@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use onnx::{GraphBuilder, ModelInfo};
-use std::{fs, os::unix::fs::PermissionsExt};
-use testkit::{Done, Folder, Tool, tool};
+use std::fs;
+use testkit::{Done, Folder, Tool, tool, trt_run};
 use trt_protocol::{Answer, Built, Failure, FailureKind, Layer, PROTOCOL, TensorInfo, frame};
 
 /// `x` `[batch, 2]` to `y`, one Relu.
@@ -17,21 +17,14 @@ fn model() -> Vec<u8> {
     graph.to_bytes(&ModelInfo { opset: 17, description: String::new(), metadata: vec![] })
 }
 
-/// A folder with `model.onnx`, a copy of `trt-build`, and a stand-in for `trt-run` that runs `script`; `frame` sends `answer`.
+/// A folder with `model.onnx`, a copy of `trt-build`, and a stand-in for `trt-run` that is ready and runs `script`; `frame 1`
+/// sends `answer`.
 fn with_stand_in(script: &str, answer: &Answer, payload: &[u8]) -> Folder {
     let folder = Folder::new();
     folder.write("model.onnx", model());
     fs::copy(env!("CARGO_BIN_EXE_trt-build"), folder.join("trt-build")).unwrap();
-    let frames = [(Answer::Ready { protocol: PROTOCOL }, &[][..]), (answer.clone(), payload)];
-    for (name, (answer, payload)) in ["ready", "answer"].into_iter().zip(frames) {
-        let mut bytes = Vec::new();
-        frame::write(&mut bytes, &answer, payload).unwrap();
-        folder.write(name, bytes);
-    }
-    let here = folder.display();
-    let text = format!("#!/bin/sh\nframe() {{ cat {here}/answer; }}\ncat {here}/ready\n{script}\n");
-    let program = folder.write("trt-run", text);
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let answers = [(Answer::Ready { protocol: PROTOCOL }, &[][..]), (answer.clone(), payload)];
+    trt_run(&folder, &format!("frame 0\n{script}"), &answers);
     folder
 }
 
@@ -79,8 +72,7 @@ fn a_missing_library_is_one_line_that_says_how_to_get_it() {
     let names = ["TENSORRT_DYLIB_PATH", "VIRTUAL_ENV"];
     let done = Tool::new(folder.join("trt-build")).within(&folder).without_env(names).args(["model.onnx"]).run();
     let expected = "trt-build: model.onnx: TensorRT's library is missing; install it (python3 -m venv .venv && .venv/bin/pip \
-                    install tensorrt-rtx-cu13-libs==1.7.1.116) or name libtensorrt_rtx.so.1 with TENSORRT_DYLIB_PATH or \
-                    trt.library\n";
+                    install tensorrt-rtx-cu13-libs==1.7.1.116) or name libtensorrt_rtx.so.1 with TENSORRT_DYLIB_PATH\n";
     assert_eq!((done.status, done.error.as_str()), (2, expected));
     assert_eq!(folder.names(), ["model.onnx", "trt-build", "trt-run"]);
     let named = run(&folder, &["model.onnx", "library=/nonexistent/libtensorrt_rtx.so.1"]);
@@ -125,7 +117,7 @@ fn what_is_no_model_never_reaches_tensorrt() {
 
 #[test]
 fn settings_that_cannot_be_are_refused_before_the_model_is_built() {
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["compute_capabilities=[80,90]"], "trt.compute_capabilities: 90 (data center GPUs"),
         (
             &["compute_capabilities=[7]"],
@@ -135,12 +127,19 @@ fn settings_that_cannot_be_are_refused_before_the_model_is_built() {
         (&["mem_pool_size=512M"], "trt.mem_pool_size: \"512M\"; expected workspace:SIZE"),
         (&["batch.opt=100"], "trt.batch: 1, 100, 64; expected 0 < min <= opt <= max"),
         (&["shapes='x:1x2'", "--max-shapes", "x:2x2"], "trt.shapes fixes the shapes"),
-        (&["build_seconds=-1"], "trt.build_seconds"),
+        (&["build_seconds=0"], "trt.build_seconds: 0; expected above 0"),
         (&["--min-shapes", "x:1xa"], "trt.min_shapes: \"x:1xa\"; expected name:1x3x32x32"),
         (&["--max-shapes", "y:1x2"], "model.onnx: no input \"y\"; its inputs are x"),
         (&["--max-shapes", "x:1x3"], "model.onnx: input \"x\": shape 1x3, and the graph has batchx2"),
         (&["--max-shapes", "x:9223372036854775807x2"], "is larger than any memory"),
-        (&["-o", "model.onnx"], "-o names the model itself"),
+        (&["build_seconds=1e9"], "trt.build_seconds: 1000000000; expected above 0, to 604800 (a week)"),
+        (&["-o", "model.onnx"], "-o model.onnx: the model is that file; name another with -o"),
+        (&["-o", "./model.onnx"], "-o ./model.onnx: the model is that file"),
+        (&["--manifest", "model.engine"], "--manifest model.engine: -o is that file; name another with --manifest"),
+        (
+            &["--export-layer-info", "model.engine.json"],
+            "--export-layer-info model.engine.json: --manifest is that file",
+        ),
         (&["model_bytes=10"], "more than 10 bytes (the setting trt.model_bytes)"),
     ];
     for (args, expected) in cases {
@@ -152,7 +151,7 @@ fn settings_that_cannot_be_are_refused_before_the_model_is_built() {
 
 #[test]
 fn an_engine_and_its_manifest_are_written() {
-    let folder = with_stand_in("frame; cat > /dev/null", &built(), b"the engine");
+    let folder = with_stand_in("frame 1; cat > /dev/null", &built(), b"the engine");
     let done = run(&folder, &["model.onnx", "--export-layer-info", "layers.json"]);
     assert_eq!((done.status, done.out.as_str(), done.error.as_str()), (0, "", ""));
     assert_eq!(folder.bytes("model.engine"), b"the engine");
@@ -167,14 +166,14 @@ fn an_engine_and_its_manifest_are_written() {
     assert_eq!(layers["Layers"][0]["LayerType"], "kgen");
     assert_eq!(layers["Bindings"], serde_json::json!(["x", "y"]));
     // Another engine, the same manifest.
-    let other = with_stand_in("frame; cat > /dev/null", &built(), b"another engine");
+    let other = with_stand_in("frame 1; cat > /dev/null", &built(), b"another engine");
     assert_eq!(run(&other, &["model.onnx"]).status, 0);
     assert_eq!(other.bytes("model.engine.json"), folder.bytes("model.engine.json"));
 }
 
 #[test]
 fn an_engine_goes_to_standard_output_without_a_manifest_unless_it_is_named() {
-    let folder = with_stand_in("frame; cat > /dev/null", &built(), b"the engine");
+    let folder = with_stand_in("frame 1; cat > /dev/null", &built(), b"the engine");
     let before = folder.names();
     let program = Tool::new(folder.join("trt-build")).within(&folder);
     let done = program.clone().args(["-", "-o", "-"]).stdin(model()).run();
@@ -188,7 +187,7 @@ fn an_engine_goes_to_standard_output_without_a_manifest_unless_it_is_named() {
 fn a_refused_model_is_one_line_with_the_node() {
     let message = "node \"second\" (Unique): TensorRT has no operator Unique, or not in this form";
     let failure = Failure { kind: FailureKind::Model, message: message.into() };
-    let folder = with_stand_in("frame; cat > /dev/null", &Answer::Failed(failure), &[]);
+    let folder = with_stand_in("frame 1; cat > /dev/null", &Answer::Failed(failure), &[]);
     let done = run(&folder, &["model.onnx"]);
     assert_eq!((done.status, done.error), (2, format!("trt-build: model.onnx: {message}\n")));
     assert!(!folder.join("model.engine").exists());
@@ -210,7 +209,7 @@ fn a_crash_of_tensorrt_is_one_line_and_leaves_the_old_engine() {
 
 #[test]
 fn the_log_is_shown_as_far_as_it_is_asked_for() {
-    let script = "printf 'E bad\\nW odd\\nI so\\nV much\\nraw\\n' >&2; frame; cat > /dev/null; sleep 0.2";
+    let script = "printf 'E bad\\nW odd\\nI so\\nV much\\nraw\\n' >&2; frame 1; cat > /dev/null; sleep 0.2";
     let cases: [(&str, &[&str]); 4] = [
         ("quiet", &[]),
         ("warning", &["odd"]),

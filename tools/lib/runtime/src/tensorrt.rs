@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use trt_protocol::{Answer, LoadOptions, Process, Request, TensorInfo};
+use trt_protocol::{Answer, LoadOptions, Process, Request, TensorInfo, arrays};
 
 /// How an engine is loaded and run.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub struct Engine {
     process: Process,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    /// The outputs as TensorRT's process calls them.
+    results: Vec<TensorInfo>,
     run_time: Duration,
 }
 
@@ -76,17 +78,17 @@ impl Engine {
             runtime_cache: options.runtime_cache.clone(),
             verbose: false,
         };
-        let (inputs, outputs) = match process.call(Request::Load(load), bytes, options.load_time).map_err(failed)? {
+        let (inputs, results) = match process.call(Request::Load(load), bytes, options.load_time).map_err(failed)? {
             (Answer::Loaded { inputs, outputs }, _) => (inputs, outputs),
             _ => return Err(failed(process.garbage("another answer than of a loaded engine"))),
         };
-        let ports = |kind, tensors: &[TensorInfo]| tensors.iter().map(|tensor| port(kind, tensor)).collect();
-        let ports = |kind, tensors| {
-            let ports: std::result::Result<Vec<Port>, ModelError> = ports(kind, tensors);
+        let ports = |kind, tensors: &[TensorInfo]| {
+            let ports: std::result::Result<Vec<Port>, ModelError> =
+                tensors.iter().map(|tensor| port(kind, tensor)).collect();
             ports.map_err(|problem| Error::Model { name: name.clone(), problem })
         };
-        let (inputs, outputs) = (ports("input", &inputs)?, ports("output", &outputs)?);
-        Ok(Self { name, process, inputs, outputs, run_time: options.run_time })
+        let (inputs, outputs) = (ports("input", &inputs)?, ports("output", &results)?);
+        Ok(Self { name, process, inputs, outputs, results, run_time: options.run_time })
     }
 
     /// The inputs, in the order of [`Engine::run`].
@@ -110,8 +112,9 @@ impl Engine {
         let failed = |problem| Error::Engine { name: self.name.clone(), problem };
         match self.process.call(request, data, self.run_time).map_err(failed)? {
             (Answer::Ran { shapes }, data) => {
-                let outputs = split(&self.outputs, &shapes, &data);
-                outputs.ok_or_else(|| failed(self.process.garbage("outputs of other shapes than their data")))
+                let arrays = arrays::split(&self.results, &shapes, &data);
+                let arrays = arrays.map_err(|problem| failed(self.process.garbage(problem.to_string())))?;
+                Ok(shapes.iter().zip(arrays).map(|(shape, bytes)| output(shape, bytes)).collect())
             }
             _ => Err(failed(self.process.garbage("another answer than of a run"))),
         }
@@ -126,7 +129,8 @@ impl Engine {
             let another = || ModelError::DataOfAnotherType { name: port.name.clone() };
             let Data::Bytes(bytes) = &value.data else { return Err(another()) };
             let size = port.element.size().ok_or_else(another)?;
-            if byte_length(size, &value.shape) != Some(bytes.len()) {
+            let length = value.shape.iter().try_fold(size, |product, &dim| product.checked_mul(dim));
+            if length != Some(bytes.len()) {
                 return Err(another());
             }
             shapes.push(value.shape.iter().map(|&dim| i64::try_from(dim).unwrap_or(i64::MAX)).collect());
@@ -136,24 +140,10 @@ impl Engine {
     }
 }
 
-/// Bytes of an array; None beyond the address space.
-fn byte_length(size: usize, shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(size, |product, &dim| product.checked_mul(dim))
-}
-
-/// The outputs; None if shapes and data do not belong together.
-fn split(ports: &[Port], shapes: &[Vec<i64>], mut data: &[u8]) -> Option<Vec<EngineOutput>> {
-    if shapes.len() != ports.len() {
-        return None;
-    }
-    let mut outputs = Vec::new();
-    for (port, shape) in ports.iter().zip(shapes) {
-        let shape = shape.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<usize>>>()?;
-        let (bytes, rest) = data.split_at_checked(byte_length(port.element.size()?, &shape)?)?;
-        outputs.push(EngineOutput { shape, bytes: bytes.to_vec() });
-        data = rest;
-    }
-    data.is_empty().then_some(outputs)
+/// An output whose shape has been checked: no dimension is negative.
+fn output(shape: &[i64], bytes: &[u8]) -> EngineOutput {
+    let shape = shape.iter().map(|&dim| usize::try_from(dim).unwrap_or_default()).collect();
+    EngineOutput { shape, bytes: bytes.to_vec() }
 }
 
 fn port(kind: &'static str, tensor: &TensorInfo) -> std::result::Result<Port, ModelError> {

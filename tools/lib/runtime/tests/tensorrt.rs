@@ -5,34 +5,24 @@
 
 use files::Limit;
 use runtime::{Data, ElementType, Engine, EngineOptions, Error, Value};
-use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
-use trt_protocol::{Answer, Failure, FailureKind, PROTOCOL, TensorInfo, frame};
+use std::time::Duration;
+use testkit::{Folder, trt_run};
+use trt_protocol::{Answer, Failure, FailureKind, PROTOCOL, TensorInfo};
 
 const LIMIT: Limit<'_> = Limit { bytes: 1000, setting: Some("serve.model_bytes") };
 
-/// An engine of `x` `[-1, 2]` to `y` `[-1]`, whose process runs `script` after it is loaded; `frame` sends `answer`.
-fn open(script: &str, answer: &Answer, payload: &[u8]) -> Result<(tempfile::TempDir, Engine), Error> {
-    let folder = tempfile::tempdir().unwrap();
+/// An engine of `x` `[-1, 2]` to `y` `[-1]`, whose process runs `script` after it is loaded; `frame 2` sends `answer`.
+fn open(script: &str, answer: &Answer, payload: &[u8]) -> Result<(Folder, Engine), Error> {
+    let folder = Folder::with(&[("x.engine", "engine")]);
     let tensor =
         |name: &str, shape: &[i64]| TensorInfo { name: name.into(), dtype: "float32".into(), shape: shape.into() };
     let loaded = Answer::Loaded { inputs: vec![tensor("x", &[-1, 2])], outputs: vec![tensor("y", &[-1])] };
-    let mut start = Vec::new();
-    frame::write(&mut start, &Answer::Ready { protocol: PROTOCOL }, &[]).unwrap();
-    frame::write(&mut start, &loaded, &[]).unwrap();
-    let mut last = Vec::new();
-    frame::write(&mut last, answer, payload).unwrap();
-    for (name, bytes) in [("start", start), ("last", last), ("x.engine", b"engine".to_vec())] {
-        fs::write(folder.path().join(name), bytes).unwrap();
-    }
-    let here = folder.path().display();
-    let program = folder.path().join("trt-run");
-    let text = format!("#!/bin/sh\nframe() {{ cat {here}/last; }}\ncat {here}/start\n{script}\n");
-    fs::write(&program, text).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let answers = [(Answer::Ready { protocol: PROTOCOL }, &[][..]), (loaded, &[]), (answer.clone(), payload)];
+    let program = trt_run(&folder, &format!("frame 0; frame 1\n{script}"), &answers);
     let options =
         EngineOptions { program: Some(program), run_time: Duration::from_millis(500), ..EngineOptions::default() };
     loop {
-        match Engine::open(&folder.path().join("x.engine"), LIMIT, &options) {
+        match Engine::open(&folder.join("x.engine"), LIMIT, &options) {
             // Another test forks while the script is open for writing here (ETXTBSY).
             Err(Error::Engine { problem: trt_protocol::Error::Start { source, .. }, .. })
                 if source.raw_os_error() == Some(26) => {}
@@ -51,7 +41,7 @@ fn ran(shape: &[i64]) -> Answer {
 
 #[test]
 fn an_engine_runs() {
-    let (_folder, mut engine) = open("frame; cat > /dev/null", &ran(&[1]), &1.5f32.to_le_bytes()).unwrap();
+    let (_folder, mut engine) = open("frame 2; cat > /dev/null", &ran(&[1]), &1.5f32.to_le_bytes()).unwrap();
     let [x] = engine.inputs() else { panic!() };
     assert_eq!((x.name.as_str(), x.element, x.shape.as_slice()), ("x", ElementType::F32, &[None, Some(2)][..]));
     let outputs = engine.run(&[value(&[0; 8])]).unwrap();
@@ -69,12 +59,17 @@ fn values_that_do_not_fit_are_refused() {
 
 #[test]
 fn outputs_that_are_not_as_they_say_are_refused() {
-    for (dim, bytes) in [(1, 3), (1, 5), (-1, 4), (i64::MAX, 4)] {
-        let (_folder, mut engine) = open("frame; cat > /dev/null", &ran(&[dim]), &vec![0; bytes]).unwrap();
+    for (dim, bytes, expected) in [
+        (1, 3, "\"y\": 3 bytes of data, shape [1] has 4"),
+        (1, 5, "1 bytes of data more than the shapes have"),
+        (-1, 4, "\"y\": no array of float32 has shape [-1]"),
+        (i64::MAX, 4, "\"y\": no array of float32 has shape [9223372036854775807]"),
+    ] {
+        let (_folder, mut engine) = open("frame 2; cat > /dev/null", &ran(&[dim]), &vec![0; bytes]).unwrap();
         let error = engine.run(&[value(&[0; 8])]).unwrap_err().to_string();
-        assert!(error.ends_with("outputs of other shapes than their data"), "{error}");
+        assert!(error.ends_with(expected), "{error}");
     }
-    let (_folder, mut engine) = open("frame; cat > /dev/null", &Answer::Ready { protocol: 1 }, &[]).unwrap();
+    let (_folder, mut engine) = open("frame 2; cat > /dev/null", &Answer::Ready { protocol: 1 }, &[]).unwrap();
     let error = engine.run(&[value(&[0; 8])]).unwrap_err().to_string();
     assert!(error.ends_with("another answer than of a run"), "{error}");
 }
@@ -92,7 +87,7 @@ fn a_crash_and_a_hang_are_errors_of_the_run() {
 #[test]
 fn a_missing_gpu_keeps_the_process() {
     let failure = Failure { kind: FailureKind::Device, message: "no CUDA driver".into() };
-    let (_folder, mut engine) = open("frame; frame; cat > /dev/null", &Answer::Failed(failure), &[]).unwrap();
+    let (_folder, mut engine) = open("frame 2; frame 2; cat > /dev/null", &Answer::Failed(failure), &[]).unwrap();
     for _ in 0..2 {
         let error = engine.run(&[value(&[0; 8])]).unwrap_err().to_string();
         assert!(error.ends_with("x.engine: no CUDA driver"), "{error}");
@@ -101,13 +96,12 @@ fn a_missing_gpu_keeps_the_process() {
 
 #[test]
 fn a_missing_program_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.engine");
-    fs::write(&path, "engine").unwrap();
+    let folder = Folder::new();
+    let path = folder.write("x.engine", "engine");
     let options = EngineOptions { program: Some("/nonexistent/trt-run".into()), ..EngineOptions::default() };
     let error = Engine::open(&path, LIMIT, &options).unwrap_err().to_string();
     assert!(error.ends_with("cargo build --release -p trt-build builds it"), "{error}");
-    fs::write(&path, [0; 1001]).unwrap();
+    folder.write("x.engine", [0; 1001]);
     let error = Engine::open(&path, LIMIT, &options).unwrap_err().to_string();
     assert!(error.ends_with("more than 1000 bytes (the setting serve.model_bytes)"), "{error}");
 }

@@ -15,7 +15,7 @@ const RANK: usize = 8;
 /// # Errors
 /// When TensorRT refuses the model or an option; the message has the node, if there is one, and the reason.
 pub fn build(library: &Library, log: &Log, onnx: &[u8], options: &BuildOptions) -> Result<(Vec<u8>, Built)> {
-    let failed = |e: trtx::Error| Error::Model(with_reason(&e, log));
+    let failed = |e: trtx::Error| Error::Model(log.reason(&e));
     let logger = log.logger().map_err(failed)?;
     let mut builder = Builder::new(&logger).map_err(failed)?;
     let network = builder.create_network(0).map_err(failed)?;
@@ -55,16 +55,6 @@ fn configure(config: &mut BuilderConfig<'_>, options: &BuildOptions) -> Result<(
 
 #[cfg(not(feature = "enterprise"))]
 fn set_targets(config: &mut BuilderConfig<'_>, targets: &[u32]) -> Result<()> {
-    use trtx::ComputeCapability;
-    let target = |number: &u32| match number {
-        75 => Ok(ComputeCapability::kSM75),
-        80 => Ok(ComputeCapability::kSM80),
-        86 => Ok(ComputeCapability::kSM86),
-        89 => Ok(ComputeCapability::kSM89),
-        120 => Ok(ComputeCapability::kSM120),
-        121 => Ok(ComputeCapability::kSM121),
-        other => Err(Error::Request(format!("TensorRT-RTX does not build for compute capability {other}"))),
-    };
     let targets = targets.iter().map(target).collect::<Result<Vec<_>>>()?;
     let refused = |_| Error::Request("TensorRT refuses the compute capabilities".into());
     let count = i32::try_from(targets.len()).map_err(|_| Error::Request("too many compute capabilities".into()))?;
@@ -73,6 +63,21 @@ fn set_targets(config: &mut BuilderConfig<'_>, targets: &[u32]) -> Result<()> {
         config.set_compute_capability(target, index).map_err(refused)?;
     }
     Ok(())
+}
+
+/// One of [`trt_protocol::COMPUTE_CAPABILITIES`].
+#[cfg(not(feature = "enterprise"))]
+fn target(number: &u32) -> Result<trtx::ComputeCapability> {
+    use trtx::ComputeCapability;
+    match number {
+        75 => Ok(ComputeCapability::kSM75),
+        80 => Ok(ComputeCapability::kSM80),
+        86 => Ok(ComputeCapability::kSM86),
+        89 => Ok(ComputeCapability::kSM89),
+        120 => Ok(ComputeCapability::kSM120),
+        121 => Ok(ComputeCapability::kSM121),
+        other => Err(Error::Request(format!("TensorRT-RTX does not build for compute capability {other}"))),
+    }
 }
 
 /// TensorRT 11 builds for the GPU that it finds.
@@ -96,7 +101,7 @@ fn set_shapes(
     let selectors = [OptProfileSelector::kMIN, OptProfileSelector::kOPT, OptProfileSelector::kMAX];
     for (selector, shape) in selectors.into_iter().zip([min, opt, max]) {
         let dims = dims(shape).ok_or_else(|| Error::Request(format!("input {name:?}: {} dimensions", shape.len())))?;
-        profile.set_dimensions(name, selector, &dims).map_err(|e| Error::Request(with_reason(&e, log)))?;
+        profile.set_dimensions(name, selector, &dims).map_err(|e| Error::Request(log.reason(&e)))?;
     }
     Ok(())
 }
@@ -106,14 +111,6 @@ pub(crate) fn dims(shape: &[i64]) -> Option<Dims64> {
     let mut dims = Dims64 { nbDims: i32::try_from(shape.len()).ok()?, d: [0; RANK] };
     dims.d.get_mut(..shape.len())?.copy_from_slice(shape);
     Some(dims)
-}
-
-/// The log's reason for `error`, or else what it says itself.
-fn with_reason(error: &trtx::Error, log: &Log) -> String {
-    match log.errors() {
-        errors if errors.is_empty() => error.to_string(),
-        errors => reason::of_builder(&errors),
-    }
 }
 
 fn describe(library: &Library, log: &Log) -> Result<Built> {
@@ -127,6 +124,13 @@ fn describe(library: &Library, log: &Log) -> Result<Built> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(not(feature = "enterprise"))]
+    #[test]
+    fn every_target_of_the_protocol_is_known() {
+        assert!(trt_protocol::COMPUTE_CAPABILITIES.iter().all(|number| target(number).is_ok()));
+        assert!(target(&90).is_err());
+    }
 
     #[test]
     fn shapes_have_at_most_eight_dimensions() {

@@ -2,10 +2,10 @@
 //!
 //! Not run so far: the machines that this was written on have no GPU, or one (SM 90) that TensorRT-RTX has no code for.
 
-use crate::{Error, Library, Log, Result, build::dims, device, reason};
+use crate::{Error, Library, Log, Result, build::dims, device};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DevicePtrMut};
 use std::{ffi::c_void, sync::Arc};
-use trt_protocol::TensorInfo;
+use trt_protocol::{TensorInfo, arrays};
 use trtx::{CudaEngine, DataType, ExecutionContext, Logger, Runtime};
 
 /// A loaded engine, with its GPU. Fields are dropped in this order: what TensorRT made, before what it was made from.
@@ -16,17 +16,9 @@ pub struct Engine {
     _engine: CudaEngine<'static>,
     _runtime: Runtime<'static>,
     stream: Arc<CudaStream>,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
+    inputs: Vec<TensorInfo>,
+    outputs: Vec<TensorInfo>,
     log: Log,
-}
-
-/// An input or output.
-#[derive(Debug)]
-struct Port {
-    info: TensorInfo,
-    /// Bytes of an element.
-    size: usize,
 }
 
 /// Outputs of a run: their shapes, and the elements of one after the other.
@@ -40,12 +32,12 @@ impl Engine {
     /// When there is no driver or GPU; or the bytes are no engine, or one for another GPU or version.
     pub fn load(_: &Library, log: &Log, bytes: &[u8], device: u32, cache: Option<&[u8]>) -> Result<Self> {
         let stream = device::open(device)?.default_stream();
-        let failed = |e: trtx::Error| failed(log, &e);
+        let failed = |e: trtx::Error| log.error(&e);
         // A process loads one engine and ends with it: the logger, which all of TensorRT's objects point to, lives as long.
         let logger: &'static Logger = Box::leak(Box::new(log.logger().map_err(failed)?));
         let mut runtime = Runtime::new(logger).map_err(failed)?;
         let mut engine = runtime.deserialize_cuda_engine(bytes).map_err(failed)?;
-        let (inputs, outputs) = ports(&engine, log)?;
+        let (inputs, outputs) = tensors(&engine, log)?;
         #[cfg(not(feature = "enterprise"))]
         let (context, cache) = with_cache(&mut engine, cache).map_err(failed)?;
         #[cfg(feature = "enterprise")]
@@ -67,13 +59,13 @@ impl Engine {
     }
 
     /// The inputs, in the order of [`Engine::run`].
-    pub fn inputs(&self) -> Vec<TensorInfo> {
-        self.inputs.iter().map(|port| port.info.clone()).collect()
+    pub fn inputs(&self) -> &[TensorInfo] {
+        &self.inputs
     }
 
     /// The outputs, in the order of [`Engine::run`].
-    pub fn outputs(&self) -> Vec<TensorInfo> {
-        self.outputs.iter().map(|port| port.info.clone()).collect()
+    pub fn outputs(&self) -> &[TensorInfo] {
+        &self.outputs
     }
 
     /// Runs the engine on inputs of these shapes, whose elements follow each other in `data`, row-major and little-endian.
@@ -81,10 +73,10 @@ impl Engine {
     /// # Errors
     /// When shapes and data do not fit the inputs or each other, or the GPU refuses.
     pub fn run(&mut self, shapes: &[Vec<i64>], data: &[u8]) -> Result<Outputs> {
-        let arrays = split(&self.inputs, shapes, data)?;
+        let arrays = arrays::split(&self.inputs, shapes, data)?;
         let mut buffers = Vec::new();
-        for ((port, shape), array) in self.inputs.iter().zip(shapes).zip(arrays) {
-            let name = &port.info.name;
+        for ((tensor, shape), array) in self.inputs.iter().zip(shapes).zip(arrays) {
+            let name = &tensor.name;
             let wrong = || Error::Engine(format!("input {name:?}: shape {shape:?} is outside the engine's profile"));
             self.context.set_input_shape(name, &dims(shape).ok_or_else(wrong)?).map_err(|_| wrong())?;
             // The GPU has no arrays of nothing.
@@ -93,8 +85,8 @@ impl Engine {
         }
         let shapes = self.output_shapes()?;
         let mut results = Vec::new();
-        for (port, shape) in self.outputs.iter().zip(&shapes) {
-            let bytes = bytes(port, shape)?;
+        for (tensor, shape) in self.outputs.iter().zip(&shapes) {
+            let bytes = tensor.byte_length(shape)?;
             results.push((self.stream.alloc_zeros::<u8>(bytes.max(1)).map_err(device::failed)?, bytes));
         }
         self.enqueue(&buffers, &mut results)?;
@@ -121,9 +113,9 @@ impl Engine {
     }
 
     fn output_shapes(&self) -> Result<Vec<Vec<i64>>> {
-        let shape = |port: &Port| {
-            let name = &port.info.name;
-            let dims = self.context.tensor_shape(name).map_err(|e| failed(&self.log, &e))?;
+        let shape = |tensor: &TensorInfo| {
+            let name = &tensor.name;
+            let dims = self.context.tensor_shape(name).map_err(|e| self.log.error(&e))?;
             let shape = usize::try_from(dims.nbDims).ok().and_then(|rank| dims.d.get(..rank));
             match shape {
                 Some(shape) if shape.iter().all(|dim| *dim >= 0) => Ok(shape.to_vec()),
@@ -138,20 +130,20 @@ impl Engine {
     #[allow(unsafe_code, reason = "functions of TensorRT that take addresses on the GPU")]
     fn enqueue(&mut self, inputs: &[CudaSlice<u8>], outputs: &mut [(CudaSlice<u8>, usize)]) -> Result<()> {
         let stream = self.stream.clone();
-        for (port, buffer) in self.inputs.iter().zip(inputs) {
+        for (tensor, buffer) in self.inputs.iter().zip(inputs) {
             let (address, _read) = buffer.device_ptr(&stream);
             // SAFETY: `buffer` is on the GPU, has the bytes of the input's shape, and outlives the run, which `run` waits for.
-            unsafe { self.context.set_input_tensor_address(&port.info.name, address as *const c_void) }
-                .map_err(|e| failed(&self.log, &e))?;
+            unsafe { self.context.set_input_tensor_address(&tensor.name, address as *const c_void) }
+                .map_err(|e| self.log.error(&e))?;
         }
-        for (port, (buffer, _)) in self.outputs.iter().zip(outputs) {
+        for (tensor, (buffer, _)) in self.outputs.iter().zip(outputs) {
             let (address, _write) = buffer.device_ptr_mut(&stream);
             // SAFETY: as above, for the shape that TensorRT gives the output.
-            unsafe { self.context.set_output_tensor_address(&port.info.name, address as *mut c_void) }
-                .map_err(|e| failed(&self.log, &e))?;
+            unsafe { self.context.set_output_tensor_address(&tensor.name, address as *mut c_void) }
+                .map_err(|e| self.log.error(&e))?;
         }
         // SAFETY: all inputs and outputs have addresses, and the stream is of the context that the engine was loaded in.
-        unsafe { self.context.enqueue_v3(stream.cu_stream().cast()) }.map_err(|e| failed(&self.log, &e))
+        unsafe { self.context.enqueue_v3(stream.cu_stream().cast()) }.map_err(|e| self.log.error(&e))
     }
 }
 
@@ -174,97 +166,36 @@ fn with_cache(engine: &mut CudaEngine<'static>, kernels: Option<&[u8]>) -> trtx:
 }
 
 /// Inputs and outputs.
-fn ports(engine: &CudaEngine<'_>, log: &Log) -> Result<(Vec<Port>, Vec<Port>)> {
+fn tensors(engine: &CudaEngine<'_>, log: &Log) -> Result<(Vec<TensorInfo>, Vec<TensorInfo>)> {
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    let failed = |e: trtx::Error| failed(log, &e);
+    let failed = |e: trtx::Error| log.error(&e);
     for index in 0..engine.nb_io_tensors().map_err(failed)? {
         let name = engine.io_tensor_name(index).map_err(failed)?;
         if engine.is_shape_inference_io(&name).map_err(failed)? {
             return Err(Error::Engine(format!("{name:?} is a shape as a tensor, which is not supported")));
         }
         let dtype = engine.tensor_data_type(&name).map_err(failed)?;
-        let (dtype, size) = element(&dtype)
+        let dtype = type_name(&dtype)
             .ok_or_else(|| Error::Engine(format!("{name:?} has elements of type {dtype:?}, which is not supported")))?;
         let shape = engine.tensor_shape(&name).map_err(failed)?;
         let is_input = matches!(engine.tensor_io_mode(&name).map_err(failed)?, trtx::TensorIOMode::kINPUT);
-        let port = Port { info: TensorInfo { name, dtype: dtype.into(), shape }, size };
-        if is_input { inputs.push(port) } else { outputs.push(port) }
+        let tensor = TensorInfo { name, dtype: dtype.into(), shape };
+        if is_input { inputs.push(tensor) } else { outputs.push(tensor) }
     }
     Ok((inputs, outputs))
 }
 
-/// The name of a type and the bytes of an element; None for those of less than a byte.
-fn element(dtype: &DataType) -> Option<(&'static str, usize)> {
+/// The name of a type; None for one with elements of less than a byte.
+fn type_name(dtype: &DataType) -> Option<&'static str> {
     Some(match dtype {
-        DataType::kFLOAT => ("float32", 4),
-        DataType::kHALF => ("float16", 2),
-        DataType::kBF16 => ("bfloat16", 2),
-        DataType::kINT8 => ("int8", 1),
-        DataType::kUINT8 => ("uint8", 1),
-        DataType::kBOOL => ("bool", 1),
-        DataType::kINT32 => ("int32", 4),
-        DataType::kINT64 => ("int64", 8),
+        DataType::kFLOAT => "float32",
+        DataType::kHALF => "float16",
+        DataType::kBF16 => "bfloat16",
+        DataType::kINT8 => "int8",
+        DataType::kUINT8 => "uint8",
+        DataType::kBOOL => "bool",
+        DataType::kINT32 => "int32",
+        DataType::kINT64 => "int64",
         _ => return None,
     })
-}
-
-/// The array of each input.
-fn split<'d>(inputs: &[Port], shapes: &[Vec<i64>], mut data: &'d [u8]) -> Result<Vec<&'d [u8]>> {
-    if shapes.len() != inputs.len() {
-        return Err(Error::Engine(format!("{} inputs, expected {}", shapes.len(), inputs.len())));
-    }
-    let mut arrays = Vec::new();
-    for (port, shape) in inputs.iter().zip(shapes) {
-        let bytes = bytes(port, shape)?;
-        let (array, rest) = data.split_at_checked(bytes).ok_or_else(|| {
-            Error::Engine(format!(
-                "input {:?}: {} bytes of data, shape {shape:?} has {bytes}",
-                port.info.name,
-                data.len()
-            ))
-        })?;
-        arrays.push(array);
-        data = rest;
-    }
-    match data.len() {
-        0 => Ok(arrays),
-        more => Err(Error::Engine(format!("{more} bytes of data more than the shapes have"))),
-    }
-}
-
-/// Bytes of an array of this shape.
-fn bytes(port: &Port, shape: &[i64]) -> Result<usize> {
-    let dims = shape.iter().map(|dim| usize::try_from(*dim).ok());
-    let elements = dims.into_iter().try_fold(port.size, |product, dim| product.checked_mul(dim?));
-    elements.ok_or_else(|| Error::Engine(format!("{:?}: no array has shape {shape:?}", port.info.name)))
-}
-
-fn failed(log: &Log, error: &trtx::Error) -> Error {
-    match log.errors() {
-        errors if errors.is_empty() => Error::Engine(error.to_string()),
-        errors => Error::Engine(reason::of_builder(&errors)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn data_is_cut_by_the_shapes_and_must_fit_them() {
-        let port = |name: &str, size| Port {
-            info: TensorInfo { name: name.into(), dtype: String::new(), shape: vec![-1] },
-            size,
-        };
-        let (ports, data) = ([port("a", 4), port("b", 1)], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        let cut = |shapes: &[Vec<i64>], bytes| split(&ports, shapes, &data[..bytes]).map_err(|e| e.to_string());
-        assert_eq!(cut(&[vec![2, 1], vec![1]], 9), Ok(vec![&data[..8], &data[8..]]));
-        assert_eq!(cut(&[vec![0, 1], vec![9]], 9), Ok(vec![&data[..0], &data[..]]));
-        assert_eq!(cut(&[vec![2], vec![2]], 9), Err("input \"b\": 1 bytes of data, shape [2] has 2".into()));
-        assert_eq!(cut(&[vec![1], vec![1]], 9), Err("4 bytes of data more than the shapes have".into()));
-        assert_eq!(cut(&[vec![1]], 4), Err("1 inputs, expected 2".into()));
-        for shape in [vec![-1], vec![i64::MAX, 2]] {
-            assert!(cut(&[shape, vec![1]], 9).is_err_and(|e| e.starts_with("\"a\": no array has shape")));
-        }
-    }
 }

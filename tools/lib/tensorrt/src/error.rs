@@ -1,14 +1,16 @@
 //! What can fail, as types.
 
 use std::path::PathBuf;
-use trt_protocol::{Failure, FailureKind};
+use trt_protocol::{Failure, FailureKind, arrays::ArrayError};
 
 /// What to do about the library.
 #[cfg(not(feature = "enterprise"))]
 const INSTALL: &str = "install it (python3 -m venv .venv && .venv/bin/pip install tensorrt-rtx-cu13-libs==1.7.1.116) or \
-                       name libtensorrt_rtx.so.1 with TENSORRT_DYLIB_PATH or trt.library";
+                       name libtensorrt_rtx.so.1 with TENSORRT_DYLIB_PATH";
 #[cfg(feature = "enterprise")]
-const INSTALL: &str = "install TensorRT 11 and name libnvinfer.so with TENSORRT_DYLIB_PATH or trt.library";
+const INSTALL: &str = "install TensorRT 11 and name libnvinfer.so with TENSORRT_DYLIB_PATH";
+/// The same, where a request names it: `trt-build` takes that from its settings.
+const CORRECT: &str = "correct trt.library, or leave it out to search for the library";
 
 /// What can go wrong with TensorRT. Displays as one line.
 #[derive(Debug, thiserror::Error)]
@@ -17,18 +19,22 @@ pub enum Error {
     #[error("TensorRT's library is missing{0}; {INSTALL}")]
     NoLibrary(#[from] dylib::Missing),
     /// The library cannot be loaded.
-    #[error("TensorRT's library is missing ({}: {reason}); {INSTALL}", path.display())]
+    #[error("TensorRT's library is missing ({}: {reason}); {}", path.display(), hint(*is_named))]
     Library {
         /// The library.
         path: PathBuf,
+        /// Whether the request names it.
+        is_named: bool,
         /// What the system says.
         reason: String,
     },
     /// A library of another version than this program was built for.
-    #[error("{}: TensorRT {found}, expected {expected}; {INSTALL}", path.display())]
+    #[error("{}: TensorRT {found}, expected {expected}; {}", path.display(), hint(*is_named))]
     Version {
         /// The library.
         path: PathBuf,
+        /// Whether the request names it.
+        is_named: bool,
         /// Its version.
         found: String,
         /// `1.7`.
@@ -48,12 +54,19 @@ pub enum Error {
     /// TensorRT refuses the engine, or its inputs.
     #[error("{0}")]
     Engine(String),
+    /// The data of a run does not fit the engine.
+    #[error(transparent)]
+    Arrays(#[from] ArrayError),
     /// No driver, no GPU, or one that refuses.
     #[error("{0}")]
     Device(String),
     /// A value of the request that TensorRT has no use for.
     #[error("{0}")]
     Request(String),
+}
+
+fn hint(is_named: bool) -> &'static str {
+    if is_named { CORRECT } else { INSTALL }
 }
 
 /// What this library's fallible functions return.
@@ -66,7 +79,7 @@ impl From<Error> for Failure {
                 FailureKind::Library
             }
             Error::Model(_) => FailureKind::Model,
-            Error::Engine(_) => FailureKind::Engine,
+            Error::Engine(_) | Error::Arrays(_) => FailureKind::Engine,
             Error::Device(_) => FailureKind::Device,
             Error::Request(_) => FailureKind::Request,
         };

@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use dylib::Search;
 use std::{
     fmt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -69,9 +69,10 @@ impl Library {
             return Ok(library.clone());
         }
         let path = named.map_or_else(|| SEARCH.find(), |path| Ok(path.to_owned()))?;
-        let unusable = |e: &dyn fmt::Display| Error::Library { path: path.clone(), reason: e.to_string() };
+        let is_named = named.is_some();
+        let unusable = |e: &dyn fmt::Display| Error::Library { path: path.clone(), is_named, reason: e.to_string() };
         let parser = dylib::beside(&path, PARSER).ok_or_else(|| unusable(&format!("no {PARSER} beside it")))?;
-        let version = version(&path)?;
+        let version = version(&path, is_named)?;
         trtx::dynamically_load_tensorrt(Some(path.clone())).map_err(|e| unusable(&e))?;
         trtx::dynamically_load_tensorrt_onnxparser(Some(parser)).map_err(|e| unusable(&e))?;
         let library = Self { version };
@@ -86,15 +87,15 @@ impl Library {
 }
 
 /// The version of the library at `path`, if it is the one that this program can call.
-fn version(path: &Path) -> Result<Version> {
-    let unusable = |e: libloading::Error| Error::Library { path: path.to_owned(), reason: e.to_string() };
+fn version(path: &Path, is_named: bool) -> Result<Version> {
+    let unusable = |e: libloading::Error| Error::Library { path: path.to_owned(), is_named, reason: e.to_string() };
     let [major, minor, patch] = numbers(path).map_err(unusable)?;
     let version = Version { major, minor, patch };
     if (major, minor) == EXPECTED {
         return Ok(version);
     }
-    let path: PathBuf = path.into();
-    Err(Error::Version { path, found: version.to_string(), expected: format!("{}.{}", EXPECTED.0, EXPECTED.1) })
+    let (found, expected) = (version.to_string(), format!("{}.{}", EXPECTED.0, EXPECTED.1));
+    Err(Error::Version { path: path.into(), is_named, found, expected })
 }
 
 #[allow(unsafe_code, reason = "functions of a C library")]
@@ -124,8 +125,8 @@ mod tests {
         let folder = std::env::temp_dir();
         let missing = Library::load(Some(&folder.join("no-such-library.so"))).expect_err("missing").to_string();
         assert!(missing.contains("no-such-library.so: no libtensorrt_onnxparser_rtx.so beside it"), "{missing}");
-        assert!(missing.ends_with("TENSORRT_DYLIB_PATH or trt.library"), "{missing}");
-        let not_one = version(Path::new("/proc/self/exe")).expect_err("a program").to_string();
+        assert!(missing.ends_with("; correct trt.library, or leave it out to search for the library"), "{missing}");
+        let not_one = version(Path::new("/proc/self/exe"), false).expect_err("a program").to_string();
         assert!(not_one.starts_with("TensorRT's library is missing (/proc/self/exe: "), "{not_one}");
     }
 }

@@ -1,5 +1,6 @@
 //! What TensorRT logs: the only place where it says why something failed, and what an engine consists of.
 
+use crate::{Error, reason};
 use std::sync::{Arc, Mutex, PoisonError};
 use trtx::{LogHandler, Logger, Severity};
 
@@ -39,17 +40,29 @@ impl Log {
 
     /// The errors so far.
     pub(crate) fn errors(&self) -> Vec<String> {
-        self.texts(|severity| severity <= Severity::Error)
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let errors = kept.messages.iter().filter(|message| message.severity <= Severity::Error);
+        errors.map(|message| message.text.clone()).collect()
+    }
+
+    /// The reason for `error` as it was logged, or else what the error says itself.
+    pub(crate) fn reason(&self, error: &trtx::Error) -> String {
+        match self.errors() {
+            errors if errors.is_empty() => error.to_string(),
+            errors => reason::of_builder(&errors),
+        }
+    }
+
+    /// An error of an engine.
+    pub(crate) fn error(&self, error: &trtx::Error) -> Error {
+        Error::Engine(self.reason(error))
     }
 
     /// The last message that begins with `start`, for instance a listing.
     pub(crate) fn last(&self, start: &str) -> Option<String> {
-        self.texts(|_| true).into_iter().rfind(|text| text.starts_with(start))
-    }
-
-    fn texts(&self, is_wanted: impl Fn(Severity) -> bool) -> Vec<String> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.messages.iter().filter(|message| is_wanted(message.severity)).map(|message| message.text.clone()).collect()
+        let found = kept.messages.iter().rfind(|message| message.text.starts_with(start));
+        found.map(|message| message.text.clone())
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`rows`], [`npy`], [`log`], [`run_folder`] | rows that a network learns, NumPy's files, a run log, a run folder |
 //! | [`reference`] | values of a peer in JSON, and comparison with them |
 //! | [`system`] | signals, named pipes, programs that may be missing |
+//! | [`trt_run`] | a stand-in for TensorRT's process |
 //!
 //! ```
 //! let folder = testkit::Folder::with(&[("a/rows.csv", "x,y\n1,2\n")]);
@@ -23,9 +24,13 @@ pub mod reference;
 pub mod rows;
 pub mod system;
 mod tool;
+#[cfg(unix)]
+mod trt_run;
 
 pub use folder::{Folder, contents};
 pub use tool::{Done, Running, Tool};
+#[cfg(unix)]
+pub use trt_run::trt_run;
 
 /// A finished run as `train` leaves it: `config.yaml` and `metrics.json` in the folder `name`.
 pub fn run_folder(folder: &Folder, name: &str, config: &str, metrics: &str) {

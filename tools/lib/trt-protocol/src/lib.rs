@@ -3,8 +3,9 @@
 //! TensorRT is one library of a quarter of a gigabyte without source. A graph can crash it, and a crash ends the process that
 //! it is loaded in: here that is a child, and what `trt-build` or a server sees is an [`Error`]. In the pipe: `trt-build`
 //! and `runtime` (feature `tensorrt`) call [`Process`]; `trt-run` answers with [`frame::read`] and [`frame::write`].
-//! Neither caller links TensorRT. The frames are described in `docs/design/tensorrt.md`.
+//! Neither caller links TensorRT. [`arrays`] cuts the payload of a run. The frames are described in `docs/design/tensorrt.md`.
 
+pub mod arrays;
 mod error;
 pub mod frame;
 mod process;

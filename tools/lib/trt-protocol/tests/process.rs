@@ -2,40 +2,28 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
-use trt_protocol::{Answer, Error, FailureKind, LoadOptions, Process, Request, frame};
+use std::{path::PathBuf, time::Duration};
+use testkit::{Folder, trt_run};
+use trt_protocol::{Answer, Error, FailureKind, LoadOptions, Process, Request};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A folder with a program that runs `script`; `$1` of `frame N` is an answer that was written before.
+/// A folder with a program that runs `script`.
 struct Fake {
-    folder: tempfile::TempDir,
+    program: PathBuf,
+    _folder: Folder,
 }
 
 impl Fake {
     fn new(script: &str, answers: &[(Answer, &[u8])]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for (index, (answer, payload)) in answers.iter().enumerate() {
-            let mut bytes = Vec::new();
-            frame::write(&mut bytes, answer, payload).unwrap();
-            fs::write(folder.path().join(index.to_string()), bytes).unwrap();
-        }
-        let here = folder.path().display();
-        let text = format!("#!/bin/sh\nframe() {{ cat {here}/$1; }}\n{script}\n");
-        let program = folder.path().join("program");
-        fs::write(&program, text).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        Self { folder }
-    }
-
-    fn program(&self) -> PathBuf {
-        self.folder.path().join("program")
+        let folder = Folder::new();
+        Self { program: trt_run(&folder, script, answers), _folder: folder }
     }
 
     fn start(&self) -> Result<Process, Error> {
         // A test on another thread may hold the script open for writing at the moment that it forks (ETXTBSY).
         loop {
-            match Process::start(&self.program(), |_| {}) {
+            match Process::start(&self.program, |_| {}) {
                 Err(Error::Start { source, .. }) if source.raw_os_error() == Some(26) => {}
                 started => return started,
             }

@@ -69,7 +69,7 @@ fn reply(request: Request, payload: &[u8], loaded: &mut Option<Loaded>) -> Reply
         }
         Request::Load(options) => {
             let loaded = loaded.insert(load(&options, payload)?);
-            let (inputs, outputs) = (loaded.engine.inputs(), loaded.engine.outputs());
+            let (inputs, outputs) = (loaded.engine.inputs().to_vec(), loaded.engine.outputs().to_vec());
             Ok((Answer::Loaded { inputs, outputs }, Vec::new()))
         }
         Request::Run { shapes } => {
