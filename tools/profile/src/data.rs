@@ -4,7 +4,6 @@ use crate::{
     device::Device,
     report::{Report, Row, Total},
     run::Run,
-    settings::Settings,
 };
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -13,12 +12,11 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// When it cannot be encoded, which does not happen for finite numbers.
-pub fn json(reports: &[Report], runs: Option<&[Run]>, device: &Device, settings: &Settings) -> anyhow::Result<String> {
+pub fn json(reports: &[Report], runs: Option<&[Run]>, device: &Device) -> anyhow::Result<String> {
     let models: Vec<Value> = reports.iter().map(model).collect();
     let mut document = json!({
         "device": device,
         "ridges": ridges(device),
-        "batch_size": settings.batch_size,
         "models": models,
     });
     if let (Some(runs), Some(document)) = (runs, document.as_object_mut()) {
@@ -41,6 +39,7 @@ fn model(report: &Report) -> Value {
         "model": report.model,
         "opset": report.opset,
         "nodes": report.nodes,
+        "batch_size": report.batch_size,
         "level": report.level.name(),
         "total": total(&report.total()),
         "layers": rows,

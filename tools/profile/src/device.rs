@@ -76,27 +76,48 @@ impl Bound {
     }
 }
 
+/// Keys that a device must have.
+const REQUIRED: [&str; 4] = ["name", "source", "peak_tflops.float32", "bandwidth_gbs"];
+/// A device's file, for the error of one that lacks keys.
+const EXAMPLE: &str = "{name: mine, source: measured, peak_tflops: {float32: 8.1}, bandwidth_gbs: 320}";
+
 impl Device {
     /// The device of the settings, or of a file.
     ///
     /// # Errors
-    /// When it cannot be read, or a number is not above 0.
+    /// When it cannot be read, lacks keys, or a number is not above 0.
     pub fn read(document: &config::Document, file: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = file else {
-            return document.section::<Self>("devices")?.checked("devices");
+            return document.section::<Self>("devices")?.checked("devices.");
         };
         let bytes = files::read_file(path, files::Limit { bytes: MAX_BYTES, setting: None }).context("--device")?;
         let name = path.display().to_string();
         let text = String::from_utf8(bytes).ok().with_context(|| format!("--device {name}: not text"))?;
-        config::Document::from_yaml(&name, &text)?.section::<Self>("")?.checked(&name)
+        let document = config::Document::from_yaml(&name, &text)?;
+        let missing: Vec<&str> = REQUIRED.into_iter().filter(|key| document.get(key).is_none()).collect();
+        ensure!(
+            missing.is_empty(),
+            "--device {name}: {} missing; a device is for instance {EXAMPLE}",
+            missing.join(", ")
+        );
+        document.section::<Self>("")?.checked(&format!("--device {name}: "))
     }
 
-    fn checked(self, name: &str) -> anyhow::Result<Self> {
+    /// `place` is what stands in front of a key in an error.
+    fn checked(self, place: &str) -> anyhow::Result<Self> {
         let Peaks { float32, float64, tf32, float16, bfloat16, float8, int8 } = self.peak_tflops;
-        let peaks = [Some(float32), float64, tf32, float16, bfloat16, float8, int8];
-        let all = peaks.into_iter().flatten().chain([self.bandwidth_gbs]);
-        for number in all {
-            ensure!(number.is_finite() && number > 0.0, "{name}: {number}; peaks and bandwidth are above 0");
+        let peaks = [
+            ("peak_tflops.float32", Some(float32)),
+            ("peak_tflops.float64", float64),
+            ("peak_tflops.tf32", tf32),
+            ("peak_tflops.float16", float16),
+            ("peak_tflops.bfloat16", bfloat16),
+            ("peak_tflops.float8", float8),
+            ("peak_tflops.int8", int8),
+            ("bandwidth_gbs", Some(self.bandwidth_gbs)),
+        ];
+        for (key, number) in peaks.into_iter().filter_map(|(key, number)| Some((key, number?))) {
+            ensure!(number.is_finite() && number > 0.0, "{place}{key}: {number}; expected above 0");
         }
         Ok(self)
     }
@@ -107,10 +128,11 @@ impl Device {
     }
 
     /// The arithmetic for operands of a type, with TF32 for float32 if that is wanted and there. A type that the device has
-    /// no peak for runs as the next wider one; other integers as float32.
+    /// no peak for runs as the next wider one; 8-bit integers as float32 values, other integers and float64 as float32.
     pub fn peak(&self, dtype: DataType, tf32: bool) -> Peak {
         use DataType::{
-            Bfloat16, Double, Float4e2m1, Float8e4m3fn, Float8e4m3fnuz, Float8e5m2, Float8e5m2fnuz, Float16,
+            Bfloat16, Double, Float, Float4e2m1, Float8e4m3fn, Float8e4m3fnuz, Float8e5m2, Float8e5m2fnuz, Float16,
+            Int4, Int8, Uint4, Uint8,
         };
         let peaks = &self.peak_tflops;
         let float32 = ("float32", Some(peaks.float32));
@@ -118,16 +140,16 @@ impl Device {
         let half = ("float16", peaks.float16);
         let order: &[(&'static str, Option<f64>)] = match dtype {
             Double => &[("float64", peaks.float64)],
-            Float16 => &[half],
-            Bfloat16 => &[("bfloat16", peaks.bfloat16), half],
+            Float16 => &[half, single],
+            Bfloat16 => &[("bfloat16", peaks.bfloat16), half, single],
             Float8e4m3fn | Float8e4m3fnuz | Float8e5m2 | Float8e5m2fnuz | Float4e2m1 => {
-                &[("float8", peaks.float8), half]
+                &[("float8", peaks.float8), half, single]
             }
-            DataType::Int8 | DataType::Uint8 | DataType::Int4 | DataType::Uint4 => &[("int8", peaks.int8)],
-            DataType::Float => &[single],
+            Int8 | Uint8 | Int4 | Uint4 => &[("int8", peaks.int8), single],
+            Float => &[single],
             _ => &[],
         };
-        let known = order.iter().chain([&single, &float32]).find_map(|(name, peak)| Some((*name, (*peak)?)));
+        let known = order.iter().find_map(|(name, peak)| Some((*name, (*peak)?)));
         let (arithmetic, tera) = known.unwrap_or(("float32", peaks.float32));
         Peak { arithmetic, flops: tera * TERA }
     }
@@ -162,7 +184,9 @@ mod tests {
         let of = |dtype, tf32| device().peak(dtype, tf32).arithmetic;
         assert_eq!((of(DataType::Float, true), of(DataType::Float, false)), ("tf32", "float32"));
         assert_eq!((of(DataType::Bfloat16, false), of(DataType::Float8e5m2, false)), ("float16", "float16"));
-        assert_eq!((of(DataType::Int8, false), of(DataType::Double, false)), ("float32", "float32"));
+        assert_eq!((of(DataType::Int8, false), of(DataType::Int8, true)), ("float32", "tf32"));
+        // TF32 has too few bits for these.
+        assert_eq!([DataType::Double, DataType::Int64].map(|dtype| of(dtype, true)), ["float32", "float32"]);
     }
 
     #[test]

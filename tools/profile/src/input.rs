@@ -10,7 +10,6 @@ use onnx::{
 };
 use std::{
     collections::BTreeMap,
-    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -20,17 +19,21 @@ pub struct Input {
     pub name: String,
     pub model: Model,
     pub types: Types,
+    /// Rows: what the settings say, unless the model or `--dim` fixes the first axis of every input.
+    pub batch_size: usize,
 }
 
-/// Reads models; None is standard input.
+/// Reads models; None is standard input. `has_others`: there are models of another kind, whose dimensions are not known here.
 ///
 /// # Errors
 /// When one cannot be read, or is no model, or the size of a dimension of an input is not known; and when none has a
 /// dimension that the settings name.
-pub fn read(paths: &[Option<PathBuf>], settings: &Settings) -> anyhow::Result<Vec<Input>> {
+pub fn read(paths: &[Option<PathBuf>], has_others: bool, settings: &Settings) -> anyhow::Result<Vec<Input>> {
     let mut known = Vec::new();
     let inputs = paths.iter().map(|path| read_one(path.as_deref(), settings, &mut known)).collect::<Result<_, _>>()?;
-    check_used(settings, &known)?;
+    if !has_others {
+        check_used(settings, &known)?;
+    }
     Ok(inputs)
 }
 
@@ -42,19 +45,20 @@ fn read_one(path: Option<&Path>, settings: &Settings, known: &mut Vec<String>) -
         None => Model::from_bytes("stdin", &stdin(limit)?)?,
     };
     let name = model.name.clone();
-    let mut dims = Dims { settings, bindings: BTreeMap::new(), known };
+    let mut dims = Dims { settings, bindings: BTreeMap::new(), known, rows: Rows::default() };
     for input in &mut model.graph.inputs {
         dims.bind(&name, input)?;
     }
     let types = shape::infer(&model, &dims.bindings).map_err(|problem| problem.of(&name))?;
-    Ok(Input { name, model, types })
+    let batch_size = dims.rows.batch_size(settings);
+    if dims.rows.is_fixed_by_model() && batch_size != settings.batch_size {
+        cli::note(&format!("{name}: the batch size is fixed: {batch_size}; profile.batch_size has no effect"));
+    }
+    Ok(Input { name, model, types, batch_size })
 }
 
 fn stdin(limit: Limit) -> anyhow::Result<Vec<u8>> {
-    cli::note_if_terminal("an ONNX model");
-    let mut bytes = Vec::new();
-    std::io::stdin().take(limit.bytes.saturating_add(1)).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() as u64 <= limit.bytes, "stdin: more than {} bytes (profile.model_bytes)", limit.bytes);
+    let bytes = cli::open(None, "an ONNX model")?.read_all(limit)?;
     ensure!(!bytes.is_empty(), "stdin: empty; expected an ONNX model");
     Ok(bytes)
 }
@@ -77,6 +81,31 @@ struct Dims<'a> {
     bindings: BTreeMap<String, usize>,
     /// Names that a size could be given by: of symbols, or of input and axis: `x.2`.
     known: &'a mut Vec<String>,
+    rows: Rows,
+}
+
+/// What the first axes of a model's inputs say of its batch size.
+#[derive(Default)]
+struct Rows {
+    /// The first one that the model fixes; a vector's axis is none.
+    fixed: Option<usize>,
+    /// The first one that is given by name.
+    given: Option<usize>,
+    /// Whether one has the size of the settings.
+    is_free: bool,
+}
+
+impl Rows {
+    fn is_fixed_by_model(&self) -> bool {
+        !self.is_free && self.given.is_none()
+    }
+
+    fn batch_size(&self, settings: &Settings) -> usize {
+        match self {
+            Self { is_free: true, .. } => settings.batch_size,
+            Self { fixed, given, .. } => given.or(*fixed).unwrap_or(1),
+        }
+    }
 }
 
 impl Dims<'_> {
@@ -101,8 +130,8 @@ impl Dims<'_> {
     fn size(&mut self, model: &str, input: &str, axis: usize, rank: usize, dim: Dim) -> anyhow::Result<Dim> {
         let name = match dim {
             Dim::Known(size) => {
-                if axis == 0 && rank > 1 && size != self.settings.batch_size {
-                    cli::note(&format!("{model}: the batch size of {input:?} is fixed: {size}"));
+                if axis == 0 && rank > 1 {
+                    self.rows.fixed.get_or_insert(size);
                 }
                 return Ok(Dim::Known(size));
             }
@@ -112,9 +141,16 @@ impl Dims<'_> {
         if !self.known.contains(&name) {
             self.known.push(name.clone());
         }
-        let given = self.settings.dims.as_ref().and_then(|dims| dims.get(&name));
+        let given = self.settings.dims.as_ref().and_then(|dims| dims.get(&name).copied());
+        if axis == 0 {
+            match given {
+                Some(size) => _ = self.rows.given.get_or_insert(size),
+                None => self.rows.is_free = true,
+            }
+        }
         let size = match (given, self.bindings.get(&name)) {
-            (Some(size), _) | (None, Some(size)) => *size,
+            (Some(size), _) => size,
+            (None, Some(size)) => *size,
             (None, None) if axis == 0 => self.settings.batch_size,
             (None, None) => bail!(
                 "{model}: input {input:?}: the size of dimension {axis} is not known; give it: --dim '{name}=224'"

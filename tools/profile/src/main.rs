@@ -1,27 +1,29 @@
 //! `profile`: ONNX models in, the cost of their layers out, and what a device needs for each at least.
 //!
 //! - `input` reads models; `report` makes rows of the costs that lib `onnx` counts, with the floors of a `device`.
-//! - `table` and `data` write them; `plot` draws the JSON as a roofline.
+//! - `output` writes them, as `table` or as `data`; `plot` draws the JSON as a roofline.
+//! - `run` measures how long models take.
 //! - `measure` makes a device of this machine.
 
 mod data;
 mod device;
 mod input;
 mod measure;
+mod output;
 mod report;
 mod run;
 mod settings;
 mod table;
 mod units;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use cli::{Common, Encoding, Outcome};
 use device::Device;
+use output::Written;
 use report::{Level, Report};
-use run::{Backend, Run};
+use run::Backend;
 use settings::{DimFlag, Settings};
 use std::{
-    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -74,34 +76,42 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
         run::work()?;
         return Ok(Outcome::Done);
     }
-    let document = common.settings([])?;
-    let settings = Settings::read(&document, args.dim)?;
-    let out = cli::not_dash(args.out);
+    let out = cli::not_dash(args.out.clone());
     let text = if args.measure_device {
         ensure!(common.inputs.iter().all(Option::is_none), "--measure-device reads no model");
-        ensure!(
-            args.to.is_none() && args.device.is_none() && !args.nodes,
-            "--measure-device takes -o and no other flag"
-        );
-        measure::device(&settings)?
+        let others = args.to.is_some() || args.device.is_some() || args.nodes || args.run || !args.dim.is_empty();
+        ensure!(!others, "--measure-device takes -o and no other flag");
+        measure::device(&Settings::read(&common.settings([])?, Vec::new())?)?
     } else {
-        let device = Device::read(&document, args.device.as_deref())?;
-        let level = if args.nodes { Level::Nodes } else { Level::Layers };
-        let (models, runnable) = inputs(common.inputs, args.run)?;
-        let inputs = input::read(&models, &settings)?;
-        let report = |input: &input::Input| Report::new(input, level, &device, &settings);
-        let reports = inputs.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?;
-        reports.iter().flat_map(Report::notes).for_each(|note| cli::note(&note));
-        let encoding = args.to.unwrap_or_else(|| Encoding::of_file(out.as_deref()));
-        let runs = args.run.then(|| run::measure(&runnable, &reports, &device, &settings)).transpose()?;
-        let written = Written { reports, runs, device, settings };
-        encoded(&written, encoding, out.as_deref())?
+        models(args, common, out.as_deref())?
     };
     match out {
         Some(path) => files::write_file(&path, text.as_bytes()).context("--out")?,
         None => cli::print(&text)?,
     }
     Ok(Outcome::Done)
+}
+
+/// What is told of the models.
+fn models(args: Args, common: Common, out: Option<&Path>) -> anyhow::Result<String> {
+    let document = common.settings([])?;
+    let settings = Settings::read(&document, args.dim)?;
+    let chosen = common.overrides.iter().find(|one| one.trim_start_matches(['+', '~']).starts_with("devices"));
+    if let (Some(_), Some(chosen)) = (&args.device, chosen) {
+        bail!("{chosen} has no effect beside --device, which names another device; leave one of them out");
+    }
+    let device = Device::read(&document, args.device.as_deref())?;
+    let level = if args.nodes { Level::Nodes } else { Level::Layers };
+    output::check(out, &common.inputs)?;
+    let (onnx, runnable) = inputs(common.inputs, args.run)?;
+    let has_engines = runnable.iter().any(|path| Backend::of(path) == Backend::Tensorrt);
+    let inputs = input::read(&onnx, has_engines, &settings)?;
+    let report = |input: &input::Input| Report::new(input, level, &device, &settings);
+    let reports = inputs.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?;
+    reports.iter().flat_map(Report::notes).for_each(|note| cli::note(&note));
+    let runs = args.run.then(|| run::measure(&runnable, &reports, &device, &settings)).transpose()?;
+    let encoding = args.to.unwrap_or_else(|| Encoding::of_file(out));
+    Written { reports, runs, device, max_rows: settings.max_rows }.encoded(encoding, out.is_none())
 }
 
 /// The ONNX models, whose cost is told, and with `--run` the paths of all models that are run.
@@ -113,32 +123,4 @@ fn inputs(paths: Vec<Option<PathBuf>>, run: bool) -> anyhow::Result<(Vec<Option<
     let named = named.context("--run takes models by name: each measurement opens the file again")?;
     let is_onnx = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| Backend::of(path) == Backend::OnnxRuntime);
     Ok((paths.into_iter().filter(is_onnx).collect(), named))
-}
-
-/// All that is written of the models.
-struct Written {
-    reports: Vec<Report>,
-    /// With `--run`.
-    runs: Option<Vec<Run>>,
-    device: Device,
-    settings: Settings,
-}
-
-fn encoded(written: &Written, encoding: Encoding, out: Option<&Path>) -> anyhow::Result<String> {
-    let Written { reports, runs, device, settings } = written;
-    let is_terminal = out.is_none() && std::io::stdout().is_terminal();
-    let width = console::Term::stdout().size_checked().filter(|_| is_terminal).map(|(_, columns)| columns.into());
-    let tables = |style| match runs {
-        Some(runs) => run::tables(runs, settings.max_rows, style),
-        None => table::tables(reports, device, settings.max_rows, style),
-    };
-    match encoding {
-        Encoding::Table => Ok(tables(table::Style::Text { width })),
-        Encoding::Markdown => Ok(tables(table::Style::Markdown)),
-        Encoding::Csv => match runs {
-            Some(runs) => run::csv(runs),
-            None => data::csv(reports),
-        },
-        Encoding::Json => data::json(reports, runs.as_deref(), device, settings),
-    }
 }

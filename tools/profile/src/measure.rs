@@ -8,7 +8,6 @@ use anyhow::Context;
 use kernels::{Isa, peak};
 use std::{
     hint::black_box,
-    num::NonZero,
     sync::{
         Barrier,
         atomic::{AtomicBool, Ordering},
@@ -26,12 +25,14 @@ const PARTS: usize = 4;
 /// When the environment names an instruction set that this processor lacks, or there is no memory to read.
 pub fn device(settings: &Settings) -> anyhow::Result<String> {
     let isa = kernels::isa().with_context(|| kernels::ISA_VARIABLE)?;
-    let threads = threads(settings);
+    let threads = if settings.threads > 0 { settings.threads } else { thread::available_parallelism()?.get() };
+    // The system may give fewer.
+    cli::use_threads(Some(threads))?;
+    let threads = rayon::current_num_threads();
     let time = Duration::from_secs_f64(settings.measure_seconds);
-    let float32 = arithmetic(threads, time, || peak::float32_operations(isa));
+    let float32 = arithmetic(time, || peak::float32_operations(isa));
     // A processor without 8-bit dot products runs them no faster than float32.
-    let int8 =
-        peak::int8_operations(isa).map(|_| arithmetic(threads, time, || peak::int8_operations(isa).unwrap_or(0)));
+    let int8 = peak::int8_operations(isa).map(|_| arithmetic(time, || peak::int8_operations(isa).unwrap_or(0)));
     let bandwidth = bandwidth(isa, threads, time, settings.measure_bytes)?;
     let device = Device {
         name: processor(),
@@ -53,16 +54,9 @@ pub fn device(settings: &Settings) -> anyhow::Result<String> {
     yaml(&device)
 }
 
-fn threads(settings: &Settings) -> usize {
-    match settings.threads {
-        0 => thread::available_parallelism().map_or(1, NonZero::get),
-        threads => cli::limited_threads("profile.threads", threads),
-    }
-}
-
 /// Operations a second of all threads. A call of `work` takes less than a millisecond; the best of each thread counts, as
 /// other programs only slow one down.
-fn arithmetic(threads: usize, time: Duration, work: impl Fn() -> u64 + Sync) -> f64 {
+fn arithmetic(time: Duration, work: impl Fn() -> u64 + Sync) -> f64 {
     let began = Instant::now();
     let best = || {
         let mut best = 0.0f64;
@@ -73,10 +67,7 @@ fn arithmetic(threads: usize, time: Duration, work: impl Fn() -> u64 + Sync) -> 
         }
         best
     };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(best)).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or(0.0)).sum()
-    })
+    rayon::broadcast(|_| best()).into_iter().sum()
 }
 
 /// Bytes a second that all threads read at the same time, each from its own part of `bytes`; the best of all rounds.
@@ -95,11 +86,8 @@ fn bandwidth(isa: Isa, threads: usize, time: Duration, bytes: usize) -> anyhow::
             .map_while(|part| rounds.run(|| black_box(peak::read(isa, part))))
             .fold(f64::MAX, f64::min)
     };
-    let shortest = thread::scope(|scope| {
-        let read = &read;
-        let workers: Vec<_> = memory.chunks_exact(length * PARTS).map(|own| scope.spawn(move || read(own))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or(f64::MAX)).fold(f64::MAX, f64::min)
-    });
+    let own = |thread: usize| &memory[thread * length * PARTS..][..length * PARTS];
+    let shortest = rayon::broadcast(|context| read(own(context.index()))).into_iter().fold(f64::MAX, f64::min);
     Ok((length * threads * size_of::<f32>()) as f64 / shortest)
 }
 

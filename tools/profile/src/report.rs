@@ -36,6 +36,7 @@ pub struct Report {
     pub level: Level,
     pub nodes: usize,
     pub opset: i64,
+    pub batch_size: usize,
     /// In an order in which they can run.
     pub rows: Vec<Row>,
 }
@@ -79,7 +80,7 @@ impl Report {
     /// # Errors
     /// When an attribute of a node has another type than its operator says.
     pub fn new(input: &Input, level: Level, device: &Device, settings: &Settings) -> anyhow::Result<Self> {
-        let Input { name, model, types } = input;
+        let Input { name, model, types, batch_size } = input;
         let nodes = cost::cost(model, types).map_err(|problem| problem.of(name))?;
         let fused = fuse(&model.graph);
         let (layers, costs): (Vec<Layer>, Vec<LayerCost>) = match level {
@@ -99,7 +100,8 @@ impl Report {
             Row::new(of(layer.anchor)?, &members, cost, types, device, settings)
         };
         let rows = layers.into_iter().zip(costs).filter_map(row).collect();
-        Ok(Self { model: name.clone(), level, nodes: model.graph.nodes.len(), opset: model.opset(), rows })
+        let (nodes, opset) = (model.graph.nodes.len(), model.opset());
+        Ok(Self { model: name.clone(), level, nodes, opset, batch_size: *batch_size, rows })
     }
 
     pub fn total(&self) -> Total {

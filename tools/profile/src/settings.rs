@@ -50,6 +50,9 @@ impl Settings {
         let mut settings: Self = document.section("profile")?;
         ensure!(settings.batch_size >= 1, "profile.batch_size: 0; expected at least 1");
         ensure!(settings.max_rows >= 1, "profile.max_rows: 0; expected at least 1");
+        if settings.threads > 0 {
+            settings.threads = cli::limited_threads("profile.threads", settings.threads);
+        }
         let seconds = settings.measure_seconds;
         ensure!(seconds > 0.0 && seconds <= 60.0, "profile.measure_seconds: {seconds}; expected above 0, to 60");
         let bytes = settings.measure_bytes;

@@ -13,6 +13,8 @@ const UNKNOWN: &str = "?";
 const EMPTY: &str = "-";
 /// Spaces between two columns of text.
 const GAP: u16 = 2;
+/// Columns of what is counted, in every table.
+const QUANTITIES: [&str; 7] = ["params", "MACs", "FLOPs", "read", "weights", "written", "FLOP/B"];
 /// Columns that a narrow terminal does not show, the first to go first.
 const DISPENSABLE: [&str; 7] = ["output", "read", "weights", "written", "type", "params", "FLOPs"];
 /// Longest names of layers and operators in a narrow terminal.
@@ -56,24 +58,8 @@ fn device_line(device: &Device) -> String {
 fn layers(report: &Report, max_rows: usize, style: Style) -> String {
     let total = report.total();
     let (shown, rest) = split(&report.rows, max_rows);
-    let header = [
-        report.level.name(),
-        "operators",
-        "output",
-        "type",
-        "params",
-        "MACs",
-        "FLOPs",
-        "read",
-        "weights",
-        "written",
-        "FLOP/B",
-        "bound",
-        "floor",
-        "share",
-    ];
-    let mut grid =
-        Grid { header: header.map(str::to_owned).to_vec(), text_columns: vec![0, 1, 2, 3, 11], rows: Vec::new() };
+    let header = [&[report.level.name(), "operators", "output", "type"][..], &QUANTITIES, &["bound", "floor", "share"]];
+    let mut grid = Grid::new(&header.concat(), &[0, 1, 2, 3, 11]);
     grid.rows.extend(shown.iter().map(|row| cells(row, &total)));
     if !rest.is_empty() {
         grid.rows.push(sums(&format!("[other: {}]", rest.len()), &Total::of(&rest), &total));
@@ -100,7 +86,9 @@ fn cells(row: &Row, total: &Total) -> Vec<String> {
     let work = row.work.as_ref().ok();
     let traffic = row.traffic.as_ref().ok();
     let output = row.outputs.first().and_then(|text| Some(text.split_once('[')?.1.trim_end_matches(']').to_owned()));
+    // Views neither compute nor move anything.
     let idle = row.seconds() == 0.0 && row.floor.is_some();
+    let none = if idle { EMPTY } else { UNKNOWN };
     vec![
         row.name.clone(),
         row.operators.join("+"),
@@ -112,10 +100,8 @@ fn cells(row: &Row, total: &Total) -> Vec<String> {
         known(traffic.map(|traffic| units::bytes(traffic.read))),
         known(traffic.map(|traffic| units::bytes(traffic.constants))),
         known(traffic.map(|traffic| units::bytes(traffic.written))),
-        row.intensity().map_or_else(|| if idle { EMPTY } else { UNKNOWN }.to_owned(), units::number),
-        row.floor
-            .filter(|_| !idle)
-            .map_or_else(|| if idle { EMPTY } else { UNKNOWN }.to_owned(), |floor| floor.bound.name().into()),
+        row.intensity().map_or_else(|| none.to_owned(), units::number),
+        row.floor.filter(|_| !idle).map_or_else(|| none.to_owned(), |floor| floor.bound.name().into()),
         known(row.floor.map(|floor| units::seconds(floor.seconds))),
         known(row.floor.map(|floor| share(floor.seconds, total.floor))),
     ]
@@ -125,53 +111,41 @@ fn share(part: f64, whole: f64) -> String {
     units::percent(if whole > 0.0 { part / whole } else { 0.0 })
 }
 
-/// Sums; where a part is not known, they are lower bounds.
+/// A row of sums.
 fn sums(name: &str, sum: &Total, total: &Total) -> Vec<String> {
-    let at_least = |text: String| if sum.unknown > 0 { format!("≥ {text}") } else { text };
     let empty = || EMPTY.to_owned();
+    let front = vec![name.to_owned(), empty(), empty(), empty()];
+    let back = vec![empty(), at_least(sum, units::seconds(sum.floor)), share(sum.floor, total.floor)];
+    [front, quantities(sum), back].concat()
+}
+
+/// The cells of [`QUANTITIES`].
+fn quantities(sum: &Total) -> Vec<String> {
     vec![
-        name.to_owned(),
-        empty(),
-        empty(),
-        empty(),
         units::count(sum.parameters),
-        at_least(units::count(sum.work.macs)),
-        at_least(units::count(sum.work.flops)),
-        at_least(units::bytes(sum.traffic.read)),
-        at_least(units::bytes(sum.traffic.constants)),
-        at_least(units::bytes(sum.traffic.written)),
-        sum.intensity().map_or_else(empty, units::number),
-        empty(),
-        at_least(units::seconds(sum.floor)),
-        share(sum.floor, total.floor),
+        at_least(sum, units::count(sum.work.macs)),
+        at_least(sum, units::count(sum.work.flops)),
+        at_least(sum, units::bytes(sum.traffic.read)),
+        at_least(sum, units::bytes(sum.traffic.constants)),
+        at_least(sum, units::bytes(sum.traffic.written)),
+        sum.intensity().map_or_else(|| EMPTY.to_owned(), units::number),
     ]
 }
 
+/// A sum, which is a lower bound where a part is not known.
+fn at_least(sum: &Total, text: String) -> String {
+    if sum.unknown > 0 { format!("≥ {text}") } else { text }
+}
+
 fn models(reports: &[Report], style: Style) -> String {
-    let header = [
-        "model",
-        "layers",
-        "nodes",
-        "params",
-        "MACs",
-        "FLOPs",
-        "read",
-        "weights",
-        "written",
-        "FLOP/B",
-        "compute-bound",
-        "floor",
-    ];
-    let mut grid = Grid { header: header.map(str::to_owned).to_vec(), text_columns: vec![0], rows: Vec::new() };
+    let header = [&["model", "layers", "nodes"][..], &QUANTITIES, &["compute-bound", "floor"]];
+    let mut grid = Grid::new(&header.concat(), &[0]);
     for report in reports {
         let total = report.total();
-        let mut cells = sums(&cli::printable(&report.model), &total, &total);
-        cells.splice(1..4, [report.rows.len().to_string(), report.nodes.to_string()]);
-        // The last three: bound, floor, share.
-        cells.truncate(cells.len() - 3);
-        cells.push(share(total.compute_bound, total.floor));
-        cells.push(units::seconds(total.floor));
-        grid.rows.push(cells);
+        let front = vec![cli::printable(&report.model), report.rows.len().to_string(), report.nodes.to_string()];
+        let floor = at_least(&total, units::seconds(total.floor));
+        let back = vec![share(total.compute_bound, total.floor), floor];
+        grid.rows.push([front, quantities(&total), back].concat());
     }
     grid.render(style)
 }

@@ -138,10 +138,82 @@ fn a_device_is_a_group_or_a_file() {
     assert_eq!(arithmetic(&["net.onnx", "devices=a100"]), "tf32");
     assert_eq!(arithmetic(&["net.onnx", "devices=a100", "profile.tf32=false"]), "float32");
     folder.write("bad.yaml", device("float32: 0"));
-    fails(&folder, &["net.onnx", "--device", "bad.yaml"], "bad.yaml: 0; peaks and bandwidth are above 0");
+    fails(&folder, &["net.onnx", "--device", "bad.yaml"], "bad.yaml: peak_tflops.float32: 0; expected above 0");
     folder.write("odd.yaml", device("float23: 1"));
     fails(&folder, &["net.onnx", "--device", "odd.yaml"], "float23");
     fails(&folder, &["net.onnx", "--device", "none.yaml"], "none.yaml");
+    let both = ["net.onnx", "--device", "mine.yaml", "devices=a100"];
+    fails(&folder, &both, "devices=a100 has no effect beside --device");
+}
+
+#[test]
+fn a_device_that_lacks_keys_is_told_all_of_them_and_an_example_that_works() {
+    let folder = folder();
+    for (file, missing) in [
+        ("{}", "name, source, peak_tflops.float32, bandwidth_gbs missing"),
+        ("name: mine\npeak_tflops: {tf32: 8}\n", "source, peak_tflops.float32, bandwidth_gbs missing"),
+    ] {
+        folder.write("part.yaml", file);
+        let done = profile(&folder, &["net.onnx", "--device", "part.yaml"]);
+        let (what, example) = done.error.split_once("; a device is for instance ").unwrap();
+        assert_eq!((done.status, what), (2, format!("profile: --device part.yaml: {missing}").as_str()));
+        folder.write("part.yaml", example);
+        assert_eq!(document(&folder, &["net.onnx", "--device", "part.yaml"])["device"]["name"], "mine");
+    }
+}
+
+/// A float64 or integer product has no tensor core of TF32.
+#[test]
+fn float64_runs_at_its_own_peak() {
+    let folder = folder();
+    let mut graph = GraphBuilder::new("net");
+    let x = graph.input("x", &[4], "values");
+    let cast = graph.node("Cast", &[&x], "cast", &[("to", Attribute::Int(11))]);
+    let square = graph.node("Mul", &[&cast, &cast], "square", &[]);
+    let y = graph.node("Cast", &[&square], "y", &[("to", Attribute::Int(1))]);
+    graph.output(&y, &[4], "squares");
+    folder.write("double.onnx", graph.to_bytes(&ModelInfo { opset: 17, description: String::new(), metadata: vec![] }));
+    let layers = document(&folder, &["double.onnx", "devices=l4"])["models"][0]["layers"].clone();
+    let square = layers.as_array().unwrap().iter().find(|layer| layer["name"] == "square").unwrap();
+    assert_eq!(square["arithmetic"], "float64");
+}
+
+#[test]
+fn settings_out_of_range_are_told_with_the_range() {
+    let folder = folder();
+    for (setting, expected) in [
+        ("max_runs=1000000000", "profile.run.max_runs: 1000000000; expected at most 10000000"),
+        ("node_runs=1000000", "profile.run.node_runs: 1000000; expected at most 100000"),
+        (
+            "limit_seconds=1",
+            "profile.run.limit_seconds: 1; expected above 1.2, which warm_up_seconds and seconds take, to 86400",
+        ),
+        ("limit_seconds=1e6", "profile.run.limit_seconds: 1000000; expected above 1.2"),
+        ("batch_sizes=[1,0]", "profile.run.batch_sizes: 0; expected at least 1"),
+    ] {
+        fails(&folder, &["net.onnx", &format!("profile.run.{setting}")], expected);
+    }
+    let done = profile(&folder, &["net.onnx", "profile.threads=1000000"]);
+    assert_eq!(done.status, 0, "{}", done.error);
+    assert!(done.error.starts_with("profile: profile.threads: 1000000 threads are more than may be"), "{}", done.error);
+}
+
+#[test]
+fn a_model_of_a_fixed_batch_size_is_told_at_that_size() {
+    let folder = folder();
+    let shape = Some([2, 3, 8, 8].map(Dim::Known).to_vec());
+    let input = onnx::Value::tensor("x", &TensorType { dtype: DataType::Float, shape });
+    folder.write("fixed.onnx", head(|model| model.graph.inputs = vec![input]));
+    let done = profile(&folder, &["fixed.onnx", "profile.batch_size=8", "--to", "json"]);
+    assert_eq!(done.error, "profile: fixed.onnx: the batch size is fixed: 2; profile.batch_size has no effect\n");
+    let told: Value = serde_json::from_str(&done.out).unwrap();
+    let model = &told["models"][0];
+    assert_eq!([&model["batch_size"], &model["total"]["macs"]], [2, 2 * 256 * 27]);
+    // A size that is given by name is no surprise.
+    let done = profile(&folder, &["net.onnx", "--dim", "batch=5", "--to", "json"]);
+    assert_eq!(done.error, "");
+    let told: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(told["models"][0]["batch_size"], 5);
 }
 
 #[test]
@@ -153,6 +225,9 @@ fn this_machine_is_measured_and_is_a_device() {
     let here = document(&folder, &["net.onnx", "--device", "here.yaml"]);
     assert!(here["device"]["peak_tflops"]["float32"].as_f64().unwrap() > 0.0, "{here}");
     fails(&folder, &["net.onnx", "--measure-device"], "--measure-device reads no model");
+    for flag in [&["--run"][..], &["--dim", "n=1"], &["--nodes"], &["--to", "json"]] {
+        fails(&folder, &[&["--measure-device"], flag].concat(), "--measure-device takes -o and no other flag");
+    }
 }
 
 #[test]
@@ -196,6 +271,7 @@ fn what_is_no_model_is_one_line() {
     fails(&folder, &["."], ".");
     let stdin = tool!("profile").within(&folder).run();
     assert_eq!(stdin.parts(), (2, String::new(), "profile: stdin: empty; expected an ONNX model\n".into()));
+    fails(&folder, &["net.onnx", "-o", "./net.onnx"], "--out ./net.onnx: the model is that file");
     fails(&folder, &["net.onnx", "profile.batch_size=0"], "profile.batch_size: 0; expected at least 1");
     fails(&folder, &["net.onnx", "profile.model_bytes=100"], "profile.model_bytes");
 }

@@ -4,13 +4,17 @@ import csv
 import io
 import json
 import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from peers import onnx_runtime, shell, with_tools
+from peers import BIN, onnx_runtime, shell, with_tools
 
 ENV = os.environ | {"PATH": with_tools(), "ORT_DYLIB_PATH": str(onnx_runtime())}
 QUICK = "profile.run.batch_sizes=[1,3] profile.run.seconds=0.02 profile.run.warm_up_seconds=0 profile.run.node_runs=5"
@@ -95,6 +99,78 @@ def shell_fails(folder, arguments):
     return shell(f"! profile --run {arguments} {QUICK} 2>&1 > out", folder, ENV)
 
 
+def fixed(folder, batch):
+    """net.onnx with this batch size."""
+    model = onnx.load(folder / "net.onnx")
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    dims[0].dim_value, dims[2].dim_value = batch, 20
+    onnx.save(model, folder / f"fixed{batch}.onnx")
+    return f"fixed{batch}.onnx"
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_model_of_a_fixed_batch_size_is_run_at_that_size(folder, batch):
+    name = fixed(folder, batch)
+    document = json.loads(profile(folder, f"{name} --to json 2> notes"))
+    (run,) = document["runs"]
+    assert [cell["batch_size"] for cell in run["latencies"]] == [batch]
+    assert run["layers"]["batch_size"] == document["models"][0]["batch_size"] == batch
+    notes = (folder / "notes").read_text().splitlines()
+    assert f"profile: {name}: the batch size is fixed: {batch}; profile.run.batch_sizes has no effect" in notes
+
+
+def test_a_batch_size_that_is_given_by_name_is_run(folder):
+    document = json.loads(profile(folder, "net.onnx --dim height=20 --dim batch=5 --to json 2> notes"))
+    (run,) = document["runs"]
+    assert [cell["batch_size"] for cell in run["latencies"]] == [5]
+    assert run["layers"]["batch_size"] == document["models"][0]["batch_size"] == 5
+
+
+def test_one_input_without_a_batch_axis_does_not_fix_the_batch_size(folder):
+    x, state = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in [("x", ["n", 4]), ("state", [2, 4])])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])
+    nodes = [helper.make_node("Gemm", ["x", "state"], ["y"], name="fc", transB=1)]
+    graph = helper.make_graph(nodes, "net", [x, state], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "state.onnx")
+    rows = list(csv.DictReader(io.StringIO(profile(folder, "state.onnx --to csv"))))
+    assert [row["batch_size"] for row in rows] == ["1", "3"]
+
+
+def test_the_hint_for_a_missing_library_is_this_tools_own_and_works(folder, tmp_path):
+    # Neither near the binary nor in the environment is a library.
+    shutil.copy(BIN / "profile", tmp_path)
+    shutil.copy(folder / "run/model.onnx", tmp_path)
+    env = {name: value for name, value in ENV.items() if name not in ("ORT_DYLIB_PATH", "VIRTUAL_ENV")}
+    command = f"./profile --run model.onnx {QUICK}"
+    error = shell(f"! {command} 2>&1 > out", tmp_path, env)
+    assert error.endswith("or name it with ORT_DYLIB_PATH or profile.run.onnxruntime\n"), error
+    library = onnx_runtime()
+    assert "onnxruntime" in shell(f"{command} profile.run.onnxruntime={library}", tmp_path, env)
+    assert "onnxruntime" in shell(command, tmp_path, env | {"ORT_DYLIB_PATH": str(library)})
+    error = shell(f"! {command} profile.run.onnxruntime=/nowhere.so 2>&1 > out", tmp_path, env | {"ORT_DYLIB_PATH": str(library)})
+    assert error.endswith("; correct profile.run.onnxruntime, or leave it out to search for the library\n"), error
+    error = shell(f"! {command} 2>&1 > out", tmp_path, env | {"ORT_DYLIB_PATH": "/nowhere.so"})
+    assert error.endswith("; correct ORT_DYLIB_PATH, or leave it out to search for the library\n"), error
+
+
+def test_the_process_of_a_measurement_ends_with_its_caller(folder):
+    arguments = ["--run", "run/model.onnx", "profile.run.seconds=60", "profile.run.batch_sizes=[1]"]
+    caller = subprocess.Popen([BIN / "profile", *arguments], cwd=folder, env=ENV, stdout=subprocess.DEVNULL)
+    children = Path(f"/proc/{caller.pid}/task/{caller.pid}/children")
+    worker = wait_for(lambda: children.read_text().split())[0]
+    caller.kill()
+    caller.wait()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists() or "State:\tZ" in Path(f"/proc/{worker}/status").read_text())
+
+
+def wait_for(condition):
+    for _ in range(400):
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("not in 8 s")
+
+
 def test_what_cannot_be_measured_is_told(folder):
     for arguments, expected in [
         ("net.onnx", "--dim 'height=224'"),
@@ -102,6 +178,8 @@ def test_what_cannot_be_measured_is_told(folder):
         ("none.onnx", "none.onnx"),
         ("run/model.onnx profile.run.batch_sizes=[0]", "profile.run.batch_sizes: 0"),
         ("run/model.onnx profile.run.min_runs=0", "profile.run.min_runs: 0"),
+        ("run/model.onnx run profile.run.input_bytes=31", "inputs at batch size 1 have more than 31 bytes (profile.run.input_bytes)"),
+        ("run profile.run.batch_sizes=[1000000000000000000]", "inputs at batch size 1000000000000000000 have more than"),
     ]:
         error = shell(f"! profile --run {arguments} 2>&1 > out", folder, ENV)
         assert expected in error and len(error.splitlines()) == 1, error

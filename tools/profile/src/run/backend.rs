@@ -1,7 +1,7 @@
 //! What runs a model.
 
-use super::job::Job;
-use anyhow::{Context, bail};
+use super::job::{Batch, Job};
+use anyhow::{Context, ensure};
 use candle_core::{Device, Module, Tensor};
 use files::Limit;
 use nets::CandleModel;
@@ -45,6 +45,9 @@ impl Backend {
 
 /// A loaded model and the values of its inputs.
 pub trait Loaded {
+    /// The rows of a run.
+    fn batch(&self) -> Batch;
+
     /// Runs the model once.
     ///
     /// # Errors
@@ -84,17 +87,90 @@ impl Filled {
     }
 }
 
-/// Values for an input: floats are normal, bytes uniform, and other integers 0, which is an index that every tensor has.
-fn fill(port: &Port, shape: Vec<usize>, random: &mut Random) -> anyhow::Result<Filled> {
+/// The values of all inputs of a model.
+struct Inputs {
+    batch: Batch,
+    filled: Vec<Filled>,
+}
+
+impl Inputs {
+    /// Makes up values; `symbol` is the name of a dimension by input and axis.
+    fn new(job: &Job, ports: &[Port], symbol: impl Fn(&str, usize) -> String) -> anyhow::Result<Self> {
+        let model = job.path.display();
+        let mut shapes = Shapes { job, symbol, is_fixed: true };
+        let all = ports.iter().map(|port| shapes.of(port)).collect::<anyhow::Result<Vec<_>>>();
+        let all = all.with_context(|| model.to_string())?;
+        let batch = if shapes.is_fixed {
+            let rows = all.iter().find(|shape| shape.len() > 1).map_or(1, |shape| shape[0]);
+            Batch { size: rows, is_fixed: true }
+        } else {
+            Batch { size: job.batch_size, is_fixed: false }
+        };
+        let sizes = ports.iter().zip(&all).map(|(port, shape)| byte_length(port, shape));
+        let sizes = sizes.collect::<anyhow::Result<Vec<_>>>().with_context(|| model.to_string())?;
+        check_length(job, batch, sizes.iter().try_fold(0usize, |sum, size| sum.checked_add(*size)))?;
+        let mut random = Random::new(0, 0);
+        let filled = ports.iter().zip(all).zip(sizes);
+        let filled = filled.map(|((port, shape), size)| fill(port.element, shape, size, &mut random)).collect();
+        Ok(Self { batch, filled })
+    }
+
+    fn values(&self) -> Vec<Value<'_>> {
+        self.filled.iter().map(Filled::value).collect()
+    }
+}
+
+/// Sizes of the dimensions of inputs.
+struct Shapes<'a, S> {
+    job: &'a Job,
+    symbol: S,
+    /// No first axis has had the size of the job.
+    is_fixed: bool,
+}
+
+impl<S: Fn(&str, usize) -> String> Shapes<'_, S> {
+    fn of(&mut self, port: &Port) -> anyhow::Result<Vec<usize>> {
+        port.shape.iter().enumerate().map(|(axis, dim)| dim.map_or_else(|| self.size(&port.name, axis), Ok)).collect()
+    }
+
+    /// The size of a dimension that the model leaves open.
+    fn size(&mut self, input: &str, axis: usize) -> anyhow::Result<usize> {
+        let name = (self.symbol)(input, axis);
+        let given = self.job.dims.iter().find(|(known, _)| *known == name).map(|(_, size)| *size);
+        if axis == 0 && given.is_none() {
+            self.is_fixed = false;
+            return Ok(self.job.batch_size);
+        }
+        given.with_context(|| {
+            format!("input {input:?}: the size of dimension {axis} is not known; give it: --dim '{name}=224'")
+        })
+    }
+}
+
+/// Bytes of an input.
+fn byte_length(port: &Port, shape: &[usize]) -> anyhow::Result<usize> {
     let name = &port.name;
-    let size =
-        port.element.size().with_context(|| format!("input {name:?} takes strings, which --run cannot make up"))?;
+    let size = port.element.size();
+    let size = size.with_context(|| format!("input {name:?} takes strings, which --run cannot make up"))?;
     let length = shape.iter().try_fold(size, |length, &dim| length.checked_mul(dim));
-    let mut bytes = Vec::new();
-    let length = length.filter(|&length| bytes.try_reserve_exact(length).is_ok());
-    let length = length.with_context(|| format!("input {name:?} of shape {shape:?} does not fit into memory"))?;
-    bytes.resize(length, 0);
-    match port.element {
+    length.with_context(|| format!("input {name:?}: no array has shape {shape:?}"))
+}
+
+/// Refuses inputs beyond the limit; None is beyond all.
+fn check_length(job: &Job, batch: Batch, bytes: Option<usize>) -> anyhow::Result<()> {
+    let (model, limit) = (job.path.display(), job.input_bytes);
+    ensure!(
+        bytes.is_some_and(|bytes| bytes <= limit),
+        "{model}: inputs at batch size {} have more than {limit} bytes (profile.run.input_bytes)",
+        batch.size
+    );
+    Ok(())
+}
+
+/// Values for an input: floats are normal, bytes uniform, and other integers 0, which is an index that every tensor has.
+fn fill(element: ElementType, shape: Vec<usize>, length: usize, random: &mut Random) -> Filled {
+    let mut bytes = vec![0; length];
+    match element {
         ElementType::F32 => {
             bytes.as_chunks_mut().0.iter_mut().for_each(|x| *x = (random.normal() as f32).to_le_bytes())
         }
@@ -106,37 +182,12 @@ fn fill(port: &Port, shape: Vec<usize>, random: &mut Random) -> anyhow::Result<F
         ElementType::U8 => bytes.iter_mut().for_each(|byte| *byte = random.index(256) as u8),
         _ => {}
     }
-    Ok(Filled { shape, bytes })
-}
-
-/// Fills every input; `symbols` are the names of dimensions by input and axis, as far as the file has them.
-fn fill_all(job: &Job, ports: &[Port], symbol: impl Fn(&str, usize) -> String) -> anyhow::Result<Vec<Filled>> {
-    let mut random = Random::new(0, 0);
-    let model = job.path.display();
-    let filled = ports.iter().map(|port| {
-        let size = |(axis, dim): (usize, &Option<usize>)| match *dim {
-            Some(size) if axis == 0 && size != job.batch_size && port.shape.len() > 1 => {
-                bail!("{model}: the batch size of {:?} is fixed: {size}, not {}", port.name, job.batch_size)
-            }
-            Some(size) => Ok(size),
-            None if axis == 0 => Ok(job.batch_size),
-            None => {
-                let name = symbol(&port.name, axis);
-                let given = job.dims.iter().find(|(known, _)| *known == name).map(|(_, size)| *size);
-                given.with_context(|| {
-                    format!("{model}: input {:?}: dimension {axis} has no size; give it: --dim '{name}=224'", port.name)
-                })
-            }
-        };
-        let shape = port.shape.iter().enumerate().map(size).collect::<anyhow::Result<Vec<_>>>()?;
-        fill(port, shape, &mut random)
-    });
-    filled.collect()
+    Filled { shape, bytes }
 }
 
 struct OnnxRuntime {
     model: Model,
-    inputs: Vec<Filled>,
+    inputs: Inputs,
 }
 
 impl OnnxRuntime {
@@ -158,15 +209,18 @@ impl OnnxRuntime {
                 _ => format!("{input}.{axis}"),
             }
         };
-        let inputs = fill_all(job, model.inputs(), symbol)?;
+        let inputs = Inputs::new(job, model.inputs(), symbol)?;
         Ok(Self { model, inputs })
     }
 }
 
 impl Loaded for OnnxRuntime {
+    fn batch(&self) -> Batch {
+        self.inputs.batch
+    }
+
     fn run(&mut self) -> anyhow::Result<()> {
-        let values: Vec<_> = self.inputs.iter().map(Filled::value).collect();
-        self.model.run(&values)?;
+        self.model.run(&self.inputs.values())?;
         Ok(())
     }
 
@@ -177,6 +231,7 @@ impl Loaded for OnnxRuntime {
 
 struct Candle {
     model: CandleModel,
+    batch: Batch,
     input: Tensor,
 }
 
@@ -185,16 +240,23 @@ impl Candle {
         let file = if job.path.is_dir() { job.path.join("model.safetensors") } else { job.path.clone() };
         let model = nets::Model::read(&file)?;
         cli::use_threads((job.threads > 0).then_some(job.threads))?;
-        let rows: Vec<usize> =
-            std::iter::once(job.batch_size).chain(model.graph.architecture.input_shape.clone()).collect();
+        let batch = Batch { size: job.batch_size, is_fixed: false };
+        let shape: Vec<usize> =
+            std::iter::once(batch.size).chain(model.graph.architecture.input_shape.clone()).collect();
+        let bytes = shape.iter().try_fold(size_of::<f32>(), |bytes, &dim| bytes.checked_mul(dim));
+        check_length(job, batch, bytes)?;
         let mut random = Random::new(0, 0);
-        let values: Vec<f32> = (0..rows.iter().product()).map(|_| random.normal() as f32).collect();
-        let input = Tensor::from_vec(values, rows, &Device::Cpu)?; // [batch, input shape…]
-        Ok(Self { model: CandleModel::new(&model, &Device::Cpu)?, input })
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.normal() as f32).collect();
+        let input = Tensor::from_vec(values, shape, &Device::Cpu)?; // [batch, input shape…]
+        Ok(Self { model: CandleModel::new(&model, &Device::Cpu)?, batch, input })
     }
 }
 
 impl Loaded for Candle {
+    fn batch(&self) -> Batch {
+        self.batch
+    }
+
     fn run(&mut self) -> anyhow::Result<()> {
         self.model.forward(&self.input)?;
         Ok(())
@@ -203,22 +265,25 @@ impl Loaded for Candle {
 
 struct Tensorrt {
     engine: Engine,
-    inputs: Vec<Filled>,
+    inputs: Inputs,
 }
 
 impl Tensorrt {
     fn open(job: &Job) -> anyhow::Result<Self> {
         let limit = Limit { bytes: job.bytes, setting: Some("profile.model_bytes") };
         let engine = Engine::open(&job.path, limit, &EngineOptions::default())?;
-        let inputs = fill_all(job, engine.inputs(), |input, axis| format!("{input}.{axis}"))?;
+        let inputs = Inputs::new(job, engine.inputs(), |input, axis| format!("{input}.{axis}"))?;
         Ok(Self { engine, inputs })
     }
 }
 
 impl Loaded for Tensorrt {
+    fn batch(&self) -> Batch {
+        self.inputs.batch
+    }
+
     fn run(&mut self) -> anyhow::Result<()> {
-        let values: Vec<_> = self.inputs.iter().map(Filled::value).collect();
-        self.engine.run(&values)?;
+        self.engine.run(&self.inputs.values())?;
         Ok(())
     }
 }

@@ -9,10 +9,20 @@ use crate::settings::Settings;
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::{
-    io::Write,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
+
+/// Limit on `max_runs`: each run takes 16 bytes.
+const MAX_RUNS: usize = 10_000_000;
+/// Limit on `node_runs`: ONNX Runtime holds its profile in memory.
+const MAX_NODE_RUNS: usize = 100_000;
+/// Limit on `limit_seconds`: a day.
+const MAX_SECONDS: f64 = 86_400.0;
 
 /// Settings of `--run`: `profile.run`.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +38,10 @@ pub struct RunSettings {
     pub onnxruntime: Option<PathBuf>,
     /// Maximum bytes of ONNX Runtime's profile.
     pub profile_bytes: u64,
+    /// Maximum bytes of the inputs of a run.
+    pub input_bytes: usize,
+    /// Maximum seconds of a measurement; its process is killed then.
+    pub limit_seconds: f64,
 }
 
 impl RunSettings {
@@ -42,6 +56,14 @@ impl RunSettings {
         let (min, max) = (self.min_runs, self.max_runs);
         ensure!(min >= 1, "profile.run.min_runs: 0; expected at least 1");
         ensure!(max >= min, "profile.run.max_runs: {max}; expected at least profile.run.min_runs, {min}");
+        ensure!(max <= MAX_RUNS, "profile.run.max_runs: {max}; expected at most {MAX_RUNS}");
+        let nodes = self.node_runs;
+        ensure!(nodes <= MAX_NODE_RUNS, "profile.run.node_runs: {nodes}; expected at most {MAX_NODE_RUNS}");
+        let (limit, least) = (self.limit_seconds, self.warm_up_seconds + self.seconds);
+        ensure!(
+            limit > least && limit <= MAX_SECONDS,
+            "profile.run.limit_seconds: {limit}; expected above {least}, which warm_up_seconds and seconds take, to {MAX_SECONDS}"
+        );
         Ok(())
     }
 }
@@ -53,20 +75,34 @@ pub struct Job {
     /// ONNX file; run folder or checkpoint of candle; engine of TensorRT.
     pub path: PathBuf,
     pub bytes: u64,
+    /// Of a model that does not fix it.
     pub batch_size: usize,
-    /// Sizes of symbolic dimensions other than the batch axis.
+    /// Sizes of symbolic dimensions.
     pub dims: Vec<(String, usize)>,
+    pub input_bytes: usize,
     pub threads: usize,
     pub budget: Budget,
     pub onnxruntime: Option<PathBuf>,
     /// Start of the path of ONNX Runtime's profile, if one is wanted.
     pub profile: Option<PathBuf>,
+    /// How long the process may take.
+    #[serde(skip)]
+    pub limit: Duration,
+}
+
+/// Rows of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    pub size: usize,
+    /// Whether the model or `--dim` says so, not the job.
+    pub is_fixed: bool,
 }
 
 /// What a worker answers, as JSON on its standard output.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
     pub latency: Latency,
+    pub batch: Batch,
     /// Runs that were measured.
     pub runs: usize,
     /// Seconds from the file to a model that can run.
@@ -93,34 +129,79 @@ impl Job {
             bytes: settings.model_bytes,
             batch_size,
             dims,
+            input_bytes: run.input_bytes,
             threads: settings.threads,
             budget,
             onnxruntime: run.onnxruntime.clone(),
             profile: None,
+            limit: Duration::from_secs_f64(run.limit_seconds),
         }
     }
 
     /// Starts a worker and waits for its answer.
     ///
     /// # Errors
-    /// What the worker says, or that a signal ended it.
+    /// What the worker says, or how it ended.
     pub fn run(&self) -> anyhow::Result<Measured> {
         let program = std::env::current_exe().context("the path of this program")?;
         let mut command = Command::new(program);
         command.arg("--worker").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("a process for a measurement")?;
-        // A worker that ends early closes the pipe: its own message says more than that.
-        child.stdin.take().map(|mut stdin| stdin.write_all(&serde_json::to_vec(self).unwrap_or_default()));
-        let output = child.wait_with_output().context("a process for a measurement")?;
-        if !output.status.success() {
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            match stderr.lines().last() {
+        let job = serde_json::to_string(self)? + "\n";
+        // The worker ends if this end of the pipe is closed: when this process dies, it does not go on alone. A worker that
+        // ends early closes the other: its own message says more than that.
+        let mut stdin = child.stdin.take();
+        let _ = stdin.as_mut().map(|stdin| stdin.write_all(job.as_bytes()));
+        let ended = wait(child, self.limit).context("a process for a measurement")?;
+        let Some(ended) = ended else {
+            let seconds = self.limit.as_secs_f64();
+            bail!("{}: no answer in {seconds} s (profile.run.limit_seconds), so it was killed", self.on_backend());
+        };
+        if !ended.status.success() {
+            match ended.stderr.lines().last() {
                 Some(line) => bail!("{}", line.trim_start_matches("profile: ")),
-                None => {
-                    bail!("{} on {}: the process ended by {}", self.path.display(), self.backend.name(), output.status)
-                }
+                None => bail!("{}: the process ended by {}", self.on_backend(), ended.status),
             }
         }
-        serde_json::from_slice(&output.stdout).context("the answer of a measurement")
+        serde_json::from_slice(&ended.stdout).context("the answer of a measurement")
     }
+
+    /// `net.onnx on onnxruntime`.
+    fn on_backend(&self) -> String {
+        format!("{} on {}", self.path.display(), self.backend.name())
+    }
+}
+
+/// A process that has ended, and what it wrote.
+struct Ended {
+    status: ExitStatus,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+/// Waits for a process; None if it took longer than `limit` and was killed.
+fn wait(mut child: Child, limit: Duration) -> io::Result<Option<Ended>> {
+    let (closed, is_closed) = mpsc::channel::<()>();
+    let stdout = read(child.stdout.take(), Some(closed))?;
+    let stderr = read(child.stderr.take(), None)?;
+    // A process that closes its standard output has ended, or is about to.
+    let is_late = is_closed.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
+    if is_late {
+        child.kill()?;
+    }
+    let status = child.wait()?;
+    let [stdout, stderr] = [stdout, stderr].map(|reader| reader.join().unwrap_or_default());
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    Ok((!is_late).then_some(Ended { status, stdout, stderr }))
+}
+
+/// Reads all of a pipe on a thread, which drops `closed` at the end.
+fn read(pipe: Option<impl Read + Send + 'static>, closed: Option<mpsc::Sender<()>>) -> io::Result<JoinHandle<Vec<u8>>> {
+    thread::Builder::new().spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error is the answer.
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        drop(closed);
+        bytes
+    })
 }

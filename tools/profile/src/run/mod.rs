@@ -19,7 +19,7 @@ pub use worker::work;
 
 use crate::{device::Device, report::Report, settings::Settings};
 use anyhow::Context;
-use job::{Job, Measured};
+use job::{Batch, Job, Measured};
 use std::path::{Path, PathBuf};
 use timing::Budget;
 
@@ -28,9 +28,9 @@ pub struct Run {
     /// The path of its file or folder.
     pub model: String,
     pub backend: Backend,
-    /// One for each batch size of the settings.
+    /// One for each batch size of the settings, or one for the size that the model fixes.
     pub cells: Vec<Cell>,
-    /// Times of layers in ONNX Runtime, at the batch size of the settings.
+    /// Times of layers in ONNX Runtime.
     pub nodes: Option<NodeTimes>,
 }
 
@@ -68,21 +68,35 @@ pub fn measure(
 
 fn measure_model(path: &Path, report: Option<&Report>, device: &Device, settings: &Settings) -> anyhow::Result<Run> {
     let backend = Backend::of(path);
-    let cell = |&batch_size: &usize| Cell {
-        batch_size,
-        measured: Job::new(backend, path, batch_size, settings).run().map_err(|error| format!("{error:#}")),
-    };
-    let cells: Vec<Cell> = settings.run.batch_sizes.iter().map(cell).collect();
+    let cells = cells(backend, path, settings);
     let ran = settings.run.node_runs > 0 && cells.iter().any(|cell| cell.measured.is_ok());
     let nodes = report.filter(|_| ran).map(|report| node_times(path, report, device, settings)).transpose()?;
     Ok(Run { model: path.display().to_string(), backend, cells, nodes })
 }
 
+/// The measurements at each batch size; of a model that fixes it, one.
+fn cells(backend: Backend, path: &Path, settings: &Settings) -> Vec<Cell> {
+    let batch_sizes = &settings.run.batch_sizes;
+    let mut cells = Vec::new();
+    for &batch_size in batch_sizes {
+        let measured = Job::new(backend, path, batch_size, settings).run().map_err(|error| format!("{error:#}"));
+        let fixed = measured.as_ref().ok().map(|measured| measured.batch).filter(|batch| batch.is_fixed);
+        cells.push(Cell { batch_size: fixed.map_or(batch_size, |batch| batch.size), measured });
+        if let Some(Batch { size, .. }) = fixed {
+            if *batch_sizes != [size] {
+                let path = path.display();
+                cli::note(&format!("{path}: the batch size is fixed: {size}; profile.run.batch_sizes has no effect"));
+            }
+            break;
+        }
+    }
+    cells
+}
+
 /// One more measurement of ONNX Runtime, with its profile: taking it makes every node slower, so latencies are measured without.
 fn node_times(path: &Path, report: &Report, device: &Device, settings: &Settings) -> anyhow::Result<NodeTimes> {
     let folder = tempfile::tempdir().context("a folder for ONNX Runtime's profile")?;
-    let batch_size = settings.batch_size;
-    let mut job = Job::new(Backend::OnnxRuntime, path, batch_size, settings);
+    let mut job = Job::new(Backend::OnnxRuntime, path, settings.batch_size, settings);
     job.profile = Some(folder.path().join("onnxruntime"));
     // One warm-up run, and as many as are asked for.
     let runs = settings.run.node_runs;
@@ -91,5 +105,5 @@ fn node_times(path: &Path, report: &Report, device: &Device, settings: &Settings
     let path = measured.profile.context("ONNX Runtime wrote no profile")?;
     let limit = files::Limit { bytes: settings.run.profile_bytes, setting: Some("profile.run.profile_bytes") };
     let events = files::read_file(&path, limit)?;
-    NodeTimes::new(&events, measured.runs, report, &device.name, batch_size)
+    NodeTimes::new(&events, measured.runs, report, &device.name, measured.batch.size)
 }

@@ -8,6 +8,7 @@ use crate::report::{Report, Row};
 use anyhow::Context;
 use indexmap::IndexMap;
 use serde::Deserialize;
+use std::{borrow::Cow, collections::HashMap};
 
 const MICRO: f64 = 1e-6;
 const NODE_END: &str = "_kernel_time";
@@ -16,7 +17,7 @@ const NODE_END: &str = "_kernel_time";
 #[derive(Deserialize)]
 struct Event<'a> {
     cat: &'a str,
-    name: std::borrow::Cow<'a, str>,
+    name: Cow<'a, str>,
     /// Start and duration in microseconds.
     ts: u64,
     dur: u64,
@@ -67,7 +68,9 @@ impl NodeTimes {
         let mut all: Vec<(u64, u64)> =
             events.iter().filter(|event| event.name == "model_run").map(|event| (event.ts, event.dur)).collect();
         all.sort_unstable();
-        let skipped = all.len().checked_sub(runs).context("ONNX Runtime's profile has fewer runs than were made")?;
+        let skipped = all.len().checked_sub(runs).with_context(|| {
+            format!("ONNX Runtime's profile ends after {} of {runs} runs; lower profile.run.node_runs", all.len())
+        })?;
         let measured =
             all.get(skipped..).filter(|runs| !runs.is_empty()).context("ONNX Runtime's profile has no run")?;
         let start = measured[0].0;
@@ -89,9 +92,11 @@ fn by_layer<'a>(
     per_run: impl Fn(u64) -> f64,
 ) -> Vec<NodeTime> {
     let mut rows: IndexMap<String, NodeTime> = IndexMap::new();
+    // Each run has an event of each node.
+    let mut layers: HashMap<&str, Option<&Row>> = HashMap::new();
     for event in nodes {
         let name = event.name.strip_suffix(NODE_END).unwrap_or(&event.name);
-        let layer = layer(report, name);
+        let layer = *layers.entry(name).or_insert_with(|| layer(report, name));
         let key = layer.map_or(name, |row| &row.name);
         let new = || NodeTime {
             name: cli::printable(key),

@@ -8,6 +8,21 @@ use crate::{
 use serde_json::{Value, json};
 
 const EMPTY: &str = "-";
+/// Columns of the CSV.
+const COLUMNS: [&str; 12] = [
+    "model",
+    "backend",
+    "batch_size",
+    "runs",
+    "min",
+    "median",
+    "p90",
+    "p99",
+    "mean",
+    "rows_per_second",
+    "load",
+    "memory_bytes",
+];
 
 /// The latency table of all models, and the times of the layers of each; then why rows have no figures.
 pub fn tables(runs: &[Run], max_rows: usize, style: Style) -> String {
@@ -129,20 +144,7 @@ fn layers_json(times: &NodeTimes) -> Value {
 /// When it cannot be encoded, which does not happen.
 pub fn csv(runs: &[Run]) -> anyhow::Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record([
-        "model",
-        "backend",
-        "batch_size",
-        "runs",
-        "min",
-        "median",
-        "p90",
-        "p99",
-        "mean",
-        "rows_per_second",
-        "load",
-        "memory_bytes",
-    ])?;
+    writer.write_record(COLUMNS)?;
     for run in runs {
         for cell in &run.cells {
             let mut record = vec![run.model.clone(), run.backend.name().into(), cell.batch_size.to_string()];
@@ -155,7 +157,7 @@ pub fn csv(runs: &[Run]) -> anyhow::Result<String> {
                     record.extend(seconds.iter().map(f64::to_string));
                     record.push(memory_bytes.map(|bytes| bytes.to_string()).unwrap_or_default());
                 }
-                Err(_) => record.resize(12, String::new()),
+                Err(_) => record.resize(COLUMNS.len(), String::new()),
             }
             writer.write_record(record)?;
         }

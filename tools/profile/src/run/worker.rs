@@ -6,17 +6,26 @@ use super::{
     timing::Latency,
 };
 use anyhow::Context;
-use std::time::Instant;
+use std::{io, process, thread, time::Instant};
 
 /// Reads a [`Job`] from standard input, does it, and writes [`Measured`] to standard output.
 ///
 /// # Errors
 /// When the model cannot be loaded or run.
 pub fn work() -> anyhow::Result<()> {
-    let job: Job = serde_json::from_reader(std::io::stdin().lock()).context("--worker: the job on standard input")?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).context("--worker: the job on standard input")?;
+    let job: Job = serde_json::from_str(&line).context("--worker: the job on standard input")?;
+    thread::Builder::new().spawn(end_with_caller).context("--worker: a thread")?;
     let measured = measure(&job)?;
     cli::print(&serde_json::to_string(&measured)?)?;
     Ok(())
+}
+
+/// Ends this process when whoever asked for the measurement is gone: nobody reads the answer.
+fn end_with_caller() {
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+    process::exit(2);
 }
 
 fn measure(job: &Job) -> anyhow::Result<Measured> {
@@ -26,7 +35,8 @@ fn measure(job: &Job) -> anyhow::Result<Measured> {
     let times = job.budget.spend(|| backend.run())?;
     let profile = job.profile.is_some().then(|| backend.finish_profile()).transpose()?.flatten();
     let latency = Latency::of(&times).context("no run was measured")?;
-    Ok(Measured { latency, runs: times.len(), load_seconds, memory_bytes: peak_memory(), profile })
+    let (batch, runs) = (backend.batch(), times.len());
+    Ok(Measured { latency, batch, runs, load_seconds, memory_bytes: peak_memory(), profile })
 }
 
 /// Peak of the resident memory in bytes, as Linux counts it.
