@@ -78,7 +78,7 @@ test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs Tens
 	$(CARGO) build --release $(tensorrt_packages) $(LOCKED)
 	$(CARGO) test --release $(tensorrt_packages) $(LOCKED)
 	$(CARGO) test --release -p runtime --features tensorrt --test tensorrt $(LOCKED)
-	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools/trt-build \
+	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools/trt-build tools/peer_faults.py \
 	  tools/pipegrad/tests/peer_docs.py tools/pipegrad/tests/peer_completion.py -k 'trt'
 
 .PHONY: faults
