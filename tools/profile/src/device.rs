@@ -93,7 +93,9 @@ impl Device {
         let bytes = files::read_file(path, files::Limit { bytes: MAX_BYTES, setting: None }).context("--device")?;
         let name = path.display().to_string();
         let text = String::from_utf8(bytes).ok().with_context(|| format!("--device {name}: not text"))?;
-        let document = config::Document::from_yaml(&name, &text)?;
+        // An empty file is one that lacks every key.
+        let text = if text.trim().is_empty() { "{}" } else { &text };
+        let document = config::Document::from_yaml(&name, text)?;
         let missing: Vec<&str> = REQUIRED.into_iter().filter(|key| document.get(key).is_none()).collect();
         ensure!(
             missing.is_empty(),

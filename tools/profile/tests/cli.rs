@@ -150,7 +150,7 @@ fn a_device_is_a_group_or_a_file() {
 fn a_device_that_lacks_keys_is_told_all_of_them_and_an_example_that_works() {
     let folder = folder();
     for (file, missing) in [
-        ("{}", "name, source, peak_tflops.float32, bandwidth_gbs missing"),
+        ("", "name, source, peak_tflops.float32, bandwidth_gbs missing"),
         ("name: mine\npeak_tflops: {tf32: 8}\n", "source, peak_tflops.float32, bandwidth_gbs missing"),
     ] {
         folder.write("part.yaml", file);

@@ -2,9 +2,18 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 use testkit::{Done, Folder, Tool, trt_run};
 use trt_protocol::{Answer, PROTOCOL, TensorInfo};
+
+/// Keeps other tests from forking while a program is open for writing here: starting it would fail (ETXTBSY).
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A folder with `x.engine`, whose input has this shape, and a copy of `profile`, which finds the stand-in beside it.
 fn folder(shape: &[i64], script: &str) -> Folder {
@@ -35,12 +44,14 @@ fn batches(done: &Done) -> Vec<&str> {
 
 #[test]
 fn every_batch_size_is_a_row() {
+    let _alone = alone();
     let done = profile(&folder(&[-1, 2], THREE_RUNS), &["profile.run.batch_sizes=[1,3]"]);
     assert_eq!((batches(&done), done.error.as_str()), (vec!["1", "3"], ""));
 }
 
 #[test]
 fn an_engine_of_a_fixed_batch_size_has_one_row() {
+    let _alone = alone();
     let folder = folder(&[4, 2], THREE_RUNS);
     let done = profile(&folder, &["profile.run.batch_sizes=[1,3]"]);
     assert_eq!(batches(&done), ["4"]);
@@ -51,6 +62,7 @@ fn an_engine_of_a_fixed_batch_size_has_one_row() {
 
 #[test]
 fn a_dimension_without_a_size_is_given_as_the_error_says() {
+    let _alone = alone();
     let folder = folder(&[-1, -1], THREE_RUNS);
     let done = profile(&folder, &[]);
     let expected = "profile: x.engine: input \"x\": the size of dimension 1 is not known; give it: --dim 'x.1=224'\n";
@@ -61,6 +73,7 @@ fn a_dimension_without_a_size_is_given_as_the_error_says() {
 
 #[test]
 fn a_measurement_has_a_time_limit() {
+    let _alone = alone();
     let folder = folder(&[-1, 2], "frame 0; frame 1; cat > /dev/null");
     let done = profile(&folder, &["profile.run.limit_seconds=0.3", "profile.run.batch_sizes=[1]"]);
     let expected = "profile: x.engine on tensorrt: no answer in 0.3 s (profile.run.limit_seconds), so it was killed\n";

@@ -167,7 +167,7 @@ fn check_length(job: &Job, batch: Batch, bytes: Option<usize>) -> anyhow::Result
     Ok(())
 }
 
-/// Values for an input: floats are normal, bytes uniform, and other integers 0, which is an index that every tensor has.
+/// Values for an input: floats are normal, bytes uniform; booleans and other integers are 0, an index that every tensor has.
 fn fill(element: ElementType, shape: Vec<usize>, length: usize, random: &mut Random) -> Filled {
     let mut bytes = vec![0; length];
     match element {
@@ -179,7 +179,11 @@ fn fill(element: ElementType, shape: Vec<usize>, length: usize, random: &mut Ran
             let mut draw = || half::f16::from_f64(random.normal()).to_le_bytes();
             bytes.as_chunks_mut().0.iter_mut().for_each(|x| *x = draw());
         }
-        ElementType::U8 => bytes.iter_mut().for_each(|byte| *byte = random.index(256) as u8),
+        ElementType::Bf16 => {
+            let mut draw = || half::bf16::from_f64(random.normal()).to_le_bytes();
+            bytes.as_chunks_mut().0.iter_mut().for_each(|x| *x = draw());
+        }
+        ElementType::U8 | ElementType::I8 => bytes.iter_mut().for_each(|byte| *byte = random.index(256) as u8),
         _ => {}
     }
     Filled { shape, bytes }
