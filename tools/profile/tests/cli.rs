@@ -139,7 +139,7 @@ fn a_device_is_a_group_or_a_file() {
     assert_eq!(arithmetic(&["net.onnx", "devices=a100", "profile.tf32=false"]), "float32");
     folder.write("bad.yaml", device("float32: 0"));
     fails(&folder, &["net.onnx", "--device", "bad.yaml"], "bad.yaml: peak_tflops.float32: 0; expected above 0");
-    folder.write("odd.yaml", device("float23: 1"));
+    folder.write("odd.yaml", device("float32: 1, float23: 1"));
     fails(&folder, &["net.onnx", "--device", "odd.yaml"], "float23");
     fails(&folder, &["net.onnx", "--device", "none.yaml"], "none.yaml");
     let both = ["net.onnx", "--device", "mine.yaml", "devices=a100"];
