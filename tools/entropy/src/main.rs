@@ -83,8 +83,19 @@ fn add_entropy<T: Element + kernels::Real>(
 ) -> anyhow::Result<()> {
     let mut entropy = vec![T::zeroed(); batch.rows()]; // [rows]
     kernels::entropy_rows(probs, width, options, &mut entropy).map_err(|e| {
-        let hint = if matches!(e.kind, RowErrorKind::NotNormalized { .. }) { " (use --normalize)" } else { "" };
+        let hint = if normalizing_helps(&probs[e.row * width..][..width], &e.kind, options) {
+            " (use --normalize)"
+        } else {
+            ""
+        };
         batch.location(e.row).error(format!("field {:?} {e}{hint}", settings.field))
     })?;
     Ok(batch.set_column(&settings.out_field, &[], &entropy)?)
+}
+
+/// Whether a row is refused for its sum alone, and accepted once it is divided by that: not of a sum of 0.
+fn normalizing_helps<T: Element + kernels::Real>(row: &[T], kind: &RowErrorKind, options: &EntropyOptions) -> bool {
+    let normalize = EntropyOptions { normalize: true, ..*options };
+    matches!(kind, RowErrorKind::NotNormalized { .. })
+        && kernels::entropy_rows(row, row.len(), &normalize, &mut [T::zeroed()]).is_ok()
 }

@@ -44,6 +44,11 @@ fn bad_rows_are_named() {
     assert!(entropy(&[], cases[0].0).2.contains("(use --normalize)"));
     let zero = entropy(&["--normalize"], "{\"probs\":[0.0,0.0]}\n");
     assert!(zero.0 == 2 && zero.2.contains("stdin:1"), "{zero:?}");
+    // What --normalize cannot mend does not suggest it.
+    for row in ["[0,0]", "[1e308,1e308]"] {
+        let (status, _, error) = entropy(&[], format!("{{\"probs\":{row}}}\n"));
+        assert!(status == 2 && error.contains("expected 1") && !error.contains("--normalize"), "{error}");
+    }
 }
 
 #[test]
