@@ -47,7 +47,7 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let mut model = Model::open(&path, &settings)?;
     let input = dvc::open(common.input.as_deref(), settings.pull)?;
     let encoder = model.encoder().clone();
-    let outputs = Outputs::new(settings.outputs, &Settings::option_names(), encoder.target())?;
+    let outputs = Outputs::new(settings.outputs, &Settings::option_names(), model.classes().as_deref())?;
     let options = ReadOptions { adds: outputs.fields(), ..encoder.read_options() };
     let streams = Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(None) };
     let mut predictions = Vec::new();

@@ -4,7 +4,7 @@ use crate::settings::Settings;
 use anyhow::{bail, ensure};
 use dataset::Features;
 use files::Limit;
-use prediction::{Encoder, FEATURES_KEY, Values};
+use prediction::{Encoder, FEATURES_KEY, LABELS_KEY, Values};
 use records::Batch;
 use runtime::{Inputs, Options, Session};
 use std::path::Path;
@@ -32,7 +32,7 @@ impl Model {
             ..Options::default()
         };
         let limit = Limit { bytes: settings.model_bytes, setting: Some("infer.model_bytes") };
-        let session = Session::open(path, limit, &options)?;
+        let session = Session::open(path, limit, &options, settings.output.as_deref())?;
         let name = path.display();
         let found = session.metadata(FEATURES_KEY).map(|text| Features::from_json(&text)).transpose();
         let found = found.map_err(|problem| anyhow::anyhow!("{name}: {problem}"))?;
@@ -47,6 +47,17 @@ impl Model {
     /// The fields of its input.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
+    }
+
+    /// The names of the classes that the output has a value for each of: those of the training rows, or those that
+    /// `export.labels` put into the graph.
+    pub fn classes(&self) -> Option<Vec<String>> {
+        let of_graph = || {
+            let labels = self.session.metadata(LABELS_KEY)?;
+            let labels: Vec<_> = labels.lines().map(str::to_owned).collect();
+            (self.session.output().row_shape == [Some(labels.len())]).then_some(labels)
+        };
+        self.encoder.classes().map(<[String]>::to_vec).or_else(of_graph)
     }
 
     /// Overwrites `predictions` with `[rows, row shape…]`; returns the row shape.

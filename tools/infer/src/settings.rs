@@ -11,6 +11,8 @@ pub struct Settings {
     /// Rows of a call of the session.
     pub batch_size: usize,
     pub threads: usize,
+    /// Name of the model's output; None for the only float32 one with a batch axis.
+    pub output: Option<String>,
     pub outputs: OutputOptions,
     /// Most bytes of an array in Fortran order on a pipe.
     pub fortran_bytes: u64,
@@ -26,8 +28,9 @@ pub struct Settings {
 struct Group {
     batch_size: usize,
     threads: usize,
+    output: Option<String>,
     out_field: String,
-    label_field: String,
+    label_field: Option<String>,
     probabilities: bool,
     fortran_bytes: u64,
     model_bytes: u64,
@@ -40,6 +43,7 @@ impl Settings {
         let Group {
             batch_size,
             threads,
+            output,
             out_field,
             label_field,
             probabilities,
@@ -51,7 +55,7 @@ impl Settings {
         ensure!(batch_size > 0, "infer.batch_size: 0; at least 1 is needed");
         let outputs = OutputOptions { out_field, label_field, probabilities };
         outputs.check(&Self::option_names())?;
-        Ok(Self { batch_size, threads, outputs, fortran_bytes, model_bytes, onnxruntime, pull })
+        Ok(Self { batch_size, threads, output, outputs, fortran_bytes, model_bytes, onnxruntime, pull })
     }
 
     /// What errors call the options of the output fields.

@@ -183,6 +183,31 @@ fn a_model_of_two_inputs_is_refused() {
     folder.write("m.onnx", graph.to_bytes(&ModelInfo { opset: 17, description: String::new(), metadata: vec![] }));
     let (status, _, error) = infer(&folder, &["-m", "m.onnx"], "{\"a\":[1,2],\"b\":[1,2]}\n");
     if has_library(&error) {
-        assert_eq!((status, error.as_str()), (2, "infer: m.onnx: the model has 2 inputs, expected 1\n"));
+        let expected = "infer: m.onnx: expected one input, found \"a\", \"b\"; serve runs models of several\n";
+        assert_eq!((status, error.as_str()), (2, expected));
     }
+}
+
+#[test]
+fn one_of_several_outputs_is_the_prediction() {
+    let folder = Folder::new();
+    let mut graph = GraphBuilder::new("two");
+    let x = graph.input("x", &[2], ""); // [batch, 2]
+    let (y, z) = (graph.node("Add", &[&x, &x], "y", &[]), graph.node("Neg", &[&x], "z", &[]));
+    graph.output(&y, &[2], "");
+    graph.output(&z, &[2], "");
+    folder.write("m.onnx", graph.to_bytes(&ModelInfo { opset: 17, description: String::new(), metadata: vec![] }));
+    let run = |settings: &[&str]| infer(&folder, &[&["-m", "m.onnx"], settings].concat(), "{\"x\":[1,2]}\n");
+    let (status, out, error) = run(&[]);
+    if !has_library(&error) {
+        return;
+    }
+    let expected = "infer: m.onnx: several float32 outputs; choose one with infer.output=NAME, of \"y\", \"z\"\n";
+    assert_eq!((status, out.as_str(), error.as_str()), (2, "", expected));
+    for (name, prediction) in [("y", "[2.0,4.0]"), ("z", "[-1.0,-2.0]")] {
+        let expected = format!("{{\"x\":[1,2],\"prediction\":{prediction}}}\n");
+        assert_eq!(run(&[&format!("infer.output={name}")]), (0, expected, String::new()));
+    }
+    let (status, _, error) = run(&["infer.output=w"]);
+    assert_eq!((status, error.as_str()), (2, "infer: m.onnx: no output is called \"w\"; there are \"y\", \"z\"\n"));
 }

@@ -72,17 +72,18 @@ def test_csv_has_cells_for_scalars_only(run, tmp_path):
         "target": {"name": "kind", "shape": [2], "classes": ["no, never", "yes"]},
     }
     doubling(tmp_path / "m.onnx", "batch", metadata={"pipegrad.features": json.dumps(features)})
-    (tmp_path / "rows.csv").write_text("b,id,a\n1,007,2\n4,008,3\n")
-    assert run("infer", "-m", "m.onnx", "rows.csv") == b'b,id,a,predicted_label\n1,007,2,"no, never"\n4,008,3,yes\n'
+    (tmp_path / "rows.csv").write_text("b,id,a\n0.125,007,0.25\n0.5,008,0.375\n")
+    labelled = b'b,id,a,predicted_label\n0.125,007,0.25,"no, never"\n0.5,008,0.375,yes\n'
+    assert run("infer", "-m", "m.onnx", "rows.csv") == labelled
     out = run("infer", "-m", "m.onnx", "rows.csv", "infer.probabilities=true", "--to", "ndjson").splitlines()
     assert json.loads(out[0]) == {
-        "b": 1,
+        "b": 0.125,
         "id": "007",
-        "a": 2,
-        "prediction": [4, 2],
+        "a": 0.25,
+        "prediction": [0.5, 0.25],
         "predicted_label": "no, never",
-        "probability_no, never": 4,
-        "probability_yes": 2,
+        "probability_no, never": 0.5,
+        "probability_yes": 0.25,
     }
 
 

@@ -159,7 +159,7 @@ impl Settings {
 
     /// What records and rows of tables get.
     pub fn outputs(&self) -> OutputOptions {
-        let (out_field, label_field) = (self.out_field.clone(), self.label_field.clone());
+        let (out_field, label_field) = (self.out_field.clone(), Some(self.label_field.clone()));
         OutputOptions { out_field, label_field, probabilities: self.probabilities }
     }
 

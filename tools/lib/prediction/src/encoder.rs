@@ -1,7 +1,7 @@
 //! From rows to the input of a model.
 
 use crate::{Error, Result};
-use dataset::{Features, Target};
+use dataset::Features;
 use records::{Batch, DType, ReadOptions};
 use runtime::TensorSpec;
 
@@ -50,9 +50,9 @@ impl Encoder {
         Ok(Self { features, has_features, input })
     }
 
-    /// Name, shape and classes of the predicted field; None without features in the metadata.
-    pub fn target(&self) -> Option<&Target> {
-        self.has_features.then_some(&self.features.target)
+    /// The names of the classes of the predicted field; None where the metadata have none.
+    pub fn classes(&self) -> Option<&[String]> {
+        self.features.target.classes.as_deref()
     }
 
     /// How rows are read: the fields of the input.

@@ -31,7 +31,7 @@ pub enum Error {
         other: String,
     },
     /// Probabilities are asked for, and the model does not name its classes.
-    #[error("{0}: the model has no names of classes (its target was no text)")]
+    #[error("{0}: the model has no names of classes (its target was no text); set it to false")]
     NoClasses(String),
     /// A field has the name of a class's probability.
     #[error("{option}: {name:?} is also a class's probability")]
@@ -40,6 +40,12 @@ pub enum Error {
         option: String,
         /// The name.
         name: String,
+    },
+    /// Probabilities are asked for, and the model gives scores.
+    #[error("the model gives {value}, which is no probability; export it with export.softmax=true")]
+    NotProbabilities {
+        /// The first such value.
+        value: f32,
     },
     /// The outputs are not one a class.
     #[error("the model gives {width} values a row, and names {classes} classes")]

@@ -15,8 +15,8 @@
 //! let rows = encoder.encode(&batch)?; // [2, 2]
 //! assert_eq!((rows.shape, rows.values), (vec![2], Values::F32(vec![1.0, 2.0, 3.0, 4.0])));
 //!
-//! let options = OutputOptions { out_field: "sum".into(), label_field: "label".into(), probabilities: false };
-//! let outputs = Outputs::new(options, &OptionNames::settings_of("example"), encoder.target())?;
+//! let options = OutputOptions { out_field: "sum".into(), label_field: None, probabilities: false };
+//! let outputs = Outputs::new(options, &OptionNames::settings_of("example"), encoder.classes())?;
 //! outputs.add(&mut batch, &[], &[3.0, 7.0])?;
 //! assert_eq!(batch.schema().to_string(), "x u1[2], sum f4");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -32,3 +32,6 @@ pub use outputs::{OptionNames, OutputOptions, Outputs};
 
 /// Key of a model's metadata under which `export` writes its [`dataset::Features`].
 pub const FEATURES_KEY: &str = "pipegrad.features";
+
+/// Key of a model's metadata under which `export` writes the names of classes that it puts into a graph, one a line.
+pub const LABELS_KEY: &str = "pipegrad.labels";

@@ -1,7 +1,6 @@
 //! The output fields.
 
 use crate::{Error, Result};
-use dataset::Target;
 use records::Batch;
 
 /// Prefix of the field of a class's probability.
@@ -12,8 +11,8 @@ const PROBABILITY: &str = "probability_";
 pub struct OutputOptions {
     /// Field of the model's output.
     pub out_field: String,
-    /// Field of the name of the predicted class, where the classes have names.
-    pub label_field: String,
+    /// Field of the name of the predicted class, where the classes have names; None adds none.
+    pub label_field: Option<String>,
     /// Whether a field `probability_<class>` is added for each named class.
     pub probabilities: bool,
 }
@@ -49,16 +48,20 @@ impl OutputOptions {
     /// # Errors
     /// When one is empty, or both are the same.
     pub fn check(&self, names: &OptionNames) -> Result<()> {
-        for (field, option) in [(&self.out_field, &names.out_field), (&self.label_field, &names.label_field)] {
-            if field.is_empty() {
-                return Err(Error::NoName(option.clone()));
-            }
+        if let Some((_, option)) = self.named(names).find(|(field, _)| field.is_empty()) {
+            return Err(Error::NoName(option.to_owned()));
         }
-        if self.out_field == self.label_field {
-            let (option, name, other) = (names.label_field.clone(), self.label_field.clone(), names.out_field.clone());
+        if self.label_field.as_ref() == Some(&self.out_field) {
+            let (option, name, other) = (names.label_field.clone(), self.out_field.clone(), names.out_field.clone());
             return Err(Error::SameName { option, name, other });
         }
         Ok(())
+    }
+
+    /// The named fields, each with the option that names it.
+    fn named<'a>(&'a self, names: &'a OptionNames) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let label = self.label_field.as_deref().map(|field| (field, names.label_field.as_str()));
+        std::iter::once((self.out_field.as_str(), names.out_field.as_str())).chain(label)
     }
 }
 
@@ -75,14 +78,14 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// The fields of a model that predicts `target`.
+    /// The fields of a model whose classes have these names; None of one whose classes have none.
     ///
     /// # Errors
     /// As [`OutputOptions::check`]; and when probabilities of classes without names are asked for, or two fields have one
     /// name.
-    pub fn new(options: OutputOptions, names: &OptionNames, target: Option<&Target>) -> Result<Self> {
+    pub fn new(options: OutputOptions, names: &OptionNames, classes: Option<&[String]>) -> Result<Self> {
         options.check(names)?;
-        let classes = target.and_then(|target| target.classes.clone());
+        let classes = classes.map(<[String]>::to_vec);
         if options.probabilities && classes.is_none() {
             return Err(Error::NoClasses(names.probabilities.clone()));
         }
@@ -92,10 +95,9 @@ impl Outputs {
             }
             _ => Vec::new(),
         };
-        for (field, option) in [(&options.out_field, &names.out_field), (&options.label_field, &names.label_field)] {
-            if probabilities.contains(field) {
-                return Err(Error::Probability { option: option.clone(), name: field.clone() });
-            }
+        let taken = |(field, _): &(&str, &str)| probabilities.iter().any(|name| name == field);
+        if let Some((field, option)) = options.named(names).find(taken) {
+            return Err(Error::Probability { option: option.into(), name: field.into() });
         }
         let remedies =
             [names.other_out_field.clone(), names.label_field.clone(), format!("{}=false", names.probabilities)];
@@ -115,9 +117,9 @@ impl Outputs {
         &self.options.out_field
     }
 
-    /// The field of the predicted class's name; None where classes have no names.
+    /// The field of the predicted class's name; None where classes have no names, or it is not asked for.
     pub fn label_field(&self) -> Option<&str> {
-        self.classes.as_ref().map(|_| self.options.label_field.as_str())
+        self.options.label_field.as_deref().filter(|_| self.classes.is_some())
     }
 
     /// The fields of the classes' probabilities; empty where they are not asked for.
@@ -128,7 +130,8 @@ impl Outputs {
     /// Adds the fields of `predictions` `[rows, row shape…]`.
     ///
     /// # Errors
-    /// When a field is there already, or the model does not give one value a class.
+    /// When a field is there already, or the model does not give one value a class, or values that are no probabilities where
+    /// these are asked for.
     pub fn add(&self, batch: &mut Batch, row_shape: &[usize], predictions: &[f32]) -> Result<()> {
         batch.set_column(&self.options.out_field, row_shape, predictions)?;
         let Some(names) = &self.classes else { return Ok(()) };
@@ -138,23 +141,38 @@ impl Outputs {
         if !is_binary && width != classes {
             return Err(Error::Classes { width, classes });
         }
-        let predict: fn(&[f32]) -> usize = if is_binary { metrics::predicted_class } else { metrics::argmax };
-        let predicted: Vec<usize> = predictions.chunks_exact(width).map(predict).collect();
-        batch.add_texts(&self.options.label_field, predicted.iter().map(|&class| names[class].as_str()))?;
+        if let Some(field) = self.label_field() {
+            let predict: fn(&[f32]) -> usize = if is_binary { metrics::predicted_class } else { metrics::argmax };
+            let predicted: Vec<usize> = predictions.chunks_exact(width).map(predict).collect();
+            batch.add_texts(field, predicted.iter().map(|&class| names[class].as_str()))?;
+        }
+        if !self.probabilities.is_empty() {
+            check_probabilities(predictions)?;
+        }
         for (class, field) in self.probabilities.iter().enumerate() {
-            let probability = |row: &[f32]| match row {
-                [second] if is_binary => {
-                    if class == 1 {
-                        *second
-                    } else {
-                        1.0 - second
-                    }
-                }
-                row => row[class],
-            };
-            let values: Vec<f32> = predictions.chunks_exact(width).map(probability).collect();
+            let values: Vec<f32> = predictions.chunks_exact(width).map(|row| probability(row, class)).collect();
             batch.set_column(field, &[], &values)?;
         }
         Ok(())
+    }
+}
+
+/// The probability of a class, of a row of all, or of the second of two alone.
+fn probability(row: &[f32], class: usize) -> f32 {
+    match (row, class) {
+        ([second], 0) => 1.0 - second,
+        ([second], _) => *second,
+        (row, class) => row[class],
+    }
+}
+
+/// How far beyond 0 and 1 rounding may take a probability.
+const ROUNDING: f32 = 1e-5;
+
+/// Refuses scores before softmax. NaN is what the model computes of such a row, and says nothing of the others.
+fn check_probabilities(values: &[f32]) -> Result<()> {
+    match values.iter().find(|&&value| !(value.is_nan() || (-ROUNDING..=1.0 + ROUNDING).contains(&value))) {
+        Some(&value) => Err(Error::NotProbabilities { value }),
+        None => Ok(()),
     }
 }

@@ -90,13 +90,31 @@ pub enum ModelError {
         /// What is wrong.
         problem: WeightsError,
     },
-    /// A model with another number of inputs or outputs than 1.
-    #[error("the model has {count} {kind}s, expected 1")]
-    TensorCount {
-        /// `input` or `output`.
-        kind: &'static str,
-        /// How many it has.
-        count: usize,
+    /// A model without inputs, or with several.
+    #[error("expected one input, found {names}; serve runs models of several")]
+    Inputs {
+        /// The inputs' names, in quotes.
+        names: String,
+    },
+    /// An output is named that the model does not have.
+    #[error("no output is called {name:?}; there are {names}")]
+    NoOutput {
+        /// The name.
+        name: String,
+        /// The outputs' names, in quotes.
+        names: String,
+    },
+    /// Several outputs could be the prediction.
+    #[error("several float32 outputs; choose one with infer.output=NAME, of {names}")]
+    SeveralOutputs {
+        /// Their names, in quotes.
+        names: String,
+    },
+    /// None of several outputs can be the prediction.
+    #[error("no output is a float32 tensor with a batch axis; there are {names}")]
+    NoneFits {
+        /// The outputs' names, in quotes.
+        names: String,
     },
     /// An input or output of another type, or without a batch axis.
     #[error("{kind} {name:?} is {found}, expected a {accepted} tensor with a batch axis")]

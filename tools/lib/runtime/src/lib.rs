@@ -14,7 +14,7 @@
 //!
 //! // `no_run`: the library may be missing where documentation is tested.
 //! let limit = files::Limit { bytes: 1 << 30, setting: None };
-//! let mut session = Session::open("entropy.onnx".as_ref(), limit, &Options::default())?;
+//! let mut session = Session::open("entropy.onnx".as_ref(), limit, &Options::default(), None)?;
 //! assert!(session.input().accepts(&[8]));
 //! let (rows, mut outputs) = ([[0.125; 8]; 3], Vec::new());
 //! let shape = session.run(3, &[8], Inputs::F32(rows.as_flattened()), &mut outputs)?;
@@ -93,20 +93,23 @@ impl TensorSpec {
     }
 }
 
-/// A loaded model with one input, of float32 or uint8, and one float32 output, both with a batch axis first.
+/// A loaded model with one input, of float32 or uint8, and a float32 output, both with a batch axis first.
 pub struct Session {
     model: Model,
     input: TensorSpec,
     output: TensorSpec,
+    /// Index of the output among the graph's.
+    output_index: usize,
 }
 
 impl Session {
-    /// Loads the model at `path`, as [`Model::open`].
+    /// Loads the model at `path`, as [`Model::open`]. `output` is the name of the output; None for the only `f4` one with a
+    /// batch axis.
     ///
     /// # Errors
-    /// As [`Model::open`]; and when the model does not have one `f4` or `u1` input and one `f4` output with a batch axis.
-    pub fn open(path: &Path, limit: Limit<'_>, options: &Options<'_>) -> Result<Self> {
-        Self::new(Model::open(path, limit, options)?)
+    /// As [`Model::open`]; and when the model does not have one `f4` or `u1` input, or not that output.
+    pub fn open(path: &Path, limit: Limit<'_>, options: &Options<'_>, output: Option<&str>) -> Result<Self> {
+        Self::new(Model::open(path, limit, options)?, output)
     }
 
     /// Loads a model without files of weights from memory; errors call it `name`.
@@ -114,13 +117,14 @@ impl Session {
     /// # Errors
     /// As [`Session::open`].
     pub fn from_bytes(name: &str, bytes: &[u8], options: &Options<'_>) -> Result<Self> {
-        Self::new(Model::from_bytes(name, bytes, options)?)
+        Self::new(Model::from_bytes(name, bytes, options)?, None)
     }
 
-    fn new(model: Model) -> Result<Self> {
-        let input = only(model.session.inputs(), "input", &[DType::F4, DType::U1]).map_err(|e| model.error(e))?;
-        let output = only(model.session.outputs(), "output", &[DType::F4]).map_err(|e| model.error(e))?;
-        Ok(Self { model, input, output })
+    fn new(model: Model, output: Option<&str>) -> Result<Self> {
+        let input = only_input(model.session.inputs()).map_err(|e| model.error(e))?;
+        let output = find_output(model.session.outputs(), output).map_err(|e| model.error(e));
+        let (output_index, output) = output?;
+        Ok(Self { model, input, output, output_index })
     }
 
     /// The input's name, element type and shape.
@@ -156,7 +160,7 @@ impl Session {
             Inputs::U8(values) => values,
         });
         let results = self.model.run(&[Value { shape: shape.into(), data }])?;
-        let result = results.get(0)?;
+        let result = results.get(self.output_index)?;
         let values: &[f32] = match result.data {
             Data::Bytes(bytes) => bytemuck::cast_slice(bytes),
             Data::Strings(_) => &[],
@@ -175,14 +179,57 @@ impl Session {
     }
 }
 
-/// The only tensor of `outlets`.
+/// The only input.
 ///
 /// # Errors
-/// When there are none or several, or its element type is not in `accepted`, or it is a scalar.
-fn only(outlets: &[Outlet], kind: &'static str, accepted: &[DType]) -> std::result::Result<TensorSpec, ModelError> {
-    let [outlet] = outlets else {
-        return Err(ModelError::TensorCount { kind, count: outlets.len() });
-    };
+/// When there are none or several, or it is none that a session takes.
+fn only_input(inputs: &[Outlet]) -> std::result::Result<TensorSpec, ModelError> {
+    match inputs {
+        [input] => spec(input, "input", &[DType::F4, DType::U1]),
+        _ => Err(ModelError::Inputs { names: names(inputs) }),
+    }
+}
+
+/// The output called `name`, or the only one that a session takes, and its index.
+///
+/// # Errors
+/// When there is none, or there are several and none is named.
+fn find_output(outputs: &[Outlet], name: Option<&str>) -> std::result::Result<(usize, TensorSpec), ModelError> {
+    let spec = |output: &Outlet| spec(output, "output", &[DType::F4]);
+    if let Some(name) = name {
+        let index = outputs.iter().position(|output| output.name() == name);
+        let index = index.ok_or_else(|| ModelError::NoOutput { name: name.into(), names: names(outputs) })?;
+        return Ok((index, spec(&outputs[index])?));
+    }
+    if let [output] = outputs {
+        return Ok((0, spec(output)?));
+    }
+    let mut fit: Vec<_> = outputs.iter().enumerate().filter_map(|(i, output)| Some((i, spec(output).ok()?))).collect();
+    match (fit.pop(), fit.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (Some(last), false) => {
+            let names = fit.iter().chain([&last]).map(|(_, spec)| spec.name.as_str());
+            Err(ModelError::SeveralOutputs { names: listed(names) })
+        }
+        (None, _) => Err(ModelError::NoneFits { names: names(outputs) }),
+    }
+}
+
+fn names(outlets: &[Outlet]) -> String {
+    listed(outlets.iter().map(Outlet::name))
+}
+
+/// `"a", "b"`
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.map(|name| format!("{name:?}")).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+/// What a session needs to know of an input or output.
+///
+/// # Errors
+/// When its element type is not in `accepted`, or it is a scalar.
+fn spec(outlet: &Outlet, kind: &'static str, accepted: &[DType]) -> std::result::Result<TensorSpec, ModelError> {
     let found = match outlet.dtype() {
         ValueType::Tensor { ty, shape, .. } if !shape.is_empty() => dtype(*ty).map(|dtype| (dtype, shape)),
         _ => None,

@@ -25,6 +25,12 @@ pub fn explain_not_onnx(path: &Path, usage: &str) -> Option<String> {
         let export = export(from, &path.with_extension("onnx"), usage);
         return Some(format!("{name}: {what}, and no ONNX model; {export}"));
     }
+    if has_extension("safetensors") && !path.exists() {
+        return Some(format!(
+            "{name}: no such file; expected an .onnx model, which pipegrad export RUN writes to RUN/model.onnx: \
+             {usage} RUN/model.onnx"
+        ));
+    }
     let weights = path.with_extension("safetensors");
     let not_exported = has_extension("onnx") && !path.exists() && weights.is_file();
     not_exported.then(|| format!("{name}: not there yet; pipegrad export {} -o {name} makes it", weights.display()))

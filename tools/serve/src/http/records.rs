@@ -90,11 +90,11 @@ fn options(model: &Model, settings: &Settings, uri: &Uri, headers: &HeaderMap) -
     let defaults = settings.outputs();
     let outputs = OutputOptions {
         out_field: choices.out_field.unwrap_or(defaults.out_field),
-        label_field: choices.label_field.unwrap_or(defaults.label_field),
+        label_field: choices.label_field.or(defaults.label_field),
         probabilities: choices.probabilities.unwrap_or(defaults.probabilities),
     };
-    let target = model.features.as_ref().map(|features| &features.target);
-    let outputs = Outputs::new(outputs, &option_names(), target).map_err(|e| invalid(&e))?;
+    let classes = model.features.as_ref().and_then(|features| features.target.classes.as_deref());
+    let outputs = Outputs::new(outputs, &option_names(), classes).map_err(|e| invalid(&e))?;
     Ok(Options {
         outputs,
         to,

@@ -75,7 +75,7 @@ pub async fn predict(model: Arc<Model>, content_type: ContentType, body: Bytes, 
         }
         Data::Rows(batches) => {
             let encoder = rows::encoder(&model)?;
-            let outputs = Outputs::new(settings.outputs, &OptionNames::settings_of("serve"), encoder.target())?;
+            let outputs = Outputs::new(settings.outputs, &OptionNames::settings_of("serve"), encoder.classes())?;
             let mut predicted = Vec::with_capacity(batches.len());
             for mut batch in batches.into_iter().filter(|batch| batch.rows() > 0) {
                 let encoded = encoder.encode(&batch)?;
