@@ -1,6 +1,6 @@
 //! Reads the trained model of a run folder or a checkpoint.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use nets::{Checkpoint, Model};
 use std::path::{Path, PathBuf};
 
@@ -33,10 +33,13 @@ impl Trained {
             return Ok(Self { model, file, folder: path.into() });
         }
         let name = path.display();
-        ensure!(path.exists(), "{name}: no such run folder; train -o {name} makes one");
         let is_weights = path.extension().is_some_and(|kind| kind == EXTENSION);
         let is_onnx = path.extension().is_some_and(|kind| kind == "onnx");
         ensure!(!is_onnx, "{name}: no run folder; an ONNX model is read with --from {name}");
+        if !path.exists() {
+            ensure!(is_weights, "{name}: no such run folder; train -o {name} makes one");
+            bail!("{name}: no such file; name a run folder{}", weights_beside(path));
+        }
         ensure!(is_weights, "{name}: neither a run folder nor a .{EXTENSION} file of one");
         let parent = path.parent().context("the file's folder")?;
         let folder = if parent.ends_with("checkpoints") { parent.parent().unwrap_or(parent) } else { parent };
@@ -52,6 +55,17 @@ fn weights(path: &Path) -> anyhow::Result<Model> {
         // A model file, without the state of its training.
         Err(_) => Ok(model),
     }
+}
+
+/// ` or one of its .safetensors files`, with those in the folder of `path`, if there are some.
+fn weights_beside(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let paths = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let weights = paths.filter(|path| path.extension().is_some_and(|kind| kind == EXTENSION));
+    let mut names: Vec<_> = weights.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+    names.sort_unstable();
+    let there = if names.is_empty() { String::new() } else { format!("; beside it there are {}", names.join(", ")) };
+    format!(" or one of its .{EXTENSION} files{there}")
 }
 
 /// Why a folder has no model, and what to do.
