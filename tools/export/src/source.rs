@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::{Context, bail, ensure};
 use files::{Input, Limit};
-use onnx::Model;
+use onnx::{Model, Problem};
 use serde::Serialize;
 use std::{
     io::Read,
@@ -82,21 +82,26 @@ impl Source {
             bail!("{explanation}");
         }
         let file = files::read_file(path, limit)?;
-        let graph = Model::open(path, limit)?;
-        Self::of_graph(graph, &file, &name(path), Some(path.into()))
+        let sha256 = files::sha256(&file);
+        Self::of_graph(Model::of_file(path, file, limit), sha256, &name(path), Some(path.into()))
     }
 
     fn of_stdin(limit: Limit<'_>) -> anyhow::Result<Self> {
         let input = cli::open(None, "a model")?;
         let name = input.name().to_owned();
-        let file = read_all(input, limit)?;
-        Self::of_graph(Model::from_bytes(&name, &file)?, &file, &name, None)
+        let bytes = read_all(input, limit)?;
+        Self::of_graph(Model::from_bytes(&name, &bytes), files::sha256(&bytes), &name, None)
     }
 
-    fn of_graph(graph: Model, bytes_of_file: &[u8], name: &str, file: Option<PathBuf>) -> anyhow::Result<Self> {
-        check_opset(&graph)?;
+    /// `sha256` is that of the file.
+    fn of_graph(graph: onnx::Result<Model>, sha256: String, name: &str, file: Option<PathBuf>) -> anyhow::Result<Self> {
+        let graph = match graph {
+            Err(onnx::Error::Model { model, problem: Problem::Opset(opset) }) => bail!("{}", of_opset(&model, opset)),
+            graph => graph?,
+        };
+        let opset = graph.opset();
+        ensure!(OPSETS.contains(&opset), "{}", of_opset(&graph.name, opset));
         let bytes = graph.to_bytes();
-        let sha256 = files::sha256(bytes_of_file);
         let content_sha256 = Some(files::sha256(&bytes));
         let record = Record { file: name.into(), sha256, content_sha256 };
         Ok(Self { graph, bytes, run: None, file, record })
@@ -113,19 +118,17 @@ fn read_all(input: Input, limit: Limit<'_>) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn check_opset(graph: &Model) -> anyhow::Result<()> {
-    let (opset, name, (first, last)) = (graph.opset(), &graph.name, OPSETS.into_inner());
-    ensure!(
-        opset >= first,
-        "{name}: opset {opset}, expected {first} to {last}; convert it first, in Python: \
-         onnx.save(onnx.version_converter.convert_version(onnx.load({name:?}), 17), \"converted.onnx\")"
-    );
-    ensure!(
-        opset <= last,
-        "{name}: opset {opset}, expected {first} to {last}; export it for an older one, for instance with \
-         opset_version={last} of torch.onnx.export"
-    );
-    Ok(())
+/// Why a model of another operator set than [`OPSETS`] is refused, and how to convert it.
+fn of_opset(model: &str, opset: i64) -> String {
+    let (first, last) = OPSETS.into_inner();
+    let remedy = match opset < first {
+        true => format!(
+            "convert it first, in Python: import onnx.version_converter; \
+             onnx.save(onnx.version_converter.convert_version(onnx.load({model:?}), 17), \"converted.onnx\")"
+        ),
+        false => format!("export it for an older one, for instance with opset_version={last} of torch.onnx.export"),
+    };
+    format!("{model}: opset {opset}, expected {first} to {last}; {remedy}")
 }
 
 /// The last part of a path.

@@ -98,10 +98,7 @@ pub(crate) fn opsets(model: &ModelProto) -> Result<IndexMap<String, i64>, Proble
     let own = |node: &NodeProto| matches!(node.domain(), "" | ONNX_DOMAIN);
     match opsets.get("") {
         Some(version) if OPSETS.contains(version) => Ok(opsets),
-        Some(version) => {
-            let (first, last) = OPSETS.into_inner();
-            Err(Problem::graph(format!("operator set {version}; {first} to {last} are supported")))
-        }
+        Some(version) => Err(Problem::Opset(*version)),
         None if model.graph.iter().flat_map(|graph| &graph.node).any(own) => {
             Err(Problem::graph("it does not say which operator set its nodes are of"))
         }

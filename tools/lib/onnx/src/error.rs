@@ -1,5 +1,6 @@
 //! What can be wrong with a model, as types.
 
+use crate::OPSETS;
 use std::io;
 
 /// What can go wrong with an ONNX file. Displays as one line.
@@ -54,6 +55,9 @@ pub enum Problem {
         /// Why.
         reason: String,
     },
+    /// A version of ONNX's own operator set that is none of [`OPSETS`].
+    #[error("operator set {0}; {first} to {last} are supported", first = OPSETS.start(), last = OPSETS.end())]
+    Opset(i64),
     /// A fault of the graph as a whole.
     #[error("{0}")]
     Graph(String),

@@ -57,10 +57,17 @@ impl Model {
     /// When it cannot be read, is too long, breaks the format's rules, or has what is not supported: sparse initializers,
     /// training information, quantization annotations, overloads of functions, several devices.
     pub fn open(path: &Path, limit: Limit<'_>) -> Result<Self> {
+        Self::of_file(path, files::read_file(path, limit)?, limit)
+    }
+
+    /// As [`Model::open`], of a file that was read: `bytes` is all of it.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn of_file(path: &Path, bytes: impl AsRef<[u8]>, limit: Limit<'_>) -> Result<Self> {
         let name = path.display().to_string();
-        let bytes = files::read_file(path, limit)?;
         let folder = path.is_file().then(|| path.parent().unwrap_or(Path::new("")));
-        let source = Source::new(folder, limit, bytes.len() as u64);
+        let source = Source::new(folder, limit, bytes.as_ref().len() as u64);
         Self::read(&name, bytes, source).map_err(|problem| problem.of(&name))
     }
 
