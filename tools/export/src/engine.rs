@@ -50,45 +50,57 @@ impl Engine {
     pub fn run(&mut self, feed: &Feed) -> anyhow::Result<Vec<Output>> {
         let ports: Vec<_> = self.model.outputs().iter().map(|port| (port.name.clone(), port.element)).collect();
         let values = feed.values();
-        let batch = values.first().and_then(|value| value.shape.first().copied()).unwrap_or_default();
+        let batch = batch(&values);
         let halves: Vec<_> = values.iter().zip(self.model.inputs()).map(|(value, port)| halves(value, port)).collect();
         let pairs = values.into_iter().zip(&halves);
         let values: Vec<_> = pairs.map(|(value, halves)| with_bytes(value, halves.as_deref())).collect();
         let results = self.model.run(&values)?;
         let mut outputs = Vec::with_capacity(ports.len());
         for (index, (name, element)) in ports.into_iter().enumerate() {
-            let Value { shape, data } = results.get(index)?;
-            let mut shape = shape.into_owned();
-            let mut values = numbers(&data, element);
-            // An output without a row for each that went in is one of the whole batch.
-            if shape.first() == Some(&batch) && feed.rows < batch {
-                values.truncate(values.len() / batch * feed.rows);
-                shape[0] = feed.rows;
-            }
+            let value = results.get(index)?;
+            let (shape, bytes) = without_padding(&value, feed.rows, batch);
+            let values = numbers(bytes, element);
             let reals = [ElementType::F16, ElementType::Bf16, ElementType::F32, ElementType::F64];
             outputs.push(Output { name, shape, is_real: reals.contains(&element), values });
         }
         Ok(outputs)
     }
-}
 
-impl Engine {
-    /// Runs rows; the float32 outputs in the graph's order, padding included, None of another type.
+    /// Runs rows; the float32 outputs in the graph's order, None of another type. Padding is excluded of outputs with a batch
+    /// axis first.
     ///
     /// # Errors
     /// When ONNX Runtime refuses.
     pub fn run_f32(&mut self, feed: &Feed) -> anyhow::Result<Vec<Option<Vec<f32>>>> {
         let elements: Vec<_> = self.model.outputs().iter().map(|port| port.element).collect();
-        let results = self.model.run(&feed.values())?;
+        let values = feed.values();
+        let batch = batch(&values);
+        let results = self.model.run(&values)?;
         let mut outputs = Vec::with_capacity(elements.len());
         for (index, element) in elements.into_iter().enumerate() {
-            outputs.push(match (results.get(index)?.data, element) {
-                (Data::Bytes(bytes), ElementType::F32) => Some(bytemuck::pod_collect_to_vec(bytes)),
-                _ => None,
-            });
+            let value = results.get(index)?;
+            let (_, bytes) = without_padding(&value, feed.rows, batch);
+            outputs.push((element == ElementType::F32).then(|| bytemuck::pod_collect_to_vec(bytes)));
         }
         Ok(outputs)
     }
+}
+
+/// Rows of a run, padding included.
+fn batch(inputs: &[Value<'_>]) -> usize {
+    inputs.first().and_then(|value| value.shape.first().copied()).unwrap_or_default()
+}
+
+/// Shape and bytes of an output of `rows` rows, of which a batch of fixed size has copies of the last behind them. Text has no
+/// bytes, and an output without a row for each that went in is one of the whole batch.
+fn without_padding<'v>(value: &'v Value<'_>, rows: usize, batch: usize) -> (Vec<usize>, &'v [u8]) {
+    let mut shape = value.shape.to_vec();
+    let Data::Bytes(bytes) = value.data else { return (shape, &[]) };
+    if rows == batch || shape.first() != Some(&batch) {
+        return (shape, bytes);
+    }
+    shape[0] = rows;
+    (shape, &bytes[..bytes.len() / batch * rows])
 }
 
 /// Float32 rows for a graph whose inputs have become float16; None if the value is of the input's type.
@@ -105,8 +117,7 @@ fn with_bytes<'a>(value: Value<'a>, bytes: Option<&'a [u8]>) -> Value<'a> {
 }
 
 /// The elements of an output as numbers.
-fn numbers(data: &Data<'_>, element: ElementType) -> Vec<f64> {
-    let Data::Bytes(bytes) = data else { return Vec::new() };
+fn numbers(bytes: &[u8], element: ElementType) -> Vec<f64> {
     fn of<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<f64> {
         bytes.as_chunks::<N>().0.iter().map(|&bytes| value(bytes)).collect()
     }
