@@ -60,6 +60,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::use_threads(None)?;
     let settings = Settings::read(&document)?;
     let from = args.from.map(|path| cli::not_dash(Some(path)));
+    settings.check_effects(from.is_none())?;
     let source = Source::read(common.input.as_deref(), from, &settings)?;
     let destination = match args.out {
         Some(path) => Destination::new(cli::not_dash(Some(path)))?,

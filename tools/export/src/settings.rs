@@ -1,7 +1,7 @@
 //! Config group `export`.
 
 use crate::gate::Limits;
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use files::Limit;
 use onnx::quantize;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,11 @@ pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=26;
 
 /// The field of a `dataset.json` whose classes are read, where `export.gate.target_field` names no other.
 const LABEL_FIELD: &str = "label";
+/// Bins of the percentile method, as onnxruntime.quantization has them.
+const PERCENTILE_BINS: usize = 2048;
+/// Bins of the entropy method: twice those of onnxruntime.quantization, which leave one range to choose from; see
+/// [`quantize::Method::ENTROPY`].
+const ENTROPY_BINS: usize = 256;
 /// The largest file of names.
 const LABELS_LIMIT: Limit<'_> = Limit { bytes: 1 << 20, setting: None };
 
@@ -42,7 +47,7 @@ pub struct Settings {
     pub argmax: bool,
     /// File of the names of the classes.
     labels: Option<PathBuf>,
-    /// Name of the output of scores; None is the only one.
+    /// Name of the output of scores; None is the only one, and the first for the gate.
     pub output: Option<String>,
     pub fp16: Fp16,
     pub int8: Int8,
@@ -74,7 +79,7 @@ impl Precision {
     }
 }
 
-/// The runtime that a quantised graph is for.
+/// The runtime that a quantized graph is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -88,7 +93,7 @@ pub enum Target {
 pub struct Normalize {
     /// Name of the input; None is the only one.
     pub input: Option<String>,
-    /// Mean of each channel, or one for all; None is no normalisation.
+    /// Mean of each channel, or one for all; None is no normalization.
     pub mean: Option<Vec<f32>>,
     /// Standard deviation likewise.
     pub std: Option<Vec<f32>>,
@@ -120,7 +125,7 @@ pub struct Fp16 {
 pub struct Int8 {
     per_channel: bool,
     reduce_range: bool,
-    exclude_ops: Vec<String>,
+    pub exclude_ops: Vec<String>,
     exclude_nodes: Vec<String>,
     keep_first: bool,
     keep_last: bool,
@@ -142,7 +147,7 @@ pub struct Calibration {
     /// Bins of the histograms of percentile and entropy.
     /// None is the method's own number.
     pub bins: Option<usize>,
-    /// Levels of a quantised histogram of the entropy method.
+    /// Levels of a quantized histogram of the entropy method.
     pub levels: usize,
     /// Whether random rows are taken.
     pub random: bool,
@@ -174,7 +179,56 @@ pub struct Gate {
     max_mean_error: Option<f64>,
 }
 
+/// Most rows of a run of a graph, bins of a histogram and levels: a bound on the memory that they take.
+const AT_MOST: usize = 1 << 16;
+
+/// Refuses what is not 1 to [`AT_MOST`].
+fn check_range(name: &str, value: usize) -> anyhow::Result<()> {
+    ensure!((1..=AT_MOST).contains(&value), "export.{name}: {value}; expected 1 to {AT_MOST}");
+    Ok(())
+}
+
+impl Calibration {
+    fn check(&self) -> anyhow::Result<()> {
+        let Self { input, rows, batch_size, percentile, levels, .. } = self;
+        ensure!(*rows > 0, "export.calibration.rows: 0; at least 1 is needed");
+        check_range("calibration.batch_size", *batch_size)?;
+        check_range("calibration.bins", self.bins())?;
+        ensure!((0.0..=100.0).contains(percentile), "export.calibration.percentile: {percentile}; expected 0 to 100");
+        let (most, is_entropy) = (self.bins(), self.method == Method::Entropy);
+        ensure!(
+            !is_entropy || (2..=most).contains(levels),
+            "export.calibration.levels: {levels}; expected 2 to the number of bins, {most} (export.calibration.bins)"
+        );
+        if let Some(path) = input.as_deref().filter(|path| path.exists() && !path.is_file()) {
+            bail!("export.calibration.input: {}: expected a file, which can be read more than once", path.display());
+        }
+        Ok(())
+    }
+
+    /// Bins of a histogram, of the methods that have some.
+    pub fn bins(&self) -> usize {
+        self.bins.unwrap_or(if self.method == Method::Entropy { ENTROPY_BINS } else { PERCENTILE_BINS })
+    }
+
+    /// How the range of a value follows from the rows.
+    pub fn quantize_method(&self) -> quantize::Method {
+        let Self { method, percentile, levels, .. } = *self;
+        match method {
+            Method::MinMax => quantize::Method::MinMax,
+            Method::Percentile => quantize::Method::Percentile { percentile, bins: self.bins(), symmetric: true },
+            Method::Entropy => quantize::Method::Entropy { bins: self.bins(), levels },
+        }
+    }
+}
+
 impl Gate {
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.rows != Some(0), "export.gate.rows: 0; at least 1 is needed");
+        check_range("gate.batch_size", self.batch_size)?;
+        self.limits().check()
+    }
+
     /// What the comparison must show.
     pub fn limits(&self) -> Limits {
         let Self { max_accuracy_drop, min_agreement, max_mean_error, .. } = *self;
@@ -189,22 +243,27 @@ impl Settings {
         let (first, last) = OPSETS.into_inner();
         ensure!(OPSETS.contains(&settings.opset), "export.opset: {}; expected {first} to {last}", settings.opset);
         ensure!(settings.tolerance >= 0.0, "export.tolerance: {}; expected at least 0", settings.tolerance);
-        let Self { check_rows, calibration, gate, .. } = &settings;
-        for (name, number) in [
-            ("check_rows", *check_rows),
-            ("calibration.rows", Some(calibration.rows)),
-            ("calibration.batch_size", Some(calibration.batch_size)),
-            ("calibration.bins", calibration.bins),
-            ("calibration.levels", Some(calibration.levels)),
-            ("gate.rows", gate.rows),
-            ("gate.batch_size", Some(gate.batch_size)),
-        ] {
-            ensure!(number != Some(0), "export.{name}: 0; at least 1 is needed");
-        }
-        let percentile = calibration.percentile;
-        ensure!((0.0..=100.0).contains(&percentile), "export.calibration.percentile: {percentile}; expected 0 to 100");
-        gate.limits().check()?;
+        ensure!(settings.check_rows != Some(0), "export.check_rows: 0; at least 1 is needed");
+        settings.calibration.check()?;
+        settings.gate.check()?;
         Ok(settings)
+    }
+
+    /// Refuses settings that others leave without effect; `is_run` says whether the model is that of a run.
+    ///
+    /// # Errors
+    /// Names the first one, and what gives it an effect.
+    pub fn check_effects(&self, is_run: bool) -> anyhow::Result<()> {
+        let names_targets = !is_run && self.gate.target_field.is_some() && self.precision != Precision::Fp32;
+        ensure!(
+            self.labels.is_none() || self.argmax || names_targets,
+            "export.labels: a file of names, which no output has; set export.argmax=true"
+        );
+        ensure!(
+            self.output.is_none() || self.softmax || self.argmax || self.precision != Precision::Fp32,
+            "export.output: the name of an output, which only export.softmax, export.argmax and the gate of fp16 and int8 read"
+        );
+        Ok(())
     }
 
     /// What a model of `--from` may have.
@@ -241,7 +300,7 @@ impl Settings {
         Ok(Some(names))
     }
 
-    /// How int8 quantises.
+    /// How int8 quantizes.
     pub fn quantize_options(&self) -> quantize::Options {
         let Int8 { per_channel, reduce_range, exclude_ops, exclude_nodes, keep_first, keep_last } = &self.int8;
         quantize::Options {

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use cli::{Report, Unit};
 use onnx::{
     DataType, Model, TensorType, Value,
-    quantize::{self, Calibrator, Method, Ranges},
+    quantize::{self, Calibrator, Ranges},
 };
 use serde::Serialize;
 
@@ -19,6 +19,11 @@ pub struct Calibrated {
     method: settings::Method,
     #[serde(skip_serializing_if = "Option::is_none")]
     percentile: Option<f64>,
+    /// Of the histograms, where the method has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bins: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    levels: Option<usize>,
     rows: usize,
     /// Digest of the file of rows; None of random ones.
     sha256: Option<String>,
@@ -26,10 +31,10 @@ pub struct Calibrated {
     values: usize,
 }
 
-/// Quantises `graph` by the ranges that its values have on `rows`.
+/// Quantizes `graph` by the ranges that its values have on `rows`.
 ///
 /// # Errors
-/// When the rows do not fit the graph, a value is not finite on them, or there is nothing to quantise.
+/// When the rows do not fit the graph, a value is not finite on them, or there is nothing to quantize.
 pub fn quantize(
     graph: &mut Model,
     rows: &Rows,
@@ -41,15 +46,17 @@ pub fn quantize(
     let values = quantize::observed(graph, &options).map_err(|problem| problem.of(&name))?;
     ensure!(
         !values.is_empty(),
-        "{name}: there is nothing to quantise: no convolution, Gemm or MatMul with constant weights is left by \
+        "{name}: there is nothing to quantize: no convolution, Gemm or MatMul with constant weights is left by \
          export.int8.exclude_ops and export.int8.exclude_nodes; export.precision=fp16 needs none"
     );
     let (ranges, count) = ranges(graph, &values, rows, settings, report)?;
     let done = quantize::quantize(graph, &ranges, &options).map_err(|problem| problem.of(&name))?;
-    let settings::Calibration { method, percentile, .. } = settings.calibration;
+    let settings::Calibration { method, percentile, levels, .. } = settings.calibration;
     let calibrated = Calibrated {
         method,
         percentile: (method == settings::Method::Percentile).then_some(percentile),
+        bins: (method != settings::Method::MinMax).then_some(settings.calibration.bins()),
+        levels: (method == settings::Method::Entropy).then_some(levels),
         rows: count,
         sha256: rows.sha256()?,
         values: values.len(),
@@ -68,7 +75,7 @@ fn ranges(
     let engine = Engine::new(&graph.name, &observing(graph, values).to_bytes(), settings)?;
     let feeder = Feeder::new(&graph.name, engine.model(), None)?;
     let mut observer = Observer::new(engine, &feeder, values)?;
-    let mut calibrator = Calibrator::new(method(settings))?;
+    let mut calibrator = Calibrator::new(settings.calibration.quantize_method())?;
     let (passes, batch_size) = (calibrator.passes(), feeder.batch_size(settings.calibration.batch_size));
     let bar = report.bar(Unit::Rows);
     let mut count = 0;
@@ -134,21 +141,5 @@ impl<'a> Observer<'a> {
             calibrator.observe(value, &observed).map_err(|problem| problem.of(&name))?;
         }
         Ok(())
-    }
-}
-
-/// As onnxruntime.quantization has it.
-const PERCENTILE_BINS: usize = 2048;
-/// Twice its default, which leaves one range to choose from; see [`Method::ENTROPY`].
-const ENTROPY_BINS: usize = 256;
-
-fn method(settings: &Settings) -> Method {
-    let settings::Calibration { method, percentile, bins, levels, .. } = settings.calibration;
-    match method {
-        settings::Method::MinMax => Method::MinMax,
-        settings::Method::Percentile => {
-            Method::Percentile { percentile, bins: bins.unwrap_or(PERCENTILE_BINS), symmetric: true }
-        }
-        settings::Method::Entropy => Method::Entropy { bins: bins.unwrap_or(ENTROPY_BINS), levels },
     }
 }

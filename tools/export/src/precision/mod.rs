@@ -1,6 +1,7 @@
 //! Graphs of lower precision.
 
 mod int8;
+mod operators;
 
 use crate::{
     rows::Rows,
@@ -29,11 +30,12 @@ pub fn lower(
 ) -> anyhow::Result<Done> {
     match settings.precision {
         Precision::Fp32 => Ok(Done::Fp32),
-        Precision::Fp16 => halve(graph, settings).map(Done::Fp16),
+        Precision::Fp16 => halve(graph, settings, report).map(Done::Fp16),
         Precision::Int8 => {
             let name = graph.name.clone();
             ensure!(!is_half(graph), "{name}: its weights are float16; int8 is made of the fp32 model");
             simplify::fold_batch_norms(&mut graph.graph).map_err(|problem| problem.of(&name))?;
+            operators::check("export.int8.exclude_ops", &settings.int8.exclude_ops, &[], &graph.graph, report)?;
             let rows = calibration.context("int8 needs rows to calibrate with")?;
             let (report, calibrated) = int8::quantize(graph, rows, settings, report)?;
             Ok(Done::Int8(report, calibrated))
@@ -47,10 +49,11 @@ fn is_half(graph: &Model) -> bool {
     has(DataType::Float16) && !has(DataType::Float)
 }
 
-fn halve(graph: &mut Model, settings: &Settings) -> anyhow::Result<fp16::Report> {
+fn halve(graph: &mut Model, settings: &Settings, report: &Report) -> anyhow::Result<fp16::Report> {
     let name = graph.name.clone();
     ensure!(!is_half(graph), "{name}: its weights are float16 already; export.precision=fp32 leaves them as they are");
     let Fp16 { keep_ops, keep_nodes, keep_io } = &settings.fp16;
+    operators::check("export.fp16.keep_ops", keep_ops, fp16::SENSITIVE, &graph.graph, report)?;
     let options = fp16::Options { keep_ops, keep_nodes, keep_io: *keep_io };
     let report = fp16::convert(graph, &options).map_err(|problem| problem.of(&name))?;
     ensure!(
