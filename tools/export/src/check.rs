@@ -27,20 +27,28 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
     match file {
         Some(file) => {
             let mut left = settings.check_rows.unwrap_or(usize::MAX);
-            each_batch(&file, model, |rows| {
+            let fills = model.features.fills().is_some();
+            each_batch(&file, model, |batch, rows| {
                 let count = left.min(rows.len() / width);
                 let rows = &rows[..count * width];
-                let fills = model.features.fills().is_some();
                 if let Some(bad) = rows.iter().position(|x| x.is_infinite() || (x.is_nan() && !fills)) {
-                    let (file, row, field) = (file.display(), pair.rows + bad / width, &model.task.input_field);
-                    bail!("{file}: row {row}: field {field:?} is {}, which tells nothing of the model", rows[bad]);
+                    let (location, field) = (batch.location(bad / width), &model.task.input_field);
+                    bail!("{location}: field {field:?} is {}, which tells nothing of the model", rows[bad]);
                 }
                 pair.compare(rows)?;
                 left -= count;
                 Ok(left > 0)
             })?;
         }
-        None => pair.compare(&drawn(model, settings.check_rows.unwrap_or(BATCH_SIZE)))?,
+        None => {
+            let mut random = Random::new(0, DRAWN_ROWS);
+            let mut left = settings.check_rows.unwrap_or(BATCH_SIZE);
+            while left > 0 {
+                let count = left.min(BATCH_SIZE);
+                pair.compare(&drawn(model, &mut random, count))?;
+                left -= count;
+            }
+        }
     }
     Ok(pair.verdict(settings.tolerance))
 }
@@ -57,8 +65,12 @@ pub fn held_out(model: &Model) -> &'static str {
     }
 }
 
-/// Calls `take` with the raw rows of a file, `[rows, inputs]` at a time, until it returns false or the file ends.
-fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+/// Calls `take` with the batches of a file and their raw rows, `[rows, inputs]`, until it returns false or the file ends.
+fn each_batch(
+    file: &Path,
+    model: &Model,
+    mut take: impl FnMut(&Batch, &[f32]) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
     let mut reader = Reader::open(Input::open(Some(file))?, &dataset::read_options(&model.features))?;
     let (mut batch, mut bytes) = (Batch::new(), Vec::new());
     while reader.read(&mut batch)? {
@@ -83,7 +95,7 @@ fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow
                 bytes.iter().map(|&byte| f32::from(byte)).collect()
             }
         };
-        if !take(&rows)? {
+        if !take(&batch, &rows)? {
             break;
         }
     }
@@ -91,8 +103,7 @@ fn each_batch(file: &Path, model: &Model, mut take: impl FnMut(&[f32]) -> anyhow
 }
 
 /// Random rows, `[count, inputs]`: normal, or integers from 0 to 255 for a `u1` input.
-fn drawn(model: &Model, count: usize) -> Vec<f32> {
-    let mut random = Random::new(0, DRAWN_ROWS);
+fn drawn(model: &Model, random: &mut Random, count: usize) -> Vec<f32> {
     let draw = |_| match model.task.input_dtype {
         DType::F4 => random.normal() as f32,
         _ => random.index(256) as f32,
@@ -194,6 +205,11 @@ impl<'a> Pair<'a> {
     }
 
     fn verdict(&self, tolerance: f64) -> Option<String> {
+        if self.worst == f64::INFINITY {
+            return Some(
+                "ONNX or candle computes NaN or infinity from the rows of the comparison (export.check_input)".into(),
+            );
+        }
         if self.worst > tolerance {
             let worst = self.worst;
             return Some(format!("ONNX and candle differ by {worst:e}, more than export.tolerance = {tolerance:e}"));

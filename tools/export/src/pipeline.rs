@@ -7,11 +7,11 @@ use crate::{
     gate::{Classes, Comparison, Pair, verdict},
     precision::{self, Done},
     row_source,
-    rows::{Rows, can_be_drawn},
     settings::{Precision, Settings},
     source::Source,
     surround::{self, Surrounded},
 };
+use anyhow::{bail, ensure};
 use cli::{Report, Unit};
 use onnx::{Model, simplify};
 
@@ -43,17 +43,18 @@ pub fn export(source: &Source, settings: &Settings, report: &Report) -> anyhow::
     {
         return Err(Refused(disagreement).into());
     }
-    let (mut graph, mut bytes) = (source.graph.clone(), source.bytes.clone());
-    let mut simplified = None;
-    if settings.simplifies(source.run.is_some()) {
-        simplified = Some(clean_up(&mut graph, settings)?);
-        bytes = graph.to_bytes();
-        compare_with_source(source, &bytes, settings)?;
+    let mut graph = source.graph.clone();
+    let simplified = match settings.simplifies(source.run.is_some()) {
+        true => Some(clean_up(&mut graph, settings)?),
+        false => None,
+    };
+    let normalized = surround::normalize(&mut graph, settings)?;
+    if simplified.is_some() {
+        compare_with_source(source, &graph, settings, report)?;
     }
-    let surrounded = surround::surround(&mut graph, source, settings)?;
-    if surrounded.is_any(settings) {
-        bytes = graph.to_bytes();
-    }
+    let surrounded = Surrounded { normalized, classes: surround::classify(&mut graph, source, settings)? };
+    let is_changed = simplified.is_some() || surrounded.is_any(settings);
+    let bytes = if is_changed { graph.to_bytes() } else { source.bytes.clone() };
     let mut export = Export { graph, bytes, simplified, surrounded, precision: Done::Fp32, gate: None };
     match settings.precision {
         // ONNX Runtime accepts what is written.
@@ -70,29 +71,42 @@ fn clean_up(graph: &mut Model, settings: &Settings) -> anyhow::Result<simplify::
     Ok(done.map_err(|problem| problem.of(&name))?)
 }
 
-/// Compares a cleaned-up graph with what it comes from. A model whose inputs cannot be drawn is not compared without a file.
-fn compare_with_source(source: &Source, bytes: &[u8], settings: &Settings) -> anyhow::Result<()> {
+/// Compares a graph that was cleaned up, and then normalized, with its source, normalized too: all rows have the form that the
+/// written model takes. Where that is not possible, a note says so.
+fn compare_with_source(source: &Source, graph: &Model, settings: &Settings, report: &Report) -> anyhow::Result<()> {
     let name = &source.graph.name;
-    let engine = |bytes: &[u8]| Engine::new(name, bytes, settings);
+    let mut original = source.graph.clone();
+    surround::normalize(&mut original, settings)?;
+    let reference = Engine::new(name, &original.to_bytes(), settings)?;
     let rows = row_source::to_check(source, settings);
-    let reference = engine(&source.bytes)?;
-    if matches!(rows, Rows::Drawn { .. }) && !can_be_drawn(reference.model().inputs()) {
+    if let Some(obstacle) = rows.obstacle(reference.model()) {
+        // The gate of another precision has no rows either, and refuses.
+        if settings.precision == Precision::Fp32 {
+            report.note(&format!("{name}: not compared with the graph before clean-up: {obstacle}"));
+        }
         return Ok(());
     }
-    let pair = Pair::new(reference, engine(bytes)?, None, Classes::None)?;
+    let pair = Pair::new(reference, Engine::new(name, &graph.to_bytes(), settings)?, None, Classes::None)?;
     let found = pair.compare(&rows, check::BATCH_SIZE, |_| {})?;
     let limit = settings.tolerance;
-    match found.outputs.iter().find(|output| output.broken > 0 || output.max() > limit * output.scale().max(1.0)) {
-        None => Ok(()),
-        Some(output) => {
-            let (output, max) = (&output.name, output.max());
+    for output in &found.outputs {
+        let (output_name, max) = (&output.name, output.max());
+        if output.broken > 0 || max > limit * output.scale().max(1.0) {
+            let max = if output.broken > 0 { f64::INFINITY } else { max };
             let why = format!(
-                "{name}: clean-up changes output {output:?} by {max:e}, more than export.tolerance = {limit:e}; \
+                "{name}: clean-up changes output {output_name:?} by {max:e}, more than export.tolerance = {limit:e}; \
                  export.simplify=false leaves the graph as it is"
             );
-            Err(Refused(why).into())
+            return Err(Refused(why).into());
+        }
+        if let Some(what) = output.undefined() {
+            report.note(&format!(
+                "{name}: not compared with the graph before clean-up: {what} there already; name rows of finite outputs with \
+                 export.check_input=FILE"
+            ));
         }
     }
+    Ok(())
 }
 
 /// Lowers the precision of an fp32 graph, and judges the result.
@@ -103,16 +117,27 @@ fn lower(source: &Source, export: &mut Export, settings: &Settings, report: &Rep
         Precision::Int8 => Some(row_source::to_calibrate(source, settings)?),
         _ => None,
     };
+    let rows = row_source::to_judge(source, settings, calibration.as_ref())?;
+    for rows in calibration.iter().chain([&rows]) {
+        if let Some(obstacle) = rows.obstacle(reference.model()) {
+            bail!("{}: {obstacle}", export.graph.name);
+        }
+    }
     export.precision = precision::lower(&mut export.graph, calibration.as_ref(), settings, report)?;
     export.bytes = export.graph.to_bytes();
     let candidate = Engine::new(&export.graph.name, &export.bytes, settings)?;
     let pair = Pair::new(reference, candidate, labels, row_source::classes(source, settings))?;
-    let rows = row_source::to_judge(source, settings, calibration.as_ref())?;
+    let pair = pair.with_scores(settings.output.as_deref());
     let bar = report.bar(Unit::Rows);
     bar.start("comparing", rows.at_most(), 0);
     let found = pair.compare(&rows, settings.gate.batch_size, |rows| bar.add(rows as u64))?;
     drop(bar);
-    let missed = verdict(&found, &settings.gate.limits(), settings.precision.name());
+    ensure!(
+        settings.gate.target_field.is_none() || found.classes.is_some_and(|classes| classes.accuracy().is_some()),
+        "export.gate.target_field: the output of {} has no scores of classes; export.output=NAME names another",
+        export.graph.name
+    );
+    let missed = verdict(&found, &settings.gate.limits(), settings.precision);
     export.gate = Some(found);
     missed.map_or(Ok(()), |why| Err(Refused(why).into()))
 }

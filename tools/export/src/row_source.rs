@@ -8,19 +8,24 @@ use crate::{
     source::Source,
 };
 use anyhow::{bail, ensure};
+use files::Input;
 use nets::OutputActivation;
-use std::path::PathBuf;
+use records::{Batch, ReadOptions, Reader};
+use std::path::{Path, PathBuf};
 
 /// A run's held-out rows where the class is text; it has one of them.
 const WITH_TEXT: [&str; 2] = ["test.ndjson", "test.csv"];
 
 /// The rows that two fp32 graphs are compared on: those of `export.check_input`, the run's held-out rows, those that would
-/// calibrate, or random ones.
+/// calibrate or judge, or random ones.
 pub fn to_check(source: &Source, settings: &Settings) -> Rows {
-    let file = settings.check_input.clone().or_else(|| held_out(source)).or_else(|| settings.calibration.input.clone());
+    // A pipe of rows is left to the gate.
+    let judging = || settings.gate.input.clone().filter(|path| path.is_file());
+    let calibrating = || settings.calibration.input.clone();
+    let file = settings.check_input.clone().or_else(|| held_out(source)).or_else(calibrating).or_else(judging);
     match file {
         Some(path) => Rows::of_file(&path, settings.check_rows),
-        None => Rows::Drawn { count: settings.check_rows.unwrap_or(check::BATCH_SIZE) },
+        None => Rows::Drawn { count: settings.check_rows.unwrap_or(check::BATCH_SIZE), instead: "export.check_input" },
     }
 }
 
@@ -35,7 +40,7 @@ pub fn to_calibrate(source: &Source, settings: &Settings) -> anyhow::Result<Rows
             input.is_none(),
             "export.calibration.random: true, and export.calibration.input names a file; set one of them"
         );
-        return Ok(Rows::Drawn { count: *rows });
+        return Ok(Rows::Drawn { count: *rows, instead: "export.calibration.input" });
     }
     match input.clone().or_else(|| held_out(source)) {
         Some(path) => Ok(Rows::of_file(&path, Some(*rows))),
@@ -62,14 +67,17 @@ pub fn to_judge(source: &Source, settings: &Settings, calibration: Option<&Rows>
         }
         (Some(path), _) => Ok(Rows::File { path, skip: 0, limit }),
         (None, Some(rows)) => Ok(rows.clone()),
-        (None, None) => Ok(Rows::Drawn { count: gate.rows.unwrap_or(check::BATCH_SIZE).min(check::BATCH_SIZE) }),
+        (None, None) => {
+            let count = gate.rows.unwrap_or(check::BATCH_SIZE).min(check::BATCH_SIZE);
+            Ok(Rows::Drawn { count, instead: "export.gate.input" })
+        }
     }
 }
 
-/// Whether a file has more than `count` rows. All of a pipe is needed by whom it goes to first.
-fn has_more_rows(path: &std::path::Path, count: usize) -> anyhow::Result<bool> {
-    let mut reader = records::Reader::open(files::Input::open(Some(path))?, &records::ReadOptions::any(&[]))?;
-    let (mut batch, mut rows) = (records::Batch::new(), 0);
+/// Whether a file has more than `count` rows.
+fn has_more_rows(path: &Path, count: usize) -> anyhow::Result<bool> {
+    let mut reader = Reader::open(Input::open(Some(path))?, &ReadOptions::any(&[]))?;
+    let (mut batch, mut rows) = (Batch::new(), 0);
     while rows <= count && reader.read(&mut batch)? {
         rows += batch.rows();
     }
@@ -106,7 +114,7 @@ pub fn labels(source: &Source, settings: &Settings) -> anyhow::Result<Option<Lab
     Ok(Some(Labels { field, of_text: names.is_some(), names, is_required }))
 }
 
-/// What the first output says of classes.
+/// What the output of scores says of classes.
 pub fn classes(source: &Source, settings: &Settings) -> Classes {
     let activation = source.run.as_ref().map(|run| run.model.task.output_activation);
     match activation {

@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{bail, ensure};
 use onnx::{
-    Model,
+    Model, Value,
     surround::{self, Classes},
 };
 
@@ -25,31 +25,63 @@ impl Surrounded {
     }
 }
 
-/// Adds normalisation, softmax and argmax to a graph.
+/// Puts `export.normalize` in front of a graph; returns whether the settings ask for it.
 ///
 /// # Errors
-/// When the settings contradict each other, or the graph already has what is asked for.
-pub fn surround(graph: &mut Model, source: &Source, settings: &Settings) -> anyhow::Result<Surrounded> {
+/// When the settings contradict each other or do not fit the input.
+pub fn normalize(graph: &mut Model, settings: &Settings) -> anyhow::Result<bool> {
+    let Some((mean, std)) = statistics(&settings.normalize)? else { return Ok(false) };
+    ensure!(
+        graph.metadata.get(prediction::FEATURES_KEY).is_none(),
+        "export.normalize: the graph is of pipegrad and takes raw rows; what is scaled is a setting of train \
+         (model.input_scaling)"
+    );
+    let Normalize { input, bytes, layout, .. } = &settings.normalize;
+    let input = find(graph, &graph.graph.inputs, input.as_deref(), "input", "export.normalize.input")?;
+    let layout = match layout {
+        Layout::Nchw => surround::Layout::Nchw,
+        Layout::Nhwc => surround::Layout::Nhwc,
+    };
+    let options = surround::Normalize { input: Some(&input), mean, std, bytes: *bytes, layout };
     let name = graph.name.clone();
-    let mut done = Surrounded::default();
-    if let Some(options) = normalization(&settings.normalize)? {
-        ensure!(
-            graph.metadata.get(prediction::FEATURES_KEY).is_none(),
-            "export.normalize: the graph is of pipegrad and takes raw rows; what is scaled is a setting of train \
-             (model.input_scaling)"
-        );
-        surround::normalize(graph, &options).map_err(|problem| problem.of(&name))?;
-        done.normalized = true;
+    surround::normalize(graph, &options).map_err(|problem| problem.of(&name))?;
+    Ok(true)
+}
+
+/// Puts softmax and argmax behind a graph; returns the outputs that argmax adds.
+///
+/// # Errors
+/// When the graph already has what is asked for, or its output is no scores of the classes.
+pub fn classify(graph: &mut Model, source: &Source, settings: &Settings) -> anyhow::Result<Option<Classes>> {
+    if !settings.softmax && !settings.argmax && settings.output.is_none() {
+        return Ok(None);
     }
-    let output = settings.output.as_deref();
+    let name = graph.name.clone();
+    let output = find(graph, &graph.graph.outputs, settings.output.as_deref(), "output", "export.output")?;
     if settings.softmax {
-        surround::softmax(graph, output).map_err(|problem| problem.of(&name))?;
+        surround::softmax(graph, Some(&output)).map_err(|problem| problem.of(&name))?;
     }
-    if settings.argmax {
-        let labels = labels(source, settings)?;
-        done.classes = Some(surround::argmax(graph, output, &labels).map_err(|problem| problem.of(&name))?);
+    if !settings.argmax {
+        return Ok(None);
     }
-    Ok(done)
+    let labels = labels(source, settings)?;
+    let classes = surround::argmax(graph, Some(&output), &labels).map_err(|problem| problem.of(&name))?;
+    if classes.label.is_some() {
+        graph.metadata.insert(prediction::LABELS_KEY.into(), labels.join("\n"));
+    }
+    Ok(Some(classes))
+}
+
+/// The name of the value that the setting names, or of the only one.
+fn find(model: &Model, values: &[Value], name: Option<&str>, kind: &str, setting: &str) -> anyhow::Result<String> {
+    let listed = || values.iter().map(|value| format!("{:?}", value.name)).collect::<Vec<_>>().join(", ");
+    match (name, values) {
+        (None, [only]) => Ok(only.name.clone()),
+        (None, []) => bail!("{}: it has no {kind}s", model.name),
+        (None, _) => bail!("{}: several {kind}s; choose one with {setting}=NAME, of {}", model.name, listed()),
+        (Some(name), _) if values.iter().any(|value| value.name == name) => Ok(name.to_owned()),
+        (Some(name), _) => bail!("{setting}: no {kind} is called {name:?}; there are {}", listed()),
+    }
 }
 
 /// The labels of classes: those of the settings, or of the run; empty where there are none.
@@ -58,22 +90,18 @@ fn labels(source: &Source, settings: &Settings) -> anyhow::Result<Vec<String>> {
     Ok(settings.class_names()?.or_else(of_run).unwrap_or_default())
 }
 
-fn normalization(settings: &Normalize) -> anyhow::Result<Option<surround::Normalize<'_>>> {
-    let (mean, std) = match (&settings.mean, &settings.std) {
-        (Some(mean), Some(std)) => (mean, std),
+/// Means and standard deviations; None where no normalization is asked for.
+fn statistics(settings: &Normalize) -> anyhow::Result<Option<(&[f32], &[f32])>> {
+    match (&settings.mean, &settings.std) {
+        (Some(mean), Some(std)) => Ok(Some((mean, std))),
         (None, None) => {
             ensure!(
-                !settings.bytes && settings.layout == Layout::Nchw,
-                "export.normalize: bytes and layout need a mean and std; [0] and [1] leave values as they are"
+                settings.input.is_none() && !settings.bytes && settings.layout == Layout::Nchw,
+                "export.normalize: input, bytes and layout need a mean and std; [0] and [1] leave values as they are"
             );
-            return Ok(None);
+            Ok(None)
         }
         (Some(_), None) => bail!("export.normalize.std: null, and mean is set; set both"),
         (None, Some(_)) => bail!("export.normalize.mean: null, and std is set; set both"),
-    };
-    let layout = match settings.layout {
-        Layout::Nchw => surround::Layout::Nchw,
-        Layout::Nhwc => surround::Layout::Nhwc,
-    };
-    Ok(Some(surround::Normalize { input: settings.input.as_deref(), mean, std, bytes: settings.bytes, layout }))
+    }
 }

@@ -121,6 +121,22 @@ def half_input(opset=17, batch="batch"):
     return net.model(net.linear(x, "y", 3, 32), 3, batch=batch)
 
 
+def tokens(opset=17, batch="batch"):
+    """Six indices into a table; random ones cannot be drawn."""
+    net = Net(6, opset)
+    indices = net.input("tokens", 6, kind=LONG, batch=batch)
+    x = net.node("Gather", [net.normal("table", 256, 16, scale=1), indices], "embedded")
+    x = net.node("Flatten", [x], "flat")
+    return net.model(net.linear(net.relu(net.linear(x, "hidden", 32, 96)), "y", 4, 32), 4, batch=batch)
+
+
+def two_outputs(opset=17, batch="batch"):
+    """An image to scores of classes, and to the values before them."""
+    model = cnn(opset, batch)
+    model.graph.output.append(helper.make_tensor_value_info("flat", FLOAT, [batch, 16]))
+    return model
+
+
 MODELS = {
     "mlp": mlp,
     "cnn": cnn,

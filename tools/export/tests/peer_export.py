@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx_models import MODELS, Net, cnn, mlp, residual, rows
+from onnx_models import MODELS, Net, cnn, mlp, residual, rows, tokens, two_outputs
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -96,10 +96,56 @@ def test_an_older_operator_set_is_converted_as_the_message_says(run, tmp_path):
     onnx.save(net.model(net.linear(net.input("x", 8), "y", 3, 8), 3), tmp_path / "old.onnx")
     error = run("export", "--from", "old.onnx", fails=2)
     assert error.startswith("export: old.onnx: opset 9, expected 13 to 26; convert it first, in Python: ")
-    code = error.split("in Python: ")[1]
-    subprocess.run([sys.executable, "-c", f"import onnx.version_converter; {code}"], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", error.split("in Python: ")[1]], cwd=tmp_path, check=True)
     run("export", "--from", "converted.onnx", "-o", "out.onnx")
     assert checked(tmp_path / "out.onnx").opset_import[0].version == 17
+
+
+@pytest.mark.parametrize(("opset", "remedy"), [(5, "convert it first, in Python: "), (27, "opset_version=26 of torch.onnx.export")])
+def test_operator_sets_that_no_tool_reads_have_the_same_message(run, tmp_path, opset, remedy):
+    model = mlp()
+    model.opset_import[0].version = opset
+    onnx.save(model, tmp_path / "m.onnx")
+    error = run("export", "--from", "m.onnx", fails=2)
+    assert error.startswith(f"export: m.onnx: opset {opset}, expected 13 to 26; ") and remedy in error
+
+
+def test_a_model_may_come_from_a_pipe_that_has_a_name(run, tmp_path):
+    onnx.save(mlp(), tmp_path / "m.onnx")
+    run("export", "--from", "m.onnx", "-o", "out.onnx")
+    run("export", "--from", "/dev/stdin", "-o", "piped.onnx", stdin=(tmp_path / "m.onnx").read_bytes())
+    assert (tmp_path / "piped.onnx").read_bytes() == (tmp_path / "out.onnx").read_bytes()
+
+
+def test_a_graph_that_cannot_be_compared_is_told_with_the_remedy(run, tmp_path):
+    model = tokens()
+    onnx.save(model, tmp_path / "m.onnx")
+    note = run("export", "--from", "m.onnx", "-o", "out.onnx", fails=0)
+    assert note.startswith("export: m.onnx: not compared with the graph before clean-up: random rows cannot be drawn for input ")
+    assert "export.check_input=FILE" in note and note.count("\n") == 1
+    np.save(tmp_path / "rows.npy", rows(model, 20))
+    assert run("export", "--from", "m.onnx", "-o", "checked.onnx", "export.check_input=rows.npy", fails=0) == ""
+    assert (tmp_path / "checked.onnx").read_bytes() == (tmp_path / "out.onnx").read_bytes()
+    # Values that are NaN on the rows say as little.
+    net = Net()
+    onnx.save(net.model(net.node("Sqrt", [net.input("x", 8)], "y"), 8), tmp_path / "sqrt.onnx")
+    note = run("export", "--from", "sqrt.onnx", "-o", "out.onnx", fails=0)
+    assert 'values of output "y" are NaN or infinite' in note and "export.check_input=FILE" in note and note.count("\n") == 1
+    np.save(tmp_path / "positive.npy", np.ones(5, [("x", "<f4", (8,))]))
+    assert run("export", "--from", "sqrt.onnx", "-o", "out.onnx", "export.check_input=positive.npy", fails=0) == ""
+
+
+def test_inputs_that_no_row_can_be_are_told(run, tmp_path):
+    net = Net()
+    x = net.input("x", 8)
+    net.inputs.append(onnx.helper.make_tensor_value_info("factor", onnx.TensorProto.FLOAT, []))
+    onnx.save(net.model(net.linear(net.node("Mul", [x, "factor"], "scaled"), "y", 3, 8), 3), tmp_path / "m.onnx")
+    note = run("export", "--from", "m.onnx", "-o", "out.onnx", fails=0)
+    assert 'not compared with the graph before clean-up: input "factor" has no batch axis' in note
+    np.save(tmp_path / "rows.npy", np.zeros(4, [("x", "<f4", (8,))]))
+    for settings in (["precision=fp16"], ["precision=fp16", "gate.input=rows.npy"], ["check_input=rows.npy"]):
+        error = run("export", "--from", "m.onnx", "-o", "other.onnx", *settings, fails=2)
+        assert error.startswith('export: m.onnx: input "factor" has no batch axis; ') and "export.precision=fp32" in error, error
 
 
 def test_what_cannot_be_read_is_one_line(run, tmp_path):
@@ -192,12 +238,66 @@ def test_settings_that_contradict_each_other_are_told(run, tmp_path):
         (["normalize.mean=[0]"], "export.normalize.std: null, and mean is set"),
         (["normalize.std=[1]"], "export.normalize.mean: null, and std is set"),
         (["normalize.layout=nhwc"], "need a mean and std"),
+        (["normalize.input=x"], "need a mean and std"),
+        (["normalize.mean=[0]", "normalize.std=[1]", "normalize.input=z"], 'no input is called "z"; there are "x"'),
+        (["labels=none.txt"], "export.labels: a file of names, which no output has; set export.argmax=true"),
+        (["labels=none.txt", "gate.target_field=y"], "set export.argmax=true"),
+        (["output=y"], "which only export.softmax, export.argmax and the gate of fp16 and int8 read"),
         (["normalize.mean=[0,0]", "normalize.std=[1,1]"], "2 means for 8 channels"),
         (["normalize.mean=[0]", "normalize.std=[0]"], "a standard deviation is 0"),
         (["argmax=true", "labels=none.txt"], "none.txt: No such file"),
-        (["softmax=true", "output=z"], 'no output is called "z"'),
+        (["softmax=true", "output=z"], 'export.output: no output is called "z"; there are "y"'),
         (["precision=fp8"], "fp8"),
     ]:
         error = run("export", "--from", "m.onnx", "-o", "out.onnx", *settings, fails=2)
         assert message in error and error.count("\n") == 1, (settings, error)
     assert not (tmp_path / "out.onnx").exists()
+
+
+def test_the_output_of_scores_is_named_where_there_are_several(run, tmp_path):
+    onnx.save(two_outputs(), tmp_path / "m.onnx")
+    error = run("export", "--from", "m.onnx", "-o", "out.onnx", "softmax=true", fails=2)
+    assert error == 'export: m.onnx: several outputs; choose one with export.output=NAME, of "logits", "flat"\n'
+    run("export", "--from", "m.onnx", "-o", "out.onnx", "softmax=true", "argmax=true", "export.output=logits")
+    assert [value.name for value in checked(tmp_path / "out.onnx").graph.output] == ["logits", "flat", "class"]
+
+
+@pytest.mark.parametrize("names", [None, "ant bee cat dog eel"])
+def test_infer_runs_a_graph_with_classes(run, run_npy, tmp_path, names):
+    onnx.save(cnn(), tmp_path / "m.onnx")
+    settings = ["argmax=true"]
+    if names:
+        (tmp_path / "names.txt").write_text("\n".join(names.split()))
+        settings.append("labels=names.txt")
+    run("export", "--from", "m.onnx", "-o", "scores.onnx", *settings)
+    run("export", "--from", "m.onnx", "-o", "classes.onnx", *settings, "softmax=true")
+    table = rows(cnn(), 20)
+    np.save(tmp_path / "rows.npy", table)
+    logits, classes, *labels = outputs(tmp_path / "scores.onnx", table)
+    found = run_npy("infer", "-m", "scores.onnx", "rows.npy", "infer.label_field=null")
+    np.testing.assert_allclose(found["prediction"], logits, atol=1e-5)
+    assert found.dtype.names == ("image", "prediction")
+    if not names:
+        return
+    lines = run("infer", "-m", "classes.onnx", "rows.npy", "--to", "ndjson", "infer.probabilities=true").splitlines()
+    lines = [json.loads(line) for line in lines]
+    assert [line["predicted_label"] for line in lines] == [*labels[0]]
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    np.testing.assert_allclose([line["probability_bee"] for line in lines], (powers / powers.sum(1, keepdims=True))[:, 1], atol=1e-5)
+    error = run("infer", "-m", "scores.onnx", "rows.npy", "--to", "ndjson", "infer.probabilities=true", fails=2)
+    assert "is no probability" in error and "export.softmax=true" in error
+
+
+def test_weights_that_are_not_there_are_told(run, tmp_path):
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run/checkpoints/last.safetensors").write_bytes(b"")
+    cases = [
+        ("nope.safetensors", "nope.safetensors: no such file; name a run folder or one of its .safetensors files\n"),
+        ("run/checkpoints/best.safetensors", "one of its .safetensors files; beside it there are last.safetensors\n"),
+        ("nope.onnx", "nope.onnx: no run folder; an ONNX model is read with --from nope.onnx\n"),
+    ]
+    for path, message in cases:
+        assert message in run("export", path, fails=2)
+    message = "nope.safetensors: no such file; expected an .onnx model, which pipegrad export RUN writes to RUN/model.onnx: "
+    assert run("export", "--from", "nope.safetensors", fails=2) == f"export: {message}--from RUN/model.onnx\n"
+    assert run("infer", "-m", "nope.safetensors", stdin=b'{"x":1}\n', fails=2) == f"infer: {message}-m RUN/model.onnx\n"

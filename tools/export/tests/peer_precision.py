@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto
-from onnx_models import MODELS, Net, cnn, mlp, residual, rows
+from onnx_models import MODELS, Net, cnn, mlp, residual, rows, tokens, two_outputs
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -160,8 +162,8 @@ def test_hints_are_followed_to_the_letter(run, tmp_path, model):
         (["--from", "m.onnx", "calibration.input=nan.npy"], 'nan.npy: row 3: field "x" is NaN'),
         (["--from", "m.onnx", "calibration.input=gone.npy"], "gone.npy: No such file"),
         (["--from", "m.onnx", "calibration.input=rows.npy", "gate.target_field=label"], 'no field "label" (there is x)'),
-        (["--from", "q.onnx", "calibration.input=rows.npy"], "quantised"),
-        (["--from", "relu.onnx", "calibration.input=rows.npy"], "nothing to quantise"),
+        (["--from", "q.onnx", "calibration.input=rows.npy"], "already"),
+        (["--from", "relu.onnx", "calibration.input=rows.npy"], "nothing to quantize"),
         (["--from", "m.onnx", "calibration.rows=0"], "export.calibration.rows: 0; at least 1 is needed"),
         (["--from", "m.onnx", "calibration.percentile=101"], "export.calibration.percentile: 101; expected 0 to 100"),
         (["--from", "m.onnx", "gate.min_agreement=101"], "export.gate.min_agreement: 101"),
@@ -254,3 +256,147 @@ def test_the_class_of_a_table_is_in_its_csv_of_held_out_rows(run, tmp_path):
     run("export", "run", "precision=int8", "calibration.rows=30", "gate.max_accuracy_drop=10")
     gate = json.loads((tmp_path / "run/model.int8.json").read_text())["gate"]
     assert gate["fp32_accuracy"] > 85 and gate["accuracy"] > 75
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_rows_of_a_normalized_input_calibrate(run, tmp_path, layout, as_bytes):
+    """All rows have the form that the written model takes, those that check the clean-up included."""
+    onnx.save(cnn(), tmp_path / "m.onnx")
+    kind, shape = ("u1" if as_bytes else "<f4"), ((3, 8, 8) if layout == "nchw" else (8, 8, 3))
+    table = np.zeros(200, [("image", kind, shape)])
+    table["image"] = np.random.default_rng(0).integers(0, 256, (200, *shape))
+    np.save(tmp_path / "rows.npy", table)
+    settings = ["normalize.mean=[0.5]", "normalize.std=[0.3]", f"normalize.layout={layout}"]
+    settings = [*settings, "normalize.bytes=true"] if as_bytes else ["normalize.mean=[127]", "normalize.std=[77]", settings[2]]
+    run("export", "--from", "m.onnx", "-o", "f.onnx", *settings)
+    int8 = ["precision=int8", "calibration.input=rows.npy", "gate.min_agreement=null"]
+    run("export", "--from", "m.onnx", "-o", "q.onnx", *settings, *int8)
+    (found,), (expected,) = outputs(tmp_path / "q.onnx", table), outputs(tmp_path / "f.onnx", table)
+    assert error_of(found, expected) < 0.05
+
+
+def test_rows_that_cannot_be_drawn_are_asked_for(run, tmp_path, model):
+    model(tokens)
+    for settings, hint in [
+        (["precision=fp16"], "export.gate.input=FILE"),
+        (["precision=int8", "calibration.random=true"], "export.calibration.input=FILE"),
+    ]:
+        error = run("export", "--from", "m.onnx", "-o", "x.onnx", *settings, fails=2)
+        assert error.startswith('export: m.onnx: random rows cannot be drawn for input "tokens"') and hint in error
+        assert error.count("\n") == 1
+    run("export", "--from", "m.onnx", "-o", "h.onnx", "precision=fp16", "export.gate.input=rows.npy")
+    loose = ["gate.min_agreement=null", "gate.max_mean_error=0.2"]
+    run("export", "--from", "m.onnx", "-o", "q.onnx", "precision=int8", "export.calibration.input=rows.npy", *loose)
+
+
+def test_outputs_without_numbers_miss_the_gate(run, tmp_path):
+    net = Net()
+    x = net.linear(net.input("x", 8), "hidden", 3, 8)
+    nothing = net.constant("nothing", np.float32(np.nan))
+    onnx.save(net.model(net.node("Add", [x, nothing], "y"), 3), tmp_path / "m.onnx")
+    error = run("export", "--from", "m.onnx", "-o", "h.onnx", "precision=fp16", "simplify=false", fails=1)
+    assert error == (
+        'export: fp16: 768 of 768 values of output "y" are NaN or infinite in fp32 itself; '
+        "name rows of finite outputs with export.gate.input=FILE\n"
+    )
+    onnx.save(mlp(), tmp_path / "m.onnx")
+    error = run("export", "--from", "m.onnx", "-o", "h.onnx", "normalize.mean=[0]", "normalize.std=[1e-40]", fails=2)
+    assert "a standard deviation is 1e-40; expected at least" in error
+    error = run("export", "--from", "m.onnx", "-o", "h.onnx", "normalize.mean=[0]", "normalize.std=[2e-38]", "precision=fp16", fails=1)
+    assert "are NaN or infinite" in error
+    assert not (tmp_path / "h.onnx").exists()
+
+
+def test_the_operators_that_settings_name_are_those_of_onnx():
+    source = (Path(__file__).parents[1] / "src/precision/operators.rs").read_text()
+    listed = re.findall(r'^    "(\w+)",$', source, re.MULTILINE)
+    schemas = onnx.defs.get_all_schemas_with_history()
+    assert listed == sorted({schema.name for schema in schemas if schema.domain == ""})
+
+
+def test_operators_that_are_not_there_are_told(run, tmp_path, model):
+    model(mlp)
+    int8, fp16 = ["precision=int8", "calibration.input=rows.npy", "gate.min_agreement=null"], ["precision=fp16"]
+    for setting, settings in [("export.int8.exclude_ops", int8), ("export.fp16.keep_ops", fp16)]:
+        error = run("export", "--from", "m.onnx", "-o", "x.onnx", *settings, f"{setting}=[Sofmax]", fails=2)
+        assert error == f'export: {setting}: ONNX has no operator "Sofmax"; did you mean Softmax?\n'
+        note = run("export", "--from", "m.onnx", "-o", "x.onnx", *settings, f"{setting}=[Conv]", fails=0)
+        assert note == f"export: {setting}: the graph has no Conv; it has Gemm, Relu\n"
+        note = run("export", "--from", "m.onnx", "-o", "x.onnx", *settings, f"{setting}=[Relu]", fails=0)
+        assert note == ""
+
+
+def test_a_label_that_is_no_class_is_named_with_its_row(run, tmp_path, model):
+    table = model(mlp)
+    for label, problem in [(7, "label 7 is no class of the model, which has 0 to 2"), (0.5, "label 0.5 is no class")]:
+        labelled = np.zeros(300, [*table.dtype.descr, ("label", "<f4")])
+        labelled["x"], labelled["label"][123] = table["x"], label
+        np.save(tmp_path / "labelled.npy", labelled)
+        settings = ["precision=fp16", "gate.input=labelled.npy", "gate.target_field=label"]
+        error = run("export", "--from", "m.onnx", "-o", "h.onnx", *settings, fails=2)
+        assert error.startswith(f"export: labelled.npy: row 123: {problem}") and error.count("\n") == 1, error
+
+
+def test_a_target_field_needs_scores(run, tmp_path):
+    net = Net(3)
+    onnx.save(net.model(net.node("Reshape", [net.linear(net.input("x", 8), "h", 6, 8), net.constant("s", np.array([-1, 2, 3]))], "y"), 2, 3), tmp_path / "m.onnx")
+    table = np.zeros(5, [("x", "<f4", (8,)), ("label", "u1")])
+    np.save(tmp_path / "rows.npy", table)
+    error = run("export", "--from", "m.onnx", "precision=fp16", "gate.input=rows.npy", "gate.target_field=label", fails=2)
+    hint = "the output of m.onnx has no scores of classes; export.output=NAME names another"
+    assert error == f"export: export.gate.target_field: {hint}\n"
+
+
+def test_the_output_of_scores_is_judged(run, tmp_path):
+    made = two_outputs()
+    made.graph.output.extend([*made.graph.output][:1])
+    del made.graph.output[0]  # the values before the scores come first
+    onnx.save(made, tmp_path / "m.onnx")
+    table = rows(made, 100)
+    labelled = np.zeros(100, [*table.dtype.descr, ("label", "u1")])
+    labelled["image"], (_, scores) = table["image"], outputs(tmp_path / "m.onnx", table)
+    labelled["label"] = scores.argmax(1)
+    np.save(tmp_path / "rows.npy", labelled)
+    settings = ["precision=fp16", "gate.input=rows.npy", "gate.target_field=label", "gate.max_accuracy_drop=5"]
+    run("export", "--from", "m.onnx", "-o", "h.onnx", *settings, "export.output=logits")
+    assert json.loads((tmp_path / "h.json").read_text())["gate"]["fp32_accuracy"] == 100
+    error = run("export", "--from", "m.onnx", "-o", "h.onnx", *settings, "export.output=z", fails=2)
+    assert error == 'export: export.output: no output is called "z"; there are "flat", "logits"\n'
+
+
+def test_settings_of_calibration_have_limits(run, tmp_path, model):
+    model(mlp)
+    for setting, message in [
+        ("calibration.bins=70000", "export.calibration.bins: 70000; expected 1 to 65536"),
+        ("calibration.bins=0", "export.calibration.bins: 0; expected 1 to 65536"),
+        ("calibration.batch_size=1000000000000", "export.calibration.batch_size: 1000000000000; expected 1 to 65536"),
+        ("gate.batch_size=0", "export.gate.batch_size: 0; expected 1 to 65536"),
+        ("calibration.levels=300", "export.calibration.levels: 300; expected 2 to the number of bins, 256 (export.calibration.bins)"),
+        ("calibration.input=/dev/null", "export.calibration.input: /dev/null: expected a file, which can be read more than once"),
+    ]:
+        args = ["precision=int8", "calibration.input=rows.npy", "calibration.method=entropy", setting]
+        error = run("export", "--from", "m.onnx", "-o", "q.onnx", *args, fails=2)
+        assert error == f"export: {message}\n"
+
+
+@pytest.mark.parametrize("method", ["min_max", "percentile", "entropy"])
+@pytest.mark.parametrize("kind", [mlp, cnn])
+def test_a_fixed_batch_size_changes_no_range(run, tmp_path, kind, method):
+    """Seven rows for batches of four: what fills the last batch is not observed."""
+    table = rows(kind(), 7)
+    np.save(tmp_path / "rows.npy", table)
+    scales = []
+    for batch in ("batch", 4, 1):
+        onnx.save(kind(batch=batch), tmp_path / "m.onnx")
+        settings = ["precision=int8", "calibration.input=rows.npy", f"calibration.method={method}"]
+        loose = ["gate.min_agreement=null", "gate.max_mean_error=null"]
+        run("export", "--from", "m.onnx", "-o", "q.onnx", *settings, *loose)
+        weights = {weight.name: onnx.numpy_helper.to_array(weight) for weight in checked(tmp_path / "q.onnx").graph.initializer}
+        scales.append({name: value for name, value in weights.items() if "scale" in name})
+        gate = json.loads((tmp_path / "q.json").read_text())["gate"]
+        assert gate["rows"] == 7
+    assert scales[0] and scales[0].keys() == scales[1].keys() == scales[2].keys()
+    for other in scales[1:]:
+        for name, value in scales[0].items():
+            np.testing.assert_allclose(other[name], value, rtol=1e-5, err_msg=name)

@@ -1,10 +1,10 @@
 //! Predicted classes of two graphs.
 
-use crate::engine::Output;
+use crate::{engine::Output, rows::Label};
 use metrics::{argmax, predicted_class};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-/// What the first output of a graph says of classes.
+/// What the output of scores says of classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Classes {
     /// Nothing: its values are estimates.
@@ -35,7 +35,7 @@ impl TopOne {
         classes: Classes,
         reference: &Output,
         candidate: &Output,
-        labels: Option<&[f64]>,
+        labels: Option<&[Label]>,
     ) -> anyhow::Result<()> {
         let Some(width) = width(classes, reference) else { return Ok(()) };
         let rows = reference.values.chunks_exact(width).zip(candidate.values.chunks_exact(width));
@@ -48,14 +48,7 @@ impl TopOne {
             self.rows += 1;
             self.same += u64::from(ours == theirs || is_tie(expected, actual));
             if let Some(label) = labels.and_then(|labels| labels.get(row)) {
-                let classes = if !reference.is_real {
-                    usize::MAX
-                } else if width == 1 {
-                    2
-                } else {
-                    width
-                };
-                let label = dataset::classes::of_label(*label, classes)?;
+                let label = label.class(reference.is_real.then_some(width.max(2)))?;
                 self.labelled += 1;
                 self.reference_right += u64::from(theirs == label);
                 self.candidate_right += u64::from(ours == label);
@@ -121,10 +114,15 @@ mod tests {
         let reference = output(&[4, 2], &[0.1, 0.9, 0.6, 0.4, 0.5, 0.5, 0.2, 0.8]);
         let candidate = output(&[4, 2], &[0.2, 0.8, 0.4, 0.6, 0.4, 0.6, 0.3, 0.7]);
         let mut top = TopOne::default();
-        top.add(Classes::Guess, &reference, &candidate, Some(&[1.0, 0.0, 1.0, 0.0])).expect("labels");
+        let labels = |values: &[f64]| -> Vec<Label> {
+            values.iter().enumerate().map(|(row, &value)| Label::of_row(row as u64, value)).collect()
+        };
+        top.add(Classes::Guess, &reference, &candidate, Some(&labels(&[1.0, 0.0, 1.0, 0.0]))).expect("labels");
         assert_eq!(top.agreement(), Some(75.0));
         assert_eq!(top.accuracy(), Some((50.0, 50.0)));
-        assert!(top.add(Classes::Guess, &reference, &candidate, Some(&[2.0])).is_err());
+        let error =
+            top.add(Classes::Guess, &reference, &candidate, Some(&labels(&[1.0, 2.0]))).expect_err("two classes");
+        assert_eq!(error.to_string(), "rows: row 1: label 2 is no class of the model, which has 0 to 1");
     }
 
     #[test]

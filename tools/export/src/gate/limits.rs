@@ -1,6 +1,7 @@
 //! What a comparison must show.
 
-use super::Comparison;
+use super::{Comparison, errors::OutputErrors};
+use crate::settings::Precision;
 use anyhow::bail;
 use serde::Serialize;
 
@@ -35,14 +36,23 @@ impl Limits {
     }
 }
 
-/// Why a comparison is not good enough; None if it is. `what` names the candidate: `int8`.
-pub fn verdict(found: &Comparison, limits: &Limits, what: &str) -> Option<String> {
+/// Why a comparison is not good enough; None if it is. `precision` is that of the candidate.
+pub fn verdict(found: &Comparison, limits: &Limits, precision: Precision) -> Option<String> {
+    let what = precision.name();
     if let Some(output) = found.outputs.iter().find(|output| output.broken > 0) {
         let (count, name) = (output.broken, &output.name);
-        let setting = if what == "int8" { "export.int8.exclude_nodes" } else { "export.fp16.keep_nodes" };
+        let setting = match precision {
+            Precision::Int8 => "export.int8.exclude_nodes",
+            _ => "export.fp16.keep_nodes",
+        };
         return Some(format!(
             "{what}: {count} values of output {name:?} are NaN or infinite, and finite in fp32; name the nodes that overflow in \
              {setting}"
+        ));
+    }
+    if let Some(undefined) = found.outputs.iter().find_map(OutputErrors::undefined) {
+        return Some(format!(
+            "{what}: {undefined} in fp32 itself; name rows of finite outputs with export.gate.input=FILE"
         ));
     }
     if let Some((reference, candidate)) = found.classes.and_then(|classes| classes.accuracy()) {

@@ -22,6 +22,8 @@ pub struct Pair {
     candidate: Engine,
     feeder: Feeder,
     classes: Classes,
+    /// Name of the output that has the classes; None is the first.
+    scores: Option<String>,
 }
 
 /// What a comparison has found.
@@ -31,7 +33,7 @@ pub struct Comparison {
     pub rows: usize,
     /// Errors of each output of numbers.
     pub outputs: Vec<OutputErrors>,
-    /// The predicted classes, where the first output has them.
+    /// The predicted classes, where the output of scores has them.
     #[serde(flatten)]
     pub classes: Option<TopOne>,
 }
@@ -43,7 +45,12 @@ impl Pair {
     /// When ONNX Runtime refuses one, or rows cannot be their inputs.
     pub fn new(reference: Engine, candidate: Engine, labels: Option<Labels>, classes: Classes) -> anyhow::Result<Self> {
         let feeder = Feeder::new(reference.name(), reference.model(), labels)?;
-        Ok(Self { reference, candidate, feeder, classes })
+        Ok(Self { reference, candidate, feeder, classes, scores: None })
+    }
+
+    /// Reads classes from the output called `name`; None is the first.
+    pub fn with_scores(self, name: Option<&str>) -> Self {
+        Self { scores: name.map(str::to_owned), ..self }
     }
 
     /// Runs rows through both graphs; `watch` is told of the rows of each batch.
@@ -53,8 +60,14 @@ impl Pair {
     pub fn compare(mut self, rows: &Rows, batch_size: usize, watch: impl Fn(usize)) -> anyhow::Result<Comparison> {
         let batch_size = self.feeder.batch_size(batch_size);
         let mut found = Comparison { rows: 0, outputs: Vec::new(), classes: None };
+        let is_scores = |output: &Output| self.scores.as_ref().is_none_or(|name| output.name == *name);
         found.rows = rows.each(&self.feeder, batch_size, |feed| {
-            add(&mut found, &mut self.reference, &mut self.candidate, self.classes, feed)?;
+            let (expected, actual) = both(&mut self.reference, &mut self.candidate, feed)?;
+            found.add(&expected, &actual)?;
+            if let Some((expected, actual)) = expected.iter().zip(&actual).find(|(expected, _)| is_scores(expected)) {
+                let top = found.classes.get_or_insert_default();
+                top.add(self.classes, expected, actual, feed.labels.as_deref())?;
+            }
             watch(feed.rows);
             Ok(())
         })?;
@@ -62,29 +75,20 @@ impl Pair {
     }
 }
 
-/// Adds a batch of rows.
-fn add(
-    found: &mut Comparison,
-    reference: &mut Engine,
-    candidate: &mut Engine,
-    classes: Classes,
-    feed: &Feed,
-) -> anyhow::Result<()> {
-    let (expected, actual) = both(reference, candidate, feed)?;
-    ensure!(expected.len() == actual.len(), "{} outputs for {}", actual.len(), expected.len());
-    let reals = expected.iter().zip(&actual).filter(|(expected, _)| expected.is_real);
-    for (index, (expected, actual)) in reals.enumerate() {
-        ensure!(expected.shape == actual.shape, "output {:?} has another shape: {:?}", expected.name, actual.shape);
-        if found.outputs.len() <= index {
-            found.outputs.push(OutputErrors::new(&expected.name));
+impl Comparison {
+    /// Adds the outputs of a batch of rows.
+    fn add(&mut self, expected: &[Output], actual: &[Output]) -> anyhow::Result<()> {
+        ensure!(expected.len() == actual.len(), "{} outputs for {}", actual.len(), expected.len());
+        let reals = expected.iter().zip(actual).filter(|(expected, _)| expected.is_real);
+        for (index, (expected, actual)) in reals.enumerate() {
+            ensure!(expected.shape == actual.shape, "output {:?} has another shape: {:?}", expected.name, actual.shape);
+            if self.outputs.len() <= index {
+                self.outputs.push(OutputErrors::new(&expected.name));
+            }
+            self.outputs[index].add(&expected.values, &actual.values);
         }
-        found.outputs[index].add(&expected.values, &actual.values);
+        Ok(())
     }
-    if let (Some(expected), Some(actual)) = (expected.first(), actual.first()) {
-        let top = found.classes.get_or_insert_default();
-        top.add(classes, expected, actual, feed.labels.as_deref())?;
-    }
-    Ok(())
 }
 
 /// The outputs of both graphs, each on a thread of its own.

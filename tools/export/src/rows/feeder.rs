@@ -1,6 +1,9 @@
 //! From a batch of records to the inputs of a graph.
 
-use super::{column::Column, labels::Labels};
+use super::{
+    column::Column,
+    labels::{Label, Labels},
+};
 use anyhow::{bail, ensure};
 use dataset::Features;
 use prediction::{Encoder, FEATURES_KEY, Values};
@@ -22,7 +25,7 @@ pub struct Feeder {
 pub struct Table {
     rows: usize,
     columns: Vec<Column>,
-    labels: Option<Vec<f64>>,
+    labels: Option<Vec<Label>>,
 }
 
 /// Rows as a graph takes them.
@@ -32,27 +35,20 @@ pub struct Feed {
     /// `[batch, shape…]` of each input, and its bytes.
     tensors: Vec<(Vec<usize>, Vec<u8>)>,
     /// The label of each row, where the records have it.
-    pub labels: Option<Vec<f64>>,
+    pub labels: Option<Vec<Label>>,
 }
 
 impl Feeder {
     /// Of a graph; errors call it `name`.
     ///
     /// # Errors
-    /// When an input has no batch axis, or the graph fixes two batch sizes.
+    /// When rows cannot be its inputs.
     pub fn new(name: &str, model: &Model, labels: Option<Labels>) -> anyhow::Result<Self> {
         let inputs = model.inputs().to_vec();
-        ensure!(!inputs.is_empty(), "{name}: it has no inputs; there is nothing to compare or calibrate");
-        if let Some(scalar) = inputs.iter().find(|port| port.shape.is_empty()) {
-            bail!("{name}: input {:?} has no batch axis; rows cannot be its values", scalar.name);
+        if let Some(obstacle) = obstacle(&inputs) {
+            bail!("{name}: {obstacle}");
         }
-        let fixed: Vec<usize> = inputs.iter().filter_map(|port| port.shape[0]).collect();
-        let fixed_batch = fixed.first().copied();
-        ensure!(
-            fixed.iter().all(|batch| Some(*batch) == fixed_batch),
-            "{name}: its inputs have batches of {fixed:?} rows"
-        );
-        ensure!(fixed_batch != Some(0), "{name}: its input has no rows");
+        let fixed_batch = inputs.iter().find_map(|port| port.shape[0]);
         Ok(Self { encoder: encoder(name, model)?, inputs, fixed_batch, labels })
     }
 
@@ -117,7 +113,7 @@ impl Feeder {
     }
 
     /// Rows as the graph takes them: where its batch size is fixed, copies of the last row fill it.
-    pub(super) fn pack(&self, rows: usize, columns: Vec<Column>, labels: Option<Vec<f64>>) -> anyhow::Result<Feed> {
+    pub(super) fn pack(&self, rows: usize, columns: Vec<Column>, labels: Option<Vec<Label>>) -> anyhow::Result<Feed> {
         let batch = self.fixed_batch.unwrap_or(rows);
         ensure!(rows > 0 && rows <= batch, "{rows} rows for a batch of {batch}");
         let tensor = |mut column: Column| {
@@ -146,6 +142,31 @@ impl Feed {
         bytes.get(..bytes.len() / shape.first()?.max(&1) * self.rows)
     }
 }
+
+/// Why no rows can be the inputs of a graph, and what to do; None where they can.
+pub(super) fn obstacle(inputs: &[Port]) -> Option<String> {
+    let of_input = |problem: &str, port: &Port| Some(format!("input {:?} {problem}; {UNCHECKED}", port.name));
+    if inputs.is_empty() {
+        return Some(format!("the graph has no inputs; {UNCHECKED}"));
+    }
+    if let Some(port) = inputs.iter().find(|port| port.shape.is_empty()) {
+        return of_input("has no batch axis", port);
+    }
+    if let Some(port) = inputs.iter().find(|port| port.element == ElementType::String) {
+        return of_input("is text", port);
+    }
+    let fixed: Vec<usize> = inputs.iter().filter_map(|port| port.shape[0]).collect();
+    match fixed.first()? {
+        0 => Some(format!("the batch size is 0; {UNCHECKED}")),
+        first if fixed.iter().any(|batch| batch != first) => {
+            Some(format!("the inputs have batches of {fixed:?} rows; {UNCHECKED}"))
+        }
+        _ => None,
+    }
+}
+
+/// The only way to write a graph whose inputs cannot be rows.
+const UNCHECKED: &str = "it can only be written with export.precision=fp32 and without export.check_input";
 
 /// The encoder of a model that `export` wrote: its metadata have the features.
 fn encoder(name: &str, model: &Model) -> anyhow::Result<Option<Encoder>> {

@@ -6,13 +6,13 @@ mod labels;
 
 pub use column::reals;
 pub use feeder::{Feed, Feeder};
-pub use labels::Labels;
+pub use labels::{Label, Labels};
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use files::{Input, Sha256};
 use random::Random;
 use records::{Batch, Reader};
-use runtime::{ElementType, Port};
+use runtime::{ElementType, Model, Port};
 use std::path::{Path, PathBuf};
 
 /// Random stream of seed 0 for drawn rows.
@@ -26,8 +26,8 @@ const DIGEST_BLOCK: usize = 1 << 16;
 pub enum Rows {
     /// Those of a file: `skip` are passed over, then `limit` at most are taken.
     File { path: PathBuf, skip: usize, limit: usize },
-    /// Random ones: of a standard normal distribution, or bytes.
-    Drawn { count: usize },
+    /// Random ones: of a standard normal distribution, or bytes. `instead` is the setting that names a file in their place.
+    Drawn { count: usize, instead: &'static str },
 }
 
 impl Rows {
@@ -40,8 +40,22 @@ impl Rows {
     pub fn at_most(&self) -> Option<u64> {
         match self {
             Self::File { limit: usize::MAX, .. } => None,
-            Self::File { limit: count, .. } | Self::Drawn { count } => Some(*count as u64),
+            Self::File { limit: count, .. } | Self::Drawn { count, .. } => Some(*count as u64),
         }
+    }
+
+    /// Why the inputs of a graph cannot be random rows, and what to do; None where they can, or the rows are of a file.
+    pub fn obstacle(&self, model: &Model) -> Option<String> {
+        let Self::Drawn { instead, .. } = self else { return None };
+        if let Some(obstacle) = feeder::obstacle(model.inputs()) {
+            return Some(obstacle);
+        }
+        let input = model.inputs().iter().find(|port| !can_be_drawn(port))?;
+        Some(format!(
+            "random rows cannot be drawn for input {:?}, which is not of known shape and float32, float16 or uint8; name a \
+             file of rows with {instead}=FILE",
+            input.name
+        ))
     }
 
     /// Digest of the file; None of random rows.
@@ -60,7 +74,8 @@ impl Rows {
         }
     }
 
-    /// Calls `take` with batches of at most `batch_size` rows; returns the number of rows.
+    /// Calls `take` with batches of at most `batch_size` rows; returns the number of rows. Random rows have no
+    /// [`Rows::obstacle`].
     ///
     /// # Errors
     /// When the file cannot be read, a row does not fit the graph or says nothing of it, or there are no rows.
@@ -77,10 +92,10 @@ impl Rows {
                 ensure!(span.taken > 0, "{}: no rows behind the first {skip}", path.display());
                 Ok(span.taken)
             }
-            Self::Drawn { count } => {
+            Self::Drawn { count, .. } => {
                 for begin in (0..*count).step_by(batch_size) {
                     let rows = batch_size.min(count - begin);
-                    take(&feeder.pack(rows, drawn(feeder.inputs(), rows, begin as u64)?, None)?)?;
+                    take(&feeder.pack(rows, drawn(feeder.inputs(), rows, begin as u64), None)?)?;
                 }
                 Ok(*count)
             }
@@ -122,20 +137,15 @@ fn each_of_file(
     Ok(())
 }
 
-/// Whether rows can be drawn for these inputs: numbers or bytes whose shape is known.
-pub fn can_be_drawn(inputs: &[Port]) -> bool {
-    let known = |port: &Port| port.shape.iter().skip(1).all(Option::is_some);
-    let kind = |port: &Port| matches!(port.element, ElementType::F32 | ElementType::F16 | ElementType::U8);
-    inputs.iter().all(|port| known(port) && kind(port))
+/// Whether rows can be drawn for an input: numbers or bytes whose shape is known.
+fn can_be_drawn(port: &Port) -> bool {
+    let is_known = port.shape.iter().skip(1).all(Option::is_some);
+    is_known && matches!(port.element, ElementType::F32 | ElementType::F16 | ElementType::U8)
 }
 
 /// `rows` random rows, one value an input; `first` is the index of their first.
-fn drawn(inputs: &[Port], rows: usize, first: u64) -> anyhow::Result<Vec<column::Column>> {
-    if !can_be_drawn(inputs) {
-        bail!("rows of its inputs cannot be drawn");
-    }
-    let mut columns = Vec::new();
-    for (index, port) in inputs.iter().enumerate() {
+fn drawn(inputs: &[Port], rows: usize, first: u64) -> Vec<column::Column> {
+    let draw = |(index, port): (usize, &Port)| {
         let shape: Vec<usize> = port.shape.iter().skip(1).flatten().copied().collect();
         let mut random = Random::new(first, DRAWN_ROWS + index as u64);
         let count = rows * shape.iter().product::<usize>();
@@ -143,7 +153,7 @@ fn drawn(inputs: &[Port], rows: usize, first: u64) -> anyhow::Result<Vec<column:
             ElementType::U8 => (0..count).map(|_| random.index(256) as u8).collect(),
             element => column::reals(element, &(0..count).map(|_| random.normal() as f32).collect::<Vec<_>>()),
         };
-        columns.push(column::Column { shape, bytes });
-    }
-    Ok(columns)
+        column::Column { shape, bytes }
+    };
+    inputs.iter().enumerate().map(draw).collect()
 }

@@ -40,9 +40,6 @@ pub struct Classes {
     pub label: Option<String>,
 }
 
-/// The key of the labels in a model's metadata, one a line.
-pub const LABELS: &str = "pipegrad.labels";
-
 /// Normalizes an input: `(x - mean) / std` for each channel.
 ///
 /// # Errors
@@ -116,8 +113,9 @@ fn check_channels(shape: &[Dim], options: &Normalize<'_>) -> Result<(), String> 
     if let Some(value) = options.mean.iter().chain(options.std).find(|value| !value.is_finite()) {
         return Err(format!("a mean or standard deviation is {value}"));
     }
-    match options.std.iter().find(|&&std| std <= 0.0) {
-        Some(std) => Err(format!("a standard deviation is {std}; expected more than 0")),
+    // Division by a subnormal number overflows.
+    match options.std.iter().find(|&&std| std < f32::MIN_POSITIVE) {
+        Some(std) => Err(format!("a standard deviation is {std:?}; expected at least {:e}", f32::MIN_POSITIVE)),
         None => Ok(()),
     }
 }
@@ -163,7 +161,7 @@ pub fn softmax(model: &mut Model, output: Option<&str>) -> Result<(), Problem> {
 }
 
 /// Adds the index of the class with the largest score, the first of equal ones, as an output; and its label, if labels are
-/// given: these come into the metadata too. `output` is the name of the scores; None for the only output.
+/// given. `output` is the name of the scores; None for the only output.
 ///
 /// TensorRT has no strings: an engine needs a graph without the output of labels.
 ///
@@ -195,7 +193,6 @@ pub fn argmax(model: &mut Model, output: Option<&str>, labels: &[String]) -> Res
     append(graph, Node::new("Gather", &[&constant, &class], &label));
     graph.initializers.insert(constant, table);
     graph.outputs.push(Value::tensor(&label, &TensorType { dtype: DataType::String, shape: Some(shape) }));
-    model.metadata.insert(LABELS.into(), labels.join("\n"));
     Ok(Classes { class, label: Some(label) })
 }
 
