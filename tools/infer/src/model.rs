@@ -1,7 +1,7 @@
 //! An ONNX model and the fields that its input comes from.
 
 use crate::settings::Settings;
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use dataset::Features;
 use files::Limit;
 use prediction::{Encoder, FEATURES_KEY, LABELS_KEY, Values};
@@ -86,7 +86,12 @@ impl Model {
             let count = self.batch_size.min(rows - begin);
             let block = &values[begin * width..(begin + count) * width];
             row_shape = match self.fixed_batch.filter(|fixed| *fixed > count) {
-                None => self.session.run(count, shape, inputs(block), &mut self.outputs)?,
+                None => {
+                    let done = self.session.run(count, shape, inputs(block), &mut self.outputs);
+                    // Some graphs that take any number of rows run on one only.
+                    let hint = || format!("{count} rows at once (infer.batch_size=1 runs one at a time)");
+                    if count > 1 { done.with_context(hint)? } else { done? }
+                }
                 Some(fixed) => {
                     let mut full = block.to_vec();
                     (count..fixed).for_each(|_| full.extend_from_slice(&block[(count - 1) * width..]));
