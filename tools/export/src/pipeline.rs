@@ -7,6 +7,7 @@ use crate::{
     gate::{Classes, Comparison, Pair, verdict},
     precision::{self, Done},
     row_source,
+    rows::Rows,
     settings::{Precision, Settings},
     source::Source,
     surround::{self, Surrounded},
@@ -79,15 +80,19 @@ fn compare_with_source(source: &Source, graph: &Model, settings: &Settings, repo
     surround::normalize(&mut original, settings)?;
     let reference = Engine::new(name, &original.to_bytes(), settings)?;
     let rows = row_source::to_check(source, settings);
-    if let Some(obstacle) = rows.obstacle(reference.model()) {
-        // The gate of another precision has no rows either, and refuses.
-        if settings.precision == Precision::Fp32 {
-            report.note(&format!("{name}: not compared with the graph before clean-up: {obstacle}"));
+    // Without rows of its own, the gate of another precision has none either, and refuses.
+    let is_refused = settings.precision != Precision::Fp32 && matches!(rows, Rows::Drawn { .. });
+    let note = |why: &str| {
+        if !is_refused {
+            report.note(&format!("{name}: not compared with the graph before clean-up: {why}"));
         }
+    };
+    if let Some(obstacle) = rows.obstacle(reference.model()) {
+        note(&obstacle);
         return Ok(());
     }
     let pair = Pair::new(reference, Engine::new(name, &graph.to_bytes(), settings)?, None, Classes::None)?;
-    let found = pair.compare(&rows, check::BATCH_SIZE, |_| {})?;
+    let found = pair.compare(&rows, settings.gate.batch_size, |_| {})?;
     let limit = settings.tolerance;
     for output in &found.outputs {
         let (output_name, max) = (&output.name, output.max());
@@ -100,10 +105,7 @@ fn compare_with_source(source: &Source, graph: &Model, settings: &Settings, repo
             return Err(Refused(why).into());
         }
         if let Some(what) = output.undefined() {
-            report.note(&format!(
-                "{name}: not compared with the graph before clean-up: {what} there already; name rows of finite outputs with \
-                 export.check_input=FILE"
-            ));
+            note(&format!("{what} there already; name rows of finite outputs with export.check_input=FILE"));
         }
     }
     Ok(())
@@ -119,8 +121,8 @@ fn lower(source: &Source, export: &mut Export, settings: &Settings, report: &Rep
     };
     let rows = row_source::to_judge(source, settings, calibration.as_ref())?;
     for rows in calibration.iter().chain([&rows]) {
-        if let Some(obstacle) = rows.obstacle(reference.model()) {
-            bail!("{}: {obstacle}", export.graph.name);
+        if let Some(undrawable) = rows.undrawable(reference.model()) {
+            bail!("{}: {undrawable}", export.graph.name);
         }
     }
     export.precision = precision::lower(&mut export.graph, calibration.as_ref(), settings, report)?;

@@ -239,6 +239,7 @@ def test_settings_that_contradict_each_other_are_told(run, tmp_path):
         (["normalize.std=[1]"], "export.normalize.mean: null, and std is set"),
         (["normalize.layout=nhwc"], "need a mean and std"),
         (["normalize.input=x"], "need a mean and std"),
+        (["normalize.mean=[0]", "normalize.std=[1]", "normalize.layout=nhwc"], 'input "x": it has 2 axes, whose order no layout changes'),
         (["normalize.mean=[0]", "normalize.std=[1]", "normalize.input=z"], 'no input is called "z"; there are "x"'),
         (["labels=none.txt"], "export.labels: a file of names, which no output has; set export.argmax=true"),
         (["labels=none.txt", "gate.target_field=y"], "set export.argmax=true"),
@@ -301,3 +302,24 @@ def test_weights_that_are_not_there_are_told(run, tmp_path):
     message = "nope.safetensors: no such file; expected an .onnx model, which pipegrad export RUN writes to RUN/model.onnx: "
     assert run("export", "--from", "nope.safetensors", fails=2) == f"export: {message}--from RUN/model.onnx\n"
     assert run("infer", "-m", "nope.safetensors", stdin=b'{"x":1}\n', fails=2) == f"infer: {message}-m RUN/model.onnx\n"
+
+
+def test_a_graph_that_runs_on_one_row_only_is_told_how_to(run, run_npy, tmp_path):
+    """Its batch axis is dynamic, and a reshape inside is not: exporters write such graphs."""
+    net = Net()
+    x = net.linear(net.input("x", 8), "hidden", 6, 8)
+    x = net.node("Reshape", [x, net.constant("shape", np.array([1, 6]))], "flat")
+    onnx.save(net.model(net.linear(x, "y", 3, 6), 3), tmp_path / "m.onnx")
+    np.save(tmp_path / "rows.npy", rows(mlp(), 20))
+    error = run("export", "--from", "m.onnx", fails=2)
+    assert error.startswith("export: 64 rows at once (export.gate.batch_size=1 runs one at a time): m.onnx: "), error
+    one = ["export.gate.batch_size=1", "gate.min_agreement=null"]
+    run("export", "--from", "m.onnx", *one)
+    run("export", "--from", "m.onnx", "precision=fp16", *one)
+    int8 = ["precision=int8", "calibration.input=rows.npy", *one]
+    error = run("export", "--from", "m.onnx", *int8, fails=2)
+    assert error.startswith("export: 20 rows at once (export.calibration.batch_size=1 runs one at a time): m.onnx: "), error
+    run("export", "--from", "m.onnx", *int8, "export.calibration.batch_size=1")
+    error = run("infer", "-m", "m.onnx", "rows.npy", fails=2)
+    assert error.startswith("infer: rows.npy: 20 rows at once") or error.startswith("infer: 20 rows at once (infer.batch_size=1 "), error
+    assert run_npy("infer", "-m", "m.onnx", "rows.npy", "infer.batch_size=1")["prediction"].shape == (20, 3)

@@ -11,7 +11,7 @@ use crate::{
     engine::{Engine, Output},
     rows::{Feed, Feeder, Labels, Rows},
 };
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use classes::TopOne;
 use errors::OutputErrors;
 use serde::Serialize;
@@ -62,7 +62,8 @@ impl Pair {
         let mut found = Comparison { rows: 0, outputs: Vec::new(), classes: None };
         let is_scores = |output: &Output| self.scores.as_ref().is_none_or(|name| output.name == *name);
         found.rows = rows.each(&self.feeder, batch_size, |feed| {
-            let (expected, actual) = both(&mut self.reference, &mut self.candidate, feed)?;
+            let (expected, actual) = both(&mut self.reference, &mut self.candidate, feed)
+                .with_context(|| self.feeder.failed(feed, "export.gate.batch_size"))?;
             found.add(&expected, &actual)?;
             if let Some((expected, actual)) = expected.iter().zip(&actual).find(|(expected, _)| is_scores(expected)) {
                 let top = found.classes.get_or_insert_default();

@@ -107,6 +107,7 @@ fn observing(graph: &Model, values: &[String]) -> Model {
 /// Where the values of a run are.
 struct Observer<'a> {
     engine: Engine,
+    feeder: &'a Feeder,
     /// Each value, and the input or output that has it.
     values: Vec<(&'a str, Port)>,
 }
@@ -117,7 +118,7 @@ enum Port {
 }
 
 impl<'a> Observer<'a> {
-    fn new(engine: Engine, feeder: &Feeder, values: &'a [String]) -> anyhow::Result<Self> {
+    fn new(engine: Engine, feeder: &'a Feeder, values: &'a [String]) -> anyhow::Result<Self> {
         let find = |name: &'a String| -> anyhow::Result<(&'a str, Port)> {
             let input = feeder.inputs().iter().position(|port| port.name == *name).map(Port::Input);
             let output = || engine.model().outputs().iter().position(|port| port.name == *name).map(Port::Output);
@@ -125,13 +126,14 @@ impl<'a> Observer<'a> {
             Ok((name.as_str(), port))
         };
         let values = values.iter().map(find).collect::<anyhow::Result<_>>()?;
-        Ok(Self { engine, values })
+        Ok(Self { engine, feeder, values })
     }
 
     /// Runs a batch and shows the calibrator what the values are.
     fn observe(&mut self, feed: &Feed, calibrator: &mut Calibrator) -> anyhow::Result<()> {
         let name = self.engine.name().to_owned();
-        let outputs = self.engine.run_f32(feed)?;
+        let outputs = self.engine.run_f32(feed);
+        let outputs = outputs.with_context(|| self.feeder.failed(feed, "export.calibration.batch_size"))?;
         for (value, port) in &self.values {
             let observed = match port {
                 Port::Input(index) => feed.input(*index).map(bytemuck::pod_collect_to_vec::<u8, f32>),

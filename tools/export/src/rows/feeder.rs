@@ -46,7 +46,9 @@ impl Feeder {
     pub fn new(name: &str, model: &Model, labels: Option<Labels>) -> anyhow::Result<Self> {
         let inputs = model.inputs().to_vec();
         if let Some(obstacle) = obstacle(&inputs) {
-            bail!("{name}: {obstacle}");
+            bail!(
+                "{name}: {obstacle}; it can only be written with export.precision=fp32 and without export.check_input"
+            );
         }
         let fixed_batch = inputs.iter().find_map(|port| port.shape[0]);
         Ok(Self { encoder: encoder(name, model)?, inputs, fixed_batch, labels })
@@ -60,6 +62,14 @@ impl Feeder {
     /// Rows of a run of the graph: its own batch size, where it has one.
     pub fn batch_size(&self, wanted: usize) -> usize {
         self.fixed_batch.unwrap_or(wanted)
+    }
+
+    /// What failed where the graph does not run: some graphs that take any number of rows run on one only.
+    pub fn failed(&self, feed: &Feed, setting: &str) -> String {
+        match (feed.rows, self.fixed_batch) {
+            (2.., None) => format!("{} rows at once ({setting}=1 runs one at a time)", feed.rows),
+            (rows, _) => format!("a run of {rows} rows"),
+        }
     }
 
     /// How records are read.
@@ -143,30 +153,24 @@ impl Feed {
     }
 }
 
-/// Why no rows can be the inputs of a graph, and what to do; None where they can.
+/// Why no rows can be the inputs of a graph; None where they can.
 pub(super) fn obstacle(inputs: &[Port]) -> Option<String> {
-    let of_input = |problem: &str, port: &Port| Some(format!("input {:?} {problem}; {UNCHECKED}", port.name));
     if inputs.is_empty() {
-        return Some(format!("the graph has no inputs; {UNCHECKED}"));
+        return Some("the graph has no inputs".into());
     }
     if let Some(port) = inputs.iter().find(|port| port.shape.is_empty()) {
-        return of_input("has no batch axis", port);
+        return Some(format!("input {:?} has no batch axis", port.name));
     }
     if let Some(port) = inputs.iter().find(|port| port.element == ElementType::String) {
-        return of_input("is text", port);
+        return Some(format!("input {:?} is text", port.name));
     }
     let fixed: Vec<usize> = inputs.iter().filter_map(|port| port.shape[0]).collect();
     match fixed.first()? {
-        0 => Some(format!("the batch size is 0; {UNCHECKED}")),
-        first if fixed.iter().any(|batch| batch != first) => {
-            Some(format!("the inputs have batches of {fixed:?} rows; {UNCHECKED}"))
-        }
+        0 => Some("the batch size is 0".into()),
+        first if fixed.iter().any(|batch| batch != first) => Some(format!("the inputs have batches of {fixed:?} rows")),
         _ => None,
     }
 }
-
-/// The only way to write a graph whose inputs cannot be rows.
-const UNCHECKED: &str = "it can only be written with export.precision=fp32 and without export.check_input";
 
 /// The encoder of a model that `export` wrote: its metadata have the features.
 fn encoder(name: &str, model: &Model) -> anyhow::Result<Option<Encoder>> {

@@ -44,13 +44,18 @@ impl Rows {
         }
     }
 
-    /// Why the inputs of a graph cannot be random rows, and what to do; None where they can, or the rows are of a file.
+    /// Why random rows cannot be the inputs of a graph; None where they can, or the rows are of a file.
     pub fn obstacle(&self, model: &Model) -> Option<String> {
-        let Self::Drawn { instead, .. } = self else { return None };
-        if let Some(obstacle) = feeder::obstacle(model.inputs()) {
-            return Some(obstacle);
+        match self {
+            Self::File { .. } => None,
+            Self::Drawn { .. } => feeder::obstacle(model.inputs()).or_else(|| self.undrawable(model)),
         }
-        let input = model.inputs().iter().find(|port| !can_be_drawn(port))?;
+    }
+
+    /// As [`Rows::obstacle`], of a graph that takes rows of a file.
+    pub fn undrawable(&self, model: &Model) -> Option<String> {
+        let Self::Drawn { instead, .. } = self else { return None };
+        let input = model.inputs().iter().find(|port| !can_be_drawn(port) && port.element != ElementType::String)?;
         Some(format!(
             "random rows cannot be drawn for input {:?}, which is not of known shape and float32, float16 or uint8; name a \
              file of rows with {instead}=FILE",

@@ -52,6 +52,10 @@ pub fn normalize(model: &mut Model, options: &Normalize<'_>) -> Result<(), Probl
     let fault = |reason: String| Problem::graph(format!("input {name:?}: {reason}"));
     let shape = scores(&graph.inputs[index], &[DataType::Float]).map_err(fault)?;
     check_channels(&shape, options).map_err(fault)?;
+    let rank = shape.len();
+    if options.layout == Layout::Nhwc && rank == 2 {
+        return Err(fault("it has 2 axes, whose order no layout changes".into()));
+    }
     if graph.nodes.iter().any(|node| node.captured().contains(name.as_str())) {
         return Err(fault("a subgraph reads it: it cannot be normalized".into()));
     }
@@ -67,8 +71,7 @@ pub fn normalize(model: &mut Model, options: &Normalize<'_>) -> Result<(), Probl
         let cast = Node::new("Cast", &[&x], &names.fresh(&format!("{name}.float")));
         x = step(cast.with("to", i64::from(DataType::Float as i32)));
     }
-    let rank = shape.len();
-    if options.layout == Layout::Nhwc && rank > 2 {
+    if options.layout == Layout::Nhwc {
         // [batch, spatial…, channels] → [batch, channels, spatial…]
         let perm: Vec<i64> = [0, rank - 1].into_iter().chain(1..rank - 1).map(|axis| axis as i64).collect();
         let transpose = Node::new("Transpose", &[&x], &names.fresh(&format!("{name}.nchw")));

@@ -52,6 +52,9 @@ fn unfit_statistics_are_refused() {
         let options = Normalize { input, mean, std, bytes: false, layout: Layout::Nchw };
         normalize(&mut model.clone(), &options).expect_err("refused").to_string()
     };
+    let options = Normalize { input: None, mean: &[0.0], std: &[1.0], bytes: false, layout: Layout::Nhwc };
+    let error = normalize(&mut model.clone(), &options).expect_err("refused").to_string();
+    assert_eq!(error, "input \"x\": it has 2 axes, whose order no layout changes");
     assert_eq!(refused(None, &[1.0, 2.0], &[1.0, 2.0]), "input \"x\": 2 means for 3 channels (axis 1)");
     assert_eq!(refused(None, &[1.0], &[1.0, 2.0]), "input \"x\": 1 means and 2 standard deviations");
     let too_small = |std| format!("input \"x\": a standard deviation is {std}; expected at least 1.1754944e-38");
