@@ -294,9 +294,14 @@ impl Settings {
             return Ok(Some(dataset::classes::names(path, field)?));
         }
         let text = String::from_utf8(files::read_file(path, LABELS_LIMIT)?);
-        let text = text.with_context(|| format!("{}: no text", path.display()))?;
+        let name = path.display();
+        let text = text.with_context(|| format!("{name}: no text; expected the names of the classes, one a line"))?;
         let names: Vec<String> = text.lines().map(str::to_owned).collect();
-        ensure!(!names.is_empty(), "{}: no names of classes; expected one a line", path.display());
+        ensure!(!names.is_empty(), "{name}: no names of classes; expected one a line");
+        let twice = names.iter().enumerate().find(|(line, name)| names[..*line].contains(name));
+        if let Some((line, twice)) = twice {
+            bail!("{name}:{}: two classes are called {twice:?}", line + 1);
+        }
         Ok(Some(names))
     }
 

@@ -234,6 +234,7 @@ def test_pre_and_post_processing_is_in_the_graph(run, tmp_path, layout):
 
 def test_settings_that_contradict_each_other_are_told(run, tmp_path):
     onnx.save(mlp(), tmp_path / "m.onnx")
+    (tmp_path / "twice.txt").write_text("a\nb\na\n")
     for settings, message in [
         (["normalize.mean=[0]"], "export.normalize.std: null, and mean is set"),
         (["normalize.std=[1]"], "export.normalize.mean: null, and std is set"),
@@ -247,6 +248,8 @@ def test_settings_that_contradict_each_other_are_told(run, tmp_path):
         (["normalize.mean=[0,0]", "normalize.std=[1,1]"], "2 means for 8 channels"),
         (["normalize.mean=[0]", "normalize.std=[0]"], "a standard deviation is 0"),
         (["argmax=true", "labels=none.txt"], "none.txt: No such file"),
+        (["argmax=true", "labels=m.onnx"], "m.onnx: no text; expected the names of the classes, one a line"),
+        (["argmax=true", "labels=twice.txt"], 'twice.txt:3: two classes are called "a"'),
         (["softmax=true", "output=z"], 'export.output: no output is called "z"; there are "y"'),
         (["precision=fp8"], "fp8"),
     ]:
