@@ -197,7 +197,7 @@ fn one_of_several_outputs_is_the_prediction() {
     graph.output(&y, &[2], "");
     graph.output(&z, &[2], "");
     folder.write("m.onnx", graph.to_bytes(&ModelInfo { opset: 17, description: String::new(), metadata: vec![] }));
-    let run = |settings: &[&str]| infer(&folder, &[&["-m", "m.onnx"], settings].concat(), "{\"x\":[1,2]}\n");
+    let run = |settings: &[&str]| infer(&folder, &[&["-m", "m.onnx"][..], settings].concat(), "{\"x\":[1,2]}\n");
     let (status, out, error) = run(&[]);
     if !has_library(&error) {
         return;
