@@ -22,6 +22,7 @@ venv := .venv
 run_python := $(venv)/.run.stamp
 dev_python := $(venv)/.dev.stamp
 tensorrt := $(venv)/.tensorrt.stamp
+dist_python := .tools/dist/.stamp
 bench_python := .tools/bench/.stamp
 bench_serve_python := .tools/bench-serve/.stamp
 prettier := node_modules/.package-lock.json
@@ -80,6 +81,15 @@ test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs Tens
 	$(CARGO) test --release -p runtime --features tensorrt --test tensorrt $(LOCKED)
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools/trt-build tools/peer_faults.py \
 	  tools/pipegrad/tests/peer_docs.py tools/pipegrad/tests/peer_completion.py -k 'trt'
+
+.PHONY: dist
+dist: $(dist_python) ## Build what users install into dist/: a wheel and an archive of all tools, manual pages and completions
+	scripts/dist.sh dist
+
+.PHONY: test-wheel
+test-wheel: $(dev_python) $(dist_python) ## Build the wheel as the tests are built, and use it in an environment of its own
+	scripts/dist.sh release
+	PIPEGRAD_WHEEL="$$(ls dist/pipegrad-*.whl)" $(venv)/bin/python -m pytest tools/pipegrad/tests/peer_wheel.py
 
 .PHONY: faults
 faults: $(dev_python) build ## Kill, starve and mislead every tool in every way of docs/reliability.md; needs strace
@@ -190,7 +200,7 @@ pin := ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-ve
 # Beside `mlflow-skinny`, `mlflow` itself is only the web page; its other dependencies are gigabytes.
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
-	cd requirements && for name in run dev train mlflow-server bench bench-serve tensorrt; do $(pin) -o $$name.txt $$name.in; done
+	cd requirements && for name in run dev train mlflow-server bench bench-serve tensorrt dist; do $(pin) -o $$name.txt $$name.in; done
 	cd requirements && sed -n 's/^mlflow-skinny\(==[^ ]*\).*/mlflow\1/p' dev.txt | $(pin) --no-deps -o mlflow-ui.txt -
 
 .PHONY: clean
@@ -215,7 +225,7 @@ $(tensorrt): requirements/tensorrt.txt $(run_python)
 	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-$(bench_python): requirements/bench.txt
+$(bench_python) $(dist_python): .tools/%/.stamp: requirements/%.txt
 	scripts/check-python.sh $(PYTHON)
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

@@ -150,10 +150,7 @@ class Builder:
         """The programs that were built here in place of those that the stage would build."""
         root = self.folder / PROGRAM_STAGE
         shutil.rmtree(root, ignore_errors=True)
-        (root / "out/bin").mkdir(parents=True)
-        for path in sorted(self.binaries.iterdir()):
-            if path.is_file() and os.access(path, os.X_OK) and not path.suffix:
-                subprocess.run(["strip", "-o", root / "out/bin" / path.name, path], check=True)
+        subprocess.run([ROOT / "docker/programs.sh", self.binaries, root / "out"], check=True)
         return Image(root)
 
     def mount(self, stage, base):

@@ -1,6 +1,10 @@
 //! Completion in bash, zsh and fish: the scripts, and the answers that they ask for.
 
-use crate::{TOOLS, locate, run, say, words};
+use crate::{
+    command, man, own_commands, run, say,
+    tools::{self, TOOLS, Tool},
+    words,
+};
 use anyhow::bail;
 use cli::Outcome;
 use std::{env, ffi::OsStr, path::Path};
@@ -28,7 +32,7 @@ pub fn script(shell: Option<&OsStr>) -> anyhow::Result<Outcome> {
     let Some((_, script)) = SCRIPTS.iter().find(|(known, _)| shell == *known) else {
         bail!("{COMMAND}: no script for {:?}{}; there is {shells}", shell.display().to_string(), near(shell));
     };
-    let tools = TOOLS.iter().map(|(tool, _)| *tool).filter(|tool| !BUILTINS.contains(tool));
+    let tools = tools::names().filter(|tool| !BUILTINS.contains(tool));
     let commands: Vec<&str> = ["pipegrad"].into_iter().chain(tools).collect();
     say(&script.replace(COMMANDS, &commands.join(" ")))
 }
@@ -46,15 +50,15 @@ pub fn answer(line: Option<&OsStr>) -> anyhow::Result<Outcome> {
     let (current, before) = words.split_last().expect("the word at the cursor is always there");
     let is_command = |word: &String| name(word) == "pipegrad" || is_tool(name(word));
     let Some(at) = before.iter().position(is_command) else { return Ok(Outcome::Done) };
-    let (command, args) = (name(&before[at]), &before[at + 1..]);
-    if is_tool(command) {
-        return ask(command, args, current);
+    let args = &before[at + 1..];
+    if let Some(tool) = tools::find(name(&before[at])) {
+        return ask(tool, args, current);
     }
-    match args.split_first() {
-        None => offer(current, &commands()),
-        Some((tool, args)) if is_tool(tool) => ask(tool, args, current),
-        Some((word, [])) if word == COMMAND => offer(current, &SCRIPTS.map(|(shell, _)| (shell, ""))),
-        Some(_) => Ok(Outcome::Done),
+    match args {
+        [] => offer(current, &commands()),
+        [word] if word == COMMAND => offer(current, &SCRIPTS.map(|(shell, _)| (shell, ""))),
+        [word] if word == man::COMMAND => offer(current, &summaries()),
+        [tool, args @ ..] => tools::find(tool).map_or(Ok(Outcome::Done), |tool| ask(tool, args, current)),
     }
 }
 
@@ -63,23 +67,22 @@ fn name(command: &str) -> &str {
 }
 
 fn is_tool(name: &str) -> bool {
-    TOOLS.iter().any(|(tool, _)| *tool == name)
+    tools::find(name).is_some()
 }
 
 /// Becomes the tool, which knows its flags and settings.
-fn ask(tool: &str, args: &[String], current: &str) -> anyhow::Result<Outcome> {
+fn ask(tool: &Tool, args: &[String], current: &str) -> anyhow::Result<Outcome> {
     let args = args.iter().map(String::as_str);
-    run(&locate(tool), [QUESTION].into_iter().chain(args).chain([current]))
+    run(command(tool), [QUESTION].into_iter().chain(args).chain([current]))
+}
+
+fn summaries() -> Vec<(&'static str, &'static str)> {
+    TOOLS.iter().map(|tool| (tool.name, tool.summary)).collect()
 }
 
 /// What may follow `pipegrad`.
 fn commands() -> Vec<(&'static str, &'static str)> {
-    let own = [
-        (COMMAND, "script that completes commands in a shell"),
-        ("--help", "display usage information"),
-        ("--version", "display the version"),
-    ];
-    TOOLS.iter().copied().chain(own).collect()
+    summaries().into_iter().chain(own_commands()).collect()
 }
 
 fn offer(current: &str, words: &[(&str, &str)]) -> anyhow::Result<Outcome> {

@@ -1,7 +1,9 @@
-//! `pipegrad`: the front command. `pipegrad train …` runs the tool `train`; needed where a shell has a builtin of a
-//! tool's name (`export`).
+//! `pipegrad`: the front command, all tools in one program. `pipegrad train …` is the tool `train`, and so is a link to this
+//! program of that name. Together they share most of their code: the one program takes a third of the space of all.
 
 mod completion;
+mod man;
+mod tools;
 mod words;
 
 use anyhow::{Context, bail};
@@ -9,31 +11,22 @@ use cli::Outcome;
 use std::{
     env,
     ffi::OsStr,
-    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
+use tools::{TOOLS, Tool};
 
-/// The tools with their summaries, as `pipegrad --help` lists them.
-const TOOLS: &[(&str, &str)] = &[
-    ("compose", "settings -> one resolved YAML document"),
-    ("sweep", "settings of several values -> one job a line"),
-    ("gen-data", "nothing -> records of random data"),
-    ("fetch-data", "nothing -> records of a dataset of images"),
-    ("entropy", "records -> records with the entropy of a field"),
-    ("relu", "records -> records with max(0, x) of a field"),
-    ("train", "records -> run events, and a run folder"),
-    ("track", "run events -> the same run events, logged to MLflow and to files"),
-    ("export", "run folder -> ONNX model"),
-    ("profile", "ONNX models -> MACs, FLOPs, bytes and least time of each layer"),
-    ("trt-build", "ONNX model -> TensorRT engine and its manifest"),
-    ("infer", "records -> records with a model's prediction"),
-    ("serve", "ONNX models -> an HTTP and gRPC server"),
-    ("score", "records with predictions -> metrics"),
-    ("plot", "run events -> charts"),
-    ("compare", "run folders -> one table, best first, and a gate"),
-];
+/// The flag that lists what links to this program may be called, as of busybox.
+const LIST: &str = "--list";
 
 fn main() -> ExitCode {
+    // A link to this program, by the name of a tool, is that tool.
+    let called = cli::called_as().unwrap_or_default();
+    let word = env::args_os().nth(1).and_then(|word| word.into_string().ok()).unwrap_or_default();
+    for (name, words) in [(called, 1), (word, 2)] {
+        if let Some(Tool { name, main: Some(main), .. }) = tools::find(&name) {
+            return cli::run_contained(name, words, *main);
+        }
+    }
     cli::run_without_arguments("pipegrad", work)
 }
 
@@ -44,43 +37,62 @@ fn work() -> anyhow::Result<Outcome> {
         Some(name) if ["--help", "-h", "help"].iter().any(|help| name == *help) => usage(),
         Some(name) if name == completion::COMMAND => completion::script(args.next().as_deref()),
         Some(name) if name == completion::QUESTION => completion::answer(args.next().as_deref()),
+        Some(name) if name == man::COMMAND => man::page(args.next().as_deref()),
+        Some(name) if name == LIST => say(&tools::contained_names()),
         Some(name) if name == "--version" => say(&format!("pipegrad {}\n", env!("CARGO_PKG_VERSION"))),
-        Some(name) => match TOOLS.iter().find(|(tool, _)| name == *tool) {
-            Some((tool, _)) => run(&locate(tool), args),
-            None => bail!(unknown(&name.display().to_string())),
+        Some(name) => match name.to_str().and_then(tools::find) {
+            Some(tool) => run(command(tool), args),
+            None => bail!(near_tool(&name.display().to_string(), &own_commands())),
         },
     }
 }
 
-/// The error of a word that is no tool's name.
-fn unknown(name: &str) -> String {
-    let own = [completion::COMMAND, "help", "--help", "--version"];
-    let known: Vec<&str> = TOOLS.iter().map(|(tool, _)| *tool).collect();
-    let near = config::did_you_mean(name, known.iter().copied().chain(own));
-    match near {
-        near if near.is_empty() => format!("no tool {name:?}; there is {}", known.join(", ")),
+/// What `pipegrad` does beside running tools.
+fn own_commands() -> [(&'static str, &'static str); 5] {
+    [
+        (completion::COMMAND, "script that completes commands in a shell"),
+        (man::COMMAND, "manual page of a tool"),
+        (LIST, "names of the tools that this program contains"),
+        ("--help", "display usage information"),
+        ("--version", "display the version"),
+    ]
+}
+
+/// The error of a word that is neither a tool's name nor one of `own`.
+fn near_tool(name: &str, own: &[(&'static str, &'static str)]) -> String {
+    match config::did_you_mean(name, tools::names().chain(own.iter().map(|(name, _)| *name))) {
+        near if near.is_empty() => {
+            format!("no tool {name:?}; there is {}", tools::names().collect::<Vec<_>>().join(", "))
+        }
         near => format!("no tool {name:?}{near}"),
     }
 }
 
-/// The tool beside this program, or else the one on PATH.
-fn locate(tool: &str) -> PathBuf {
-    let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(tool)));
-    beside.filter(|path| path.is_file()).unwrap_or_else(|| Path::new(tool).to_owned())
+/// The command that runs a tool: this program, where it contains the tool; else the program of that name beside it, or on
+/// PATH.
+fn command(tool: &Tool) -> Command {
+    let own = env::current_exe().ok();
+    if let (Some(program), Some(_)) = (&own, tool.main) {
+        let mut command = Command::new(program);
+        command.arg(tool.name);
+        return command;
+    }
+    let beside = own.and_then(|program| Some(program.parent()?.join(tool.name)));
+    Command::new(beside.filter(|path| path.is_file()).unwrap_or_else(|| tool.name.into()))
 }
 
 /// Becomes the tool: its streams, its signals and its exit status are this process's own.
 #[cfg(unix)]
-fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Outcome> {
+fn run(mut command: Command, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Outcome> {
     use std::os::unix::process::CommandExt;
     files::keep_stdout_closed();
-    let error = Command::new(program).args(args).exec();
-    Err(error).with_context(|| program.display().to_string())
+    let error = command.args(args).exec();
+    Err(error).with_context(|| command.get_program().display().to_string())
 }
 
 #[cfg(not(unix))]
-fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Outcome> {
-    let status = Command::new(program).args(args).status().with_context(|| program.display().to_string())?;
+fn run(mut command: Command, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Outcome> {
+    let status = command.args(args).status().with_context(|| command.get_program().display().to_string())?;
     match status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2) {
         0 => Ok(Outcome::Done),
         status => Ok(Outcome::Signal(status)),
@@ -90,12 +102,13 @@ fn run(program: &Path, args: impl Iterator<Item = impl AsRef<OsStr>>) -> anyhow:
 fn usage() -> anyhow::Result<Outcome> {
     let mut text =
         String::from("Usage: pipegrad <tool> [<arguments>]\n\nNeural nets from small Unix tools.\n\nTools:\n");
-    for (tool, does) in TOOLS {
-        text.push_str(&format!("  {tool:<12}{does}\n"));
+    for Tool { name, summary, .. } in TOOLS {
+        text.push_str(&format!("  {name:<12}{summary}\n"));
     }
     text.push_str(
         "\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each, -h less.\n\
-         pipegrad completion bash|zsh|fish prints a script that completes commands in that shell.\n",
+         pipegrad completion bash|zsh|fish prints a script that completes commands in that shell,\n\
+         pipegrad man <tool> a manual page.\n",
     );
     say(&text)
 }

@@ -3,7 +3,7 @@
 use crate::{
     complete,
     dash::{self, DASH, not_dash},
-    exit, help, note,
+    exit, help, man, note, program,
 };
 use anyhow::bail;
 use argh::{ArgsInfo, FromArgs};
@@ -234,7 +234,7 @@ const RUN_FOLDER: &str = "trainer.run_dir";
 
 pub(crate) enum Parsed<A> {
     Arguments(A),
-    /// `--help`, `--version` or candidates for completion.
+    /// `--help`, `--version`, the manual page or candidates for completion.
     Text(String),
 }
 
@@ -244,8 +244,7 @@ const BUILTINS: [&str; 1] = ["export"];
 const UNKNOWN_FLAG: &str = "Unrecognized argument: ";
 
 pub(crate) fn parse<A: Arguments>(tool: &str) -> anyhow::Result<Parsed<A>> {
-    let args: Vec<String> = std::env::args_os()
-        .skip(1)
+    let args: Vec<String> = program::arguments()
         .map(|arg| arg.into_string().map_err(|arg| anyhow::anyhow!("{}: an argument is not UTF-8", arg.display())))
         .collect::<Result<_, _>>()?;
     if let Some((flag, words)) = args.split_first()
@@ -256,8 +255,11 @@ pub(crate) fn parse<A: Arguments>(tool: &str) -> anyhow::Result<Parsed<A>> {
     if args == ["--version"] {
         return Ok(Parsed::Text(format!("{tool} {}\n", env!("CARGO_PKG_VERSION"))));
     }
-    let args = spelled_out(args)?;
     let command = if BUILTINS.contains(&tool) { format!("pipegrad {tool}") } else { tool.to_owned() };
+    if args == [man::FLAG] {
+        return Ok(Parsed::Text(man::page::<A>(tool, &command)));
+    }
+    let args = spelled_out(args)?;
     if let Some(help) = help::asked(&args, A::get_args_info().flags) {
         return Ok(Parsed::Text(help::text::<A>(&command, help)));
     }

@@ -10,6 +10,7 @@
 //! | flags of every tool, and which arguments are settings | [`arguments!`], [`Common`] |
 //! | a flag that gives a setting | [`set`], [`Common::settings`] |
 //! | exit status, the line of an error | [`run`], [`Outcome`] |
+//! | a tool within the front command | [`run_contained`], [`this_tool`] |
 //! | how a tool writes a table | [`Encoding`] |
 //! | lines and progress bars on standard error | [`note`], [`Report`], [`Bar`] |
 //!
@@ -44,9 +45,11 @@ mod dash;
 mod encoding;
 mod exit;
 mod help;
+mod man;
 mod message;
 mod notes;
 mod open;
+mod program;
 mod report;
 mod signals;
 mod stream;
@@ -62,6 +65,7 @@ pub use exit::{Outcome, is_broken_pipe, print, run, run_without_arguments};
 pub use message::printable;
 pub use notes::{note, note_if_terminal};
 pub use open::open;
+pub use program::{called_as, run_contained, this_tool};
 pub use report::{Bar, Report, Unit, clock};
 pub use signals::{Signal, Signals};
 pub use stream::{Delimiter, InvalidDelimiter, Streams};

@@ -50,7 +50,8 @@ impl fmt::Display for Missing {
 
 impl Search<'_> {
     /// The first library in: the environment variable; the active virtual environment; then, where only the user may
-    /// write it, the folder of this program, its project's `.venv` and that of the working folder.
+    /// write it, the folder of this program, the environment that it is installed in (`bin/..`), its project's `.venv` and that
+    /// of the working folder.
     ///
     /// # Errors
     /// When there is none.
@@ -64,11 +65,13 @@ impl Search<'_> {
         }
         let program = env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
         let by_program = program.iter().filter_map(|folder| Some((folder.clone(), self.in_folder(folder.clone())?)));
+        let prefix = program.iter().filter(|folder| folder.ends_with("bin")).filter_map(|folder| folder.parent());
+        let by_prefix = prefix.filter_map(|prefix| Some((prefix.to_owned(), self.in_venv(prefix)?)));
         let starts = program.iter().cloned().chain(env::current_dir().ok());
         let projects = starts.flat_map(|start| project(&start));
         let in_projects = projects.filter_map(|folder| Some((folder.clone(), self.in_venv(&folder.join(".venv"))?)));
         let mut refused: Vec<String> = Vec::new();
-        for (folder, library) in by_program.chain(in_projects) {
+        for (folder, library) in by_program.chain(by_prefix).chain(in_projects) {
             let others = self.with.iter().filter_map(|with| beside(&library, with));
             let mut all = std::iter::once(library.clone()).chain(others);
             match all.find_map(|library| trust::refusal(&folder, &library)) {

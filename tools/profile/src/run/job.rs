@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     io::{self, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     sync::mpsc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -143,8 +143,7 @@ impl Job {
     /// # Errors
     /// What the worker says, or how it ended.
     pub fn run(&self) -> anyhow::Result<Measured> {
-        let program = std::env::current_exe().context("the path of this program")?;
-        let mut command = Command::new(program);
+        let mut command = cli::this_tool().context("the path of this program")?;
         command.arg("--worker").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("a process for a measurement")?;
         let job = serde_json::to_string(self)? + "\n";
