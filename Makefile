@@ -25,6 +25,7 @@ tensorrt := $(venv)/.tensorrt.stamp
 dist_python := .tools/dist/.stamp
 bench_python := .tools/bench/.stamp
 bench_serve_python := .tools/bench-serve/.stamp
+scale_python := .tools/scale/.stamp
 prettier := node_modules/.package-lock.json
 machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
 cargo_mutants := .tools/cargo-mutants-$(MUTANTS_VERSION).stamp
@@ -90,6 +91,9 @@ dist: $(dist_python) ## Build what users install into dist/: a wheel and an arch
 test-wheel: $(dev_python) $(dist_python) ## Build the wheel as the tests are built, and use it in an environment of its own
 	scripts/dist.sh release
 	PIPEGRAD_WHEEL="$$(ls dist/pipegrad-*.whl)" $(venv)/bin/python -m pytest tools/pipegrad/tests/peer_wheel.py
+.PHONY: test-scale
+test-scale: $(scale_python) build ## Run pipelines/scale under its engines: Slurm, Snakemake, Kubernetes' schemas, Spark; what is not installed is skipped
+	PIPEGRAD_BIN='$(RELEASE)' .tools/scale/bin/python -m pytest pipelines/scale
 
 .PHONY: faults
 faults: $(dev_python) build ## Kill, starve and mislead every tool in every way of docs/reliability.md; needs strace
@@ -201,6 +205,7 @@ pin := ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-ve
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
 	cd requirements && for name in run dev train mlflow-server bench bench-serve tensorrt dist; do $(pin) -o $$name.txt $$name.in; done
+	cd requirements && for name in run dev train mlflow-server bench bench-serve tensorrt scale; do $(pin) -o $$name.txt $$name.in; done
 	cd requirements && sed -n 's/^mlflow-skinny\(==[^ ]*\).*/mlflow\1/p' dev.txt | $(pin) --no-deps -o mlflow-ui.txt -
 
 .PHONY: clean
@@ -226,6 +231,7 @@ $(tensorrt): requirements/tensorrt.txt $(run_python)
 	touch $@
 
 $(bench_python) $(dist_python): .tools/%/.stamp: requirements/%.txt
+$(bench_python) $(scale_python): .tools/%/.stamp: requirements/%.txt
 	scripts/check-python.sh $(PYTHON)
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
