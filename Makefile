@@ -172,6 +172,10 @@ bench-quantize: $(dev_python) ## Quantize a model by ONNX Runtime's Python packa
 loom: ## Model-check the thread pool under every interleaving of its threads
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(RELEASE)/../loom' $(CARGO) test --release -p parallel --lib $(LOCKED)
 
+.PHONY: bench-spark
+bench-spark: $(scale_python) build ## Measure `entropy` alone, under Spark, and a pandas UDF: make bench-spark BENCH_ARGS="--rows 1000000"; needs Java
+	PIPEGRAD_BIN='$(RELEASE)' .tools/scale/bin/python scripts/bench/spark/run.py $(BENCH_ARGS)
+
 .PHONY: bench-cifar10
 bench-cifar10: $(bench_python) build ## Train ResNet-20 beside PyTorch, for hours: make bench-cifar10 DATA=data/cifar10
 	PIPEGRAD_BIN='$(RELEASE)' .tools/bench/bin/python scripts/bench/cifar10/run.py $(DATA) $(BENCH_ARGS)
