@@ -91,6 +91,7 @@ dist: $(dist_python) ## Build what users install into dist/: a wheel and an arch
 test-wheel: $(dev_python) $(dist_python) ## Build the wheel as the tests are built, and use it in an environment of its own
 	scripts/dist.sh release
 	PIPEGRAD_WHEEL="$$(ls dist/pipegrad-*.whl)" $(venv)/bin/python -m pytest tools/pipegrad/tests/peer_wheel.py
+
 .PHONY: test-scale
 test-scale: $(scale_python) build ## Run pipelines/scale under its engines: Slurm, Snakemake, Kubernetes' schemas, Spark; what is not installed is skipped
 	PIPEGRAD_BIN='$(RELEASE)' .tools/scale/bin/python -m pytest pipelines/scale
@@ -208,8 +209,7 @@ pin := ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-ve
 # Beside `mlflow-skinny`, `mlflow` itself is only the web page; its other dependencies are gigabytes.
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
-	cd requirements && for name in run dev train mlflow-server bench bench-serve tensorrt dist; do $(pin) -o $$name.txt $$name.in; done
-	cd requirements && for name in run dev train mlflow-server bench bench-serve tensorrt scale; do $(pin) -o $$name.txt $$name.in; done
+	cd requirements && for name in run dev train mlflow-server bench bench-serve tensorrt scale dist; do $(pin) -o $$name.txt $$name.in; done
 	cd requirements && sed -n 's/^mlflow-skinny\(==[^ ]*\).*/mlflow\1/p' dev.txt | $(pin) --no-deps -o mlflow-ui.txt -
 
 .PHONY: clean
@@ -234,8 +234,7 @@ $(tensorrt): requirements/tensorrt.txt $(run_python)
 	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-$(bench_python) $(dist_python): .tools/%/.stamp: requirements/%.txt
-$(bench_python) $(scale_python): .tools/%/.stamp: requirements/%.txt
+$(bench_python) $(scale_python) $(dist_python): .tools/%/.stamp: requirements/%.txt
 	scripts/check-python.sh $(PYTHON)
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
