@@ -1,13 +1,17 @@
 //! Completion in bash, zsh and fish: the scripts, and the answers that they ask for.
 
 use crate::{
-    command, man, own_commands, run, say,
+    COMMANDS, command, doctor, init, man, run, say,
     tools::{self, TOOLS, Tool},
     words,
 };
 use anyhow::bail;
 use cli::Outcome;
-use std::{env, ffi::OsStr, path::Path};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::Path,
+};
 
 /// The name of the command that prints a script.
 pub const COMMAND: &str = "completion";
@@ -21,7 +25,7 @@ const SCRIPTS: [(&str, &str); 3] = [
     ("fish", include_str!("../completion/pipegrad.fish")),
 ];
 /// Where a script names the commands that it completes.
-const COMMANDS: &str = "@commands@";
+const COMPLETED: &str = "@commands@";
 /// Tools that a shell has a builtin of the same name for, which keeps its own completion.
 const BUILTINS: [&str; 1] = ["export"];
 
@@ -34,7 +38,7 @@ pub fn script(shell: Option<&OsStr>) -> anyhow::Result<Outcome> {
     };
     let tools = tools::names().filter(|tool| !BUILTINS.contains(tool));
     let commands: Vec<&str> = ["pipegrad"].into_iter().chain(tools).collect();
-    say(&script.replace(COMMANDS, &commands.join(" ")))
+    say(&script.replace(COMPLETED, &commands.join(" ")))
 }
 
 /// A hint at the shell whose name is probably meant by `shell`.
@@ -54,11 +58,13 @@ pub fn answer(line: Option<&OsStr>) -> anyhow::Result<Outcome> {
     if let Some(tool) = tools::find(name(&before[at])) {
         return ask(tool, args, current);
     }
-    match args {
-        [] => offer(current, &commands()),
-        [word] if word == COMMAND => offer(current, &SCRIPTS.map(|(shell, _)| (shell, ""))),
-        [word] if word == man::COMMAND => offer(current, &summaries()),
-        [tool, args @ ..] => tools::find(tool).map_or(Ok(Outcome::Done), |tool| ask(tool, args, current)),
+    match args.split_first() {
+        None => offer(current, &commands()),
+        Some((word, args)) if word == init::COMMAND => init::run(question(args, current)),
+        Some((word, args)) if word == doctor::COMMAND => doctor::run(question(args, current)),
+        Some((word, [])) if word == COMMAND => offer(current, &SCRIPTS.map(|(shell, _)| (shell, ""))),
+        Some((word, [])) if word == man::COMMAND => offer(current, &summaries()),
+        Some((word, args)) => tools::find(word).map_or(Ok(Outcome::Done), |tool| ask(tool, args, current)),
     }
 }
 
@@ -72,17 +78,24 @@ fn is_tool(name: &str) -> bool {
 
 /// Becomes the tool, which knows its flags and settings.
 fn ask(tool: &Tool, args: &[String], current: &str) -> anyhow::Result<Outcome> {
-    let args = args.iter().map(String::as_str);
-    run(command(tool), [QUESTION].into_iter().chain(args).chain([current]))
+    run(command(tool), question(args, current))
 }
 
+/// The arguments by which a tool, or a command, is asked.
+fn question(args: &[String], current: &str) -> impl Iterator<Item = OsString> {
+    let words = [QUESTION].into_iter().chain(args.iter().map(String::as_str)).chain([current]);
+    words.map(OsString::from).collect::<Vec<_>>().into_iter()
+}
+
+/// The tools with their summaries.
 fn summaries() -> Vec<(&'static str, &'static str)> {
     TOOLS.iter().map(|tool| (tool.name, tool.summary)).collect()
 }
 
 /// What may follow `pipegrad`.
 fn commands() -> Vec<(&'static str, &'static str)> {
-    summaries().into_iter().chain(own_commands()).collect()
+    let flags = [("--help", "display usage information"), ("--version", "display the version")];
+    summaries().into_iter().chain(COMMANDS.iter().copied()).chain(flags).collect()
 }
 
 fn offer(current: &str, words: &[(&str, &str)]) -> anyhow::Result<Outcome> {

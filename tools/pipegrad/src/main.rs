@@ -2,7 +2,10 @@
 //! program of that name. Together they share most of their code: the one program takes a third of the space of all.
 
 mod completion;
+mod doctor;
+mod init;
 mod man;
+mod programs;
 mod tools;
 mod words;
 
@@ -11,12 +14,21 @@ use cli::Outcome;
 use std::{
     env,
     ffi::OsStr,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 use tools::{TOOLS, Tool};
 
 /// The flag that lists what links to this program may be called, as of busybox.
 const LIST: &str = "--list";
+
+/// The front command's own commands, likewise.
+const COMMANDS: &[(&str, &str)] = &[
+    (init::COMMAND, init::ABOUT),
+    (doctor::COMMAND, doctor::ABOUT),
+    (completion::COMMAND, "script that completes commands in a shell: bash, zsh, fish"),
+    (man::COMMAND, "manual page of a tool"),
+];
 
 fn main() -> ExitCode {
     // A link to this program, by the name of a tool, is that tool.
@@ -35,6 +47,8 @@ fn work() -> anyhow::Result<Outcome> {
     match args.next() {
         None => usage(),
         Some(name) if ["--help", "-h", "help"].iter().any(|help| name == *help) => usage(),
+        Some(name) if name == init::COMMAND => init::run(args),
+        Some(name) if name == doctor::COMMAND => doctor::run(args),
         Some(name) if name == completion::COMMAND => completion::script(args.next().as_deref()),
         Some(name) if name == completion::QUESTION => completion::answer(args.next().as_deref()),
         Some(name) if name == man::COMMAND => man::page(args.next().as_deref()),
@@ -42,25 +56,19 @@ fn work() -> anyhow::Result<Outcome> {
         Some(name) if name == "--version" => say(&format!("pipegrad {}\n", env!("CARGO_PKG_VERSION"))),
         Some(name) => match name.to_str().and_then(tools::find) {
             Some(tool) => run(command(tool), args),
-            None => bail!(near_tool(&name.display().to_string(), &own_commands())),
+            None => bail!(near_tool(&name.display().to_string(), &own_words())),
         },
     }
 }
 
-/// What `pipegrad` does beside running tools.
-fn own_commands() -> [(&'static str, &'static str); 5] {
-    [
-        (completion::COMMAND, "script that completes commands in a shell"),
-        (man::COMMAND, "manual page of a tool"),
-        (LIST, "names of the tools that this program contains"),
-        ("--help", "display usage information"),
-        ("--version", "display the version"),
-    ]
+/// What may stand in place of a tool's name.
+fn own_words() -> Vec<&'static str> {
+    COMMANDS.iter().map(|(command, _)| *command).chain(["help", "--help", "--version", LIST]).collect()
 }
 
 /// The error of a word that is neither a tool's name nor one of `own`.
-fn near_tool(name: &str, own: &[(&'static str, &'static str)]) -> String {
-    match config::did_you_mean(name, tools::names().chain(own.iter().map(|(name, _)| *name))) {
+fn near_tool(name: &str, own: &[&'static str]) -> String {
+    match config::did_you_mean(name, tools::names().chain(own.iter().copied())) {
         near if near.is_empty() => {
             format!("no tool {name:?}; there is {}", tools::names().collect::<Vec<_>>().join(", "))
         }
@@ -68,17 +76,22 @@ fn near_tool(name: &str, own: &[(&'static str, &'static str)]) -> String {
     }
 }
 
-/// The command that runs a tool: this program, where it contains the tool; else the program of that name beside it, or on
-/// PATH.
+/// The command that runs a tool: this program, where it contains the tool; else the program of its name.
 fn command(tool: &Tool) -> Command {
-    let own = env::current_exe().ok();
-    if let (Some(program), Some(_)) = (&own, tool.main) {
-        let mut command = Command::new(program);
-        command.arg(tool.name);
-        return command;
+    match env::current_exe() {
+        Ok(program) if tool.main.is_some() => {
+            let mut command = Command::new(program);
+            command.arg(tool.name);
+            command
+        }
+        _ => Command::new(locate(tool.name)),
     }
-    let beside = own.and_then(|program| Some(program.parent()?.join(tool.name)));
-    Command::new(beside.filter(|path| path.is_file()).unwrap_or_else(|| tool.name.into()))
+}
+
+/// The program of a tool's name beside this one, or else on PATH.
+fn locate(tool: &str) -> PathBuf {
+    let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(tool)));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| Path::new(tool).to_owned())
 }
 
 /// Becomes the tool: its streams, its signals and its exit status are this process's own.
@@ -105,10 +118,13 @@ fn usage() -> anyhow::Result<Outcome> {
     for Tool { name, summary, .. } in TOOLS {
         text.push_str(&format!("  {name:<12}{summary}\n"));
     }
+    text.push_str("\nCommands:\n");
+    for (command, does) in COMMANDS {
+        text.push_str(&format!("  {command:<12}{does}\n"));
+    }
     text.push_str(
-        "\nExample:\n  pipegrad gen-data rows=3 | pipegrad entropy\n\npipegrad <tool> --help says more of each, -h less.\n\
-         pipegrad completion bash|zsh|fish prints a script that completes commands in that shell,\n\
-         pipegrad man <tool> a manual page.\n",
+        "\nExamples:\n  pipegrad gen-data rows=3 | pipegrad entropy\n  pipegrad init houses --template table\n\n\
+         pipegrad <tool> --help says more of each, -h less; pipegrad --list names the tools that this program contains.\n",
     );
     say(&text)
 }

@@ -32,8 +32,8 @@ fn own() -> String {
             .text([roman(tool.summary)]);
     }
     page.control("SH", ["OWN COMMANDS"]);
-    for (name, summary) in crate::own_commands() {
-        page.control("TP", []).text([bold(name)]).text([roman(summary)]);
+    for (name, summary) in crate::COMMANDS {
+        page.control("TP", []).text([bold(*name)]).text([roman(*summary)]);
     }
     page.to_roff()
 }

@@ -87,3 +87,52 @@ fn a_closed_standard_output_is_an_error_and_the_null_device_none() {
         assert_eq!(run(good), (0, String::new()), "{good}");
     }
 }
+
+#[test]
+fn the_list_names_the_tools_that_are_contained() {
+    let list = tool!("pipegrad").args(["--list"]).run().out;
+    let mut listed: Vec<&str> = list.lines().collect();
+    listed.sort_unstable();
+    let mut expected = tools();
+    expected.retain(|tool| tool != "trt-build");
+    expected.sort_unstable();
+    assert_eq!(listed, expected);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_by_the_name_of_a_tool_is_that_tool() {
+    let folder = testkit::Folder::new();
+    let link = folder.path().join("entropy");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pipegrad"), &link).unwrap();
+    let run = |program: &Path, args: &[&str]| {
+        let tool = testkit::Tool::new(program.to_str().unwrap());
+        tool.args(args.iter().copied()).stdin("{\"probs\":[0.5,0.5]}\n").run().parts()
+    };
+    let expected = (0, "{\"probs\":[0.5,0.5],\"entropy\":1.0}\n".to_owned(), String::new());
+    assert_eq!(run(&link, &["--base", "2"]), expected);
+    assert_eq!(run(Path::new(env!("CARGO_BIN_EXE_pipegrad")), &["entropy", "--base", "2"]), expected);
+    assert_eq!(
+        run(&link, &["--bse", "2"]).2,
+        "entropy: Unrecognized argument: --bse; did you mean --base? (see entropy --help)\n"
+    );
+}
+
+#[test]
+fn a_manual_page_has_every_flag_and_setting_of_help() {
+    for tool in tools().iter().filter(|tool| *tool != "trt-build") {
+        let page = tool!("pipegrad").args(["man", tool]).run().out.replace("\\-", "-");
+        let help = tool!("pipegrad").args([tool, "--help"]).run().out;
+        let words = help.split_whitespace();
+        let flags = words.clone().filter(|word| word.starts_with("--") && word.len() > 2 && !word.contains('='));
+        let settings = help.lines().filter(|line| line.starts_with("    ") && line.contains('=')).filter_map(|line| {
+            let word = line.trim().split([' ', '=']).next()?;
+            word.contains('.').then_some(word)
+        });
+        for word in flags.map(|flag| flag.trim_end_matches([',', ';', ']', '.', ')', ':'])).chain(settings) {
+            assert!(page.contains(word), "{tool}: {word}");
+        }
+    }
+    let (status, _, error) = tool!("pipegrad").args(["man", "trian"]).run().parts();
+    assert_eq!((status, error), (2, "pipegrad: man: no tool \"trian\"; did you mean train?\n".into()));
+}

@@ -91,3 +91,13 @@ def test_a_table_is_learned(sh, tmp_path):
     sh("pipegrad export run -o run/model.onnx && infer -m run/model.onnx table.csv > predictions.csv")
     lines = (tmp_path / "predictions.csv").read_text().splitlines()
     assert lines[0] == "x,kind,y,prediction" and len(lines) == 401
+
+
+def test_doctor_finds_what_the_extras_bring(sh):
+    checks = {check["name"]: check for check in json.loads(sh("pipegrad doctor --to json onnxruntime dvc tools"))["checks"]}
+    assert all(check["state"] == "ok" for check in checks.values()), checks
+
+
+def test_a_project_runs(sh):
+    sh("pipegrad init houses --template table && cd houses && dvc init -q --no-scm && dvc repro -q && dvc metrics show")
+    assert "up to date" in sh("cd houses && dvc repro")

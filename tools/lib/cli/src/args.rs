@@ -3,12 +3,15 @@
 use crate::{
     complete,
     dash::{self, DASH, not_dash},
-    exit, help, man, note, program,
+    exit, help, man, note,
 };
 use anyhow::bail;
 use argh::{ArgsInfo, FromArgs};
 use config::overrides::{Override, Value};
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 /// The arguments of every tool, beside its own flags.
 #[derive(Debug, Default)]
@@ -42,6 +45,8 @@ pub enum Input {
     Many,
     /// Any number of files and folders, never standard input.
     Paths,
+    /// Any number of these words, each with what it is.
+    Words(&'static [(&'static str, &'static str)]),
 }
 
 /// What `--cfg` prints.
@@ -71,13 +76,16 @@ pub trait Arguments: FromArgs + ArgsInfo {
     const GROUPS: Option<&'static [&'static str]>;
     /// What else its positional arguments are.
     const INPUT: Input;
+    /// Whether it takes settings, `key=value`.
+    const SETTINGS: bool = true;
 
     #[doc(hidden)]
     fn take_common(&mut self) -> RawCommon;
 }
 
 /// Declares a tool's arguments: the config groups that it reads (a list, or `all`), its input (an [`Input`]), its own
-/// flags, and those that every tool has.
+/// flags, and those that every tool has. A command without settings has `settings: none` in place of the groups, and says
+/// what `--help` calls its input: `input: Input::Folder, as "folder" "the folder to write",`.
 ///
 /// A flag's `arg_name` tells the user, and completion, what its value is: `file`, `folder`, `config` (a primary
 /// config), `key` (of the settings), or words with bars between them, `npy|ndjson`.
@@ -108,6 +116,30 @@ macro_rules! arguments {
     (groups: $groups:tt, input: Paths, $($struct:tt)*) => {
         $crate::arguments! {
             @struct $groups Paths "path | key=value" "files or folders and key=value settings, in any order" $($struct)*
+        }
+    };
+    (
+        settings: none, input: $input:expr, as $rest_name:literal $rest:literal,
+        $(#[$meta:meta])* struct $name:ident { $($fields:tt)* }
+    ) => {
+        #[derive(argh::FromArgs, argh::ArgsInfo)]
+        #[argh(help_triggers("-h", "--help"))]
+        $(#[$meta])*
+        struct $name {
+            $($fields)*
+            #[doc = $rest]
+            #[argh(positional, arg_name = $rest_name)]
+            rest: Vec<String>,
+        }
+
+        impl $crate::Arguments for $name {
+            const GROUPS: Option<&'static [&'static str]> = Some(&[]);
+            const INPUT: $crate::Input = $input;
+            const SETTINGS: bool = false;
+
+            fn take_common(&mut self) -> $crate::RawCommon {
+                $crate::RawCommon { rest: std::mem::take(&mut self.rest), ..$crate::RawCommon::default() }
+            }
         }
     };
     // The fields pass through token by token: argh tells `Option` and `Vec` by their names.
@@ -162,14 +194,18 @@ impl Common {
     /// Tells the input path from the settings.
     pub(crate) fn new<A: Arguments>(mut raw: RawCommon) -> anyhow::Result<Self> {
         let (overrides, paths): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut raw.rest).into_iter().partition(|arg| is_override(arg));
+            std::mem::take(&mut raw.rest).into_iter().partition(|arg| A::SETTINGS && is_override(arg));
+        if let Input::Words(words) = A::INPUT {
+            paths.iter().try_for_each(|word| known(word, words))?;
+        }
         let input = match paths.as_slice() {
             [] => None,
             [path, ..] if A::INPUT == Input::None => {
                 bail!("{}: this tool reads no input; settings are key=value", path.replace(DASH, "-"))
             }
             [path] => not_dash(Some(PathBuf::from(path))),
-            _ if matches!(A::INPUT, Input::Many | Input::Paths) => None,
+            _ if matches!(A::INPUT, Input::Many | Input::Paths | Input::Words(_)) => None,
+            [_, second, ..] if !A::SETTINGS => bail!("{second}: at most one argument, besides flags"),
             [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
         };
         let names_stdin = paths.iter().any(|path| path == DASH);
@@ -224,6 +260,18 @@ impl Common {
     }
 }
 
+/// Refuses a word that is none of `words`.
+fn known(word: &str, words: &[(&str, &str)]) -> anyhow::Result<()> {
+    let names = || words.iter().map(|(name, _)| *name);
+    if names().any(|name| name == word) {
+        return Ok(());
+    }
+    match config::did_you_mean(word, names()) {
+        near if near.is_empty() => bail!("{word:?}: expected one of {}", names().collect::<Vec<_>>().join(", ")),
+        near => bail!("{word:?}: no such name{near}"),
+    }
+}
+
 /// The setting at `key` that a flag gives: `set("infer.threads", args.threads)`. None where the flag was not given.
 pub fn set(key: &str, value: Option<impl Into<Value>>) -> Option<Override> {
     value.map(|value| Override::typed(key, value.into()))
@@ -243,8 +291,9 @@ const BUILTINS: [&str; 1] = ["export"];
 /// What argh says of a flag that there is none of.
 const UNKNOWN_FLAG: &str = "Unrecognized argument: ";
 
-pub(crate) fn parse<A: Arguments>(tool: &str) -> anyhow::Result<Parsed<A>> {
-    let args: Vec<String> = program::arguments()
+/// Parses `args`, what stands behind the name of the tool or of the front command's command.
+pub(crate) fn parse<A: Arguments>(tool: &str, args: impl Iterator<Item = OsString>) -> anyhow::Result<Parsed<A>> {
+    let args: Vec<String> = args
         .map(|arg| arg.into_string().map_err(|arg| anyhow::anyhow!("{}: an argument is not UTF-8", arg.display())))
         .collect::<Result<_, _>>()?;
     if let Some((flag, words)) = args.split_first()
@@ -435,6 +484,25 @@ mod tests {
         let parsed = Common::new::<Args>(raw(&["a=1", DASH, "b=2"])).expect("valid");
         assert_eq!((parsed.input, parsed.overrides.len()), (None, 2));
         assert!(Common::new::<Args>(raw(&["a", "b"])).is_err());
+    }
+
+    crate::arguments! {
+        settings: none,
+        input: Input::Words(&[("git", "a program"), ("dvc", "another")]),
+        as "name" "what is required",
+        /// Tests.
+        struct WordsArgs {}
+    }
+
+    #[test]
+    fn a_command_of_words_takes_these_and_no_settings() {
+        let inputs = |rest: &[&str]| {
+            let rest = rest.iter().map(ToString::to_string).collect();
+            Common::new::<WordsArgs>(RawCommon { rest, ..RawCommon::default() }).map_err(|error| error.to_string())
+        };
+        assert_eq!(inputs(&["dvc", "git"]).expect("known").inputs, [Some("dvc".into()), Some("git".into())]);
+        assert_eq!(inputs(&["dcv"]).expect_err("a slip"), "\"dcv\": no such name; did you mean dvc?");
+        assert_eq!(inputs(&["a=1"]).expect_err("no setting"), "\"a=1\": expected one of git, dvc");
     }
 
     #[test]

@@ -136,10 +136,17 @@ fn setting_or_input<A: Arguments>(line: &Line, current: &str) -> Answer {
     {
         return Answer::paths(Add::Files, &format!("{key}="));
     }
-    let mut answer = Answer::words(config::candidates(A::GROUPS, &line.sources::<A>(), &line.overrides(), current));
+    if let Input::Words(words) = A::INPUT {
+        let unused = words.iter().filter(|(word, _)| !line.positionals.iter().any(|given| given == word));
+        return Answer::words(unused.map(|(word, about)| Candidate::new(*word, *about)).collect());
+    }
+    let mut answer = match A::SETTINGS {
+        true => Answer::words(config::candidates(A::GROUPS, &line.sources::<A>(), &line.overrides(), current)),
+        false => Answer::default(),
+    };
     if (!line.has_input() || matches!(A::INPUT, Input::Many | Input::Paths)) && !args::is_override(current) {
         answer.add = match A::INPUT {
-            Input::None => Add::Nothing,
+            Input::None | Input::Words(_) => Add::Nothing,
             Input::File | Input::Many | Input::Paths => Add::Files,
             Input::Folder => Add::Folders,
         };

@@ -3,8 +3,9 @@
 use crate::{
     Arguments, Common, args,
     notes::{self, note},
+    program,
 };
-use std::{io, process::ExitCode};
+use std::{ffi::OsString, io, process::ExitCode};
 
 /// How the work of a tool ended, where it did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,15 +30,30 @@ pub(crate) struct Done;
 pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>) -> ExitCode {
     notes::set_tool(tool);
     let mut folder = None;
-    let result = match args::parse::<A>(tool) {
-        Ok(args::Parsed::Arguments(mut args)) => Common::new::<A>(args.take_common()).and_then(|common| {
-            folder = common.run_folder();
-            work(args, common)
-        }),
-        Ok(args::Parsed::Text(text)) => print(&text).map(|()| Outcome::Done),
-        Err(error) => Err(error),
-    };
+    let result = run_command::<A>(tool, program::arguments(), |args, common| {
+        folder = common.run_folder();
+        work(args, common)
+    });
     exit(result, folder.as_deref())
+}
+
+/// Does the `work` of `command`, a tool or a command of the front command, whose arguments are `args`. `--help`,
+/// `--version` and `--complete` are answered.
+///
+/// # Errors
+/// One line: of the arguments, or of the work.
+pub fn run_command<A: Arguments>(
+    command: &str,
+    args: impl Iterator<Item = OsString>,
+    work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
+    match args::parse::<A>(command, args)? {
+        args::Parsed::Arguments(mut args) => {
+            let common = Common::new::<A>(args.take_common())?;
+            work(args, common)
+        }
+        args::Parsed::Text(text) => print(&text).map(|()| Outcome::Done),
+    }
 }
 
 /// As [`run`], for a tool whose arguments are no [`Arguments`]: the exit status, and the line on standard error, of

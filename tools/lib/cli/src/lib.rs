@@ -61,7 +61,7 @@ pub use args::RawCommon;
 pub use args::{Arguments, Common, Input, Shown, set};
 pub use dash::{no_dash, not_dash};
 pub use encoding::Encoding;
-pub use exit::{Outcome, is_broken_pipe, print, run, run_without_arguments};
+pub use exit::{Outcome, is_broken_pipe, print, run, run_command, run_without_arguments};
 pub use message::printable;
 pub use notes::{note, note_if_terminal};
 pub use open::open;

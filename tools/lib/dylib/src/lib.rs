@@ -1,7 +1,7 @@
 //! Finding a shared library that a Python package brings, and refusing one that another user could have put there.
 //!
-//! In the pipe: `runtime` finds ONNX Runtime here, and `tensorrt` TensorRT. Nothing is loaded here; `docs/security.md` has
-//! the rules.
+//! In the pipe: `runtime` finds ONNX Runtime here, and `tensorrt` TensorRT; `pipegrad doctor` tells where they are. Nothing is
+//! loaded here; `docs/security.md` has the rules.
 //!
 //! ```
 //! let search = dylib::Search { variable: "NO_SUCH_PATH", package: "no_such_package", prefix: "libnosuch.", with: &[] };
@@ -31,6 +31,18 @@ pub struct Search<'a> {
     pub with: &'a [&'a str],
 }
 
+/// ONNX Runtime, of PyPI's `onnxruntime`, which has only its versioned name.
+pub const ONNX_RUNTIME: Search<'_> =
+    Search { variable: "ORT_DYLIB_PATH", package: "onnxruntime/capi", prefix: "libonnxruntime.", with: &[] };
+
+/// TensorRT-RTX, of PyPI's `tensorrt-rtx-cu13-libs`, with its ONNX parser.
+pub const TENSORRT_RTX: Search<'_> = Search {
+    variable: "TENSORRT_DYLIB_PATH",
+    package: "tensorrt_rtx_libs",
+    prefix: "libtensorrt_rtx.so",
+    with: &["libtensorrt_onnxparser_rtx.so"],
+};
+
 /// A library that is in none of the places that are searched, or may not be loaded from there. Displays as the end of a
 /// message: nothing, or in parentheses what was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,12 +62,20 @@ impl fmt::Display for Missing {
 
 impl Search<'_> {
     /// The first library in: the environment variable; the active virtual environment; then, where only the user may
-    /// write it, the folder of this program, the environment that it is installed in (`bin/..`), its project's `.venv` and that
-    /// of the working folder.
+    /// write it, the folder of this program, the environment that it is installed in (`bin/` beside `lib/`), its project's
+    /// `.venv` and that of the working folder.
     ///
     /// # Errors
     /// When there is none.
     pub fn find(&self) -> Result<PathBuf, Missing> {
+        self.find_from(env::current_dir().ok().as_deref())
+    }
+
+    /// As [`Search::find`], for programs whose working folder is `folder`, an absolute path.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find_from(&self, folder: Option<&Path>) -> Result<PathBuf, Missing> {
         let named = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
         if let Some(path) = named(self.variable) {
             return Ok(path);
@@ -65,13 +85,12 @@ impl Search<'_> {
         }
         let program = env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
         let by_program = program.iter().filter_map(|folder| Some((folder.clone(), self.in_folder(folder.clone())?)));
-        let prefix = program.iter().filter(|folder| folder.ends_with("bin")).filter_map(|folder| folder.parent());
-        let by_prefix = prefix.filter_map(|prefix| Some((prefix.to_owned(), self.in_venv(prefix)?)));
-        let starts = program.iter().cloned().chain(env::current_dir().ok());
+        let around = program.iter().filter_map(|folder| self.around(folder));
+        let starts = program.iter().cloned().chain(folder.map(Path::to_owned));
         let projects = starts.flat_map(|start| project(&start));
         let in_projects = projects.filter_map(|folder| Some((folder.clone(), self.in_venv(&folder.join(".venv"))?)));
         let mut refused: Vec<String> = Vec::new();
-        for (folder, library) in by_program.chain(by_prefix).chain(in_projects) {
+        for (folder, library) in by_program.chain(around).chain(in_projects) {
             let others = self.with.iter().filter_map(|with| beside(&library, with));
             let mut all = std::iter::once(library.clone()).chain(others);
             match all.find_map(|library| trust::refusal(&folder, &library)) {
@@ -87,6 +106,12 @@ impl Search<'_> {
     fn in_venv(&self, venv: &Path) -> Option<PathBuf> {
         let pythons = names(venv.join("lib"), "python3");
         pythons.into_iter().find_map(|python| self.in_folder(python.join("site-packages").join(self.package)))
+    }
+
+    /// The environment whose `bin` is `programs`, and the library in it.
+    fn around(&self, programs: &Path) -> Option<(PathBuf, PathBuf)> {
+        let venv = programs.parent().filter(|_| programs.ends_with("bin"))?;
+        Some((venv.to_owned(), self.in_venv(venv)?))
     }
 
     fn in_folder(&self, folder: PathBuf) -> Option<PathBuf> {
@@ -143,6 +168,9 @@ mod tests {
             fs::write(folder.join(name), "").expect("written");
         }
         assert_eq!(search.in_venv(venv.path()), Some(folder.join("libmaths.so.2")));
+        let found = search.around(&venv.path().join("bin"));
+        assert_eq!(found, Some((venv.path().to_owned(), folder.join("libmaths.so.2"))));
+        assert_eq!(search.around(&venv.path().join("lib")), None);
         assert!(Search { with: &["libother."], ..search }.in_venv(venv.path()).is_some());
         assert_eq!(Search { with: &["libthird."], ..search }.in_venv(venv.path()), None);
     }

@@ -1,17 +1,13 @@
 //! Loading ONNX Runtime's shared library.
 
 use crate::{Error, Result, one_line};
-use dylib::Search;
+use dylib::ONNX_RUNTIME;
 use ort::{environment::Environment, logging::LogLevel};
 use std::{
     env,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
-
-/// The library of PyPI's `onnxruntime`, which has only its versioned name.
-const SEARCH: Search<'_> =
-    Search { variable: "ORT_DYLIB_PATH", package: "onnxruntime/capi", prefix: "libonnxruntime.", with: &[] };
 
 /// ONNX Runtime and the path of its library, once it is started: a process can have one.
 static STARTED: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);
@@ -45,11 +41,11 @@ fn started(named: Option<&Path>, setting: &str) -> Result<(Environment, PathBuf)
     }
     let path = match named {
         Some(path) => path.to_owned(),
-        None => SEARCH.find().map_err(|missing| Error::NoLibrary { missing, setting: setting.into() })?,
+        None => ONNX_RUNTIME.find().map_err(|missing| Error::NoLibrary { missing, setting: setting.into() })?,
     };
-    let named_by = match (named, env::var_os(SEARCH.variable)) {
+    let named_by = match (named, env::var_os(ONNX_RUNTIME.variable)) {
         (Some(_), _) => setting,
-        (None, Some(variable)) if path == Path::new(&variable) => SEARCH.variable,
+        (None, Some(variable)) if path == Path::new(&variable) => ONNX_RUNTIME.variable,
         (None, _) => "",
     };
     let running = (start(&path, named_by)?, path);

@@ -14,14 +14,8 @@ const PARSER: &str = "libtensorrt_onnxparser_rtx.so";
 #[cfg(feature = "enterprise")]
 const PARSER: &str = "libnvonnxparser.so";
 
-/// The libraries of PyPI's `tensorrt-rtx-cu13-libs`.
 #[cfg(not(feature = "enterprise"))]
-const SEARCH: Search<'_> = Search {
-    variable: "TENSORRT_DYLIB_PATH",
-    package: "tensorrt_rtx_libs",
-    prefix: "libtensorrt_rtx.so",
-    with: &[PARSER],
-};
+const SEARCH: Search<'_> = dylib::TENSORRT_RTX;
 #[cfg(feature = "enterprise")]
 const SEARCH: Search<'_> =
     Search { variable: "TENSORRT_DYLIB_PATH", package: "tensorrt_libs", prefix: "libnvinfer.so", with: &[PARSER] };

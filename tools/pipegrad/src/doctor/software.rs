@@ -1,0 +1,117 @@
+//! Programs: pipegrad, its tools, DVC and git.
+
+use super::Check;
+use crate::{locate, programs, tools};
+use std::{
+    env,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// What every tool's version must be.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// A tool that only some builds have.
+const OPTIONAL: &str = "trt-build";
+/// The oldest DVC that projects are tested with: major and minor version.
+const DVC: (u32, u32) = (3, 67);
+/// What to do about DVC.
+const INSTALL_DVC: &str = "python3 -m venv .venv && . .venv/bin/activate && pip install 'dvc>=3.67,<4'";
+
+pub fn pipegrad() -> Check {
+    let check = Check::ok("pipegrad").version(VERSION);
+    match env::current_exe() {
+        Ok(path) => check.at(path),
+        Err(_) => check,
+    }
+}
+
+/// The tools that are well, in one line, and each of the others in its own.
+pub fn tools() -> Vec<Check> {
+    let (good, bad): (Vec<_>, Vec<_>) = tools::names().map(tool).partition(|check| check.remedy.is_none());
+    if good.is_empty() {
+        return bad;
+    }
+    let folders: Vec<_> = good.iter().filter_map(|check| check.path.as_deref()?.parent()).collect();
+    let is_one = folders.windows(2).all(|pair| pair[0] == pair[1]);
+    let check = Check::ok("tools").version(VERSION).about(format!("{} tools", good.len()));
+    let check = match folders.first() {
+        Some(folder) if is_one => check.at(*folder),
+        _ => check.about(format!("{} tools, in several folders of PATH", good.len())),
+    };
+    std::iter::once(check).chain(bad).collect()
+}
+
+/// A tool beside pipegrad, or else on PATH.
+pub fn tool(name: &str) -> Check {
+    let path = Some(locate(name)).filter(|path| path.is_absolute()).or_else(|| programs::find(name));
+    let Some(path) = path else {
+        return match name {
+            OPTIONAL => {
+                Check::missing(name, "only some builds have it", "cargo build --release -p trt-build, in the source")
+            }
+            _ => Check::missing(
+                name,
+                "neither beside pipegrad nor on PATH",
+                "install pipegrad again, with all its tools",
+            ),
+        };
+    };
+    match answer(&path, "--version") {
+        Ok(said) if said == format!("{name} {VERSION}") => Check::ok(name).version(VERSION).at(path),
+        Ok(said) => {
+            let version = said.strip_prefix(name).map(str::trim).filter(|version| !version.is_empty());
+            let check = Check::wrong(
+                name,
+                format!("not of version {VERSION}, as pipegrad is"),
+                "install all tools of one release, and remove the others from PATH",
+            );
+            check.version(version.unwrap_or(&said)).at(path)
+        }
+        Err(why) => Check::wrong(name, why, "install pipegrad again, for this machine").at(path),
+    }
+}
+
+pub fn dvc() -> Check {
+    let Some(path) = programs::find("dvc") else { return Check::missing("dvc", "not on PATH", INSTALL_DVC) };
+    let version = match answer(&path, "--version") {
+        Ok(version) => version,
+        Err(why) => return Check::wrong("dvc", why, INSTALL_DVC).at(path),
+    };
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
+    let is_new = match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), Some(minor)) => major == DVC.0 && minor >= DVC.1,
+        _ => false,
+    };
+    let check = match is_new {
+        true => Check::ok("dvc"),
+        false => {
+            Check::wrong("dvc", format!("expected {}.{} or newer, below {}", DVC.0, DVC.1, DVC.0 + 1), INSTALL_DVC)
+        }
+    };
+    check.version(version).at(path)
+}
+
+pub fn git() -> Check {
+    let remedy = "install it by the system's package manager (Debian: apt-get install git)";
+    let Some(path) = programs::find("git") else { return Check::missing("git", "not on PATH", remedy) };
+    match answer(&path, "--version") {
+        Ok(said) => Check::ok("git").version(said.trim_start_matches("git version ")).at(path),
+        Err(why) => Check::wrong("git", why, remedy).at(path),
+    }
+}
+
+/// The first line that a program prints.
+///
+/// # Errors
+/// Why there is none, in one line.
+fn answer(path: &Path, flag: &str) -> Result<String, String> {
+    let output = Command::new(path).arg(flag).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let first = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().trim().to_owned();
+    let said = first(&output.stdout);
+    if output.status.success() && !said.is_empty() {
+        return Ok(said);
+    }
+    let error = String::from_utf8_lossy(&output.stderr);
+    let last = error.lines().rev().find(|line| !line.trim().is_empty()).map(str::trim);
+    Err(format!("{flag} fails: {}", last.map_or_else(|| output.status.to_string(), str::to_owned)))
+}
