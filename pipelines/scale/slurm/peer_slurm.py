@@ -1,6 +1,8 @@
-"""The jobs of this folder under a real Slurm: munged, slurmctld and one slurmd of Debian's packages, on loopback, in a temporary folder."""
+"""The jobs of this folder under a real Slurm: munged, slurmctld and one slurmd of Debian's packages, on loopback, in a
+temporary folder."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -189,6 +191,17 @@ def test_rows_sweep_and_table_are_four_jobs(cluster, tmp_path):
     peers.shell("cmp whole/model.safetensors runs/sweep/trainer.seed=1/model.safetensors", tmp_path)
     assert len((tmp_path / "runs.csv").read_text().splitlines()) == 2, "a header, and the mean over seeds"
     assert {f"{shards}_1", f"{shards}_2", merge, f"{sweep}_1", f"{sweep}_2", compare} <= cluster.log().keys()
+
+
+def test_the_steps_of_the_page_run(cluster, tmp_path):
+    blocks = re.findall(r"^```console\n(.*?)^```", (HERE / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (steps,) = [block for block in blocks if "merge=" in block]
+    for script in HERE.glob("*.sbatch"):
+        shutil.copy(script, tmp_path)
+    steps = steps.replace("$ ", "").replace("rows=1000000", "rows=2000")
+    (job,) = re.findall(r"Submitted batch job (\d+)", peers.shell(steps, tmp_path, cluster.env))
+    assert cluster.ended(job) == {task: DONE for task in range(1, 11)}
+    assert len(list(tmp_path.glob("runs/sweep/*/metrics.json"))) == 10
 
 
 def test_a_task_that_fails_fails_the_whole_and_nothing_downstream_runs(cluster, tmp_path):

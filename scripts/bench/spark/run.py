@@ -2,8 +2,8 @@
 
 Spark is a local cluster of two executors with a core each. It starts before the first measurement, and each contestant has a round
 that does not count: what is measured are jobs, from a file to a file, in turn. Rows are 8 probabilities, as NDJSON in
-double precision or as NPY in single. Prints Markdown: medians with the extremes. Run by `make bench-spark`; the Python is that of
-the environment that the target makes.
+double precision or as NPY in single. Prints Markdown: medians with the extremes. Run by `make bench-spark`; the Python
+is that of the environment that the target makes.
 """
 
 import argparse
