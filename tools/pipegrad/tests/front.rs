@@ -103,7 +103,7 @@ fn the_list_names_the_tools_that_are_contained() {
 #[test]
 fn a_link_by_the_name_of_a_tool_is_that_tool() {
     let folder = testkit::Folder::new();
-    let link = folder.path().join("entropy");
+    let link = AsRef::<Path>::as_ref(&folder).join("entropy");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pipegrad"), &link).unwrap();
     let run = |program: &Path, args: &[&str]| {
         let tool = testkit::Tool::new(program.to_str().unwrap());
