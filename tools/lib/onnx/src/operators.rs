@@ -11,6 +11,7 @@ use Type::{CommonType, Is, OwnType, SameType};
 
 /// Shape of the first output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "the table names variants without their enum")]
 pub(crate) enum Shape {
     /// That of the first input.
     SameShape,
@@ -22,6 +23,7 @@ pub(crate) enum Shape {
 
 /// Element type of the first output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "the table names variants without their enum")]
 pub(crate) enum Type {
     /// That of the first input, whatever the others have.
     SameType,

@@ -317,8 +317,9 @@ fn huge_sizes_cost_nothing() {
         int64_data: values.into(),
         ..TensorProto::default()
     };
-    // None: refused, or not known.
-    let cases: [(&[&str], &[i64], Option<&[usize]>); 7] = [
+    /// Operators, the sizes that they begin with, and the shape of the last output. None: refused, or not known.
+    type Case = (&'static [&'static str], &'static [i64], Option<&'static [usize]>);
+    let cases: [Case; 7] = [
         (&["ConstantOfShape", "Flatten"], &[65536, 65536, 3], Some(&[65536, 196_608])),
         (
             &["ConstantOfShape", "Shape", "ConstantOfShape"],
