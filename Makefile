@@ -120,7 +120,7 @@ fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
 	node_modules/.bin/prettier --write --log-level warn .
 
 .PHONY: bench
-bench: bench-entropy-job bench-tables bench-small-run bench-native bench-mlp-step bench-conv bench-candle-ops bench-image-step bench-compose bench-completion bench-hydra bench-serve ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
+bench: bench-entropy-job bench-tables bench-small-run bench-native bench-mlp-step bench-conv bench-candle-ops bench-image-step bench-compose bench-completion bench-hydra bench-serve bench-programs ## Measure the tools against their peers; installs PyTorch (see BENCHMARKS.md)
 
 .PHONY: bench-entropy-job
 bench-entropy-job: $(bench_python) build
@@ -172,6 +172,10 @@ bench-quantize: $(dev_python) ## Quantize a model by ONNX Runtime's Python packa
 .PHONY: loom
 loom: ## Model-check the thread pool under every interleaving of its threads
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR='$(RELEASE)/../loom' $(CARGO) test --release -p parallel --lib $(LOCKED)
+
+.PHONY: bench-programs
+bench-programs: build
+	PIPEGRAD_BIN='$(RELEASE)' $(PYTHON) scripts/bench/programs/run.py $(BENCH_ARGS)
 
 .PHONY: bench-spark
 bench-spark: $(scale_python) build ## Measure `entropy` alone, under Spark, and a pandas UDF: make bench-spark BENCH_ARGS="--rows 1000000"; needs Java
