@@ -93,8 +93,8 @@ test-wheel: $(dev_python) $(dist_python) ## Build the wheel as the tests are bui
 	PIPEGRAD_WHEEL="$$(ls dist/pipegrad-*.whl)" $(venv)/bin/python -m pytest tools/pipegrad/tests/peer_wheel.py
 
 .PHONY: test-scale
-test-scale: $(scale_python) build ## Run pipelines/scale under its engines: Slurm, Snakemake, Kubernetes' schemas, Spark; what is not installed is skipped
-	PIPEGRAD_BIN='$(RELEASE)' .tools/scale/bin/python -m pytest pipelines/scale
+test-scale: $(run_python) $(scale_python) build ## Run pipelines/scale under its engines: Slurm, Snakemake, Spark; check Kubernetes' manifests and pipelines/ci; what is not installed is skipped
+	PIPEGRAD_BIN='$(RELEASE)' .tools/scale/bin/python -m pytest pipelines/scale pipelines/ci
 
 .PHONY: faults
 faults: $(dev_python) build ## Kill, starve and mislead every tool in every way of docs/reliability.md; needs strace
