@@ -17,6 +17,7 @@ command_of() {
   cat << 'SCRIPT' | sed "s/@tool@/$1/"
 #!/bin/sh
 self=$0
+case $self in */*) ;; *) self=./$self ;; esac
 [ -L "$self" ] && self=$(readlink -f "$self")
 exec "${self%/*}/pipegrad" @tool@ "$@"
 SCRIPT
@@ -26,12 +27,12 @@ SCRIPT
 share() {
   mkdir -p "$1"/man/man1 "$1"/bash-completion/completions "$1"/zsh/site-functions "$1"/fish/vendor_completions.d
   "$pipegrad" man > "$1/man/man1/pipegrad.1"
-  for tool in $("$pipegrad" --list); do
+  for tool in init doctor $("$pipegrad" --list); do
     "$pipegrad" man "$tool" > "$1/man/man1/pipegrad-$tool.1"
   done
   "$pipegrad" completion zsh > "$1/zsh/site-functions/_pipegrad"
-  # bash and fish look for a file of the command's name.
-  for command in pipegrad $("$pipegrad" --list); do
+  # bash and fish look for a file of the command's name; export is a builtin of both.
+  for command in pipegrad $("$pipegrad" --list | grep -vx export); do
     "$pipegrad" completion bash > "$1/bash-completion/completions/$command"
     "$pipegrad" completion fish > "$1/fish/vendor_completions.d/$command.fish"
   done
@@ -46,7 +47,7 @@ wheel() {
     chmod +x "$data/scripts/$tool"
   done
   share "$data/data/share"
-  "$maturin" build --quiet --profile "$profile" --manifest-path tools/pipegrad/Cargo.toml --out dist
+  "$maturin" build --strip --quiet --profile "$profile" --manifest-path tools/pipegrad/Cargo.toml --out dist
 }
 
 archive() {

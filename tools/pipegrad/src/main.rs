@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use cli::Outcome;
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -46,18 +46,35 @@ fn work() -> anyhow::Result<Outcome> {
     let mut args = env::args_os().skip(1);
     match args.next() {
         None => usage(),
-        Some(name) if ["--help", "-h", "help"].iter().any(|help| name == *help) => usage(),
+        Some(name) if ["--help", "-h", "help"].iter().any(|help| name == *help) => match only(args)? {
+            Some(tool) => help(&tool),
+            None => usage(),
+        },
         Some(name) if name == init::COMMAND => init::run(args),
         Some(name) if name == doctor::COMMAND => doctor::run(args),
-        Some(name) if name == completion::COMMAND => completion::script(args.next().as_deref()),
+        Some(name) if name == completion::COMMAND => completion::script(only(args)?.as_deref()),
         Some(name) if name == completion::QUESTION => completion::answer(args.next().as_deref()),
-        Some(name) if name == man::COMMAND => man::page(args.next().as_deref()),
+        Some(name) if name == man::COMMAND => man::page(only(args)?.as_deref()),
         Some(name) if name == LIST => say(&tools::contained_names()),
         Some(name) if name == "--version" => say(&format!("pipegrad {}\n", env!("CARGO_PKG_VERSION"))),
         Some(name) => match name.to_str().and_then(tools::find) {
             Some(tool) => run(command(tool), args),
             None => bail!(near_tool(&name.display().to_string(), &own_words())),
         },
+    }
+}
+
+/// The argument, if there is one.
+fn only(mut args: impl Iterator<Item = OsString>) -> anyhow::Result<Option<OsString>> {
+    let (first, more) = (args.next(), args.next());
+    more.map_or(Ok(first), |more| bail!("{}: at most one argument is expected here", more.display()))
+}
+
+/// `pipegrad help TOOL`.
+fn help(name: &OsStr) -> anyhow::Result<Outcome> {
+    match name.to_str().and_then(tools::find) {
+        Some(tool) => run(command(tool), ["--help"]),
+        None => bail!(near_tool(&name.display().to_string(), &[])),
     }
 }
 
@@ -100,7 +117,11 @@ fn run(mut command: Command, args: impl IntoIterator<Item = impl AsRef<OsStr>>) 
     use std::os::unix::process::CommandExt;
     files::keep_stdout_closed();
     let error = command.args(args).exec();
-    Err(error).with_context(|| command.get_program().display().to_string())
+    let program = command.get_program().display();
+    if error.kind() == std::io::ErrorKind::NotFound {
+        bail!("{program}: neither beside pipegrad nor on PATH; pipegrad doctor {program} says what to do");
+    }
+    Err(error).with_context(|| program.to_string())
 }
 
 #[cfg(not(unix))]

@@ -1,6 +1,6 @@
 //! Manual pages: `pipegrad man` and `pipegrad man TOOL`.
 
-use crate::{command, near_tool, run, say, tools, tools::TOOLS};
+use crate::{command, doctor, init, near_tool, run, say, tools, tools::TOOLS};
 use anyhow::bail;
 use cli::Outcome;
 use roff::{Roff, bold, roman};
@@ -14,9 +14,14 @@ const QUESTION: &str = "--man";
 /// Prints the page of `tool`, else that of the front command.
 pub fn page(tool: Option<&OsStr>) -> anyhow::Result<Outcome> {
     let Some(name) = tool else { return say(&own()) };
-    match name.to_str().and_then(tools::find) {
-        Some(tool) => run(command(tool), [QUESTION]),
-        None => bail!("{COMMAND}: {}", near_tool(&name.display().to_string(), &[])),
+    let question = || std::iter::once(QUESTION.into());
+    match name.to_str() {
+        Some(init::COMMAND) => init::run(question()),
+        Some(doctor::COMMAND) => doctor::run(question()),
+        word => match word.and_then(tools::find) {
+            Some(tool) => run(command(tool), [QUESTION]),
+            None => bail!("{COMMAND}: {}", near_tool(&name.display().to_string(), &[init::COMMAND, doctor::COMMAND])),
+        },
     }
 }
 

@@ -69,6 +69,17 @@ fn an_unknown_tool_is_one_line_and_status_2() {
 }
 
 #[test]
+fn more_words_than_a_command_takes_are_refused() {
+    for words in [["man", "train", "export"], ["completion", "bash", "x"], ["help", "train", "export"]] {
+        let (status, _, error) = tool!("pipegrad").args(words).run().parts();
+        let expected = format!("pipegrad: {}: at most one argument is expected here\n", words[2]);
+        assert_eq!((status, error), (2, expected));
+    }
+    let help = |args: &[&str]| tool!("pipegrad").args(args.iter().copied()).run().out;
+    assert_eq!(help(&["help", "relu"]), help(&["relu", "--help"]));
+}
+
+#[test]
 fn short_help_is_help() {
     let usage = |flag: &str| tool!("pipegrad").args([flag]).run();
     assert_eq!(usage("-h"), usage("--help"));
@@ -133,6 +144,8 @@ fn a_manual_page_has_every_flag_and_setting_of_help() {
             assert!(page.contains(word), "{tool}: {word}");
         }
     }
+    let page = tool!("pipegrad").args(["man", "init"]).run().out;
+    assert!(page.contains(".TH PIPEGRAD-INIT 1") && page.contains("template"), "{page}");
     let (status, _, error) = tool!("pipegrad").args(["man", "trian"]).run().parts();
     assert_eq!((status, error), (2, "pipegrad: man: no tool \"trian\"; did you mean train?\n".into()));
 }

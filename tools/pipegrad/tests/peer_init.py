@@ -157,7 +157,7 @@ def test_a_project_in_a_larger_repository(tmp_path):
     shell("git init -q && mkdir inner && touch other && git add other", tmp_path)
     commands, _ = init(tmp_path, "inner/job", "--template", "entropy")
     assert commands[1] == "dvc init -q --subdir"
-    shell("\n".join(commands[:3]), tmp_path)
+    shell("\n".join(commands[:4]), tmp_path)
     assert shell("git status --porcelain", tmp_path) == "A  other\n", "what was staged beside it is not committed"
 
 

@@ -78,6 +78,14 @@ def test_pages_have_no_warning(sh, venv):
         assert (done.returncode, done.stderr) == (0, ""), page.name
 
 
+def test_the_commands_of_its_page_run(sh):
+    page = (ROOT / "tools/pipegrad/README.md").read_text()
+    commands = [line.removeprefix("$ ") for line in page.splitlines() if line.startswith("$ ")]
+    assert len(commands) == 4 and commands[0].startswith("pip install ")
+    rows = sh(" && ".join(commands[1:])).splitlines()
+    assert "prediction" in json.loads(rows[-1])
+
+
 def test_a_pipe_ends_in_predictions_by_the_library_of_the_environment(sh, venv):
     sh("gen-data rows=2000 | entropy | train --quiet trainer.max_epochs=2 > /dev/null")
     sh("pipegrad export runs/entropy -o model.onnx")
@@ -99,5 +107,7 @@ def test_doctor_finds_what_the_extras_bring(sh):
 
 
 def test_a_project_runs(sh):
+    # The wheel has no trt-build.
+    sh("pipegrad doctor tools")
     sh("pipegrad init houses --template table && cd houses && dvc init -q --no-scm && dvc repro -q && dvc metrics show")
     assert "up to date" in sh("cd houses && dvc repro")

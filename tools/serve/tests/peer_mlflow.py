@@ -318,12 +318,27 @@ def test_rows_of_a_table_get_labels_as_from_infer(folder, fruit):
     assert list(table.columns) == ["prediction", "predicted_label"] and len(table) == 4
 
 
+def test_a_boolean_is_1_or_0_in_a_column_of_numbers(fruit):
+    """As pandas writes a boolean column, which `train` and `infer` read as numbers."""
+
+    def predictions(sizes):
+        rows = [{"color": "red", "size": size} for size in sizes]
+        frame = {"columns": ["color", "size"], "data": [list(row.values()) for row in rows]}
+        columns = {"color": ["red"] * len(sizes), "size": sizes}
+        bodies = [{"dataframe_records": rows}, {"dataframe_split": frame}, {"instances": rows}, {"inputs": columns}]
+        answers = [fruit.get("/invocations", json.dumps(body).encode(), JSON) for body in bodies]
+        assert [status for status, _, _ in answers] == [200] * 4, answers
+        return [json.loads(answer)["predictions"] for _, _, answer in answers]
+
+    assert predictions([True, False]) == predictions([1, 0])
+
+
 def test_a_table_of_many_rows_and_its_probabilities(folder, fruit):
     rows = [{"color": "red", "size": i / 1000} for i in range(3000)]
     status, expected, _ = infer(folder / "fruit.onnx", ndjson(rows), "infer.probabilities=true")
     with Server(folder / "fruit.onnx", "serve.probabilities=true", "serve.out_field=y") as server:
         status, _, answer = server.get("/invocations", json.dumps({"dataframe_records": rows}).encode(), JSON)
-    assert status == 200
+    assert status == 200, answer
     for ours, theirs in zip(json.loads(answer)["predictions"], map(json.loads, expected.splitlines()), strict=True):
         assert ours.keys() == {"y", "predicted_label", "probability_apple", "probability_plum", "probability_Ä pear"}
         assert np.float32(ours["probability_Ä pear"]) == np.float32(theirs["probability_Ä pear"])

@@ -21,7 +21,7 @@ MANY = 60_000
 
 
 def mlp(path, widths, features=None, batch="n", dtype=TensorProto.FLOAT):
-    """A network with ReLU between its layers; its input is x, its output y."""
+    """A network with ReLU between its layers, and softmax where classes have names; its input is x, its output y."""
     rng = np.random.default_rng(0)
     nodes, weights, x = [], [], "x"
     if dtype != TensorProto.FLOAT:
@@ -34,6 +34,9 @@ def mlp(path, widths, features=None, batch="n", dtype=TensorProto.FLOAT):
         if not last:
             nodes.append(helper.make_node("Relu", [f"h{i}"], [f"r{i}"]))
         x = f"r{i}"
+    if features and features["target"].get("classes"):
+        nodes[-1].output[0] = "scores"
+        nodes.append(helper.make_node("Softmax", ["scores"], ["y"]))
     value = lambda name, kind, width: helper.make_tensor_value_info(name, kind, [batch, width])  # noqa: E731
     ends = [value("x", dtype, widths[0])], [value("y", TensorProto.FLOAT, widths[-1])]
     model = helper.make_model(helper.make_graph(nodes, "g", *ends, weights), opset_imports=[helper.make_opsetid("", 17)])

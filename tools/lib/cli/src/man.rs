@@ -17,7 +17,7 @@ const EXIT_STATUS: [(&str, &str); 3] = [
 /// The page of the tool whose arguments are `A`, called as `command`.
 pub(crate) fn page<A: Arguments>(tool: &str, command: &str) -> String {
     let info = A::get_args_info();
-    let name = format!("pipegrad-{tool}");
+    let name = format!("pipegrad-{}", tool.trim_start_matches("pipegrad "));
     let version = concat!("pipegrad ", env!("CARGO_PKG_VERSION"));
     let fill = |text: &str| text.replace("{command_name}", command).replace("{{", "{").replace("}}", "}");
     let mut page = Roff::new();
@@ -25,23 +25,16 @@ pub(crate) fn page<A: Arguments>(tool: &str, command: &str) -> String {
     page.control("SH", ["NAME"]);
     page.text([roman(format!("{name} - {}", info.description.trim_end_matches('.')))]);
     page.control("SH", ["SYNOPSIS"]);
-    page.text([
-        bold(command),
-        roman(" ["),
-        italic("option"),
-        roman("...] ["),
-        italic("input"),
-        roman(" | "),
-        italic("key=value"),
-        roman("...]"),
-    ]);
+    let shown = || info.positionals.iter().filter(|positional| !positional.hidden);
+    let input = shown().next().map_or("input", |positional| positional.name);
+    page.text([bold(command), roman(" ["), italic("option"), roman("...] ["), italic(input), roman("...]")]);
     page.control("SH", ["DESCRIPTION"]);
     page.text([roman(info.description)]);
     info.notes.iter().for_each(|note| {
         page.control("PP", []).text([roman(fill(note))]);
     });
     page.control("SH", ["OPTIONS"]);
-    info.positionals.iter().filter(|positional| !positional.hidden).for_each(|positional| {
+    shown().for_each(|positional| {
         page.control("TP", []).text([italic(positional.name)]).text([roman(positional.description)]);
     });
     info.flags.iter().filter(|flag| !flag.hidden).for_each(|flag| option(flag, &mut page));

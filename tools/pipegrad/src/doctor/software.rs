@@ -4,7 +4,7 @@ use super::Check;
 use crate::{locate, programs, tools};
 use std::{
     env,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -25,9 +25,11 @@ pub fn pipegrad() -> Check {
     }
 }
 
-/// The tools that are well, in one line, and each of the others in its own.
+/// The tools that are well, in one line, and each of the others in its own; without one that only some builds have.
 pub fn tools() -> Vec<Check> {
-    let (good, bad): (Vec<_>, Vec<_>) = tools::names().map(tool).partition(|check| check.remedy.is_none());
+    let is_there = |name: &&str| *name != OPTIONAL || path_of(name).is_some();
+    let checks = tools::names().filter(is_there).map(tool);
+    let (good, bad): (Vec<_>, Vec<_>) = checks.partition(|check| check.remedy.is_none());
     if good.is_empty() {
         return bad;
     }
@@ -41,10 +43,13 @@ pub fn tools() -> Vec<Check> {
     std::iter::once(check).chain(bad).collect()
 }
 
-/// A tool beside pipegrad, or else on PATH.
+/// The program of a tool beside pipegrad, or else on PATH.
+fn path_of(name: &str) -> Option<PathBuf> {
+    Some(locate(name)).filter(|path| path.is_absolute()).or_else(|| programs::find(name))
+}
+
 pub fn tool(name: &str) -> Check {
-    let path = Some(locate(name)).filter(|path| path.is_absolute()).or_else(|| programs::find(name));
-    let Some(path) = path else {
+    let Some(path) = path_of(name) else {
         return match name {
             OPTIONAL => {
                 Check::missing(name, "only some builds have it", "cargo build --release -p trt-build, in the source")

@@ -21,10 +21,12 @@ pub fn commands(folder: &Path, path: &Path, experiment: &str) -> String {
         lines.push("make setup && . .venv/bin/activate".to_owned());
     }
     lines.extend(repository(path, has_git));
+    lines.push("dvc repro".to_owned());
+    // With what the stages wrote: an experiment starts from it, and is compared with it.
     if has_git {
         lines.push("git add . && git commit -qm 'A project of pipegrad' .".to_owned());
     }
-    lines.extend(["dvc repro", "dvc metrics show"].map(str::to_owned));
+    lines.push("dvc metrics show".to_owned());
     // An experiment is a commit.
     if has_git {
         lines.push(format!("dvc exp run -S {experiment}"));

@@ -11,7 +11,7 @@ use cli::Delimiter;
 use files::Input;
 use records::{Batch, DType, Encoding, ReadOptions, Reader};
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     io::Cursor,
     path::{Path, PathBuf},
 };
@@ -24,6 +24,8 @@ const BYTES: usize = 16 << 20;
 const MAX_CATEGORIES: usize = 100;
 /// What a name in settings would be read as a reference for.
 const INTERPOLATION: &str = "${";
+/// With fewer rows of a category, the training rows may well have none: 1 in 400 000 of 8, with a share of 0.8.
+const RARE_ROWS: usize = 8;
 /// With fewer rows, a different text in each of them says nothing.
 const FEW_ROWS: usize = 20;
 /// Rows up to which a table is small or medium-sized, with epochs and batch size.
@@ -85,6 +87,8 @@ struct Column {
     missing: usize,
     /// Number of different cells.
     distinct: usize,
+    /// Rows of the cell that the fewest rows have.
+    rarest: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -160,6 +164,8 @@ impl Table {
         );
         let (epochs, batch) = self.length();
         let missing = if inputs.iter().any(|column| column.missing > 0) { "median" } else { "error" };
+        let is_rare = |column: &&Column| column.kind == Kind::Text && column.rarest < RARE_ROWS;
+        let unseen = if inputs.iter().any(is_rare) { "zero" } else { "error" };
         // `train` writes the test rows as CSV where a column is text.
         let test = if self.columns.iter().any(|column| column.kind == Kind::Text) { "test.csv" } else { "test.npy" };
         let delimiter = delimiter.map(|delimiter| match delimiter {
@@ -176,7 +182,8 @@ impl Table {
             .set("test", test)
             .set("epochs", epochs.to_string())
             .set("batch", batch.to_string())
-            .set("missing", missing);
+            .set("missing", missing)
+            .set("unseen", unseen);
         let notes = match self.reasons(others()) {
             reasons if reasons.is_empty() => Vec::new(),
             reasons => vec![format!("params.yaml leaves out {reasons}")],
@@ -254,7 +261,9 @@ impl Column {
     fn new(name: String, cells: &[String]) -> Self {
         let number = |cell: &String| cell.trim().parse::<f64>().ok().filter(|value| !value.is_nan());
         let is_boolean = |cell: &String| ["true", "false"].iter().any(|word| cell.trim().eq_ignore_ascii_case(word));
-        let distinct = cells.iter().collect::<HashSet<_>>().len();
+        let mut rows_of: HashMap<&str, usize> = HashMap::new();
+        cells.iter().for_each(|cell| *rows_of.entry(cell).or_default() += 1);
+        let (distinct, rarest) = (rows_of.len(), rows_of.into_values().min().unwrap_or_default());
         let (kind, missing) = match records::dtype_of_texts(cells.iter().map(String::as_str)) {
             DType::Text => (Kind::Text, cells.iter().filter(|cell| cell.is_empty()).count()),
             _ if cells.iter().any(is_boolean) => (Kind::Boolean, cells.iter().filter(|cell| !is_boolean(cell)).count()),
@@ -264,7 +273,7 @@ impl Column {
                 (Kind::Number(low, high), cells.len() - values().count())
             }
         };
-        Self { name, kind, missing, distinct }
+        Self { name, kind, missing, distinct, rarest }
     }
 
     /// For a comment.
@@ -364,6 +373,17 @@ mod tests {
             format!("{:?}", table.task(column).expect("a task"))
         };
         assert_eq!(["n", "b", "t", "z"].map(task), ["Number", "ZeroOrOne", "Classes", "ZeroOrOne"]);
+    }
+
+    #[test]
+    fn a_rare_category_may_be_missing_from_the_training_rows() {
+        let rows: String = (0..100).map(|i| format!("{},{i}\n", ["a", "b"][i % 2])).collect();
+        let unseen = |rows: String| {
+            let (text, _) = table(&format!("t,y\n{rows}")).fill_in("y", "data/t.csv", None).expect("values");
+            text.render("$unseen$")
+        };
+        assert_eq!(unseen(rows.clone()), "error\n");
+        assert_eq!(unseen(rows + "c,1\n"), "zero\n");
     }
 
     #[test]

@@ -40,25 +40,26 @@ enum ColumnValues {
 impl Columns {
     /// Empty columns of a plan.
     pub fn new(model: &Model, plan: Plan, limits: Limits) -> Result<Self> {
-        let numbers = |name: &str, data_type| -> Result<Column> {
+        let tensor = |name: &str, data_type| -> Result<Column> {
             Ok(Column {
                 name: name.to_owned(),
                 values: ColumnValues::Numbers(Nested::new(data_type, limits)?, data_type),
             })
         };
+        let field = |name: &str, values| Ok(Column { name: name.to_owned(), values });
         let columns: Result<Vec<Column>> = match (plan, &model.features) {
             (Plan::Rows, Some(features)) => features
                 .inputs
                 .iter()
                 .map(|input| match input {
                     // As `infer` reads numbers, before they become float32.
-                    Input::Number { name, .. } => numbers(name, DataType::Fp64),
-                    Input::Category { name, .. } => {
-                        Ok(Column { name: name.clone(), values: ColumnValues::Texts(Texts::default()) })
+                    Input::Number { name, .. } => {
+                        field(name, ColumnValues::Numbers(Nested::of_fields(limits), DataType::Fp64))
                     }
+                    Input::Category { name, .. } => field(name, ColumnValues::Texts(Texts::default())),
                 })
                 .collect(),
-            _ => model.spec.inputs.iter().map(|input| numbers(&input.name, input.data_type)).collect(),
+            _ => model.spec.inputs.iter().map(|input| tensor(&input.name, input.data_type)).collect(),
         };
         Ok(Self { columns: columns?, are_rows: plan == Plan::Rows })
     }

@@ -5,7 +5,7 @@ use super::{
     data::{Aligned, Sink, Strings, Target, arrays},
     error::{Problem, Result},
     json::Cursor,
-    number::{Boolean, Number},
+    number::{Boolean, FieldNumber, Number},
 };
 use crate::{DataType, Limits};
 use bytes::Bytes;
@@ -40,7 +40,16 @@ impl Nested {
             DataType::Bytes => Box::new(Strings::default()),
             DataType::Fp16 | DataType::Bf16 => return Err(Problem::NoJsonForm(data_type).into()),
         };
-        Ok(Self { elements, limits, shape: None, values: 0 })
+        Ok(Self::of(elements, limits))
+    }
+
+    /// As [`Nested::new`] of `FP64`, for the numbers of records: booleans are 1 and 0.
+    pub fn of_fields(limits: Limits) -> Self {
+        Self::of(Box::new(Vec::<FieldNumber>::new()), limits)
+    }
+
+    fn of(elements: Box<dyn Elements>, limits: Limits) -> Self {
+        Self { elements, limits, shape: None, values: 0 }
     }
 
     /// Parses a value and appends it.
@@ -140,6 +149,22 @@ mod tests {
     fn floats(texts: &[&str]) -> (Vec<usize>, Vec<f32>) {
         let (shape, bytes) = parse(DataType::Fp32, texts).expect("values");
         (shape, bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    #[test]
+    fn booleans_are_numbers_of_records_only() {
+        let mut fields = Nested::of_fields(LIMITS);
+        for text in ["true", " false", "2.5"] {
+            fields.push(&mut Cursor::of_python(text.as_bytes())).expect("a number");
+        }
+        let mut whole = Nested::of_fields(LIMITS);
+        whole.push(&mut Cursor::of_python(b"[1, true,false]")).expect("numbers");
+        let values = |nested: Nested| bytemuck::pod_collect_to_vec::<u8, f64>(&nested.finish().1);
+        assert_eq!(values(fields), [1.0, 0.0, 2.5]);
+        assert_eq!(values(whole), [1.0, 1.0, 0.0]);
+        assert_eq!(parse(DataType::Fp64, &["true"]).expect_err("a tensor"), "expected a number, found a boolean");
+        let mut cursor = Cursor::of_python(b"\"true\"");
+        assert!(Nested::of_fields(LIMITS).push(&mut cursor).is_err());
     }
 
     #[test]

@@ -45,6 +45,26 @@ impl Number for Boolean {
     }
 }
 
+/// A number of a record: an `FP64`, for which booleans are 1 and 0, as in CSV and NDJSON.
+#[derive(Clone, Copy, NoUninit)]
+#[repr(transparent)]
+pub(super) struct FieldNumber(f64);
+
+impl Number for FieldNumber {
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self> {
+        let value = match cursor.peek() {
+            Some(b't' | b'f') => f64::from(u8::from(cursor.boolean()?)),
+            _ => f64::parse(cursor)?,
+        };
+        Ok(Self(value))
+    }
+
+    #[inline]
+    fn simple(text: &[u8]) -> Option<(Self, &[u8])> {
+        f64::simple(text).map(|(value, rest)| (Self(value), rest))
+    }
+}
+
 macro_rules! integers {
     ($($number:ty: $data_type:ident),+) => {$(
         impl Number for $number {
