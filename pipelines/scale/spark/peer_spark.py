@@ -115,9 +115,16 @@ def test_a_tool_that_fails_fails_the_job(spark, pipe, rows, tmp_path):
     assert not (tmp_path / "npy/bad.npy").exists()
 
 
+def is_executor(process):
+    try:
+        return "CoarseGrainedExecutorBackend" in " ".join(process.cmdline())
+    except psutil.Error:  # The tools start and end while this looks.
+        return False
+
+
 def executors(spark):
     driver = psutil.Process(spark.sparkContext._gateway.proc.pid)
-    return [child for child in driver.children(recursive=True) if "CoarseGrainedExecutorBackend" in " ".join(child.cmdline())]
+    return list(filter(is_executor, driver.children(recursive=True)))
 
 
 def test_an_executor_that_is_killed_changes_nothing(spark, pipe, rows, tmp_path):
