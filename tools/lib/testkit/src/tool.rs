@@ -3,11 +3,15 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    io::BufReader,
+    io::{self, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
+
+/// How long a program may be busy.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// The tool of this name, in an integration test of its own crate: cargo builds it and says where it is.
 #[macro_export]
@@ -114,7 +118,18 @@ impl Tool {
     pub fn output(mut self) -> Output {
         let (stdin, limit) = (std::mem::take(&mut self.stdin), self.limit);
         let shown = format!("{self:?}");
-        let output = assert_cmd::Command::from_std(self.command()).write_stdin(stdin).timeout(limit).output();
+        let once = || {
+            let mut command = assert_cmd::Command::from_std(self.clone().command());
+            command.write_stdin(stdin.clone()).timeout(limit).output()
+        };
+        // A program that a test has copied is busy as long as a child that another thread started has not let go of it.
+        let is_busy = |error: &io::Error| error.kind() == io::ErrorKind::ExecutableFileBusy;
+        let began = Instant::now();
+        let mut output = once();
+        while output.as_ref().is_err_and(is_busy) && began.elapsed() < BUSY {
+            thread::sleep(Duration::from_millis(10));
+            output = once();
+        }
         output.unwrap_or_else(|error| panic!("{shown}: {error}"))
     }
 
