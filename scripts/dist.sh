@@ -12,17 +12,6 @@ cargo build --locked --profile "$profile" --bin pipegrad
 pipegrad=$built/pipegrad
 version=$("$pipegrad" --version | cut -d' ' -f2)
 
-# A wheel holds no links: a command is a script that becomes the program.
-command_of() {
-  cat << 'SCRIPT' | sed "s/@tool@/$1/"
-#!/bin/sh
-self=$0
-case $self in */*) ;; *) self=./$self ;; esac
-[ -L "$self" ] && self=$(readlink -f "$self")
-exec "${self%/*}/pipegrad" @tool@ "$@"
-SCRIPT
-}
-
 # Manual pages and completions, into the folder $1.
 share() {
   mkdir -p "$1"/man/man1 "$1"/bash-completion/completions "$1"/zsh/site-functions "$1"/fish/vendor_completions.d
@@ -43,7 +32,7 @@ wheel() {
   rm -rf target/wheel
   mkdir -p "$data/scripts"
   for tool in $("$pipegrad" --list); do
-    command_of "$tool" > "$data/scripts/$tool"
+    sed "s/@tool@/$tool/" scripts/wheel-command.sh > "$data/scripts/$tool"
     chmod +x "$data/scripts/$tool"
   done
   share "$data/data/share"

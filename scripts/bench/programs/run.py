@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(os.environ.get("PIPEGRAD_BIN", ROOT / "target/release"))
-SCRIPT = '#!/bin/sh\nself=$0\n[ -L "$self" ] && self=$(readlink -f "$self")\nexec "${self%/*}/pipegrad" entropy "$@"\n'
+SCRIPT = ROOT / "scripts/wheel-command.sh"
 
 
 def stripped(folder, name):
@@ -48,7 +48,7 @@ def main():
         for path in sorted((ROOT / "dist").glob("pipegrad-*")):
             print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
         script = folder / "script"
-        script.write_text(SCRIPT)
+        script.write_text(SCRIPT.read_text().replace("@tool@", "entropy"))
         script.chmod(0o755)
         commands = {
             "/bin/true": ["/bin/true"],

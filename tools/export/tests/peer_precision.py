@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import re
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -306,13 +304,6 @@ def test_outputs_without_numbers_miss_the_gate(run, tmp_path):
     error = run("export", "--from", "m.onnx", "-o", "h.onnx", "normalize.mean=[0]", "normalize.std=[2e-38]", "precision=fp16", fails=1)
     assert "are NaN or infinite" in error
     assert not (tmp_path / "h.onnx").exists()
-
-
-def test_the_operators_that_settings_name_are_those_of_onnx():
-    source = (Path(__file__).parents[1] / "src/precision/operators.rs").read_text()
-    listed = re.findall(r'^    "(\w+)",$', source, re.MULTILINE)
-    schemas = onnx.defs.get_all_schemas_with_history()
-    assert listed == sorted({schema.name for schema in schemas if schema.domain == ""})
 
 
 def test_operators_that_are_not_there_are_told(run, tmp_path, model):

@@ -47,6 +47,7 @@ pub use fuse::{Layer, fuse};
 pub use graph::{Graph, Links, Names};
 pub use model::Model;
 pub use node::Node;
+pub use operators::operators;
 pub use proto::tensor_proto::DataType;
 pub use tensor::{Tensor, bits, type_name};
 pub use value::{Dim, TensorType, Value};

@@ -5,6 +5,7 @@ The example `types` of the library prints the inferred types; `cargo test` build
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -404,3 +405,10 @@ def test_what_is_known_holds_in_onnx_runtime(tmp_path, opset):
             failures.append(described(it, error))
     assert not failures, "\n".join(failures)
     assert len(tried) > 250
+
+
+def test_the_table_has_the_operators_of_onnx():
+    source = (Path(__file__).parents[1] / "src/operators.rs").read_text()
+    listed = re.findall(r'^    \("(\w+)", ', source, re.MULTILINE)
+    schemas = onnx.defs.get_all_schemas_with_history()
+    assert listed == sorted({schema.name for schema in schemas if schema.domain == ""})
