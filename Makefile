@@ -22,6 +22,7 @@ venv := .venv
 run_python := $(venv)/.run.stamp
 dev_python := $(venv)/.dev.stamp
 tensorrt := $(venv)/.tensorrt.stamp
+deny_python := .tools/deny/.stamp
 dist_python := .tools/dist/.stamp
 bench_python := .tools/bench/.stamp
 bench_serve_python := .tools/bench-serve/.stamp
@@ -113,6 +114,10 @@ mutants: $(cargo_mutants) ## Change the code of libraries, one place at a time, 
 .PHONY: lint
 lint: $(dev_python) $(prettier) $(machete) ## Check format, clippy, unused dependencies, shell and files, as a commit does
 	$(venv)/bin/pre-commit run --all-files --show-diff-on-failure
+
+.PHONY: deny
+deny: $(deny_python) ## Check licences, versions and sources of all crates; with DENY_ADVISORIES=1 also RustSec's advisories, from the network
+	.tools/deny/bin/cargo-deny $(LOCKED) check --hide-inclusion-graph licenses bans sources $(if $(DENY_ADVISORIES),advisories)
 
 .PHONY: fmt
 fmt: $(prettier) ## Format Rust, YAML, JSON and Markdown
@@ -213,7 +218,7 @@ pin := ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-ve
 # Beside `mlflow-skinny`, `mlflow` itself is only the web page; its other dependencies are gigabytes.
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
-	cd requirements && for name in run dev train mlflow-server bench bench-serve tensorrt scale dist; do $(pin) -o $$name.txt $$name.in; done
+	cd requirements && for name in run dev train mlflow-server bench bench-serve deny tensorrt scale dist; do $(pin) -o $$name.txt $$name.in; done
 	cd requirements && sed -n 's/^mlflow-skinny\(==[^ ]*\).*/mlflow\1/p' dev.txt | $(pin) --no-deps -o mlflow-ui.txt -
 
 .PHONY: clean
@@ -238,7 +243,7 @@ $(tensorrt): requirements/tensorrt.txt $(run_python)
 	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-$(bench_python) $(scale_python) $(dist_python): .tools/%/.stamp: requirements/%.txt
+$(bench_python) $(deny_python) $(dist_python) $(scale_python): .tools/%/.stamp: requirements/%.txt
 	scripts/check-python.sh $(PYTHON)
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
