@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Makes the pictures of docs/plot.md anew, from seed to SVG. Usage: plot-pictures.sh; the tools are on PATH (. ./env.sh).
+# Draws the pictures of docs/plot.md again, from seed to SVG; the tools are on PATH (. ./env.sh).
+#   scripts/plot-pictures.sh [FOLDER]    # default: docs/pictures
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
+pictures=$(realpath "${1:-docs/pictures}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 ln -s "$root/configs" "$work/configs"
@@ -22,6 +24,13 @@ done
 train --quiet -o smoothed trainer.log_every_steps=1 trainer.max_epochs=40 rows.npy > /dev/null
 train --find-learning-rate -o finder rows.npy > /dev/null
 
-plot runs/* x=epoch 'charts=[loss]' -o - > "$root/docs/pictures/plot-sweep.svg"
-plot smoothed smoothing=0.8 'charts=[loss]' -o - > "$root/docs/pictures/plot-smoothing.svg"
-plot finder -o - > "$root/docs/pictures/plot-finder.svg"
+plot runs/* x=epoch 'charts=[loss]' -o - > "$pictures/plot-sweep.svg"
+plot smoothed smoothing=0.8 'charts=[loss]' -o - > "$pictures/plot-smoothing.svg"
+plot finder -o - > "$pictures/plot-finder.svg"
+
+# What a network costs does not depend on its weights.
+awk -f "$root/pipelines/tensorrt/images.awk" |
+  train --quiet -o resnet18 model=resnet18 trainer.input_field=image trainer.target_field=label trainer.loss=cross_entropy \
+    trainer.max_steps=1 trainer.batch_size=20 > /dev/null
+pipegrad export resnet18 -o resnet18.onnx export.check_rows=1
+profile resnet18.onnx profile.batch_size=8 devices=a100 --to json | plot -o - > "$pictures/plot-roofline.svg"

@@ -1,6 +1,6 @@
 """Runs the commands below in a terminal of their own and writes what it shows as docs/pictures/session.svg.
 
-Usage, from the root: . ./env.sh && python scripts/session-picture.py (rich comes with DVC).
+Usage, from the root: . ./env.sh && python scripts/session-picture.py [FILE] (rich comes with DVC).
 """
 
 import fcntl
@@ -9,6 +9,7 @@ import pty
 import re
 import struct
 import subprocess
+import sys
 import tempfile
 import termios
 from pathlib import Path
@@ -88,7 +89,8 @@ def main() -> None:
         picture = console.export_svg(title="pipegrad", unique_id="session", theme=DEFAULT_TERMINAL_THEME)
     # Rich's own style loads a font from the network.
     picture = FONT_FACE.sub("", picture).replace("Fira Code, monospace", "monospace")
-    (root / "docs/pictures/session.svg").write_text("".join(line.rstrip() + "\n" for line in picture.splitlines()))
+    file = Path(sys.argv[1]) if sys.argv[1:] else root / "docs/pictures/session.svg"
+    file.write_text("".join(line.rstrip() + "\n" for line in picture.splitlines()))
 
 
 if __name__ == "__main__":
