@@ -17,6 +17,7 @@ RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target)/release)
 UV_VERSION := 0.13.8
 MACHETE_VERSION := 0.9.2
 MUTANTS_VERSION := 27.1.0
+MDBOOK_VERSION := 0.5.4
 
 venv := .venv
 run_python := $(venv)/.run.stamp
@@ -27,9 +28,11 @@ dist_python := .tools/dist/.stamp
 bench_python := .tools/bench/.stamp
 bench_serve_python := .tools/bench-serve/.stamp
 scale_python := .tools/scale/.stamp
+book_python := .tools/book/.stamp
 prettier := node_modules/.package-lock.json
 machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
 cargo_mutants := .tools/cargo-mutants-$(MUTANTS_VERSION).stamp
+mdbook := .tools/mdbook-$(MDBOOK_VERSION).stamp
 
 .PHONY: help
 help: ## List the targets
@@ -61,6 +64,9 @@ test: $(dev_python) ## Run the tests: Rust, then those against Python peers
 	$(CARGO) build --release $(LOCKED)
 	$(MAKE) loom
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools docker
+
+# Files, and headings in them; no request leaves the machine. A folder has no page in a book.
+lychee := .tools/book/bin/lychee --offline --include-fragments --index-files '' --no-progress
 
 # These packages need libclang, and are not among the default members.
 tensorrt_packages := -p trt-build -p tensorrt
@@ -96,6 +102,13 @@ test-wheel: $(dev_python) $(dist_python) ## Build the wheel as the tests are bui
 .PHONY: test-scale
 test-scale: $(run_python) $(scale_python) build ## Run pipelines/scale under its engines: Slurm, Snakemake, Spark; check Kubernetes' manifests and pipelines/ci; what is not installed is skipped
 	PIPEGRAD_BIN='$(RELEASE)' .tools/scale/bin/python -m pytest pipelines/scale pipelines/ci
+
+.PHONY: book
+book: $(mdbook) $(book_python) ## Build docs/ as a book, target/book/index.html, and check every link of the pages and of the book
+	$(lychee) $$(git ls-files -co --exclude-standard '*.md')
+	$(PYTHON) scripts/book.py
+	.tools/bin/mdbook build
+	$(lychee) target/book
 
 .PHONY: faults
 faults: $(dev_python) build ## Kill, starve and mislead every tool in every way of docs/reliability.md; needs strace
@@ -218,7 +231,7 @@ pin := ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-ve
 # Beside `mlflow-skinny`, `mlflow` itself is only the web page; its other dependencies are gigabytes.
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
-	cd requirements && for name in run dev train mlflow-server bench bench-serve deny tensorrt scale dist; do $(pin) -o $$name.txt $$name.in; done
+	cd requirements && for name in run dev train mlflow-server bench bench-serve book deny tensorrt scale dist; do $(pin) -o $$name.txt $$name.in; done
 	cd requirements && sed -n 's/^mlflow-skinny\(==[^ ]*\).*/mlflow\1/p' dev.txt | $(pin) --no-deps -o mlflow-ui.txt -
 
 .PHONY: clean
@@ -243,7 +256,7 @@ $(tensorrt): requirements/tensorrt.txt $(run_python)
 	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-$(bench_python) $(deny_python) $(dist_python) $(scale_python): .tools/%/.stamp: requirements/%.txt
+$(bench_python) $(book_python) $(deny_python) $(dist_python) $(scale_python): .tools/%/.stamp: requirements/%.txt
 	scripts/check-python.sh $(PYTHON)
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
@@ -266,6 +279,11 @@ $(machete):
 
 $(cargo_mutants):
 	$(CARGO) install cargo-mutants --locked --version $(MUTANTS_VERSION) --root .tools
+	touch $@
+
+# Without optimization it compiles in two minutes of processor time, and builds the book in a second.
+$(mdbook):
+	$(CARGO) install mdbook --debug --locked --no-default-features --features search --version $(MDBOOK_VERSION) --root .tools
 	touch $@
 
 .tools/uv-$(UV_VERSION).stamp:

@@ -10,12 +10,13 @@ import yaml
 from peers import ROOT, onnx_runtime, tensorrt, with_tools
 
 ENV = os.environ | {"PATH": with_tools(), "ORT_DYLIB_PATH": str(onnx_runtime()), "TENSORRT_DYLIB_PATH": tensorrt() or ""}
+DOCS = ROOT / "docs"
 # Pages that are of no tool have nothing to run here.
-OVERVIEWS = ["README", "containers", "reliability", "security"]
+OVERVIEWS = ["README", "SUMMARY", "architecture", "containers", "reliability", "security"]
 # Tools outside the default build, which run where TensorRT is.
 OPTIONAL = ["trt-build"]
 ABSENT = [] if tensorrt() else OPTIONAL
-PAGES = [page for page in sorted((ROOT / "docs").glob("*.md")) if page.stem not in ABSENT]
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.stem not in ABSENT]
 TOOLS = "compose sweep gen-data fetch-data entropy relu train track plot compare export profile infer serve score".split()
 TOOLS += [tool for tool in OPTIONAL if tool not in ABSENT]
 
@@ -33,12 +34,13 @@ def shell(command, folder):
     return peers.shell(command, folder, ENV)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS).with_suffix("")))
 def test_the_examples_of_a_page_run(page, tmp_path):
-    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    assert blocks or page.stem in OVERVIEWS
-    for block in blocks:
-        shell(block, tmp_path)
+    # A block in a list is indented, all its lines alike.
+    blocks = re.findall(r"^( *)```sh\n(.*?)^\1```", page.read_text(), re.DOTALL | re.MULTILINE)
+    assert blocks or page.stem in OVERVIEWS or page.parent.name == "design"
+    for indentation, block in blocks:
+        shell(re.sub(f"^{indentation}", "", block, flags=re.MULTILINE), tmp_path)
 
 
 @pytest.mark.parametrize("tool", TOOLS)
