@@ -110,6 +110,10 @@ book: $(mdbook) $(book_python) ## Build docs/ as a book, target/book/index.html,
 	.tools/bin/mdbook build
 	$(lychee) target/book
 
+.PHONY: docs
+docs: build ## Write what --help prints into the pages of the tools
+	PIPEGRAD_BIN='$(RELEASE)' $(PYTHON) scripts/usage.py
+
 .PHONY: faults
 faults: $(dev_python) build ## Kill, starve and mislead every tool in every way of docs/reliability.md; needs strace
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/faults/run.py

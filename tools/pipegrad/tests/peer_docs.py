@@ -6,6 +6,7 @@ import subprocess
 
 import peers
 import pytest
+import usage
 import yaml
 from peers import ROOT, onnx_runtime, tensorrt, with_tools
 
@@ -41,6 +42,13 @@ def test_the_examples_of_a_page_run(page, tmp_path):
     assert blocks or page.stem in OVERVIEWS or page.parent.name == "design"
     for indentation, block in blocks:
         shell(re.sub(f"^{indentation}", "", block, flags=re.MULTILINE), tmp_path)
+
+
+@pytest.mark.parametrize("tool", [*TOOLS, "pipegrad"])
+def test_the_usage_on_the_page_is_what_help_prints(tool, tmp_path):
+    (command, text) = usage.block((DOCS / f"{tool}.md").read_text())
+    assert command == f"{tool} --help"
+    assert text == shell(f"pipegrad {tool.removeprefix('pipegrad')} --help", tmp_path), "run `make docs`"
 
 
 @pytest.mark.parametrize("tool", TOOLS)
