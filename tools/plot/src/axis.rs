@@ -38,12 +38,12 @@ impl Axis {
         });
         let (low, high) = inner.unwrap_or(if log { (1.0, 10.0) } else { (0.0, 1.0) });
         if log {
-            let (mut l, mut h) = (low.log10(), high.log10());
+            let (mut l, mut h) = (libm::log10(low), libm::log10(high));
             if h - l < MIN_RELATIVE_RANGE {
                 (l, h) = (l - 0.1, h + 0.1);
             }
             let free = (h - l) * margin;
-            return Self { low: 10f64.powf(l - free), high: 10f64.powf(h + free), log };
+            return Self { low: libm::exp10(l - free), high: libm::exp10(h + free), log };
         }
         if high - low <= MIN_RELATIVE_RANGE * high.abs().max(low.abs()) {
             // One value: as much around it as makes readable labels.
@@ -58,7 +58,7 @@ impl Axis {
     /// The position of a value along the axis, from 0 at the lower end to 1 at the upper.
     pub fn position(&self, value: f64) -> f64 {
         if self.log {
-            (value.log10() - self.low.log10()) / (self.high.log10() - self.low.log10())
+            (libm::log10(value) - libm::log10(self.low)) / (libm::log10(self.high) - libm::log10(self.low))
         } else {
             (value - self.low) / (self.high - self.low)
         }
@@ -85,7 +85,7 @@ impl Axis {
     /// Values between a logarithmic axis's decades that get a mark without a label; few decades have them.
     pub fn minor_ticks(&self) -> Vec<f64> {
         const MAX_DECADES: f64 = 6.0;
-        let few = self.log && (self.high / self.low).log10() <= MAX_DECADES;
+        let few = self.log && libm::log10(self.high / self.low) <= MAX_DECADES;
         if few {
             self.decades(&(1..=9).collect::<Vec<_>>()).into_iter().map(|tick| tick.value).collect()
         } else {
@@ -95,7 +95,7 @@ impl Axis {
 
     /// `digit × 10^n` within the axis.
     fn decades(&self, digits: &[i64]) -> Vec<Tick> {
-        let exponents = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
+        let exponents = libm::log10(self.low).floor() as i32..=libm::log10(self.high).ceil() as i32;
         let all = exponents.flat_map(|exponent| digits.iter().map(move |&digit| decimal(digit, exponent)));
         let inside = |value: f64| value >= self.low && value <= self.high;
         // Labels of one axis are of one kind.
@@ -114,7 +114,7 @@ fn decimal(mantissa: i64, exponent: i32) -> (f64, i64, i32) {
 /// Multiples of 1, 2 or 5 times a power of ten (Heckbert, Graphics Gems, 1990).
 fn linear(low: f64, high: f64, wanted: usize, whole: bool) -> Vec<Tick> {
     let rough = (high - low) / wanted.max(1) as f64;
-    let mut exponent = rough.log10().floor() as i32;
+    let mut exponent = libm::log10(rough).floor() as i32;
     let mut digit = match rough / 10f64.powi(exponent) {
         share if share <= 1.0 => 1,
         share if share <= 2.0 => 2,

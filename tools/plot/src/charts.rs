@@ -187,7 +187,7 @@ impl<'a> Drawer<'a> {
         let closest = curves.iter().filter_map(|curve| spacing(&curve.points)).fold(f64::INFINITY, f64::min);
         for curve in curves.iter_mut().filter(|_| weight > 0.0) {
             let ratio = spacing(&curve.points).map_or(1.0, |own| own / closest);
-            curve.smoothed = Some(smoothed(&curve.points, weight.powf(ratio)));
+            curve.smoothed = Some(smoothed(&curve.points, libm::pow(weight, ratio)));
         }
     }
 

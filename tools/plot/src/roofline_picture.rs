@@ -147,7 +147,7 @@ impl Canvas<'_> {
         }
         // Left of the slope there is nothing else; a third of the way up.
         let highest = roofline.roofs.first().map_or(1.0, |roof| roof.1 / bandwidth);
-        let at = from * (highest / from).powf(0.35);
+        let at = from * libm::pow(highest / from, 0.35);
         let (x, y) = self.frame.position(&self.axes, (at, at * bandwidth));
         let text = format!("{} GB/s", number(bandwidth * unit / 1e9));
         self.label("roof-label", &text, (x - self.em, y - GAP * self.em), Anchor::End);
@@ -243,7 +243,7 @@ fn overlap(a: Area, b: Area) -> bool {
 
 /// Three significant digits at least.
 fn number(value: f64) -> String {
-    let decimals = (2.0 - value.abs().log10().floor()).clamp(0.0, 6.0) as usize;
+    let decimals = (2.0 - libm::log10(value.abs()).floor()).clamp(0.0, 6.0) as usize;
     let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

@@ -459,19 +459,6 @@ fn any_number_of_threads_gives_the_same_files() {
 }
 
 #[test]
-fn the_kernels_instruction_set_does_not_change_the_files() {
-    let folder = Folder::new();
-    for (out, isa) in [("baseline", "baseline"), ("widest", "")] {
-        let args = ["-o", out, "--quiet", "trainer.max_epochs=2", "trainer.ema_decay=0.9"];
-        let command = tool!("train").within(&folder).env("PIPEGRAD_ISA", isa).args(args);
-        assert_eq!(command.stdin(rows(1000)).run().status, 0);
-    }
-    for file in FILES.iter().filter(|file| **file != "config.yaml") {
-        assert!(same(&folder, "baseline", "widest", file), "{file}");
-    }
-}
-
-#[test]
 fn the_summary_counts_what_a_hand_would() {
     let folder = Folder::new();
     let summary = trained(&folder, &["--summary", "model.hidden=[3]"], &rows(10));

@@ -2,9 +2,8 @@
 //!
 //! A kernel is written once and compiled once for each [`Isa`]: in plain Rust that the compiler vectorizes ([`dispatch`]),
 //! or on the vectors of [`crate::lanes`]. A multiplication and an addition are fused on every instruction set or on none,
-//! so all give the same bits. The entropy fuses them; x86-64 processors from before 2013 lack the instruction, and need a
-//! software `fma` of over 100 ns each there. Convolutions ([`crate::conv`]) use fused multiply-add where the processor has
-//! it.
+//! so all give the same bits. The entropy, matrix products and convolutions fuse them; x86-64 processors from before 2013 lack
+//! the instruction and emulate it.
 //!
 //! Tests run the instruction sets of their machine only: development so far had x86-64 up to AVX-512, and AArch64 has
 //! not been compiled.

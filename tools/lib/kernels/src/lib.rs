@@ -11,14 +11,14 @@
 //! | [`norm`] | batch normalization, fused with residual and ReLU | `[pixels, channels]` |
 //! | [`pool`] | max and average pooling | NHWC |
 //! | [`linear`] | fully connected layers and their gradients | activations in blocks of 64 rows, `[outputs, inputs]` weights |
-//! | [`matmul`] | matrix products, column sums | `[rows, columns]`, row-major or transposed |
+//! | [`gemm`] | matrix products, column sums | `[rows, columns]`, row-major or transposed |
 //! | [`update`] | optimizer steps | flat slices |
 //! | [`peak`] | limits of a core: multiply-adds, reads | |
 //! | [`layout`] | NCHW to NHWC and back | `[images, channels, pixels]` |
 //!
 //! Every fast loop has a plain reference in its tests. Loops are compiled for several instruction sets, of which one is
-//! chosen at run time ([`Isa`]). The same input gives the same bits on all of them, except for matrix products and
-//! convolutions, which use fused multiply-add where the processor has it and not elsewhere.
+//! chosen at run time ([`Isa`]). The same input gives the same bits on all of them: each element is accumulated in one order,
+//! and a multiplication and an addition are fused on every instruction set or on none.
 //!
 //! ```
 //! use kernels::{Base, EntropyOptions, entropy_rows};
@@ -51,9 +51,9 @@
 //! ```
 
 pub mod conv;
+pub mod gemm;
 pub mod layout;
 pub mod linear;
-pub mod matmul;
 pub mod norm;
 pub mod peak;
 pub mod pool;
@@ -68,6 +68,7 @@ mod operand;
 mod real;
 mod relu;
 mod sum;
+mod vector;
 
 pub use entropy::{Base, EntropyOptions, RowError, RowErrorKind, entropy_reference, entropy_rows, entropy_rows_on};
 pub use gelu::{gelu, gelu_backward};

@@ -33,8 +33,8 @@ fn rotate(a: &mut [f64], vectors: &mut [f64], size: usize, p: usize, q: usize) {
         return;
     }
     let theta = (aqq - app) / (2.0 * apq);
-    let t = 1f64.copysign(theta) / (theta.abs() + theta.hypot(1.0));
-    let c = 1.0 / t.hypot(1.0);
+    let t = 1f64.copysign(theta) / (theta.abs() + libm::hypot(theta, 1.0));
+    let c = 1.0 / libm::hypot(t, 1.0);
     let s = t * c;
     for k in 0..size {
         let (x, y) = (a[k * size + p], a[k * size + q]);

@@ -55,7 +55,7 @@ impl Curve {
         let (mut points, mut average, mut min_loss) = (Vec::new(), 0.0, f64::INFINITY);
         for step in 0..finder.steps {
             let fraction = step as f64 / (finder.steps - 1) as f64;
-            let learning_rate = finder.min * (finder.max / finder.min).powf(fraction);
+            let learning_rate = finder.min * libm::pow(finder.max / finder.min, fraction);
             let Some(batch) = batches.next() else { break };
             let output = learner.step(settings, &loader, 1, &[batch], learning_rate)?;
             if !output.finite {

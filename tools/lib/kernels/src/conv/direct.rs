@@ -5,9 +5,12 @@ use super::{
     padded::{self, Frame},
     pass::{Pass, Phase},
     tile::{put, sum_runs},
+};
+use crate::{
+    isa::Isa,
+    norm::statistics,
     vector::{LANES, Line, Vector, dispatch_vector},
 };
-use crate::{isa::Isa, norm::statistics};
 use parallel::{parallel_for, parallel_for_with_workspace};
 
 impl Pass {

@@ -10,9 +10,11 @@ use super::{
     pass::{Plane, input, output},
     shape::ConvShape,
     tile::{Columns, add_columns},
+};
+use crate::{
+    isa::Isa,
     vector::{LANES, Line, Vector, dispatch_vector},
 };
-use crate::isa::Isa;
 use parallel::{parallel_for, parallel_for_with_workspace};
 
 /// Bytes of a block, input and output: a share of the L2 cache. All sums are read and written for each block.

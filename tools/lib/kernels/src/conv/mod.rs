@@ -22,7 +22,6 @@ mod padded;
 mod pass;
 mod shape;
 mod tile;
-pub(crate) mod vector;
 mod winograd;
 
 #[cfg(test)]

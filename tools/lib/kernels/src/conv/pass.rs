@@ -4,8 +4,8 @@ use super::{
     axis::Axis,
     chunks::{Chunk, Chunks},
     shape::ConvShape,
-    vector::LANES,
 };
+use crate::vector::LANES;
 
 /// Bytes of padded source in a block: half of the L2 cache.
 const SOURCE_BYTES: usize = 256 << 10;

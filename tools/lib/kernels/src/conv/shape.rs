@@ -1,6 +1,7 @@
 //! The shape of a convolution.
 
-use super::{vector::LANES, winograd::LEAST_CHANNELS};
+use super::winograd::LEAST_CHANNELS;
+use crate::vector::LANES;
 
 /// Maximum of each size except `images`: sums of sizes do not overflow.
 const MAX_SIDE: usize = 1 << 24;

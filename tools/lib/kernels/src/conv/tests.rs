@@ -84,20 +84,27 @@ prop_compose! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
-    fn winograd_agrees_with_the_definition_on_every_instruction_set(s in winograd_shapes(), seed: u64) {
-        for isa in Isa::supported() {
-            let conv = Conv::with(isa, Algorithm::Winograd, s).expect("a shape");
-            agrees(&conv, 1, seed)?;
-        }
+    fn winograd_agrees_with_the_definition_and_has_the_same_bits_on_every_instruction_set(s in winograd_shapes(), seed: u64) {
+        agrees_on_every_instruction_set(Algorithm::Winograd, s, seed)?;
     }
 
     #[test]
-    fn agrees_with_the_definition_on_every_instruction_set(s in shapes(), seed: u64) {
-        for isa in Isa::supported() {
-            let conv = Conv::with(isa, Algorithm::Direct, s).expect("a shape");
-            agrees(&conv, 1, seed)?;
-        }
+    fn agrees_with_the_definition_and_has_the_same_bits_on_every_instruction_set(s in shapes(), seed: u64) {
+        agrees_on_every_instruction_set(Algorithm::Direct, s, seed)?;
     }
+}
+
+fn agrees_on_every_instruction_set(method: Algorithm, s: ConvShape, seed: u64) -> Result<(), TestCaseError> {
+    let run = |isa| agrees(&Conv::with(isa, method, s).expect("a shape"), 1, seed).map(bits);
+    let expected = run(Isa::Baseline)?;
+    for isa in Isa::supported() {
+        prop_assert!(run(isa)? == expected, "{isa}");
+    }
+    Ok(())
+}
+
+fn bits(results: [Vec<f32>; 3]) -> [Vec<u32>; 3] {
+    results.map(|values| values.into_iter().map(f32::to_bits).collect())
 }
 
 fn shape(images: usize, size: usize, [inputs, outputs]: [usize; 2], kernel: usize, stride: usize) -> ConvShape {
@@ -151,7 +158,6 @@ fn layers_of_resnets_agree_and_threads_do_not_matter() {
         let run = |threads: usize| {
             on_threads(threads, || agrees(&conv, threads, 7)).unwrap_or_else(|error| panic!("{s:?}: {error}"))
         };
-        let bits = |results: [Vec<f32>; 3]| results.map(|r| r.into_iter().map(f32::to_bits).collect::<Vec<_>>());
         let one = bits(run(1));
         assert!(one == bits(run(2)) && one == bits(run(3)), "{s:?}");
     }

@@ -3,7 +3,7 @@
 //! A tile is M vectors of [`LANES`] sums. With AVX2 M is 6: twelve of its sixteen registers hold sums,
 //! two a row of the panel and one a broadcast source element.
 
-use super::vector::{LANES, Line, Vector, prefetch};
+use crate::vector::{LANES, Line, Vector, prefetch};
 
 /// `Σᵣ Σₖ source[r · row + starts[m] + k] · panel[r · depth + k]` over runs r of `depth` elements k.
 #[inline(always)]

@@ -1,9 +1,10 @@
 //! Activations in blocks of rows.
 
 use super::{TASK_FLOPS, run};
+use crate::gemm::tile::PANEL;
 
 /// Rows of a block, and features of a tile of it.
-pub(super) const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = PANEL;
 
 /// A feature of the rows of a block, or features of a row.
 pub(super) type Lanes = [f32; BLOCK];

@@ -5,15 +5,17 @@
 //! do, would take as long as a product with few rows.
 //!
 //! Loops run on the threads of `parallel`. Tasks depend on the shapes alone and each element is summed within one task, in
-//! order: the same bits for any number of threads, and on all instruction sets with fused multiply-add.
+//! order: the same bits for any number of threads and on every instruction set.
 
 mod blocked;
-mod tile;
 
-use crate::{conv::vector::LANES, isa::Isa};
+use crate::{
+    gemm::tile::{Panel, Target, multiply_columns, multiply_rows},
+    isa::Isa,
+    vector::LANES,
+};
 pub use blocked::Blocked;
-use blocked::{BLOCK, Lanes, for_each_tile, transpose};
-use tile::{Target, multiply_columns, multiply_rows};
+use blocked::{BLOCK, for_each_tile, transpose};
 
 /// Floating-point operations of a task, some tens of microseconds: handing one over must cost little of it.
 const TASK_FLOPS: usize = 1 << 22;
@@ -71,7 +73,8 @@ impl Linear {
             let count = tile.by_feature.len();
             let target =
                 Target { values: tile.by_feature.as_flattened_mut(), step: BLOCK, width: rows, accumulate: true };
-            multiply_rows(isa, &weight[first * inputs..], inputs, count, input.block(tile.block), target);
+            let panel = Panel::of_rows(input.block(tile.block));
+            multiply_rows(isa, &weight[first * inputs..], inputs, count, inputs, panel, target);
             tile.by_feature.iter_mut().for_each(|lanes| activation(&mut lanes[..rows]));
             transpose(tile.by_feature, tile.by_row, rows);
         });
@@ -98,7 +101,8 @@ impl Linear {
             let (first, rows, count) = (tile.first, tile.rows, tile.by_feature.len());
             let target =
                 Target { values: tile.by_feature.as_flattened_mut(), step: BLOCK, width: rows, accumulate: false };
-            multiply_columns(isa, &weight[first..], inputs, count, grad_output.block(tile.block), target);
+            let panel = Panel::of_rows(grad_output.block(tile.block));
+            multiply_columns(isa, &weight[first..], inputs, count, outputs, panel, target);
             for (activations, lanes) in input.block(tile.block)[first..].iter().zip(tile.by_feature.iter_mut()) {
                 derivative(&activations[..rows], &mut lanes[..rows]);
             }
@@ -150,7 +154,8 @@ impl Linear {
                 let values = &mut grad_weight[start..];
                 let width = BLOCK.min(self.inputs - start);
                 let target = Target { values, step: self.inputs, width, accumulate: block > 0 };
-                multiply_rows(self.isa, grad_output, BLOCK, outputs, input.rows_of_tile(block, start), target);
+                let rows = input.rows_of_tile(block, start);
+                multiply_rows(self.isa, grad_output, BLOCK, outputs, rows.len(), Panel::of_rows(rows), target);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Narrow layers: a batch is split by rows, and each thread runs the whole step of its rows, whose values stay in a cache.
 
 use crate::{Activation, Batch, Engine, Loss, Parameters, Perceptron, Result};
-use kernels::matmul::{Matrix, matmul, sum_rows};
+use kernels::gemm::{Matrix, matmul, sum_rows};
 use parallel::{parallel_for, with_active_workers};
 
 /// Fewest rows of a shard: with fewer, waking a thread costs more than it saves.

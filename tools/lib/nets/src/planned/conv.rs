@@ -8,7 +8,7 @@ use super::{
 use kernels::{
     Operand,
     conv::{Conv, ConvShape, ConvShapeError, GradInput},
-    matmul::sum_rows,
+    gemm::sum_rows,
 };
 use std::ops::Range;
 

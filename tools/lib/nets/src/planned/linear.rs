@@ -4,7 +4,7 @@ use super::{
     operation::{Backward, Forward, Operation, Target, Workspace},
     topology::Step,
 };
-use kernels::matmul::{Matrix, matmul, sum_rows};
+use kernels::gemm::{Matrix, matmul, sum_rows};
 use parallel::parallel_for;
 use std::ops::Range;
 

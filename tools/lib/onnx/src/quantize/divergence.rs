@@ -76,7 +76,7 @@ fn divergence(p: &[f32], q: &[f32]) -> f32 {
     let (p_sum, q_sum) = (pairwise_sum(p), pairwise_sum(q));
     let term = |(&p, &q): (&f32, &f32)| {
         let (p, q) = (p / p_sum, q / q_sum);
-        p * f64::from(p / q).ln() as f32
+        p * libm::log(f64::from(p / q)) as f32
     };
     pairwise_sum(&p.iter().zip(q).map(term).collect::<Vec<_>>())
 }

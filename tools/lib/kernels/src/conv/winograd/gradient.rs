@@ -20,10 +20,10 @@ use crate::{
         pass::{Plane, input, output},
         shape::ConvShape,
         tile::{Columns, add_columns},
-        vector::{LANES, Line, Vector, dispatch_vector},
     },
     isa::Isa,
     operand::Operand,
+    vector::{LANES, Line, Vector, dispatch_vector},
 };
 use parallel::{parallel_for, parallel_for_with_workspace};
 use std::ops::Range;

@@ -1,8 +1,10 @@
 //! The tiles of an image, and their windows on the source.
 
-use crate::conv::{
-    chunks::{Chunk, Chunks},
-    pass::Plane,
+use crate::{
+    conv::{
+        chunks::{Chunk, Chunks},
+        pass::Plane,
+    },
     vector::{LANES, Vector},
 };
 

@@ -10,11 +10,11 @@ use crate::{
         pass::{Plane, input, output},
         shape::ConvShape,
         tile::multiply_rows,
-        vector::{LANES, Line, Vector, dispatch_vector, fence},
     },
     isa::Isa,
     norm::statistics,
     operand::Operand,
+    vector::{LANES, Line, Vector, dispatch_vector, fence},
 };
 use parallel::{parallel_for, parallel_for_with_workspace};
 

@@ -2,7 +2,7 @@
 //!
 //! In two dimensions each is applied to the columns, then to the rows.
 
-use crate::conv::vector::Vector;
+use crate::vector::Vector;
 
 /// Bᵀ: six pixels of the source to six points.
 #[inline(always)]

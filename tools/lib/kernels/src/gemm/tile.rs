@@ -1,0 +1,230 @@
+//! Micro-kernels: a tile of the product in registers.
+//!
+//! A tile has M rows by N lines of [`LANES`] columns. For each k it loads N lines of the right operand, broadcasts M elements
+//! of the left, and accumulates by fused multiply-add. An element of the product is one lane of one accumulator: its terms
+//! are added in the order of k, whatever the tile's size and the width of a register.
+
+use crate::vector::{LANES, Vector, dispatch_vector};
+
+/// Columns of a panel: the lines of the widest tile.
+pub(crate) const PANEL: usize = 4 * LANES;
+
+/// The right operand, in lines of [`LANES`] columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel<'a> {
+    pub values: &'a [f32],
+    /// Elements from one row to the next.
+    pub step: usize,
+    /// Elements from one line of a row to the next.
+    pub line_step: usize,
+}
+
+impl<'a> Panel<'a> {
+    /// Contiguous rows of [`PANEL`] columns.
+    pub fn of_rows(rows: &'a [[f32; PANEL]]) -> Self {
+        Self { values: rows.as_flattened(), step: PANEL, line_step: LANES }
+    }
+}
+
+/// Where the product is written: `width` elements of each row, at most [`PANEL`]; the rows are `step` apart.
+pub(crate) struct Target<'a> {
+    pub values: &'a mut [f32],
+    pub step: usize,
+    pub width: usize,
+    /// Whether accumulation starts from the target's elements instead of zeros.
+    pub accumulate: bool,
+}
+
+dispatch_vector! {
+    /// `target[m] = Σₖ rows[m · step + k] · panel[k]` for `count` rows m and `depth` terms k.
+    pub(crate) fn multiply_rows(rows: &[f32], step: usize, count: usize, depth: usize, panel: Panel<'_>, target: Target<'_>) => rows_kernel
+}
+dispatch_vector! {
+    /// `target[m] = Σₖ columns[k · step + m] · panel[k]` for `count` columns m and `depth` terms k.
+    pub(crate) fn multiply_columns(columns: &[f32], step: usize, count: usize, depth: usize, panel: Panel<'_>, target: Target<'_>) => columns_kernel
+}
+
+/// The left operand: element k of row m, or of column m with COLUMNS, whose rows or columns are `step` apart.
+#[derive(Clone, Copy)]
+struct Left<'a, const COLUMNS: bool> {
+    values: &'a [f32],
+    step: usize,
+}
+
+#[inline(always)]
+fn rows_kernel<V: Vector, const M: usize>(
+    zero: V,
+    rows: &[f32],
+    step: usize,
+    count: usize,
+    depth: usize,
+    panel: Panel<'_>,
+    mut target: Target<'_>,
+) {
+    multiply::<V, M, false>(zero, Left { values: rows, step }, count, depth, panel, &mut target);
+}
+
+#[inline(always)]
+fn columns_kernel<V: Vector, const M: usize>(
+    zero: V,
+    columns: &[f32],
+    step: usize,
+    count: usize,
+    depth: usize,
+    panel: Panel<'_>,
+    mut target: Target<'_>,
+) {
+    multiply::<V, M, true>(zero, Left { values: columns, step }, count, depth, panel, &mut target);
+}
+
+/// With registers for 24 lines (AVX-512), a tile is six rows of up to four lines; it reads the least of both operands. A line
+/// that is not whole has tiles of its own.
+#[inline(always)]
+fn multiply<V: Vector, const M: usize, const COLUMNS: bool>(
+    zero: V,
+    left: Left<'_, COLUMNS>,
+    count: usize,
+    depth: usize,
+    panel: Panel<'_>,
+    target: &mut Target<'_>,
+) {
+    let lines = target.width / LANES;
+    if M == 12 {
+        match lines {
+            4 => all_rows::<V, 6, 4, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
+            3 => all_rows::<V, 6, 3, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
+            2 => all_rows::<V, 12, 2, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
+            1 => all_rows::<V, 12, 1, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
+            _ => {}
+        }
+    } else {
+        for line in 0..lines {
+            all_rows::<V, M, 1, COLUMNS, false>(zero, left, count, depth, panel, line, target);
+        }
+    }
+    if !target.width.is_multiple_of(LANES) {
+        all_rows::<V, M, 1, COLUMNS, true>(zero, left, count, depth, panel, lines, target);
+    }
+}
+
+/// Tiles of M rows by N lines from `line`; fewer rows for those that remain. With PART, the line is not whole.
+#[inline(always)]
+fn all_rows<V: Vector, const M: usize, const N: usize, const COLUMNS: bool, const PART: bool>(
+    zero: V,
+    left: Left<'_, COLUMNS>,
+    count: usize,
+    depth: usize,
+    panel: Panel<'_>,
+    line: usize,
+    target: &mut Target<'_>,
+) {
+    let mut row = 0;
+    while count - row >= M {
+        tile::<V, M, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
+        row += M;
+    }
+    if M > 8 && count - row >= 8 {
+        tile::<V, 8, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
+        row += 8;
+    }
+    if count - row >= 4 {
+        tile::<V, 4, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
+        row += 4;
+    }
+    if count - row >= 2 {
+        tile::<V, 2, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
+        row += 2;
+    }
+    if count > row {
+        tile::<V, 1, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
+    }
+}
+
+/// Arrays are filled and read by index: what iterators or closures borrow is kept in memory instead of registers.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+fn tile<V: Vector, const M: usize, const N: usize, const COLUMNS: bool, const PART: bool>(
+    zero: V,
+    left: Left<'_, COLUMNS>,
+    row: usize,
+    depth: usize,
+    panel: Panel<'_>,
+    line: usize,
+    target: &mut Target<'_>,
+) {
+    let mut sums = [[zero; N]; M];
+    if target.accumulate {
+        for m in 0..M {
+            for n in 0..N {
+                sums[m][n] = target.get::<V, PART>(zero, row + m, line + n);
+            }
+        }
+    }
+    let mut rows = [left.values; M];
+    let columns = &left.values[row..];
+    if !COLUMNS {
+        for m in 0..M {
+            rows[m] = &left.values[(row + m) * left.step..][..depth];
+        }
+    }
+    let values = &panel.values[line * panel.line_step..];
+    for k in 0..depth {
+        let values = &values[k * panel.step..];
+        let mut lines = [zero; N];
+        for n in 0..N {
+            let Some(line) = values[n * panel.line_step..].first_chunk::<LANES>() else { return };
+            lines[n] = zero.load(line);
+        }
+        if COLUMNS {
+            let Some(factors) = columns[k * left.step..].first_chunk::<M>() else { return };
+            for m in 0..M {
+                let factor = zero.splat(factors[m]);
+                for n in 0..N {
+                    sums[m][n] = factor.mul_add(lines[n], sums[m][n]);
+                }
+            }
+        } else {
+            for m in 0..M {
+                let factor = zero.splat(rows[m][k]);
+                for n in 0..N {
+                    sums[m][n] = factor.mul_add(lines[n], sums[m][n]);
+                }
+            }
+        }
+    }
+    for m in 0..M {
+        for n in 0..N {
+            target.put::<V, PART>(row + m, line + n, sums[m][n]);
+        }
+    }
+}
+
+impl Target<'_> {
+    /// A line of a row; with PART, zeros beyond the width.
+    #[inline(always)]
+    fn get<V: Vector, const PART: bool>(&self, zero: V, row: usize, line: usize) -> V {
+        let values = &self.values[row * self.step + line * LANES..];
+        if PART {
+            let mut padded = [0.0; LANES];
+            for (to, from) in padded.iter_mut().zip(&values[..self.width % LANES]) {
+                *to = *from;
+            }
+            return zero.load(&padded);
+        }
+        values.first_chunk::<LANES>().map_or(zero, |line| zero.load(line))
+    }
+
+    #[inline(always)]
+    fn put<V: Vector, const PART: bool>(&mut self, row: usize, line: usize, sums: V) {
+        let values = &mut self.values[row * self.step + line * LANES..];
+        if PART {
+            let mut padded = [0.0; LANES];
+            sums.store(&mut padded);
+            for (to, from) in values[..self.width % LANES].iter_mut().zip(&padded) {
+                *to = *from;
+            }
+        } else if let Some(line) = values.first_chunk_mut::<LANES>() {
+            sums.store(line);
+        }
+    }
+}
