@@ -1,7 +1,7 @@
 //! Vectors of one cache line, 8 `f64` or 16 `f32`, in the registers of each instruction set, with what a logarithm needs.
 //!
 //! Every operation rounds once and in the same way on all of them, so a kernel written on [`Lanes`] has the same bits
-//! everywhere. Intrinsics are used, as in `conv/vector.rs`, where the compiler's own vectors fall short: it neither keeps
+//! everywhere. Intrinsics are used, as in `vector.rs`, where the compiler's own vectors fall short: it neither keeps
 //! a table in registers nor transposes.
 
 #![allow(unsafe_code, reason = "the first value of a vector is a promise about the processor")]
