@@ -90,6 +90,18 @@ test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs Tens
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools/trt-build tools/peer_faults.py \
 	  tools/pipegrad/tests/peer_docs.py tools/pipegrad/tests/peer_completion.py -k 'trt'
 
+# Beside the other binaries: linked to MPI, this one runs only where that is installed.
+.PHONY: train-mpi
+train-mpi: ## Build target/mpi/train, whose ranks speak MPI (mpirun -n 4 target/mpi/train ...); needs libopenmpi-dev and libclang
+	$(CARGO) build --release --bin train --features train/mpi $(LOCKED)
+	mkdir -p target/mpi && cp '$(RELEASE)/train' target/mpi/train
+	$(CARGO) build --release --bin train $(LOCKED)
+
+.PHONY: test-mpi
+test-mpi: train-mpi ## Train with several ranks under mpirun, over MPI; needs libopenmpi-dev, openmpi-bin and libclang
+	$(CARGO) test --release --features train/mpi --test mpi $(LOCKED)
+	$(CARGO) build --release --bin train $(LOCKED)
+
 .PHONY: dist
 dist: $(dist_python) ## Build what users install into dist/: a wheel and an archive of all tools, manual pages and completions
 	scripts/dist.sh dist
@@ -155,6 +167,11 @@ bench-tables: $(bench_python) $(run_python) build
 .PHONY: bench-small-run
 bench-small-run: $(dev_python) build
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/bench/small_run/run.py $(BENCH_ARGS)
+
+.PHONY: bench-data-parallel
+bench-data-parallel: $(dev_python) build ## Measure several ranks beside one process, and model 64: make bench-data-parallel BENCH_ARGS="--rounds 9"; over MPI too after make train-mpi
+	$(CARGO) build --release -p collective --example exchange $(LOCKED)
+	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python scripts/bench/data_parallel/run.py $(BENCH_ARGS)
 
 .PHONY: bench-hydra
 bench-hydra: $(dev_python) build ## Compose thousands of random trees with Hydra and with compose: make bench-hydra EXAMPLES=5000

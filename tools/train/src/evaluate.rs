@@ -2,6 +2,7 @@
 
 use crate::{
     data::{BatchBuffer, DataLoader, augmentation},
+    distributed::Ranks,
     network::Network,
     settings::TrainerSettings,
 };
@@ -16,13 +17,14 @@ const ROWS: usize = 1024;
 const MAX_RANKED: usize = 1 << 26;
 
 /// The loss, with weights and in scaled units as in training, and its metrics, unweighted and in the target's units; None
-/// without rows.
+/// without rows. The ranks predict a batch each, in turns, and each adds up all.
 pub fn evaluate(
     engine: &mut dyn Engine,
     network: &Network,
     trainer: &TrainerSettings,
     parameters: &Parameters,
     loader: &DataLoader<'_>,
+    ranks: &mut Ranks,
 ) -> anyhow::Result<Option<Metrics>> {
     if loader.count == 0 {
         return Ok(None);
@@ -38,16 +40,27 @@ pub fn evaluate(
         predictor.flip = trainer.test_flip.then_some(width);
     }
     let indices: Vec<usize> = (0..loader.count).collect();
-    for indices in indices.chunks(batch_size) {
-        loader.load(indices, 1, &mut buffer);
-        let predictions = predictor.predict(&mut buffer.inputs)?;
-        grad_output.resize(predictions.len(), 0.0);
-        total += loss.add(predictions, loader.batch(&buffer), outputs, total_weight, &mut grad_output);
-        if let Some(scaling) = &network.target_scaling {
-            scaling.invert(predictions);
-            loader.raw_targets(indices, &mut buffer.targets);
+    let batches: Vec<&[usize]> = indices.chunks(batch_size).collect();
+    for batches in batches.chunks(ranks.size()) {
+        let own = match batches.get(ranks.rank()) {
+            Some(batch) => {
+                loader.load(batch, 1, &mut buffer);
+                &*predictor.predict(&mut buffer.inputs)?
+            }
+            None => &[],
+        };
+        let widths = (0..ranks.size()).map(|rank| batches.get(rank).map_or(0, |batch| batch.len() * outputs));
+        let gathered = ranks.all_gather(own, &widths.collect::<Vec<_>>())?;
+        for (mut predictions, indices) in gathered.into_iter().zip(batches) {
+            loader.load_targets(indices, &mut buffer);
+            grad_output.resize(predictions.len(), 0.0);
+            total += loss.add(&predictions, loader.batch(&buffer), outputs, total_weight, &mut grad_output);
+            if let Some(scaling) = &network.target_scaling {
+                scaling.invert(&mut predictions);
+                loader.raw_targets(indices, &mut buffer.targets);
+            }
+            accumulators.add(&predictions, &buffer.targets);
         }
-        accumulators.add(predictions, &buffer.targets);
     }
     let mut metrics = Metrics::from([("loss", total)]);
     accumulators.finish(&mut metrics);

@@ -3,9 +3,11 @@
 mod checkpoints;
 mod console;
 mod data;
+mod distributed;
 mod evaluate;
 mod inspect;
 mod network;
+mod pairwise;
 mod run_dir;
 mod settings;
 mod trainer;
@@ -60,6 +62,9 @@ cli::arguments! {
     }
 }
 
+/// Exit status of a run that diverged; `cli` gives it to [`Outcome::No`].
+const DIVERGED: u8 = 1;
+
 /// The tool, from the command line to the exit status.
 pub fn main() -> ExitCode {
     cli::run("train", work)
@@ -69,21 +74,28 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     cli::no_dash("--out", args.out.as_deref().map(Path::new))?;
     let document = common.settings([cli::set("trainer.run_dir", args.out.as_deref())])?;
     let settings = Settings::read(&document)?;
-    cli::use_threads(args.threads)?;
+    let inspection = args.inspection();
+    let reads_stdin = common.input.as_deref().is_none_or(|path| path == Path::new("-"));
+    let launch = if inspection.is_some() { None } else { distributed::detect(&settings, reads_stdin)? };
+    let local_ranks = launch.as_ref().and_then(|launch| launch.local_size).unwrap_or(1);
+    cli::use_shared_threads(args.threads, local_ranks)?;
     let input = dvc::open(common.input.as_deref(), settings.pull)?;
     let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
     let data = DataModule::read(input, Reading { texts: &[], expect_rows: args.expect_rows, delimiter }, &settings)?;
     let network = Network::new(&settings, &data)?;
-    let inspection = args.inspection();
-    let console = if inspection.is_some() { Console::without_bar(args.quiet) } else { Console::new(args.quiet) };
+    let quiet = args.quiet || launch.as_ref().is_some_and(|launch| launch.rank > 0);
+    let console = if inspection.is_some() { Console::without_bar(quiet) } else { Console::new(quiet) };
     let warnings = settings.warnings();
     warnings.iter().chain(&network.notes).for_each(|note| console.note(note));
     if let Some(inspection) = inspection {
         cli::print(&inspection.answer(&settings, &data, &network)?)?;
         return Ok(Outcome::Done);
     }
-    Ok(match Trainer::new(&settings, &data, &network, console)?.run()? {
+    let ranks = distributed::join(launch.as_ref(), &settings, &data)?;
+    let is_first = ranks.is_first();
+    Ok(match Trainer::new(&settings, &data, &network, console, ranks)?.run()? {
         RunOutcome::Finished => Outcome::Done,
+        RunOutcome::Diverged(_) if !is_first => Outcome::Reported(DIVERGED),
         RunOutcome::Diverged(why) => Outcome::No(why),
         RunOutcome::Signal(signal) => Outcome::Signal(signal.exit_status),
     })

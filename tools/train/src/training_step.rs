@@ -2,10 +2,11 @@
 
 use crate::{
     data::{BatchBuffer, DataLoader},
+    distributed::{Contribution, Ranks, Reduction, mean_factor},
     network::Network,
     settings::{Settings, TrainerSettings},
 };
-use nets::{Engine, Parameters};
+use nets::{Engine, Graph, NO_STATISTIC, Parameters};
 use optim::{Optimizer, clip_grad_norm, clip_grad_value, grad_norm};
 use parallel::with_active_workers;
 
@@ -19,8 +20,10 @@ pub struct Learner {
     isa: kernels::Isa,
     /// Of the last step, after clipping.
     gradients: Vec<f32>,
-    /// Of one of the accumulated batches.
-    batch_gradients: Vec<f32>,
+    /// What this rank adds to a step.
+    own: Contribution,
+    reduction: Reduction,
+    graph: Graph,
     batch: BatchBuffer,
 }
 
@@ -54,7 +57,9 @@ impl Learner {
             average: settings.trainer.ema_decay.map(|_| parameters.clone()),
             isa,
             gradients: vec![0.0; parameters.values.len()],
-            batch_gradients: Vec::new(),
+            own: Contribution::default(),
+            reduction: Reduction::default(),
+            graph: network.graph.clone(),
             parameters,
             batch: BatchBuffer::default(),
         })
@@ -65,7 +70,7 @@ impl Learner {
         self.average.as_ref().unwrap_or(&self.parameters)
     }
 
-    /// One step over `batches`: indices into the loader's rows, augmented as in `epoch` (from 1).
+    /// One step over `batches`, which the ranks divide: indices into the loader's rows, augmented as in `epoch` (from 1).
     pub fn step(
         &mut self,
         settings: &Settings,
@@ -73,10 +78,11 @@ impl Learner {
         epoch: usize,
         batches: &[&[usize]],
         learning_rate: f64,
+        ranks: &mut Ranks,
     ) -> anyhow::Result<StepOutput> {
         // Loading, gradients and update are many short loops; between them the threads stay awake.
         with_active_workers(|| {
-            let output = self.accumulate(loader, epoch, batches)?;
+            let output = self.accumulate(loader, epoch, batches, ranks)?;
             if output.finite {
                 self.update(&settings.trainer, learning_rate);
             }
@@ -105,34 +111,91 @@ impl Learner {
         grad_norm(&self.gradients)
     }
 
-    /// Leaves the mean of the batches' gradients in `self.gradients`.
+    /// Leaves the mean of the batches' gradients, over all ranks, in `self.gradients`.
     fn accumulate(
         &mut self,
         loader: &DataLoader<'_>,
         epoch: usize,
         batches: &[&[usize]],
+        ranks: &mut Ranks,
     ) -> anyhow::Result<StepOutput> {
+        let losses = match ranks.is_alone() {
+            true => self.accumulate_alone(loader, epoch, batches)?,
+            false => self.accumulate_share(loader, epoch, batches, ranks)?,
+        };
         let mut output = StepOutput { loss_sum: 0.0, rows: 0, finite: true };
-        for (i, rows) in batches.iter().enumerate() {
-            loader.load(rows, epoch, &mut self.batch);
-            let batch = loader.batch(&self.batch);
-            let loss = if i == 0 {
-                self.engine.gradients(&mut self.parameters, batch, &mut self.gradients)?
-            } else {
-                self.batch_gradients.resize(self.gradients.len(), 0.0);
-                let loss = self.engine.gradients(&mut self.parameters, batch, &mut self.batch_gradients)?;
-                self.gradients.iter_mut().zip(&self.batch_gradients).for_each(|(sum, g)| *sum += g);
-                loss
-            };
+        for (loss, rows) in losses.iter().zip(batches) {
             output.loss_sum += loss * rows.len() as f64;
             output.rows += rows.len();
         }
-        if batches.len() > 1 {
-            let scale = 1.0 / batches.len() as f32;
-            self.gradients.iter_mut().for_each(|g| *g *= scale);
-        }
         output.finite = output.loss_sum.is_finite() && all_finite(&self.gradients);
         Ok(output)
+    }
+
+    /// All batches, in this process; returns their losses.
+    fn accumulate_alone(
+        &mut self,
+        loader: &DataLoader<'_>,
+        epoch: usize,
+        batches: &[&[usize]],
+    ) -> anyhow::Result<Vec<f64>> {
+        let mut losses = Vec::with_capacity(batches.len());
+        for (i, rows) in batches.iter().enumerate() {
+            losses.push(self.batch_gradients(loader, epoch, i, rows)?);
+        }
+        if let Some(mut sum) = self.own.gradients.finish() {
+            if batches.len() > 1 {
+                let scale = mean_factor(batches.len());
+                sum.iter_mut().for_each(|g| *g *= scale);
+            }
+            self.own.gradients.recycle(std::mem::replace(&mut self.gradients, sum));
+        }
+        Ok(losses)
+    }
+
+    /// This rank's share of the batches, then the exchange with the others; returns the losses of all batches.
+    fn accumulate_share(
+        &mut self,
+        loader: &DataLoader<'_>,
+        epoch: usize,
+        batches: &[&[usize]],
+        ranks: &mut Ranks,
+    ) -> anyhow::Result<Vec<f64>> {
+        let statistics = self.parameters.layout.trainable()..self.parameters.layout.frozen_start();
+        let running = self.parameters.values[statistics.clone()].to_vec();
+        self.own.clear();
+        for i in ranks.share(batches.len()) {
+            self.parameters.values[statistics.clone()].fill(NO_STATISTIC);
+            let loss = self.batch_gradients(loader, epoch, i, batches[i])?;
+            self.own.losses.push(loss);
+            self.own.statistics.extend(&self.parameters.values[statistics.clone()]);
+        }
+        // If the exchange fails, the state is that before the step.
+        self.parameters.values[statistics.clone()].copy_from_slice(&running);
+        self.gradients[statistics.start..].fill(0.0);
+        let Self { own, reduction, parameters, gradients, .. } = self;
+        let (losses, shares) = reduction.reduce(ranks, batches.len(), own, &parameters.layout, gradients)?;
+        if !statistics.is_empty() {
+            for shares in shares.chunks_exact(statistics.len()) {
+                self.graph.add_statistics(&mut parameters.values, shares);
+            }
+        }
+        Ok(losses)
+    }
+
+    /// Adds the gradients of batch `i` of the step to this rank's; returns its loss.
+    fn batch_gradients(
+        &mut self,
+        loader: &DataLoader<'_>,
+        epoch: usize,
+        i: usize,
+        rows: &[usize],
+    ) -> anyhow::Result<f64> {
+        loader.load(rows, epoch, &mut self.batch);
+        let mut gradients = self.own.gradients.buffer(self.gradients.len());
+        let loss = self.engine.gradients(&mut self.parameters, loader.batch(&self.batch), &mut gradients)?;
+        self.own.gradients.push(i..i + 1, gradients);
+        Ok(loss)
     }
 }
 

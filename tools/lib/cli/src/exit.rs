@@ -14,6 +14,8 @@ pub enum Outcome {
     Done,
     /// The work ran and its answer is no, for instance a gate missed: exit status 1, and one line why.
     No(String),
+    /// Another process says how it ended, on behalf of this one too: the exit status.
+    Reported(u8),
     /// A signal ended it after it had saved its state: the exit status that a shell gives the signal, 128 + n.
     Signal(u8),
 }
@@ -70,7 +72,7 @@ fn exit(result: anyhow::Result<Outcome>, run_folder: Option<&str>) -> ExitCode {
             note(&of_run(why, run_folder));
             ExitCode::from(1)
         }
-        Ok(Outcome::Signal(status)) => ExitCode::from(status),
+        Ok(Outcome::Signal(status) | Outcome::Reported(status)) => ExitCode::from(status),
         Err(error) if error.is::<Done>() || is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             note(&of_run(describe(&error), run_folder));

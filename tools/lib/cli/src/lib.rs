@@ -69,4 +69,4 @@ pub use program::{called_as, run_contained, this_tool};
 pub use report::{Bar, Report, Unit, clock};
 pub use signals::{Signal, Signals};
 pub use stream::{Delimiter, InvalidDelimiter, Streams};
-pub use threads::{limited as limited_threads, use_threads};
+pub use threads::{limited as limited_threads, use_shared_threads, use_threads};

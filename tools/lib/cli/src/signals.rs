@@ -86,7 +86,8 @@ pub struct Signal {
 }
 
 impl Signal {
-    fn of(number: i32) -> Option<Self> {
+    /// The signal of that number; None where it is none that [`Signals`] listens for.
+    pub fn of(number: i32) -> Option<Self> {
         let name = match number {
             SIGHUP => "SIGHUP",
             SIGINT => "SIGINT",

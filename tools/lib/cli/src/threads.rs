@@ -15,12 +15,20 @@ const LEAST_LIMIT: usize = 64;
 /// # Errors
 /// When `threads` is 0.
 pub fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
+    use_shared_threads(threads, 1)
+}
+
+/// As [`use_threads`], where `processes` share this machine: by default, each takes its share of the cores.
+///
+/// # Errors
+/// When `threads` is 0.
+pub fn use_shared_threads(threads: Option<usize>, processes: usize) -> anyhow::Result<()> {
     anyhow::ensure!(threads != Some(0), "--threads 0: at least one thread is needed");
     let wanted = match threads {
         Some(threads) => limited("--threads", threads),
         None => match environment() {
             Some(threads) => limited(VARIABLE, threads),
-            None => cores(),
+            None => (cores() / processes.max(1)).max(1),
         },
     };
     let mut started: Vec<_> = (0..wanted).map_while(|_| waiting()).collect();

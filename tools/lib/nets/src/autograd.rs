@@ -109,13 +109,13 @@ fn tensors(variables: &[Var]) -> Vec<Tensor> {
     variables.iter().map(|var| var.as_tensor().clone()).collect()
 }
 
-/// Updates the running statistics: `running += momentum · (batch - running)`.
+/// Updates the running statistics: `running = (1 - momentum) · running + momentum · batch`.
 fn update(parameters: &mut Parameters, statistics: Vec<BatchStatistics>) -> Result<()> {
     for BatchStatistics { mean, variance, momentum } in statistics {
         for (index, batch) in [mean, variance] {
             let range = parameters.layout.tensors()[index].range.clone();
             for (average, new) in parameters.values[range].iter_mut().zip(batch.to_vec1::<f32>()?) {
-                *average += momentum * (new - *average);
+                *average = (1.0 - momentum) * *average + momentum * new;
             }
         }
     }

@@ -122,7 +122,11 @@ impl Checkpoint {
         model
     }
 
-    fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, CheckpointError> {
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// When they are no safetensors file, or hold no training run.
+    pub fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, CheckpointError> {
         let (mut metadata, tensors) = deserialize(bytes)?;
         let progress = metadata.progress.take().ok_or(CheckpointError::NoTrainingState)?;
         let model = model(metadata, &tensors)?;

@@ -71,6 +71,7 @@ mod param_groups;
 mod parameters;
 mod planned;
 mod scaling;
+mod statistics;
 mod whitening;
 
 pub use architecture::{Activation, Architecture, OutputActivation, Perceptron};
@@ -86,3 +87,4 @@ pub use param_groups::{LearningRateFactors, ParamGroups};
 pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
 pub use planned::Planned;
 pub use scaling::{Scaling, TargetScaling};
+pub use statistics::NO_STATISTIC;

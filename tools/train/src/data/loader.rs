@@ -89,13 +89,18 @@ impl<'a> DataLoader<'a> {
         Self { count: count.min(self.count), ..self }
     }
 
-    /// Overwrites `buffer` with the rows at `indices`, augmented as in `epoch` (from 1).
-    pub fn load(&self, indices: &[usize], epoch: usize, buffer: &mut BatchBuffer) {
-        let BatchBuffer { inputs, targets, weights } = buffer;
+    /// Overwrites targets and weights of `buffer` with those of the rows at `indices`.
+    pub fn load_targets(&self, indices: &[usize], BatchBuffer { targets, weights, .. }: &mut BatchBuffer) {
         gather(&self.targets, self.target_width, indices, targets);
         if !self.weights.is_empty() {
             gather(&self.weights, 1, indices, weights);
         }
+    }
+
+    /// Overwrites `buffer` with the rows at `indices`, augmented as in `epoch` (from 1).
+    pub fn load(&self, indices: &[usize], epoch: usize, buffer: &mut BatchBuffer) {
+        self.load_targets(indices, buffer);
+        let inputs = &mut buffer.inputs;
         match &self.inputs {
             Source::Scaled(values) => gather(values, self.input_width, indices, inputs),
             Source::PerBatch(transform) => {

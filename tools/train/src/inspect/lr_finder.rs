@@ -4,6 +4,7 @@
 
 use crate::{
     data::{DataLoader, DataModule, stream},
+    distributed::Ranks,
     network::Network,
     settings::Settings,
     training_step::Learner,
@@ -57,7 +58,7 @@ impl Curve {
             let fraction = step as f64 / (finder.steps - 1) as f64;
             let learning_rate = finder.min * libm::pow(finder.max / finder.min, fraction);
             let Some(batch) = batches.next() else { break };
-            let output = learner.step(settings, &loader, 1, &[batch], learning_rate)?;
+            let output = learner.step(settings, &loader, 1, &[batch], learning_rate, &mut Ranks::alone())?;
             if !output.finite {
                 break;
             }

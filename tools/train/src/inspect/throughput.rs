@@ -3,6 +3,7 @@
 use super::summary;
 use crate::{
     data::{DataLoader, DataModule, stream},
+    distributed::Ranks,
     network::Network,
     settings::Settings,
     training_step::Learner,
@@ -29,7 +30,7 @@ pub fn table(settings: &Settings, data: &DataModule, network: &Network) -> anyho
             let (began, mut steps) = (Instant::now(), 0);
             while began.elapsed() < time {
                 let Some(batch) = batches.next() else { break };
-                learner.step(settings, &loader, 1, &[batch], settings.optimizer.learning_rate)?;
+                learner.step(settings, &loader, 1, &[batch], settings.optimizer.learning_rate, &mut Ranks::alone())?;
                 steps += 1;
             }
             Ok(f64::from(steps) / began.elapsed().as_secs_f64())

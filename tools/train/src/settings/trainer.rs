@@ -1,6 +1,6 @@
 //! Config group `trainer`.
 
-use super::{BatchLimit, Check, ClassWeights, wall_time::WallTime};
+use super::{BatchLimit, Check, ClassWeights, distributed::DistributedSettings, wall_time::WallTime};
 use crate::inspect::lr_finder;
 use anyhow::ensure;
 use nets::Loss;
@@ -49,6 +49,9 @@ pub struct TrainerSettings {
     pub fortran_bytes: u64,
     pub run_dir: String,
     pub resume: Option<String>,
+    /// Several processes as the ranks of one run; `config.yaml` files from before it existed lack it.
+    #[serde(default)]
+    pub distributed: DistributedSettings,
     pub finder: FinderSettings,
 }
 
@@ -167,6 +170,7 @@ impl TrainerSettings {
         ensure!(self.finder.min < self.finder.max, "trainer.finder: min is not below max");
         let (steps, least) = (self.finder.steps, lr_finder::MIN_STEPS);
         ensure!(steps >= least, "trainer.finder.steps: {steps}; at least {least} are needed");
+        self.distributed.check()?;
         self.check_limits()?;
         let shares = &self.split;
         let whole = shares.iter().all(|share| *share >= 0.0) && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9;

@@ -1,4 +1,4 @@
-//! A duration with units: `trainer.max_time`.
+//! A duration with units: `trainer.max_time`, `trainer.distributed.timeout`.
 
 use serde::{
     Deserialize, Deserializer,

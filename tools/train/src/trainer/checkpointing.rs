@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     checkpoints::{self, Checkpoints, Snapshot, Written},
+    distributed::{Beginning, read_beginning},
     run_dir,
     settings::Settings,
     training_step::all_finite,
@@ -30,7 +31,7 @@ pub enum SaveWhen {
 
 /// The checkpoints folder, and what of the run is on disk.
 pub struct Checkpointing {
-    /// None with `trainer.fast_dev_run`, which writes no files.
+    /// None with `trainer.fast_dev_run`, which writes no files, and on ranks other than the first.
     pub checkpoints: Option<Checkpoints>,
     /// The state that `last.safetensors` holds.
     on_disk: Option<Position>,
@@ -53,9 +54,10 @@ impl Position {
 }
 
 impl Checkpointing {
-    pub fn new(settings: &Settings) -> Self {
+    /// Only the process that `writes` files has checkpoints.
+    pub fn new(settings: &Settings, writes: bool) -> Self {
         let trainer = &settings.trainer;
-        let checkpoints = (!trainer.fast_dev_run)
+        let checkpoints = (writes && !trainer.fast_dev_run)
             .then(|| Checkpoints::new(Path::new(&trainer.run_dir), &settings.callbacks.checkpoint));
         Self { checkpoints, on_disk: None, resumed_from: None }
     }
@@ -90,9 +92,17 @@ impl Trainer<'_> {
     /// When there is no such checkpoint, or it is of another run.
     pub(super) fn restore(&mut self) -> anyhow::Result<Option<Resumed>> {
         let Some(path) = self.resume_source()? else { return Ok(None) };
-        let Checkpoint { model, buffers, progress } = checkpoints::read(&path)?;
-        let name = path.display();
-        let state = TrainerState::read(progress, self.settings).with_context(|| name.to_string())?;
+        let checkpoint = checkpoints::read(&path)?;
+        self.restore_from(checkpoint, &path.display().to_string())?;
+        let resumed = Resumed { path: path.display().to_string(), step: self.state.steps };
+        self.checkpointing.resumed_from = Some(path);
+        Ok(Some(resumed))
+    }
+
+    /// The state of a checkpoint, `name` in errors.
+    fn restore_from(&mut self, checkpoint: Checkpoint, name: &str) -> anyhow::Result<()> {
+        let Checkpoint { model, buffers, progress } = checkpoint;
+        let state = TrainerState::read(progress, self.settings).with_context(|| name.to_owned())?;
         state.check(self.settings, self.data.sha256())?;
         ensure!(model.graph == self.network.graph, "{name}: another architecture");
         let find = |wanted: &str| buffers.iter().find(|(name, _)| name == wanted).map(|(_, values)| values.clone());
@@ -104,9 +114,30 @@ impl Trainer<'_> {
         }
         self.learner.parameters = model.parameters;
         self.restore_state(state);
-        let resumed = Resumed { path: path.display().to_string(), step: self.state.steps };
-        self.checkpointing.resumed_from = Some(path);
-        Ok(Some(resumed))
+        Ok(())
+    }
+
+    /// Takes over where rank 0 begins, which knows whether the run has finished; returns whether it has.
+    pub(super) fn begin_together(&mut self, has_finished: bool) -> anyhow::Result<bool> {
+        if self.ranks.is_alone() {
+            return Ok(has_finished);
+        }
+        let own = match (has_finished, self.checkpointing.is_resumed()) {
+            (true, _) => Beginning::Finished,
+            (false, true) => {
+                let snapshot = Snapshot::of(&self.learner, &mut self.state);
+                Beginning::Resumed(snapshot.to_safetensors(self.network, &self.state.history)?)
+            }
+            (false, false) => Beginning::New,
+        };
+        match own.share(&mut self.ranks, self.learner.parameters.values.len())? {
+            Beginning::Finished => return Ok(true),
+            Beginning::Resumed(checkpoint) if !self.ranks.is_first() => {
+                self.restore_from(read_beginning(&checkpoint)?, "the checkpoint from rank 0")?;
+            }
+            Beginning::Resumed(_) | Beginning::New => {}
+        }
+        Ok(false)
     }
 
     /// The checkpoint to resume from. A run that was killed before its first checkpoint starts at its first step.
@@ -154,7 +185,8 @@ impl Trainer<'_> {
     fn restore_state(&mut self, state: TrainerState) {
         let best = match &self.checkpointing.checkpoints {
             Some(checkpoints) => checkpoints.existing(state.best.clone()),
-            None => Vec::new(),
+            // Another rank keeps them.
+            None => state.best.clone(),
         };
         if best.len() < state.best.len() {
             let note = "trainer.resume: a checkpoint that was among the best is gone, and no longer counts";

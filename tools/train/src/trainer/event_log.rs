@@ -21,6 +21,11 @@ pub struct EventLog {
 }
 
 impl EventLog {
+    /// Of a rank that reports nothing.
+    pub fn silent() -> Self {
+        Self { stdout: None, in_terminal: false, file: None, stdout_error: None }
+    }
+
     /// Without a folder, events go to standard output alone. A resumed run appends to its log.
     pub fn open(folder: Option<&Path>, resumed: bool) -> anyhow::Result<Self> {
         let file = folder.map(|folder| {

@@ -20,10 +20,13 @@ impl Trainer<'_> {
     /// Validates and tests the final weights, and writes the files of the run.
     pub(super) fn finish(&mut self, folder: Option<&Path>, reason: &str, log: &mut EventLog) -> anyhow::Result<()> {
         let partial_epoch = self.end_partial_epoch(log)?;
-        let (epoch, step, parameters) = self.final_weights()?;
+        let (epoch, step, mut parameters) = self.final_weights()?;
+        // Only rank 0 has the checkpoints.
+        self.ranks.broadcast(&mut parameters.values)?;
         self.save(None, SaveWhen::Now, log)?;
         let engine = self.learner.engine.as_mut();
-        let mut measure = |loader| evaluate(engine, self.network, &self.settings.trainer, &parameters, loader);
+        let ranks = &mut self.ranks;
+        let mut measure = |loader| evaluate(engine, self.network, &self.settings.trainer, &parameters, loader, ranks);
         let (val, test) = (measure(&self.loaders.val)?, measure(&self.loaders.test)?);
         if let Some(test) = &test {
             let metrics = named("test", test);

@@ -8,7 +8,7 @@ use super::{
     state::{Exact, Row},
     stopping::Stop,
 };
-use crate::{data::stream, training_step::StepOutput};
+use crate::{data::stream, distributed::is_lost, training_step::StepOutput};
 use events::Metrics;
 use random::Random;
 
@@ -16,6 +16,8 @@ impl Trainer<'_> {
     /// Trains until a limit, a signal or a loss that is not finite.
     pub(super) fn fit(&mut self, log: &mut EventLog) -> anyhow::Result<Stop> {
         loop {
+            self.ranks.propose(self.limits.request());
+            self.ranks.agree()?;
             if let Some(stop) = self.stop() {
                 return Ok(stop);
             }
@@ -65,7 +67,16 @@ impl Trainer<'_> {
     /// An optimizer step over `batches`, whose gradients are accumulated.
     fn step(&mut self, epoch: usize, batches: &[&[usize]], log: &mut EventLog) -> anyhow::Result<StepOutput> {
         let learning_rate = self.learning_rate.at(&self.state);
-        let output = self.learner.step(self.settings, &self.loaders.train, epoch, batches, learning_rate)?;
+        self.ranks.propose(self.limits.request());
+        let Self { learner, settings, loaders, ranks, .. } = self;
+        let output = match learner.step(settings, &loaders.train, epoch, batches, learning_rate, ranks) {
+            Err(error) if is_lost(&error) => {
+                // The state is that after the last complete step: nothing but this step is computed again.
+                self.save(None, SaveWhen::Now, log)?;
+                return Err(error);
+            }
+            output => output?,
+        };
         if !output.finite {
             return Ok(output);
         }

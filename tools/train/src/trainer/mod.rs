@@ -19,6 +19,7 @@ mod validation;
 use crate::{
     console::Console,
     data::DataModule,
+    distributed::{Ranks, is_lost},
     inspect::summary,
     network::Network,
     run_dir::{self, Lock},
@@ -59,6 +60,7 @@ pub struct Trainer<'a> {
     checkpointing: Checkpointing,
     limits: Limits,
     reporting: Reporting,
+    ranks: Ranks,
 }
 
 impl<'a> Trainer<'a> {
@@ -68,6 +70,7 @@ impl<'a> Trainer<'a> {
         data: &'a DataModule,
         network: &'a Network,
         console: Console,
+        ranks: Ranks,
     ) -> anyhow::Result<Self> {
         let started = Instant::now();
         let parameters = network.initial_parameters(settings.trainer.seed, data);
@@ -81,26 +84,32 @@ impl<'a> Trainer<'a> {
             learner: Learner::new(settings, network, parameters)?,
             learning_rate: LearningRate::new(settings, steps_per_epoch)?,
             state: TrainerState::new(settings, data.sha256()),
-            checkpointing: Checkpointing::new(settings),
+            checkpointing: Checkpointing::new(settings, ranks.is_first()),
             // Last, so that until here a signal ends the process at once.
             limits: Limits::new(&settings.trainer, started)?,
             reporting: Reporting::new(console),
+            ranks,
         })
     }
 
     /// Trains to the end, and writes the run folder, which is locked meanwhile.
     pub fn run(mut self) -> anyhow::Result<RunOutcome> {
-        let folder = (!self.settings.trainer.fast_dev_run).then(|| Path::new(&self.settings.trainer.run_dir));
+        let writes = self.ranks.is_first() && !self.settings.trainer.fast_dev_run;
+        let folder = writes.then(|| Path::new(&self.settings.trainer.run_dir));
         let lock = folder.map(Lock::take).transpose()?;
         let resumed = self.restore()?;
         // A run that has finished already is left as it is.
         let folder = folder.filter(|folder| !self.has_finished(folder));
+        let has_finished = self.begin_together(lock.is_some() && folder.is_none())?;
+        if !self.ranks.is_first() {
+            return self.follow(has_finished);
+        }
         if let Some(folder) = folder {
             self.prepare(folder)?;
         }
         let mut log = EventLog::open(folder, resumed.is_some())?;
         log.add(&self.start_event(resumed))?;
-        let outcome = match (&self.state.stop_reason, lock.is_some() && folder.is_none()) {
+        let outcome = match (&self.state.stop_reason, has_finished) {
             (Some(done), true) => {
                 let run_dir = &self.settings.trainer.run_dir;
                 self.reporting.note(&format!("{run_dir}: nothing is left to train: {}", done.reason));
@@ -114,7 +123,18 @@ impl<'a> Trainer<'a> {
             let _ = log.end(Status::Failed, &format!("{error:#}"));
         }
         let outcome = outcome?;
+        self.ranks.finish();
         log.close(|| self.summary_line(&outcome))?;
+        Ok(outcome)
+    }
+
+    /// A rank other than the first: trains alike, and neither writes nor reports.
+    fn follow(mut self, has_finished: bool) -> anyhow::Result<RunOutcome> {
+        let outcome = match has_finished {
+            true => RunOutcome::Finished,
+            false => self.fit_and_finish(None, &mut EventLog::silent())?,
+        };
+        self.ranks.finish();
         Ok(outcome)
     }
 
@@ -135,7 +155,14 @@ impl<'a> Trainer<'a> {
     fn fit_and_finish(&mut self, folder: Option<&Path>, log: &mut EventLog) -> anyhow::Result<RunOutcome> {
         self.reporting.console.introduce(&summary::table(self.network));
         self.learning_rate.warning().iter().for_each(|warning| self.reporting.note(warning));
-        match self.fit(log)? {
+        let stop = self.fit(log).or_else(|error| {
+            if is_lost(&error) {
+                // In a validation: the staged state is that before it.
+                self.save_staged(log)?;
+            }
+            Err(error)
+        })?;
+        match stop {
             Stop::Limit(reason) => self.finish(folder, &reason, log).map(|()| RunOutcome::Finished),
             Stop::Diverged(problem) => {
                 // Staged states are from before the step that diverged.

@@ -1,7 +1,7 @@
 //! When a run stops: limits, early stopping, signals, divergence.
 
 use super::{Trainer, state::StopReason};
-use crate::{run_dir, settings::TrainerSettings};
+use crate::{distributed::Request, run_dir, settings::TrainerSettings};
 use cli::{Signal, Signals};
 use events::Metrics;
 use metrics::Direction;
@@ -57,8 +57,14 @@ impl Limits {
         self.max_time.map(|_| self.time_spent().as_secs_f64())
     }
 
+    /// What this process wants of the run.
+    pub fn request(&self) -> Request {
+        let time_is_up = self.max_time.is_some_and(|max| self.time_spent() >= max);
+        Request { signal: self.signals.received(), time_is_up }
+    }
+
     /// The setting of a limit that is reached.
-    fn reached(&self, epochs: usize, steps: usize) -> Option<&'static str> {
+    fn reached(&self, epochs: usize, steps: usize, time_is_up: bool) -> Option<&'static str> {
         let is_reached = |max: Option<u64>, count: usize| max.is_some_and(|max| count as u64 >= max);
         if is_reached(self.max_epochs, epochs) {
             return Some("max_epochs");
@@ -66,13 +72,18 @@ impl Limits {
         if is_reached(self.max_steps, steps) {
             return Some("max_steps");
         }
-        self.max_time.is_some_and(|max| self.time_spent() >= max).then_some("max_time")
+        time_is_up.then_some("max_time")
     }
 }
 
 impl Trainer<'_> {
     pub(super) fn should_stop(&self) -> bool {
-        self.state.stop_reason.is_some() || self.limits.signals.received().is_some() || self.reached_limit().is_some()
+        self.state.stop_reason.is_some() || self.request().signal.is_some() || self.reached_limit().is_some()
+    }
+
+    /// What the ranks have agreed on; of a process alone, what it wants now.
+    fn request(&self) -> Request {
+        if self.ranks.is_alone() { self.limits.request() } else { self.ranks.agreed() }
     }
 
     /// Why the run must stop, if it must. A limit that was reached becomes part of the run's state.
@@ -80,14 +91,14 @@ impl Trainer<'_> {
         if let Some(stopped) = &self.state.stop_reason {
             return Some(Stop::Limit(stopped.reason.clone()));
         }
-        let Some(limit) = self.reached_limit() else { return self.limits.signals.received().map(Stop::Signal) };
+        let Some(limit) = self.reached_limit() else { return self.request().signal.map(Stop::Signal) };
         let reason = format!("{limit} reached");
         self.state.stop_reason = Some(StopReason::new(reason.clone(), self.settings));
         Some(Stop::Limit(reason))
     }
 
     fn reached_limit(&self) -> Option<&'static str> {
-        self.limits.reached(self.state.epochs, self.state.steps)
+        self.limits.reached(self.state.epochs, self.state.steps, self.request().time_is_up)
     }
 
     /// Whether the folder holds this run, finished by the same settings.

@@ -15,7 +15,8 @@ impl Trainer<'_> {
         let Learner { engine, average, parameters, .. } = &mut self.learner;
         let parameters = average.as_ref().unwrap_or(parameters);
         let loader = &self.loaders.val;
-        let measured = evaluate(engine.as_mut(), self.network, &self.settings.trainer, parameters, loader)?;
+        let measured =
+            evaluate(engine.as_mut(), self.network, &self.settings.trainer, parameters, loader, &mut self.ranks)?;
         let Some(measured) = measured else { return Ok(Metrics::default()) };
         let metrics = named("val", &measured);
         let step = self.state.steps;
