@@ -193,6 +193,16 @@ def test_rows_sweep_and_table_are_four_jobs(cluster, tmp_path):
     assert {f"{shards}_1", f"{shards}_2", merge, f"{sweep}_1", f"{sweep}_2", compare} <= cluster.log().keys()
 
 
+def test_tasks_of_srun_train_one_model(cluster, tmp_path):
+    settings = "trainer.batch_size=32 trainer.accumulate_batches=2 trainer.max_epochs=3"
+    peers.shell("gen-data rows=5000 --to npy | entropy -o rows.npy", tmp_path, cluster.env)
+    job = cluster.sbatch(f"--ntasks=2 {HERE.parent}/mpi/train.sbatch rows.npy ranks {settings}", tmp_path)
+    assert cluster.ended(job) == DONE, (tmp_path / f"logs/train-{job}.log").read_text()
+    peers.shell(f"train --quiet rows.npy -o alone {settings} > /dev/null", tmp_path, cluster.env)
+    peers.shell("cmp ranks/model.safetensors alone/model.safetensors", tmp_path)
+    assert (tmp_path / "ranks/events.ndjson").read_text().count('"event":"start"') == 1
+
+
 def test_the_steps_of_the_page_run(cluster, tmp_path):
     blocks = re.findall(r"^```console\n(.*?)^```", (HERE / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     (steps,) = [block for block in blocks if "merge=" in block]
