@@ -42,12 +42,10 @@ fn check(ranks: usize, batches: u64, reads_stdin: bool) -> anyhow::Result<()> {
 pub fn join(launch: Option<&Launch>, settings: &Settings, data: &DataModule) -> anyhow::Result<Ranks> {
     let Some(launch) = launch else { return Ok(Ranks::alone()) };
     let mut ranks = Ranks::new(collective::connect(launch, settings.trainer.distributed.timeout())?);
-    let isa = kernels::isa().map_err(|problem| anyhow::anyhow!("{}: {problem}", kernels::ISA_VARIABLE))?.to_string();
     let values = [
         ("version of train", env!("CARGO_PKG_VERSION")),
         ("configuration (settings)", settings.yaml.as_str()),
         ("data set", data.sha256()),
-        ("instruction set (PIPEGRAD_ISA sets it)", isa.as_str()),
     ];
     ranks.run(|ranks| collective::check_identity(ranks, &values))?;
     Ok(ranks)
