@@ -220,6 +220,10 @@ bench-programs: build
 bench-spark: $(scale_python) build ## Measure `entropy` alone, under Spark, and a pandas UDF: make bench-spark BENCH_ARGS="--rows 1000000"; needs Java
 	PIPEGRAD_BIN='$(RELEASE)' .tools/scale/bin/python scripts/bench/spark/run.py $(BENCH_ARGS)
 
+.PHONY: bench-large-file
+bench-large-file: $(bench_python) build ## Train on a file of 20 GB, which is written and deleted: make bench-large-file BENCH_ARGS="--megabytes 2000"
+	PIPEGRAD_BIN='$(RELEASE)' .tools/bench/bin/python scripts/bench/large_file/run.py $(BENCH_ARGS)
+
 .PHONY: bench-cifar10
 bench-cifar10: $(bench_python) build ## Train ResNet-20 beside PyTorch, for hours: make bench-cifar10 DATA=data/cifar10
 	PIPEGRAD_BIN='$(RELEASE)' .tools/bench/bin/python scripts/bench/cifar10/run.py $(DATA) $(BENCH_ARGS)

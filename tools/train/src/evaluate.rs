@@ -44,7 +44,7 @@ pub fn evaluate(
     for batches in batches.chunks(ranks.size()) {
         let own = match batches.get(ranks.rank()) {
             Some(batch) => {
-                loader.load(batch, 1, &mut buffer);
+                loader.load(batch, 1, &mut buffer)?;
                 &*predictor.predict(&mut buffer.inputs)?
             }
             None => &[],

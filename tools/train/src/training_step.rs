@@ -191,7 +191,7 @@ impl Learner {
         i: usize,
         rows: &[usize],
     ) -> anyhow::Result<f64> {
-        loader.load(rows, epoch, &mut self.batch);
+        loader.load(rows, epoch, &mut self.batch)?;
         let mut gradients = self.own.gradients.buffer(self.gradients.len());
         let loss = self.engine.gradients(&mut self.parameters, loader.batch(&self.batch), &mut gradients)?;
         self.own.gradients.push(i..i + 1, gradients);

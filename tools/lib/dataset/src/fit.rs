@@ -60,7 +60,9 @@ impl Features {
     /// When values are missing and are not to be filled, or a text has too many categories.
     pub fn fit(sources: &[Source], rows: &[usize], settings: &FeatureSettings) -> Result<Self> {
         if settings.missing == Missing::Error {
-            check_complete(sources)?;
+            let missing = |column: &Column| (0..column.rows()).filter(|&row| column.is_missing(row)).count();
+            let rows = sources.first().map_or(0, |source| source.column.rows());
+            check_complete(sources.iter().map(|source| (source.name(), missing(&source.column))), rows)?;
         }
         let input = |source: &Source| match &source.column {
             Column::Numbers { values, width } => number(source, values, *width, rows, settings),
@@ -72,15 +74,13 @@ impl Features {
     }
 }
 
-/// Refuses missing values, and counts them by field.
-fn check_complete(sources: &[Source]) -> Result<()> {
-    let mut counts = Vec::new();
-    for Source { name, column, .. } in sources {
-        let missing = (0..column.rows()).filter(|&row| column.is_missing(row)).count();
-        if missing > 0 {
-            counts.push(format!("{missing} of {} rows lack {name:?}", column.rows()));
-        }
-    }
+/// Refuses missing values: of each field, name and how many of `rows` rows lack it.
+///
+/// # Errors
+/// When a field is missing in a row.
+pub fn check_complete<'f>(fields: impl Iterator<Item = (&'f str, usize)>, rows: usize) -> Result<()> {
+    let missing = fields.filter(|(_, count)| *count > 0);
+    let counts: Vec<_> = missing.map(|(name, count)| format!("{count} of {rows} rows lack {name:?}")).collect();
     if counts.is_empty() { Ok(()) } else { Err(Error::Missing(counts.join(", "))) }
 }
 

@@ -34,6 +34,6 @@ mod statistics;
 pub use column::{Column, Source, Texts};
 pub use error::{Error, Result, RowError};
 pub use features::{Features, Input, Scaled, Target, Unseen, VERSION};
-pub use fit::{FeatureSettings, Missing};
+pub use fit::{FeatureSettings, Missing, check_complete};
 pub use rows::{raw_rows, read_options, texts};
-pub use statistics::{ByteSums, Statistics, channels};
+pub use statistics::{ByteSums, Means, Statistics, Variances, channels};

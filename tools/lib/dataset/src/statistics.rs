@@ -21,30 +21,11 @@ pub struct Statistics {
 impl Statistics {
     /// Those of each of the [`channels`] of `rows`, each `[shape…]`.
     pub fn of<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone, shape: &[usize]) -> Vec<Self> {
-        let width = channels(shape);
-        let plane = shape.iter().product::<usize>() / width;
-        let count = (rows.clone().count() * plane).max(1) as f64;
-        let mut mean = vec![0.0f64; width];
-        let mut range = vec![(f32::INFINITY, f32::NEG_INFINITY); width];
-        for row in rows.clone() {
-            for ((mean, (least, most)), plane) in mean.iter_mut().zip(&mut range).zip(row.chunks_exact(plane)) {
-                *mean += plane.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-                plane.iter().for_each(|&x| (*least, *most) = (least.min(x), most.max(x)));
-            }
-        }
-        let mut variance = vec![0.0f64; width];
-        for row in rows {
-            for ((variance, mean), plane) in variance.iter_mut().zip(&mean).zip(row.chunks_exact(plane)) {
-                *variance += plane.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
-            }
-        }
-        let all = mean.into_iter().zip(variance).zip(range);
-        all.map(|((mean, variance), (least, most))| match least == most {
-            // Rounding leaves a little of a variance that is 0.
-            true => Self { mean: f64::from(least), variance: 0.0 },
-            false => Self { mean, variance },
-        })
-        .collect()
+        let mut means = Means::new(shape, rows.clone().count());
+        rows.clone().for_each(|row| means.add(row));
+        let mut variances = means.variances();
+        rows.for_each(|row| variances.add(row));
+        variances.statistics()
     }
 
     /// As [`Statistics::of`], for rows of bytes.
@@ -80,6 +61,73 @@ impl Statistics {
         let deviation = self.standard_deviation();
         !self.is_zero()
             && (!(0.1..=10.0).contains(&root_mean_square) || (deviation > 0.0 && deviation < 0.05 * self.mean.abs()))
+    }
+}
+
+/// The first pass of [`Statistics::of`] over rows that come one after the other, for instance from a file. The order of rows
+/// decides the last bits.
+#[derive(Debug, Clone)]
+pub struct Means {
+    /// Elements of one channel of one row.
+    plane: usize,
+    /// Elements of one channel of all rows.
+    count: f64,
+    /// `[channels]`
+    mean: Vec<f64>,
+    /// `[channels]`: minimum and maximum.
+    range: Vec<(f32, f32)>,
+}
+
+/// The second pass, over the same rows.
+#[derive(Debug, Clone)]
+pub struct Variances {
+    means: Means,
+    /// `[channels]`
+    variance: Vec<f64>,
+}
+
+impl Means {
+    /// No rows yet, of `count` in all, each `[shape…]`.
+    pub fn new(shape: &[usize], count: usize) -> Self {
+        let width = channels(shape);
+        let plane = shape.iter().product::<usize>() / width;
+        let count = (count * plane).max(1) as f64;
+        Self { plane, count, mean: vec![0.0; width], range: vec![(f32::INFINITY, f32::NEG_INFINITY); width] }
+    }
+
+    /// Adds one row.
+    pub fn add(&mut self, row: &[f32]) {
+        let Self { plane, count, mean, range } = self;
+        for ((mean, (least, most)), plane) in mean.iter_mut().zip(range).zip(row.chunks_exact(*plane)) {
+            *mean += plane.iter().map(|&x| f64::from(x)).sum::<f64>() / *count;
+            plane.iter().for_each(|&x| (*least, *most) = (least.min(x), most.max(x)));
+        }
+    }
+
+    /// The second pass, once all rows are added.
+    pub fn variances(self) -> Variances {
+        Variances { variance: vec![0.0; self.mean.len()], means: self }
+    }
+}
+
+impl Variances {
+    /// Adds one row.
+    pub fn add(&mut self, row: &[f32]) {
+        let Means { plane, count, mean, .. } = &self.means;
+        for ((variance, mean), plane) in self.variance.iter_mut().zip(mean).zip(row.chunks_exact(*plane)) {
+            *variance += plane.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
+        }
+    }
+
+    /// The statistics, one a channel, once all rows are added again.
+    pub fn statistics(self) -> Vec<Statistics> {
+        let all = self.means.mean.into_iter().zip(self.variance).zip(self.means.range);
+        all.map(|((mean, variance), (least, most))| match least == most {
+            // Rounding leaves a little of a variance that is 0.
+            true => Statistics { mean: f64::from(least), variance: 0.0 },
+            false => Statistics { mean, variance },
+        })
+        .collect()
     }
 }
 

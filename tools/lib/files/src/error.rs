@@ -26,6 +26,12 @@ pub enum Error {
         /// The setting that is the limit.
         setting: Option<String>,
     },
+    /// A file is not as it was when it was opened ([`crate::RandomAccess`]).
+    #[error("{path}: changed while it was read; try again with a file that stays as it is")]
+    Changed {
+        /// The file.
+        path: String,
+    },
     /// Another process holds a [`crate::Lock`].
     #[error("{path}: locked by {holder}")]
     Locked {

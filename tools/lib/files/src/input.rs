@@ -1,6 +1,6 @@
 //! Standard input, files, pipes: a source of bytes with a name and lookahead.
 
-use crate::{Error, Limit, Result};
+use crate::{Error, Limit, RandomAccess, Result};
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
@@ -139,6 +139,17 @@ impl Input {
         let Source::File(file) = &mut self.source else { return Ok(None) };
         let position = file.stream_position().map_err(|e| Error::io(&self.name, e))?;
         Ok(Some(position - self.ahead.len() as u64))
+    }
+
+    /// Its bytes, to be read at any offset; None for a pipe or memory.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn random_access(&self) -> Result<Option<RandomAccess>> {
+        match &self.source {
+            Source::File(file) => RandomAccess::new(&self.name, file).map(Some),
+            Source::Stream(_) => Ok(None),
+        }
     }
 
     /// Continues at `position`, an offset as [`Input::position`] returns it. No-op where that is None.

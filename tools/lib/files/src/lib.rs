@@ -31,6 +31,7 @@ mod input;
 mod inside;
 mod lock;
 mod output;
+mod random_access;
 mod read;
 mod sha256;
 #[cfg(unix)]
@@ -44,6 +45,7 @@ pub use input::Input;
 pub use inside::{Misplaced, file_inside, is_same_file};
 pub use lock::{Lock, no_follow};
 pub use output::{Output, write_file, write_file_unsynced, write_files};
+pub use random_access::RandomAccess;
 pub use read::{Limit, read_file};
 pub use sha256::{Sha256, sha256};
 #[cfg(unix)]

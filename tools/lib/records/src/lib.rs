@@ -63,7 +63,7 @@ pub use batch::{Batch, Values};
 pub use csv::{canonical_number, dtype_of_texts, pack_texts};
 pub use dtype::{DType, Element};
 pub use error::{Error, Location, Result};
-pub use npy::MAGIC as NPY_MAGIC;
+pub use npy::{MAGIC as NPY_MAGIC, RowFile};
 pub use reader::{ReadOptions, Reader, chosen_by};
 pub use schema::{Field, Schema};
 pub use writer::Writer;

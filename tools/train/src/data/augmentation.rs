@@ -47,12 +47,12 @@ impl Augmentation {
     /// None where the settings change nothing. `fill` gives the value of cut-out pixels, `[channels]`.
     ///
     /// # Errors
-    /// When `shape` is not an image's, or too small.
+    /// When `shape` is not an image's, or too small; and those of `fill`.
     pub fn new(
         settings: &AugmentationSettings,
         seed: u64,
         shape: &[usize],
-        fill: impl FnOnce() -> Vec<f32>,
+        fill: impl FnOnce() -> anyhow::Result<Vec<f32>>,
     ) -> anyhow::Result<Option<Self>> {
         if settings.is_none() {
             return Ok(None);
@@ -62,7 +62,7 @@ impl Augmentation {
         let side = height.min(width);
         ensure!(pad < side, "augmentation.pad: {pad}; at most {} with images of {height} × {width}", side - 1);
         ensure!(cutout <= side, "augmentation.cutout: {cutout}; at most {side} with images of {height} × {width}");
-        let fill = if cutout > 0 { fill() } else { Vec::new() };
+        let fill = if cutout > 0 { fill()? } else { Vec::new() };
         let (pad_mode, flip) = (settings.pad_mode, settings.flip);
         Ok(Some(Self { pad, pad_mode, flip, cutout, fill, height, width, seed }))
     }

@@ -1,13 +1,14 @@
 //! A dataset: the rows of one file as model inputs and targets, before scaling.
 
 use super::{
+    file_inputs::FileInputs,
     passthrough::Passthrough,
     raw::{RawDataset, RawInputs},
 };
 use anyhow::Context;
 use dataset::{Column, Features, Source};
 use files::Sha256;
-use records::{DType, Field};
+use records::{Batch, DType, Field};
 use std::collections::HashMap;
 
 /// Model inputs, `[rows, input width]`.
@@ -16,9 +17,11 @@ pub enum Inputs {
     Bytes(Vec<u8>),
     /// Fields concatenated, categories one-hot, missing values filled, then their indicators.
     Real(Vec<f32>),
+    /// Fields of numbers that stay in a file, concatenated when their rows are read; one field of `u1` is bytes.
+    InFile(FileInputs),
 }
 
-/// The rows of a file (PyTorch's `Dataset`, in memory).
+/// The rows of a file (PyTorch's `Dataset`).
 pub struct Dataset {
     pub inputs: Inputs,
     /// `[rows, target width]`
@@ -40,6 +43,8 @@ pub enum ColumnValues<'a> {
     Bytes(&'a [u8]),
     Numbers(&'a [f32]),
     Texts(&'a dataset::Texts),
+    /// In the file of the inputs: [`Dataset::read`].
+    InFile,
 }
 
 impl Dataset {
@@ -49,6 +54,16 @@ impl Dataset {
         let (targets, target_source) = targets(&raw, classes)?;
         let encoded = match &raw.inputs {
             RawInputs::Bytes { .. } => Vec::new(),
+            RawInputs::InFile { inputs, missing } => {
+                let mut fields = inputs.fields().iter().zip(missing);
+                match fields.find_map(|(field, missing)| Some((field, missing.first?))) {
+                    None => Vec::new(),
+                    Some((field, row)) => {
+                        let problem = dataset::Error::MissingValue(field.name.clone());
+                        anyhow::bail!("{}: {problem}", raw.location(row))
+                    }
+                }
+            }
             // The values are used as they are, without a copy.
             RawInputs::Columns(sources) if is_as_read(features) && !sources.iter().any(has_missing) => Vec::new(),
             RawInputs::Columns(sources) => features
@@ -58,8 +73,12 @@ impl Dataset {
         let RawDataset { inputs, weights, passthrough, .. } = raw;
         let (inputs, input, sources) = match inputs {
             RawInputs::Bytes { field, bytes } => (Inputs::Bytes(bytes), field, None),
+            RawInputs::InFile { inputs, .. } => {
+                let input = inputs.bytes_field().cloned().unwrap_or_else(|| input_field(features));
+                (Inputs::InFile(inputs), input, None)
+            }
             RawInputs::Columns(sources) => {
-                let input = Field::new(features.input_name(), DType::F4, &complete_shape(features));
+                let input = input_field(features);
                 match is_as_read(features) {
                     true => (Inputs::Real(numbers(sources)), input, None),
                     false => (Inputs::Real(features.complete(&encoded)), input, Some(sources)),
@@ -78,10 +97,7 @@ impl Dataset {
     }
 
     pub fn input_dtype(&self) -> DType {
-        match self.inputs {
-            Inputs::Bytes(_) => DType::U1,
-            Inputs::Real(_) => DType::F4,
-        }
+        self.input.dtype
     }
 
     /// Input fields and then the target, as read.
@@ -98,6 +114,13 @@ impl Dataset {
             (Some(sources), _) => sources.iter().map(of).collect(),
             (None, Inputs::Bytes(bytes)) => vec![(self.input.clone(), ColumnValues::Bytes(bytes))],
             (None, Inputs::Real(values)) => vec![(self.input.clone(), ColumnValues::Numbers(values))],
+            (None, Inputs::InFile(inputs)) => match inputs.bytes_field() {
+                Some(field) => vec![(field.clone(), ColumnValues::InFile)],
+                None => {
+                    let as_numbers = |field: &Field| Field::new(&field.name, DType::F4, &field.shape);
+                    inputs.fields().iter().map(|field| (as_numbers(field), ColumnValues::InFile)).collect()
+                }
+            },
         };
         columns.push(match &self.target_source {
             Some(source) => of(source),
@@ -110,12 +133,39 @@ impl Dataset {
         &self.passthrough
     }
 
+    /// All fields of some rows, where the inputs are in a file.
+    pub fn read(&self, rows: &[usize]) -> records::Result<Option<Batch>> {
+        match &self.inputs {
+            Inputs::InFile(inputs) => inputs.read(rows).map(Some),
+            Inputs::Bytes(_) | Inputs::Real(_) => Ok(None),
+        }
+    }
+
+    /// The hash of [`Self::hash`] alone. That of inputs in a file was computed when they were checked.
+    pub fn begin_hash(&self) -> anyhow::Result<Sha256> {
+        let mut hash = Sha256::default();
+        match &self.inputs {
+            Inputs::InFile(inputs) => {
+                hash = inputs.digest().clone();
+                self.hash_targets(&mut hash);
+            }
+            Inputs::Bytes(_) | Inputs::Real(_) => self.hash(&mut hash)?,
+        }
+        Ok(hash)
+    }
+
     /// Hashes inputs (u8 or little-endian f32), then targets and weights (little-endian f32).
-    pub fn hash(&self, hash: &mut Sha256) {
+    pub fn hash(&self, hash: &mut Sha256) -> anyhow::Result<()> {
         match &self.inputs {
             Inputs::Bytes(bytes) => hash.update(bytes),
             Inputs::Real(values) => hash_values(values, hash),
+            Inputs::InFile(inputs) => inputs.hash(self.targets.len() / self.target_width(), hash)?,
         }
+        self.hash_targets(hash);
+        Ok(())
+    }
+
+    fn hash_targets(&self, hash: &mut Sha256) {
         hash_values(&self.targets, hash);
         hash_values(&self.weights, hash);
     }
@@ -133,12 +183,13 @@ fn numbers(sources: Vec<Source>) -> Vec<f32> {
     }
 }
 
-/// Shape of an encoded row.
-fn complete_shape(features: &Features) -> Vec<usize> {
-    match features.complete_width() == features.raw_width() {
+/// Name and shape of an encoded row.
+fn input_field(features: &Features) -> Field {
+    let shape = match features.complete_width() == features.raw_width() {
         true => features.raw_shape(),
         false => vec![features.complete_width()],
-    }
+    };
+    Field::new(features.input_name(), DType::F4, &shape)
 }
 
 /// Whether the encoded input is one numeric column, unchanged.
@@ -162,7 +213,8 @@ fn targets(raw: &RawDataset, classes: Option<&[String]>) -> anyhow::Result<(Vec<
     Ok((targets, Some(raw.target.clone())))
 }
 
-fn hash_values(values: &[f32], hash: &mut Sha256) {
+/// As little-endian f32.
+pub fn hash_values(values: &[f32], hash: &mut Sha256) {
     for values in values.chunks(4096) {
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         hash.update(bytes);

@@ -3,15 +3,19 @@
 use super::{
     Inputs, Split,
     augmentation::{Augmentation, Epoch},
+    file_inputs::{FileInputs, Values},
     gather,
 };
 use crate::network::Network;
 use anyhow::ensure;
 use nets::{Batch, Loss, Scaling};
 use parallel::parallel_for;
+use std::sync::OnceLock;
 
 /// Least values per task: below it, waking another thread costs more than it saves.
 const MIN_VALUES: usize = 1 << 16;
+/// Least rows per task where they are read from a file: a read is a system call.
+const MIN_READS: usize = 32;
 
 /// Inputs, targets and weights of a split; batches are any of its rows, by index.
 pub struct DataLoader<'a> {
@@ -42,7 +46,7 @@ pub struct BatchBuffer {
 enum Source<'a> {
     /// `[rows, input width]`, scaled when the loader was made.
     Scaled(Vec<f32>),
-    /// Converted, augmented and scaled batch by batch: images would take four times the memory as f32.
+    /// Read, converted, augmented and scaled batch by batch: images would take four times the memory as f32.
     PerBatch(Transform<'a>),
 }
 
@@ -98,7 +102,10 @@ impl<'a> DataLoader<'a> {
     }
 
     /// Overwrites `buffer` with the rows at `indices`, augmented as in `epoch` (from 1).
-    pub fn load(&self, indices: &[usize], epoch: usize, buffer: &mut BatchBuffer) {
+    ///
+    /// # Errors
+    /// When rows are in a file, and cannot be read.
+    pub fn load(&self, indices: &[usize], epoch: usize, buffer: &mut BatchBuffer) -> anyhow::Result<()> {
         self.load_targets(indices, buffer);
         let inputs = &mut buffer.inputs;
         match &self.inputs {
@@ -109,9 +116,11 @@ impl<'a> DataLoader<'a> {
                 match transform.inputs {
                     Inputs::Bytes(bytes) => transform.load(bytes, indices, epoch, inputs),
                     Inputs::Real(values) => transform.load(values, indices, epoch, inputs),
+                    Inputs::InFile(file) => transform.load_from(file, indices, epoch, inputs)?,
                 }
             }
         }
+        Ok(())
     }
 
     /// A loaded batch as an engine's argument.
@@ -162,6 +171,41 @@ impl Transform<'_> {
                 self.load_row(&values[row * width..(row + 1) * width], row, augmentation, out);
             }
         });
+    }
+
+    /// As [`Self::load`], from a file.
+    fn load_from(&self, file: &FileInputs, indices: &[usize], epoch: usize, out: &mut [f32]) -> anyhow::Result<()> {
+        let width: usize = self.shape.iter().product();
+        let augmentation = self.augmentation.as_ref().map(|augmentation| (augmentation, augmentation.epoch(epoch)));
+        let task_rows = MIN_VALUES.div_ceil(width).min(MIN_READS);
+        let tasks = out.chunks_mut(task_rows * width).zip(indices.chunks(task_rows));
+        let failed = OnceLock::new();
+        parallel_for(tasks, |(out, indices)| {
+            let rows = || indices.iter().map(|&index| self.rows[index]);
+            let read = file.with_rows(rows(), |values| match values {
+                Values::Bytes(values) => self.load_rows(values, rows(), augmentation, out),
+                Values::Real(values) => self.load_rows(values, rows(), augmentation, out),
+            });
+            if let Err(error) = read {
+                // One is enough; which one does not matter.
+                let _ = failed.set(error);
+            }
+        });
+        failed.into_inner().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Writes `values`, those of `rows`, to `out`.
+    fn load_rows<T: Copy + Into<f32>>(
+        &self,
+        values: &[T],
+        rows: impl Iterator<Item = usize>,
+        augmentation: Option<(&Augmentation, Epoch)>,
+        out: &mut [f32],
+    ) {
+        let width: usize = self.shape.iter().product();
+        for ((out, from), row) in out.chunks_exact_mut(width).zip(values.chunks_exact(width)).zip(rows) {
+            self.load_row(from, row, augmentation, out);
+        }
     }
 
     fn load_row<T: Copy + Into<f32>>(

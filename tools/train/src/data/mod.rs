@@ -1,8 +1,9 @@
-//! Datasets in memory, their splits, and the data loader.
+//! Datasets, in memory or in their files; their splits; and the data loader.
 
 pub mod augmentation;
 mod checks;
 mod encoded;
+mod file_inputs;
 mod loader;
 mod passthrough;
 mod raw;
@@ -17,7 +18,7 @@ pub use split::Split;
 use crate::settings::{Settings, TrainerSettings};
 use anyhow::{Context, ensure};
 use dataset::{Column, Features};
-use files::{Input, Sha256};
+use files::Input;
 use raw::{RawDataset, RawInputs};
 use std::{collections::BTreeSet, path::Path, sync::OnceLock};
 
@@ -103,13 +104,16 @@ impl DataModule {
     }
 
     /// SHA-256 of the input's rows and of those of `trainer.val_input` and `trainer.test_input`; computed once.
-    pub fn sha256(&self) -> &str {
-        self.sha256.get_or_init(|| self.hash())
+    pub fn sha256(&self) -> anyhow::Result<&str> {
+        if let Some(hash) = self.sha256.get() {
+            return Ok(hash);
+        }
+        let hash = self.hash()?;
+        Ok(self.sha256.get_or_init(|| hash))
     }
 
-    fn hash(&self) -> String {
-        let mut hash = Sha256::default();
-        self.input.hash(&mut hash);
+    fn hash(&self) -> anyhow::Result<String> {
+        let mut hash = self.input.begin_hash()?;
         // The values alone do not tell which category or class each index stands for.
         if self.features.has_text() {
             hash.update(self.features.to_json());
@@ -117,10 +121,10 @@ impl DataModule {
         for (name, dataset) in [("val", &self.val), ("test", &self.test)] {
             if let Some(dataset) = dataset {
                 hash.update(name);
-                dataset.hash(&mut hash);
+                dataset.hash(&mut hash)?;
             }
         }
-        hash.hex()
+        Ok(hash.hex())
     }
 }
 
@@ -137,6 +141,15 @@ fn features(
         RawInputs::Columns(sources) => {
             Features::fit(sources, rows, &settings.features).with_context(|| input.name.clone())?
         }
+        RawInputs::InFile { inputs, missing } => match inputs.bytes_field() {
+            Some(field) => Features::of_field(&field.name, &field.shape, target, &[]),
+            None => {
+                let counts = inputs.fields().iter().zip(missing);
+                dataset::check_complete(counts.map(|(field, missing)| (&*field.name, missing.count)), input.count)
+                    .and_then(|()| Features::fit(&inputs.sources(), &[], &settings.features))
+                    .with_context(|| input.name.clone())?
+            }
+        },
     };
     features.target.name.clone_from(target);
     features.target.classes = classes(std::iter::once(input).chain(others.into_iter().flatten()), &settings.trainer)?;

@@ -1,11 +1,11 @@
 //! The rows of one file as read, before features are fitted.
 
-use super::{checks::check_target_values, passthrough::Passthrough};
+use super::{checks::check_target_values, file_inputs::FileInputs, passthrough::Passthrough};
 use crate::settings::{Settings, TrainerSettings};
-use anyhow::ensure;
-use dataset::{Column, Source, Texts};
+use anyhow::{Context, ensure};
+use dataset::{Column, Missing, Source, Texts};
 use files::Input;
-use records::{Batch, DType, Field, ReadOptions, Reader};
+use records::{Batch, DType, Field, ReadOptions, Reader, RowFile};
 use std::collections::BTreeMap;
 
 /// How a file's rows are read.
@@ -48,6 +48,19 @@ pub enum RawInputs {
         bytes: Vec<u8>,
     },
     Columns(Vec<Source>),
+    /// In a file that is larger than `trainer.memory_bytes`: checked, and not kept.
+    InFile {
+        inputs: FileInputs,
+        /// One for each field.
+        missing: Vec<MissingRows>,
+    },
+}
+
+/// Rows that lack a field.
+#[derive(Clone, Copy, Default)]
+pub struct MissingRows {
+    pub count: usize,
+    pub first: Option<usize>,
 }
 
 impl RawDataset {
@@ -55,16 +68,21 @@ impl RawDataset {
     pub fn read(input: Input, reading: Reading<'_>, settings: &Settings) -> anyhow::Result<Self> {
         let name = input.name().to_owned();
         let options = read_options(reading, settings);
+        let mut input = input;
+        let mut in_file = rows_in_file(&mut input, &options.texts, settings)?;
         let mut reader = Reader::open(input, &options)?;
         let (mut batch, mut table) = (Batch::new(), None);
         while reader.read(&mut batch)? {
             let table = match &mut table {
                 Some(table) => table,
-                None => table.insert(Self::like(&batch, &name, &options.texts, settings)?),
+                None => table.insert(Self::like(&batch, &name, in_file.take(), &options.texts, settings)?),
             };
             table.extend(&batch, &settings.trainer)?;
         }
         let mut table = table.ok_or_else(|| anyhow::anyhow!("{name}: no rows"))?;
+        if let RawInputs::InFile { inputs, .. } = &table.inputs {
+            inputs.check_rows(table.count).with_context(|| name.clone())?;
+        }
         table.check_target_column(&settings.trainer)?;
         if let RawInputs::Columns(sources) = &mut table.inputs {
             let forced = sources.iter_mut().filter(|source| options.texts.contains(&source.name.as_str()));
@@ -78,7 +96,13 @@ impl RawDataset {
     }
 
     /// No rows yet, with the columns of a batch's schema.
-    fn like(batch: &Batch, name: &str, texts: &[&str], settings: &Settings) -> anyhow::Result<Self> {
+    fn like(
+        batch: &Batch,
+        name: &str,
+        in_file: Option<RowFile>,
+        texts: &[&str],
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
         let source = |name: &str| -> anyhow::Result<Source> {
             let Field { name, dtype, shape } = batch.field(name)?.clone();
@@ -91,14 +115,21 @@ impl RawDataset {
             Ok(Source { name, shape, column })
         };
         let names = trainer.input_field.names();
-        let inputs = match names {
-            [one] if batch.field(one)?.dtype == DType::U1 && !texts.contains(&one.as_str()) => {
+        let inputs = match (in_file, names) {
+            (Some(rows), names) => RawInputs::InFile {
+                inputs: FileInputs::new(rows, names)?,
+                missing: vec![MissingRows::default(); names.len()],
+            },
+            (None, [one]) if batch.field(one)?.dtype == DType::U1 && !texts.contains(&one.as_str()) => {
                 RawInputs::Bytes { field: batch.field(one)?.clone(), bytes: Vec::new() }
             }
-            names => RawInputs::Columns(names.iter().map(|name| source(name)).collect::<anyhow::Result<_>>()?),
+            (None, names) => RawInputs::Columns(names.iter().map(|name| source(name)).collect::<anyhow::Result<_>>()?),
         };
         let target = source(&trainer.target_field)?;
-        let passthrough = Passthrough::like(batch, &trainer.fields());
+        let passthrough = match &inputs {
+            RawInputs::InFile { .. } => Passthrough::in_file(batch, &trainer.fields()),
+            _ => Passthrough::like(batch, &trainer.fields()),
+        };
         Ok(Self {
             name: name.to_owned(),
             inputs,
@@ -119,6 +150,15 @@ impl RawDataset {
                     extend(source, batch, &mut self.ranges)?;
                 }
             }
+            RawInputs::InFile { inputs, missing } => {
+                // Bytes are numbers whatever they are.
+                let checked = if inputs.bytes_field().is_some() { &[] } else { inputs.fields() };
+                for (field, missing) in checked.iter().zip(missing) {
+                    let values = numbers(&field.name, field.elements(), batch, &mut self.ranges)?;
+                    missing.add(self.count, &values, field.elements());
+                }
+                inputs.add_to_digest(batch)?;
+            }
         }
         let before = self.count;
         extend(&mut self.target, batch, &mut self.ranges)?;
@@ -137,7 +177,7 @@ impl RawDataset {
     /// Names of the text columns.
     pub fn text_fields(&self) -> Vec<&str> {
         let inputs = match &self.inputs {
-            RawInputs::Bytes { .. } => &[],
+            RawInputs::Bytes { .. } | RawInputs::InFile { .. } => &[],
             RawInputs::Columns(sources) => sources.as_slice(),
         };
         let texts = inputs.iter().chain([&self.target]).filter(|source| matches!(source.column, Column::Texts(_)));
@@ -183,13 +223,45 @@ impl RawDataset {
             Column::Numbers { .. } => format!("numbers {:?}", source.shape),
         };
         let of = |source| (Source::name(source), describe(source));
+        let bytes = |field: &Field| format!("bytes {:?}", field.shape);
         let mut fields = match &self.inputs {
-            RawInputs::Bytes { field, .. } => vec![(field.name.as_str(), format!("bytes {:?}", field.shape))],
+            RawInputs::Bytes { field, .. } => vec![(field.name.as_str(), bytes(field))],
             RawInputs::Columns(sources) => sources.iter().map(of).collect(),
+            RawInputs::InFile { inputs, .. } => match inputs.bytes_field() {
+                Some(field) => vec![(field.name.as_str(), bytes(field))],
+                None => {
+                    let of = |field: &Field| format!("numbers {:?}", field.shape);
+                    inputs.fields().iter().map(|field| (field.name.as_str(), of(field))).collect()
+                }
+            },
         };
         fields.push(of(&self.target));
         fields
     }
+}
+
+impl MissingRows {
+    /// Adds rows `[rows, width]`, the first of which is row `before`.
+    fn add(&mut self, before: usize, values: &[f32], width: usize) {
+        let rows = values.chunks_exact(width).enumerate();
+        for (row, _) in rows.filter(|(_, values)| values.iter().any(|x| x.is_nan())) {
+            self.count += 1;
+            self.first.get_or_insert(before + row);
+        }
+    }
+}
+
+/// The rows of a file that is too large for memory; None where all rows are held in memory: up to `trainer.memory_bytes`, and
+/// where fields are read as text, missing values are filled, or the file is not NPY in C order.
+fn rows_in_file(input: &mut Input, texts: &[&str], settings: &Settings) -> anyhow::Result<Option<RowFile>> {
+    let trainer = &settings.trainer;
+    let names = trainer.input_field.names();
+    let is_large = input.random_access()?.is_some_and(|file| file.bytes() > trainer.memory_bytes);
+    let is_numbers = !names.iter().any(|name| texts.contains(&name.as_str()));
+    if !is_large || !is_numbers || settings.features.missing != Missing::Error {
+        return Ok(None);
+    }
+    Ok(RowFile::open(input, &names[0])?)
 }
 
 /// Reads the fields of the settings, and every other scalar of NDJSON and CSV as text, to pass it through.
@@ -230,23 +302,31 @@ fn extend(source: &mut Source, batch: &Batch, ranges: &mut BTreeMap<String, (f64
     let name = &source.name;
     match &mut source.column {
         Column::Texts(texts) => dataset::texts(name, batch)?.iter().for_each(|text| texts.push(text)),
-        Column::Numbers { values: all, width } => {
-            let mut values = Vec::new();
-            batch.column_f32(name, &mut values)?;
-            if matches!(batch.field(name)?.dtype, DType::F8 | DType::I4 | DType::I8 | DType::U4 | DType::U8) {
-                let mut exact = Vec::new();
-                batch.column_f64(name, &mut exact)?;
-                let range = ranges.entry(name.clone()).or_insert((f64::INFINITY, f64::NEG_INFINITY));
-                exact.iter().for_each(|&x| *range = (range.0.min(x), range.1.max(x)));
-            }
-            if let Some(bad) = values.iter().position(|value| value.is_infinite()) {
-                let problem = format!("field {name:?} is {} as f32; expected a finite number", values[bad]);
-                return Err(batch.location(bad / *width).error(problem).into());
-            }
-            all.extend_from_slice(&values);
-        }
+        Column::Numbers { values, width } => values.extend_from_slice(&numbers(name, *width, batch, ranges)?),
     }
     Ok(())
+}
+
+/// A numeric column of a batch, `[rows, width]`.
+fn numbers(
+    name: &str,
+    width: usize,
+    batch: &Batch,
+    ranges: &mut BTreeMap<String, (f64, f64)>,
+) -> anyhow::Result<Vec<f32>> {
+    let mut values = Vec::new();
+    batch.column_f32(name, &mut values)?;
+    if matches!(batch.field(name)?.dtype, DType::F8 | DType::I4 | DType::I8 | DType::U4 | DType::U8) {
+        let mut exact = Vec::new();
+        batch.column_f64(name, &mut exact)?;
+        let range = ranges.entry(name.to_owned()).or_insert((f64::INFINITY, f64::NEG_INFINITY));
+        exact.iter().for_each(|&x| *range = (range.0.min(x), range.1.max(x)));
+    }
+    if let Some(bad) = values.iter().position(|value| value.is_infinite()) {
+        let problem = format!("field {name:?} is {} as f32; expected a finite number", values[bad]);
+        return Err(batch.location(bad / width).error(problem).into());
+    }
+    Ok(values)
 }
 
 /// Appends a batch's weights.

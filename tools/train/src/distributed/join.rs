@@ -45,7 +45,7 @@ pub fn join(launch: Option<&Launch>, settings: &Settings, data: &DataModule) -> 
     let values = [
         ("version of train", env!("CARGO_PKG_VERSION")),
         ("configuration (settings)", settings.yaml.as_str()),
-        ("data set", data.sha256()),
+        ("data set", data.sha256()?),
     ];
     ranks.run(|ranks| collective::check_identity(ranks, &values))?;
     Ok(ranks)

@@ -46,7 +46,7 @@ impl Curve {
     /// Trains with the learning rates of `trainer.finder`, until the loss rises.
     fn measure(settings: &Settings, data: &DataModule, network: &Network) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
-        let mut learner = Learner::new(settings, network, network.initial_parameters(trainer.seed, data))?;
+        let mut learner = Learner::new(settings, network, network.initial_parameters(trainer.seed, data)?)?;
         let loader = DataLoader::new(data.train(), network, network.augmentation(settings, data)?);
         loader.check_weight(trainer.loss(), "training")?;
         network.check_batches(loader.count, trainer.batch_size, trainer.finder.steps)?;

@@ -18,7 +18,7 @@ const TIME: Duration = Duration::from_millis(200);
 
 pub fn table(settings: &Settings, data: &DataModule, network: &Network) -> anyhow::Result<String> {
     let seed = settings.trainer.seed;
-    let initial = network.initial_parameters(seed, data);
+    let initial = network.initial_parameters(seed, data)?;
     let loader = DataLoader::new(data.train(), network, network.augmentation(settings, data)?);
     let order = Random::new(seed, stream::ORDER).permutation(loader.count);
     let header = ["batch_size", "steps/s", "rows/s", "ms a step", "GFLOP/s"];

@@ -10,16 +10,19 @@ use std::fmt::Display;
 const MAX_NAMED: usize = 5;
 
 /// A note for each finding. `classes` is their number, where targets are class indices.
+///
+/// # Errors
+/// When rows are in a file, and cannot be read.
 pub fn of_split(
     split: Split<'_>,
     statistics: &SplitStatistics,
     loss: Loss,
     classes: usize,
     features: &Features,
-) -> Vec<String> {
+) -> anyhow::Result<Vec<String>> {
     let dataset = split.dataset;
     if split.rows.len() < 2 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let target = match loss {
         Loss::CrossEntropy { .. } if dataset.target_width() == 1 => labels(split, classes, features),
@@ -32,7 +35,8 @@ pub fn of_split(
     });
     let categories: Vec<String> = categories.collect();
     let categories = (!categories.is_empty()).then(|| categories.join("; "));
-    [categories, classes, constant_input(split, &statistics.input, features), target].into_iter().flatten().collect()
+    let input = constant_input(split, &statistics.input, features)?;
+    Ok([categories, classes, input, target].into_iter().flatten().collect())
 }
 
 /// The categories or classes of a text field.
@@ -41,20 +45,20 @@ fn named_texts(field: &str, what: &str, names: &[String]) -> String {
 }
 
 /// Features that are constant over the training rows.
-fn constant_input(split: Split<'_>, statistics: &[Statistics], features: &Features) -> Option<String> {
+fn constant_input(split: Split<'_>, statistics: &[Statistics], features: &Features) -> anyhow::Result<Option<String>> {
     let (field, rows) = (&split.dataset.input, split.rows.len());
-    if all_same(split) {
-        return Some(format!(
+    if all_same(split)? {
+        return Ok(Some(format!(
             "field {:?}: all {rows} training rows are the same; there is nothing to learn",
             field.name
-        ));
+        )));
     }
     if features.inputs.len() == 1 {
         let units = if field.shape.len() == 3 { "channels" } else { "features" };
         let constants = constants(statistics, units, rows, usize::to_string);
-        return constants.map(|constants| format!("field {:?}: {constants}", field.name));
+        return Ok(constants.map(|constants| format!("field {:?}: {constants}", field.name)));
     }
-    constants(statistics, "features", rows, |index| features.describe(*index))
+    Ok(constants(statistics, "features", rows, |index| features.describe(*index)))
 }
 
 fn constant_target(split: Split<'_>, statistics: &[Statistics]) -> Option<String> {
@@ -109,12 +113,13 @@ fn named<T: Display>(indices: &[T]) -> String {
 }
 
 /// Whether all rows have the same input.
-fn all_same(Split { dataset, rows }: Split<'_>) -> bool {
+fn all_same(Split { dataset, rows }: Split<'_>) -> anyhow::Result<bool> {
     let width = dataset.input_width();
     let row = |row: usize| row * width..(row + 1) * width;
     let mut pairs = rows.windows(2).map(|pair| (row(pair[0]), row(pair[1])));
-    match &dataset.inputs {
+    Ok(match &dataset.inputs {
         Inputs::Bytes(bytes) => pairs.all(|(a, b)| bytes[a] == bytes[b]),
         Inputs::Real(values) => pairs.all(|(a, b)| values[a] == values[b]),
-    }
+        Inputs::InFile(inputs) => inputs.all_same(rows)?,
+    })
 }

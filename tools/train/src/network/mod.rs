@@ -75,9 +75,9 @@ impl Network {
                 Loss::Mse | Loss::Mae | Loss::Huber { .. } => OutputActivation::Identity,
             },
         };
-        let statistics = SplitStatistics::of(split, &data.features);
+        let statistics = SplitStatistics::of(split, &data.features)?;
         let mut notes = data.notes.clone();
-        notes.extend(diagnostics::of_split(split, &statistics, trainer.loss(), outputs, &data.features));
+        notes.extend(diagnostics::of_split(split, &statistics, trainer.loss(), outputs, &data.features)?);
         let (scaling, target_scaling) =
             scaling::choose(&settings.model, trainer.loss(), split, &statistics, &data.features, &mut notes)?;
         let class_weights = class_weights::choose(trainer, split, outputs, &mut notes)?;
@@ -112,25 +112,28 @@ impl Network {
     }
 
     /// Random initial parameters, drawn from the seed; whitening weights are computed from the training split.
-    pub fn initial_parameters(&self, seed: u64, data: &DataModule) -> Parameters {
+    ///
+    /// # Errors
+    /// When rows are in a file, and cannot be read.
+    pub fn initial_parameters(&self, seed: u64, data: &DataModule) -> anyhow::Result<Parameters> {
         let mut parameters = Parameters::random(&self.graph, &mut Random::new(seed, stream::PARAMETERS));
         if self.target_scaling.is_some() {
             parameters.scale_last_linear(&self.graph, OUTPUT_SCALE);
         }
         if let Some((whiten, _)) = self.graph.whitening() {
-            parameters.whiten(&self.graph, &self.sample(data.train(), whiten.images));
+            parameters.whiten(&self.graph, &self.sample(data.train(), whiten.images)?);
         }
-        parameters
+        Ok(parameters)
     }
 
     /// Scaled inputs of at most `max` rows, evenly spaced, as the rows may be sorted by class.
-    fn sample(&self, Split { dataset, rows }: Split<'_>, max: usize) -> Vec<f32> {
+    fn sample(&self, Split { dataset, rows }: Split<'_>, max: usize) -> anyhow::Result<Vec<f32>> {
         let taken = max.min(rows.len());
         let chosen: Vec<usize> = (0..taken).map(|i| rows[i * rows.len() / taken]).collect();
         let indices: Vec<usize> = (0..taken).collect();
         let mut sample = BatchBuffer::default();
-        DataLoader::plain(Split { dataset, rows: &chosen }, self).load(&indices, 0, &mut sample);
-        sample.inputs
+        DataLoader::plain(Split { dataset, rows: &chosen }, self).load(&indices, 0, &mut sample)?;
+        Ok(sample.inputs)
     }
 
     /// The engine that computes gradients and predictions: by `trainer.engine`, the fastest that supports the graph.
@@ -148,7 +151,10 @@ impl Network {
 
     /// Augmentation of the training images; None where the settings change nothing.
     pub fn augmentation(&self, settings: &Settings, data: &DataModule) -> anyhow::Result<Option<Augmentation>> {
-        let mean = || self.scaling.clone().unwrap_or_else(|| scaling::standard(data.train())).mean;
+        let mean = || match &self.scaling {
+            Some(scaling) => Ok(scaling.mean.clone()),
+            None => Ok(scaling::standard(data.train())?.mean),
+        };
         Augmentation::new(&settings.augmentation, settings.trainer.seed, &data.train().dataset.input.shape, mean)
     }
 

@@ -18,34 +18,40 @@ pub struct SplitStatistics {
 }
 
 impl SplitStatistics {
-    pub fn of(split: Split<'_>, features: &Features) -> Self {
+    /// # Errors
+    /// When rows are in a file, and cannot be read.
+    pub fn of(split: Split<'_>, features: &Features) -> anyhow::Result<Self> {
         let Split { dataset, rows } = split;
         let target_width = dataset.target_width();
         let targets = rows.iter().map(|row| &dataset.targets[row * target_width..(row + 1) * target_width]);
-        let mut input = input(split);
+        let mut input = input(split)?;
         // Categories and indicators are 0 and 1, and are never scaled.
         let is_number = features.is_number();
         if input.len() == is_number.len() {
             let others = input.iter_mut().zip(&is_number).filter(|(_, is_number)| !**is_number);
             others.for_each(|(one, _)| *one = Statistics { mean: 0.0, variance: 1.0 });
         }
-        Self { input, target: Statistics::of(targets, &[target_width]) }
+        Ok(Self { input, target: Statistics::of(targets, &[target_width]) })
     }
 }
 
 /// Statistics per feature of the input, or per channel of an image.
-fn input(Split { dataset, rows }: Split<'_>) -> Vec<Statistics> {
+fn input(Split { dataset, rows }: Split<'_>) -> anyhow::Result<Vec<Statistics>> {
     let (width, shape) = (dataset.input_width(), dataset.input.shape.as_slice());
     let ranges = rows.iter().map(|row| row * width..(row + 1) * width);
-    match &dataset.inputs {
+    Ok(match &dataset.inputs {
         Inputs::Bytes(bytes) => Statistics::of_bytes(ranges.map(|range| &bytes[range]), shape),
         Inputs::Real(values) => Statistics::of(ranges.map(|range| &values[range]), shape),
-    }
+        Inputs::InFile(inputs) => inputs.statistics(rows, shape)?,
+    })
 }
 
 /// The scaling of a split's input to mean 0 and standard deviation 1.
-pub fn standard(split: Split<'_>) -> Scaling {
-    Scaling::standard(&input(split))
+///
+/// # Errors
+/// When rows are in a file, and cannot be read.
+pub fn standard(split: Split<'_>) -> anyhow::Result<Scaling> {
+    Ok(Scaling::standard(&input(split)?))
 }
 
 /// Input and target scaling by `model.input_scaling` and `model.target_scaling`; `notes` gets what `auto` decided.

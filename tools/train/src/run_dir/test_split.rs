@@ -35,24 +35,31 @@ pub fn write(folder: &Path, split: Split<'_>) -> anyhow::Result<()> {
     let some = |wanted: &dyn Fn(&Field) -> bool| columns.iter().filter(|(field, _)| wanted(field)).collect::<Vec<_>>();
     let numbers = some(&|field| !is_text(field));
     if !numbers.is_empty() {
-        write_file(&folder.join(NUMBERS), Encoding::Npy, &numbers, split.rows)?;
+        write_file(&folder.join(NUMBERS), Encoding::Npy, &numbers, split)?;
     }
     if numbers.len() < columns.len() {
         let csv = Encoding::Csv { delimiter: b',' };
-        write_file(&folder.join(SCALARS), csv, &some(&|field| field.shape.is_empty()), split.rows)?;
+        write_file(&folder.join(SCALARS), csv, &some(&|field| field.shape.is_empty()), split)?;
     }
     if mixed {
-        write_file(&folder.join(EVERYTHING), Encoding::Ndjson, &some(&|_| true), split.rows)?;
+        write_file(&folder.join(EVERYTHING), Encoding::Ndjson, &some(&|_| true), split)?;
     }
     Ok(())
 }
 
-fn write_file(path: &Path, encoding: Encoding, columns: &[&(Field, Column<'_>)], rows: &[usize]) -> anyhow::Result<()> {
+fn write_file(
+    path: &Path,
+    encoding: Encoding,
+    columns: &[&(Field, Column<'_>)],
+    split: Split<'_>,
+) -> anyhow::Result<()> {
     let as_written = matches!(encoding, Encoding::Csv { .. });
-    let mut writer = Writer::new(Output::create(Some(path))?, encoding, Some(rows.len() as u64));
-    for (chunk, rows) in rows.chunks(ROWS).enumerate() {
+    let mut writer = Writer::new(Output::create(Some(path))?, encoding, Some(split.rows.len() as u64));
+    for (chunk, rows) in split.rows.chunks(ROWS).enumerate() {
         let first = chunk * ROWS;
-        let packed: Vec<Vec<u8>> = columns.iter().map(|(field, column)| packed(field, column, rows, first)).collect();
+        let in_file = split.dataset.read(rows)?;
+        let packed = |(field, column): &&(Field, Column<'_>)| packed(field, column, rows, first, in_file.as_ref());
+        let packed = columns.iter().map(packed).collect::<records::Result<Vec<_>>>()?;
         let values = columns.iter().zip(&packed).map(|((field, column), packed)| {
             match texts(field, column, rows, first, as_written) {
                 Some(texts) => (Field::new(&field.name, DType::Text, &[]), Values::Texts(texts)),
@@ -65,10 +72,20 @@ fn write_file(path: &Path, encoding: Encoding, columns: &[&(Field, Column<'_>)],
     Ok(writer.finish()?)
 }
 
-/// The numeric values of some rows, little-endian; empty for text. `first` is the index of `rows[0]` in the split.
-fn packed(field: &Field, column: &Column<'_>, rows: &[usize], first: usize) -> Vec<u8> {
+/// The numeric values of some rows, little-endian; empty for text. `first` is the index of `rows[0]` in the split; `in_file`
+/// are those rows, where they are in a file.
+fn packed(
+    field: &Field,
+    column: &Column<'_>,
+    rows: &[usize],
+    first: usize,
+    in_file: Option<&Batch>,
+) -> records::Result<Vec<u8>> {
     let width = field.elements();
-    match column {
+    Ok(match column {
+        Column::Used(ColumnValues::InFile) | Column::Passthrough(PassthroughColumn::InFile) => {
+            in_file.map_or(Ok(Vec::new()), |batch| packed_of(field, batch))?
+        }
         Column::Used(ColumnValues::Bytes(bytes)) => {
             rows.iter().flat_map(|row| &bytes[row * width..(row + 1) * width]).copied().collect()
         }
@@ -76,11 +93,22 @@ fn packed(field: &Field, column: &Column<'_>, rows: &[usize], first: usize) -> V
             let values = rows.iter().flat_map(|row| &values[row * width..(row + 1) * width]);
             values.flat_map(|value| value.to_le_bytes()).collect()
         }
-        Column::Passthrough(PassthroughColumn { packed, .. }) if field.dtype != DType::Text => {
+        Column::Passthrough(PassthroughColumn::Packed { packed, .. }) if field.dtype != DType::Text => {
             packed[first * field.bytes()..(first + rows.len()) * field.bytes()].to_vec()
         }
         Column::Used(ColumnValues::Texts(_)) | Column::Passthrough(_) => Vec::new(),
+    })
+}
+
+/// A field of a batch, as the dtype of `field` says: that of the file, or `f4`.
+fn packed_of(field: &Field, batch: &Batch) -> records::Result<Vec<u8>> {
+    let (mut bytes, mut values) = (Vec::new(), Vec::new());
+    if batch.field(&field.name)?.dtype == field.dtype {
+        batch.append_packed(&field.name, &mut bytes)?;
+        return Ok(bytes);
     }
+    batch.column_f32(&field.name, &mut values)?;
+    Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
 }
 
 /// The texts of some rows; of numeric columns their text as read, where `as_written` asks for it.
@@ -93,7 +121,7 @@ fn texts<'a>(
 ) -> Option<Vec<&'a str>> {
     match column {
         Column::Used(ColumnValues::Texts(texts)) => Some(rows.iter().map(|&row| texts.get(row)).collect()),
-        Column::Passthrough(PassthroughColumn { written: Some(written), .. })
+        Column::Passthrough(PassthroughColumn::Packed { written: Some(written), .. })
             if as_written || field.dtype == DType::Text =>
         {
             Some(written[first..first + rows.len()].to_vec())

@@ -47,6 +47,8 @@ pub struct TrainerSettings {
     pub engine: EngineName,
     /// Maximum bytes of an array in Fortran order on a pipe.
     pub fortran_bytes: u64,
+    /// Maximum bytes of an NPY file whose rows are held in memory.
+    pub memory_bytes: u64,
     pub run_dir: String,
     pub resume: Option<String>,
     /// Several processes as the ranks of one run; `config.yaml` files from before it existed lack it.

@@ -103,7 +103,7 @@ impl Trainer<'_> {
     fn restore_from(&mut self, checkpoint: Checkpoint, name: &str) -> anyhow::Result<()> {
         let Checkpoint { model, buffers, progress } = checkpoint;
         let state = TrainerState::read(progress, self.settings).with_context(|| name.to_owned())?;
-        state.check(self.settings, self.data.sha256())?;
+        state.check(self.settings, self.data_sha256)?;
         ensure!(model.graph == self.network.graph, "{name}: another architecture");
         let find = |wanted: &str| buffers.iter().find(|(name, _)| name == wanted).map(|(_, values)| values.clone());
         let steps = state.steps as u64;
@@ -170,7 +170,7 @@ impl Trainer<'_> {
     /// A finished run without `last.safetensors` (callbacks.checkpoint.save_last=false) can still be the same run.
     fn finished_without_last(&mut self, folder: &Path, path: PathBuf) -> anyhow::Result<Option<PathBuf>> {
         let is_same = run_dir::has_settings(folder, self.settings)
-            && Run::read(folder).is_ok_and(|run| run.data_sha256.as_deref() == Some(self.data.sha256()));
+            && Run::read(folder).is_ok_and(|run| run.data_sha256.as_deref() == Some(self.data_sha256));
         ensure!(
             is_same,
             "{}: trainer.resume: no such checkpoint; the run has finished, and has kept no last state \

@@ -63,7 +63,7 @@ impl Trainer<'_> {
             device: "cpu".into(),
             threads: rayon::current_num_threads(),
             rows: RowCounts { train, val, test },
-            data_sha256: self.data.sha256().to_owned(),
+            data_sha256: self.data_sha256.to_owned(),
             parameters: self.learner.parameters.values.len(),
             git: git::state(),
             resumed,

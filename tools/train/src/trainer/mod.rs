@@ -51,6 +51,8 @@ pub enum RunOutcome {
 pub struct Trainer<'a> {
     settings: &'a Settings,
     data: &'a DataModule,
+    /// [`DataModule::sha256`]
+    data_sha256: &'a str,
     network: &'a Network,
     loaders: DataLoaders<'a>,
     learner: Learner,
@@ -73,17 +75,19 @@ impl<'a> Trainer<'a> {
         ranks: Ranks,
     ) -> anyhow::Result<Self> {
         let started = Instant::now();
-        let parameters = network.initial_parameters(settings.trainer.seed, data);
+        let parameters = network.initial_parameters(settings.trainer.seed, data)?;
+        let data_sha256 = data.sha256()?;
         let loaders = DataLoaders::new(settings, data, network)?;
         let steps_per_epoch = loaders.batches_per_epoch.div_ceil(settings.trainer.accumulate_batches as usize);
         Ok(Self {
             settings,
             data,
+            data_sha256,
             network,
             loaders,
             learner: Learner::new(settings, network, parameters)?,
             learning_rate: LearningRate::new(settings, steps_per_epoch)?,
-            state: TrainerState::new(settings, data.sha256()),
+            state: TrainerState::new(settings, data_sha256),
             checkpointing: Checkpointing::new(settings, ranks.is_first()),
             // Last, so that until here a signal ends the process at once.
             limits: Limits::new(&settings.trainer, started)?,
@@ -144,7 +148,7 @@ impl<'a> Trainer<'a> {
         if !self.checkpointing.continues_own_run() {
             run_dir::begin_takeover(folder)?;
         }
-        if let Some(note) = run_dir::rotate(folder, self.settings, self.data.sha256())? {
+        if let Some(note) = run_dir::rotate(folder, self.settings, self.data_sha256)? {
             self.reporting.note(&note);
         }
         let file_cost = run_dir::prepare(folder, self.settings)?;

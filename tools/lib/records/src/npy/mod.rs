@@ -3,9 +3,11 @@
 mod fortran;
 mod header;
 mod read;
+mod row_file;
 
 pub(crate) use header::Header;
 pub(crate) use read::NpyReader;
+pub use row_file::RowFile;
 
 /// The first bytes of every `.npy` array.
 pub const MAGIC: &[u8; 6] = b"\x93NUMPY";

@@ -83,7 +83,7 @@ impl NpyReader {
         if filled < packed.len() {
             return Err(self.truncated(self.rows + (filled / row_bytes) as u64));
         }
-        self.swap_big_endian(packed);
+        swap_big_endian(&self.schema, &self.header.big_endian, packed);
         batch.announced = self.announced.take();
         self.rows += rows as u64;
         self.remaining -= rows as u64;
@@ -119,21 +119,21 @@ impl NpyReader {
         self.begin(next)?;
         Ok(true)
     }
+}
 
-    /// Converts big-endian fields of packed rows to little-endian.
-    fn swap_big_endian(&self, packed: &mut [u8]) {
-        for (i, _) in self.header.big_endian.iter().enumerate().filter(|(_, big)| **big) {
-            let (field, offset) = (&self.schema.fields()[i], self.schema.offset(i));
-            for row in packed.chunks_exact_mut(self.schema.row_bytes()) {
-                let value = &mut row[offset..offset + field.bytes()];
-                value.chunks_exact_mut(field.dtype.size()).for_each(<[u8]>::reverse);
-            }
+/// Converts the fields of packed rows that are big-endian to little-endian.
+pub(super) fn swap_big_endian(schema: &Schema, big_endian: &[bool], packed: &mut [u8]) {
+    for (i, _) in big_endian.iter().enumerate().filter(|(_, big)| **big) {
+        let (field, offset) = (&schema.fields()[i], schema.offset(i));
+        for row in packed.chunks_exact_mut(schema.row_bytes()) {
+            let value = &mut row[offset..offset + field.bytes()];
+            value.chunks_exact_mut(field.dtype.size()).for_each(<[u8]>::reverse);
         }
     }
 }
 
 /// Reads magic, version, length and text.
-fn read_header(input: &mut Input, plain_name: &str) -> Result<Header> {
+pub(super) fn read_header(input: &mut Input, plain_name: &str) -> Result<Header> {
     let mut fixed = [0; 8];
     let location = Location::whole(input.shared_name());
     let mut fill = |buffer: &mut [u8]| -> Result<()> {
