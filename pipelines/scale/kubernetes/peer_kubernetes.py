@@ -6,6 +6,7 @@ against Kubernetes' schema. What schemas cannot say, and the API server would re
 """
 
 import copy
+import fcntl
 import os
 from pathlib import Path
 
@@ -227,8 +228,7 @@ def test_the_scripts_of_the_jobs_make_the_rows_and_the_model_of_one_process(tmp_
 def test_the_scripts_of_the_jobs_fail_with_the_code_that_ends_the_job(tmp_path):
     container_run("shards", tmp_path, status=2, JOB_COMPLETION_INDEX="0", SETTINGS="rwos=5")
     container_run("shards", tmp_path, status=2, JOB_COMPLETION_INDEX="4", SETTINGS="rows=5")  # more than SHARDS
-    # What a later version exits with, where another try may help: the policy sees it, although `entropy` gets no rows and
-    # exits with 2.
+    # Where another try may help, the policy sees it, although `entropy` gets no rows and exits with 2.
     tool = tmp_path / "bin/gen-data"
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\nexit 75\n")
@@ -236,6 +236,11 @@ def test_the_scripts_of_the_jobs_fail_with_the_code_that_ends_the_job(tmp_path):
     path = f"{tool.parent}:{with_tools()}"
     container_run("shards", tmp_path, status=75, JOB_COMPLETION_INDEX="0", SETTINGS="rows=5", PATH=path)
 
-    container_run("shards", tmp_path, JOB_COMPLETION_INDEX="0", SETTINGS="rows=500")
+    container_run("shards", tmp_path, JOB_COMPLETION_INDEX="0", SETTINGS="rows=50000")
     container_run("train", tmp_path, status=2)  # of one shard in four
+    # Another process has the run folder. `cat`, which has more than a pipe holds, ends by SIGPIPE.
+    (tmp_path / "rows/run").mkdir()
+    with (tmp_path / "rows/run/.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        container_run("train", tmp_path, status=75, SHARDS="1")
     assert not (tmp_path / "models").exists()

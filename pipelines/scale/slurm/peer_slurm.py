@@ -234,6 +234,28 @@ def test_a_task_that_fails_fails_the_whole_and_nothing_downstream_runs(cluster, 
     assert len(load_stream((tmp_path / "rows.npy").read_bytes())) == 3000
 
 
+def test_a_task_whose_error_may_pass_is_tried_again(cluster, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/00002.npy").symlink_to("/dev/full")  # through which entropy writes
+    shards = cluster.sbatch(f"--array=1-3 {HERE}/shards.sbatch 3 parts rows=3000", tmp_path)
+    merge = cluster.sbatch(
+        f"--kill-on-invalid-dep=yes --dependency=afterok:{shards} {HERE}/merge.sbatch 3 parts rows.npy", tmp_path
+    )
+
+    def is_requeued():
+        (task,) = cluster.show(f"{shards}_2")
+        return task["JobState"] == "PENDING" and int(task["Restarts"]) == 1
+
+    wait_until(is_requeued, "a task in the queue again")
+    assert "No space left on device" in (tmp_path / f"logs/shards-{shards}_2.log").read_text()
+    (tmp_path / "parts/00002.npy").unlink()
+    # Slurm lets a requeued job wait for two minutes.
+    peers.shell(f"scontrol update JobId={shards}_2 StartTime=now", tmp_path, cluster.env)
+    assert cluster.ended(merge) == DONE
+    peers.shell("gen-data rows=3000 --to npy | entropy -o whole.npy", tmp_path, cluster.env)
+    assert (load_stream((tmp_path / "rows.npy").read_bytes()) == load_stream((tmp_path / "whole.npy").read_bytes())).all()
+
+
 def test_a_merge_without_all_shards_writes_nothing(cluster, tmp_path):
     shards = cluster.sbatch(f"--array=1-2 {HERE}/shards.sbatch 3 parts rows=3000", tmp_path)
     merge = cluster.sbatch(f"--dependency=afterok:{shards} {HERE}/merge.sbatch 3 parts rows.npy", tmp_path)

@@ -98,6 +98,33 @@ def test_the_outputs_of_a_rule_that_fails_are_removed(tmp_path):
     assert (tmp_path / "compare.csv").exists()
 
 
+def test_what_may_pass_by_itself_is_tried_again_and_nothing_else(tmp_path):
+    job = Job(tmp_path)
+    job.run("data/entropy.npy --notemp")
+    (tmp_path / "data/entropy.npy").unlink()
+    # A disk that is full at the first attempt: `entropy` writes through a link.
+    tool = tmp_path / "bin/entropy"
+    tool.parent.mkdir()
+    tool.write_text(
+        "#!/bin/sh\n"
+        'for file; do :; done\necho x >> tries\n'
+        '[ "$(wc -l < tries)" -gt 1 ] && rm -f "$file" || ln -sf /dev/full "$file"\n'
+        f'exec {with_tools().partition(":")[0]}/entropy "$@"\n'
+    )
+    tool.chmod(0o755)
+    path = f'PATH="{tool.parent}:$PATH"'
+    out = job.shell(f"{path} snakemake --cores 2 data/entropy.npy --notemp 2>&1")
+    assert "No space left on device" in out and (tmp_path / "tries").read_text() == "x\n" * 2
+    job.shell("gen-data rows=5000 --to npy | entropy -o whole.npy && cmp whole.npy data/entropy.npy")
+
+    (tmp_path / "data/entropy.npy").unlink()
+    (tmp_path / "tries").write_text("x\n")
+    whole = (tmp_path / "data/probs-2-of-4.npy").read_bytes()
+    (tmp_path / "data/probs-2-of-4.npy").write_bytes(whole[:-1])
+    job.shell(f"{path} snakemake --cores 2 data/entropy.npy 2>&1", status=1)
+    assert (tmp_path / "tries").read_text() == "x\n" * 2
+
+
 def test_a_failure_within_a_pipe_fails_the_rule(tmp_path):
     job = Job(tmp_path)
     job.run("data/entropy.npy --notemp")

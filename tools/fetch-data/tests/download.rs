@@ -45,8 +45,17 @@ impl Case {
     }
 
     fn fails(&self, servers: &[&Server], more: &[&str]) -> String {
+        self.fails_with(2, servers, more)
+    }
+
+    /// Fails in a way that may pass by itself.
+    fn fails_for_now(&self, servers: &[&Server], more: &[&str]) -> String {
+        self.fails_with(75, servers, more)
+    }
+
+    fn fails_with(&self, status: i32, servers: &[&Server], more: &[&str]) -> String {
         let settings = self.settings(servers, more);
-        self.folder.fails(&settings.iter().map(String::as_str).collect::<Vec<_>>())
+        self.folder.fails_with(status, &settings.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// What is in the cache under the name of a file that is on its way.
@@ -86,7 +95,7 @@ fn a_download_goes_on_where_it_was_cut() {
 fn another_run_goes_on_where_one_ended() {
     let case = Case::new();
     let server = case.server(&[Answer::Cut(5000)]);
-    let message = case.fails(&[&server], &["download.retries=0"]);
+    let message = case.fails_for_now(&[&server], &["download.retries=0"]);
     assert!(message.contains("http://127.0.0.1"), "{message}");
     assert!(case.part() == case.file()[..5000]);
     case.works(&[&server], &["download.retries=0"]);
@@ -111,7 +120,7 @@ fn a_server_in_trouble_is_tried_again_and_one_that_refuses_is_not() {
 
     let case = Case::new();
     let server = case.server(&[Answer::Status(503, "X-A: b"); 3]);
-    let message = case.fails(&[&server], &["download.retries=2"]);
+    let message = case.fails_for_now(&[&server], &["download.retries=2"]);
     assert!(server.requests().len() == 3 && message.contains("HTTP status 503"), "{message}");
 
     let case = Case::new();
@@ -119,6 +128,30 @@ fn a_server_in_trouble_is_tried_again_and_one_that_refuses_is_not() {
     let message = case.fails(&[&server], &[]);
     assert!(server.requests().len() == 1 && message.contains("HTTP status 404"), "{message}");
     assert_eq!(case.folder.cached(), [""; 0], "no empty beginning is kept");
+}
+
+#[test]
+fn one_mirror_that_may_answer_later_is_enough() {
+    let (case, no_retry) = (Case::new(), ["download.retries=0"]);
+    let gone = || case.server(&[Answer::Status(404, "X-A: b")]);
+    let busy = || case.server(&[Answer::Status(503, "X-A: b")]);
+    let message = case.fails_for_now(&[&busy(), &gone()], &no_retry);
+    assert!(message.contains("HTTP status 503") && message.contains("; http://127.0.0.1:"), "{message}");
+    case.fails_for_now(&[&gone(), &busy()], &no_retry);
+    case.fails(&[&gone(), &gone()], &no_retry);
+    case.fails_for_now(&[&case.server(&[Answer::Status(429, "X-A: b")])], &no_retry);
+    case.fails(&[&case.server(&[Answer::Status(401, "X-A: b")])], &no_retry);
+}
+
+#[test]
+fn a_server_that_does_not_speak_tls_is_not_tried_again() {
+    let case = Case::new();
+    let server = case.server(&[]);
+    let mut settings = case.settings(&[&server], &[]);
+    settings[0] = settings[0].replace("http:", "https:");
+    let message = case.folder.fails(&settings.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(message.contains("https://127.0.0.1"), "{message}");
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
@@ -194,7 +227,7 @@ fn a_server_without_ranges_that_always_cuts_is_given_up() {
     let case = Case::new();
     // Each answer begins anew, so that only the first brings anything.
     let server = case.server(&[Answer::CutNoRange(9000); 30]);
-    let message = case.fails(&[&server], &["download.retries=3"]);
+    let message = case.fails_for_now(&[&server], &["download.retries=3"]);
     assert!(server.requests().len() == 4 && message.contains("end of file"), "{message}");
 }
 
@@ -243,8 +276,8 @@ fn without_a_checksum_only_one_version_is_put_together() {
     }
     let case = Case::new();
     let server = case.server(&[Answer::Cut(3000), Answer::Cut(2000)]);
-    case.fails(&[&server], &[settings[0], settings[1], "download.retries=0"]);
-    case.fails(&[&server], &[settings[0], settings[1], "download.retries=0"]);
+    case.fails_for_now(&[&server], &[settings[0], settings[1], "download.retries=0"]);
+    case.fails_for_now(&[&server], &[settings[0], settings[1], "download.retries=0"]);
     let message = case.fails(&[&server], &settings);
     assert!(message.contains(&sha256(case.file())), "{message}");
     assert_eq!(server.requests(), ["", "", ""], "nor with what an earlier run left");
@@ -329,16 +362,17 @@ fn a_cache_that_cannot_be_written_is_still_read() {
 #[test]
 fn a_password_stays_out_of_messages() {
     let case = Case::new();
-    for (address, shown) in [
-        ("http://me:secret@127.0.0.1:1/data.tar.gz", "http://me:***@127.0.0.1:1/data.tar.gz"),
-        ("http://me:secret@127.0.0.1:99999/x", "http://me:***@127.0.0.1:99999/x"),
-        ("http://me:sec/ret@127.0.0.1/x", "http://me:***@127.0.0.1/x"),
-        ("ftp://me:secret@host/x", "ftp://me:***@host/x"),
-        ("file://me:secret@host/x", "file://me:***@host/x"),
+    for (address, shown, status) in [
+        // Nobody listens there, and somebody may.
+        ("http://me:secret@127.0.0.1:1/data.tar.gz", "http://me:***@127.0.0.1:1/data.tar.gz", 75),
+        ("http://me:secret@127.0.0.1:99999/x", "http://me:***@127.0.0.1:99999/x", 2),
+        ("http://me:sec/ret@127.0.0.1/x", "http://me:***@127.0.0.1/x", 2),
+        ("ftp://me:secret@host/x", "ftp://me:***@host/x", 2),
+        ("file://me:secret@host/x", "file://me:***@host/x", 2),
     ] {
         let settings = source(&[&format!("'{address}'")], case.file());
         let settings: Vec<&str> = settings.iter().map(String::as_str).chain(["download.retries=0"]).collect();
-        let message = case.folder.fails(&settings);
+        let message = case.folder.fails_with(status, &settings);
         assert!(message.contains(shown) && !message.contains("ret@"), "{message}");
     }
 }

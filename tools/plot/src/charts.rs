@@ -48,7 +48,7 @@ pub fn charts(runs: &[Run], finders: &[Finder], settings: &Settings, max_charts:
             (Some(members), Some(drawer)) => drawer.chart(name, members),
             _ => finder::chart(finders, settings),
         };
-        let mut chart = drawn.map_err(|problem| anyhow!("{problem:#}{}", without(&chosen, name)))?;
+        let mut chart = drawn.map_err(|problem| anyhow!("{}{}", cli::describe(&problem), without(&chosen, name)))?;
         if *name == LOSS {
             chart.also = also.iter().map(|name| (*name).to_owned()).collect();
         }

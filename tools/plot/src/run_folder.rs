@@ -60,7 +60,7 @@ fn regular_file(folder: &Path, names: &[&str]) -> anyhow::Result<Option<PathBuf>
             Ok(metadata) if metadata.is_file() => return Ok(Some(path)),
             Ok(_) => anyhow::bail!("{}: not a regular file; expected what train writes", path.display()),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => anyhow::bail!("{}: {error}", path.display()),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
         }
     }
     Ok(None)

@@ -79,7 +79,7 @@ impl Refresh for Keys {
             }
             // Those that were read last stay.
             Err(error) => {
-                log::write(Level::Error, "api_keys_kept", serde_json::json!({ "error": format!("{error:#}") }))
+                log::write(Level::Error, "api_keys_kept", serde_json::json!({ "error": cli::describe(&error) }))
             }
         }
     }

@@ -85,7 +85,7 @@ impl Refresh for Tls {
             }
             // The pair that was read last stays. One file of a pair may change before the other.
             Err(error) => {
-                log::write(Level::Error, "certificate_kept", serde_json::json!({ "error": format!("{error:#}") }));
+                log::write(Level::Error, "certificate_kept", serde_json::json!({ "error": cli::describe(&error) }));
             }
         }
     }
@@ -103,7 +103,7 @@ impl Configs {
             None => builder.with_no_client_auth(),
             Some(path) => builder.with_client_cert_verifier(verifier(path, provider)?),
         };
-        let private_key = PrivateKeyDer::from_pem_file(key).map_err(|e| of_file(key, "private key", &e))?;
+        let private_key = PrivateKeyDer::from_pem_file(key).map_err(|e| of_file(key, "private key", e))?;
         let config = builder.with_single_cert(certificates(certificate)?, private_key);
         let pair = || format!("{} and {}", certificate.display(), key.display());
         let config = config.with_context(pair)?;
@@ -130,17 +130,17 @@ fn verifier(
 
 fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let all = all.map_err(|e| of_file(path, "certificate", &e))?;
+    let all = all.map_err(|e| of_file(path, "certificate", e))?;
     anyhow::ensure!(!all.is_empty(), "{}: no certificate in PEM", path.display());
     Ok(all)
 }
 
 /// The error without the file's text.
-fn of_file(path: &Path, what: &str, error: &rustls::pki_types::pem::Error) -> anyhow::Error {
+fn of_file(path: &Path, what: &str, error: rustls::pki_types::pem::Error) -> anyhow::Error {
     use rustls::pki_types::pem::Error;
     let path = path.display();
     match error {
-        Error::Io(error) => anyhow::anyhow!("{path}: {error}"),
+        Error::Io(error) => anyhow::Error::new(error).context(path.to_string()),
         Error::NoItemsFound => anyhow::anyhow!("{path}: no {what} in PEM"),
         _ => anyhow::anyhow!("{path}: this is no {what} in PEM"),
     }

@@ -7,7 +7,7 @@ use crate::{
     upload::Uploader,
 };
 use anyhow::{Context, bail, ensure};
-use cli::{Common, Outcome};
+use cli::{Common, Outcome, Transient};
 use std::{path::Path, sync::Arc, thread, time::Instant};
 
 /// Sends the spool at `folder`, or all spools in it. The settings are those of each spool, overridden by the command
@@ -20,7 +20,7 @@ pub fn run(folder: &Path, mut common: Common) -> anyhow::Result<Outcome> {
     for folder in spool::find(folder)? {
         if let Err(error) = send_spool(&folder, &mut common) {
             let earlier = failed.replace(error);
-            earlier.into_iter().for_each(|error| cli::note(&format!("{error:#}")));
+            earlier.into_iter().for_each(|error| cli::note(&cli::describe(&error)));
         }
     }
     failed.map_or(Ok(Outcome::Done), Err)
@@ -45,7 +45,9 @@ fn upload(mut uploader: Uploader, settings: &Settings) -> anyhow::Result<()> {
         match uploader.advance(true) {
             Ok(()) => break,
             Err(Error::Unavailable(_)) if Instant::now() + pause < deadline => thread::sleep(pause),
-            Err(error) => bail!("{error}"),
+            Err(Error::Unavailable(reason)) => bail!(Transient::new(reason)),
+            Err(Error::Local(error)) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         pause = (pause * 2).min(settings.retry_max.0);
     }

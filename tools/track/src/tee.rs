@@ -156,7 +156,7 @@ impl Log {
     fn add_error(&mut self, error: anyhow::Error) {
         match &self.error {
             None => self.error = Some(error),
-            Some(_) => cli::note(&format!("{error:#}")),
+            Some(_) => cli::note(&cli::describe(&error)),
         }
     }
 

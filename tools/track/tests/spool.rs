@@ -198,6 +198,19 @@ fn only_what_is_of_a_spool_is_taken_away() {
 }
 
 #[test]
+fn a_spool_that_another_process_sends_is_left_to_it() {
+    let (folder, server) = (place(), Server::start(&[]));
+    let spool = left(&folder, &log(3));
+    let held = fs::File::options().append(true).open(spool.join("lock")).unwrap();
+    held.lock().unwrap();
+    let (status, error) = send(&server, &spool, &[]);
+    assert_eq!((status, error.lines().count(), server.requests()), (75, 1, 0), "{error}");
+    assert!(error.contains(": in use by another track"), "{error}");
+    drop(held);
+    assert_eq!(send(&server, &spool, &[]), (0, String::new()));
+}
+
+#[test]
 fn what_is_no_event_takes_no_room_in_a_spool() {
     let folder = place();
     let spool = left(&folder, &(step(1) + "noise\n" + &log(2) + "{\"event\":\"confetti\"}\n\nmore noise"));

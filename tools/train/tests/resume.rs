@@ -312,7 +312,7 @@ fn a_second_run_in_the_same_folder_is_refused() {
         "train: run: train, process {} is writing to this folder; wait for it, or choose another folder with -o\n",
         running.0.id()
     );
-    assert_eq!((status, error), (2, expected));
+    assert_eq!((status, error), (75, expected));
     assert!(fs::read(folder.join("run/config.yaml")).unwrap() == before);
     // The kernel gives up the lock of a process that was killed.
     drop(running);
@@ -592,7 +592,7 @@ fn a_full_standard_output_is_told_after_the_run() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let output = train(folder, &["-o", "run"]).command().stdout(full).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(75));
     assert!(error.starts_with("train: not all events could be written: stdout: No space left"), "{error}");
     assert_same(folder, "whole", "run");
 }

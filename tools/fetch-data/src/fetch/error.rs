@@ -1,11 +1,12 @@
 //! Why a file could not be fetched.
 
+use cli::Transient;
 use std::{io, time::Duration};
 
 /// Why one URL does not provide the file; the next one may.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
     #[error("a folder has no sha256 to check; give {setting}.sha256=null")]
     FolderWithChecksum { setting: String },
@@ -14,7 +15,7 @@ pub enum SourceError {
     NotAFile,
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
-    #[error(transparent)]
+    #[error("{0}")]
     Download(#[from] DownloadError),
 }
 
@@ -30,9 +31,12 @@ pub enum Mismatch {
 /// Why a mirror did not provide the file.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    /// The file is incomplete: all attempts failed, or the server refused the request.
+    /// The file is incomplete: all attempts failed, and a later one may succeed.
     #[error("{0}")]
-    Incomplete(String),
+    Unavailable(#[from] Transient),
+    /// The file is incomplete: the server refused the request.
+    #[error("{0}")]
+    Refused(String),
     /// The file is not the expected one.
     #[error("{0}")]
     WrongContent(String),

@@ -44,7 +44,7 @@ impl<'a> Remote<'a> {
         if file.bytes() > 0 {
             request = request.header(RANGE, format!("bytes={}-", file.bytes()));
         }
-        let response = request.send().map_err(|error| transient(&error))?;
+        let response = request.send().map_err(|error| no_response(&error))?;
         self.accept(&response, file)?;
         let length = || response.content_length().map(|rest| rest.saturating_add(file.bytes()));
         let total = Range::of(&response).and_then(|range| range.total).or_else(length);
@@ -155,11 +155,23 @@ impl Range {
     }
 }
 
-/// The innermost cause, which has the reason; the outer errors say only which stage failed, and repeat the URL.
+/// Why there is no response: a certificate that is not trusted will not be so at the next attempt either.
+fn no_response(error: &reqwest::Error) -> TransferError {
+    match error.is_builder() || error.is_redirect() || cli::is_invalid_data(error) {
+        true => TransferError::Refused(innermost(error)),
+        false => transient(error),
+    }
+}
+
 fn transient(error: &dyn Error) -> TransferError {
+    TransferError::Transient { reason: innermost(error), wait: None }
+}
+
+/// The innermost cause, which has the reason; the outer errors say only which stage failed, and repeat the URL.
+fn innermost(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    TransferError::Transient { reason: cause.to_string(), wait: None }
+    cause.to_string()
 }

@@ -8,7 +8,7 @@ use super::{
     location,
 };
 use crate::settings::{Download, Source};
-use cli::Report;
+use cli::{Report, Transient};
 use reqwest::Url;
 use std::{path::PathBuf, thread, time::Duration};
 
@@ -36,7 +36,7 @@ pub fn download(
     }
     match outcome {
         Ok(()) => Ok(Ok(entry.keep(file)?)),
-        Err(error @ DownloadError::Incomplete(_)) if file.bytes() > 0 => Ok(Err(error)),
+        Err(error @ (DownloadError::Unavailable(_) | DownloadError::Refused(_))) if file.bytes() > 0 => Ok(Err(error)),
         Err(error) => {
             file.discard()?;
             Ok(Err(error))
@@ -68,7 +68,7 @@ impl Mirror<'_> {
         loop {
             let (reason, wait) = match self.remote.transfer(file) {
                 Ok(()) => return Ok(Ok(())),
-                Err(TransferError::Refused(reason)) => return Ok(Err(DownloadError::Incomplete(reason))),
+                Err(TransferError::Refused(reason)) => return Ok(Err(DownloadError::Refused(reason))),
                 Err(TransferError::WrongContent(reason)) => return Ok(Err(DownloadError::WrongContent(reason))),
                 Err(TransferError::Local(error)) => return Err(error),
                 Err(TransferError::Transient { reason, wait }) => (reason, wait),
@@ -77,7 +77,7 @@ impl Mirror<'_> {
                 (failures, bytes) = (0, file.bytes());
             }
             if failures == self.settings.retries {
-                return Ok(Err(DownloadError::Incomplete(reason)));
+                return Ok(Err(Transient::new(reason).into()));
             }
             let wait = wait.unwrap_or_else(|| self.backoff(failures)).min(self.settings.max_backoff);
             failures += 1;

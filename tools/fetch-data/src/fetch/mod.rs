@@ -10,7 +10,7 @@ mod mirror;
 use crate::settings::{Download, Source};
 use anyhow::{Context, bail, ensure};
 use cache::Cache;
-use cli::Report;
+use cli::{Report, Transient};
 use digest::Digest;
 use error::{Mismatch, SourceError};
 use location::Location;
@@ -58,6 +58,7 @@ impl<'a> Fetcher<'a> {
         ensure!(!source.urls.is_empty(), "{setting}.urls: empty; name at least one URL or path");
         let locations = source.urls.iter().map(|url| Location::parse(url)).collect::<anyhow::Result<Vec<_>>>();
         let mut errors: Vec<String> = Vec::new();
+        let mut may_pass = false;
         for location in locations.with_context(|| format!("{setting}.urls"))? {
             if let Some(error) = errors.last() {
                 self.report.say(&format!("{error}; trying {location}"));
@@ -68,10 +69,15 @@ impl<'a> Fetcher<'a> {
             };
             match attempt {
                 Ok(fetched) => return Ok(fetched),
-                Err(error) => errors.push(format!("{location}: {error}")),
+                Err(error) => {
+                    may_pass |= cli::may_pass(&error);
+                    errors.push(format!("{location}: {error}"));
+                }
             }
         }
-        bail!("{}", errors.join("; "))
+        let all = errors.join("; ");
+        // One that answers later is enough.
+        if may_pass { bail!(Transient::new(all)) } else { bail!(all) }
     }
 
     /// From the cache, or over the network into the cache.

@@ -38,11 +38,16 @@ impl Folder {
         error
     }
 
-    /// As [`Folder::run`], of what fails: returns the last line, after all else that was said. There must be no
+    /// As [`Folder::run`], of what fails for good: returns the last line, after all else that was said. There must be no
     /// result, not even its folder.
     pub fn fails(&self, args: &[&str]) -> String {
+        self.fails_with(2, args)
+    }
+
+    /// The same, with this exit status.
+    pub fn fails_with(&self, expected: i32, args: &[&str]) -> String {
         let (status, _, error) = self.run(args).parts();
-        assert_eq!(status, 2, "{args:?}: {error}");
+        assert_eq!(status, expected, "{args:?}: {error}");
         assert!(!self.join("out").exists(), "{args:?} left a result: {error}");
         let last = error.lines().last().unwrap_or_default().to_owned();
         assert!(last.starts_with("fetch-data: "), "{args:?}: {error}");

@@ -3,9 +3,29 @@
 use crate::{
     Arguments, Common, args,
     notes::{self, note},
-    program,
+    program, transient,
 };
 use std::{ffi::OsString, io, process::ExitCode};
+
+/// Exit status: the work ran and its answer is no.
+const NO: u8 = 1;
+/// Exit status: an error that stays until somebody changes something.
+const ERROR: u8 = 2;
+/// Exit status: an error that may pass by itself, `EX_TEMPFAIL` of `sysexits.h`.
+pub const TRANSIENT: u8 = 75;
+
+/// What each exit status means, for manual pages; `docs/exit-status.md` has examples.
+pub(crate) const EXIT_STATUS: [(&str, &str); 5] = [
+    ("0", "Done."),
+    ("1", "The work ran and its answer is no, for instance a gate missed; one line on standard error says why."),
+    ("2", "Bad usage, input or I/O; one line on standard error says what, where, and what to do."),
+    (
+        "75",
+        "An error that may pass by itself, for instance a full disk, a folder that another process is writing to, or a \
+         server that does not answer; one line on standard error says what and where. The same command may succeed later.",
+    ),
+    ("128+n", "Signal n ended it."),
+];
 
 /// How the work of a tool ended, where it did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +47,8 @@ pub(crate) struct Done;
 
 /// Runs a tool: parses its arguments, does `work`, and turns the result into an exit status.
 ///
-/// 0 done, 1 the answer is no, 2 bad usage, input or I/O. An error is one line on standard error
-/// that begins with the tool's name. If the reader closes its end of the pipe (`| head`), the tool ends quietly with status 0.
+/// 0 done, 1 the answer is no, 2 bad usage, input or I/O, 75 an error that may pass by itself. An error is one line on
+/// standard error that begins with the tool's name. If the reader closes its end of the pipe (`| head`), the tool ends quietly with status 0.
 pub fn run<A: Arguments>(tool: &str, work: impl FnOnce(A, Common) -> anyhow::Result<Outcome>) -> ExitCode {
     notes::set_tool(tool);
     let mut folder = None;
@@ -70,13 +90,13 @@ fn exit(result: anyhow::Result<Outcome>, run_folder: Option<&str>) -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No(why)) => {
             note(&of_run(why, run_folder));
-            ExitCode::from(1)
+            ExitCode::from(NO)
         }
         Ok(Outcome::Signal(status) | Outcome::Reported(status)) => ExitCode::from(status),
         Err(error) if error.is::<Done>() || is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             note(&of_run(describe(&error), run_folder));
-            ExitCode::from(2)
+            ExitCode::from(if transient::may_pass(error.as_ref()) { TRANSIENT } else { ERROR })
         }
     }
 }
@@ -90,7 +110,7 @@ fn of_run(problem: String, folder: Option<&str>) -> String {
 }
 
 /// The error and what caused it, without saying a cause twice that its error has named already.
-fn describe(error: &anyhow::Error) -> String {
+pub fn describe(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
         "" => cause,
         said if said.contains(&cause) => text,

@@ -9,7 +9,8 @@
 //! |---|---|
 //! | flags of every tool, and which arguments are settings | [`arguments!`], [`Common`] |
 //! | a flag that gives a setting | [`set`], [`Common::settings`] |
-//! | exit status, the line of an error | [`run`], [`Outcome`] |
+//! | exit status, the line of an error | [`run`], [`Outcome`], [`describe`] |
+//! | a failure that may pass by itself | [`Transient`], [`may_pass`] |
 //! | a tool within the front command | [`run_contained`], [`this_tool`] |
 //! | how a tool writes a table | [`Encoding`] |
 //! | lines and progress bars on standard error | [`note`], [`Report`], [`Bar`] |
@@ -54,6 +55,7 @@ mod report;
 mod signals;
 mod stream;
 mod threads;
+mod transient;
 
 pub use address::redacted;
 #[doc(hidden)]
@@ -61,7 +63,7 @@ pub use args::RawCommon;
 pub use args::{Arguments, Common, Input, Shown, set};
 pub use dash::{no_dash, not_dash};
 pub use encoding::Encoding;
-pub use exit::{Outcome, is_broken_pipe, print, run, run_command, run_without_arguments};
+pub use exit::{Outcome, TRANSIENT, describe, is_broken_pipe, print, run, run_command, run_without_arguments};
 pub use message::printable;
 pub use notes::{note, note_if_terminal};
 pub use open::open;
@@ -70,3 +72,4 @@ pub use report::{Bar, Report, Unit, clock};
 pub use signals::{Signal, Signals};
 pub use stream::{Delimiter, InvalidDelimiter, Streams};
 pub use threads::{limited as limited_threads, use_shared_threads, use_threads};
+pub use transient::{Transient, is_invalid_data, may_pass};

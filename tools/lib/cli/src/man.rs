@@ -1,18 +1,12 @@
 //! The manual page of a tool, in roff, from what `--help` is made from.
 
-use crate::Arguments;
+use crate::{Arguments, exit::EXIT_STATUS};
 use argh::{FlagInfo, FlagInfoKind};
 use config::{Group, Setting};
 use roff::{Inline, Roff, bold, italic, line_break, roman};
 
 /// The first argument that asks for the page.
 pub(crate) const FLAG: &str = "--man";
-
-const EXIT_STATUS: [(&str, &str); 3] = [
-    ("0", "Done."),
-    ("1", "The work ran and its answer is no, for instance a gate missed; one line on standard error says why."),
-    ("2", "Bad usage, input or I/O; one line on standard error says what, where, and what to do."),
-];
 
 /// The page of the tool whose arguments are `A`, called as `command`.
 pub(crate) fn page<A: Arguments>(tool: &str, command: &str) -> String {

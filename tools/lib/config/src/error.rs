@@ -1,7 +1,7 @@
 //! What went wrong, and where.
 
 use crate::{interpolate::InterpolationError, overrides::GrammarError, yaml::YamlError};
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 /// Where a value comes from; [`fmt::Display`] writes it as errors begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +34,25 @@ impl fmt::Display for Origin {
 }
 
 /// One line for the person at the shell: where, what, and what to do.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{}", one_line(.origin.as_ref(), .kind))]
+#[derive(Debug, Clone)]
 pub struct Error {
     origin: Option<Origin>,
     kind: ErrorKind,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&one_line(self.origin.as_ref(), &self.kind))
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            ErrorKind::Read { error, .. } => Some(error.as_ref()),
+            _ => None,
+        }
+    }
 }
 
 /// What went wrong.
@@ -60,6 +74,14 @@ pub enum ErrorKind {
         text: String,
         /// What is wrong with it.
         error: InterpolationError,
+    },
+    /// A file that cannot be read.
+    #[error("{file}: {error}")]
+    Read {
+        /// The file.
+        file: Arc<str>,
+        /// What the operating system says.
+        error: Arc<io::Error>,
     },
     /// A config that is not YAML, or not as a config must be.
     #[error(transparent)]

@@ -1,10 +1,10 @@
 //! The search path of config files.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use std::{
     collections::BTreeSet,
     fs::File,
-    io::{ErrorKind, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -140,17 +140,19 @@ fn option_name(file: &str) -> Option<String> {
 /// Reads a file that may be absent.
 pub(crate) fn read_file(path: &Path) -> Result<Option<Source>> {
     let name: Arc<str> = path.to_string_lossy().into();
-    let failed = |what: &dyn std::fmt::Display| Error::new(format!("{name}: {what}"));
+    let failed = |error| Error::new(ErrorKind::Read { file: Arc::clone(&name), error: Arc::new(error) });
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-        Err(error) => return Err(failed(&error)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(failed(error)),
     };
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(failed(&"longer than a config may be (16 MiB)"));
+        return Err(Error::new(format!("{name}: longer than a config may be (16 MiB)")));
     }
-    let text = String::from_utf8(bytes).map_err(|_| failed(&"not UTF-8"))?;
+    let text = String::from_utf8(bytes).map_err(|_| Error::new(format!("{name}: not UTF-8")))?;
     Ok(Some(Source { name, text }))
 }

@@ -1,7 +1,7 @@
 //! What can be wrong with a model, as types.
 
 use crate::OPSETS;
-use std::io;
+use std::{collections::TryReserveError, io};
 
 /// What can go wrong with an ONNX file. Displays as one line.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,7 @@ pub enum Error {
         /// The file's path, or the name that [`Model::from_bytes`](crate::Model::from_bytes) was given.
         model: String,
         /// What is wrong.
+        #[source]
         problem: Problem,
     },
 }
@@ -29,12 +30,15 @@ pub enum Problem {
     #[error("no ONNX model: {0}")]
     NotOnnx(#[from] prost::DecodeError),
     /// A file of weights (external data) that must not or cannot be read.
-    #[error("weights file {location:?}: {reason}")]
+    #[error("weights file {location:?}: tensor {tensor:?}: {problem}")]
     Weights {
         /// As the model has it.
         location: String,
+        /// Whose values it holds.
+        tensor: String,
         /// Why.
-        reason: String,
+        #[source]
+        problem: WeightsError,
     },
     /// The model's folder cannot be resolved.
     #[error("{0}")]
@@ -61,6 +65,44 @@ pub enum Problem {
     /// A fault of the graph as a whole.
     #[error("{0}")]
     Graph(String),
+}
+
+/// Why a file of weights is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// The model is not in a file.
+    #[error("the model is not in a file, so none is beside it")]
+    NoFolder,
+    /// With it, model and weights are longer than the limit.
+    #[error("model and weights have more than {bytes} bytes{setting}")]
+    TooLong {
+        /// The limit.
+        bytes: u64,
+        /// The setting that is the limit, in parentheses; may be empty.
+        setting: String,
+    },
+    /// It is not in the model's folder, or no regular file.
+    #[error("{0}")]
+    Misplaced(#[from] files::Misplaced),
+    /// The tensor's bytes are not all in it.
+    #[error("{length} bytes from byte {offset}, and the file has {size}")]
+    Range {
+        /// Bytes of the tensor.
+        length: u64,
+        /// Where they begin.
+        offset: u64,
+        /// Bytes of the file.
+        size: u64,
+    },
+    /// More bytes than there is memory.
+    #[error("{0}")]
+    Memory(#[from] TryReserveError),
+    /// The file became shorter while it was read.
+    #[error("the file became shorter")]
+    Shorter,
+    /// The operating system refused.
+    #[error("{0}")]
+    Io(#[from] io::Error),
 }
 
 impl Problem {

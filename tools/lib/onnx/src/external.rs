@@ -4,7 +4,7 @@
 //! offsets and lengths are data and not trusted. A `checksum` is ignored, as ONNX and ONNX Runtime do.
 
 use crate::{
-    Problem,
+    Problem, WeightsError,
     proto::{
         AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, tensor_proto::DataLocation,
     },
@@ -12,7 +12,7 @@ use crate::{
 };
 use files::Limit;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::Path,
@@ -70,9 +70,9 @@ impl<'a> Source<'a> {
             return Ok(());
         }
         let range = Range::of(tensor)?;
-        let bytes = self.read(&range).map_err(|reason| {
-            let location = range.location.clone();
-            Problem::Weights { location, reason: format!("tensor {:?}: {reason}", tensor.name()) }
+        let bytes = self.read(&range).map_err(|problem| {
+            let (location, tensor) = (range.location.clone(), tensor.name().to_owned());
+            Problem::Weights { location, tensor, problem }
         })?;
         tensor.raw_data = Some(bytes);
         tensor.external_data.clear();
@@ -81,30 +81,28 @@ impl<'a> Source<'a> {
     }
 
     /// The bytes of a range.
-    fn read(&mut self, range: &Range) -> Result<Vec<u8>, String> {
-        let Some(folder) = self.folder else { return Err("the model is not in a file, so none is beside it".into()) };
-        if range.length > self.left {
+    fn read(&mut self, range: &Range) -> Result<Vec<u8>, WeightsError> {
+        let Some(folder) = self.folder else { return Err(WeightsError::NoFolder) };
+        let Range { location, offset, length } = range;
+        if *length > self.left {
             let setting = self.limit.setting.map_or(String::new(), |setting| format!(" (the setting {setting})"));
-            return Err(format!("model and weights have more than {} bytes{setting}", self.limit.bytes));
+            return Err(WeightsError::TooLong { bytes: self.limit.bytes, setting });
         }
-        if !self.files.contains_key(&range.location) {
-            let path = files::file_inside(folder, &range.location).map_err(|e| e.to_string())?;
-            self.files.insert(range.location.clone(), File::open(path).map_err(|e| e.to_string())?);
+        let mut file: &File = match self.files.entry(location.clone()) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(new) => new.insert(File::open(files::file_inside(folder, location)?)?),
+        };
+        let size = file.metadata()?.len();
+        if offset.checked_add(*length).is_none_or(|end| end > size) {
+            return Err(WeightsError::Range { length: *length, offset: *offset, size });
         }
-        let Some(mut file) = self.files.get(&range.location) else { return Err("not opened".into()) };
-        let size = file.metadata().map_err(|e| e.to_string())?.len();
-        if range.offset.checked_add(range.length).is_none_or(|end| end > size) {
-            return Err(format!("{} bytes from byte {}, and the file has {size}", range.length, range.offset));
-        }
-        let length = usize::try_from(range.length).map_err(|e| e.to_string())?;
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length).map_err(|e| e.to_string())?;
-        file.seek(SeekFrom::Start(range.offset)).map_err(|e| e.to_string())?;
-        file.take(range.length).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-        if bytes.len() != length {
-            return Err("the file became shorter".into());
+        bytes.try_reserve_exact(usize::try_from(*length).unwrap_or(usize::MAX))?;
+        file.seek(SeekFrom::Start(*offset))?;
+        if file.take(*length).read_to_end(&mut bytes)? as u64 != *length {
+            return Err(WeightsError::Shorter);
         }
-        self.left -= range.length;
+        self.left -= length;
         Ok(bytes)
     }
 }

@@ -42,7 +42,7 @@ mod value;
 
 pub use builder::{Attribute, GraphBuilder, ModelInfo};
 pub use check::{NEWEST_IR_VERSION, OPSETS};
-pub use error::{Error, Problem, Result};
+pub use error::{Error, Problem, Result, WeightsError};
 pub use fuse::{Layer, fuse};
 pub use graph::{Graph, Links, Names};
 pub use model::Model;

@@ -61,6 +61,7 @@ pub enum Error {
         /// Where.
         location: Location,
         /// What.
+        #[source]
         error: Box<Error>,
     },
     /// A file or pipe could not be read or written.

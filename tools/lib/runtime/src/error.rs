@@ -46,6 +46,7 @@ pub enum Error {
     #[error("{name}: {problem}")]
     Model {
         /// The path of the model's file, or the name that [`Session::from_bytes`](crate::Session::from_bytes) was given.
+        #[source]
         name: String,
         /// What is wrong.
         problem: ModelError,
@@ -55,6 +56,7 @@ pub enum Error {
     #[error("{name}: {problem}")]
     Engine {
         /// The path of the engine's file.
+        #[source]
         name: String,
         /// What is wrong.
         problem: trt_protocol::Error,
@@ -86,6 +88,7 @@ pub enum ModelError {
     #[error("its weights in {location:?}: {problem}")]
     Weights {
         /// The path that the model has for the file.
+        #[source]
         location: String,
         /// What is wrong.
         problem: WeightsError,

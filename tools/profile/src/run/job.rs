@@ -157,10 +157,14 @@ impl Job {
             bail!("{}: no answer in {seconds} s (profile.run.limit_seconds), so it was killed", self.on_backend());
         };
         if !ended.status.success() {
-            match ended.stderr.lines().last() {
-                Some(line) => bail!("{}", line.trim_start_matches("profile: ")),
-                None => bail!("{}: the process ended by {}", self.on_backend(), ended.status),
+            let problem = match ended.stderr.lines().last() {
+                Some(line) => line.trim_start_matches("profile: ").to_owned(),
+                None => format!("{}: the process ended by {}", self.on_backend(), ended.status),
+            };
+            if ended.status.code() == Some(cli::TRANSIENT.into()) {
+                bail!(cli::Transient::new(problem));
             }
+            bail!(problem);
         }
         serde_json::from_slice(&ended.stdout).context("the answer of a measurement")
     }

@@ -38,7 +38,7 @@ pub struct Run {
 pub struct Cell {
     pub batch_size: usize,
     /// The figures, or why there are none.
-    pub measured: Result<Measured, String>,
+    pub measured: anyhow::Result<Measured>,
 }
 
 /// Measures every model at every batch size, one process after the other. `reports` are those of the ONNX models among them.
@@ -56,14 +56,12 @@ pub fn measure(
         let report = reports.iter().find(|report| Path::new(&report.model) == path);
         measure_model(path, report, device, settings)
     };
-    let runs: Vec<Run> = paths.iter().map(run).collect::<Result<_, _>>()?;
-    let mut cells = runs.iter().flat_map(|run| &run.cells);
-    if cells.all(|cell| cell.measured.is_err())
-        && let Some(Err(reason)) = runs.iter().flat_map(|run| &run.cells).map(|cell| &cell.measured).next()
-    {
-        anyhow::bail!("{reason}");
+    let mut runs: Vec<Run> = paths.iter().map(run).collect::<Result<_, _>>()?;
+    if runs.iter().flat_map(|run| &run.cells).any(|cell| cell.measured.is_ok()) {
+        return Ok(runs);
     }
-    Ok(runs)
+    let first = runs.iter_mut().flat_map(|run| run.cells.drain(..)).find_map(|cell| cell.measured.err());
+    first.map_or(Ok(runs), Err)
 }
 
 fn measure_model(path: &Path, report: Option<&Report>, device: &Device, settings: &Settings) -> anyhow::Result<Run> {
@@ -79,7 +77,7 @@ fn cells(backend: Backend, path: &Path, settings: &Settings) -> Vec<Cell> {
     let batch_sizes = &settings.run.batch_sizes;
     let mut cells = Vec::new();
     for &batch_size in batch_sizes {
-        let measured = Job::new(backend, path, batch_size, settings).run().map_err(|error| format!("{error:#}"));
+        let measured = Job::new(backend, path, batch_size, settings).run();
         let fixed = measured.as_ref().ok().map(|measured| measured.batch).filter(|batch| batch.is_fixed);
         cells.push(Cell { batch_size: fixed.map_or(batch_size, |batch| batch.size), measured });
         if let Some(Batch { size, .. }) = fixed {

@@ -95,7 +95,7 @@ fn layers(model: &str, times: &NodeTimes, max_rows: usize, style: Style) -> Stri
 fn reasons(runs: &[Run]) -> Option<String> {
     let mut lines = indexmap::IndexSet::new();
     for reason in runs.iter().flat_map(|run| &run.cells).filter_map(|cell| cell.measured.as_ref().err()) {
-        lines.insert(format!("not run: {}\n", cli::printable(reason)));
+        lines.insert(format!("not run: {}\n", cli::printable(&cli::describe(reason))));
     }
     (!lines.is_empty()).then(|| lines.into_iter().collect())
 }
@@ -119,7 +119,7 @@ fn cell_json(cell: &Cell) -> Value {
         "rows_per_second": rate,
         "load_seconds": measured.map(|measured| measured.load_seconds),
         "memory_bytes": measured.and_then(|measured| measured.memory_bytes),
-        "error": error,
+        "error": error.map(cli::describe),
     })
 }
 

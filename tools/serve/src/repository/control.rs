@@ -93,7 +93,7 @@ impl Repository {
     fn poll(&self, seen: &mut Seen) {
         let all = match self.scan() {
             Ok(all) => all,
-            Err(problem) => return seen.complain(format!("{problem:#}")),
+            Err(problem) => return seen.complain(cli::describe(&problem)),
         };
         seen.problem = None;
         for found in all.values() {
@@ -124,13 +124,15 @@ impl Repository {
                 if other.starts_with(FILE) { "files are read from the repository only" } else { "not supported" };
             return Err(Error::Unsupported(format!("failed to load '{name}', parameter '{other}': {what}")));
         }
-        let all = self.scan().map_err(|problem| Error::Internal(format!("failed to load '{name}', {problem:#}")))?;
+        let all = self
+            .scan()
+            .map_err(|problem| Error::Internal(format!("failed to load '{name}', {}", cli::describe(&problem))))?;
         let unknown = || Error::Internal(format!("failed to load '{name}', failed to poll from model repository"));
         let found = all.get(name).ok_or_else(unknown)?;
         let given = parameters.get(CONFIG).map(String::as_str);
         self.load_found(found, given).map_err(|problem| {
             log_failure(name, &problem);
-            Error::Invalid(format!("{problem:#}"))
+            Error::Invalid(cli::describe(&problem))
         })
     }
 
@@ -156,7 +158,7 @@ impl Repository {
 
 /// The index has it too.
 fn log_failure(name: &str, problem: &anyhow::Error) {
-    log::write(Level::Error, "model_failed", json!({ "model": name, "error": format!("{problem:#}") }));
+    log::write(Level::Error, "model_failed", json!({ "model": name, "error": cli::describe(&problem) }));
 }
 
 /// What polling has seen.

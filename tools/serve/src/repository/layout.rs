@@ -123,7 +123,7 @@ fn scan(path: &Path) -> anyhow::Result<(Vec<Found>, Vec<String>)> {
         match model {
             Ok(Some(model)) => found.push(model),
             Ok(None) => notes.push(format!("{}: {}; not served", entry.display(), what_is(&entry))),
-            Err(problem) => found.push(Found::broken(&entry, path, format!("{problem:#}"))),
+            Err(problem) => found.push(Found::broken(&entry, path, cli::describe(&problem))),
         }
     }
     Ok((found, notes))

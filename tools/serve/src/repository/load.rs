@@ -43,7 +43,7 @@ impl Repository {
         let loaded = match self.load_versions(found, given) {
             Ok((configuration, outcomes)) => self.change(&found.name, configuration, outcomes),
             Err(problem) => {
-                self.fail(&found.name, &format!("{problem:#}"));
+                self.fail(&found.name, &cli::describe(&problem));
                 Err(problem)
             }
         };
@@ -120,7 +120,7 @@ impl Repository {
                     Outcome::Current => version.reason.clear(),
                     Outcome::Loaded(model, signature) => old.extend(version.replace(model, signature)),
                     Outcome::Failed(problem) => {
-                        version.fail(&format!("{problem:#}"));
+                        version.fail(&cli::describe(&problem));
                         problems.push(problem.context(format!("version {number}")));
                     }
                 }

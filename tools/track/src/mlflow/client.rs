@@ -28,7 +28,7 @@ pub enum Error {
     #[error("{message}")]
     Refused { code: String, message: String },
     /// An error on this machine, such as a file that cannot be read.
-    #[error("{0:#}")]
+    #[error("{}", cli::describe(.0))]
     Local(anyhow::Error),
 }
 
@@ -146,7 +146,7 @@ impl Client {
     }
 
     fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let response = request.send().map_err(|e| self.unavailable(&e))?;
+        let response = request.send().map_err(|e| self.unanswered(&e))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -207,9 +207,14 @@ impl Client {
         Error::Refused { code: NOT_MLFLOW.into(), message }
     }
 
-    fn unavailable(&self, error: &reqwest::Error) -> Error {
+    /// The error for a request without a response.
+    fn unanswered(&self, error: &reqwest::Error) -> Error {
         let why = if error.is_timeout() { "the request timed out".to_owned() } else { innermost(error) };
-        Error::Unavailable(format!("{}: {why}", self.address()))
+        let message = format!("{}: {why}", self.address());
+        if error.is_builder() || cli::is_invalid_data(error) {
+            return Error::Refused { code: NOT_MLFLOW.into(), message };
+        }
+        Error::Unavailable(message)
     }
 }
 

@@ -19,6 +19,7 @@ pub use writer::SpoolWriter;
 
 use crate::sinks::identity;
 use anyhow::{Context, bail, ensure};
+use cli::Transient;
 use events::{Event, Start};
 use files::{Lock, write_file};
 use std::{
@@ -159,7 +160,7 @@ impl Spool {
             let path = self.path(STATE);
             ensure!(!path.exists() || path.is_file(), "{}: not a regular file", path.display());
             let remedy = "sending all events again; the server does not duplicate what it has";
-            cli::note(&format!("{}: damaged: {error:#}: {remedy}", path.display()));
+            cli::note(&format!("{}: damaged: {}: {remedy}", path.display(), cli::describe(&error)));
             Ok(State { id: self.name(), ..State::default() })
         })
     }
@@ -274,5 +275,5 @@ fn lock(folder: &Path) -> anyhow::Result<Lock> {
     ensure!(path.is_file() || !path.exists(), "{}: not a regular file", path.display());
     let file = File::options().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
     let lock = Lock::attempt(file).with_context(|| path.display().to_string())?;
-    lock.with_context(|| format!("{}: in use by another track", folder.display()))
+    lock.ok_or_else(|| Transient::new(format!("{}: in use by another track", folder.display())).into())
 }

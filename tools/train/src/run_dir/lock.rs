@@ -1,6 +1,7 @@
 //! One run at a time in a run folder.
 
 use anyhow::{Context, bail};
+use cli::Transient;
 use files::{Error, NewFolders};
 use std::path::Path;
 
@@ -23,10 +24,10 @@ impl Lock {
         let created = NewFolders::create(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
         match files::Lock::create(&folder.join(LOCK), &format!("train, process {}", std::process::id())) {
             Ok(lock) => Ok(Self { _file: lock, _created: created }),
-            Err(Error::Locked { holder, .. }) => bail!(
-                "{}: {holder} is writing to this folder; wait for it, or choose another folder with -o",
-                folder.display()
-            ),
+            Err(Error::Locked { holder, .. }) => {
+                let remedy = "wait for it, or choose another folder with -o";
+                bail!(Transient::new(format!("{}: {holder} is writing to this folder; {remedy}", folder.display())))
+            }
             Err(error) => Err(error.into()),
         }
     }
