@@ -220,6 +220,12 @@ def test_what_the_query_says_is_checked(server, query, message):
     assert status == 400 and message in json.loads(body)["error"], body
 
 
+@pytest.mark.parametrize("rows", [b"color;size\nred;0.25\n", b"size;color\n0,25;red\n"])
+def test_another_delimiter_is_named_as_the_query_has_it(server, rows):
+    status, _, body = post(server("fruit"), rows, model="fruit")
+    assert status == 400 and "; ?delimiter=%3B?" in json.loads(body)["error"], body
+
+
 def test_only_models_of_rows_and_only_post(server):
     status, _, body = post(server("sum"), b'{"a":1}\n', model="sum")
     assert status == 400 and "takes no rows" in json.loads(body)["error"]

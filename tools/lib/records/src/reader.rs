@@ -2,7 +2,7 @@
 
 use crate::{
     Batch, DType, Encoding, Error, Location, Result, Schema,
-    csv::CsvReader,
+    csv::{CsvReader, delimiter_flag},
     format::{self, Format},
     ndjson::NdjsonReader,
     npy::NpyReader,
@@ -45,6 +45,8 @@ pub struct ReadOptions<'a> {
     pub expect_rows: Option<u64>,
     /// The delimiter of CSV. None: a tab for a `.tsv` file, otherwise a comma.
     pub delimiter: Option<u8>,
+    /// How messages write the option that sets another delimiter. Default: [`crate::delimiter_flag`].
+    pub delimiter_option: fn(u8) -> String,
     /// The largest array in Fortran order that is read from a pipe: it is held in memory. Default: 1 GiB.
     pub fortran_bytes: u64,
     /// The longest row: bytes of a line of NDJSON, of the cells of CSV, of a packed row of NPY. None: 1 GiB of NDJSON, 256 MiB of
@@ -70,6 +72,7 @@ impl<'a> ReadOptions<'a> {
             first_block: 0,
             expect_rows: None,
             delimiter: None,
+            delimiter_option: delimiter_flag,
             fortran_bytes: FORTRAN_BYTES,
             max_row_bytes: None,
         }
@@ -99,6 +102,7 @@ impl<'a> ReadOptions<'a> {
             remedies: self.remedies.iter().map(|(name, remedy)| (name.to_string(), remedy.clone())).collect(),
             missing: self.missing,
             exact: self.all_fields || self.to == Some(Encoding::Npy),
+            delimiter_option: self.delimiter_option,
             first_block: self.first_block,
             max_row_bytes: self.max_row_bytes,
         }

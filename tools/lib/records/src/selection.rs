@@ -18,6 +18,8 @@ pub(crate) struct Selection {
     pub exact: bool,
     /// Bytes of the first rows, at least, that types are inferred from.
     pub first_block: usize,
+    /// [`crate::ReadOptions::delimiter_option`]
+    pub delimiter_option: fn(u8) -> String,
     /// [`crate::ReadOptions::max_row_bytes`]
     pub max_row_bytes: Option<usize>,
     /// The element type of floating-point numbers, which text does not say.

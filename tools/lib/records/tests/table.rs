@@ -167,6 +167,7 @@ fn bad_tables_are_named_with_line_and_column() {
             "stdin:1: numbers where the names of the columns are expected: the first line is the header",
         ),
         (b"x;y\n1;2\n".to_vec(), "stdin:1: no field \"x\" (there is x;y; --delimiter ';'?)"),
+        (b"x\ty\n1\t2\n".to_vec(), "stdin:1: no field \"x\" (there is x\ty; --delimiter tab?)"),
         (wide.into_bytes(), "stdin:1: no field \"x\" (there is c0, c1, c2,"),
         (
             b"x,y\n\"1,234\",2\n".to_vec(),

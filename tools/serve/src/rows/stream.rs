@@ -215,6 +215,7 @@ fn open(request: RequestReader, encoder: &Encoder, options: &Options) -> Result<
         to: options.to,
         float: options.float,
         delimiter: options.delimiter,
+        delimiter_option: |delimiter| format!("?delimiter=%{delimiter:02X}"),
         expect_rows: options.expect_rows,
         fortran_bytes: options.max_row_bytes as u64,
         max_row_bytes: Some(options.max_row_bytes),

@@ -25,6 +25,8 @@ pub(crate) struct Records {
     newlines: u64,
     /// The longest record.
     limit: usize,
+    /// What to do about a row of other cells than the header, with a leading `; `; may be empty.
+    pub remedy: String,
     record: Record,
 }
 
@@ -49,6 +51,7 @@ impl Records {
             ended: false,
             newlines: 0,
             limit: limit.unwrap_or(MAX_RECORD_BYTES),
+            remedy: String::new(),
             record: Record { bytes: vec![0; 1 << 10], ends: vec![0; 64], ..Record::default() },
         }
     }
@@ -167,8 +170,10 @@ impl Records {
             true => format!("column {:?} is missing", header[cells]),
             false => format!("nothing names column {}", columns + 1),
         };
-        self.location(line)
-            .error(Error::Csv(format!("{cells} cells, and the header has {columns}: {column}{where_it_ends}")))
+        self.location(line).error(Error::Csv(format!(
+            "{cells} cells, and the header has {columns}: {column}{where_it_ends}{}",
+            self.remedy
+        )))
     }
 
     fn open_quote(&self) -> Error {

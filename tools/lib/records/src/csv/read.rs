@@ -2,6 +2,7 @@
 
 use super::{
     cells::{BLOCK_BYTES, Records},
+    delimiter::other_delimiter,
     kind::{self, Kind},
 };
 use crate::{
@@ -37,6 +38,12 @@ impl CsvReader {
             return Err(crate::Location::whole(records.source()).error(Error::NoRows("")));
         };
         let header = check_header(names, delimiter, &selection).map_err(|e| records.location(line).error(e))?;
+        if let [only] = header.as_ref()
+            && let Some(other) = other_delimiter(only, delimiter)
+        {
+            // Decimal commas split what is one column to the header.
+            records.remedy = format!("; {}?", (selection.delimiter_option)(other));
+        }
         let empty = || Cells { header: header.clone(), delimiter, ..Cells::default() };
         let mut first = empty();
         if !records.block(&mut first, selection.first_block.max(BLOCK_BYTES), selection.infers())? {
@@ -207,15 +214,13 @@ fn check_header(names: Vec<String>, delimiter: u8, selection: &Selection) -> Res
 }
 
 fn missing_column(missing: &str, names: &[String], delimiter: u8, selection: &Selection) -> Error {
-    let other = [(';', "';'"), ('\t', "tab"), ('|', "'|'")];
-    let other = other.iter().find(|(c, _)| names.len() == 1 && *c as u8 != delimiter && names[0].contains(*c));
-    match other {
-        Some((_, name)) => Error::NoField {
+    match names {
+        [only] if let Some(other) = other_delimiter(only, delimiter) => Error::NoField {
             name: missing.to_owned(),
-            known: format!("{}; --delimiter {name}?", names[0]),
+            known: format!("{only}; {}?", (selection.delimiter_option)(other)),
             remedy: String::new(),
         },
-        None => selection.no_field(missing, names.iter().map(String::as_str)),
+        _ => selection.no_field(missing, names.iter().map(String::as_str)),
     }
 }
 
