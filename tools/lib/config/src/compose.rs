@@ -98,7 +98,7 @@ pub fn compose_for(own: &[&str], sources: &Sources, overrides: &[String]) -> Res
     let resolved = interpolate::resolve(&root, Some(own))?;
     let ignored = ignored.iter().filter_map(|one| one.warning(&resolved.node)).collect();
     let warnings = [document.warnings, resolved.warnings, ignored].concat();
-    Ok(Document { root: resolved.node, warnings, history: document.history })
+    Ok(Document { root: resolved.node, warnings, history: document.history, is_resolved: true })
 }
 
 /// As [`compose_for`], with interpolations left as they are, and the groups that they refer to.
@@ -256,7 +256,7 @@ impl Plan {
             apply::apply(&mut root, one, &known)?;
         }
         let history = History { deletions: deletions(&self.choices.values), shadows };
-        Ok(Document { root, warnings: self.warnings.clone(), history })
+        Ok(Document { root, warnings: self.warnings.clone(), history, is_resolved: false })
     }
 
     /// What is known besides a tree.

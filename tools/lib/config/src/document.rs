@@ -11,6 +11,7 @@ use crate::{
     yaml,
 };
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
 /// A composed document: a tree of nodes, each with its origin.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Document {
     pub(crate) root: Node,
     pub(crate) warnings: Vec<String>,
     pub(crate) history: History,
+    /// Whether what looks like an interpolation is text.
+    pub(crate) is_resolved: bool,
 }
 
 impl Document {
@@ -28,7 +31,7 @@ impl Document {
     pub fn from_yaml(name: &str, text: &str) -> Result<Self> {
         let root = yaml::parse(&name.into(), text)?;
         match root.value {
-            Value::Map(_) => Ok(Self { root, warnings: Vec::new(), history: History::default() }),
+            Value::Map(_) => Ok(Self { root, warnings: Vec::new(), history: History::default(), is_resolved: false }),
             _ => Err(Error::at(&root.origin, format!("a document is a mapping, not {}", root.describe()))),
         }
     }
@@ -40,7 +43,7 @@ impl Document {
     pub fn resolved(&self) -> Result<Self> {
         let resolved = interpolate::resolve(&self.root, None)?;
         let warnings = [self.warnings.clone(), resolved.warnings].concat();
-        Ok(Self { root: resolved.node, warnings, history: self.history.clone() })
+        Ok(Self { root: resolved.node, warnings, history: self.history.clone(), is_resolved: true })
     }
 
     /// The document with a text, which may hold interpolations, at the top-level `key`.
@@ -79,7 +82,7 @@ impl Document {
             let keys: Vec<String> = split_key(path).into_iter().map(str::to_owned).collect();
             root = interpolate::select(&self.root, &keys)?.unwrap_or(root);
         }
-        Ok(Self { root, warnings: self.warnings.clone(), history: History::default() })
+        Ok(Self { root, warnings: self.warnings.clone(), history: History::default(), is_resolved: self.is_resolved })
     }
 
     /// The document without the group or key at its top level, if it has it.
@@ -100,9 +103,16 @@ impl Document {
         changed
     }
 
-    /// The document as YAML, which reads back as the same document.
+    /// The document as YAML, which reads back as the same document: a text of a resolved document that looks like an
+    /// interpolation is escaped.
     pub fn to_yaml(&self) -> String {
-        emit::yaml(&self.root)
+        emit::yaml(&self.written())
+    }
+
+    /// The tree as files have it.
+    fn written(&self) -> Cow<'_, Node> {
+        let escaped = self.is_resolved.then(|| interpolate::escaped(&self.root)).flatten();
+        escaped.map_or(Cow::Borrowed(&self.root), Cow::Owned)
     }
 
     /// The document as a JSON value.
@@ -123,7 +133,7 @@ impl Document {
 
     /// As YAML, each setting with its comment.
     pub fn to_commented_yaml(&self, comments: &Comments) -> String {
-        emit::yaml_about(&self.root, &|path| comments.get(path))
+        emit::yaml_about(&self.written(), &|path| comments.get(path))
     }
 
     /// Warnings for the user, one line each: uses of deprecated keys, ignored machine settings.

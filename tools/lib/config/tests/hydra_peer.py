@@ -1,6 +1,7 @@
 """Hydra and the real binary on the same folder: what each composes, and whether they agree."""
 
 import math
+import re
 import subprocess
 import warnings
 from pathlib import Path
@@ -27,9 +28,23 @@ def hydra(folder, overrides, config):
         with initialize_config_dir(str(folder), version_base="1.3"):
             cfg = compose(config, overrides=list(overrides))
             OmegaConf.resolve(cfg)
-            return OmegaConf.to_yaml(cfg), OmegaConf.to_container(cfg)
+            document = OmegaConf.to_container(cfg)
+            if "${" not in OmegaConf.to_yaml(cfg):
+                return OmegaConf.to_yaml(cfg), document
+            # Text that looks like a reference: ours is escaped, so that it reads back as the same text.
+            document = escaped(document)
+            return OmegaConf.to_yaml(OmegaConf.create(document)), document
     except Exception as error:  # Hydra refuses with many types, and not only its own.
         return None, f"{type(error).__name__}: {error}"
+
+
+def escaped(value):
+    """A document whose values resolve to these: before `${`, two backslashes for one, and another."""
+    if isinstance(value, dict):
+        return {key: escaped(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [escaped(child) for child in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 def ours(folder, overrides, config):

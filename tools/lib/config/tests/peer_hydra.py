@@ -12,14 +12,17 @@ Left out are what OmegaConf itself cannot put in place of an interpolation (the 
     PIPEGRAD_BIN=target/release pytest tools/lib/config/tests/peer_hydra.py
 """
 
+import functools
 import random
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from hydra_peer import LOADER, check, write
-from peers import ROOT
+from omegaconf import OmegaConf
+from peers import BIN, ROOT
 
 # --- A folder that uses everything, and overrides of every kind --------------------------------
 
@@ -172,9 +175,34 @@ def test_random_interpolations_are_resolved_alike(tree, seed):
     draw = random.Random(seed)
     pieces = ["${", "}", "${count}", "${flags.a}", "${db.port}", "${oc.select:", "${oc.decode:", "${oc.create:", "nope", "count", ",",
               "[", "]", "{", "}", ":", " ", "'", '"', "\\", "1", "x", ".", "db", "${.", "${copy.", "null", "${oc.env:PIPEGRAD_NO_SUCH,"]  # fmt: skip
-    # OmegaConf would take an escaped reference, once plain text, for a reference again.
+    # Escaped references are in the test below: OmegaConf would take them, once plain text, for references again.
     text = re.sub(r"\\+\$", "$", random_text(draw, pieces, 7))
     files = {"config.yaml": TREE["config.yaml"] + f"mine: |-\n  {text}\n"}
     folder = Path(tree).parent / f"mine{seed}"
     write(folder, {**TREE, **files})
     check(folder, [])
+
+
+def test_escaped_references_survive_resolving(tmp_path):
+    """What `compose --resolve` writes has, to OmegaConf and to `--config`, the texts of the source."""
+    draw = random.Random(7)
+    pieces = ["\\", "\\\\", "\\${", "}", "\\${a}", "a", "$", "{", " ", "'", '"', "${a}"]
+    texts = []
+    while len(texts) < 300:
+        text = random_text(draw, pieces, 6)
+        try:
+            value = OmegaConf.create({"a": 1, "x": text}).x
+        except Exception:  # OmegaConf refuses with many types.
+            continue
+        texts.append((text, value))
+    assert sum("${" in str(value) for _, value in texts) > 50
+    source = {"a": 1} | {f"x{at}": text for at, (text, _) in enumerate(texts)}
+    write(tmp_path, {"config.yaml": yaml.safe_dump(source)})
+    resolve = [BIN / "compose", "--resolve"]
+    run = functools.partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    once = run([*resolve, "--config-path", tmp_path, "--config-name", "config"]).stdout
+    # Each by itself: `OmegaConf.resolve` would parse its own results again.
+    theirs = OmegaConf.create(once)
+    assert [theirs[f"x{at}"] for at in range(len(texts))] == [value for _, value in texts]
+    (tmp_path / "once.yaml").write_text(once)
+    assert run([*resolve, "--config", "once.yaml"]).stdout == once

@@ -1,5 +1,6 @@
 //! Interpolations: `${a.b}`, `${.sibling}`, `${resolver:arguments}`, within text and nested.
 
+mod escape;
 mod evaluate;
 mod parse;
 mod python;
@@ -11,6 +12,7 @@ use crate::{
 };
 use evaluate::{Evaluator, KeyPath, Located};
 
+pub(crate) use escape::escaped;
 pub use parse::InterpolationError;
 
 /// A tree without interpolations, and what resolving it had to say.
