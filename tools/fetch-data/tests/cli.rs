@@ -520,7 +520,7 @@ fn datasets_of_two_kinds_do_not_share_a_folder() {
 #[test]
 fn an_image_without_a_class_is_refused_and_a_readme_is_none() {
     let folder = Folder::new();
-    for path in ["train/x/a.png", "train/readme.txt"] {
+    for path in ["train/x/a.png", "train/readme.txt", "train/x/README.md", "train/x/Thumbs.db", "train/x/.DS_Store"] {
         folder.write(format!("i/{path}"), &png(1, 2, 3).0);
     }
     let args = [FOLDER, "dataset.files.archive.urls=[i]", "dataset.test=null"];

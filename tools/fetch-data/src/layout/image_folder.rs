@@ -3,7 +3,7 @@
 use super::{
     BYTE_CLASSES, Dataset, LABEL, Split, TEST, TRAIN, check_names, checksums,
     decode::Target,
-    images::{EXTENSIONS, Images, folder_name, is_ignored, is_image, list, prefix, target},
+    images::{EXTENSIONS, Images, folder_name, is_ignored, is_image, is_note, list, prefix, target},
     schema,
 };
 use crate::{archive::Members, fetch::Fetched, settings::ImageFolder};
@@ -118,6 +118,7 @@ fn images(members: &Members, folder: &str) -> anyhow::Result<Vec<Image>> {
     for path in members.paths().filter(|path| path.starts_with(&prefix)) {
         match path[prefix.len()..].split_once('/') {
             Some((class, _)) if is_image(path) => images.push(Image { path: path.to_owned(), class: class.to_owned() }),
+            Some(_) if is_note(path) => {}
             Some(_) => {
                 bail!("{}: not an image: its name does not end in {}", members.describe(path), EXTENSIONS.join(", "))
             }

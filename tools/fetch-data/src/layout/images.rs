@@ -24,6 +24,8 @@ const IGNORED: [&str; 10] = [
     "__macosx",
     "@eadir",
 ];
+/// Extensions of notes on images, in lower case: a README, a licence.
+const NOTES: [&str; 2] = [".txt", ".md"];
 /// Most names in a message.
 const MAX_NAMES: usize = 10;
 /// Bytes of files that are read at a time; photographs are larger than their rows.
@@ -37,6 +39,12 @@ const EXTRA_BYTES: u64 = 64 << 20;
 pub fn is_image(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     EXTENSIONS.iter().any(|extension| lower.ends_with(extension))
+}
+
+/// Whether a file is a note on images, and no image.
+pub fn is_note(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    NOTES.iter().any(|extension| lower.ends_with(extension))
 }
 
 /// Whether a path has a component that is hidden or a file manager's.
