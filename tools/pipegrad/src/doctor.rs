@@ -17,14 +17,15 @@ pub const COMMAND: &str = "doctor";
 pub const ABOUT: &str = "checks tools, libraries and programs, and says what to do";
 
 /// What is looked at besides the tools, in the order of the table.
-const SUBJECTS: [(&str, &str); 9] = [
+const SUBJECTS: [(&str, &str); 10] = [
     ("tools", "pipegrad's tools, of pipegrad's version"),
     ("cpu", "the instruction set that the kernels use"),
     ("threads", "threads that a tool uses"),
     ("onnxruntime", "ONNX Runtime, for export, infer, serve and profile"),
     ("tensorrt", "TensorRT, for trt-build"),
     ("dvc", "DVC, for projects"),
-    ("git", "git, for experiments with DVC"),
+    ("git", "git with a name for commits, for experiments with DVC"),
+    ("make", "make, for the targets of a project"),
     ("mlflow", "an MLflow server, for track"),
     ("configs", "the configs of this folder"),
 ];
@@ -172,6 +173,7 @@ fn of(name: &str, is_required: bool) -> Vec<Check> {
         "tensorrt" => vec![libraries::tensorrt()],
         "dvc" => vec![software::dvc()],
         "git" => vec![software::git()],
+        "make" => vec![software::make()],
         "mlflow" => vec![server::mlflow(is_required)],
         "configs" => configs::configs(),
         tool => vec![software::tool(tool)],

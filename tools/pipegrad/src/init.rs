@@ -10,6 +10,7 @@ mod write;
 
 use anyhow::{Context, bail, ensure};
 use cli::{Common, Delimiter, Input, Outcome};
+use files::Output;
 use render::Text;
 use std::{
     ffi::OsString,
@@ -61,13 +62,16 @@ pub fn run(args: impl Iterator<Item = OsString>) -> anyhow::Result<Outcome> {
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let folder =
         common.input.context("init: name the folder to write, for instance: pipegrad init houses --template table")?;
+    ensure!(!folder.as_os_str().is_empty(), "init: the name of the folder is empty; . is this folder");
     let template = Template::named(args.template.as_deref())?;
     args.refuse_what_has_no_effect(template)?;
     let target = write::Target::new(&folder)?;
     let project = args.project(template, &target)?;
+    // Where nobody receives the commands, nothing is written.
+    let mut output = Output::create(None)?;
     target.write(&project.files)?;
     project.notes.iter().for_each(|note| cli::note(note));
-    cli::print(&next::commands(&folder, target.path(), project.experiment))?;
+    output.write_all(next::commands(&folder, target.path(), project.experiment).as_bytes())?;
     Ok(Outcome::Done)
 }
 

@@ -55,8 +55,8 @@ fn work() -> anyhow::Result<Outcome> {
         Some(name) if name == completion::COMMAND => completion::script(only(args)?.as_deref()),
         Some(name) if name == completion::QUESTION => completion::answer(args.next().as_deref()),
         Some(name) if name == man::COMMAND => man::page(only(args)?.as_deref()),
-        Some(name) if name == LIST => say(&tools::contained_names()),
-        Some(name) if name == "--version" => say(&format!("pipegrad {}\n", env!("CARGO_PKG_VERSION"))),
+        Some(name) if name == LIST => say_alone(args, &tools::contained_names()),
+        Some(name) if name == "--version" => say_alone(args, &format!("pipegrad {}\n", env!("CARGO_PKG_VERSION"))),
         Some(name) => match name.to_str().and_then(tools::find) {
             Some(tool) => run(command(tool), args),
             None => bail!(near_tool(&name.display().to_string(), &own_words())),
@@ -68,6 +68,14 @@ fn work() -> anyhow::Result<Outcome> {
 fn only(mut args: impl Iterator<Item = OsString>) -> anyhow::Result<Option<OsString>> {
     let (first, more) = (args.next(), args.next());
     more.map_or(Ok(first), |more| bail!("{}: at most one argument is expected here", more.display()))
+}
+
+/// Prints the answer to a word behind which none is expected.
+fn say_alone(mut args: impl Iterator<Item = OsString>, text: &str) -> anyhow::Result<Outcome> {
+    match args.next() {
+        None => say(text),
+        Some(more) => bail!("{}: no argument is expected here", more.display()),
+    }
 }
 
 /// `pipegrad help TOOL`.
@@ -87,7 +95,8 @@ fn own_words() -> Vec<&'static str> {
 fn near_tool(name: &str, own: &[&'static str]) -> String {
     match config::did_you_mean(name, tools::names().chain(own.iter().copied())) {
         near if near.is_empty() => {
-            format!("no tool {name:?}; there is {}", tools::names().collect::<Vec<_>>().join(", "))
+            let known = tools::names().chain(own.iter().copied().filter(|word| !word.starts_with('-')));
+            format!("no tool {name:?}; there is {}", known.collect::<Vec<_>>().join(", "))
         }
         near => format!("no tool {name:?}{near}"),
     }

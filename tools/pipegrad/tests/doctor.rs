@@ -44,7 +44,7 @@ fn everything_is_shown_and_the_status_is_0() {
     let folder = Folder::new();
     let (status, out, error) = doctor(&folder).run().parts();
     assert_eq!((status, error.as_str()), (0, ""));
-    for name in ["pipegrad", "cpu", "threads", "onnxruntime", "tensorrt", "dvc", "git", "mlflow", "configs"] {
+    for name in ["pipegrad", "cpu", "threads", "onnxruntime", "tensorrt", "dvc", "git", "make", "mlflow", "configs"] {
         assert!(out.lines().any(|line| line.starts_with(&format!("{name} "))), "{name}: {out}");
     }
     assert!(
@@ -64,11 +64,28 @@ fn what_is_required_decides_the_status() {
     let (status, out, error) = doctor(&folder).args(["git"]).run().parts();
     assert_eq!((status, error.as_str()), (0, ""));
     assert!(out.starts_with("git  ok       2.39.5  ") && out.lines().count() == 1, "{out}");
+    // git would refuse a commit.
+    let path = folder.write("bin/git", "#!/bin/sh\n[ $1 = --version ] && echo git version 2.39.5\n");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    let (status, out, _) = doctor(&folder).args(["git"]).run().parts();
+    assert_eq!(
+        (status, out.contains("no name and e-mail address for commits; git config --global")),
+        (1, true),
+        "{out}"
+    );
+    program(&folder, "git", "git version 2.39.5");
+    program(&folder, "make", "GNU Make 4.3");
+    assert!(doctor(&folder).args(["make"]).run().out.starts_with("make  ok       4.3  "));
     let (status, out, error) = doctor(&folder).args(["git", "dvc"]).run().parts();
     assert_eq!((status, error.as_str()), (1, "pipegrad: doctor: dvc is missing or wrong\n"));
     assert!(
-        out.contains("dvc  missing  -       not on PATH; python3 -m venv .venv && . .venv/bin/activate && pip install"),
+        out.contains("dvc  missing  -       not on PATH; python3 -m venv .venv && .venv/bin/pip install 'dvc>=3.67,<4' && . .venv/bin/activate"),
         "{out}"
+    );
+    let within = doctor(&folder).env("VIRTUAL_ENV", folder.join("venv")).args(["dvc", "onnxruntime"]).run().out;
+    assert!(
+        within.contains("; pip install 'dvc>=3.67,<4'\n") && within.contains("; pip install onnxruntime, or name"),
+        "{within}"
     );
     let (status, _, error) = doctor(&folder).args(["onxruntime"]).run().parts();
     assert_eq!((status, error.as_str()), (2, "pipegrad: \"onxruntime\": no such name; did you mean onnxruntime?\n"));

@@ -75,6 +75,10 @@ fn more_words_than_a_command_takes_are_refused() {
         let expected = format!("pipegrad: {}: at most one argument is expected here\n", words[2]);
         assert_eq!((status, error), (2, expected));
     }
+    for word in ["--list", "--version"] {
+        let (status, _, error) = tool!("pipegrad").args([word, "x"]).run().parts();
+        assert_eq!((status, error.as_str()), (2, "pipegrad: x: no argument is expected here\n"));
+    }
     let help = |args: &[&str]| tool!("pipegrad").args(args.iter().copied()).run().out;
     assert_eq!(help(&["help", "relu"]), help(&["relu", "--help"]));
 }
@@ -99,41 +103,41 @@ fn a_closed_standard_output_is_an_error_and_the_null_device_none() {
     }
 }
 
+/// Of the tools that this program contains, and of its own output.
+#[cfg(unix)]
+#[test]
+fn an_error_that_may_pass_has_a_status_of_its_own() {
+    let run = |script: &str| tool!("pipegrad").shell(script).run();
+    let full = run("\"$0\" gen-data rows=3 > /dev/full");
+    assert_eq!((full.status, full.error.starts_with("gen-data: stdout: No space left")), (75, true), "{full:?}");
+    assert_eq!(run("\"$0\" --help > /dev/full").status, 75);
+    for stays in
+        ["gen-data rwos=3", "entropy none.npy", "gen-data rows=3 -o none/x.npy", "gen-data rows=3 -o /sys/x.npy"]
+    {
+        let done = run(&format!("\"$0\" {stays}"));
+        assert_eq!((done.status, done.error.lines().count()), (2, 1), "{stays}: {done:?}");
+    }
+}
+
+#[test]
+fn manual_pages_and_the_page_of_exit_statuses_have_one_list() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let page = fs::read_to_string(root.join("docs/exit-status.md")).unwrap();
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+    let documented: Vec<String> =
+        cells.skip(1).map(|cell| cell.replace(' ', "")).filter(|it| !it.starts_with('-')).collect();
+    let manual = tool!("pipegrad").args(["man", "train"]).run().out.replace("\\-", "-");
+    let (_, section) = manual.split_once(".SH \"EXIT STATUS\"\n").unwrap();
+    let (section, _) = section.split_once(".SH").unwrap();
+    let listed: Vec<&str> = section.split(".TP\n").skip(1).filter_map(|entry| entry.lines().next()).collect();
+    let listed: Vec<String> = listed.iter().map(|line| line.replace("\\fB", "").replace("\\fR", "")).collect();
+    assert_eq!(listed, documented);
+}
+
 #[test]
 fn the_list_names_the_tools_that_are_contained() {
     let list = tool!("pipegrad").args(["--list"]).run().out;
     let mut listed: Vec<&str> = list.lines().collect();
-    /// Of the tools that this program contains, and of its own output.
-    #[cfg(unix)]
-    #[test]
-    fn an_error_that_may_pass_has_a_status_of_its_own() {
-        let run = |script: &str| tool!("pipegrad").shell(script).run();
-        let full = run("\"$0\" gen-data rows=3 > /dev/full");
-        assert_eq!((full.status, full.error.starts_with("gen-data: stdout: No space left")), (75, true), "{full:?}");
-        assert_eq!(run("\"$0\" --help > /dev/full").status, 75);
-        for stays in
-            ["gen-data rwos=3", "entropy none.npy", "gen-data rows=3 -o none/x.npy", "gen-data rows=3 -o /sys/x.npy"]
-        {
-            let done = run(&format!("\"$0\" {stays}"));
-            assert_eq!((done.status, done.error.lines().count()), (2, 1), "{stays}: {done:?}");
-        }
-    }
-
-    #[test]
-    fn manual_pages_and_the_page_of_exit_statuses_have_one_list() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-        let page = fs::read_to_string(root.join("docs/exit-status.md")).unwrap();
-        let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
-        let documented: Vec<String> =
-            cells.skip(1).map(|cell| cell.replace(' ', "")).filter(|it| !it.starts_with('-')).collect();
-        let manual = tool!("pipegrad").args(["man", "train"]).run().out.replace("\\-", "-");
-        let (_, section) = manual.split_once(".SH \"EXIT STATUS\"\n").unwrap();
-        let (section, _) = section.split_once(".SH").unwrap();
-        let listed: Vec<&str> = section.split(".TP\n").skip(1).filter_map(|entry| entry.lines().next()).collect();
-        let listed: Vec<String> = listed.iter().map(|line| line.replace("\\fB", "").replace("\\fR", "")).collect();
-        assert_eq!(listed, documented);
-    }
-
     listed.sort_unstable();
     let mut expected = tools();
     expected.retain(|tool| tool != "trt-build");
@@ -179,4 +183,6 @@ fn a_manual_page_has_every_flag_and_setting_of_help() {
     assert!(page.contains(".TH PIPEGRAD-INIT 1") && page.contains("template"), "{page}");
     let (status, _, error) = tool!("pipegrad").args(["man", "trian"]).run().parts();
     assert_eq!((status, error), (2, "pipegrad: man: no tool \"trian\"; did you mean train?\n".into()));
+    let (_, _, error) = tool!("pipegrad").args(["man", "quux"]).run().parts();
+    assert!(error.trim_end().ends_with("plot, compare, init, doctor"), "{error}");
 }

@@ -53,13 +53,28 @@ fn the_commands_are_for_what_is_there() {
     let out = commands("it's", "/nowhere");
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[..2], [r"cd 'it'\''s'", &format!("export PATH={programs}:\"$PATH\"")]);
-    assert_eq!(lines[2], "make setup && . .venv/bin/activate");
+    let pip = "python3 -m venv .venv && .venv/bin/pip install 'dvc>=3.67,<4' onnxruntime && . .venv/bin/activate";
+    assert_eq!(lines[2], pip, "without make");
     assert_eq!(
         lines[3..],
         ["dvc init -q --no-scm", "dvc repro", "dvc metrics show"],
         "without git there are no experiments"
     );
     assert!(!commands("b", &programs).contains("export PATH="));
+    // In a virtual environment, there is one.
+    let run = tool!("pipegrad").within(&folder).env("PATH", "/nowhere").env("VIRTUAL_ENV", folder.join("venv"));
+    let out = run.without_env(["ORT_DYLIB_PATH"]).args(["init", "c", "--template", "entropy"]).run().out;
+    assert!(out.contains("\npip install 'dvc>=3.67,<4' onnxruntime\n") && !out.contains("python3 -m venv"), "{out}");
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_where_nobody_receives_the_commands() {
+    let folder = Folder::new();
+    let run = tool!("pipegrad").within(&folder).args(["init", "p", "--template", "entropy"]);
+    let (status, _, error) = run.shell("exec \"$0\" \"$@\" >&-").run().parts();
+    assert_eq!((status, error.as_str()), (2, "pipegrad: stdout: standard output is closed\n"));
+    assert!(contents(&folder).is_empty());
 }
 
 #[test]
@@ -127,14 +142,18 @@ fn bad_usage_is_one_line_that_says_what_to_do() {
         ("same.csv", "a,b\n1,2\n2,2\n"),
         ("gaps.csv", "a,b,${c}\n1,2,3\n2,NA,4\n"),
         ("rows.ndjson", "{\"a\":1}\n"),
+        ("decimal.csv", "a;b\n1,5;2\n2,5;3\n"),
+        ("four.csv", "a,b\n1,2\n2,3\n3,4\n4,5\n"),
         ("photos/one/x.png", ""),
         ("empty/readme", ""),
     ]);
     let ids: String = (0..30).map(|i| format!("name {i},{i}\n")).collect();
     folder.write("ids.csv", format!("name,id\n{ids}"));
+    folder.write("t.csv.gz", b"\x1f\x8b\x08\0\0\0\0\0");
     let table = |more: &[&'static str]| [&["p", "--template", "table"], more].concat();
-    let cases: [(Vec<&str>, &str); 22] = [
+    let cases: [(Vec<&str>, &str); 27] = [
         (vec![], "init: name the folder to write, for instance: pipegrad init houses --template table"),
+        (vec!["", "--template", "table"], "init: the name of the folder is empty; . is this folder"),
         (vec!["p"], "init: choose a template: --template table|images|entropy"),
         (vec!["p", "--template", "tabel"], "init: no template \"tabel\"; did you mean table?"),
         (vec!["p", "--template", "xyz"], "init: no template \"xyz\"; there is table, images, entropy"),
@@ -159,6 +178,22 @@ fn bad_usage_is_one_line_that_says_what_to_do() {
         (
             table(&["--data", "semicolons.csv", "--target", "b"]),
             "init: semicolons.csv: one column, \"a;b\"; name what separates the cells: --delimiter ';'",
+        ),
+        (
+            table(&["--data", "decimal.csv", "--target", "b"]),
+            "init: decimal.csv:2: 2 cells, and the header has 1: nothing names column 2; --delimiter ';'?",
+        ),
+        (
+            table(&["--data", "decimal.csv", "--target", "a", "--delimiter", ";"]),
+            "init: decimal.csv: \"a\" has decimal commas, and is text so; write decimal points first",
+        ),
+        (
+            table(&["--data", "four.csv", "--target", "b"]),
+            "init: four.csv: 4 rows; at least 5 are needed, so that one is left for validation and one for the test",
+        ),
+        (
+            table(&["--data", "t.csv.gz", "--target", "b"]),
+            "init: t.csv.gz: compressed with gzip; unpack it first: gunzip -c t.csv.gz > t.csv",
         ),
         (
             table(&["--data", "same.csv", "--target", "b"]),

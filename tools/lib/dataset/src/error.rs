@@ -75,7 +75,7 @@ pub enum Error {
     MissingValue(String),
     /// A text is none of the categories of the training rows.
     #[error(
-        "field {name:?} is {text:?}, which no training row has: {known} (train with features.unseen=zero to take others)"
+        "field {name:?} is {text:?}, which no training row has: {known} (train with features.unseen=zero, in a DVC project in params.yaml, to take others)"
     )]
     UnknownCategory {
         /// The field.

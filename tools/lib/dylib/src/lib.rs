@@ -43,6 +43,9 @@ pub const TENSORRT_RTX: Search<'_> = Search {
     with: &["libtensorrt_onnxparser_rtx.so"],
 };
 
+/// The version of it that the tools are built for, as pip takes it.
+pub const TENSORRT_RTX_PACKAGE: &str = "tensorrt-rtx-cu13-libs==1.7.1.116";
+
 /// A library that is in none of the places that are searched, or may not be loaded from there. Displays as the end of a
 /// message: nothing, or in parentheses what was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +61,18 @@ impl fmt::Display for Missing {
             refused => write!(f, " (one that was found is not loaded: {})", refused.join("; ")),
         }
     }
+}
+
+/// Whether a virtual environment of Python is active.
+pub fn in_venv() -> bool {
+    env::var_os("VIRTUAL_ENV").is_some_and(|path| !path.is_empty())
+}
+
+/// The command that installs packages of Python where libraries are searched: into the virtual environment that is active,
+/// otherwise into a new one, `.venv`.
+pub fn pip_install(packages: &str) -> String {
+    let venv = if in_venv() { "" } else { "python3 -m venv .venv && .venv/bin/" };
+    format!("{venv}pip install {packages}")
 }
 
 impl Search<'_> {

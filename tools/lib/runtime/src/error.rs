@@ -5,9 +5,7 @@ use std::{io, path::PathBuf};
 /// What to do about ONNX Runtime's library, with the setting that could name it, if there is one.
 fn install(setting: &str) -> String {
     let or = if setting.is_empty() { "" } else { " or " };
-    format!(
-        "install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime) or name it with ORT_DYLIB_PATH{or}{setting}"
-    )
+    format!("install it ({}) or name it with ORT_DYLIB_PATH{or}{setting}", dylib::pip_install("onnxruntime"))
 }
 
 /// The same, where the setting or variable `by` names a library that is none.
@@ -46,9 +44,9 @@ pub enum Error {
     #[error("{name}: {problem}")]
     Model {
         /// The path of the model's file, or the name that [`Session::from_bytes`](crate::Session::from_bytes) was given.
-        #[source]
         name: String,
         /// What is wrong.
+        #[source]
         problem: ModelError,
     },
     /// An engine of TensorRT cannot be loaded or run.
@@ -56,9 +54,9 @@ pub enum Error {
     #[error("{name}: {problem}")]
     Engine {
         /// The path of the engine's file.
-        #[source]
         name: String,
         /// What is wrong.
+        #[source]
         problem: trt_protocol::Error,
     },
 }
@@ -88,9 +86,9 @@ pub enum ModelError {
     #[error("its weights in {location:?}: {problem}")]
     Weights {
         /// The path that the model has for the file.
-        #[source]
         location: String,
         /// What is wrong.
+        #[source]
         problem: WeightsError,
     },
     /// A model without inputs, or with several.

@@ -5,10 +5,14 @@ use trt_protocol::{Failure, FailureKind, arrays::ArrayError};
 
 /// What to do about the library.
 #[cfg(not(feature = "enterprise"))]
-const INSTALL: &str = "install it (python3 -m venv .venv && .venv/bin/pip install tensorrt-rtx-cu13-libs==1.7.1.116) or \
-                       name libtensorrt_rtx.so.1 with TENSORRT_DYLIB_PATH";
+fn install() -> String {
+    let install = dylib::pip_install(dylib::TENSORRT_RTX_PACKAGE);
+    format!("install it ({install}) or name libtensorrt_rtx.so.1 with TENSORRT_DYLIB_PATH")
+}
 #[cfg(feature = "enterprise")]
-const INSTALL: &str = "install TensorRT 11 and name libnvinfer.so with TENSORRT_DYLIB_PATH";
+fn install() -> String {
+    "install TensorRT 11 and name libnvinfer.so with TENSORRT_DYLIB_PATH".to_owned()
+}
 /// The same, where a request names it: `trt-build` takes that from its settings.
 const CORRECT: &str = "correct trt.library, or leave it out to search for the library";
 
@@ -16,7 +20,7 @@ const CORRECT: &str = "correct trt.library, or leave it out to search for the li
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The library is in none of the places that are searched, or may not be loaded from there.
-    #[error("TensorRT's library is missing{0}; {INSTALL}")]
+    #[error("TensorRT's library is missing{0}; {}", install())]
     NoLibrary(#[from] dylib::Missing),
     /// The library cannot be loaded.
     #[error("TensorRT's library is missing ({}: {reason}); {}", path.display(), hint(*is_named))]

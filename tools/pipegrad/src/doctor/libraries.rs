@@ -9,12 +9,8 @@ const ONNX_RUNTIME_MINOR: u32 = 24;
 
 pub fn onnx_runtime() -> Check {
     const NAME: &str = "onnxruntime";
-    let install = |package: &str| {
-        format!(
-            "python3 -m venv .venv && .venv/bin/pip install {package}, or name the library with {}",
-            ONNX_RUNTIME.variable
-        )
-    };
+    let install =
+        |package: &str| format!("{}, or name the library with {}", dylib::pip_install(package), ONNX_RUNTIME.variable);
     let path = match found(&ONNX_RUNTIME) {
         Ok(path) => path,
         Err(NotFound::Nowhere(missing)) => return Check::missing(NAME, format!("not found{missing}"), install(NAME)),
@@ -38,7 +34,7 @@ pub fn tensorrt() -> Check {
         Ok(path) => Check { version: version(&path), ..Check::ok(NAME) }.at(path),
         Err(NotFound::Named(path)) => named_in_vain(NAME, &TENSORRT_RTX, path),
         Err(NotFound::Nowhere(missing)) => {
-            let install = "python3 -m venv .venv && .venv/bin/pip install tensorrt-rtx-cu13-libs==1.7.1.116";
+            let install = dylib::pip_install(dylib::TENSORRT_RTX_PACKAGE);
             Check::missing(NAME, format!("not found{missing}, only trt-build needs it"), install)
         }
     }

@@ -14,8 +14,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const OPTIONAL: &str = "trt-build";
 /// The oldest DVC that projects are tested with: major and minor version.
 const DVC: (u32, u32) = (3, 67);
-/// What to do about DVC.
-const INSTALL_DVC: &str = "python3 -m venv .venv && . .venv/bin/activate && pip install 'dvc>=3.67,<4'";
+/// What to do about git's identity.
+const IDENTIFY: &str = "git config --global user.name 'YOUR NAME' && git config --global user.email YOU@EXAMPLE.ORG";
 
 pub fn pipegrad() -> Check {
     let check = Check::ok("pipegrad").version(VERSION);
@@ -76,11 +76,17 @@ pub fn tool(name: &str) -> Check {
     }
 }
 
+/// What to do about DVC, so that it is on `PATH` too.
+fn install_dvc() -> String {
+    let activate = if dylib::in_venv() { "" } else { " && . .venv/bin/activate" };
+    format!("{}{activate}", dylib::pip_install("'dvc>=3.67,<4'"))
+}
+
 pub fn dvc() -> Check {
-    let Some(path) = programs::find("dvc") else { return Check::missing("dvc", "not on PATH", INSTALL_DVC) };
+    let Some(path) = programs::find("dvc") else { return Check::missing("dvc", "not on PATH", install_dvc()) };
     let version = match answer(&path, "--version") {
         Ok(version) => version,
-        Err(why) => return Check::wrong("dvc", why, INSTALL_DVC).at(path),
+        Err(why) => return Check::wrong("dvc", why, install_dvc()).at(path),
     };
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
     let is_new = match (numbers.next().flatten(), numbers.next().flatten()) {
@@ -90,18 +96,37 @@ pub fn dvc() -> Check {
     let check = match is_new {
         true => Check::ok("dvc"),
         false => {
-            Check::wrong("dvc", format!("expected {}.{} or newer, below {}", DVC.0, DVC.1, DVC.0 + 1), INSTALL_DVC)
+            Check::wrong("dvc", format!("expected {}.{} or newer, below {}", DVC.0, DVC.1, DVC.0 + 1), install_dvc())
         }
     };
     check.version(version).at(path)
 }
 
 pub fn git() -> Check {
-    let remedy = "install it by the system's package manager (Debian: apt-get install git)";
-    let Some(path) = programs::find("git") else { return Check::missing("git", "not on PATH", remedy) };
+    let (check, path) = match of_the_system("git", "git version ") {
+        Ok(found) => found,
+        Err(check) => return check,
+    };
+    // Without a name and an address, `git commit` fails, and so do experiments with DVC.
+    let identity = Command::new(&path).args(["var", "GIT_COMMITTER_IDENT"]).stdin(Stdio::null()).output();
+    if identity.is_ok_and(|output| output.status.success()) {
+        return check;
+    }
+    let wrong = Check::wrong("git", "it has no name and e-mail address for commits", IDENTIFY);
+    Check { version: check.version, ..wrong }.at(path)
+}
+
+pub fn make() -> Check {
+    of_the_system("make", "GNU Make ").map_or_else(|check| check, |(check, _)| check)
+}
+
+/// A program that the system's package manager installs, and its path; `prefix` stands before its version.
+fn of_the_system(name: &str, prefix: &str) -> Result<(Check, PathBuf), Check> {
+    let remedy = format!("install it by the system's package manager (Debian: apt-get install {name})");
+    let Some(path) = programs::find(name) else { return Err(Check::missing(name, "not on PATH", remedy)) };
     match answer(&path, "--version") {
-        Ok(said) => Check::ok("git").version(said.trim_start_matches("git version ")).at(path),
-        Err(why) => Check::wrong("git", why, remedy).at(path),
+        Ok(said) => Ok((Check::ok(name).version(said.trim_start_matches(prefix)).at(path.clone()), path)),
+        Err(why) => Err(Check::wrong(name, why, remedy).at(path)),
     }
 }
 

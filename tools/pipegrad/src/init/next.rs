@@ -18,7 +18,7 @@ pub fn commands(folder: &Path, path: &Path, experiment: &str) -> String {
         lines.push(format!("export PATH={}:\"$PATH\"", quoted(folder)));
     }
     if programs::find("dvc").is_none() || dylib::ONNX_RUNTIME.find_from(Some(path)).is_err() {
-        lines.push("make setup && . .venv/bin/activate".to_owned());
+        lines.push(setup());
     }
     lines.extend(repository(path, has_git));
     lines.push("dvc repro".to_owned());
@@ -34,6 +34,16 @@ pub fn commands(folder: &Path, path: &Path, experiment: &str) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
+/// What installs DVC and ONNX Runtime: into the virtual environment that is active, otherwise into the project's.
+fn setup() -> String {
+    const PACKAGES: &str = "'dvc>=3.67,<4' onnxruntime";
+    match (dylib::in_venv(), programs::find("make")) {
+        (true, _) => dylib::pip_install(PACKAGES),
+        (false, Some(_)) => "make setup && . .venv/bin/activate".to_owned(),
+        (false, None) => format!("{} && . .venv/bin/activate", dylib::pip_install(PACKAGES)),
+    }
+}
+
 /// What makes the folder at `path` a repository of DVC and git, as far as it is none.
 fn repository(path: &Path, has_git: bool) -> Option<String> {
     let above = path.ancestors().skip(1).any(|folder| folder.join(".git").exists());
@@ -47,7 +57,7 @@ fn repository(path: &Path, has_git: bool) -> Option<String> {
 }
 
 /// A path as a word of a shell's command.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let text = if text.starts_with('-') { format!("./{text}") } else { text.into_owned() };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);

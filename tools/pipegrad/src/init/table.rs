@@ -1,17 +1,19 @@
 //! The project of a table: which columns are read, which is predicted, and what follows from their types.
 
+mod column;
+
 use super::{
-    Args, Content, example,
+    Args, Content, example, next,
     render::{Text, yaml},
     with_slashes,
     write::{Target, plain_name},
 };
 use anyhow::{Context, bail, ensure};
 use cli::Delimiter;
+use column::{Column, Kind};
 use files::Input;
-use records::{Batch, DType, Encoding, ReadOptions, Reader};
+use records::{Batch, Encoding, Error, ReadOptions, Reader, delimiter_flag, other_delimiter};
 use std::{
-    collections::HashMap,
     io::Cursor,
     path::{Path, PathBuf},
 };
@@ -26,6 +28,8 @@ const MAX_CATEGORIES: usize = 100;
 const INTERPOLATION: &str = "${";
 /// With fewer rows of a category, the training rows may well have none: 1 in 400 000 of 8, with a share of 0.8.
 const RARE_ROWS: usize = 8;
+/// With fewer, a split of 0.8, 0.1 and 0.1 has an empty part.
+const LEAST_ROWS: usize = 5;
 /// With fewer rows, a different text in each of them says nothing.
 const FEW_ROWS: usize = 20;
 /// Rows up to which a table is small or medium-sized, with epochs and batch size.
@@ -81,37 +85,33 @@ struct Table {
     is_whole: bool,
 }
 
-struct Column {
-    name: String,
-    kind: Kind,
-    missing: usize,
-    /// Number of different cells.
-    distinct: usize,
-    /// Rows of the cell that the fewest rows have.
-    rarest: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    /// From the least to the largest.
-    Number(f64, f64),
-    Boolean,
-    Text,
+/// The error of opening a table; of a compressed one, how to unpack it.
+fn unpacking(error: Error) -> anyhow::Error {
+    if let Error::At { location, error } = &error
+        && let Error::OtherFormat { format, remedy } = error.as_ref()
+        && let Some(command) = remedy.strip_suffix(" | ...")
+    {
+        let packed = PathBuf::from(location.to_string());
+        let table = next::quoted(&packed.with_extension(""));
+        let command = command.replace("FILE", &next::quoted(&packed));
+        return anyhow::anyhow!("init: {}: {format}; unpack it first: {command} > {table}", packed.display());
+    }
+    anyhow::Error::from(error).context("init")
 }
 
 impl Table {
     fn read(input: Input, delimiter: Option<u8>) -> anyhow::Result<Self> {
         let options = ReadOptions { others_as_text: true, all_fields: false, delimiter, ..ReadOptions::any(&[]) };
-        let mut reader = Reader::open(input, &options).context("init")?;
+        let mut reader = Reader::open(input, &options).map_err(unpacking)?;
         let source = reader.source().to_string();
         let Encoding::Csv { delimiter } = reader.encoding() else {
             bail!("init: {source}: expected a CSV file; of NDJSON and NPY, train reads the fields by name");
         };
         let names: Vec<String> = reader.schema().fields().iter().map(|field| field.name.clone()).collect();
-        if let ([only], Some(other)) =
-            (names.as_slice(), names.iter().find_map(|name| other_delimiter(name, delimiter)))
+        if let [only] = names.as_slice()
+            && let Some(other) = other_delimiter(only, delimiter)
         {
-            bail!("init: {source}: one column, {only:?}; name what separates the cells: --delimiter {other}");
+            bail!("init: {source}: one column, {only:?}; name what separates the cells: {}", delimiter_flag(other));
         }
         let mut cells: Vec<Vec<String>> = vec![Vec::new(); names.len()];
         let (mut batch, mut bytes, mut is_whole) = (Batch::new(), 0, true);
@@ -162,16 +162,19 @@ impl Table {
             predicted.name,
             self.reasons(others())
         );
+        ensure!(
+            self.rows >= LEAST_ROWS,
+            "init: {}: {} rows; at least {LEAST_ROWS} are needed, so that one is left for validation and one for the test",
+            self.source,
+            self.rows
+        );
         let (epochs, batch) = self.length();
         let missing = if inputs.iter().any(|column| column.missing > 0) { "median" } else { "error" };
         let is_rare = |column: &&Column| column.kind == Kind::Text && column.rarest < RARE_ROWS;
         let unseen = if inputs.iter().any(is_rare) { "zero" } else { "error" };
         // `train` writes the test rows as CSV where a column is text.
         let test = if self.columns.iter().any(|column| column.kind == Kind::Text) { "test.csv" } else { "test.npy" };
-        let delimiter = delimiter.map(|delimiter| match delimiter {
-            b'\t' => "--delimiter tab ".to_owned(),
-            other => format!("--delimiter '{}' ", char::from(other)),
-        });
+        let delimiter = delimiter.map(|delimiter| format!("{} ", delimiter_flag(delimiter)));
         let text = Text::new()
             .set("data", path)
             .set("delimiter", delimiter.unwrap_or_default())
@@ -186,7 +189,9 @@ impl Table {
             .set("unseen", unseen);
         let notes = match self.reasons(others()) {
             reasons if reasons.is_empty() => Vec::new(),
-            reasons => vec![format!("params.yaml leaves out {reasons}")],
+            reasons => {
+                vec![format!("params.yaml leaves out {reasons}; to keep a column, remove the # before it there")]
+            }
         };
         Ok((task.fill_in(text), notes))
     }
@@ -204,6 +209,10 @@ impl Table {
             predicted.distinct > 1,
             "init: {source}: {name:?} is the same in every row; name another with --target"
         );
+        ensure!(
+            !predicted.has_decimal_commas,
+            "init: {source}: {name:?} has decimal commas, and is text so; write decimal points first"
+        );
         Ok(match predicted.kind {
             Kind::Text if self.rows > FEW_ROWS && predicted.distinct == self.rows => {
                 bail!("init: {source}: {name:?} is another text in each row, and no class; name another with --target")
@@ -217,12 +226,11 @@ impl Table {
 
     /// Why a column is not read, if it is not.
     fn left_out(&self, column: &Column) -> Option<&'static str> {
-        let lower = column.name.to_lowercase();
-        let is_id = lower == "id" || lower == "index" || lower.is_empty() || lower.ends_with("_id");
         match column.kind {
             _ if column.missing == self.rows => Some("empty"),
             _ if column.name.contains(INTERPOLATION) => Some("a name that cannot be a setting"),
-            _ if is_id && column.distinct == self.rows => Some("an id"),
+            _ if column.is_id(self.rows) => Some("an id"),
+            _ if column.has_decimal_commas => Some("decimal commas; write points"),
             Kind::Text if column.distinct > MAX_CATEGORIES => Some("too many different texts"),
             Kind::Text if self.rows > FEW_ROWS && column.distinct == self.rows => Some("another text in each row"),
             _ => None,
@@ -248,52 +256,6 @@ impl Table {
         let fits = SIZES.iter().find(|(rows, ..)| self.is_whole && self.rows <= *rows);
         fits.map_or(LARGE, |(_, epochs, batch)| (*epochs, *batch))
     }
-}
-
-/// Another delimiter that stands in the name of a table's only column, as a word of a shell's command.
-fn other_delimiter(name: &str, delimiter: u8) -> Option<&'static str> {
-    let known = [(',', "','"), (';', "';'"), ('\t', "tab"), ('|', "'|'")];
-    let other = known.into_iter().find(|(other, _)| name.contains(*other) && char::from(delimiter) != *other);
-    other.map(|(_, word)| word)
-}
-
-impl Column {
-    fn new(name: String, cells: &[String]) -> Self {
-        let number = |cell: &String| cell.trim().parse::<f64>().ok().filter(|value| !value.is_nan());
-        let is_boolean = |cell: &String| ["true", "false"].iter().any(|word| cell.trim().eq_ignore_ascii_case(word));
-        let mut rows_of: HashMap<&str, usize> = HashMap::new();
-        cells.iter().for_each(|cell| *rows_of.entry(cell).or_default() += 1);
-        let (distinct, rarest) = (rows_of.len(), rows_of.into_values().min().unwrap_or_default());
-        let (kind, missing) = match records::dtype_of_texts(cells.iter().map(String::as_str)) {
-            DType::Text => (Kind::Text, cells.iter().filter(|cell| cell.is_empty()).count()),
-            _ if cells.iter().any(is_boolean) => (Kind::Boolean, cells.iter().filter(|cell| !is_boolean(cell)).count()),
-            _ => {
-                let values = || cells.iter().filter_map(number);
-                let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
-                (Kind::Number(low, high), cells.len() - values().count())
-            }
-        };
-        Self { name, kind, missing, distinct, rarest }
-    }
-
-    /// For a comment.
-    fn describe(&self) -> String {
-        let missing = if self.missing > 0 { format!(", {} missing", self.missing) } else { String::new() };
-        let empty = usize::from(self.missing > 0 && self.kind == Kind::Text);
-        match self.kind {
-            Kind::Number(low, high) => format!("a number from {} to {}{missing}", short(low), short(high)),
-            Kind::Boolean => format!("true or false{missing}"),
-            Kind::Text => format!("one of {} texts{missing}", self.distinct - empty),
-        }
-    }
-}
-
-/// A number with four digits at least, and the whole part.
-fn short(value: f64) -> f64 {
-    const DIGITS: f64 = 4.0;
-    let places = (DIGITS - value.abs().log10().ceil()).clamp(0.0, 100.0);
-    let scale = 10f64.powf(places);
-    if scale.is_finite() && (value * scale).is_finite() { (value * scale).round() / scale } else { value }
 }
 
 /// What kind of target is predicted.
@@ -343,28 +305,6 @@ mod tests {
         Table::read(Input::new("t.csv", Cursor::new(text.as_bytes().to_vec())), None).expect("a table")
     }
 
-    fn column(cells: &[&str]) -> (Kind, usize) {
-        let cells: Vec<String> = cells.iter().map(ToString::to_string).collect();
-        let column = Column::new("x".into(), &cells);
-        (column.kind, column.missing)
-    }
-
-    #[test]
-    fn columns_are_what_train_takes_them_for() {
-        assert_eq!(column(&["1", "2.5", "-3"]), (Kind::Number(-3.0, 2.5), 0));
-        assert_eq!(column(&["1", "NA", "", "4"]), (Kind::Number(1.0, 4.0), 2));
-        assert_eq!(column(&["true", "False"]), (Kind::Boolean, 0));
-        assert_eq!(column(&["true", ""]), (Kind::Boolean, 1));
-        assert_eq!(column(&["007", "010"]), (Kind::Text, 0));
-        assert_eq!(column(&["a", ""]), (Kind::Text, 1));
-    }
-
-    #[test]
-    fn numbers_in_comments_are_short() {
-        let short = [0.0, 0.013_203_753_5, -0.5, 123_456.7, 99.999_99, 1e300, -1e-9].map(super::short);
-        assert_eq!(short, [0.0, 0.0132, -0.5, 123_457.0, 100.0, 1e300, -1e-9]);
-    }
-
     #[test]
     fn the_task_is_told_by_the_target() {
         let table = table("n,b,t,z\n1,true,x,0\n2,false,y,1\n3,true,x,1\n");
@@ -395,6 +335,8 @@ mod tests {
             text.render("    $inputs$"),
             "    # - id # an id\n    # - name # too many different texts\n    - x # a number from 0 to 6\n"
         );
-        assert_eq!(notes, ["params.yaml leaves out \"id\" (an id), \"name\" (too many different texts)"]);
+        let expected = "params.yaml leaves out \"id\" (an id), \"name\" (too many different texts); to keep a column, \
+                        remove the # before it there";
+        assert_eq!(notes, [expected]);
     }
 }
