@@ -2,7 +2,10 @@
 //! bytes and seconds. `scripts/bench/data_parallel` computes latency and bandwidth from it.
 
 use collective::{Communicator, Launch, Result, connect};
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 /// Bytes to each other rank.
 const SIZES: [usize; 7] = [8, 1 << 10, 1 << 14, 1 << 17, 1 << 20, 1 << 23, 1 << 25];
@@ -16,7 +19,7 @@ fn main() -> Result<()> {
     for size in SIZES {
         let seconds = fastest(ranks.as_mut(), size)?;
         if ranks.rank() == 0 {
-            println!("{size} {seconds:e}");
+            writeln!(std::io::stdout(), "{size} {seconds:e}")?;
         }
     }
     Ok(())
