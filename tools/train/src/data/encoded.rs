@@ -18,7 +18,7 @@ pub enum Inputs {
     /// Fields concatenated, categories one-hot, missing values filled, then their indicators.
     Real(Vec<f32>),
     /// Fields of numbers that stay in a file, concatenated when their rows are read; one field of `u1` is bytes.
-    InFile(FileInputs),
+    InFile(Box<FileInputs>),
 }
 
 /// The rows of a file (PyTorch's `Dataset`).

@@ -50,7 +50,7 @@ pub enum RawInputs {
     Columns(Vec<Source>),
     /// In a file that is larger than `trainer.memory_bytes`: checked, and not kept.
     InFile {
-        inputs: FileInputs,
+        inputs: Box<FileInputs>,
         /// One for each field.
         missing: Vec<MissingRows>,
     },
@@ -65,10 +65,9 @@ pub struct MissingRows {
 
 impl RawDataset {
     /// Reads all rows: `u1` as it is, other numbers as f32, text as text. A missing number is NaN, a missing text empty.
-    pub fn read(input: Input, reading: Reading<'_>, settings: &Settings) -> anyhow::Result<Self> {
+    pub fn read(mut input: Input, reading: Reading<'_>, settings: &Settings) -> anyhow::Result<Self> {
         let name = input.name().to_owned();
         let options = read_options(reading, settings);
-        let mut input = input;
         let mut in_file = rows_in_file(&mut input, &options.texts, settings)?;
         let mut reader = Reader::open(input, &options)?;
         let (mut batch, mut table) = (Batch::new(), None);
@@ -117,7 +116,7 @@ impl RawDataset {
         let names = trainer.input_field.names();
         let inputs = match (in_file, names) {
             (Some(rows), names) => RawInputs::InFile {
-                inputs: FileInputs::new(rows, names)?,
+                inputs: Box::new(FileInputs::new(rows, names)?),
                 missing: vec![MissingRows::default(); names.len()],
             },
             (None, [one]) if batch.field(one)?.dtype == DType::U1 && !texts.contains(&one.as_str()) => {
