@@ -1,3 +1,5 @@
+//! What the variables of each launcher mean.
+
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;

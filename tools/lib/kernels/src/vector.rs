@@ -146,7 +146,7 @@ fn fused_multiply_add(a: f32, b: f32, c: f32) -> f32 {
     let from_term = sum - product;
     let error = (product - (sum - from_term)) + (term - from_term);
     let bits = sum.to_bits();
-    let inexact = u64::from(error < 0.0 || error > 0.0);
+    let inexact = u64::from(error.abs() > 0.0);
     let away = inexact & !bits & 1;
     let odd = if (error > 0.0) == (sum > 0.0) { bits.wrapping_add(away) } else { bits.wrapping_sub(away) };
     f64::from_bits(odd) as f32

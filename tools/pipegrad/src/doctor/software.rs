@@ -103,10 +103,8 @@ pub fn dvc() -> Check {
 }
 
 pub fn git() -> Check {
-    let (check, path) = match of_the_system("git", "git version ") {
-        Ok(found) => found,
-        Err(check) => return check,
-    };
+    let (check, path) = of_the_system("git", "git version ");
+    let Some(path) = path else { return check };
     // Without a name and an address, `git commit` fails, and so do experiments with DVC.
     let identity = Command::new(&path).args(["var", "GIT_COMMITTER_IDENT"]).stdin(Stdio::null()).output();
     if identity.is_ok_and(|output| output.status.success()) {
@@ -117,16 +115,16 @@ pub fn git() -> Check {
 }
 
 pub fn make() -> Check {
-    of_the_system("make", "GNU Make ").map_or_else(|check| check, |(check, _)| check)
+    of_the_system("make", "GNU Make ").0
 }
 
-/// A program that the system's package manager installs, and its path; `prefix` stands before its version.
-fn of_the_system(name: &str, prefix: &str) -> Result<(Check, PathBuf), Check> {
+/// A program that the system's package manager installs, and its path if it runs; `prefix` stands before its version.
+fn of_the_system(name: &str, prefix: &str) -> (Check, Option<PathBuf>) {
     let remedy = format!("install it by the system's package manager (Debian: apt-get install {name})");
-    let Some(path) = programs::find(name) else { return Err(Check::missing(name, "not on PATH", remedy)) };
+    let Some(path) = programs::find(name) else { return (Check::missing(name, "not on PATH", remedy), None) };
     match answer(&path, "--version") {
-        Ok(said) => Ok((Check::ok(name).version(said.trim_start_matches(prefix)).at(path.clone()), path)),
-        Err(why) => Err(Check::wrong(name, why, remedy).at(path)),
+        Ok(said) => (Check::ok(name).version(said.trim_start_matches(prefix)).at(path.clone()), Some(path)),
+        Err(why) => (Check::wrong(name, why, remedy).at(path), None),
     }
 }
 

@@ -158,7 +158,7 @@ impl Repository {
 
 /// The index has it too.
 fn log_failure(name: &str, problem: &anyhow::Error) {
-    log::write(Level::Error, "model_failed", json!({ "model": name, "error": cli::describe(&problem) }));
+    log::write(Level::Error, "model_failed", json!({ "model": name, "error": cli::describe(problem) }));
 }
 
 /// What polling has seen.

@@ -124,7 +124,7 @@ impl<'a> Trainer<'a> {
         self.reporting.console.finish();
         if let Err(error) = &outcome {
             // The disk that the log is on may be what failed.
-            let _ = log.end(Status::Failed, &cli::describe(&error));
+            let _ = log.end(Status::Failed, &cli::describe(error));
         }
         let outcome = outcome?;
         self.ranks.finish();

@@ -1,3 +1,5 @@
+//! Ranks of threads over the loopback interface, and peers that misbehave.
+
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
