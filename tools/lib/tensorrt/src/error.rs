@@ -20,7 +20,7 @@ const CORRECT: &str = "correct trt.library, or leave it out to search for the li
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The library is in none of the places that are searched, or may not be loaded from there.
-    #[error("TensorRT's library is missing{0}; {}", install())]
+    #[error("TensorRT's library is missing{missing}; {}", install(), missing = .0)]
     NoLibrary(#[from] dylib::Missing),
     /// The library cannot be loaded.
     #[error("TensorRT's library is missing ({}: {reason}); {}", path.display(), hint(*is_named))]
@@ -69,8 +69,8 @@ pub enum Error {
     Request(String),
 }
 
-fn hint(is_named: bool) -> &'static str {
-    if is_named { CORRECT } else { INSTALL }
+fn hint(is_named: bool) -> String {
+    if is_named { CORRECT.to_owned() } else { install() }
 }
 
 /// What this library's fallible functions return.

@@ -41,7 +41,12 @@ fn check(ranks: usize, batches: u64, reads_stdin: bool) -> anyhow::Result<()> {
 /// When a rank does not come in time, or differs.
 pub fn join(launch: Option<&Launch>, settings: &Settings, data: &DataModule) -> anyhow::Result<Ranks> {
     let Some(launch) = launch else { return Ok(Ranks::alone()) };
-    let mut ranks = Ranks::new(collective::connect(launch, settings.trainer.distributed.timeout())?);
+    let connected = collective::connect(launch, settings.trainer.distributed.timeout());
+    let mut ranks = Ranks::new(connected.map_err(|problem| match problem {
+        // A machine may come later than the others.
+        collective::Error::Missing { .. } => cli::Transient::new(problem.to_string()).into(),
+        problem => anyhow::Error::from(problem),
+    })?);
     let values = [
         ("version of train", env!("CARGO_PKG_VERSION")),
         ("configuration (settings)", settings.yaml.as_str()),
