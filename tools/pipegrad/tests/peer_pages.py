@@ -20,7 +20,7 @@ PAGES = sorted(
     for folder in ["*.md", "docs/**/*.md", "pipelines/**/*.md"]
     for page in ROOT.glob(folder)
 )
-SH = ["README.md", "docs/", "pipelines/scale/README.md"]
+SH = ["README.md", "docs/", "pipelines/scale/README.md", "pipelines/scale/mpi/README.md"]
 BLOCK = re.compile(r"^( *)```(\S*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 
 # `console` blocks that a test runs all the same, each known by a word of it.
@@ -73,6 +73,10 @@ NOT_RUN = {
     "pipelines/scale/slurm/submit.sh": "Slurm is not on every machine; peer_slurm.py submits it with fewer rows",
     "sweep --skip-done": "hands its lines to GNU parallel or Slurm, which are not on every machine",
     "snakemake": "peer_snakemake.py runs it, with fewer rows",
+    "srun": "Slurm is not on every machine; peer_slurm.py runs ranks by it",
+    "mpirun": "Open MPI is not on every machine; make test-mpi and peer_mpi.py run ranks by it",
+    "torchrun": "comes with PyTorch; the variables that it sets are set by tools/train/tests/distributed.rs",
+    "RANK=": "starts a rank on each of several machines",
     "spark-submit": "peer_spark.py runs it, with fewer rows",
     "gen-data rows=100000 -o rows.ndjson": "is for spark-submit",
 }
