@@ -2,62 +2,64 @@
 
 use super::{
     buffer::Buffer,
-    operation::{Backward, Before, Forward, Operation, Target, Values, Workspace},
-    topology::Step,
+    fusion::{ConvFusion, Step},
+    norm::FusedNorm,
+    operation::{Backward, Forward, GradInput, Inputs, Operation, Values, Workspace},
 };
 use kernels::{
     Operand,
-    conv::{Conv, ConvShape, ConvShapeError, GradInput},
+    conv::{self, Conv, ConvShape, ConvShapeError},
     gemm::sum_rows,
 };
-use std::ops::Range;
+use std::{mem::take, ops::Range};
 
 pub(super) struct ConvStep {
     conv: Conv,
     weight: Range<usize>,
-    learned: bool,
+    trainable: bool,
     bias: Option<Range<usize>>,
-    /// Index in [`Workspace::moments`] of the batch statistics of its output, if the norm after it takes them.
-    moments: Option<usize>,
+    fusion: ConvFusion,
 }
 
 impl ConvStep {
-    pub fn new(step: &Step, index: usize, shape: ConvShape) -> Result<Self, ConvShapeError> {
+    pub fn new(step: &Step, shape: ConvShape, fusion: ConvFusion) -> Result<Self, ConvShapeError> {
         Ok(Self {
             conv: Conv::new(shape)?,
             weight: step.tensors[0].clone(),
-            learned: step.learned,
+            trainable: step.weight_trainable,
             bias: step.tensors.get(1).cloned(),
-            moments: step.partner.map(|_| index),
+            fusion,
         })
     }
 
-    fn scratch<'a>(&self, scratch: &'a mut Buffer) -> &'a mut [f32] {
+    fn workspace<'a>(&self, scratch: &'a mut Buffer) -> &'a mut [f32] {
         scratch.room(self.conv.workspace_len(rayon::current_num_threads()))
+    }
+
+    /// The input: `x`, or what the prologue computes.
+    fn input<'a>(&self, inputs: Inputs<'a>, norms: &'a [FusedNorm]) -> Operand<'a> {
+        match self.fusion.prologue {
+            Some(norm) => norms[norm].output(inputs.producer_x),
+            None => Operand::Plain(inputs.x),
+        }
     }
 }
 
-/// The input of a convolution: `x`, or the fused output of the norm before it (prologue).
-fn input<'a>(x: &'a [f32], before: Option<&Before<'a>>) -> Operand<'a> {
-    let before = before.filter(|before| before.result);
-    before.map_or(Operand::Plain(x), |before| before.norm.output(before.input))
-}
-
 impl Operation for ConvStep {
-    fn forward(&mut self, pass: Forward<'_>, workspace: &mut Workspace) {
-        let Forward { inputs: [x, _], before, output: y, values } = pass;
-        let Workspace { packed, scratch, moments, .. } = workspace;
-        let x = input(x, before.as_ref());
-        let packed = packed.room(self.conv.packed_forward_len());
-        let scratch = self.scratch(scratch);
+    fn forward(&mut self, pass: Forward<'_>, norms: &mut [FusedNorm], workspace: &mut Workspace) {
+        let Forward { inputs, output: y, values } = pass;
+        let packed = workspace.packed.room(self.conv.packed_forward_len());
+        let workspace = self.workspace(&mut workspace.scratch);
         self.conv.pack_forward(&values.get()[self.weight.clone()], packed);
-        match (self.moments, &values) {
-            (Some(index), Values::Learning(_)) => {
-                let moments = &mut moments[index];
-                moments.resize(self.conv.statistics_len(), 0.0);
-                self.conv.forward_with_statistics(x, packed, y, moments, scratch);
+        match (self.fusion.statistics, &values) {
+            (Some(norm), Values::Training(_)) => {
+                let mut statistics = take(&mut norms[norm].statistics);
+                statistics.resize(self.conv.statistics_len(), 0.0);
+                let x = self.input(inputs, norms);
+                self.conv.forward_with_statistics(x, packed, y, &mut statistics, workspace);
+                norms[norm].statistics = statistics;
             }
-            _ => self.conv.forward(x, packed, y, scratch),
+            _ => self.conv.forward(self.input(inputs, norms), packed, y, workspace),
         }
         if let Some(bias) = &self.bias {
             let bias = &values.get()[bias.clone()];
@@ -65,32 +67,43 @@ impl Operation for ConvStep {
         }
     }
 
-    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
-        let Backward { inputs: [x, _], before, output: y, after, delta, values, gradients } = pass;
-        let Workspace { packed, scratch, records, .. } = workspace;
-        let scratch = self.scratch(scratch);
-        let reduction = before.as_ref().filter(|before| before.sums).map(|before| {
-            let records = &mut records[before.index];
-            records.resize(self.conv.reduction_len(), 0.0);
-            (before.norm.reduction(before.input, x), &mut records[..])
-        });
+    fn backward(
+        &mut self,
+        pass: Backward<'_>,
+        [grad_input, _]: [GradInput<'_>; 2],
+        norms: &mut [FusedNorm],
+        workspace: &mut Workspace,
+    ) {
+        let Backward { inputs, output: y, grad_output, values, gradients } = pass;
+        let packed = workspace.packed.room(self.conv.packed_backward_len());
+        let workspace = self.workspace(&mut workspace.scratch);
         if let Some(bias) = &self.bias {
-            sum_rows(delta, &mut gradients[bias.clone()]);
+            sum_rows(grad_output, &mut gradients[bias.clone()]);
         }
-        let wanted = match target {
-            Target::To { gradient, accumulate } => {
-                let packed = packed.room(self.conv.packed_backward_len());
+        let mut partial_sums = self.fusion.reduction.map(|norm| take(&mut norms[norm].grad_sums)).unwrap_or_default();
+        let grad_input = match grad_input {
+            GradInput::Write { buffer, accumulate } => {
                 self.conv.pack_backward(&values[self.weight.clone()], packed);
-                Some(GradInput { packed, grad_input: gradient, accumulate, reduction })
+                let reduction = self.fusion.reduction.map(|norm| {
+                    partial_sums.resize(self.conv.reduction_len(), 0.0);
+                    (norms[norm].reduction(inputs.producer_x, inputs.x), &mut partial_sums[..])
+                });
+                Some(conv::GradInput { packed, grad_input: buffer, accumulate, reduction })
             }
-            Target::Nowhere | Target::InPlace => None,
+            GradInput::Discard | GradInput::InPlace => None,
         };
-        if self.learned {
-            let x = input(x, before.as_ref());
-            let delta = after.map_or(Operand::Plain(delta), |norm| norm.input_gradient(y, delta));
-            self.conv.backward([x, delta], &mut gradients[self.weight.clone()], wanted, scratch);
-        } else if let Some(GradInput { packed, grad_input, accumulate, .. }) = wanted {
-            self.conv.backward_input(delta, packed, grad_input, accumulate, scratch);
+        if self.trainable {
+            let grad_output = match self.fusion.grad_prologue {
+                Some(norm) => norms[norm].grad_input(y, grad_output),
+                None => Operand::Plain(grad_output),
+            };
+            let operands = [self.input(inputs, norms), grad_output];
+            self.conv.backward(operands, &mut gradients[self.weight.clone()], grad_input, workspace);
+        } else if let Some(conv::GradInput { packed, grad_input, accumulate, .. }) = grad_input {
+            self.conv.backward_input(grad_output, packed, grad_input, accumulate, workspace);
+        }
+        if let Some(norm) = self.fusion.reduction {
+            norms[norm].grad_sums = partial_sums;
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     layout::RowShape,
-    operation::{Backward, Forward, Operation, Target, Workspace},
+    norm::FusedNorm,
+    operation::{Backward, Forward, GradInput, Inputs, Operation, Workspace},
 };
 use crate::Activation;
 use parallel::parallel_for;
@@ -13,49 +14,69 @@ const BLOCK: usize = 1 << 14;
 pub(super) struct ActivationStep(pub Activation);
 
 impl Operation for ActivationStep {
-    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
-        let Forward { inputs: [x, _], output: y, .. } = pass;
+    fn forward(&mut self, pass: Forward<'_>, _: &mut [FusedNorm], _: &mut Workspace) {
+        let Forward { inputs: Inputs { x, .. }, output: y, .. } = pass;
         parallel_for(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
             y.copy_from_slice(x);
             self.0.apply(y);
         });
     }
 
-    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
-        let Backward { inputs: [x, _], output, delta, .. } = pass;
-        let blocks = x.chunks(BLOCK).zip(output.chunks(BLOCK)).zip(delta.chunks_mut(BLOCK));
-        parallel_for(blocks, |((x, y), delta)| self.0.backward(x, y, delta));
-        hand_on(delta, target);
+    fn backward(
+        &mut self,
+        pass: Backward<'_>,
+        [grad_input, _]: [GradInput<'_>; 2],
+        _: &mut [FusedNorm],
+        _: &mut Workspace,
+    ) {
+        let Backward { inputs: Inputs { x, .. }, output, grad_output, .. } = pass;
+        let blocks = x.chunks(BLOCK).zip(output.chunks(BLOCK)).zip(grad_output.chunks_mut(BLOCK));
+        parallel_for(blocks, |((x, y), grad_output)| self.0.backward(x, y, grad_output));
+        pass_gradient(grad_output, grad_input);
     }
 }
 
 pub(super) struct ScaleStep(pub f32);
 
 impl Operation for ScaleStep {
-    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
-        let Forward { inputs: [x, _], output: y, .. } = pass;
+    fn forward(&mut self, pass: Forward<'_>, _: &mut [FusedNorm], _: &mut Workspace) {
+        let Forward { inputs: Inputs { x, .. }, output: y, .. } = pass;
         parallel_for(x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)), |(x, y)| {
             y.iter_mut().zip(x).for_each(|(y, x)| *y = self.0 * x);
         });
     }
 
-    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
-        parallel_for(pass.delta.chunks_mut(BLOCK), |delta| delta.iter_mut().for_each(|d| *d *= self.0));
-        hand_on(pass.delta, target);
+    fn backward(
+        &mut self,
+        pass: Backward<'_>,
+        [grad_input, _]: [GradInput<'_>; 2],
+        _: &mut [FusedNorm],
+        _: &mut Workspace,
+    ) {
+        parallel_for(pass.grad_output.chunks_mut(BLOCK), |grad_output| {
+            grad_output.iter_mut().for_each(|d| *d *= self.0)
+        });
+        pass_gradient(pass.grad_output, grad_input);
     }
 }
 
 pub(super) struct AddStep;
 
 impl Operation for AddStep {
-    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
-        let Forward { inputs: [a, b], output: sum, .. } = pass;
+    fn forward(&mut self, pass: Forward<'_>, _: &mut [FusedNorm], _: &mut Workspace) {
+        let Forward { inputs: Inputs { x: a, residual: b, .. }, output: sum, .. } = pass;
         let blocks = a.chunks(BLOCK).zip(b.chunks(BLOCK)).zip(sum.chunks_mut(BLOCK));
         parallel_for(blocks, |((a, b), sum)| sum.iter_mut().zip(a).zip(b).for_each(|((sum, a), b)| *sum = a + b));
     }
 
-    fn backward(&mut self, pass: Backward<'_>, targets: [Target<'_>; 2], _: &mut Workspace) {
-        targets.into_iter().for_each(|target| hand_on(pass.delta, target));
+    fn backward(
+        &mut self,
+        pass: Backward<'_>,
+        grad_inputs: [GradInput<'_>; 2],
+        _: &mut [FusedNorm],
+        _: &mut Workspace,
+    ) {
+        grad_inputs.into_iter().for_each(|grad_input| pass_gradient(pass.grad_output, grad_input));
     }
 }
 
@@ -63,27 +84,33 @@ impl Operation for AddStep {
 pub(super) struct FlattenStep(pub RowShape);
 
 impl Operation for FlattenStep {
-    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
-        let Forward { inputs: [x, _], output: y, .. } = pass;
+    fn forward(&mut self, pass: Forward<'_>, _: &mut [FusedNorm], _: &mut Workspace) {
+        let Forward { inputs: Inputs { x, .. }, output: y, .. } = pass;
         self.0.nhwc_to_nchw(x, y);
     }
 
-    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
-        let Target::To { gradient, accumulate } = target else { return };
+    fn backward(
+        &mut self,
+        pass: Backward<'_>,
+        [grad_input, _]: [GradInput<'_>; 2],
+        _: &mut [FusedNorm],
+        workspace: &mut Workspace,
+    ) {
+        let GradInput::Write { buffer, accumulate } = grad_input else { return };
         if accumulate {
-            let own = workspace.scratch.room(gradient.len());
-            self.0.nchw_to_nhwc(pass.delta, own);
-            add(gradient, own, true);
+            let own = workspace.scratch.room(buffer.len());
+            self.0.nchw_to_nhwc(pass.grad_output, own);
+            add(buffer, own, true);
         } else {
-            self.0.nchw_to_nhwc(pass.delta, gradient);
+            self.0.nchw_to_nhwc(pass.grad_output, buffer);
         }
     }
 }
 
-/// Writes or adds `grad_output` to the gradient of an input.
-fn hand_on(delta: &[f32], target: Target<'_>) {
-    if let Target::To { gradient, accumulate } = target {
-        add(gradient, delta, accumulate);
+/// Writes or adds `grad_output` to the gradient of an input, whose elements are those of the output.
+fn pass_gradient(grad_output: &[f32], grad_input: GradInput<'_>) {
+    if let GradInput::Write { buffer, accumulate } = grad_input {
+        add(buffer, grad_output, accumulate);
     }
 }
 

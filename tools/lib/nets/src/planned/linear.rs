@@ -1,8 +1,9 @@
 //! Linear layers.
 
 use super::{
-    operation::{Backward, Forward, Operation, Target, Workspace},
-    topology::Step,
+    fusion::Step,
+    norm::FusedNorm,
+    operation::{Backward, Forward, GradInput, Inputs, Operation, Workspace},
 };
 use kernels::gemm::{Matrix, matmul, sum_rows};
 use parallel::parallel_for;
@@ -26,8 +27,8 @@ impl LinearStep {
 }
 
 impl Operation for LinearStep {
-    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
-        let Forward { inputs: [x, _], output: y, values, .. } = pass;
+    fn forward(&mut self, pass: Forward<'_>, _: &mut [FusedNorm], _: &mut Workspace) {
+        let Forward { inputs: Inputs { x, .. }, output: y, values, .. } = pass;
         let (weight, bias) = (&values.get()[self.weight.clone()], &values.get()[self.bias.clone()]);
         let weight = Matrix::new(weight, self.outputs, self.inputs);
         let blocks = x.chunks(ROWS * self.inputs).zip(y.chunks_mut(ROWS * self.outputs));
@@ -38,28 +39,34 @@ impl Operation for LinearStep {
         });
     }
 
-    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], workspace: &mut Workspace) {
-        let Backward { inputs: [x, _], delta, values, gradients, .. } = pass;
-        let (delta, rows) = (&*delta, delta.len() / self.outputs);
-        sum_rows(delta, &mut gradients[self.bias.clone()]);
-        // [outputs, inputs]: deltaᵀ · x, by rows of outputs.
-        let by_output = workspace.scratch.room(delta.len());
+    fn backward(
+        &mut self,
+        pass: Backward<'_>,
+        [grad_input, _]: [GradInput<'_>; 2],
+        _: &mut [FusedNorm],
+        workspace: &mut Workspace,
+    ) {
+        let Backward { inputs: Inputs { x, .. }, grad_output, values, gradients, .. } = pass;
+        let (grad_output, rows) = (&*grad_output, grad_output.len() / self.outputs);
+        sum_rows(grad_output, &mut gradients[self.bias.clone()]);
+        // grad_weight [outputs, inputs] = grad_outputᵀ · x, split by rows.
+        let by_output = workspace.scratch.room(grad_output.len());
         for (output, by_output) in by_output.chunks_exact_mut(rows).enumerate() {
-            let column = delta[output..].iter().step_by(self.outputs);
+            let column = grad_output[output..].iter().step_by(self.outputs);
             by_output.iter_mut().zip(column).for_each(|(to, from)| *to = *from);
         }
         let x = Matrix::new(x, rows, self.inputs);
         let blocks = by_output.chunks(ROWS * rows);
         let blocks = blocks.zip(gradients[self.weight.clone()].chunks_mut(ROWS * self.inputs));
-        parallel_for(blocks, |(delta, gradient)| {
-            matmul(Matrix::new(delta, delta.len() / rows, rows), x, gradient, false);
+        parallel_for(blocks, |(grad_output, grad_weight)| {
+            matmul(Matrix::new(grad_output, grad_output.len() / rows, rows), x, grad_weight, false);
         });
-        if let Target::To { gradient, accumulate } = target {
+        if let GradInput::Write { buffer, accumulate } = grad_input {
             let weight = Matrix::new(&values[self.weight.clone()], self.outputs, self.inputs);
-            let blocks = delta.chunks(ROWS * self.outputs).zip(gradient.chunks_mut(ROWS * self.inputs));
-            parallel_for(blocks, |(delta, gradient)| {
-                let delta = Matrix::new(delta, delta.len() / self.outputs, self.outputs);
-                matmul(delta, weight, gradient, accumulate);
+            let blocks = grad_output.chunks(ROWS * self.outputs).zip(buffer.chunks_mut(ROWS * self.inputs));
+            parallel_for(blocks, |(grad_output, grad_input)| {
+                let grad_output = Matrix::new(grad_output, grad_output.len() / self.outputs, self.outputs);
+                matmul(grad_output, weight, grad_input, accumulate);
             });
         }
     }

@@ -7,8 +7,8 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `topology.rs` | fusion plan: which nodes are one step, and what norms leave to convolutions |
-//! | `flow.rs` | memory plan of the backward pass |
+//! | `fusion.rs` | fusion plan: which nodes are one step, and which passes of norms are fused into convolutions |
+//! | `memory.rs` | memory plan of the backward pass |
 //! | `plan.rs` | steps for one batch size, and the buffers that they run in |
 //! | `operation.rs` | the trait of a step, its arguments and the shared workspace |
 //! | `conv.rs`, `norm.rs`, … | the steps |
@@ -16,28 +16,28 @@
 mod buffer;
 mod conv;
 mod elementwise;
-mod flow;
+mod fusion;
 mod layout;
 mod linear;
+mod memory;
 mod norm;
 mod operation;
 mod plan;
 mod pool;
-mod topology;
 
 use crate::{Batch, Engine, Graph, Loss, Parameters, Result};
+use fusion::FusionPlan;
 use layout::RowShape;
 use operation::{Values, Workspace};
 use parallel::with_active_workers;
 use plan::{Buffers, Plan};
-use topology::Topology;
 
 /// Plans in the cache, one a batch size: a whole batch and the last of an epoch, in training and in validation.
 const MOST_PLANS: usize = 4;
 
 /// The engine of all networks on CPUs, in buffers that are allocated once. See the table in `docs/design/nets.md`.
 pub struct Planned {
-    topology: Topology,
+    fusion: FusionPlan,
     loss: Loss,
     input: RowShape,
     input_width: usize,
@@ -47,25 +47,25 @@ pub struct Planned {
     buffers: Buffers,
     workspace: Workspace,
     /// Gradient of the loss with respect to the outputs, `[rows, outputs]`.
-    delta: Vec<f32>,
+    grad_outputs: Vec<f32>,
 }
 
 impl Planned {
     /// An engine for a network; None if one of its operations has no kernel.
     pub fn new(graph: &Graph, loss: Loss) -> Option<Self> {
-        let topology = Topology::new(graph)?;
+        let fusion = FusionPlan::new(graph)?;
         // What can be planned for one row can be planned for any number.
-        Plan::new(&topology, 1).ok()?;
+        Plan::new(&fusion, 1).ok()?;
         Some(Self {
             input: RowShape::of(&graph.architecture.input_shape)?,
             input_width: graph.architecture.inputs(),
             outputs: graph.architecture.outputs,
-            topology,
+            fusion,
             loss,
             plans: Vec::new(),
             buffers: Buffers::default(),
             workspace: Workspace::default(),
-            delta: Vec::new(),
+            grad_outputs: Vec::new(),
         })
     }
 
@@ -79,7 +79,7 @@ impl Planned {
         if self.plans.len() == MOST_PLANS {
             self.plans.remove(0);
         }
-        self.plans.push(Plan::new(&self.topology, rows)?);
+        self.plans.push(Plan::new(&self.fusion, rows)?);
         Ok(())
     }
 
@@ -88,8 +88,7 @@ impl Planned {
         self.plan(inputs.len() / self.input_width)?;
         let Self { plans, buffers, workspace, .. } = self;
         let Some(plan) = plans.last_mut() else { return Ok(()) };
-        buffers.fit(&self.topology, plan.rows, self.input_width);
-        workspace.fit(plan.operations.len());
+        buffers.fit(&self.fusion, plan.rows, self.input_width);
         self.input.nchw_to_nhwc(inputs, &mut buffers.input[..inputs.len()]);
         for i in 0..plan.operations.len() {
             plan.forward(i, buffers, &mut values, workspace);
@@ -100,14 +99,14 @@ impl Planned {
 
 impl Planned {
     fn step(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
-        self.forward(batch.inputs, Values::Learning(&mut parameters.values))?;
-        let Self { plans, buffers, workspace, delta, .. } = self;
+        self.forward(batch.inputs, Values::Training(&mut parameters.values))?;
+        let Self { plans, buffers, workspace, grad_outputs, .. } = self;
         let Some(plan) = plans.last_mut() else { return Ok(0.0) };
         let outputs = plan.result(buffers);
         let total_weight = self.loss.total_weight(batch, plan.rows);
-        delta.resize(outputs.len(), 0.0);
-        let loss = self.loss.add(outputs, batch, self.outputs, total_weight, delta);
-        plan.begin_backward(buffers, delta);
+        grad_outputs.resize(outputs.len(), 0.0);
+        let loss = self.loss.add(outputs, batch, self.outputs, total_weight, grad_outputs);
+        plan.begin_backward(buffers, grad_outputs);
         for i in (0..plan.operations.len()).rev() {
             plan.backward(i, buffers, &parameters.values, gradients, workspace);
         }
@@ -124,7 +123,7 @@ impl Engine for Planned {
     }
 
     fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()> {
-        with_active_workers(|| self.forward(inputs, Values::Fixed(&parameters.values)))?;
+        with_active_workers(|| self.forward(inputs, Values::Evaluation(&parameters.values)))?;
         outputs.clear();
         outputs.extend(self.plans.last().iter().flat_map(|plan| plan.result(&self.buffers)));
         Ok(())

@@ -1,38 +1,40 @@
 //! The interface of a step.
 
-use super::{buffer::Buffer, norm::NormStep};
+use super::{buffer::Buffer, norm::FusedNorm};
 
 /// A step for a fixed number of rows.
 pub(super) trait Operation: Send + Sync {
-    /// Overwrites the output.
-    fn forward(&mut self, pass: Forward<'_>, workspace: &mut Workspace);
+    /// Overwrites the output. `norms` are those of the network, by [`NormId`].
+    fn forward(&mut self, pass: Forward<'_>, norms: &mut [FusedNorm], workspace: &mut Workspace);
 
     /// Computes the gradients of inputs and parameters. [`Self::forward`] of the same batch came before.
-    fn backward(&mut self, pass: Backward<'_>, targets: [Target<'_>; 2], workspace: &mut Workspace);
-
-    /// Self, if it is a norm.
-    fn norm(&self) -> Option<&NormStep> {
-        None
-    }
+    fn backward(
+        &mut self,
+        pass: Backward<'_>,
+        grad_inputs: [GradInput<'_>; 2],
+        norms: &mut [FusedNorm],
+        workspace: &mut Workspace,
+    );
 }
 
-/// The norm that the first input comes from, if it does.
-pub(super) struct Before<'a> {
-    pub norm: &'a NormStep,
-    pub index: usize,
-    /// The first input of the norm.
-    pub input: &'a [f32],
-    /// Whether its output, and the partial sums over the gradient of its output, are fused into this step.
-    pub result: bool,
-    pub sums: bool,
+/// Index of a batch normalization among those of the network.
+pub(super) type NormId = usize;
+
+/// Values that a step reads.
+#[derive(Clone, Copy)]
+pub(super) struct Inputs<'a> {
+    /// The first input; empty if it is computed by a prologue, and not stored.
+    pub x: &'a [f32],
+    /// The second input; empty if there is none.
+    pub residual: &'a [f32],
+    /// The first input of the step that produces `x`, which a prologue starts from; empty for the network's input.
+    pub producer_x: &'a [f32],
 }
 
 /// Arguments of a forward pass.
 pub(super) struct Forward<'a> {
-    /// The second is empty if there is none; either is empty if it is fused and not stored.
-    pub inputs: [&'a [f32]; 2],
-    pub before: Option<Before<'a>>,
-    /// Empty if it is fused and not stored.
+    pub inputs: Inputs<'a>,
+    /// Empty if the consumer's prologue computes it.
     pub output: &'a mut [f32],
     pub values: Values<'a>,
 }
@@ -40,64 +42,55 @@ pub(super) struct Forward<'a> {
 /// The parameters, by mode.
 pub(super) enum Values<'a> {
     /// Training: batch statistics, and running statistics are updated.
-    Learning(&'a mut [f32]),
+    Training(&'a mut [f32]),
     /// Evaluation: running statistics.
-    Fixed(&'a [f32]),
+    Evaluation(&'a [f32]),
 }
 
 impl Values<'_> {
     pub fn reborrow(&mut self) -> Values<'_> {
         match self {
-            Self::Learning(values) => Values::Learning(values),
-            Self::Fixed(values) => Values::Fixed(values),
+            Self::Training(values) => Values::Training(values),
+            Self::Evaluation(values) => Values::Evaluation(values),
         }
     }
 
     pub fn get(&self) -> &[f32] {
         match self {
-            Self::Learning(values) => values,
-            Self::Fixed(values) => values,
+            Self::Training(values) => values,
+            Self::Evaluation(values) => values,
         }
     }
 }
 
 /// Arguments of a backward pass.
 pub(super) struct Backward<'a> {
-    /// This, `before` and `output` as in [`Forward`].
-    pub inputs: [&'a [f32]; 2],
-    pub before: Option<Before<'a>>,
+    /// As in [`Forward`].
+    pub inputs: Inputs<'a>,
+    /// As in [`Forward`].
     pub output: &'a [f32],
-    /// The norm that reads the output, if its `grad_input` is fused into this step.
-    pub after: Option<&'a NormStep>,
-    /// `grad_output`, or with `after` that of the norm. With [`Target::InPlace`], it is overwritten by `grad_input`.
-    pub delta: &'a mut [f32],
+    /// Where the consumer's `grad_input` is a prologue of this step, this is the `grad_output` of the consumer. With
+    /// [`GradInput::InPlace`], it is overwritten by `grad_input`.
+    pub grad_output: &'a mut [f32],
     pub values: &'a [f32],
     /// Gradients of the parameters.
     pub gradients: &'a mut [f32],
 }
 
 /// Destination of the gradient of an input.
-pub(super) enum Target<'a> {
-    Nowhere,
+pub(super) enum GradInput<'a> {
+    /// Not needed.
+    Discard,
+    /// Overwrites `grad_output`.
     InPlace,
-    To { gradient: &'a mut [f32], accumulate: bool },
+    /// Written to `buffer`, or with `accumulate` added to it.
+    Write { buffer: &'a mut [f32], accumulate: bool },
 }
 
-/// Scratch memory shared by the steps, and partial sums that one step leaves to another.
+/// Memory shared by the steps; its contents are unspecified between them.
 #[derive(Default)]
 pub(super) struct Workspace {
-    /// The weight panels of a convolution.
+    /// The packed weights of a convolution.
     pub packed: Buffer,
     pub scratch: Buffer,
-    /// For each convolution, partial sums of its output: the batch statistics of the norm after it.
-    pub moments: Vec<Vec<f32>>,
-    /// For each norm, partial sums over the gradient of its output, written by the convolution after it.
-    pub records: Vec<Vec<f32>>,
-}
-
-impl Workspace {
-    /// Allocates entries for `steps` steps.
-    pub fn fit(&mut self, steps: usize) {
-        [&mut self.moments, &mut self.records].into_iter().for_each(|each| each.resize_with(steps, Vec::new));
-    }
 }

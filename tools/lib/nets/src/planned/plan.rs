@@ -4,13 +4,13 @@ use super::{
     buffer::Buffer,
     conv::ConvStep,
     elementwise::{ActivationStep, AddStep, FlattenStep, ScaleStep},
-    flow::Route,
+    fusion::{Fusion, FusionPlan, Source, Step},
     layout::RowShape,
     linear::LinearStep,
-    norm::NormStep,
-    operation::{Backward, Before, Forward, Operation, Target, Values, Workspace},
+    memory::Destination,
+    norm::{FusedNorm, NormStep},
+    operation::{Backward, Forward, GradInput, Inputs, Operation, Values, Workspace},
     pool::PoolStep,
-    topology::{Left, Source, Step, Topology},
 };
 use crate::{Error, Result, graph::Op};
 use kernels::{norm::BatchNormOptions, pool::Pool};
@@ -20,6 +20,8 @@ use std::mem::take;
 pub(super) struct Plan {
     pub rows: usize,
     pub operations: Vec<Planned>,
+    /// By [`NormId`](super::operation::NormId).
+    norms: Vec<FusedNorm>,
 }
 
 /// A step with its inputs and the destinations of its gradients.
@@ -28,18 +30,12 @@ pub(super) struct Planned {
     inputs: Vec<Source>,
     /// Elements of its output a row.
     width: usize,
-    left: Left,
-    learns: bool,
-    /// Buffer of the gradient of its output, and destinations of the gradients of its inputs.
-    gradient: usize,
-    routes: [Route; 2],
-}
-
-/// A step with the norms that are fused into it: the one before, and the one after.
-struct Beside<'a> {
-    step: &'a mut Planned,
-    before: Option<Before<'a>>,
-    after: Option<&'a NormStep>,
+    /// Elements that are stored, a row: 0 if the consumer's prologue computes them.
+    stored_width: usize,
+    needs_grad: bool,
+    /// Buffer of the gradient of its output.
+    grad_output: usize,
+    destinations: [Destination; 2],
 }
 
 /// Activations and gradients, sized for the largest batch so far.
@@ -48,37 +44,43 @@ pub(super) struct Buffers {
     /// `[rows, height, width, channels]`
     pub input: Buffer,
     /// Outputs of the steps.
-    results: Vec<Buffer>,
+    outputs: Vec<Buffer>,
     gradients: Vec<Buffer>,
 }
 
 impl Plan {
     /// # Errors
     /// When the kernels have no operation for the shape of a step.
-    pub fn new(topology: &Topology, rows: usize) -> Result<Self> {
-        let steps = topology.steps.iter().enumerate();
+    pub fn new(plan: &FusionPlan, rows: usize) -> Result<Self> {
+        let steps = plan.steps.iter().enumerate();
         let operations = steps.map(|(i, step)| {
             Ok(Planned {
-                operation: operation(step, i, rows)?,
+                operation: operation(step, rows)?,
                 inputs: step.inputs.clone(),
                 width: step.width(),
-                left: step.left,
-                learns: step.learns,
-                gradient: topology.flow.buffer[i],
-                routes: topology.flow.routes[i],
+                stored_width: stored_width(step),
+                needs_grad: step.needs_grad,
+                grad_output: plan.memory.buffer[i],
+                destinations: plan.memory.destinations[i],
             })
         });
-        Ok(Self { rows, operations: operations.collect::<Result<_>>()? })
+        let norms = plan.steps.iter().filter_map(|step| match (&step.op, step.fusion) {
+            (&Op::Norm { momentum, eps, .. }, Fusion::Norm(_, fusion)) => {
+                Some(FusedNorm::new(step, rows, BatchNormOptions { eps, momentum }, fusion))
+            }
+            _ => None,
+        });
+        Ok(Self { rows, operations: operations.collect::<Result<_>>()?, norms: norms.collect() })
     }
 
     /// Runs a step forward.
     pub fn forward(&mut self, i: usize, buffers: &mut Buffers, values: &mut Values<'_>, workspace: &mut Workspace) {
-        let mut result = take(&mut buffers.results[i]);
+        let mut output = take(&mut buffers.outputs[i]);
         let inputs = self.inputs(i, buffers);
-        let output = &mut result[..self.result_len(i)];
-        let Beside { step, before, .. } = self.beside(i, buffers);
-        step.operation.forward(Forward { inputs, before, output, values: values.reborrow() }, workspace);
-        buffers.results[i] = result;
+        let stored = self.stored_len(i);
+        let pass = Forward { inputs, output: &mut output[..stored], values: values.reborrow() };
+        self.operations[i].operation.forward(pass, &mut self.norms, workspace);
+        buffers.outputs[i] = output;
     }
 
     /// Runs a step backward, unless neither it nor a step before it has trainable parameters.
@@ -90,38 +92,37 @@ impl Plan {
         gradients: &mut [f32],
         workspace: &mut Workspace,
     ) {
-        if !self.operations[i].learns {
+        let Planned { needs_grad, grad_output: own, destinations, width, .. } = self.operations[i];
+        if !needs_grad {
             return;
         }
-        let (own, routes) = (self.operations[i].gradient, self.operations[i].routes);
-        let mut delta = take(&mut buffers.gradients[own]);
-        let mut held = routes.map(|route| match route {
-            Route::To { buffer, .. } => take(&mut buffers.gradients[buffer]),
-            Route::Nowhere | Route::InPlace => Buffer::default(),
+        let mut grad_output = take(&mut buffers.gradients[own]);
+        let mut taken = destinations.map(|destination| match destination {
+            Destination::Write { buffer, .. } => take(&mut buffers.gradients[buffer]),
+            Destination::Discard | Destination::InPlace => Buffer::default(),
         });
         let inputs = self.inputs(i, buffers);
-        let len = self.rows * self.operations[i].width;
-        let width = |source: &Source| match *source {
+        let input_width = |source: &Source| match *source {
             Source::Input => 0,
-            Source::Step(before) => self.operations[before].width,
+            Source::Step(producer) => self.operations[producer].width,
         };
-        let mut lens = self.operations[i].inputs.iter().map(|source| self.rows * width(source));
-        let mut places = held.iter_mut();
-        let targets = routes.map(|route| match (route, places.next(), lens.next()) {
-            (Route::To { accumulate, .. }, Some(held), Some(len)) => {
-                Target::To { gradient: &mut held[..len], accumulate }
+        let mut lens = self.operations[i].inputs.iter().map(|source| self.rows * input_width(source));
+        let mut grad_inputs = taken.iter_mut();
+        let grad_inputs = destinations.map(|destination| match (destination, grad_inputs.next(), lens.next()) {
+            (Destination::Write { accumulate, .. }, Some(buffer), Some(len)) => {
+                GradInput::Write { buffer: &mut buffer[..len], accumulate }
             }
-            (Route::InPlace, ..) => Target::InPlace,
-            _ => Target::Nowhere,
+            (Destination::InPlace, ..) => GradInput::InPlace,
+            _ => GradInput::Discard,
         });
-        let output = &buffers.results[i][..self.result_len(i)];
-        let Beside { step, before, after } = self.beside(i, buffers);
-        let pass = Backward { inputs, before, output, after, delta: &mut delta[..len], values, gradients };
-        step.operation.backward(pass, targets, workspace);
-        buffers.gradients[own] = delta;
-        for (route, held) in routes.into_iter().zip(held) {
-            if let Route::To { buffer, .. } = route {
-                buffers.gradients[buffer] = held;
+        let output = &buffers.outputs[i][..self.stored_len(i)];
+        let len = self.rows * width;
+        let pass = Backward { inputs, output, grad_output: &mut grad_output[..len], values, gradients };
+        self.operations[i].operation.backward(pass, grad_inputs, &mut self.norms, workspace);
+        buffers.gradients[own] = grad_output;
+        for (destination, buffer) in destinations.into_iter().zip(taken) {
+            if let Destination::Write { buffer: index, .. } = destination {
+                buffers.gradients[index] = buffer;
             }
         }
     }
@@ -129,84 +130,76 @@ impl Plan {
     /// The output of the network, `[rows, outputs]`.
     pub fn result<'a>(&self, buffers: &'a Buffers) -> &'a [f32] {
         let last = self.operations.len() - 1;
-        &buffers.results[last][..self.rows * self.operations[last].width]
+        &buffers.outputs[last][..self.rows * self.operations[last].width]
     }
 
     /// Copies the gradient of the loss with respect to the outputs into the last step's buffer.
-    pub fn begin_backward(&self, buffers: &mut Buffers, delta: &[f32]) {
+    pub fn begin_backward(&self, buffers: &mut Buffers, grad_output: &[f32]) {
         let last = &self.operations[self.operations.len() - 1];
-        buffers.gradients[last.gradient][..delta.len()].copy_from_slice(delta);
+        buffers.gradients[last.grad_output][..grad_output.len()].copy_from_slice(grad_output);
     }
 
-    fn inputs<'a>(&self, i: usize, buffers: &'a Buffers) -> [&'a [f32]; 2] {
-        let mut inputs: [&[f32]; 2] = [&[]; 2];
-        for (input, source) in inputs.iter_mut().zip(&self.operations[i].inputs) {
-            *input = match *source {
-                Source::Input => &buffers.input,
-                Source::Step(before) => &buffers.results[before][..self.result_len(before)],
-            };
-        }
-        inputs
-    }
-
-    /// Stored elements of a step's output: 0 if it is fused into the next step.
-    fn result_len(&self, i: usize) -> usize {
-        let Planned { left, width, .. } = &self.operations[i];
-        if left.result { 0 } else { self.rows * width }
-    }
-
-    /// A step and the norms that are fused into it.
-    fn beside<'a>(&'a mut self, i: usize, buffers: &'a Buffers) -> Beside<'a> {
-        let before = match self.operations[i].inputs[0] {
-            Source::Step(before) => Some((before, self.inputs(before, buffers)[0])),
-            Source::Input => None,
+    fn inputs<'a>(&self, i: usize, buffers: &'a Buffers) -> Inputs<'a> {
+        let value = |source: Option<&Source>| -> &'a [f32] {
+            match source {
+                None => &[],
+                Some(Source::Input) => &buffers.input,
+                Some(&Source::Step(producer)) => &buffers.outputs[producer][..self.stored_len(producer)],
+            }
         };
-        let (earlier, later) = self.operations.split_at_mut(i);
-        let (step, later) = later.split_first_mut().expect("a step of the plan");
-        let before = before.and_then(|(index, input)| {
-            let Planned { operation, left, .. } = &earlier[index];
-            Some(Before { norm: operation.norm()?, index, input, result: left.result, sums: left.sums == Some(i) })
-        });
-        let after = later.first().filter(|next| next.left.gradient).and_then(|next| next.operation.norm());
-        Beside { step, before, after }
+        let inputs = &self.operations[i].inputs;
+        let producer_x = match inputs.first() {
+            Some(&Source::Step(producer)) => value(self.operations[producer].inputs.first()),
+            Some(Source::Input) | None => &[],
+        };
+        Inputs { x: value(inputs.first()), residual: value(inputs.get(1)), producer_x }
     }
+
+    /// Stored elements of a step's output.
+    fn stored_len(&self, i: usize) -> usize {
+        self.rows * self.operations[i].stored_width
+    }
+}
+
+/// Stored elements of a step's output a row.
+fn stored_width(step: &Step) -> usize {
+    if step.is_output_fused() { 0 } else { step.width() }
 }
 
 impl Buffers {
     /// Sizes the buffers for a batch of `rows`.
-    pub fn fit(&mut self, topology: &Topology, rows: usize, input_width: usize) {
+    pub fn fit(&mut self, plan: &FusionPlan, rows: usize, input_width: usize) {
         self.input.room(rows * input_width);
-        self.results.resize_with(topology.steps.len(), Buffer::default);
-        self.gradients.resize_with(topology.flow.widths.len(), Buffer::default);
-        for (result, step) in self.results.iter_mut().zip(&topology.steps) {
-            result.room(if step.left.result { 0 } else { rows * step.width() });
+        self.outputs.resize_with(plan.steps.len(), Buffer::default);
+        self.gradients.resize_with(plan.memory.widths.len(), Buffer::default);
+        for (output, step) in self.outputs.iter_mut().zip(&plan.steps) {
+            output.room(rows * stored_width(step));
         }
-        for (gradient, width) in self.gradients.iter_mut().zip(&topology.flow.widths) {
+        for (gradient, width) in self.gradients.iter_mut().zip(&plan.memory.widths) {
             gradient.room(rows * width);
         }
     }
 }
 
-fn operation(step: &Step, index: usize, rows: usize) -> Result<Box<dyn Operation>> {
+fn operation(step: &Step, rows: usize) -> Result<Box<dyn Operation>> {
     let pool = |size| {
         let [channels, height, width] = image(step)?;
         Ok::<_, Error>(Pool::new(height, width, channels, size))
     };
-    Ok(match step.op {
-        Op::Conv { .. } => {
+    Ok(match (&step.op, step.fusion) {
+        (Op::Conv { .. }, Fusion::Conv(fusion)) => {
             let shape = step.conv(rows).ok_or_else(|| no_kernel(step))?;
-            Box::new(ConvStep::new(step, index, shape)?)
+            Box::new(ConvStep::new(step, shape, fusion)?)
         }
-        Op::Norm { momentum, eps, .. } => {
-            Box::new(NormStep::new(step, index, rows, BatchNormOptions { eps, momentum }))
-        }
-        Op::Activation(activation) => Box::new(ActivationStep(activation)),
-        Op::MaxPool { size } => Box::new(PoolStep::Max(pool(size)?)),
-        Op::AveragePool { size } => Box::new(PoolStep::Average(pool(size)?)),
-        Op::Flatten => Box::new(FlattenStep(RowShape::of(&step.shapes[0]).ok_or_else(|| no_kernel(step))?)),
-        Op::Linear { .. } => Box::new(LinearStep::new(step)),
-        Op::Add => Box::new(AddStep),
-        Op::Scale { factor } => Box::new(ScaleStep(factor)),
+        (Op::Norm { .. }, Fusion::Norm(norm, _)) => Box::new(NormStep(norm)),
+        (&Op::Activation(activation), _) => Box::new(ActivationStep(activation)),
+        (&Op::MaxPool { size }, _) => Box::new(PoolStep::Max(pool(size)?)),
+        (&Op::AveragePool { size }, _) => Box::new(PoolStep::Average(pool(size)?)),
+        (Op::Flatten, _) => Box::new(FlattenStep(RowShape::of(&step.shapes[0]).ok_or_else(|| no_kernel(step))?)),
+        (Op::Linear { .. }, _) => Box::new(LinearStep::new(step)),
+        (Op::Add, _) => Box::new(AddStep),
+        (&Op::Scale { factor }, _) => Box::new(ScaleStep(factor)),
+        (Op::Conv { .. } | Op::Norm { .. }, _) => return Err(no_kernel(step)),
     })
 }
 

@@ -1,6 +1,9 @@
 //! Pooling.
 
-use super::operation::{Backward, Forward, Operation, Target, Workspace};
+use super::{
+    norm::FusedNorm,
+    operation::{Backward, Forward, GradInput, Inputs, Operation, Workspace},
+};
 use kernels::pool::Pool;
 
 pub(super) enum PoolStep {
@@ -9,19 +12,25 @@ pub(super) enum PoolStep {
 }
 
 impl Operation for PoolStep {
-    fn forward(&mut self, pass: Forward<'_>, _: &mut Workspace) {
-        let Forward { inputs: [x, _], output: y, .. } = pass;
+    fn forward(&mut self, pass: Forward<'_>, _: &mut [FusedNorm], _: &mut Workspace) {
+        let Forward { inputs: Inputs { x, .. }, output: y, .. } = pass;
         match self {
             Self::Max(pool) => pool.max(x, y),
             Self::Average(pool) => pool.average(x, y),
         }
     }
 
-    fn backward(&mut self, pass: Backward<'_>, [target, _]: [Target<'_>; 2], _: &mut Workspace) {
-        let Target::To { gradient, accumulate } = target else { return };
+    fn backward(
+        &mut self,
+        pass: Backward<'_>,
+        [grad_input, _]: [GradInput<'_>; 2],
+        _: &mut [FusedNorm],
+        _: &mut Workspace,
+    ) {
+        let GradInput::Write { buffer, accumulate } = grad_input else { return };
         match self {
-            Self::Max(pool) => pool.max_backward(pass.inputs[0], pass.delta, gradient, accumulate),
-            Self::Average(pool) => pool.average_backward(pass.delta, gradient, accumulate),
+            Self::Max(pool) => pool.max_backward(pass.inputs.x, pass.grad_output, buffer, accumulate),
+            Self::Average(pool) => pool.average_backward(pass.grad_output, buffer, accumulate),
         }
     }
 }

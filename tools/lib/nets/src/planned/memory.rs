@@ -1,77 +1,80 @@
 //! The memory plan of the backward pass: which buffer holds the gradient of each step's output.
 
-use super::topology::{Source, Step};
+use super::fusion::{Fusion, NormFusion, Pass, Source, Step};
 use crate::graph::Op;
 
 /// Buffers of the gradients with respect to the outputs of steps. A buffer is reused as soon as its gradient is consumed.
-pub(super) struct Flow {
+pub(super) struct MemoryPlan {
     /// For each step, the buffer with the gradient of its output.
     pub buffer: Vec<usize>,
     /// For each step, the destination of the gradients of its inputs.
-    pub routes: Vec<[Route; 2]>,
+    pub destinations: Vec<[Destination; 2]>,
     /// For each buffer, its elements a row.
     pub widths: Vec<usize>,
 }
 
 /// Destination of the gradient of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum Destination {
     /// Not needed.
-    Nowhere,
+    Discard,
     /// Overwrites the gradient of the output.
     InPlace,
     /// Written to a buffer, or added to it.
-    To { buffer: usize, accumulate: bool },
+    Write { buffer: usize, accumulate: bool },
 }
 
-impl Flow {
+impl MemoryPlan {
     pub fn new(steps: &[Step]) -> Self {
         let mut buffer = vec![None; steps.len()];
-        let mut routes = vec![[Route::Nowhere; 2]; steps.len()];
+        let mut destinations = vec![[Destination::Discard; 2]; steps.len()];
         let mut buffers = Buffers::default();
         for i in (0..steps.len()).rev() {
             let step = &steps[i];
-            let wanted = buffer[i].is_some() || i + 1 == steps.len();
-            if !wanted {
+            let needed = buffer[i].is_some() || i + 1 == steps.len();
+            if !needed {
                 continue;
             }
             // The loss writes the gradient of the last step's output.
             let own = *buffer[i].get_or_insert_with(|| buffers.take(step.width()));
             for (k, source) in step.inputs.iter().enumerate() {
-                let Source::Step(before) = *source else { continue };
-                if !steps[before].learns {
+                let Source::Step(producer) = *source else { continue };
+                if !steps[producer].needs_grad {
                     continue;
                 }
-                routes[i][k] = match buffer[before] {
-                    Some(buffer) => Route::To { buffer, accumulate: true },
-                    None if step.hands_on(k) => {
-                        buffer[before] = Some(own);
-                        Route::InPlace
+                destinations[i][k] = match buffer[producer] {
+                    Some(buffer) => Destination::Write { buffer, accumulate: true },
+                    None if step.passes_gradient(k) => {
+                        buffer[producer] = Some(own);
+                        Destination::InPlace
                     }
                     None => {
-                        let taken = buffers.take(steps[before].width());
-                        buffer[before] = Some(taken);
-                        Route::To { buffer: taken, accumulate: false }
+                        let taken = buffers.take(steps[producer].width());
+                        buffer[producer] = Some(taken);
+                        Destination::Write { buffer: taken, accumulate: false }
                     }
                 };
             }
-            // With a fused norm, the convolution before it shares the buffer, and so may the step of the summand.
+            // With a fused norm, the producer shares the buffer, and so may the step of the residual.
             if !buffer[..i].contains(&Some(own)) {
                 buffers.free.push(own);
             }
         }
         let buffer = buffer.into_iter().map(Option::unwrap_or_default).collect();
-        Self { buffer, routes, widths: buffers.widths }
+        Self { buffer, destinations, widths: buffers.widths }
     }
 }
 
 impl Step {
-    /// Whether the gradient of this input may overwrite that of the output. The second input of a norm (the summand of a
-    /// residual block) gets the masked gradient itself, and so does either input of a sum. Where a norm's `grad_input` is
-    /// fused into the convolution before it, the buffer still holds `grad_output`.
-    fn hands_on(&self, input: usize) -> bool {
+    /// Whether the gradient of this input may overwrite that of the output. The second input of a norm (the residual) gets the
+    /// masked gradient itself, and so does either input of a sum. Where a norm's `grad_input` is fused into its producer, the
+    /// buffer still holds `grad_output`.
+    fn passes_gradient(&self, input: usize) -> bool {
         match self.op {
-            Op::Norm { .. } => input + 1 == self.inputs.len() || self.left.gradient,
+            Op::Norm { .. } => {
+                let is_fused = matches!(self.fusion, Fusion::Norm(_, NormFusion { grad_input: Pass::Fused, .. }));
+                input + 1 == self.inputs.len() || is_fused
+            }
             Op::Activation(_) | Op::Scale { .. } => true,
             Op::Add => input == 1,
             Op::Conv { .. } | Op::Linear { .. } | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten => false,
@@ -89,10 +92,11 @@ impl Buffers {
     /// The smallest free buffer that is large enough, else the largest that is free, else a new one.
     fn take(&mut self, width: usize) -> usize {
         let fits = self.free.iter().enumerate().filter(|(_, i)| self.widths[**i] >= width);
-        let smallest = fits.min_by_key(|(_, i)| self.widths[**i]).map(|(place, _)| place);
-        let largest = || self.free.iter().enumerate().max_by_key(|(_, i)| self.widths[**i]).map(|(place, _)| place);
+        let smallest = fits.min_by_key(|(_, i)| self.widths[**i]).map(|(position, _)| position);
+        let largest =
+            || self.free.iter().enumerate().max_by_key(|(_, i)| self.widths[**i]).map(|(position, _)| position);
         let taken = match smallest.or_else(largest) {
-            Some(place) => self.free.swap_remove(place),
+            Some(position) => self.free.swap_remove(position),
             None => {
                 self.widths.push(0);
                 self.widths.len() - 1
