@@ -55,7 +55,8 @@ impl Tensor {
         }
         Some(match dtype {
             DataType::Bool => {
-                let values: Option<Vec<bool>> = bytes.iter().map(|byte| [Some(false), Some(true)].get(*byte as usize).copied()?).collect();
+                let values: Option<Vec<bool>> =
+                    bytes.iter().map(|byte| [Some(false), Some(true)].get(*byte as usize).copied()?).collect();
                 Self::Bool(ArrayD::from_shape_vec(shape, values?).ok()?)
             }
             DataType::Uint8 => Self::U8(array(shape, bytes)?),

@@ -1,0 +1,49 @@
+//! Conversions between element types.
+
+use super::Operator;
+use crate::{Tensor, element::Element, tensor::each};
+use half::{bf16, f16};
+use onnx::{DataType, Node};
+
+/// The module's operators.
+pub(super) fn find(node: &Node) -> Option<Operator> {
+    Some(match node.op_type.as_str() {
+        "Cast" if target(node).is_some_and(supported) => {
+            |call| Ok(vec![cast(call.input(0)?, target(call.node).unwrap_or_default())])
+        }
+        "CastLike" => |call| Ok(vec![cast(call.input(0)?, call.input(1)?.dtype())]),
+        _ => return None,
+    })
+}
+
+/// The type that a node converts to.
+fn target(node: &Node) -> Option<DataType> {
+    DataType::try_from(i32::try_from(node.int("to", 0).ok()?).ok()?).ok()
+}
+
+/// Whether a [`Tensor`] may have the type.
+pub(super) fn supported(dtype: DataType) -> bool {
+    Tensor::from_bytes(dtype, &[0], &[]).is_some()
+}
+
+/// The elements converted to a type that is [`supported`].
+pub(super) fn cast(tensor: &Tensor, to: DataType) -> Tensor {
+    if tensor.dtype() == to {
+        return tensor.clone();
+    }
+    each!(tensor, x => match to {
+        DataType::Bool => x.mapv(|x| x.to_bool()).into(),
+        DataType::Uint8 => x.mapv(|x| x.to_i64() as u8).into(),
+        DataType::Uint16 => x.mapv(|x| x.to_i64() as u16).into(),
+        DataType::Uint32 => x.mapv(|x| x.to_i64() as u32).into(),
+        DataType::Uint64 => x.mapv(|x| x.to_u64()).into(),
+        DataType::Int8 => x.mapv(|x| x.to_i64() as i8).into(),
+        DataType::Int16 => x.mapv(|x| x.to_i64() as i16).into(),
+        DataType::Int32 => x.mapv(|x| x.to_i64() as i32).into(),
+        DataType::Int64 => x.mapv(|x| x.to_i64()).into(),
+        DataType::Float16 => x.mapv(|x| f16::from_f64(x.to_f64())).into(),
+        DataType::Bfloat16 => x.mapv(|x| bf16::from_f64(x.to_f64())).into(),
+        DataType::Double => x.mapv(|x| x.to_f64()).into(),
+        _ => x.mapv(|x| x.to_f32()).into(),
+    })
+}
