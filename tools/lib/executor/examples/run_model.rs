@@ -10,7 +10,7 @@ use executor::{Error, Executor, Options, View};
 use files::Limit;
 use onnx::{DataType, Model, bits};
 use std::{
-    io::{self, BufRead, Write},
+    io::{self, BufRead, Read, Write},
     path::Path,
 };
 

@@ -22,14 +22,14 @@ const SELU_GAMMA: f32 = 1.050_701;
 macro_rules! with_alpha {
     ($call:expr, $default:expr, $function:ident) => {{
         let alpha = $call.node.float("alpha", $default)?;
-        real!($call, $call.input(0)?, T => unary::<T>($call, |x| $function(x, T::from_f64(alpha.into()))))
+        real!($call, $call.input(0)?, T => unary::<T>($call, &|x| $function(x, T::from_f64(alpha.into()))))
     }};
 }
 
 /// The module's operators.
 pub(super) fn find(node: &Node) -> Option<Operator> {
     Some(match node.op_type.as_str() {
-        "Relu" => |call| number!(call, call.input(0)?, T => unary::<T>(call, relu)),
+        "Relu" => |call| number!(call, call.input(0)?, T => unary::<T>(call, &relu)),
         "LeakyRelu" => |call| with_alpha!(call, 0.01, leaky_relu),
         "Elu" => |call| with_alpha!(call, 1.0, elu),
         "Celu" => |call| with_alpha!(call, 1.0, celu),
@@ -38,16 +38,16 @@ pub(super) fn find(node: &Node) -> Option<Operator> {
         "Selu" => selu,
         "PRelu" => |call| number!(call, call.input(0)?, T => prelu::<T>(call)),
         "Clip" => clip,
-        "Softplus" => |call| real!(call, call.input(0)?, T => unary::<T>(call, softplus)),
-        "Softsign" => |call| real!(call, call.input(0)?, T => unary::<T>(call, |x| x.div(T::ONE.add(x.abs())))),
-        "Sigmoid" => |call| real!(call, call.input(0)?, T => unary::<T>(call, sigmoid)),
-        "Tanh" => |call| real!(call, call.input(0)?, T => unary(call, <T as Real>::tanh)),
+        "Softplus" => |call| real!(call, call.input(0)?, T => unary::<T>(call, &softplus)),
+        "Softsign" => |call| real!(call, call.input(0)?, T => unary::<T>(call, &|x| x.div(T::ONE.add(x.abs())))),
+        "Sigmoid" => |call| real!(call, call.input(0)?, T => unary::<T>(call, &sigmoid)),
+        "Tanh" => |call| real!(call, call.input(0)?, T => unary(call, &<T as Real>::tanh)),
         "HardSigmoid" => hard_sigmoid,
-        "HardSwish" => |call| real!(call, call.input(0)?, T => unary::<T>(call, |x| x.mul(hard(x, HARD_SWISH)))),
-        "Mish" => |call| real!(call, call.input(0)?, T => unary::<T>(call, |x| x.mul(Real::tanh(softplus(x))))),
+        "HardSwish" => |call| real!(call, call.input(0)?, T => unary::<T>(call, &|x| x.mul(hard(x, HARD_SWISH)))),
+        "Mish" => |call| real!(call, call.input(0)?, T => unary::<T>(call, &|x| x.mul(Real::tanh(softplus(x))))),
         "Gelu" => match node.string("approximate") {
-            Ok(None | Some("none")) => |call| real!(call, call.input(0)?, T => unary::<T>(call, gelu)),
-            Ok(Some("tanh")) => |call| real!(call, call.input(0)?, T => unary::<T>(call, gelu_tanh)),
+            Ok(None | Some("none")) => |call| real!(call, call.input(0)?, T => unary::<T>(call, &gelu)),
+            Ok(Some("tanh")) => |call| real!(call, call.input(0)?, T => unary::<T>(call, &gelu_tanh)),
             _ => return None,
         },
         _ => return None,
@@ -81,7 +81,7 @@ fn swish<T: Real>(x: T, alpha: T) -> T {
 
 fn selu(call: &Call<'_>) -> Outcome {
     let (alpha, gamma) = (call.node.float("alpha", SELU_ALPHA)?, call.node.float("gamma", SELU_GAMMA)?);
-    real!(call, call.input(0)?, T => unary::<T>(call, |x| {
+    real!(call, call.input(0)?, T => unary::<T>(call, &|x| {
         T::from_f64(gamma.into()).mul(elu(x, T::from_f64(alpha.into())))
     }))
 }
@@ -90,7 +90,7 @@ fn selu(call: &Call<'_>) -> Outcome {
 fn prelu<T: Number>(call: &Call<'_>) -> Result<ArrayD<T>, Problem> {
     let (x, slope) = (call.numbers::<T>(0)?, call.numbers::<T>(1)?);
     let slope = slope.view();
-    zip(call, &x.view(), &call.broadcast(&slope, x.shape())?, leaky_relu)
+    zip(call, &x.view(), &call.broadcast(&slope, x.shape())?, &leaky_relu)
 }
 
 /// Bounds are attributes until operator set 11; the upper one wins where they cross.
@@ -99,7 +99,7 @@ fn clip(call: &Call<'_>) -> Outcome {
         let attribute = |bound: Option<f32>| bound.map(|bound| T::from_f64(bound.into()));
         let low = call.scalar::<T>(1)?.or(attribute(low)).unwrap_or(T::LOWEST);
         let high = call.scalar::<T>(2)?.or(attribute(high)).unwrap_or(T::HIGHEST);
-        unary::<T>(call, |x| if x.is_nan() { x } else { x.max_or_nan(low).min_or_nan(high) })
+        unary::<T>(call, &|x| if x.is_nan() { x } else { x.max_or_nan(low).min_or_nan(high) })
     }
     let bound = |name| call.node.attribute(name).map(|_| call.node.float(name, 0.0)).transpose();
     let (low, high) = (bound("min")?, bound("max")?);
@@ -123,7 +123,7 @@ fn hard<T: Real>(x: T, (slope, offset): (f64, f64)) -> T {
 
 fn hard_sigmoid(call: &Call<'_>) -> Outcome {
     let (alpha, beta) = (call.node.float("alpha", 0.2)?, call.node.float("beta", 0.5)?);
-    real!(call, call.input(0)?, T => unary::<T>(call, |x| hard(x, (alpha.into(), beta.into()))))
+    real!(call, call.input(0)?, T => unary::<T>(call, &|x| hard(x, (alpha.into(), beta.into()))))
 }
 
 fn half<T: Real>() -> T {

@@ -3,10 +3,11 @@
 use crate::{
     Tensor,
     element::{Element, Number},
+    ops::cast::cast,
     tensor::each,
 };
 use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
-use onnx::{Node, Problem, type_name};
+use onnx::{DataType, Node, Problem, type_name};
 
 /// Most bytes of a value: far more than any value of a model for one machine, and few enough to add and multiply.
 const MOST_BYTES: usize = 1 << 35;
@@ -70,6 +71,22 @@ impl<'a> Call<'a> {
         match (array.len(), array.first()) {
             (1, Some(&value)) => Ok(Some(value)),
             (len, _) => Err(self.problem(format!("input {index} has {len} elements, expected one"))),
+        }
+    }
+
+    /// An input's elements in float64.
+    pub fn to_f64(&self, index: usize) -> Result<ArrayD<f64>, Problem> {
+        match cast(self.input(index)?, DataType::Double) {
+            Tensor::F64(array) => Ok(array),
+            other => Err(self.wrong_type(&other)),
+        }
+    }
+
+    /// An input's elements in int32; they wrap.
+    pub fn to_i32(&self, index: usize) -> Result<ArrayD<i32>, Problem> {
+        match cast(self.input(index)?, DataType::Int32) {
+            Tensor::I32(array) => Ok(array),
+            other => Err(self.wrong_type(&other)),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Operator;
 use crate::{Tensor, element::Element, tensor::each};
 use half::{bf16, f16};
+use ndarray::ArrayD;
 use onnx::{DataType, Node};
 
 /// The module's operators.
@@ -31,19 +32,30 @@ pub(super) fn cast(tensor: &Tensor, to: DataType) -> Tensor {
     if tensor.dtype() == to {
         return tensor.clone();
     }
-    each!(tensor, x => match to {
-        DataType::Bool => x.mapv(|x| x.to_bool()).into(),
+    match tensor {
+        Tensor::F16(_) | Tensor::Bf16(_) | Tensor::F32(_) | Tensor::F64(_) => {
+            convert(&each!(tensor, x => x.mapv(|x| x.to_f64())), to)
+        }
+        Tensor::U64(x) => convert(x, to),
+        _ => convert(&each!(tensor, x => x.mapv(|x| x.to_i64())), to),
+    }
+}
+
+/// Conversion from the widest type of a kind: from any type at once, there would be 13² loops to compile.
+fn convert<T: Element>(x: &ArrayD<T>, to: DataType) -> Tensor {
+    match to {
+        DataType::Bool => x.mapv(T::to_bool).into(),
         DataType::Uint8 => x.mapv(|x| x.to_i64() as u8).into(),
         DataType::Uint16 => x.mapv(|x| x.to_i64() as u16).into(),
         DataType::Uint32 => x.mapv(|x| x.to_i64() as u32).into(),
-        DataType::Uint64 => x.mapv(|x| x.to_u64()).into(),
+        DataType::Uint64 => x.mapv(T::to_u64).into(),
         DataType::Int8 => x.mapv(|x| x.to_i64() as i8).into(),
         DataType::Int16 => x.mapv(|x| x.to_i64() as i16).into(),
         DataType::Int32 => x.mapv(|x| x.to_i64() as i32).into(),
-        DataType::Int64 => x.mapv(|x| x.to_i64()).into(),
+        DataType::Int64 => x.mapv(T::to_i64).into(),
         DataType::Float16 => x.mapv(|x| f16::from_f64(x.to_f64())).into(),
         DataType::Bfloat16 => x.mapv(|x| bf16::from_f64(x.to_f64())).into(),
-        DataType::Double => x.mapv(|x| x.to_f64()).into(),
-        _ => x.mapv(|x| x.to_f32()).into(),
-    })
+        DataType::Double => x.mapv(T::to_f64).into(),
+        _ => x.mapv(T::to_f32).into(),
+    }
 }

@@ -55,17 +55,17 @@ impl Comparison {
 fn compare(call: &Call<'_>, comparison: Comparison) -> Outcome {
     fn with<T: Element>(call: &Call<'_>, a: &ArrayD<T>, comparison: Comparison) -> Outcome {
         let b = call.typed::<T>(1)?;
-        Ok(vec![zip(call, &a.view(), &b.view(), |a, b| comparison.holds(a, b))?.into()])
+        Ok(vec![zip(call, &a.view(), &b.view(), &|a, b| comparison.holds(a, b))?.into()])
     }
     each!(call.input(0)?, a => with(call, a, comparison))
 }
 
 fn logic(call: &Call<'_>, f: fn(bool, bool) -> bool) -> Outcome {
-    Ok(vec![zip(call, &call.typed(0)?.view(), &call.typed(1)?.view(), f)?.into()])
+    Ok(vec![zip(call, &call.typed(0)?.view(), &call.typed(1)?.view(), &f)?.into()])
 }
 
 fn classify(call: &Call<'_>, f: impl Fn(f64) -> bool) -> Outcome {
-    each!(call.input(0)?, x => Ok(vec![x.mapv(|x| f(x.to_f64())).into()]))
+    Ok(vec![call.to_f64(0)?.mapv(f).into()])
 }
 
 fn infinite(call: &Call<'_>) -> Outcome {

@@ -71,13 +71,13 @@ fn one_hot<T: Element>(call: &Call<'_>, values: &ArrayD<T>) -> Outcome {
     let integers =
         |index: usize| each!(call.input(index)?, x => Ok::<Vec<i64>, Problem>(x.iter().map(|x| x.to_i64()).collect()));
     let depth = *integers(1)?.first().ok_or_else(|| call.problem("no depth"))?;
-    let (depth, shape) = (call.size(depth)?, call.input(0)?.shape());
+    let (depth, shape) = (call.size(depth as i64)?, call.input(0)?.shape());
     let axis = call.axis_attribute(-1, shape.len() + 1)?;
     let out_shape = [&shape[..axis], &[depth], &shape[axis..]].concat();
     let mut out = call.filled(&out_shape, *off)?;
     let inner = shape[axis..].iter().product::<usize>();
-    for (position, index) in integers(0)?.into_iter().enumerate() {
-        if let Ok(index) = call.index(index, depth) {
+    for (position, index) in call.to_f64(0)?.into_iter().enumerate() {
+        if let Ok(index) = call.index(index as i64, depth) {
             out[(position / inner * depth + index) * inner + position % inner] = *on;
         }
     }

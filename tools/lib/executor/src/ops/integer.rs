@@ -6,7 +6,7 @@ use super::{
     matmul::product,
     quantize::{per_axis, saturated},
 };
-use crate::{element::Element, tensor::each};
+use crate::element::Element;
 use ndarray::{ArrayD, ArrayViewD};
 use onnx::{Node, Problem};
 
@@ -52,11 +52,10 @@ fn spread<T: Element>(
 
 /// An operand without its zero point; `[operand, zero point]` are indices of inputs.
 fn centered(call: &Call<'_>, [index, zero_index]: [usize; 2], along: Along) -> Result<ArrayD<i32>, Problem> {
-    let integers = |index| each!(call.input(index)?, x => Ok::<_, Problem>(x.mapv(|x| x.to_i64() as i32)));
-    let operand: ArrayD<i32> = integers(index)?;
+    let operand = call.to_i32(index)?;
     match call.optional(zero_index) {
         None => Ok(operand),
-        Some(_) => Ok(&operand - &spread(call, &integers(zero_index)?, along, operand.shape())?),
+        Some(_) => Ok(&operand - &spread(call, &call.to_i32(zero_index)?, along, operand.shape())?),
     }
 }
 
@@ -72,7 +71,7 @@ fn convolution(call: &Call<'_>, x: [usize; 2], weight: [usize; 2]) -> Result<Arr
 /// `round(sum · scale) + zero point` in the type of the zero point; `scale` is that of both operands over the output's.
 fn requantized(call: &Call<'_>, sums: &ArrayD<i32>, scale: &ArrayViewD<'_, f32>, zero_index: usize) -> Outcome {
     let zero = call.input(zero_index)?;
-    let offset = each!(zero, zero => zero.first().map(|zero| zero.to_f64()));
+    let offset = call.to_f64(zero_index)?.first().copied();
     let offset = offset.ok_or_else(|| call.problem("a zero point without elements"))?;
     let scale = call.broadcast(scale, sums.shape())?;
     let rounded = |(&sum, &scale): (&i32, &f32)| f64::from((sum as f32 * scale).round_ties_even()) + offset;

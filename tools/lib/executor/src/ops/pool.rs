@@ -12,20 +12,20 @@ use onnx::{Node, Problem};
 pub(super) fn find(node: &Node) -> Option<Operator> {
     Some(match node.op_type.as_str() {
         // The second output is the indices, in an order that an attribute says.
-        "MaxPool" if node.output(1).is_none() => |call| number!(call, call.input(0)?, T => pool::<T>(call, maximum)),
+        "MaxPool" if node.output(1).is_none() => |call| number!(call, call.input(0)?, T => pool::<T>(call, &maximum)),
         "AveragePool" => |call| real!(call, call.input(0)?, T => average_pool::<T>(call)),
         "GlobalMaxPool" => |call| {
-            real!(call, call.input(0)?, T => global::<T>(call, |plane| {
+            real!(call, call.input(0)?, T => global::<T>(call, &|plane| {
                 plane.iter().fold(T::LOWEST, |maximum, &x| maximum.max_or_nan(x))
             }))
         },
-        "GlobalAveragePool" => |call| real!(call, call.input(0)?, T => global::<T>(call, mean)),
+        "GlobalAveragePool" => |call| real!(call, call.input(0)?, T => global::<T>(call, &mean)),
         _ => return None,
     })
 }
 
 /// A function of each window of each channel.
-fn pool<T: Number>(call: &Call<'_>, f: impl Fn(&[T], &Window, usize) -> T) -> Result<ArrayD<T>, Problem> {
+fn pool<T: Number>(call: &Call<'_>, f: &dyn Fn(&[T], &Window, usize) -> T) -> Result<ArrayD<T>, Problem> {
     let x = call.numbers::<T>(0)?;
     let kernel = call.node.ints("kernel_shape")?.ok_or_else(|| call.problem("no kernel_shape"))?;
     let kernel = kernel.iter().map(|&size| call.size(size)).collect::<Result<Vec<_>, _>>()?;
@@ -49,7 +49,7 @@ fn maximum<T: Number>(plane: &[T], window: &Window, position: usize) -> T {
 
 fn average_pool<T: Real>(call: &Call<'_>) -> Result<ArrayD<T>, Problem> {
     let include_padding = call.flag("count_include_pad", false)?;
-    pool(call, |plane: &[T], window, position| {
+    pool(call, &|plane: &[T], window, position| {
         let (mut sum, mut count) = (0.0, 0u32);
         for tap in window.taps(position) {
             match tap {
@@ -70,7 +70,7 @@ fn mean<T: Real>(plane: &[T]) -> T {
 }
 
 /// A function of all spatial axes, which stay with size 1.
-fn global<T: Number>(call: &Call<'_>, f: impl Fn(&[T]) -> T) -> Result<ArrayD<T>, Problem> {
+fn global<T: Number>(call: &Call<'_>, f: &dyn Fn(&[T]) -> T) -> Result<ArrayD<T>, Problem> {
     let x = call.numbers::<T>(0)?;
     let [images, channels, spatial @ ..] = x.shape() else {
         return Err(call.problem(format!("an input of shape {:?}, expected [N, C, …]", x.shape())));

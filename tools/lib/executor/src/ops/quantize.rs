@@ -3,9 +3,8 @@
 use super::{Call, Operator, Outcome, real};
 use crate::{
     Tensor,
-    element::{Element, Number, Real},
+    element::{Number, Real},
     ops::cast::cast,
-    tensor::each,
 };
 use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 use onnx::{DataType, Node, Problem};
@@ -71,7 +70,7 @@ pub(super) fn per_axis<T: Number>(
 fn zero_point(call: &Call<'_>, index: usize, to: &[usize]) -> Result<ArrayD<f64>, Problem> {
     match call.optional(index) {
         None => call.array(to, call.filled(to, 0.0)?),
-        Some(zero) => per_axis(call, each!(zero, zero => zero.mapv(|x| x.to_f64())).into(), to),
+        Some(_) => per_axis(call, call.to_f64(index)?.into(), to),
     }
 }
 
@@ -115,7 +114,7 @@ fn dequantize(call: &Call<'_>) -> Outcome {
         let scale = per_axis(call, call.numbers::<T>(1)?, difference.shape())?;
         call.collect(difference.shape(), difference.iter().zip(&scale).map(|(&x, &scale)| T::from_f64(x).mul(scale)))
     }
-    let mut difference = each!(call.input(0)?, x => x.mapv(|x| x.to_f64()));
+    let mut difference = call.to_f64(0)?;
     difference -= &zero_point(call, 2, difference.shape())?;
     let outputs = real!(call, call.input(1)?, T => product::<T>(call, &difference.view()))?;
     Ok(match output_dtype(call.node) {

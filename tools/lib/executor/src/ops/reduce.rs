@@ -12,22 +12,22 @@ use onnx::{Node, Problem};
 /// The module's operators.
 pub(super) fn find(node: &Node) -> Option<Operator> {
     Some(match node.op_type.as_str() {
-        "ReduceSum" => |call| number!(call, call.input(0)?, T => reduce::<T>(call, sum)),
+        "ReduceSum" => |call| number!(call, call.input(0)?, T => reduce::<T>(call, &sum)),
         "ReduceMean" => |call| number!(call, call.input(0)?, T => mean::<T>(call)),
-        "ReduceProd" => |call| number!(call, call.input(0)?, T => reduce::<T>(call, product)),
+        "ReduceProd" => |call| number!(call, call.input(0)?, T => reduce::<T>(call, &product)),
         "ReduceMax" => |call| extreme(call, true),
         "ReduceMin" => |call| extreme(call, false),
         "ReduceL1" => {
-            |call| number!(call, call.input(0)?, T => reduce::<T>(call, |row| T::sum(row.iter().map(|x| x.abs()))))
+            |call| number!(call, call.input(0)?, T => reduce::<T>(call, &|row| T::sum(row.iter().map(|x| x.abs()))))
         }
-        "ReduceL2" => |call| number!(call, call.input(0)?, T => reduce::<T>(call, norm)),
+        "ReduceL2" => |call| number!(call, call.input(0)?, T => reduce::<T>(call, &norm)),
         "ReduceSumSquare" => |call| {
-            number!(call, call.input(0)?, T => reduce::<T>(call, |row| {
+            number!(call, call.input(0)?, T => reduce::<T>(call, &|row| {
                 T::sum(row.iter().map(|x| x.mul(*x)))
             }))
         },
-        "ReduceLogSum" => |call| real!(call, call.input(0)?, T => reduce::<T>(call, log_sum)),
-        "ReduceLogSumExp" => |call| real!(call, call.input(0)?, T => reduce::<T>(call, log_sum_exp)),
+        "ReduceLogSum" => |call| real!(call, call.input(0)?, T => reduce::<T>(call, &log_sum)),
+        "ReduceLogSumExp" => |call| real!(call, call.input(0)?, T => reduce::<T>(call, &log_sum_exp)),
         "ArgMax" => |call| each!(call.input(0)?, x => argument(call, x, |best, x| x > best)),
         "ArgMin" => |call| each!(call.input(0)?, x => argument(call, x, |best, x| x < best)),
         _ => return None,
@@ -63,7 +63,7 @@ fn rows<T: Element>(call: &Call<'_>, x: &ArrayViewD<'_, T>) -> Result<Option<Row
 }
 
 /// The results of `f` on what is reduced together, in row-major order.
-fn reduce<T: Number>(call: &Call<'_>, f: impl Fn(&[T]) -> T) -> Result<ArrayD<T>, Problem> {
+fn reduce<T: Number>(call: &Call<'_>, f: &dyn Fn(&[T]) -> T) -> Result<ArrayD<T>, Problem> {
     let x = call.numbers::<T>(0)?;
     let Some(Rows { shape, values, width }) = rows(call, &x.view())? else {
         // As the specification says: each element is reduced by itself.
@@ -87,7 +87,7 @@ fn product<T: Number>(row: &[T]) -> T {
 
 /// NaN for no elements; an error for integers.
 fn mean<T: Number>(call: &Call<'_>) -> Result<ArrayD<T>, Problem> {
-    let out = reduce::<T>(call, |row| if T::INTEGER { integer_mean(row) } else { real_mean(row) })?;
+    let out = reduce::<T>(call, &|row| if T::INTEGER { integer_mean(row) } else { real_mean(row) })?;
     if T::INTEGER && !out.is_empty() && call.input(0)?.shape().contains(&0) {
         return Err(call.problem("the mean of no integers"));
     }
@@ -130,13 +130,13 @@ fn extreme(call: &Call<'_>, greatest: bool) -> Outcome {
         return Ok(vec![call.collect(&shape, (0..count).map(of))?.into()]);
     }
     number!(call, call.input(0)?, T => match greatest {
-        true => reduce::<T>(call, |row| row.iter().fold(T::LOWEST, |best, &x| best.max_or_nan(x))),
-        false => reduce::<T>(call, |row| row.iter().fold(T::HIGHEST, |best, &x| best.min_or_nan(x))),
+        true => reduce::<T>(call, &|row| row.iter().fold(T::LOWEST, |best, &x| best.max_or_nan(x))),
+        false => reduce::<T>(call, &|row| row.iter().fold(T::HIGHEST, |best, &x| best.min_or_nan(x))),
     })
 }
 
 /// The index along an axis of the element that none is `better` than: the first, or the last if the attribute says so.
-fn argument<T: Element>(call: &Call<'_>, x: &ArrayD<T>, better: impl Fn(T, T) -> bool) -> Outcome {
+fn argument<T: Element>(call: &Call<'_>, x: &ArrayD<T>, better: fn(T, T) -> bool) -> Outcome {
     let axis = call.axis_attribute(0, x.ndim())?;
     let (keep, last) = (call.flag("keepdims", true)?, call.flag("select_last_index", false)?);
     if x.shape()[axis] == 0 {
