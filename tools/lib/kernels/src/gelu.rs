@@ -84,7 +84,7 @@ fn erf(x: f32) -> f32 {
 
 /// exp(x) for x ≤ 0, by a power of 2 and the polynomial of Cephes' `expf`; 0 where the result would be subnormal.
 #[inline(always)]
-fn exp_negative(x: f32) -> f32 {
+pub(crate) fn exp_negative(x: f32) -> f32 {
     /// Added to a number below 2²², it leaves the nearest integer in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts, of which the first has few bits: products with it are exact.

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`entropy_rows`] | Shannon entropy of probability vectors | `[rows, width]` to `[rows]`, in nats, bits or digits |
 //! | [`leaky_relu`], [`gelu`] | activations, in place | any |
+//! | [`Activation`], [`Epilogue`] | what follows a product of inference, fused | any |
 //! | [`conv`] | 2D convolutions and their gradients | NHWC activations, OIHW weights |
 //! | [`norm`] | batch normalization, fused with residual and ReLU | `[pixels, channels]` |
 //! | [`pool`] | max and average pooling | NHWC |
@@ -60,6 +61,7 @@ pub mod pool;
 pub mod update;
 
 mod entropy;
+mod epilogue;
 mod gelu;
 mod isa;
 mod lanes;
@@ -71,6 +73,7 @@ mod sum;
 mod vector;
 
 pub use entropy::{Base, EntropyOptions, RowError, RowErrorKind, entropy_reference, entropy_rows, entropy_rows_on};
+pub use epilogue::{Activation, Epilogue};
 pub use gelu::{gelu, gelu_backward};
 pub use isa::{ISA_VARIABLE, Isa, IsaError, isa};
 pub use operand::{NormGradInput, Normalized, Operand};

@@ -3,8 +3,11 @@
 //! The input is `[images, height, width, channels]`, the output `[images, height / size, width / size, channels]`. Images
 //! are the tasks of the parallel loops; the number of threads does not change results.
 
+mod window;
+
 use crate::isa::{Isa, dispatch};
 use parallel::parallel_for;
+pub use window::WindowPool;
 
 /// Channels that are compared at once.
 const LANES: usize = 16;

@@ -9,8 +9,9 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     __m256, __m512, _MM_HINT_T1, _mm_prefetch, _mm_sfence, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
+    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps,
+    _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps,
+    _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
 
 /// Lanes of a vector.
@@ -39,6 +40,8 @@ pub(crate) trait Vector: Copy {
     fn sub(self, other: Self) -> Self;
     /// self · other
     fn mul(self, other: Self) -> Self;
+    /// `low` where it is above, then `high` where it is below; NaN stays.
+    fn clamp(self, low: Self, high: Self) -> Self;
     /// self · factor + term, fused (one rounding).
     fn mul_add(self, factor: Self, term: Self) -> Self;
 }
@@ -118,6 +121,12 @@ impl Vector for Plain {
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
         self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn clamp(self, low: Self, high: Self) -> Self {
+        let raised = self.zip(low, |x, low| if low > x { low } else { x });
+        raised.zip(high, |x, high| if high < x { high } else { x })
     }
 
     #[inline(always)]
@@ -225,6 +234,15 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    fn clamp(self, low: Self, high: Self) -> Self {
+        // SAFETY: as in `splat`. Both instructions give their second operand if either is NaN.
+        unsafe {
+            let raised = [_mm256_max_ps(low.0[0], self.0[0]), _mm256_max_ps(low.0[1], self.0[1])];
+            Self([_mm256_min_ps(high.0[0], raised[0]), _mm256_min_ps(high.0[1], raised[1])])
+        }
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         let ([a, b], [x, y], [s, t]) = (self.0, factor.0, term.0);
         // SAFETY: as in `splat`; FMA as well.
@@ -296,6 +314,12 @@ impl Vector for Avx512 {
     fn mul(self, other: Self) -> Self {
         // SAFETY: as in `splat`.
         unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn clamp(self, low: Self, high: Self) -> Self {
+        // SAFETY: as in `splat`. Both instructions give their second operand if either is NaN.
+        unsafe { Self(_mm512_min_ps(high.0, _mm512_max_ps(low.0, self.0))) }
     }
 
     #[inline(always)]

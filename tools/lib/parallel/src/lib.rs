@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`parallel_for`] | `min(pool, tasks)` | none |
 //! | [`parallel_for_with_workspace`] | also at most `workspace.len() / per_thread` | `per_thread` elements of `f32` a thread |
+//! | [`on_this_thread`] | one, for the loops of a closure | |
 //! | [`with_active_workers`] | keeps the pool's threads spinning between the loops of a closure | |
 //!
 //! rayon's threads sleep between loops, and waking one takes tens of microseconds, as long as a short loop. Within
@@ -70,6 +71,10 @@ pub fn parallel_for_with_workspace<T: Send>(
         "a workspace of {} elements; expected {per_thread} per thread",
         workspace.len()
     );
+    if Role::is_in_loop() {
+        let workspace = &mut workspace[..per_thread];
+        return tasks.for_each(|task| body(task, workspace));
+    }
     let room = workspace.len().checked_div(per_thread).unwrap_or(usize::MAX);
     let tasks: Vec<T> = tasks.collect();
     let threads = rayon::current_num_threads().min(room).min(tasks.len()).max(1);
@@ -101,6 +106,12 @@ fn run(threads: usize, body: Body<'_>) {
             (0..threads).into_par_iter().with_max_len(1).for_each(|_| body());
         }
     }
+}
+
+/// Runs the loops of `work` on this thread alone, in the order of their tasks: no pool is started, and nothing is allocated.
+pub fn on_this_thread<R>(work: impl FnOnce() -> R) -> R {
+    let _role = RoleGuard::enter(Role::InLoop);
+    work()
 }
 
 /// Runs `work` on this thread, the leader; from its first loop of more than one task until it returns, the other threads

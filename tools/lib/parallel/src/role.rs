@@ -11,7 +11,7 @@ pub(crate) enum Role {
     Outside,
     /// Its loops run on active workers.
     Leader(Team),
-    /// It is in a loop of active workers, who are all busy: a nested loop runs on this thread alone.
+    /// It is in a loop of active workers, who are all busy, or alone by choice: its loops run on this thread.
     InLoop,
 }
 
@@ -26,6 +26,14 @@ impl Role {
         let outside = matches!(role, Self::Outside);
         ROLE.set(role);
         outside
+    }
+
+    /// Whether this thread is [`Role::InLoop`].
+    pub fn is_in_loop() -> bool {
+        let role = ROLE.take();
+        let in_loop = matches!(role, Self::InLoop);
+        ROLE.set(role);
+        in_loop
     }
 }
 

@@ -140,3 +140,17 @@ fn a_leader_without_loops_wakes_nobody() {
         }
     });
 }
+
+#[test]
+fn on_this_thread_loops_run_in_order_on_the_caller() {
+    let order = std::sync::Mutex::new(Vec::new());
+    let caller = std::thread::current().id();
+    on_this_thread(|| {
+        parallel_for(0..100, |i| {
+            assert_eq!(std::thread::current().id(), caller);
+            order.lock().unwrap().push(i);
+        });
+        parallel_for_with_workspace(0..3, &mut [0.0; 8], 4, |_, workspace| assert_eq!(workspace.len(), 4));
+    });
+    assert_eq!(order.into_inner().unwrap(), (0..100).collect::<Vec<_>>());
+}

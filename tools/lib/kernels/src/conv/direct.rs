@@ -7,6 +7,7 @@ use super::{
     tile::{put, sum_runs},
 };
 use crate::{
+    epilogue::Store,
     isa::Isa,
     norm::statistics,
     vector::{LANES, Line, Vector, dispatch_vector},
@@ -44,7 +45,7 @@ impl Pass {
         }
     }
 
-    /// Writes the target, or adds to it, and the partial statistics of each block unless `statistics` is empty.
+    /// Stores the target, and writes the partial statistics of each block unless `statistics` is empty.
     #[allow(clippy::too_many_arguments, reason = "the operands of one product")]
     pub fn run(
         &self,
@@ -52,19 +53,25 @@ impl Pass {
         source: &[f32],
         packed: &[f32],
         target: &mut [f32],
-        accumulate: bool,
+        store: Store<'_>,
         statistics: &mut [f32],
         workspace: &mut [f32],
     ) {
         let row_len = self.y.target_step * self.target.row_len();
         let pieces = self.chunks.cut(target, self.target.image_len(), row_len);
-        let pieces = statistics::pair(pieces, statistics, self.target.channels).enumerate();
-        parallel_for_with_workspace(pieces, workspace, self.workspace_len(), |(i, (piece, partial)), padded| {
-            let chunk = self.chunks.get(i);
-            self.copy(source, chunk, padded);
-            run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, piece, accumulate);
-            statistics::take(isa, piece, self.target.channels, partial);
-        });
+        let pieces = statistics::pair(store.pair(pieces), statistics, self.target.channels).enumerate();
+        parallel_for_with_workspace(
+            pieces,
+            workspace,
+            self.workspace_len(),
+            |(i, ((piece, store), partial)), padded| {
+                let chunk = self.chunks.get(i);
+                self.copy(source, chunk, padded);
+                run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, piece, &store);
+                store.finish(isa, piece);
+                statistics::take(isa, piece, self.target.channels, partial);
+            },
+        );
     }
 
     /// Blocks of the target.
@@ -86,7 +93,7 @@ impl Pass {
 }
 
 dispatch_vector! {
-    fn run_chunk(pass: &Pass, chunk: Chunk, padded: &[f32], packed: &[Line], target: &mut [f32], accumulate: bool) => chunk_kernel
+    fn run_chunk(pass: &Pass, chunk: Chunk, padded: &[f32], packed: &[Line], target: &mut [f32], store: &Store<'_>) => chunk_kernel
 }
 
 #[inline(always)]
@@ -97,7 +104,7 @@ fn chunk_kernel<V: Vector, const M: usize>(
     padded: &[f32],
     packed: &[Line],
     target: &mut [f32],
-    accumulate: bool,
+    store: &Store<'_>,
 ) {
     let row = pass.padded_width() * pass.source.channels;
     let mut packed = packed;
@@ -116,7 +123,15 @@ fn chunk_kernel<V: Vector, const M: usize>(
                 }
                 let sums = sum_runs(zero, padded, &starts, row, lines, phase.depth.max(1));
                 for (sums, pixel) in sums.iter().zip(pixels) {
-                    put(sums, &mut target[pixel[1] + first..][..lanes], accumulate);
+                    let at = pixel[1] + first;
+                    put(
+                        zero,
+                        sums,
+                        &mut target[at..][..lanes],
+                        store.residual().get(at..).unwrap_or_default(),
+                        first,
+                        store,
+                    );
                 }
             }
         }

@@ -17,6 +17,7 @@
 mod axis;
 mod chunks;
 mod direct;
+mod fused;
 mod gradient;
 mod padded;
 mod pass;
@@ -30,10 +31,12 @@ mod reference;
 mod tests;
 
 use crate::{
+    epilogue::Store,
     isa::Isa,
     norm::{Reduction, statistics},
     operand::Operand,
 };
+pub use fused::FusedConv;
 use gradient::Gradient;
 use pass::Pass;
 pub use shape::{ConvShape, ConvShapeError};
@@ -228,11 +231,11 @@ impl Conv {
         let statistics = statistics.unwrap_or_default();
         match &self.plan {
             Plan::Direct { forward, .. } => {
-                forward.run(self.isa, self.plain(input), packed, output, false, statistics, workspace);
+                forward.run(self.isa, self.plain(input), packed, output, Store::Replace, statistics, workspace);
             }
             Plan::Winograd { forward, .. } => {
                 let input = if self.fuses { input } else { Operand::Plain(self.plain(input)) };
-                forward.run(self.isa, input, packed, output, false, statistics, workspace);
+                forward.run(self.isa, input, packed, output, Store::Replace, statistics, workspace);
             }
         }
     }
@@ -252,13 +255,11 @@ impl Conv {
         check("gradient of the output", grad_output.len(), self.shape.output_len());
         check("packed weights", packed.len(), self.packed_backward_len());
         check("gradient of the input", grad_input.len(), self.shape.input_len());
-        let (isa, none) = (self.isa, &mut []);
+        let (isa, none, store) = (self.isa, &mut [], Store::adding(accumulate));
         match &self.plan {
-            Plan::Direct { backward, .. } => {
-                backward.run(isa, grad_output, packed, grad_input, accumulate, none, workspace)
-            }
+            Plan::Direct { backward, .. } => backward.run(isa, grad_output, packed, grad_input, store, none, workspace),
             Plan::Winograd { backward, .. } => {
-                backward.run(isa, Operand::Plain(grad_output), packed, grad_input, accumulate, none, workspace);
+                backward.run(isa, Operand::Plain(grad_output), packed, grad_input, store, none, workspace);
             }
         }
     }

@@ -3,7 +3,10 @@
 //! A tile is M vectors of [`LANES`] sums. With AVX2 M is 6: twelve of its sixteen registers hold sums,
 //! two a row of the panel and one a broadcast source element.
 
-use crate::vector::{LANES, Line, Vector, prefetch};
+use crate::{
+    epilogue::Store,
+    vector::{LANES, Line, Vector, prefetch},
+};
 
 /// `Σᵣ Σₖ source[r · row + starts[m] + k] · panel[r · depth + k]` over runs r of `depth` elements k.
 #[inline(always)]
@@ -168,20 +171,33 @@ fn add_tile<V: Vector, const M: usize>(zero: V, sums: &mut [Line; M], columns: C
     }
 }
 
-/// Writes or adds the first `target.len()` sums; usually all.
+/// Stores the first `target.len()` sums, usually all, of the line from `channel`; `residual` is empty, or begins with that of the line.
 #[inline(always)]
-pub(super) fn put(sums: &Line, target: &mut [f32], accumulate: bool) {
-    match (target.first_chunk_mut::<LANES>(), accumulate) {
-        (Some(target), false) => *target = *sums,
-        (Some(target), true) => {
-            for (target, sum) in target.iter_mut().zip(sums) {
-                *target += sum;
-            }
+pub(super) fn put<V: Vector>(
+    zero: V,
+    sums: &Line,
+    target: &mut [f32],
+    residual: &[f32],
+    channel: usize,
+    store: &Store<'_>,
+) {
+    let sums = zero.load(sums);
+    if let Some(target) = target.first_chunk_mut::<LANES>() {
+        let residual = || residual.first_chunk::<LANES>().map_or(zero, |line| zero.load(line));
+        let old = zero.load(target);
+        return store.value(zero, sums, || old, residual, channel).store(target);
+    }
+    let part = |from: &[f32]| {
+        let mut line = [0.0; LANES];
+        for (to, from) in line.iter_mut().zip(from) {
+            *to = *from;
         }
-        (None, _) => {
-            for (target, sum) in target.iter_mut().zip(sums) {
-                *target = if accumulate { *target + sum } else { *sum };
-            }
-        }
+        zero.load(&line)
+    };
+    let old = part(target);
+    let mut line = [0.0; LANES];
+    store.value(zero, sums, || old, || part(residual), channel).store(&mut line);
+    for (to, from) in target.iter_mut().zip(&line) {
+        *to = *from;
     }
 }

@@ -7,11 +7,13 @@
 //! otherwise it is packed first, which also transposes. The left operand is never packed: a tile broadcasts its elements. A
 //! product of few columns would leave most lanes of a register idle; its transpose is computed instead.
 
+mod fused;
 mod pack;
 mod swap;
 pub(crate) mod tile;
 
 use crate::isa::Isa;
+pub use fused::FusedLinear;
 use pack::with_panel;
 use tile::{PANEL, Target, multiply_columns, multiply_rows};
 
@@ -37,6 +39,12 @@ impl<'a> Matrix<'a> {
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "a {rows} × {columns} matrix");
         Self { data, rows, columns, step: columns, transposed: false }
+    }
+
+    /// An element.
+    fn at(&self, row: usize, column: usize) -> f32 {
+        let [row, column] = if self.transposed { [column, row] } else { [row, column] };
+        self.data[row * self.step + column]
     }
 
     /// The transpose, without a copy.

@@ -3,6 +3,7 @@
 use super::pass::Pass;
 use crate::{
     conv::{GradInput, chunks::Chunk},
+    epilogue::Store,
     isa::Isa,
     norm::{Reduction, statistics},
 };
@@ -39,7 +40,7 @@ impl<'a> Back<'a> {
     /// Computes the next block, from its images of `grad_output`.
     pub fn make(&mut self, isa: Isa, chunk: Chunk, grad_output: &[f32], tiles: &mut [f32]) {
         let Self { pass, packed, accumulate, reduction, target, partials } = self.split_off(chunk.images, 1);
-        pass.run_piece(isa, chunk, grad_output, packed, target, accumulate, tiles);
+        pass.run_piece(isa, chunk, grad_output, packed, target, &Store::adding(accumulate), tiles);
         if let Some(reduction) = reduction {
             reduction.take(chunk.images(pass.target.image_len()), target, partials);
         }

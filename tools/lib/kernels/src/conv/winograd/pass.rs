@@ -11,6 +11,7 @@ use crate::{
         shape::ConvShape,
         tile::multiply_rows,
     },
+    epilogue::Store,
     isa::Isa,
     norm::statistics,
     operand::Operand,
@@ -85,7 +86,7 @@ impl Pass {
         });
     }
 
-    /// Writes the target, or adds to it, and the partial statistics of each block unless `statistics` is empty.
+    /// Stores the target, and writes the partial statistics of each block unless `statistics` is empty.
     #[allow(clippy::too_many_arguments, reason = "the operands of one product")]
     pub fn run(
         &self,
@@ -93,23 +94,28 @@ impl Pass {
         source: Operand<'_>,
         packed: &[f32],
         target: &mut [f32],
-        accumulate: bool,
+        store: Store<'_>,
         statistics: &mut [f32],
         workspace: &mut [f32],
     ) {
         let row_len = TILE * self.target.row_len();
         let chunks = &self.grid.chunks;
         let pieces = chunks.cut(target, self.target.image_len(), row_len);
-        let pieces = statistics::pair(pieces, statistics, self.target.channels).enumerate();
-        parallel_for_with_workspace(pieces, workspace, self.workspace_len(), |(i, (piece, partial)), workspace| {
-            let (tiles, images) = workspace.split_at_mut(self.tiles_len());
-            let source = source.read(chunks.get(i).images(self.source.image_len()), images);
-            self.run_piece(isa, chunks.get(i), source, packed, piece, accumulate, tiles);
-            statistics::take(isa, piece, self.target.channels, partial);
-        });
+        let pieces = statistics::pair(store.pair(pieces), statistics, self.target.channels).enumerate();
+        parallel_for_with_workspace(
+            pieces,
+            workspace,
+            self.workspace_len(),
+            |(i, ((piece, store), partial)), workspace| {
+                let (tiles, images) = workspace.split_at_mut(self.tiles_len());
+                let source = source.read(chunks.get(i).images(self.source.image_len()), images);
+                self.run_piece(isa, chunks.get(i), source, packed, piece, &store, tiles);
+                statistics::take(isa, piece, self.target.channels, partial);
+            },
+        );
     }
 
-    /// Computes a block of the target, or adds to it, from the images of the source that are its own.
+    /// Computes and stores a block of the target from the images of the source that are its own.
     #[allow(clippy::too_many_arguments, reason = "the operands of one product, and where they lie")]
     pub fn run_piece(
         &self,
@@ -118,10 +124,11 @@ impl Pass {
         images: &[f32],
         packed: &[f32],
         piece: &mut [f32],
-        accumulate: bool,
+        store: &Store<'_>,
         tiles: &mut [f32],
     ) {
-        run_piece(isa, self, chunk.alone(), images, packed.as_chunks::<LANES>().0, piece, accumulate, tiles);
+        run_piece(isa, self, chunk.alone(), images, packed.as_chunks::<LANES>().0, piece, store, tiles);
+        store.finish(isa, piece);
     }
 }
 
@@ -129,7 +136,7 @@ dispatch_vector! {
     fn pack_panel(pass: &Pass, first: usize, weights: &[f32], packed: &mut [Line]) => pack_kernel
 }
 dispatch_vector! {
-    fn run_piece(pass: &Pass, chunk: Chunk, source: &[f32], packed: &[Line], target: &mut [f32], accumulate: bool, workspace: &mut [f32]) => piece_kernel
+    fn run_piece(pass: &Pass, chunk: Chunk, source: &[f32], packed: &[Line], target: &mut [f32], store: &Store<'_>, workspace: &mut [f32]) => piece_kernel
 }
 
 #[inline(always)]
@@ -174,7 +181,7 @@ fn piece_kernel<V: Vector, const M: usize>(
     source: &[f32],
     packed: &[Line],
     target: &mut [f32],
-    accumulate: bool,
+    store: &Store<'_>,
     workspace: &mut [f32],
 ) {
     let [before, after] = pass.spacing();
@@ -183,9 +190,9 @@ fn piece_kernel<V: Vector, const M: usize>(
     read_piece(zero, &pass.grid, chunk, source, pass.source, pass.padding, tiles, before);
     multiply::<V, M>(zero, pass, pass.grid.count(chunk), tiles, packed, products);
     if pass.target.channels.is_multiple_of(LANES) {
-        write_piece::<V, LANES>(zero, pass, chunk, products, after, target, accumulate);
+        write_piece::<V, LANES>(zero, pass, chunk, products, after, target, store);
     } else {
-        write_piece::<V, HALF>(zero, pass, chunk, products, after, target, accumulate);
+        write_piece::<V, HALF>(zero, pass, chunk, products, after, target, store);
     }
 }
 
@@ -314,38 +321,44 @@ fn write_piece<V: Vector, const UNIT: usize>(
     products: &[Line],
     spacing: usize,
     target: &mut [f32],
-    accumulate: bool,
+    how: &Store<'_>,
 ) {
+    let residual = how.residual().as_chunks().0;
     let (plane, target) = (pass.target, target.as_chunks_mut().0);
     let (steps @ [pitch, pixel], units) = ([plane.row_len(), plane.channels].map(|len| len / UNIT), LANES / UNIT);
     for i in 0..pass.grid.count(chunk) {
         let [image, y, x] = pass.grid.location(chunk, i);
         let row = image * plane.height + (y - chunk.row) * TILE;
         let size = [plane.height - y * TILE, plane.width - x * TILE];
-        let target = &mut target[row * pitch + x * TILE * pixel..];
+        let first = row * pitch + x * TILE * pixel;
+        let (target, residual) = (&mut target[first..], residual.get(first..).unwrap_or_default());
         for (line, c) in (0..pixel).step_by(units).enumerate() {
             let (line, target) = (&products[i * pass.panels() + line..], &mut target[c..]);
+            let residual = residual.get(c..).unwrap_or_default();
             if c + units <= pixel {
-                write_line::<V, UNIT, false>(zero, line, spacing, target, steps, size, accumulate);
+                write_line::<V, UNIT, false>(zero, line, spacing, target, residual, steps, size, c * UNIT, how);
             } else {
-                write_line::<V, UNIT, true>(zero, line, spacing, target, steps, size, accumulate);
+                write_line::<V, UNIT, true>(zero, line, spacing, target, residual, steps, size, c * UNIT, how);
             }
         }
     }
 }
 
-/// Transforms a line of the products of a tile back, and writes those of its pixels that lie within `size`. Rows and
-/// pixels of the target are so many units apart.
+/// Transforms a line of the products of a tile back, and stores those of its pixels that lie within `size`. Rows and
+/// pixels of the target, and of the residual if there is one, are so many units apart.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the operands, and where they lie")]
 #[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
 fn write_line<V: Vector, const UNIT: usize, const PART: bool>(
     zero: V,
     products: &[Line],
     spacing: usize,
     target: &mut [[f32; UNIT]],
+    residual: &[[f32; UNIT]],
     [pitch, pixel]: [usize; 2],
     size: [usize; 2],
-    accumulate: bool,
+    channel: usize,
+    how: &Store<'_>,
 ) {
     let product = |y: usize, x: usize| &products[(y * WINDOW + x) * spacing];
     let columns = each!(6, x => transform::target(each!(6, y => zero.load(product(y, x)))));
@@ -354,8 +367,9 @@ fn write_line<V: Vector, const UNIT: usize, const PART: bool>(
         for x in 0..TILE {
             if x < size[1] {
                 let at = y * pitch + x * pixel;
-                let sum = if accumulate { row[x].add(load::<V, UNIT, PART>(zero, target, at)) } else { row[x] };
-                store::<V, UNIT, PART>(sum, target, at);
+                let old = || load::<V, UNIT, PART>(zero, target, at);
+                let value = how.value(zero, row[x], old, || load::<V, UNIT, PART>(zero, residual, at), channel);
+                store::<V, UNIT, PART>(value, target, at);
             }
         }
     }
