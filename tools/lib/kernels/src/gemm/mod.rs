@@ -3,7 +3,7 @@
 //! An element of the product is accumulated over k in ascending order, each term by a fused multiply-add. Blocks, tiles and
 //! vector widths only decide which elements are computed together, so that instruction sets differ in speed alone.
 //!
-//! The right operand is read in panels of 64 columns by up to 256 rows. A panel that is contiguous is read where it lies;
+//! The right operand is read in panels of 64 columns by up to 128 rows. A panel that is contiguous is read where it lies;
 //! otherwise it is packed first, which also transposes. The left operand is never packed: a tile broadcasts its elements. A
 //! product of few columns would leave most lanes of a register idle; its transpose is computed instead.
 
@@ -17,8 +17,8 @@ pub use fused::FusedLinear;
 use pack::with_panel;
 use tile::{PANEL, Target, multiply_columns, multiply_rows};
 
-/// Rows of a panel: with its columns 64 KiB, which stay in the L2 cache while all rows of the left operand pass.
-const DEPTH: usize = 256;
+/// Rows of a panel: with its columns 32 KiB, which stay in the L1 cache while all rows of the left operand pass.
+pub(crate) const DEPTH: usize = 128;
 
 /// A view of a `rows × columns` matrix.
 #[derive(Clone, Copy)]

@@ -10,7 +10,10 @@
 mod blocked;
 
 use crate::{
-    gemm::tile::{Panel, Target, multiply_columns, multiply_rows},
+    gemm::{
+        DEPTH,
+        tile::{Panel, Target, multiply_columns, multiply_rows},
+    },
     isa::Isa,
     vector::LANES,
 };
@@ -71,10 +74,12 @@ impl Linear {
                 lanes.fill(*bias);
             }
             let count = tile.by_feature.len();
-            let target =
-                Target { values: tile.by_feature.as_flattened_mut(), step: BLOCK, width: rows, accumulate: true };
-            let panel = Panel::of_rows(input.block(tile.block));
-            multiply_rows(isa, &weight[first * inputs..], inputs, count, inputs, panel, target);
+            for (terms, k) in input.block(tile.block).chunks(DEPTH).zip((0..).step_by(DEPTH)) {
+                let values = tile.by_feature.as_flattened_mut();
+                let target = Target { values, step: BLOCK, width: rows, accumulate: true };
+                let weight = &weight[first * inputs + k..];
+                multiply_rows(isa, weight, inputs, count, terms.len(), Panel::of_rows(terms), target);
+            }
             tile.by_feature.iter_mut().for_each(|lanes| activation(&mut lanes[..rows]));
             transpose(tile.by_feature, tile.by_row, rows);
         });
@@ -99,10 +104,12 @@ impl Linear {
         grad_input.resize(grad_output.rows(), inputs, false);
         for_each_tile(grad_input, outputs, |tile| {
             let (first, rows, count) = (tile.first, tile.rows, tile.by_feature.len());
-            let target =
-                Target { values: tile.by_feature.as_flattened_mut(), step: BLOCK, width: rows, accumulate: false };
-            let panel = Panel::of_rows(grad_output.block(tile.block));
-            multiply_columns(isa, &weight[first..], inputs, count, outputs, panel, target);
+            for (terms, k) in grad_output.block(tile.block).chunks(DEPTH).zip((0..).step_by(DEPTH)) {
+                let values = tile.by_feature.as_flattened_mut();
+                let target = Target { values, step: BLOCK, width: rows, accumulate: k > 0 };
+                let weight = &weight[k * inputs + first..];
+                multiply_columns(isa, weight, inputs, count, terms.len(), Panel::of_rows(terms), target);
+            }
             for (activations, lanes) in input.block(tile.block)[first..].iter().zip(tile.by_feature.iter_mut()) {
                 derivative(&activations[..rows], &mut lanes[..rows]);
             }
