@@ -25,7 +25,9 @@
 mod element;
 mod error;
 mod executor;
+mod interpreter;
 mod ops;
+mod plan;
 mod tensor;
 
 pub use error::Error;

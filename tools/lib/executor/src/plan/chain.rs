@@ -1,0 +1,125 @@
+//! Groups of nodes that become one step: a convolution or a fully connected layer with what follows it.
+
+use super::{build::Builder, conv::ConvLayer, elementwise, linear::LinearLayer};
+use kernels::Activation;
+use onnx::{Node, Problem};
+use std::collections::{HashMap, HashSet};
+
+/// A product that nodes are fused into.
+#[derive(Debug)]
+pub(super) enum Product {
+    Linear(LinearLayer),
+    Conv(ConvLayer),
+}
+
+/// A product and its epilogue.
+#[derive(Debug)]
+pub(super) struct Group {
+    product: Product,
+    epilogue: Chain,
+}
+
+/// The nodes that follow a product and nothing else reads the values between.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// A constant that is added, by columns: of a layer without a bias.
+    pub bias: Option<String>,
+    /// The value that is added, of the product's shape.
+    pub residual: Option<String>,
+    pub activation: Activation,
+    /// The value that the last node computes.
+    pub output: String,
+}
+
+/// The groups of a graph.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    /// By the index of their last node: all operands are computed before it.
+    pub at: HashMap<usize, Group>,
+    /// Nodes that belong to one.
+    pub covered: HashSet<usize>,
+}
+
+impl Group {
+    pub fn emit(self, builder: &mut Builder<'_>) -> Result<(), Problem> {
+        match self.product {
+            Product::Linear(layer) => layer.emit(builder, &self.epilogue),
+            Product::Conv(layer) => layer.emit(builder, &self.epilogue),
+        }
+    }
+}
+
+/// # Errors
+/// When an attribute has the wrong type.
+pub(super) fn groups(builder: &Builder<'_>) -> Result<Groups, Problem> {
+    let mut groups = Groups::default();
+    for (index, node) in builder.graph.nodes.iter().enumerate() {
+        let product = match LinearLayer::of(builder, node)? {
+            Some(layer) => Some(Product::Linear(layer)),
+            None => ConvLayer::of(builder, node)?.map(Product::Conv),
+        };
+        let (Some(product), Some(output)) = (product, node.output(0)) else { continue };
+        groups.covered.insert(index);
+        let (epilogue, last) = follow(builder, &product, index, output, &mut groups.covered)?;
+        groups.at.insert(last, Group { product, epilogue });
+    }
+    Ok(groups)
+}
+
+/// The epilogue of the product at `index`, and the index of its last node.
+fn follow(
+    builder: &Builder<'_>,
+    product: &Product,
+    index: usize,
+    output: &str,
+    covered: &mut HashSet<usize>,
+) -> Result<(Chain, usize), Problem> {
+    let mut chain = Chain { bias: None, residual: None, activation: Activation::Identity, output: output.into() };
+    let mut last = index;
+    while let &[reader] = builder.links.consumers(&chain.output) {
+        let node = &builder.graph.nodes[reader];
+        if builder.graph.is_output(&chain.output) || covered.contains(&reader) || node.output(0).is_none() {
+            break;
+        }
+        let activation = elementwise::activation(builder, node)?;
+        match activation {
+            Some(activation) => chain.activation = activation,
+            None => match added(node, &chain.output) {
+                Some(other) if is_bias(builder, product, &chain, other) => chain.bias = Some(other.into()),
+                Some(other) if is_residual(builder, &chain, other) => chain.residual = Some(other.into()),
+                _ => break,
+            },
+        }
+        covered.insert(reader);
+        last = reader;
+        chain.output = node.outputs[0].clone();
+        if activation.is_some() {
+            break;
+        }
+    }
+    Ok((chain, last))
+}
+
+/// What an `Add` adds to `value`.
+fn added<'a>(node: &'a Node, value: &str) -> Option<&'a str> {
+    let (left, right) = (node.input(0)?, node.input(1)?);
+    let other = if left == value { right } else { left };
+    (node.is("Add") && left != right).then_some(other)
+}
+
+fn is_bias(builder: &Builder<'_>, product: &Product, chain: &Chain, other: &str) -> bool {
+    let Product::Linear(layer) = product else { return false };
+    let Some(constant) = builder.graph.initializers.get(other) else { return false };
+    let is_row = constant.dims().last() == Some(&layer.outputs) && constant.len() == layer.outputs;
+    let output_rank = builder.floats(&chain.output).map_or(0, |shape| shape.len());
+    !layer.has_bias()
+        && chain.bias.is_none()
+        && chain.residual.is_none()
+        && is_row
+        && constant.dims().len() <= output_rank
+}
+
+fn is_residual(builder: &Builder<'_>, chain: &Chain, other: &str) -> bool {
+    let shape = builder.floats(&chain.output);
+    chain.residual.is_none() && shape.is_some() && builder.floats(other) == shape
+}

@@ -1,0 +1,184 @@
+//! Steps of a plan.
+
+use crate::{Tensor, ops::Operator};
+use kernels::{Activation, Epilogue, conv::FusedConv, gemm::FusedLinear, layout, pool::WindowPool};
+use onnx::Node;
+use std::sync::Arc;
+
+/// Where a value lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// An input of the graph.
+    Input(usize),
+    /// A buffer of float32 elements.
+    Buffer(usize),
+    /// A constant of the plan.
+    Constant(usize),
+    /// What a plain operator returned.
+    Tensor(usize),
+}
+
+/// A step: what it computes, from what, to where.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub kind: Kind,
+    /// Operands, in the kind's order.
+    pub reads: Vec<Source>,
+    /// Elements of each operand.
+    pub lens: Vec<usize>,
+    /// The buffer that is written, and how many elements of it; none for a plain operator.
+    pub write: Option<(usize, usize)>,
+    /// The tensors that no later step reads.
+    pub frees: Vec<usize>,
+}
+
+/// What a step computes.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A fully connected layer; reads input and, if there is one, residual.
+    Linear(Arc<FusedLinear>, Activation),
+    /// A convolution; reads input and, if there is one, residual. NHWC.
+    Conv(Box<FusedConv>, Arc<ConvWeights>, Activation),
+    /// Max pooling. NHWC.
+    MaxPool(WindowPool),
+    /// Average pooling, and whether padding counts. NHWC.
+    AveragePool(WindowPool, bool),
+    /// A function of each element.
+    Unary(Activation),
+    /// A function of the elements of two tensors of the same shape.
+    Binary(Arithmetic),
+    /// To NHWC of so many channels and pixels.
+    ToNhwc(usize, usize),
+    /// To NCHW of so many channels and pixels.
+    ToNchw(usize, usize),
+    /// A node that runs on its plain operator.
+    Plain(Box<Plain>),
+    /// A tensor of its operand's elements, for an output that no step computes.
+    Keep(usize, Shape),
+}
+
+/// Packed weights and padded bias of a convolution.
+#[derive(Debug)]
+pub(super) struct ConvWeights {
+    pub packed: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+/// Element type and shape.
+pub(super) type Shape = (onnx::DataType, Vec<usize>);
+
+/// A call of a plain operator.
+#[derive(Debug)]
+pub(super) struct Plain {
+    pub node: Node,
+    pub operator: Operator,
+    pub opset: i64,
+    /// For each input of the node: which operand of the step it is, and its type as far as it is known; none where it is left out.
+    pub inputs: Vec<Option<(usize, Option<Shape>)>>,
+    /// For each output of the node: which tensor it becomes, and the type that the plan counts on.
+    pub outputs: Vec<Option<(usize, Option<Shape>)>>,
+}
+
+/// Arithmetic of two elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Add,
+    Sub,
+    Mul,
+    Div,
+}
+
+impl Arithmetic {
+    /// `left = left ∘ right`
+    fn apply(self, left: &mut [f32], right: &[f32]) {
+        let pairs = left.iter_mut().zip(right);
+        match self {
+            Self::Add => pairs.for_each(|(a, b)| *a += b),
+            Self::Sub => pairs.for_each(|(a, b)| *a -= b),
+            Self::Mul => pairs.for_each(|(a, b)| *a *= b),
+            Self::Div => pairs.for_each(|(a, b)| *a /= b),
+        }
+    }
+}
+
+impl Step {
+    /// What the step writes.
+    pub fn written(&self) -> Vec<Source> {
+        match &self.kind {
+            Kind::Plain(plain) => plain.outputs.iter().flatten().map(|(tensor, _)| Source::Tensor(*tensor)).collect(),
+            Kind::Keep(tensor, _) => vec![Source::Tensor(*tensor)],
+            _ => self.write.iter().map(|(buffer, _)| Source::Buffer(*buffer)).collect(),
+        }
+    }
+}
+
+impl Kind {
+    /// Whether the operands may be swapped.
+    pub fn commutes(&self) -> bool {
+        matches!(self, Self::Binary(Arithmetic::Add | Arithmetic::Mul))
+    }
+
+    /// Whether the first operand may lie in the buffer that is written.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self, Self::Unary(_) | Self::Binary(_))
+    }
+
+    /// Elements of workspace for so many threads.
+    pub fn workspace_len(&self, threads: usize) -> usize {
+        match self {
+            Self::Conv(conv, ..) => conv.workspace_len(threads),
+            _ => 0,
+        }
+    }
+
+    /// About how many multiply-adds.
+    pub fn cost(&self, len: usize) -> usize {
+        match self {
+            Self::Linear(linear, _) => len.saturating_mul(linear.inputs()),
+            Self::Conv(conv, ..) => conv.shape().multiplications(),
+            _ => len,
+        }
+    }
+
+    /// Computes `out`; the first operand is `out` itself if `reads` has none.
+    pub fn run<'a>(&self, reads: impl Fn(usize) -> Option<&'a [f32]>, out: &mut [f32], workspace: &mut [f32]) {
+        let first = reads(0).unwrap_or_default();
+        let epilogue = |bias, activation| Epilogue { bias, residual: reads(1).unwrap_or_default(), activation };
+        match self {
+            Self::Linear(linear, activation) => linear.run(first, epilogue(&[], *activation), out),
+            Self::Conv(conv, weights, activation) => {
+                conv.run(first, &weights.packed, epilogue(&weights.bias, *activation), out, workspace);
+            }
+            Self::MaxPool(pool) => pool.max(first, out),
+            Self::AveragePool(pool, padding) => pool.average(first, out, *padding),
+            Self::Unary(activation) => each_block(first, out, |out| activation.apply(out)),
+            Self::Binary(arithmetic) => {
+                if let Some(left) = reads(0) {
+                    out.copy_from_slice(left);
+                }
+                arithmetic.apply(out, reads(1).unwrap_or_default());
+            }
+            Self::ToNhwc(channels, pixels) => layout::nchw_to_nhwc(first, out, *channels, *pixels),
+            Self::ToNchw(channels, pixels) => layout::nhwc_to_nchw(first, out, *channels, *pixels),
+            Self::Plain(_) | Self::Keep(..) => {}
+        }
+    }
+}
+
+/// Elements that are processed while they are in a cache.
+const BLOCK: usize = 1 << 13;
+
+/// Copies `from`, unless it is empty, and calls `work` with each block.
+fn each_block(from: &[f32], out: &mut [f32], work: impl Fn(&mut [f32]) + Sync) {
+    parallel::parallel_for(out.chunks_mut(BLOCK).enumerate(), |(i, out)| {
+        if !from.is_empty() {
+            out.copy_from_slice(&from[i * BLOCK..][..out.len()]);
+        }
+        work(out);
+    });
+}
+
+/// What a plain operator returned, with the type that the plan counts on.
+pub(super) fn fits(tensor: &Tensor, expected: &Shape) -> bool {
+    tensor.dtype() == expected.0 && tensor.shape() == expected.1
+}
