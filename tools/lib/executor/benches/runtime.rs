@@ -9,7 +9,8 @@ mod graphs;
 
 use executor::{Executor, Options, View};
 use ort::{
-    session::{Session, builder::GraphOptimizationLevel},
+    environment::Environment,
+    session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
     value::TensorRef,
 };
 use std::{
@@ -28,7 +29,7 @@ fn main() -> Result<()> {
     let seconds: f64 = arguments.next().map_or(Ok(6.0), |text| text.parse())?;
     let part = arguments.next().unwrap_or_default();
     let library = std::env::var("ORT_DYLIB_PATH")?;
-    ort::init_from(library)?.with_telemetry(false).build()?;
+    let environment = ort::init_from(library)?.with_telemetry(false).build()?;
     let mut out = std::io::stdout();
     writeln!(out, "{}, {threads} threads; medians, and the range of the ratios of {ROUNDS} rounds", kernels::isa()?)?;
     writeln!(out, "| network | batch | executor | ONNX Runtime | ratio | range |\n|---|---:|---:|---:|---:|---:|")?;
@@ -43,7 +44,7 @@ fn main() -> Result<()> {
     for (name, bytes, shape, batches) in cases.iter().filter(|(name, ..)| name.contains(&part)) {
         for &batch in *batches {
             let shape = [&[batch], shape.as_slice()].concat();
-            let line = compare(bytes, &shape, threads, seconds)?;
+            let line = compare(&environment, bytes, &shape, threads, seconds)?;
             writeln!(out, "| {name} | {batch} | {line} |")?;
         }
     }
@@ -51,19 +52,20 @@ fn main() -> Result<()> {
 }
 
 /// Times one case, after a check that both compute the same.
-fn compare(bytes: &[u8], shape: &[usize], threads: usize, seconds: f64) -> Result<String> {
+fn compare(environment: &Environment, bytes: &[u8], shape: &[usize], threads: usize, seconds: f64) -> Result<String> {
     let mut ours = Executor::new(graphs::model(bytes), &Options { threads, ..Options::default() })?;
-    let mut theirs = Session::builder()?
+    let mut theirs = Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .commit_from_memory(bytes)?;
     let mut random = random::Random::new(1, 0);
     let input: Vec<f32> = (0..shape.iter().product()).map(|_| random.normal() as f32).collect();
     let view = [View { shape, bytes: bytemuck::cast_slice(&input) }];
-    let tensor = TensorRef::from_array_view((shape, input.as_slice()))?;
+    // A list that is lent: a clone of a tensor would copy it.
+    let values: [SessionInputValue<'_>; 1] = [TensorRef::from_array_view((shape, input.as_slice()))?.into()];
     let mut run_ours = || ours.run(&view).map_err(Box::<dyn std::error::Error>::from);
     let mut run_theirs =
-        || theirs.run(ort::inputs![tensor.clone()]).map(drop).map_err(Box::<dyn std::error::Error>::from);
+        || theirs.run(values.as_slice()).map(drop).map_err(Box::<dyn std::error::Error>::from);
     let each = Duration::from_secs_f64(seconds / (2 * ROUNDS) as f64);
     let (mut times, mut ratios) = ([vec![], vec![]], vec![]);
     let counts = [count(&mut run_ours, each)?, count(&mut run_theirs, each)?];
@@ -72,7 +74,7 @@ fn compare(bytes: &[u8], shape: &[usize], threads: usize, seconds: f64) -> Resul
         times.iter_mut().zip(pair).for_each(|(times, time)| times.push(time));
         ratios.push(pair[1] / pair[0]);
     }
-    let outputs = theirs.run(ort::inputs![tensor])?;
+    let outputs = theirs.run(values.as_slice())?;
     let (_, expected) = outputs[0].try_extract_tensor::<f32>()?;
     let found: Vec<f32> = bytemuck::pod_collect_to_vec(ours.output(0).bytes);
     let largest = expected.iter().fold(1f32, |largest, x| largest.max(x.abs()));
@@ -80,7 +82,7 @@ fn compare(bytes: &[u8], shape: &[usize], threads: usize, seconds: f64) -> Resul
     if error > 1e-3 || found.len() != expected.len() {
         return Err(format!("the outputs differ by {error}").into());
     }
-    [&mut times[0], &mut times[1], &mut ratios].into_iter().for_each(|values| values.sort_by(f64::total_cmp));
+    times.iter_mut().chain([&mut ratios]).for_each(|values| values.sort_by(f64::total_cmp));
     let [mine, other] = [0, 1].map(|i| show(times[i][ROUNDS / 2]));
     let (ratio, low, high) = (ratios[ROUNDS / 2], ratios[1], ratios[ROUNDS - 2]);
     Ok(format!("{mine} | {other} | {ratio:.2} | {low:.2} – {high:.2}"))
