@@ -9,8 +9,8 @@ use crate::{
 use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 use onnx::{DataType, Node, Problem, type_name};
 
-/// Most bytes of a value: far more than any value of a model for one machine, and few enough to add and multiply.
-const MOST_BYTES: usize = 1 << 35;
+/// Most bytes of a value, as many as the values of a run may need together by default; few enough to add and multiply.
+const MOST_BYTES: usize = 1 << 32;
 
 /// A node with its inputs.
 pub(crate) struct Call<'a> {

@@ -100,7 +100,7 @@ fn convolve_group<T: Number>(
     out: &mut [T],
 ) -> Result<(), Problem> {
     let (plane_len, positions) = (window.input_len(), window.output_len());
-    let depth = if plane_len == 0 { 0 } else { input.len() / plane_len * window.kernel_len() };
+    let depth = input.len().checked_div(plane_len).unwrap_or_default() * window.kernel_len();
     if out.is_empty() || depth == 0 {
         return Ok(());
     }

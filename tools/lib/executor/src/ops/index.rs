@@ -68,9 +68,7 @@ fn one_hot<T: Element>(call: &Call<'_>, values: &ArrayD<T>) -> Outcome {
     let (Some([off, on]), 2) = (values.as_slice(), values.len()) else {
         return Err(call.problem("expected two values: off and on"));
     };
-    let integers =
-        |index: usize| each!(call.input(index)?, x => Ok::<Vec<i64>, Problem>(x.iter().map(|x| x.to_i64()).collect()));
-    let depth = *integers(1)?.first().ok_or_else(|| call.problem("no depth"))?;
+    let depth = *call.to_f64(1)?.first().ok_or_else(|| call.problem("no depth"))?;
     let (depth, shape) = (call.size(depth as i64)?, call.input(0)?.shape());
     let axis = call.axis_attribute(-1, shape.len() + 1)?;
     let out_shape = [&shape[..axis], &[depth], &shape[axis..]].concat();

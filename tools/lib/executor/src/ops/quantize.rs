@@ -1,6 +1,9 @@
 //! Quantization: integers with a scale and a zero point.
 
-use super::{Call, Operator, Outcome, real};
+use super::{
+    Call, Operator, Outcome, real,
+    select::{Along, pick},
+};
 use crate::{
     Tensor,
     element::{Number, Real},
@@ -61,9 +64,11 @@ pub(super) fn per_axis<T: Number>(
     {
         return Err(wrong(parameter.shape()));
     }
-    let all =
-        |other: usize| (0..to[other]).map(|index| Some(if other == axis { index / block } else { index })).collect();
-    super::select::pick(call, &parameter.into_owned(), &(0..to.len()).map(all).collect(), T::ZERO)
+    let along = |other: usize| match other == axis {
+        true => Along::At((0..to[axis]).map(|index| Some(index / block)).collect()),
+        false => Along::All(to[other]),
+    };
+    pick(call, &parameter.into_owned(), &(0..to.len()).map(along).collect::<Vec<_>>(), T::ZERO)
 }
 
 /// A zero point in float64, as if it had the shape `to`; zeros if the input is left out.

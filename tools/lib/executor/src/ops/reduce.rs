@@ -8,6 +8,7 @@ use crate::{
 };
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use onnx::{Node, Problem};
+use std::cmp::Ordering;
 
 /// The module's operators.
 pub(super) fn find(node: &Node) -> Option<Operator> {
@@ -28,8 +29,8 @@ pub(super) fn find(node: &Node) -> Option<Operator> {
         },
         "ReduceLogSum" => |call| real!(call, call.input(0)?, T => reduce::<T>(call, &log_sum)),
         "ReduceLogSumExp" => |call| real!(call, call.input(0)?, T => reduce::<T>(call, &log_sum_exp)),
-        "ArgMax" => |call| each!(call.input(0)?, x => argument(call, x, |best, x| x > best)),
-        "ArgMin" => |call| each!(call.input(0)?, x => argument(call, x, |best, x| x < best)),
+        "ArgMax" => |call| each!(call.input(0)?, x => argument(call, x, Ordering::Greater)),
+        "ArgMin" => |call| each!(call.input(0)?, x => argument(call, x, Ordering::Less)),
         _ => return None,
     })
 }
@@ -135,8 +136,8 @@ fn extreme(call: &Call<'_>, greatest: bool) -> Outcome {
     })
 }
 
-/// The index along an axis of the element that none is `better` than: the first, or the last if the attribute says so.
-fn argument<T: Element>(call: &Call<'_>, x: &ArrayD<T>, better: fn(T, T) -> bool) -> Outcome {
+/// The index along an axis of the element that is `better` than all others: the first, or the last if the attribute says so.
+fn argument<T: Element>(call: &Call<'_>, x: &ArrayD<T>, better: Ordering) -> Outcome {
     let axis = call.axis_attribute(0, x.ndim())?;
     let (keep, last) = (call.flag("keepdims", true)?, call.flag("select_last_index", false)?);
     if x.shape()[axis] == 0 {
@@ -145,7 +146,7 @@ fn argument<T: Element>(call: &Call<'_>, x: &ArrayD<T>, better: fn(T, T) -> bool
     let index = |lane: ndarray::ArrayView1<'_, T>| {
         let mut best = 0;
         for index in 1..lane.len() {
-            if better(lane[best], lane[index]) || last && lane[best] == lane[index] {
+            if lane[index].partial_cmp(&lane[best]) == Some(better) || last && lane[best] == lane[index] {
                 best = index;
             }
         }

@@ -1,8 +1,11 @@
 //! Resizing by interpolation.
 
-use super::{Call, Operator, Outcome, real, select::pick};
+use super::{
+    Call, Operator, Outcome, real,
+    select::{Along, pick},
+};
 use crate::{
-    element::{Element, Real},
+    element::{Element, Number, Real},
     tensor::each,
 };
 use ndarray::ArrayD;
@@ -174,7 +177,8 @@ fn resize(call: &Call<'_>) -> Outcome {
     let input = call.input(0)?;
     let axes = axes(call, input.shape())?;
     let shape: Vec<_> = axes.iter().map(|axis| axis.output).collect();
-    call.elements::<f64>(&shape)?;
+    // What is kept of each index of an axis.
+    shape.iter().try_for_each(|&size| call.elements::<[f64; 8]>(&[size]).map(drop))?;
     if input.shape().contains(&0) && !shape.contains(&0) {
         return Err(call.problem("an input without elements"));
     }
@@ -202,7 +206,7 @@ fn resize(call: &Call<'_>) -> Outcome {
     };
     if mode == Mode::Nearest {
         let index = |taps: &Vec<(usize, f64)>| taps.first().map(|&(index, _)| index);
-        let indices = all.iter().map(|taps| taps.iter().map(index).collect()).collect();
+        let indices: Vec<_> = all.iter().map(|taps| Along::At(taps.iter().map(index).collect())).collect();
         let filled = super::cast::cast(&ndarray::arr0(fill.unwrap_or(0.0)).into_dyn().into(), input.dtype());
         return each!(input, x => {
             let mut out = pick(call, x, &indices, Default::default())?;
@@ -215,8 +219,6 @@ fn resize(call: &Call<'_>) -> Outcome {
         out
     }))
 }
-
-use crate::element::Number;
 
 /// The only element of a tensor of type `T`.
 fn first<T: Element>(tensor: &crate::Tensor) -> T {

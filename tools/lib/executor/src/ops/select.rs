@@ -23,46 +23,81 @@ pub(super) fn find(node: &Node) -> Option<Operator> {
     })
 }
 
-/// For each axis of an output, the index along that axis of the input; None for a fill value.
-type Indices = Vec<Vec<Option<usize>>>;
-
-/// Every index of a shape, in order.
-fn identity(shape: &[usize]) -> Indices {
-    shape.iter().map(|&size| (0..size).map(Some).collect()).collect()
+/// Indices along an axis of an input, in the order of the output.
+pub(super) enum Along {
+    /// All of an axis of this size.
+    All(usize),
+    /// `len` of them, `step` apart.
+    Step { start: usize, step: isize, len: usize },
+    /// Any; None for a fill value.
+    At(Vec<Option<usize>>),
 }
 
-/// The elements of `x` at `indices`, which are in range.
+impl Along {
+    fn len(&self) -> usize {
+        match self {
+            Self::All(len) | Self::Step { len, .. } => *len,
+            Self::At(indices) => indices.len(),
+        }
+    }
+
+    fn get(&self, position: usize) -> Option<usize> {
+        match self {
+            Self::All(_) => Some(position),
+            Self::Step { start, step, .. } => {
+                start.checked_add_signed(step.checked_mul(isize::try_from(position).ok()?)?)
+            }
+            Self::At(indices) => indices.get(position).copied().flatten(),
+        }
+    }
+}
+
+/// Every index of a shape.
+fn identity(shape: &[usize]) -> Vec<Along> {
+    shape.iter().map(|&size| Along::All(size)).collect()
+}
+
+/// The elements of `x` at indices along each of its axes, which are in range.
 pub(super) fn pick<T: Element>(
     call: &Call<'_>,
     x: &ArrayD<T>,
-    indices: &Indices,
+    indices: &[Along],
     fill: T,
 ) -> Result<ArrayD<T>, Problem> {
-    /// Appends the elements of the axes from the first of `indices` on, whose input begins at `offset`.
-    fn walk<T: Copy>(
-        values: &[T],
-        strides: &[isize],
-        indices: &[Vec<Option<usize>>],
-        offset: Option<usize>,
-        fill: T,
-        out: &mut Vec<T>,
-    ) {
-        let ([stride, strides @ ..], [axis, indices @ ..]) = (strides, indices) else {
-            out.push(offset.map_or(fill, |offset| values[offset]));
-            return;
-        };
-        for index in axis {
-            let offset = offset.zip(*index).map(|(offset, index)| offset + index * stride.unsigned_abs());
-            walk(values, strides, indices, offset, fill, out);
-        }
-    }
-    let shape: Vec<_> = indices.iter().map(Vec::len).collect();
+    let shape: Vec<_> = indices.iter().map(Along::len).collect();
     let mut out = call.reserve(&shape)?;
-    walk(x.as_slice().unwrap_or_default(), x.strides(), indices, Some(0), fill, &mut out);
+    if !shape.contains(&0) {
+        Picker { values: x.as_slice().unwrap_or_default(), fill }.pick(x.shape(), indices, Some(0), &mut out);
+    }
     call.array(&shape, out)
 }
 
-fn picked(call: &Call<'_>, input: &Tensor, indices: &Indices) -> Outcome {
+struct Picker<'a, T> {
+    values: &'a [T],
+    fill: T,
+}
+
+impl<T: Element> Picker<'_, T> {
+    /// Appends the elements of the axes of `shape`, from the `offset`-th block of that shape on; fill values for None.
+    fn pick(&self, shape: &[usize], indices: &[Along], offset: Option<usize>, out: &mut Vec<T>) {
+        let ([size, shape @ ..], [along, rest @ ..]) = (shape, indices) else {
+            return out.push(offset.map_or(self.fill, |offset| self.values[offset]));
+        };
+        if indices.iter().all(|along| matches!(along, Along::All(_))) {
+            let len = size * shape.iter().product::<usize>();
+            return match offset {
+                Some(offset) => out.extend_from_slice(&self.values[offset * len..][..len]),
+                None => out.resize(out.len() + len, self.fill),
+            };
+        }
+        for position in 0..along.len() {
+            let index = offset.zip(along.get(position)).map(|(offset, index)| offset * size + index);
+            self.pick(shape, rest, index, out);
+        }
+    }
+}
+
+fn picked(call: &Call<'_>, input: &Tensor, indices: &[Along]) -> Outcome {
     each!(input, x => Ok(vec![pick(call, x, indices, Default::default())?.into()]))
 }
 
@@ -88,16 +123,15 @@ fn slice(call: &Call<'_>) -> Outcome {
 }
 
 /// Indices `start`, `start + step`, … before `end`, as Python slices.
-fn sliced(start: i64, end: i64, step: i64, size: usize) -> Vec<Option<usize>> {
+fn sliced(start: i64, end: i64, step: i64, size: usize) -> Along {
     let size = size as i64;
     // Going down, the bounds are between the elements before them.
     let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
     let clamp = |bound: i64| if bound < 0 { bound.saturating_add(size) } else { bound }.clamp(low, high);
     let (start, end) = (clamp(start), clamp(end));
-    let before = |index: i64| if step > 0 { index < end } else { index > end };
-    let indices =
-        std::iter::successors(Some(start), |index| index.checked_add(step)).take_while(|&index| before(index));
-    indices.map(|index| usize::try_from(index).ok()).collect()
+    let distance = if step > 0 { end - start } else { start - end };
+    let len = u64::try_from(distance).unwrap_or_default().div_ceil(step.unsigned_abs()) as usize;
+    Along::Step { start: start.max(0) as usize, step: step as isize, len }
 }
 
 /// Sizes are an attribute until operator set 11; without any, the parts are equal, and the last may be smaller.
@@ -108,7 +142,7 @@ fn split(call: &Call<'_>) -> Outcome {
     let mut start = 0;
     let parts = split_sizes(call, size)?.into_iter().map(|part| {
         let mut indices = identity(input.shape());
-        indices[axis] = (start..start + part).map(Some).collect();
+        indices[axis] = Along::Step { start, step: 1, len: part };
         start += part;
         picked(call, input, &indices)
     });
@@ -145,12 +179,16 @@ fn tile(call: &Call<'_>) -> Outcome {
         let size = call.size(repeats)?.checked_mul(size);
         shape.push(size.ok_or_else(|| call.problem("an axis that is too large"))?);
     }
-    call.elements::<u64>(&shape)?;
+    // An index is kept for each of an axis.
+    shape.iter().try_for_each(|&size| call.elements::<Option<usize>>(&[size]).map(drop))?;
     if shape.contains(&0) {
         return empty(call, input, &shape);
     }
-    let indices = shape.iter().zip(input.shape()).map(|(&out, &size)| (0..out).map(|i| Some(i % size)).collect());
-    picked(call, input, &indices.collect())
+    let along = |(&out, &size): (&usize, &usize)| match out == size {
+        true => Along::All(size),
+        false => Along::At((0..out).map(|index| Some(index % size)).collect()),
+    };
+    picked(call, input, &shape.iter().zip(input.shape()).map(along).collect::<Vec<_>>())
 }
 
 /// A tensor without elements, of the input's type.
@@ -180,17 +218,18 @@ fn pad(call: &Call<'_>) -> Outcome {
     }
     let sizes = ranges.iter().map(|range| range.end.checked_sub(range.start).map(|size| size.max(0)));
     let shape = sizes.map(|size| call.size(size.unwrap_or(-1))).collect::<Result<Vec<_>, _>>()?;
-    call.elements::<u64>(&shape)?;
+    // An index is kept for each of an axis.
+    shape.iter().try_for_each(|&size| call.elements::<Option<usize>>(&[size]).map(drop))?;
     if shape.contains(&0) {
         return empty(call, input, &shape);
     }
     let indices = ranges.into_iter().zip(input.shape()).map(|(range, &size)| padded(call, mode, range, size));
-    let indices = indices.collect::<Result<Indices, _>>()?;
+    let indices = indices.collect::<Result<Vec<_>, _>>()?;
     each!(input, x => Ok(vec![pick(call, x, &indices, fill_value(call, x)?)?.into()]))
 }
 
 /// The element that each index of a padded axis has.
-fn padded(call: &Call<'_>, mode: &str, range: Range<i64>, size: usize) -> Result<Vec<Option<usize>>, Problem> {
+fn padded(call: &Call<'_>, mode: &str, range: Range<i64>, size: usize) -> Result<Along, Problem> {
     let length = size as i64;
     if mode != "constant" && size == 0 {
         return Err(call.problem("an axis without elements to pad with"));
@@ -205,7 +244,10 @@ fn padded(call: &Call<'_>, mode: &str, range: Range<i64>, size: usize) -> Result
         },
         _ => index,
     };
-    Ok(range.map(|index| usize::try_from(source(index)).ok().filter(|&index| index < size)).collect())
+    if range == (0..length) {
+        return Ok(Along::All(size));
+    }
+    Ok(Along::At(range.map(|index| usize::try_from(source(index)).ok().filter(|&index| index < size)).collect()))
 }
 
 /// What padding is filled with: input 2, until operator set 10 the attribute `value`, 0.
@@ -227,7 +269,7 @@ fn gather<T: Element>(call: &Call<'_>, x: &ArrayD<T>) -> Outcome {
     let indices = call.ints(1)?.ok_or_else(|| call.problem("no indices"))?;
     let indices = indices.into_iter().map(|index| call.index(index, size).map(Some)).collect::<Result<_, _>>()?;
     let mut all = identity(x.shape());
-    all[axis] = indices;
+    all[axis] = Along::At(indices);
     let shape = [&x.shape()[..axis], call.input(1)?.shape(), &x.shape()[axis + 1..]].concat();
     let picked = pick(call, x, &all, T::default())?;
     Ok(vec![call.reshape(picked.into(), &shape)?.into()])

@@ -1,5 +1,7 @@
 //! Hand-worked cases, and what operators refuse. The ONNX project's own tests of nodes are in `tests/peer_node.py`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use super::{Call, Outcome, find};
 use crate::{Tensor, element::Element};
 use half::f16;
