@@ -1,4 +1,4 @@
-//! Comparison of the exported graph, run by ONNX Runtime, with candle.
+//! Comparison of the exported graph, run by the native runtime and ONNX Runtime, with candle.
 
 use crate::settings::Settings;
 use anyhow::{bail, ensure};
@@ -9,7 +9,8 @@ use metrics::argmax;
 use nets::{CandleModel, Model, OutputActivation};
 use random::Random;
 use records::{Batch, DType, Reader};
-use runtime::{Inputs, Session};
+use runtime::{Backend, Inputs, Session};
+use serde::Serialize;
 use std::path::Path;
 
 /// Random stream of seed 0 for rows where the run folder has none.
@@ -18,8 +19,37 @@ const DRAWN_ROWS: u64 = 0;
 pub const BATCH_SIZE: usize = 256;
 const FEW: usize = 7;
 
-/// Runs rows through ONNX Runtime and candle. Returns a line that describes the difference, if it is beyond the tolerance.
-pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settings) -> anyhow::Result<Option<String>> {
+/// A comparison that was done, for the manifest.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    pub against: Reference,
+    /// What ran the graph.
+    pub runtime: Backend,
+    pub rows: usize,
+    /// Largest difference, relative to the larger of the value and the output's unit.
+    pub max_difference: f64,
+}
+
+/// What a graph is compared with.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reference {
+    /// The network of the run in candle.
+    Candle,
+    /// The graph before clean-up.
+    Source,
+}
+
+/// What the comparison with candle has found.
+pub struct Checked {
+    /// One for each runtime.
+    pub checks: Vec<Check>,
+    /// A line that describes the difference, if it is beyond the tolerance.
+    pub disagreement: Option<String>,
+}
+
+/// Runs rows through candle and each runtime there is.
+pub fn with_candle(model: &Model, onnx: &[u8], folder: &Path, settings: &Settings) -> anyhow::Result<Checked> {
     let mut pair = Pair::new(model, onnx, settings)?;
     let width = pair.width();
     let held_out = Some(folder.join(held_out(model))).filter(|path| path.exists());
@@ -50,7 +80,7 @@ pub fn disagreement(model: &Model, onnx: &[u8], folder: &Path, settings: &Settin
             }
         }
     }
-    Ok(pair.verdict(settings.tolerance))
+    Ok(pair.checked(settings.tolerance))
 }
 
 /// The file of a run's held-out rows that has all input fields: CSV has scalars only, NPY numbers only.
@@ -111,12 +141,17 @@ fn drawn(model: &Model, random: &mut Random, count: usize) -> Vec<f32> {
     (0..count * model.features.raw_width()).map(draw).collect()
 }
 
-/// Both engines, and their differences so far.
+/// candle, each runtime, and their differences so far.
 struct Pair<'a> {
     model: &'a Model,
     candle: CandleModel,
-    session: Session,
+    sides: Vec<Side>,
     rows: usize,
+}
+
+/// A runtime, and how far it is from candle.
+struct Side {
+    session: Session,
     /// Largest difference, relative to the larger of candle's value and the output's unit.
     worst: f64,
     /// For classifiers, the rows with different predicted classes: the first, and how many.
@@ -124,16 +159,14 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
+    /// With the native runtime, where it has all operators, and with ONNX Runtime, where its library is found.
     fn new(model: &'a Model, onnx: &[u8], settings: &Settings) -> anyhow::Result<Self> {
-        let options = settings.runtime_options(0);
-        Ok(Self {
-            model,
-            candle: CandleModel::new(model, &Device::Cpu)?,
-            session: Session::from_bytes("the exported model", onnx, &options)?,
-            rows: 0,
-            worst: 0.0,
-            differing: None,
-        })
+        const NAME: &str = "the exported model";
+        let mut sides = vec![Side::new(Session::from_bytes(NAME, onnx, &settings.runtime_options(0))?)];
+        if let Some(options) = settings.second_options(sides[0].session.backend(), 0) {
+            sides.push(Side::new(Session::from_bytes(NAME, onnx, &options)?));
+        }
+        Ok(Self { model, candle: CandleModel::new(model, &Device::Cpu)?, sides, rows: 0 })
     }
 
     /// Elements of an input row.
@@ -146,24 +179,57 @@ impl<'a> Pair<'a> {
         let width = self.width();
         if self.rows == 0 {
             for few in [1, FEW] {
-                let (onnx, candle) = self.outputs(&rows[..rows.len().min(few * width)])?;
-                self.widen(&onnx, &candle);
+                self.compare_batch(&rows[..rows.len().min(few * width)], false)?;
             }
         }
+        let classifies = self.model.task.output_activation == OutputActivation::Softmax;
         for rows in rows.chunks(BATCH_SIZE * width) {
-            let (onnx, candle) = self.outputs(rows)?;
-            self.widen(&onnx, &candle);
-            if self.model.task.output_activation == OutputActivation::Softmax {
-                self.classify(&onnx, &candle);
-            }
+            self.compare_batch(rows, classifies)?;
             self.rows += rows.len() / width;
         }
         Ok(())
     }
 
-    /// Outputs of ONNX Runtime and of candle, `[rows, outputs]` each.
-    fn outputs(&mut self, rows: &[f32]) -> anyhow::Result<(Vec<f32>, Vec<f32>)> {
-        let (task, count) = (&self.model.task, rows.len() / self.width());
+    /// Compares the outputs, `[rows, outputs]`, of a batch.
+    fn compare_batch(&mut self, rows: &[f32], classifies: bool) -> anyhow::Result<()> {
+        let candle = self.candle_outputs(rows)?;
+        for side in &mut self.sides {
+            let onnx = side.outputs(self.model, rows)?;
+            ensure!(onnx.len() == candle.len(), "ONNX gives {} values, candle {}", onnx.len(), candle.len());
+            side.widen(self.model, &onnx, &candle);
+            if classifies {
+                side.classify(self.model, self.rows, &onnx, &candle);
+            }
+        }
+        Ok(())
+    }
+
+    fn candle_outputs(&self, rows: &[f32]) -> anyhow::Result<Vec<f32>> {
+        let count = rows.len() / self.width();
+        let shape = std::iter::once(count).chain(self.model.graph.architecture.input_shape.iter().copied());
+        let complete = self.model.features.complete(rows);
+        let tensor = Tensor::from_slice(&complete, shape.collect::<Vec<_>>(), &Device::Cpu)?; // [batch, input shape…]
+        Ok(self.candle.forward(&tensor)?.flatten_all()?.to_vec1()?)
+    }
+
+    fn checked(&self, tolerance: f64) -> Checked {
+        let check = |side: &Side| {
+            let (runtime, rows, max_difference) = (side.session.backend(), self.rows, side.worst);
+            Check { against: Reference::Candle, runtime, rows, max_difference }
+        };
+        let checks = self.sides.iter().map(check).collect();
+        Checked { checks, disagreement: self.sides.iter().find_map(|side| side.verdict(self.rows, tolerance)) }
+    }
+}
+
+impl Side {
+    fn new(session: Session) -> Self {
+        Self { session, worst: 0.0, differing: None }
+    }
+
+    /// Outputs of the runtime, `[rows, outputs]`.
+    fn outputs(&mut self, model: &Model, rows: &[f32]) -> anyhow::Result<Vec<f32>> {
+        let (task, count) = (&model.task, rows.len() / model.features.raw_width());
         let bytes: Vec<u8>;
         let inputs = match task.input_dtype {
             DType::F4 => Inputs::F32(rows),
@@ -174,18 +240,13 @@ impl<'a> Pair<'a> {
         };
         let mut onnx = Vec::new();
         self.session.run(count, &task.input_shape, inputs, &mut onnx)?;
-        let shape = std::iter::once(count).chain(self.model.graph.architecture.input_shape.iter().copied());
-        let complete = self.model.features.complete(rows);
-        let tensor = Tensor::from_slice(&complete, shape.collect::<Vec<_>>(), &Device::Cpu)?; // [batch, input shape…]
-        let candle: Vec<f32> = self.candle.forward(&tensor)?.flatten_all()?.to_vec1()?;
-        ensure!(onnx.len() == candle.len(), "ONNX gives {} values, candle {}", onnx.len(), candle.len());
-        Ok((onnx, candle))
+        Ok(onnx)
     }
 
     /// Updates the largest difference.
-    fn widen(&mut self, onnx: &[f32], candle: &[f32]) {
+    fn widen(&mut self, model: &Model, onnx: &[f32], candle: &[f32]) {
         // The unit of a scaled target is its standard deviation, which may be far from 1.
-        let units = self.model.target_scaling.as_ref().map_or(&[1.0][..], |scaling| &scaling.scale);
+        let units = model.target_scaling.as_ref().map_or(&[1.0][..], |scaling| &scaling.scale);
         for ((&onnx, &candle), unit) in onnx.iter().zip(candle).zip(units.iter().cycle()) {
             let difference = f64::from((onnx - candle).abs()) / f64::from(candle.abs().max(*unit));
             // `max` would ignore NaN.
@@ -193,30 +254,35 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Counts the rows with different predicted classes.
-    fn classify(&mut self, onnx: &[f32], candle: &[f32]) {
-        let width = self.model.graph.architecture.outputs;
+    /// Counts the rows with different predicted classes; `first_row` is the index of the first.
+    fn classify(&mut self, model: &Model, first_row: usize, onnx: &[f32], candle: &[f32]) {
+        let width = model.graph.architecture.outputs;
         for (i, (onnx, candle)) in onnx.chunks(width).zip(candle.chunks(width)).enumerate() {
             if differ(onnx, candle) {
-                let (first, count) = self.differing.unwrap_or((self.rows + i, 0));
+                let (first, count) = self.differing.unwrap_or((first_row + i, 0));
                 self.differing = Some((first, count + 1));
             }
         }
     }
 
-    fn verdict(&self, tolerance: f64) -> Option<String> {
+    fn verdict(&self, rows: usize, tolerance: f64) -> Option<String> {
+        let runtime = self.session.backend();
         if self.worst == f64::INFINITY {
-            return Some(
-                "ONNX or candle computes NaN or infinity from the rows of the comparison (export.check_input)".into(),
-            );
+            return Some(format!(
+                "ONNX (runtime {runtime}) or candle computes NaN or infinity from the rows of the comparison \
+                 (export.check_input)"
+            ));
         }
         if self.worst > tolerance {
             let worst = self.worst;
-            return Some(format!("ONNX and candle differ by {worst:e}, more than export.tolerance = {tolerance:e}"));
+            return Some(format!(
+                "ONNX and candle differ by {worst:e} (runtime {runtime}), more than export.tolerance = {tolerance:e}"
+            ));
         }
         let (first, count) = self.differing?;
-        let rows = self.rows;
-        Some(format!("ONNX and candle see {count} of {rows} rows in different classes; the first is row {first}"))
+        Some(format!(
+            "ONNX and candle see {count} of {rows} rows in different classes (runtime {runtime}); the first is row {first}"
+        ))
     }
 }
 
@@ -235,7 +301,7 @@ mod tests {
         assert!(!differ(&[0.1, 0.6, 0.3], &[0.2, 0.5, 0.3]));
         assert!(differ(&[0.4, 0.6], &[0.6, 0.4]));
         assert!(differ(&[0.3, 0.5, 0.2], &[0.3, 0.2, 0.5]));
-        assert!(!differ(&[0.5, 0.5], &[0.4, 0.6]), "a tie of ONNX Runtime's");
+        assert!(!differ(&[0.5, 0.5], &[0.4, 0.6]), "a tie of ONNX's");
         assert!(!differ(&[0.4, 0.6], &[0.5, 0.5]), "a tie of candle's");
     }
 }

@@ -1,4 +1,4 @@
-//! A graph that ONNX Runtime runs, on one thread: the same values on every run and machine of a kind.
+//! A graph that runs on one thread: the same values on every run and machine of a kind.
 
 use crate::{
     rows::{Feed, reals},
@@ -29,7 +29,7 @@ impl Engine {
     /// Loads a graph; errors call it `name`.
     ///
     /// # Errors
-    /// When ONNX Runtime is missing or refuses the graph.
+    /// When no runtime has all operators, or one refuses the graph.
     pub fn new(name: &str, bytes: &[u8], settings: &Settings) -> anyhow::Result<Self> {
         let options = settings.runtime_options(1);
         Ok(Self { name: name.into(), model: Model::from_bytes(name, bytes, &options)? })
@@ -46,7 +46,7 @@ impl Engine {
     /// Runs rows; the outputs in the graph's order.
     ///
     /// # Errors
-    /// When ONNX Runtime refuses, or an output has no row for each that went in.
+    /// When the runtime refuses, or an output has no row for each that went in.
     pub fn run(&mut self, feed: &Feed) -> anyhow::Result<Vec<Output>> {
         let ports: Vec<_> = self.model.outputs().iter().map(|port| (port.name.clone(), port.element)).collect();
         let values = feed.values();
@@ -70,7 +70,7 @@ impl Engine {
     /// axis first.
     ///
     /// # Errors
-    /// When ONNX Runtime refuses.
+    /// When the runtime refuses.
     pub fn run_f32(&mut self, feed: &Feed) -> anyhow::Result<Vec<Option<Vec<f32>>>> {
         let elements: Vec<_> = self.model.outputs().iter().map(|port| port.element).collect();
         let values = feed.values();

@@ -1,23 +1,27 @@
-//! ONNX Runtime as the evaluator of constant parts of a graph.
+//! A runtime as the evaluator of constant parts of a graph.
 
 use crate::settings::Settings;
 use onnx::{DataType, Model, Tensor};
-use runtime::{Data, ElementType, Value};
+use runtime::{Backend, Data, ElementType, Value};
 
-/// The outputs of a model without inputs.
+/// The outputs of a model without inputs, and what has computed them.
 ///
 /// # Errors
-/// When ONNX Runtime is missing or refuses it, or an output is no tensor that a graph can hold.
-pub fn evaluate(model: &Model, settings: &Settings) -> Result<Vec<Tensor>, String> {
+/// When no runtime has all operators, one refuses the model, or an output is no tensor that a graph can hold.
+pub fn evaluate(model: &Model, settings: &Settings) -> Result<(Vec<Tensor>, Backend), String> {
     let options = settings.runtime_options(1);
-    let run = || -> runtime::Result<Vec<Option<Tensor>>> {
+    let run = || -> runtime::Result<(Option<Vec<Tensor>>, Backend)> {
         let mut engine = runtime::Model::from_bytes("constants", &model.to_bytes(), &options)?;
+        let backend = engine.backend();
         let elements: Vec<_> = engine.outputs().iter().map(|port| port.element).collect();
         let outputs = engine.run(&[])?;
-        elements.into_iter().enumerate().map(|(index, element)| Ok(tensor(&outputs.get(index)?, element))).collect()
+        let tensors = elements.into_iter().enumerate();
+        let tensors = tensors.map(|(index, element)| Ok(tensor(&outputs.get(index)?, element)));
+        Ok((tensors.collect::<runtime::Result<_>>()?, backend))
     };
-    let tensors = run().map_err(|error| error.to_string())?;
-    tensors.into_iter().collect::<Option<_>>().ok_or_else(|| "an output that is no tensor of a graph".to_owned())
+    let (tensors, backend) = run().map_err(|error| error.to_string())?;
+    let tensors = tensors.ok_or_else(|| "an output that is no tensor of a graph".to_owned())?;
+    Ok((tensors, backend))
 }
 
 fn tensor(value: &Value<'_>, element: ElementType) -> Option<Tensor> {

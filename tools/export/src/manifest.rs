@@ -1,6 +1,7 @@
 //! The manifest: what a model was made of and how, beside it as JSON.
 
 use crate::{
+    check::Check,
     gate::Comparison,
     pipeline::Export,
     precision::Done,
@@ -8,6 +9,7 @@ use crate::{
     source::{Record, Source},
 };
 use onnx::{Dim, Value, type_name};
+use runtime::Backend;
 use serde::Serialize;
 use serde_json::{Map, json};
 
@@ -24,6 +26,8 @@ pub struct Manifest<'a> {
     /// Against the fp32 graph.
     #[serde(skip_serializing_if = "Option::is_none")]
     gate: Option<Judged<'a>>,
+    /// The comparisons of the fp32 graph with what it comes from.
+    checks: &'a [Check],
     /// Version of ONNX Runtime, where its results decided bytes of the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     onnxruntime: Option<String>,
@@ -63,7 +67,7 @@ impl<'a> Manifest<'a> {
             inputs: graph.graph.inputs.iter().map(described).collect(),
             outputs: graph.graph.outputs.iter().map(described).collect(),
         };
-        let by_runtime = export.simplified.is_some() || settings.precision == Precision::Int8;
+        let by_runtime = [export.folded_by, export.precision.calibrated_by()].contains(&Some(Backend::Ort));
         let library = || runtime::library_version(settings.onnxruntime.as_deref());
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -71,6 +75,7 @@ impl<'a> Manifest<'a> {
             model,
             steps: steps(export, settings)?,
             gate: export.gate.as_ref().map(|found| Judged { limits: settings.gate.limits(), found }),
+            checks: &export.checks,
             onnxruntime: by_runtime.then(library).transpose()?,
         })
     }

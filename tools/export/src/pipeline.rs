@@ -1,7 +1,7 @@
 //! From a source to what is written: checks, clean-up, pre- and post-processing, precision, gate.
 
 use crate::{
-    check,
+    check::{self, Check, Reference},
     engine::Engine,
     fold,
     gate::{Classes, Comparison, Pair, verdict},
@@ -15,6 +15,7 @@ use crate::{
 use anyhow::{bail, ensure};
 use cli::{Report, Unit};
 use onnx::{Model, simplify};
+use runtime::Backend;
 
 /// A model to be written, and what was done to it.
 pub struct Export {
@@ -26,6 +27,10 @@ pub struct Export {
     pub precision: Done,
     /// Against the fp32 graph; None of the fp32 graph itself.
     pub gate: Option<Comparison>,
+    /// Of the fp32 graph, against what it comes from.
+    pub checks: Vec<Check>,
+    /// What has computed the graph's constants, if some were.
+    pub folded_by: Option<Backend>,
 }
 
 /// The work ran, and its answer is no.
@@ -39,42 +44,64 @@ pub struct Refused(String);
 /// [`Refused`] where graphs differ by more than the settings allow; others where the model, the rows or the settings are at
 /// fault.
 pub fn export(source: &Source, settings: &Settings, report: &Report) -> anyhow::Result<Export> {
-    if let Some(run) = &source.run
-        && let Some(disagreement) = check::disagreement(&run.model, &source.bytes, &run.folder, settings)?
-    {
-        return Err(Refused(disagreement).into());
+    let mut checks = Vec::new();
+    if let Some(run) = &source.run {
+        let checked = check::with_candle(&run.model, &source.bytes, &run.folder, settings)?;
+        if let Some(disagreement) = checked.disagreement {
+            return Err(Refused(disagreement).into());
+        }
+        checks = checked.checks;
     }
     let mut graph = source.graph.clone();
+    let mut folded_by = None;
     let simplified = match settings.simplifies(source.run.is_some()) {
-        true => Some(clean_up(&mut graph, settings)?),
+        true => Some(clean_up(&mut graph, settings, &mut folded_by)?),
         false => None,
     };
     let normalized = surround::normalize(&mut graph, settings)?;
     if simplified.is_some() {
-        compare_with_source(source, &graph, settings, report)?;
+        checks.extend(compare_with_source(source, &graph, settings, report)?);
     }
     let surrounded = Surrounded { normalized, classes: surround::classify(&mut graph, source, settings)? };
     let is_changed = simplified.is_some() || surrounded.is_any(settings);
     let bytes = if is_changed { graph.to_bytes() } else { source.bytes.clone() };
-    let mut export = Export { graph, bytes, simplified, surrounded, precision: Done::Fp32, gate: None };
+    let mut export = Export { graph, bytes, simplified, surrounded, precision: Done::Fp32, gate: None, checks, folded_by };
     match settings.precision {
-        // ONNX Runtime accepts what is written.
+        // A runtime accepts what is written.
         Precision::Fp32 => drop(Engine::new(&export.graph.name, &export.bytes, settings)?),
         Precision::Fp16 | Precision::Int8 => lower(source, &mut export, settings, report)?,
+    }
+    if let Some(options) = settings.second_options(Backend::Native, 1) {
+        runtime::Model::from_bytes(&export.graph.name, &export.bytes, &options)?;
     }
     Ok(export)
 }
 
-fn clean_up(graph: &mut Model, settings: &Settings) -> anyhow::Result<simplify::Simplified> {
+/// Cleans up a graph; `folded_by` becomes what has computed its constants, if there were some.
+fn clean_up(
+    graph: &mut Model,
+    settings: &Settings,
+    folded_by: &mut Option<Backend>,
+) -> anyhow::Result<simplify::Simplified> {
     let options = simplify::Options { fold_bytes: settings.simplify_bytes };
     let name = graph.name.clone();
-    let done = simplify::simplify(graph, &options, &mut |constants: &Model| fold::evaluate(constants, settings));
+    let evaluate = &mut |constants: &Model| {
+        let (tensors, backend) = fold::evaluate(constants, settings)?;
+        *folded_by = Some(backend);
+        Ok(tensors)
+    };
+    let done = simplify::simplify(graph, &options, evaluate);
     Ok(done.map_err(|problem| problem.of(&name))?)
 }
 
 /// Compares a graph that was cleaned up, and then normalized, with its source, normalized too: all rows have the form that the
 /// written model takes. Where that is not possible, a note says so.
-fn compare_with_source(source: &Source, graph: &Model, settings: &Settings, report: &Report) -> anyhow::Result<()> {
+fn compare_with_source(
+    source: &Source,
+    graph: &Model,
+    settings: &Settings,
+    report: &Report,
+) -> anyhow::Result<Option<Check>> {
     let name = &source.graph.name;
     let mut original = source.graph.clone();
     surround::normalize(&mut original, settings)?;
@@ -89,13 +116,17 @@ fn compare_with_source(source: &Source, graph: &Model, settings: &Settings, repo
     };
     if let Some(obstacle) = rows.obstacle(reference.model()) {
         note(&obstacle);
-        return Ok(());
+        return Ok(None);
     }
-    let pair = Pair::new(reference, Engine::new(name, &graph.to_bytes(), settings)?, None, Classes::None)?;
+    let candidate = Engine::new(name, &graph.to_bytes(), settings)?;
+    let backend = candidate.model().backend();
+    let pair = Pair::new(reference, candidate, None, Classes::None)?;
     let found = pair.compare(&rows, settings.gate.batch_size, |_| {})?;
+    let mut largest: f64 = 0.0;
     let limit = settings.tolerance;
     for output in &found.outputs {
         let (output_name, max) = (&output.name, output.max());
+        largest = largest.max(max / output.scale().max(1.0));
         if output.broken > 0 || max > limit * output.scale().max(1.0) {
             let max = if output.broken > 0 { f64::INFINITY } else { max };
             let why = format!(
@@ -108,7 +139,7 @@ fn compare_with_source(source: &Source, graph: &Model, settings: &Settings, repo
             note(&format!("{what} there already; name rows of finite outputs with export.check_input=FILE"));
         }
     }
-    Ok(())
+    Ok(Some(Check { against: Reference::Source, runtime: backend, rows: found.rows, max_difference: largest }))
 }
 
 /// Lowers the precision of an fp32 graph, and judges the result.

@@ -4,6 +4,7 @@ use crate::gate::Limits;
 use anyhow::{Context, bail, ensure};
 use files::Limit;
 use onnx::quantize;
+use runtime::Backend;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -55,6 +56,10 @@ pub struct Settings {
     pub gate: Gate,
     /// Most bytes of the model of `--from` and its files of weights together.
     model_bytes: u64,
+    /// What runs graphs.
+    pub runtime: Backend,
+    /// Most bytes of memory of a run in the native runtime.
+    pub memory_bytes: u64,
     /// Path of ONNX Runtime's library; None searches for it.
     pub onnxruntime: Option<PathBuf>,
 }
@@ -271,10 +276,24 @@ impl Settings {
         Limit { bytes: self.model_bytes, setting: Some("export.model_bytes") }
     }
 
-    /// How ONNX Runtime is found and run, on `threads` threads; 0 is one a core.
+    /// How graphs are run, on `threads` threads; 0 is one a core.
     pub fn runtime_options(&self, threads: usize) -> runtime::Options<'_> {
-        let (library, library_setting) = (self.onnxruntime.as_deref(), "export.onnxruntime");
-        runtime::Options { library, library_setting, threads, profile: None }
+        runtime::Options {
+            backend: self.runtime,
+            library: self.onnxruntime.as_deref(),
+            group: "export",
+            threads,
+            memory_bytes: self.memory_bytes,
+            profile: None,
+        }
+    }
+
+    /// The same for ONNX Runtime as a second opinion on a graph that runs on `first`; None where its library is not found, or
+    /// another choice was made.
+    pub fn second_options(&self, first: Backend, threads: usize) -> Option<runtime::Options<'_>> {
+        let wanted = self.runtime == Backend::Auto && first == Backend::Native;
+        let found = wanted && runtime::finds_library(self.onnxruntime.as_deref());
+        found.then(|| runtime::Options { backend: Backend::Ort, ..self.runtime_options(threads) })
     }
 
     /// Whether a graph is cleaned up. The fp32 graph of a run is not, unless asked for: its parameters keep the names and values

@@ -1,13 +1,13 @@
 //! `infer`: records in, the same records with a prediction out.
 
+mod inputs;
 mod model;
+mod outputs;
 mod settings;
 
 use anyhow::Context;
 use cli::{Common, Outcome, Streams};
 use model::Model;
-use prediction::Outputs;
-use records::ReadOptions;
 use settings::Settings;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -47,14 +47,8 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let path = args.model.take().context("name the model with --model, for instance models/entropy.onnx")?;
     let mut model = Model::open(&path, &settings)?;
     let input = dvc::open(common.input.as_deref(), settings.pull)?;
-    let encoder = model.encoder().clone();
-    let outputs = Outputs::new(settings.outputs, &Settings::option_names(), model.classes().as_deref())?;
-    let options = ReadOptions { adds: outputs.fields(), ..encoder.read_options() };
     let streams = Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(None) };
-    let mut predictions = Vec::new();
-    streams.filter_from(input, options, |batch| {
-        let row_shape = model.predict(batch, &mut predictions)?;
-        Ok(outputs.add(batch, &row_shape, &predictions)?)
-    })?;
+    let fields = model.fields();
+    streams.filter_from(input, fields.read_options(), |batch| model.predict(batch))?;
     Ok(Outcome::Done)
 }

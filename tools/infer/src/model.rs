@@ -1,22 +1,38 @@
-//! An ONNX model and the fields that its input comes from.
+//! An ONNX model, the fields that its inputs come from, and those that its outputs become.
 
-use crate::settings::Settings;
-use anyhow::{Context, bail, ensure};
-use dataset::Features;
+use crate::{
+    inputs::{self, Inputs},
+    outputs::{Computed, Outputs},
+    settings::Settings,
+};
+use anyhow::{Context, bail};
 use files::Limit;
-use prediction::{Encoder, FEATURES_KEY, LABELS_KEY, Values};
-use records::Batch;
-use runtime::{Inputs, Options, Session};
-use std::path::Path;
+use records::{Batch, ReadOptions};
+use runtime::{Data, Options, Value};
+use std::{path::Path, rc::Rc};
+
+/// The fields that a model reads and adds.
+pub struct Fields {
+    inputs: Inputs,
+    outputs: Outputs,
+}
 
 pub struct Model {
-    session: Session,
-    encoder: Encoder,
-    /// Rows of a call of the session.
+    model: runtime::Model,
+    fields: Rc<Fields>,
+    /// Rows of a run.
     batch_size: usize,
-    /// Batch size of the graph, where it is fixed.
+    /// Rows of a run, where the graph fixes them.
     fixed_batch: Option<usize>,
-    outputs: Vec<f32>,
+    /// In the order of [`Outputs::indices`].
+    computed: Vec<Computed>,
+}
+
+impl Fields {
+    /// How rows are read: the fields of the inputs, and those that are added.
+    pub fn read_options(&self) -> ReadOptions<'_> {
+        ReadOptions { adds: self.outputs.names(), ..self.inputs.read_options() }
+    }
 }
 
 impl Model {
@@ -26,81 +42,65 @@ impl Model {
             bail!("{explanation}");
         }
         let options = Options {
+            backend: settings.runtime,
             library: settings.onnxruntime.as_deref(),
-            library_setting: "infer.onnxruntime",
+            group: "infer",
             threads: cli::limited_threads("infer.threads", settings.threads),
+            memory_bytes: settings.memory_bytes,
             ..Options::default()
         };
         let limit = Limit { bytes: settings.model_bytes, setting: Some("infer.model_bytes") };
-        let session = Session::open(path, limit, &options, settings.output.as_deref())?;
-        let name = path.display();
-        let found = session.metadata(FEATURES_KEY).map(|text| Features::from_json(&text)).transpose();
-        let found = found.map_err(|problem| anyhow::anyhow!("{name}: {problem}"))?;
-        let encoder = Encoder::new(found, session.input().clone());
-        let encoder = encoder.map_err(|problem| anyhow::anyhow!("{name}: {problem}"))?;
-        let fixed_batch = session.input().batch;
-        ensure!(fixed_batch != Some(0), "{name}: its input has no rows");
-        let batch_size = fixed_batch.unwrap_or(settings.batch_size);
-        Ok(Self { session, encoder, batch_size, fixed_batch, outputs: Vec::new() })
-    }
-
-    /// The fields of its input.
-    pub fn encoder(&self) -> &Encoder {
-        &self.encoder
-    }
-
-    /// The names of the classes that the output has a value for each of: those of the training rows, or those that
-    /// `export.labels` put into the graph.
-    pub fn classes(&self) -> Option<Vec<String>> {
-        let of_graph = || {
-            let labels = self.session.metadata(LABELS_KEY)?;
-            let labels: Vec<_> = labels.lines().map(str::to_owned).collect();
-            (self.session.output().row_shape == [Some(labels.len())]).then_some(labels)
+        let model = runtime::Model::open(path, limit, &options)?;
+        let of_model = |error: anyhow::Error| match error.downcast::<runtime::Error>() {
+            // It names the model.
+            Ok(error) => error.into(),
+            Err(error) => error.context(path.display().to_string()),
         };
-        self.encoder.classes().map(<[String]>::to_vec).or_else(of_graph)
+        let inputs = Inputs::new(&model, settings.input_fields.as_ref()).map_err(of_model)?;
+        let outputs = Outputs::new(&model, &inputs, settings).map_err(of_model)?;
+        let fixed_batch = inputs::fixed_batch(&model).map_err(of_model)?;
+        let batch_size = fixed_batch.unwrap_or(settings.batch_size);
+        let fields = Rc::new(Fields { inputs, outputs });
+        Ok(Self { model, fields, batch_size, fixed_batch, computed: Vec::new() })
     }
 
-    /// Overwrites `predictions` with `[rows, row shape…]`; returns the row shape.
-    pub fn predict(&mut self, batch: &Batch, predictions: &mut Vec<f32>) -> anyhow::Result<Vec<usize>> {
-        predictions.clear();
-        let rows = self.encoder.encode(batch)?;
-        match &rows.values {
-            Values::F32(values) => self.run(batch.rows(), &rows.shape, values, |block| Inputs::F32(block), predictions),
-            Values::U8(bytes) => self.run(batch.rows(), &rows.shape, bytes, |block| Inputs::U8(block), predictions),
-        }
+    /// Its fields.
+    pub fn fields(&self) -> Rc<Fields> {
+        Rc::clone(&self.fields)
     }
 
-    /// Runs the rows of `values` in blocks of the batch size. For a fixed batch size, the last block is padded with copies
-    /// of its last row.
-    fn run<'v, T: Copy + 'v>(
-        &mut self,
-        rows: usize,
-        shape: &[usize],
-        values: &'v [T],
-        inputs: impl Fn(&[T]) -> Inputs<'_>,
-        predictions: &mut Vec<f32>,
-    ) -> anyhow::Result<Vec<usize>> {
-        let width: usize = shape.iter().product();
-        let mut row_shape = Vec::new();
+    /// Adds the fields of its outputs to a batch.
+    pub fn predict(&mut self, batch: &mut Batch) -> anyhow::Result<()> {
+        self.run(batch)?;
+        self.fields.outputs.add(batch, &self.computed)
+    }
+
+    /// Runs the rows in blocks of the batch size. For a fixed batch size, the last block is padded with copies of its last
+    /// row.
+    fn run(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        let columns = self.fields.inputs.columns(batch)?;
+        let (rows, indices) = (batch.rows(), self.fields.outputs.indices());
+        self.computed.resize_with(indices.len(), Computed::default);
+        self.computed.iter_mut().for_each(|computed| computed.bytes.clear());
         for begin in (0..rows).step_by(self.batch_size) {
             let count = self.batch_size.min(rows - begin);
-            let block = &values[begin * width..(begin + count) * width];
-            row_shape = match self.fixed_batch.filter(|fixed| *fixed > count) {
-                None => {
-                    let done = self.session.run(count, shape, inputs(block), &mut self.outputs);
-                    // Some graphs that take any number of rows run on one only.
-                    let hint = || format!("{count} rows at once (infer.batch_size=1 runs one at a time)");
-                    if count > 1 { done.with_context(hint)? } else { done? }
-                }
-                Some(fixed) => {
-                    let mut full = block.to_vec();
-                    (count..fixed).for_each(|_| full.extend_from_slice(&block[(count - 1) * width..]));
-                    self.session.run(fixed, shape, inputs(&full), &mut self.outputs)?
-                }
-            };
-            let outputs: usize = row_shape.iter().product();
-            predictions.extend_from_slice(&self.outputs[..count * outputs]);
+            let size = self.fixed_batch.unwrap_or(count);
+            let blocks: Vec<_> = columns.iter().map(|column| column.block(begin, count, size)).collect();
+            let values = columns.iter().zip(&blocks).map(|(column, block)| Value {
+                shape: std::iter::once(size).chain(column.shape.iter().copied()).collect(),
+                data: Data::Bytes(block),
+            });
+            let results = self.model.run(&values.collect::<Vec<_>>());
+            // Some graphs that take any number of rows run on one only.
+            let hint = || format!("{count} rows at once (infer.batch_size=1 runs one at a time)");
+            let is_any = self.fixed_batch.is_none() && count > 1;
+            let results = if is_any { results.with_context(hint)? } else { results? };
+            for (&index, computed) in indices.iter().zip(&mut self.computed) {
+                let (row_shape, bytes) = results.rows(index, size)?;
+                computed.bytes.extend_from_slice(&bytes[..bytes.len() / size * count]);
+                computed.row_shape = row_shape;
+            }
         }
-        Ok(row_shape)
+        Ok(())
     }
 }

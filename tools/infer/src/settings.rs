@@ -2,7 +2,9 @@
 
 use anyhow::ensure;
 use dvc::DataSettings;
+use indexmap::IndexMap;
 use prediction::{OptionNames, OutputOptions};
+use runtime::Backend;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -14,10 +16,18 @@ pub struct Settings {
     /// Name of the model's output; None for the only float32 one with a batch axis.
     pub output: Option<String>,
     pub outputs: OutputOptions,
+    /// The field of each input, `{input: field}`; None, and an input that is not named, for the field of the input's name.
+    pub input_fields: Option<IndexMap<String, String>>,
+    /// The field of each output that becomes one, `{output: field}`; None for the prediction alone.
+    pub output_fields: Option<IndexMap<String, String>>,
     /// Most bytes of an array in Fortran order on a pipe.
     pub fortran_bytes: u64,
     /// Most bytes of the model and its files of weights together.
     pub model_bytes: u64,
+    /// What runs the model.
+    pub runtime: Backend,
+    /// Most bytes of memory of a run in the native runtime.
+    pub memory_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
     /// Whether a missing input is fetched with `dvc pull`.
     pub pull: bool,
@@ -28,12 +38,16 @@ pub struct Settings {
 struct Group {
     batch_size: usize,
     threads: usize,
+    inputs: Option<IndexMap<String, String>>,
+    outputs: Option<IndexMap<String, String>>,
     output: Option<String>,
     out_field: String,
     label_field: Option<String>,
     probabilities: bool,
     fortran_bytes: u64,
     model_bytes: u64,
+    runtime: Backend,
+    memory_bytes: u64,
     onnxruntime: Option<PathBuf>,
 }
 
@@ -43,19 +57,44 @@ impl Settings {
         let Group {
             batch_size,
             threads,
+            inputs: input_fields,
+            outputs: output_fields,
             output,
             out_field,
             label_field,
             probabilities,
             fortran_bytes,
             model_bytes,
+            runtime,
+            memory_bytes,
             onnxruntime,
         } = document.section("infer")?;
         let DataSettings { pull } = document.section("data")?;
         ensure!(batch_size > 0, "infer.batch_size: 0; at least 1 is needed");
         let outputs = OutputOptions { out_field, label_field, probabilities };
+        ensure!(
+            output_fields.is_none() || output.is_none(),
+            "infer.output: the name of the prediction, and infer.outputs names all outputs; leave one out"
+        );
+        ensure!(
+            output_fields.is_none() || !probabilities,
+            "infer.probabilities: of the prediction, and with infer.outputs there is none; leave one out"
+        );
         outputs.check(&Self::option_names())?;
-        Ok(Self { batch_size, threads, output, outputs, fortran_bytes, model_bytes, onnxruntime, pull })
+        Ok(Self {
+            batch_size,
+            threads,
+            output,
+            outputs,
+            input_fields,
+            output_fields,
+            fortran_bytes,
+            model_bytes,
+            runtime,
+            memory_bytes,
+            onnxruntime,
+            pull,
+        })
     }
 
     /// What errors call the options of the output fields.

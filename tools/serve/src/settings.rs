@@ -5,6 +5,7 @@ use anyhow::ensure;
 use files::Limit;
 use open_inference::Limits;
 use prediction::{OptionNames, OutputOptions};
+use runtime::Backend;
 use serde::Deserialize;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -34,6 +35,8 @@ pub struct Settings {
     timeout_ms: u64,
     warmup_ms: u64,
     model_bytes: u64,
+    pub runtime: Backend,
+    pub memory_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
     pub max_body_bytes: usize,
     max_tensors: usize,

@@ -42,7 +42,7 @@ impl Pair {
     /// Loads both graphs. `labels` is the field of the right class of each row, if there is one.
     ///
     /// # Errors
-    /// When ONNX Runtime refuses one, or rows cannot be their inputs.
+    /// When a runtime refuses one, or rows cannot be their inputs.
     pub fn new(reference: Engine, candidate: Engine, labels: Option<Labels>, classes: Classes) -> anyhow::Result<Self> {
         let feeder = Feeder::new(reference.name(), reference.model(), labels)?;
         Ok(Self { reference, candidate, feeder, classes, scores: None })

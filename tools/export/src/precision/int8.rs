@@ -11,6 +11,7 @@ use onnx::{
     DataType, Model, TensorType, Value,
     quantize::{self, Calibrator, Ranges},
 };
+use runtime::Backend;
 use serde::Serialize;
 
 /// How the ranges were found, for the manifest.
@@ -29,6 +30,8 @@ pub struct Calibrated {
     sha256: Option<String>,
     /// Values that have a range.
     values: usize,
+    /// What ran the graph.
+    pub runtime: Backend,
 }
 
 /// Quantizes `graph` by the ranges that its values have on `rows`.
@@ -49,7 +52,7 @@ pub fn quantize(
         "{name}: there is nothing to quantize: no convolution, Gemm or MatMul with constant weights is left by \
          export.int8.exclude_ops and export.int8.exclude_nodes; export.precision=fp16 needs none"
     );
-    let (ranges, count) = ranges(graph, &values, rows, settings, report)?;
+    let (ranges, count, runtime) = ranges(graph, &values, rows, settings, report)?;
     let done = quantize::quantize(graph, &ranges, &options).map_err(|problem| problem.of(&name))?;
     let settings::Calibration { method, percentile, levels, .. } = settings.calibration;
     let calibrated = Calibrated {
@@ -60,19 +63,21 @@ pub fn quantize(
         rows: count,
         sha256: rows.sha256()?,
         values: values.len(),
+        runtime,
     };
     Ok((done, calibrated))
 }
 
-/// The ranges of `values` on the rows, and the number of rows.
+/// The ranges of `values` on the rows, the number of rows, and what ran the graph.
 fn ranges(
     graph: &Model,
     values: &[String],
     rows: &Rows,
     settings: &Settings,
     report: &Report,
-) -> anyhow::Result<(Ranges, usize)> {
+) -> anyhow::Result<(Ranges, usize, Backend)> {
     let engine = Engine::new(&graph.name, &observing(graph, values).to_bytes(), settings)?;
+    let backend = engine.model().backend();
     let feeder = Feeder::new(&graph.name, engine.model(), None)?;
     let mut observer = Observer::new(engine, &feeder, values)?;
     let mut calibrator = Calibrator::new(settings.calibration.quantize_method())?;
@@ -88,7 +93,7 @@ fn ranges(
         })?;
         calibrator.end_pass();
     }
-    Ok((calibrator.ranges()?, count))
+    Ok((calibrator.ranges()?, count, backend))
 }
 
 /// The graph with `values` as extra outputs.

@@ -10,12 +10,23 @@ use crate::{
 use anyhow::{Context, ensure};
 use cli::Report;
 use onnx::{DataType, Model, fp16, quantize, simplify};
+use runtime::Backend;
 
 /// What lowering the precision did.
 pub enum Done {
     Fp32,
     Fp16(fp16::Report),
     Int8(quantize::Report, int8::Calibrated),
+}
+
+impl Done {
+    /// What ran the graph to find the ranges of int8.
+    pub fn calibrated_by(&self) -> Option<Backend> {
+        match self {
+            Self::Int8(_, calibrated) => Some(calibrated.runtime),
+            Self::Fp32 | Self::Fp16(_) => None,
+        }
+    }
 }
 
 /// Lowers the precision of a graph to what the settings ask for.

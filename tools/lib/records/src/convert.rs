@@ -3,9 +3,9 @@
 use crate::{DType, Element};
 
 /// A boolean byte; any value but 0 counts as true, as in NumPy.
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(transparent)]
-pub(crate) struct Bool(u8);
+pub struct Bool(u8);
 
 impl Element for Bool {
     const DTYPE: DType = DType::B1;

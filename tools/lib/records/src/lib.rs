@@ -60,6 +60,7 @@ mod source_text;
 mod writer;
 
 pub use batch::{Batch, Values};
+pub use convert::Bool;
 pub use csv::{canonical_number, delimiter_flag, dtype_of_texts, other_delimiter, pack_texts};
 pub use dtype::{DType, Element};
 pub use error::{Error, Location, Result};

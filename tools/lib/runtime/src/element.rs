@@ -1,6 +1,8 @@
 //! Element types of a graph's inputs and outputs.
 
+use onnx::DataType;
 use ort::value::TensorElementType;
+use std::fmt;
 
 /// An element type that a [`Model`](crate::Model) can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +49,28 @@ impl ElementType {
         }
     }
 
+    /// The type of a tensor of a graph; None for complex numbers, elements of a byte or less that are no integers, and types
+    /// that are not known.
+    pub(crate) fn from_onnx(dtype: DataType) -> Option<Self> {
+        Some(match dtype {
+            DataType::Bool => Self::Bool,
+            DataType::Uint8 => Self::U8,
+            DataType::Uint16 => Self::U16,
+            DataType::Uint32 => Self::U32,
+            DataType::Uint64 => Self::U64,
+            DataType::Int8 => Self::I8,
+            DataType::Int16 => Self::I16,
+            DataType::Int32 => Self::I32,
+            DataType::Int64 => Self::I64,
+            DataType::Float16 => Self::F16,
+            DataType::Bfloat16 => Self::Bf16,
+            DataType::Float => Self::F32,
+            DataType::Double => Self::F64,
+            DataType::String => Self::String,
+            _ => return None,
+        })
+    }
+
     /// None for complex numbers and elements of less than a byte.
     pub(crate) fn from_ort(ty: TensorElementType) -> Option<Self> {
         Some(match ty {
@@ -65,6 +89,28 @@ impl ElementType {
             TensorElementType::Float64 => Self::F64,
             TensorElementType::String => Self::String,
             _ => return None,
+        })
+    }
+}
+
+/// As NumPy writes it: `float32`, `uint8`; bfloat16 and strings as ONNX does.
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "bool",
+            Self::U8 => "uint8",
+            Self::U16 => "uint16",
+            Self::U32 => "uint32",
+            Self::U64 => "uint64",
+            Self::I8 => "int8",
+            Self::I16 => "int16",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::F16 => "float16",
+            Self::Bf16 => "bfloat16",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+            Self::String => "string",
         })
     }
 }

@@ -16,6 +16,26 @@ fn correct(by: &str) -> String {
     }
 }
 
+/// What the native backend does not have.
+fn uncovered(operators: &[String]) -> String {
+    let listed = operators.join(", ");
+    if listed.is_empty() {
+        "the native backend does not read ONNX Runtime's own format".into()
+    } else {
+        format!("operators without a native implementation: {listed}")
+    }
+}
+
+/// ` (the setting infer.memory_bytes)`; nothing where there is no setting.
+fn in_parentheses(setting: &str) -> String {
+    if setting.is_empty() { String::new() } else { format!(" (the setting {setting})") }
+}
+
+/// How to have another backend.
+fn other_backend(setting: &str) -> String {
+    if setting.is_empty() { String::new() } else { format!("; {setting}=auto takes ONNX Runtime for it") }
+}
+
 /// What can go wrong with a model at run time. Displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,7 +44,19 @@ pub enum Error {
     NoLibrary {
         /// What was found, and why it is not loaded.
         missing: dylib::Missing,
-        /// [`Options::library_setting`](crate::Options::library_setting).
+        /// The setting that could name the library; empty if there is none.
+        setting: String,
+    },
+    /// A model that needs ONNX Runtime, whose library is missing.
+    #[error("{name}: {}; ONNX Runtime's library is missing{missing}; {}", uncovered(operators), install(setting))]
+    NoBackend {
+        /// The path of the model's file, or the name that [`Model::from_bytes`](crate::Model::from_bytes) was given.
+        name: String,
+        /// What has no native implementation: operators, and element types.
+        operators: Vec<String>,
+        /// What was found, and why it is not loaded.
+        missing: dylib::Missing,
+        /// The setting that could name the library; empty if there is none.
         setting: String,
     },
     /// ONNX Runtime's library cannot be loaded or started.
@@ -62,7 +94,7 @@ pub enum Error {
 }
 
 /// What this library's fallible functions return.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a model cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +102,30 @@ pub enum ModelError {
     /// ONNX Runtime refuses; its message in one line.
     #[error("{0}")]
     OnnxRuntime(String),
+    /// The graph is faulty, or a node refuses its inputs; one line that names the node.
+    #[error("{0}")]
+    Graph(String),
+    /// The native backend is asked for, and does not have all of the model.
+    #[error("{}{}", uncovered(operators), other_backend(setting))]
+    Uncovered {
+        /// What has no native implementation: operators, and element types.
+        operators: Vec<String>,
+        /// The setting that chooses the backend; empty if there is none.
+        setting: String,
+    },
+    /// A run would need more memory than allowed.
+    #[error("values of this shape need {needed} bytes of memory, more than {limit}{}", in_parentheses(setting))]
+    Memory {
+        /// Bytes.
+        needed: u64,
+        /// [`Options::memory_bytes`](crate::Options::memory_bytes).
+        limit: u64,
+        /// The setting that is the limit; empty if there is none.
+        setting: String,
+    },
+    /// A profile is asked of a backend without one.
+    #[error("the native backend takes no profile")]
+    NoProfile,
     /// The file is no protocol buffer.
     #[error("no ONNX model: {0}")]
     NotOnnx(#[from] prost::DecodeError),
@@ -124,7 +180,7 @@ pub enum ModelError {
         kind: &'static str,
         /// Its name in the graph.
         name: String,
-        /// Its type, as ONNX Runtime prints it.
+        /// Its element type and shape.
         found: String,
         /// The accepted element types.
         accepted: String,
@@ -155,7 +211,17 @@ pub enum ModelError {
         /// Outputs of the graph.
         found: usize,
     },
-    /// Strings for numbers or the reverse, or bytes that are no booleans.
+    /// An input of another shape than the graph's.
+    #[error("input {name:?} has shape {found:?}, expected {expected}")]
+    InputShape {
+        /// Name of the input.
+        name: String,
+        /// Shape of the value.
+        found: Vec<usize>,
+        /// Shape of the graph's input, `[?, 8]`.
+        expected: String,
+    },
+    /// Strings for numbers or the reverse, another number of bytes than the shape's, or bytes that are no booleans.
     #[error("input {name:?}: data of another element type")]
     DataOfAnotherType {
         /// Name of the input.
@@ -169,6 +235,13 @@ pub enum ModelError {
         /// Shape of the output.
         shape: Vec<usize>,
     },
+}
+
+impl ModelError {
+    /// The error of the model called `name`.
+    pub(crate) fn of(self, name: &str) -> Error {
+        Error::Model { name: name.into(), problem: self }
+    }
 }
 
 /// Why a file of weights is not read.

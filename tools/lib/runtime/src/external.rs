@@ -25,7 +25,7 @@ pub(crate) fn locations(bytes: &[u8]) -> Result<BTreeSet<String>, ModelError> {
 }
 
 /// ONNX Runtime's own format, a flat buffer, which has no external data.
-fn is_ort_format(bytes: &[u8]) -> bool {
+pub(crate) fn is_ort_format(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"ORTM")
 }
 

@@ -1,8 +1,9 @@
-//! Running ONNX models, over ONNX Runtime: a [`Session`] for rows of one input and one output, a [`Model`] for any graph.
+//! Running ONNX models: a [`Session`] for rows of one input and one output, a [`Model`] for any graph.
 //!
-//! In the pipe: `infer` runs the model of its rows here, and `export` checks with it what it has written. The
-//! library (PyPI's `onnxruntime`) is loaded at run time; `docs/security.md` has the search path, and which
-//! libraries are refused. With the feature `tensorrt` an `Engine` is run on a GPU, by another process.
+//! In the pipe: `infer` and `serve` run models here, and `export` checks with it what it has written. The native `executor`
+//! runs a model where it has all of its operators, otherwise ONNX Runtime does ([`Backend`]). The latter's library (PyPI's
+//! `onnxruntime`) is loaded only then; `docs/security.md` has the search path, and which libraries are refused. With the
+//! feature `tensorrt` an `Engine` is run on a GPU, by another process.
 //!
 //! | array | shape | element type |
 //! |---|---|---|
@@ -12,7 +13,7 @@
 //! ```no_run
 //! use runtime::{Inputs, Options, Session};
 //!
-//! // `no_run`: the library may be missing where documentation is tested.
+//! // `no_run`: there is no such file.
 //! let limit = files::Limit { bytes: 1 << 30, setting: None };
 //! let mut session = Session::open("entropy.onnx".as_ref(), limit, &Options::default(), None)?;
 //! assert!(session.input().accepts(&[8]));
@@ -22,45 +23,71 @@
 //! # Ok::<(), runtime::Error>(())
 //! ```
 
+mod backend;
 mod element;
 mod error;
 mod external;
 mod library;
 mod memory;
 mod model;
+mod native;
 mod not_onnx;
+mod onnx_runtime;
+mod source;
 #[cfg(feature = "tensorrt")]
 mod tensorrt;
 
 use files::Limit;
-use ort::value::{Outlet, TensorElementType, ValueType};
 use records::DType;
 use std::path::Path;
 
+pub use backend::Backend;
 pub use element::ElementType;
 pub use error::{Error, ModelError, Result, WeightsError};
-pub use library::library_version;
+pub use library::{finds_library, library_version};
 pub use memory::trim_memory;
 pub use model::{Data, Model, Outputs, Port, Value};
 pub use not_onnx::explain_not_onnx;
 #[cfg(feature = "tensorrt")]
 pub use tensorrt::{Engine, EngineOptions, EngineOutput};
 
-/// How a session runs.
-#[derive(Debug, Clone, Default)]
+/// How a model runs.
+#[derive(Debug, Clone)]
 pub struct Options<'a> {
+    /// What runs it.
+    pub backend: Backend,
     /// Path of ONNX Runtime's library; None searches for it.
     pub library: Option<&'a Path>,
-    /// The setting that names `library`, for errors: `infer.onnxruntime`. Empty is none.
-    pub library_setting: &'a str,
+    /// The group of the settings `runtime`, `onnxruntime` and `memory_bytes`, for errors: `infer`. Empty is none.
+    pub group: &'a str,
     /// Threads of a run; 0 for one a core.
     pub threads: usize,
-    /// Start of the path of ONNX Runtime's own profile, with the time of each node of each run; None takes none.
-    /// [`Model::finish_profile`] writes it.
+    /// Most bytes of memory that the values of a run may need together in the native backend.
+    pub memory_bytes: u64,
+    /// Start of the path of ONNX Runtime's own profile, with the time of each node of each run; None takes none, and the
+    /// native backend neither. [`Model::finish_profile`] writes it.
     pub profile: Option<&'a Path>,
 }
 
-/// Most characters of ONNX Runtime's message, which may quote the model, that go into an error.
+/// Limit on the memory of a run where no setting says one.
+const MEMORY_BYTES: u64 = 4_000_000_000;
+
+impl Default for Options<'_> {
+    /// Any backend, one thread a core, 4 GB.
+    fn default() -> Self {
+        let (library, group, threads, profile) = (None, "", 0, None);
+        Self { backend: Backend::Auto, library, group, threads, memory_bytes: MEMORY_BYTES, profile }
+    }
+}
+
+impl Options<'_> {
+    /// The name of a setting, `infer.onnxruntime`; empty where there is no group.
+    pub(crate) fn setting(&self, name: &str) -> String {
+        if self.group.is_empty() { String::new() } else { format!("{}.{name}", self.group) }
+    }
+}
+
+/// Most characters of a backend's message, which may quote the model, that go into an error.
 const MESSAGE_CHARS: usize = 400;
 
 /// Rows for a model, `[rows, row shape…]`.
@@ -121,9 +148,8 @@ impl Session {
     }
 
     fn new(model: Model, output: Option<&str>) -> Result<Self> {
-        let input = only_input(model.session.inputs()).map_err(|e| model.error(e))?;
-        let output = find_output(model.session.outputs(), output).map_err(|e| model.error(e));
-        let (output_index, output) = output?;
+        let input = model.only_input()?;
+        let (output_index, output) = model.prediction(output)?;
         Ok(Self { model, input, output, output_index })
     }
 
@@ -137,6 +163,11 @@ impl Session {
         &self.output
     }
 
+    /// What runs the model: [`Backend::Native`] or [`Backend::Ort`].
+    pub fn backend(&self) -> Backend {
+        self.model.backend()
+    }
+
     /// The value of `key` in the model's metadata.
     pub fn metadata(&self, key: &str) -> Option<String> {
         self.model.metadata(key)
@@ -146,7 +177,7 @@ impl Session {
     /// and returns the shape of one output row.
     ///
     /// # Errors
-    /// When ONNX Runtime refuses, for instance inputs of another element type, or the output has another number of rows.
+    /// When the backend refuses, for instance inputs of another element type, or the output has another number of rows.
     pub fn run(
         &mut self,
         rows: usize,
@@ -160,22 +191,10 @@ impl Session {
             Inputs::U8(values) => values,
         });
         let results = self.model.run(&[Value { shape: shape.into(), data }])?;
-        let result = results.get(self.output_index)?;
-        let values: &[f32] = match result.data {
-            Data::Bytes(bytes) => bytemuck::cast_slice(bytes),
-            Data::Strings(_) => &[],
-        };
-        match result.shape.split_first() {
-            Some((&count, row_shape)) if count == rows => {
-                outputs.clear();
-                outputs.extend_from_slice(values);
-                Ok(row_shape.to_vec())
-            }
-            _ => {
-                let shape = result.shape.to_vec();
-                Err(results.error(ModelError::OutputShape { rows, shape }))
-            }
-        }
+        let (row_shape, bytes) = results.rows(self.output_index, rows)?;
+        outputs.clear();
+        outputs.extend_from_slice(bytemuck::cast_slice(bytes));
+        Ok(row_shape)
     }
 }
 
@@ -183,7 +202,7 @@ impl Session {
 ///
 /// # Errors
 /// When there are none or several, or it is none that a session takes.
-fn only_input(inputs: &[Outlet]) -> std::result::Result<TensorSpec, ModelError> {
+fn only_input(inputs: &[Port]) -> Result<TensorSpec, ModelError> {
     match inputs {
         [input] => spec(input, "input", &[DType::F4, DType::U1]),
         _ => Err(ModelError::Inputs { names: names(inputs) }),
@@ -194,10 +213,10 @@ fn only_input(inputs: &[Outlet]) -> std::result::Result<TensorSpec, ModelError> 
 ///
 /// # Errors
 /// When there is none, or there are several and none is named.
-fn find_output(outputs: &[Outlet], name: Option<&str>) -> std::result::Result<(usize, TensorSpec), ModelError> {
-    let spec = |output: &Outlet| spec(output, "output", &[DType::F4]);
+fn find_output(outputs: &[Port], name: Option<&str>) -> Result<(usize, TensorSpec), ModelError> {
+    let spec = |output: &Port| spec(output, "output", &[DType::F4]);
     if let Some(name) = name {
-        let index = outputs.iter().position(|output| output.name() == name);
+        let index = outputs.iter().position(|output| output.name == name);
         let index = index.ok_or_else(|| ModelError::NoOutput { name: name.into(), names: names(outputs) })?;
         return Ok((index, spec(&outputs[index])?));
     }
@@ -215,8 +234,8 @@ fn find_output(outputs: &[Outlet], name: Option<&str>) -> std::result::Result<(u
     }
 }
 
-fn names(outlets: &[Outlet]) -> String {
-    listed(outlets.iter().map(Outlet::name))
+fn names(ports: &[Port]) -> String {
+    listed(ports.iter().map(|port| port.name.as_str()))
 }
 
 /// `"a", "b"`
@@ -229,38 +248,26 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 ///
 /// # Errors
 /// When its element type is not in `accepted`, or it is a scalar.
-fn spec(outlet: &Outlet, kind: &'static str, accepted: &[DType]) -> std::result::Result<TensorSpec, ModelError> {
-    let found = match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } if !shape.is_empty() => dtype(*ty).map(|dtype| (dtype, shape)),
-        _ => None,
-    };
-    match found {
-        Some((dtype, shape)) if accepted.contains(&dtype) => Ok(TensorSpec {
-            name: outlet.name().into(),
-            dtype,
-            batch: shape.first().and_then(|&rows| usize::try_from(rows).ok()),
-            row_shape: shape.iter().skip(1).map(|&dim| usize::try_from(dim).ok()).collect(),
-        }),
+fn spec(port: &Port, kind: &'static str, accepted: &[DType]) -> Result<TensorSpec, ModelError> {
+    match (dtype(port.element), port.shape.split_first()) {
+        (Some(dtype), Some((&batch, row_shape))) if accepted.contains(&dtype) => {
+            Ok(TensorSpec { name: port.name.clone(), dtype, batch, row_shape: row_shape.to_vec() })
+        }
         _ => {
             let accepted: Vec<_> = accepted.iter().map(|dtype| dtype.long_name()).collect();
-            let (name, found, accepted) = (outlet.name().into(), outlet.dtype().to_string(), accepted.join(" or "));
+            let (name, found, accepted) = (port.name.clone(), port.to_string(), accepted.join(" or "));
             Err(ModelError::Tensor { kind, name, found, accepted })
         }
     }
 }
 
 /// None of the element types that no session takes.
-fn dtype(ty: TensorElementType) -> Option<DType> {
-    match ty {
-        TensorElementType::Float32 => Some(DType::F4),
-        TensorElementType::Uint8 => Some(DType::U1),
+fn dtype(element: ElementType) -> Option<DType> {
+    match element {
+        ElementType::F32 => Some(DType::F4),
+        ElementType::U8 => Some(DType::U1),
         _ => None,
     }
-}
-
-/// An error of ONNX Runtime's.
-fn onnx_runtime(error: &dyn std::fmt::Display) -> ModelError {
-    ModelError::OnnxRuntime(one_line(error))
 }
 
 /// A message in one line of at most [`MESSAGE_CHARS`] characters, control characters escaped.

@@ -34,6 +34,11 @@ pub fn library_version(named: Option<&Path>) -> Result<String> {
     }))
 }
 
+/// Whether there is a library: `named`, or one that is found. It is not loaded.
+pub fn finds_library(named: Option<&Path>) -> bool {
+    named.is_some() || ONNX_RUNTIME.find().is_ok()
+}
+
 fn started(named: Option<&Path>, setting: &str) -> Result<(Environment, PathBuf)> {
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(running) = &*started {

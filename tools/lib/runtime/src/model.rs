@@ -1,19 +1,16 @@
 //! Any ONNX model: inputs and outputs of every element type and shape.
 
-use crate::{Error, ModelError, Options, Result, element::ElementType, external, library, onnx_runtime};
-use bytemuck::{AnyBitPattern, NoUninit};
-use files::Limit;
-use half::{bf16, f16};
-use ort::{
-    environment::Environment,
-    session::{
-        Session as OrtSession, SessionInputValue, SessionOutputs,
-        builder::{GraphOptimizationLevel, SessionBuilder},
-    },
-    value::{DynValue, Outlet, PrimitiveTensorElementType, Tensor, TensorRef, ValueType},
+use crate::{
+    Backend, ElementType, Error, ModelError, Options, Result, TensorSpec,
+    native::{Native, Refusal},
+    onnx_runtime::{self, OnnxRuntime},
+    source::Source,
 };
+use files::Limit;
+use ort::session::SessionOutputs;
 use std::{
     borrow::Cow,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -26,6 +23,21 @@ pub struct Port {
     pub element: ElementType,
     /// Shape, batch axis included; None for a dimension of any size.
     pub shape: Vec<Option<usize>>,
+}
+
+impl Port {
+    /// `[?, 8]`
+    pub(crate) fn shape_text(&self) -> String {
+        let dims = self.shape.iter().map(|dim| dim.map_or("?".into(), |dim| dim.to_string()));
+        format!("[{}]", dims.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Element type and shape: `float32 [?, 8]`.
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.element, self.shape_text())
+    }
 }
 
 /// The data of a tensor, row-major.
@@ -49,11 +61,15 @@ pub struct Value<'a> {
 /// A loaded model.
 pub struct Model {
     name: String,
-    pub(crate) session: OrtSession,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
-    /// Kept for as long as the session lives.
-    _environment: Environment,
+    engine: Engine,
+}
+
+/// What runs a model.
+enum Engine {
+    Native(Box<Native>),
+    OnnxRuntime(OnnxRuntime),
 }
 
 impl Model {
@@ -61,25 +77,13 @@ impl Model {
     /// `limit` bytes.
     ///
     /// # Errors
-    /// When the library is missing; the file is no model, is too long or names files elsewhere; or an input or output is
-    /// no tensor, or has elements of an unsupported type.
+    /// When the file is no model, is too long or names files elsewhere; or the backend does not have its operators, an
+    /// input or output is no tensor, or has elements of an unsupported type; or ONNX Runtime would run it, and its library
+    /// is missing.
     pub fn open(path: &Path, limit: Limit<'_>, options: &Options<'_>) -> Result<Self> {
         let name = path.display().to_string();
-        let model = |problem| Error::Model { name: name.clone(), problem };
         let bytes = files::read_file(path, limit)?;
-        let locations = external::locations(&bytes).map_err(model)?;
-        if locations.is_empty() {
-            return Self::new(&name, options, |builder| builder.commit_from_memory(&bytes));
-        }
-        if !path.is_file() {
-            return Err(model(ModelError::WeightsBesidePipe));
-        }
-        let rest = limit.bytes.saturating_sub(bytes.len() as u64);
-        drop(bytes);
-        external::check(path, &locations, rest, limit.setting.unwrap_or("limit")).map_err(model)?;
-        // From the file: from memory, ONNX Runtime would look for weights in the working folder.
-        let path = path.canonicalize().map_err(|e| model(e.into()))?;
-        Self::new(&name, options, |builder| builder.commit_from_file(&path))
+        Self::new(Source { name: &name, bytes, file: Some((path, limit)) }, options)
     }
 
     /// Loads a model without files of weights from memory; errors call it `name`.
@@ -87,30 +91,54 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes(name: &str, bytes: &[u8], options: &Options<'_>) -> Result<Self> {
-        Self::new(name, options, |builder| builder.commit_from_memory(bytes))
+        Self::new(Source { name, bytes: bytes.to_vec(), file: None }, options)
     }
 
-    fn new(
-        name: &str,
-        options: &Options<'_>,
-        commit: impl Fn(&mut SessionBuilder) -> ort::Result<OrtSession>,
-    ) -> Result<Self> {
-        let environment = library::load(options.library, options.library_setting)?;
-        let model = |problem| Error::Model { name: name.into(), problem };
-        let open =
-            |threads| builder(&environment, threads, options.profile).and_then(|mut builder| commit(&mut builder));
-        let session = open(options.threads).or_else(|error| match error.message().contains(NO_THREAD) {
-            // The system has no more threads: run on this one.
-            true => open(1),
-            false => Err(error),
-        });
-        let session = session.map_err(|e| model(onnx_runtime(&e)))?;
-        let ports = |kind, outlets: &[Outlet]| {
-            outlets.iter().map(|outlet| port(kind, outlet)).collect::<std::result::Result<Vec<_>, _>>()
+    fn new(source: Source<'_>, options: &Options<'_>) -> Result<Self> {
+        if options.backend == Backend::Ort {
+            return Self::with_onnx_runtime(source, options);
+        }
+        let refusal = match Native::new(&source, options) {
+            Ok(native) => return Ok(Self::with_native(source.name, native)),
+            Err(refusal) => refusal,
         };
-        let inputs = ports("input", session.inputs()).map_err(model)?;
-        let outputs = ports("output", session.outputs()).map_err(model)?;
-        Ok(Self { name: name.into(), session, inputs, outputs, _environment: environment })
+        let name = source.name.to_owned();
+        match (refusal, options.backend) {
+            (Refusal::Forbidden(fault), _) | (Refusal::Fault(fault), Backend::Native) => Err(fault.of(&name)),
+            (Refusal::Uncovered(operators), Backend::Native) => {
+                Err(ModelError::Uncovered { operators, setting: options.setting("runtime") }.of(&name))
+            }
+            (Refusal::Uncovered(operators), _) => {
+                Self::with_onnx_runtime(source, options).map_err(|error| match error {
+                    Error::NoLibrary { missing, setting } => Error::NoBackend { name, operators, missing, setting },
+                    other => other,
+                })
+            }
+            // What ONNX Runtime accepts, it may run. The message of a fault that both see is the native one, which names
+            // the node.
+            (Refusal::Fault(fault), _) => Self::with_onnx_runtime(source, options).map_err(|_| fault.of(&name)),
+        }
+    }
+
+    fn with_native(name: &str, native: Native) -> Self {
+        let (inputs, outputs) = (native.inputs().to_vec(), native.outputs().to_vec());
+        Self { name: name.into(), inputs, outputs, engine: Engine::Native(Box::new(native)) }
+    }
+
+    fn with_onnx_runtime(source: Source<'_>, options: &Options<'_>) -> Result<Self> {
+        let name = source.name.to_owned();
+        let session = OnnxRuntime::new(source, options)?;
+        let inputs = session.inputs().map_err(|problem| problem.of(&name))?;
+        let outputs = session.outputs().map_err(|problem| problem.of(&name))?;
+        Ok(Self { name, inputs, outputs, engine: Engine::OnnxRuntime(session) })
+    }
+
+    /// What runs it: [`Backend::Native`] or [`Backend::Ort`].
+    pub fn backend(&self) -> Backend {
+        match self.engine {
+            Engine::Native(_) => Backend::Native,
+            Engine::OnnxRuntime(_) => Backend::Ort,
+        }
     }
 
     /// The inputs, in the graph's order.
@@ -123,47 +151,74 @@ impl Model {
         &self.outputs
     }
 
+    /// The only input, which takes rows of float32 or uint8.
+    ///
+    /// # Errors
+    /// When there are none or several, it has another element type, or no batch axis.
+    pub fn only_input(&self) -> Result<TensorSpec> {
+        crate::only_input(&self.inputs).map_err(|problem| self.error(problem))
+    }
+
+    /// The output of float32 rows called `name`, or the only one, and its index.
+    ///
+    /// # Errors
+    /// When there is none, or there are several and none is named.
+    pub fn prediction(&self, name: Option<&str>) -> Result<(usize, TensorSpec)> {
+        crate::find_output(&self.outputs, name).map_err(|problem| self.error(problem))
+    }
+
     /// The value of `key` in the model's metadata.
     pub fn metadata(&self, key: &str) -> Option<String> {
-        self.session.metadata().ok()?.custom(key)
+        match &self.engine {
+            Engine::Native(native) => native.metadata(key),
+            Engine::OnnxRuntime(session) => session.metadata(key),
+        }
     }
 
     /// Runs the model on `inputs`, in the graph's order.
     ///
     /// # Errors
-    /// When the number of inputs or the bytes of one are not the graph's, or ONNX Runtime refuses.
+    /// When the number of inputs or the bytes of one are not the graph's, or the backend refuses.
     pub fn run(&mut self, inputs: &[Value<'_>]) -> Result<Outputs<'_>> {
-        let name = &self.name;
-        let failed = |problem| Error::Model { name: name.clone(), problem };
+        let (name, ports) = (&self.name, &self.outputs);
         if inputs.len() != self.inputs.len() {
-            return Err(failed(ModelError::InputCount { expected: self.inputs.len(), found: inputs.len() }));
+            return Err(ModelError::InputCount { expected: self.inputs.len(), found: inputs.len() }.of(name));
         }
-        let ports = self.inputs.iter().zip(inputs);
-        let values = ports.map(|(port, value)| tensor(port, value)).collect::<std::result::Result<Vec<_>, _>>();
-        let values = values.map_err(failed)?;
-        let outputs = self.session.run(values.as_slice()).map_err(|e| failed(onnx_runtime(&e)))?;
-        Ok(Outputs { name, ports: &self.outputs, outputs })
+        let values = match &mut self.engine {
+            Engine::Native(native) => native.run(inputs).map(|()| Values::Native(native)),
+            Engine::OnnxRuntime(session) => session.run(&self.inputs, inputs).map(Values::OnnxRuntime),
+        };
+        Ok(Outputs { name, ports, values: values.map_err(|problem| problem.of(name))? })
     }
 
     /// Ends the profile of [`Options::profile`] and returns the path of its file: a list of events in the Trace Event Format.
     ///
     /// # Errors
-    /// When ONNX Runtime cannot write it.
+    /// When ONNX Runtime cannot write it, or the native backend runs the model.
     pub fn finish_profile(&mut self) -> Result<PathBuf> {
-        self.session.end_profiling().map(PathBuf::from).map_err(|e| self.error(onnx_runtime(&e)))
+        let path = match &mut self.engine {
+            Engine::Native(_) => Err(ModelError::NoProfile),
+            Engine::OnnxRuntime(session) => session.finish_profile(),
+        };
+        path.map_err(|problem| problem.of(&self.name))
     }
 
     /// An error of this model's.
-    pub(crate) fn error(&self, problem: ModelError) -> Error {
-        Error::Model { name: self.name.clone(), problem }
+    fn error(&self, problem: ModelError) -> Error {
+        problem.of(&self.name)
     }
 }
 
-/// What a run has computed; it lies in ONNX Runtime's memory.
+/// What a run has computed; it lies in the backend's memory.
 pub struct Outputs<'m> {
     name: &'m str,
     ports: &'m [Port],
-    outputs: SessionOutputs<'m>,
+    values: Values<'m>,
+}
+
+enum Values<'m> {
+    Native(&'m Native),
+    OnnxRuntime(SessionOutputs<'m>),
 }
 
 impl Outputs<'_> {
@@ -175,122 +230,28 @@ impl Outputs<'_> {
         let Some(port) = self.ports.get(index) else {
             return Err(self.error(ModelError::OutputCount { index, found: self.ports.len() }));
         };
-        value(port.element, &self.outputs[index]).map_err(|e| self.error(onnx_runtime(&e)))
+        match &self.values {
+            Values::Native(native) => Ok(native.output(index)),
+            Values::OnnxRuntime(outputs) => onnx_runtime::value(port.element, &outputs[index])
+                .map_err(|e| self.error(onnx_runtime::refused(&e))),
+        }
+    }
+
+    /// The shape of a row, and the elements, of the output at `index`, which has `rows` rows. Strings have no bytes.
+    ///
+    /// # Errors
+    /// As [`Outputs::get`]; and when it has another number of rows.
+    pub fn rows(&self, index: usize, rows: usize) -> Result<(Vec<usize>, &[u8])> {
+        let value = self.get(index)?;
+        let bytes = if let Data::Bytes(bytes) = value.data { bytes } else { &[] };
+        match value.shape.split_first() {
+            Some((&count, row_shape)) if count == rows => Ok((row_shape.to_vec(), bytes)),
+            _ => Err(self.error(ModelError::OutputShape { rows, shape: value.shape.to_vec() })),
+        }
     }
 
     /// An error of the model's.
-    pub(crate) fn error(&self, problem: ModelError) -> Error {
-        Error::Model { name: self.name.into(), problem }
+    fn error(&self, problem: ModelError) -> Error {
+        problem.of(self.name)
     }
-}
-
-/// ONNX Runtime's option for exact int8 products on x86-64 (`onnxruntime_session_options_config_keys.h`).
-const X64_QUANT_PRECISION: &str = "session.x64quantprecision";
-
-/// Part of ONNX Runtime's message when it cannot start a thread.
-const NO_THREAD: &str = "pthread_create failed";
-
-fn builder(environment: &Environment, threads: usize, profile: Option<&Path>) -> ort::Result<SessionBuilder> {
-    let mut builder = OrtSession::builder(environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads)?
-        // The same bytes on every run.
-        .with_deterministic_compute(true)?
-        // Without VNNI, the int8 kernels for AVX2 would saturate at 16 bits, and int8 models lose their accuracy.
-        .with_config_entry(X64_QUANT_PRECISION, "1")?;
-    if let Some(path) = profile {
-        builder = builder.with_profiling(path)?;
-    }
-    // A spinning pool burns the processor time of the tools on either side of the pipe.
-    Ok(builder.with_intra_op_spinning(false)?)
-}
-
-fn port(kind: &'static str, outlet: &Outlet) -> std::result::Result<Port, ModelError> {
-    let unsupported =
-        || ModelError::Unsupported { kind, name: outlet.name().into(), found: crate::one_line(outlet.dtype()) };
-    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return Err(unsupported()) };
-    let element = ElementType::from_ort(*ty).ok_or_else(unsupported)?;
-    let shape = shape.iter().map(|&dim| usize::try_from(dim).ok()).collect();
-    Ok(Port { name: outlet.name().into(), element, shape })
-}
-
-/// What ONNX Runtime takes for an input.
-fn tensor<'v>(port: &Port, value: &'v Value<'_>) -> std::result::Result<SessionInputValue<'v>, ModelError> {
-    let shape = value.shape.as_ref();
-    let bytes = match (&value.data, port.element) {
-        (Data::Strings(strings), ElementType::String) => {
-            let tensor = Tensor::from_string_array((shape, strings.as_ref())).map_err(|e| onnx_runtime(&e))?;
-            return Ok(tensor.into());
-        }
-        (Data::Bytes(bytes), element) if element != ElementType::String => *bytes,
-        _ => return Err(ModelError::DataOfAnotherType { name: port.name.clone() }),
-    };
-    let tensor = match port.element {
-        ElementType::Bool => {
-            // A byte that is neither 0 nor 1 is no boolean.
-            let values = bytemuck::checked::try_cast_slice::<u8, bool>(bytes);
-            let values = values.map_err(|_| ModelError::DataOfAnotherType { name: port.name.clone() })?;
-            TensorRef::from_array_view((shape, values)).map(Into::into)
-        }
-        ElementType::U8 => view::<u8>(shape, bytes),
-        ElementType::U16 => view::<u16>(shape, bytes),
-        ElementType::U32 => view::<u32>(shape, bytes),
-        ElementType::U64 => view::<u64>(shape, bytes),
-        ElementType::I8 => view::<i8>(shape, bytes),
-        ElementType::I16 => view::<i16>(shape, bytes),
-        ElementType::I32 => view::<i32>(shape, bytes),
-        ElementType::I64 => view::<i64>(shape, bytes),
-        ElementType::F16 => view::<f16>(shape, bytes),
-        ElementType::Bf16 => view::<bf16>(shape, bytes),
-        ElementType::F64 => view::<f64>(shape, bytes),
-        // Strings have no bytes.
-        ElementType::F32 | ElementType::String => view::<f32>(shape, bytes),
-    };
-    tensor.map_err(|e| onnx_runtime(&e))
-}
-
-/// A tensor over `bytes`, or over an aligned copy of them.
-fn view<'v, T>(shape: &'v [usize], bytes: &'v [u8]) -> ort::Result<SessionInputValue<'v>>
-where
-    T: PrimitiveTensorElementType + AnyBitPattern + NoUninit + std::fmt::Debug,
-{
-    match bytemuck::try_cast_slice::<u8, T>(bytes) {
-        Ok(values) => TensorRef::from_array_view((shape, values)).map(Into::into),
-        Err(_) => {
-            let values: Vec<T> = bytemuck::pod_collect_to_vec(bytes);
-            Tensor::from_array((shape.to_vec(), values)).map(Into::into)
-        }
-    }
-}
-
-/// The shape and elements of an output.
-fn value(element: ElementType, output: &DynValue) -> ort::Result<Value<'_>> {
-    fn bytes<T: PrimitiveTensorElementType + NoUninit>(output: &DynValue) -> ort::Result<Value<'_>> {
-        let (shape, values) = output.try_extract_tensor::<T>()?;
-        Ok(Value { shape: sizes(shape), data: Data::Bytes(bytemuck::cast_slice(values)) })
-    }
-    match element {
-        ElementType::Bool => bytes::<bool>(output),
-        ElementType::U8 => bytes::<u8>(output),
-        ElementType::U16 => bytes::<u16>(output),
-        ElementType::U32 => bytes::<u32>(output),
-        ElementType::U64 => bytes::<u64>(output),
-        ElementType::I8 => bytes::<i8>(output),
-        ElementType::I16 => bytes::<i16>(output),
-        ElementType::I32 => bytes::<i32>(output),
-        ElementType::I64 => bytes::<i64>(output),
-        ElementType::F16 => bytes::<f16>(output),
-        ElementType::Bf16 => bytes::<bf16>(output),
-        ElementType::F32 => bytes::<f32>(output),
-        ElementType::F64 => bytes::<f64>(output),
-        ElementType::String => {
-            let (shape, strings) = output.try_extract_strings()?;
-            Ok(Value { shape: sizes(shape), data: Data::Strings(strings.into()) })
-        }
-    }
-}
-
-/// A computed shape has no negative dimension.
-fn sizes(shape: &[i64]) -> Cow<'static, [usize]> {
-    shape.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect()
 }

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
+    /// The native executor on the CPU.
+    Native,
     /// ONNX Runtime on the CPU.
     OnnxRuntime,
     /// candle on the CPU, from a run folder or checkpoint.
@@ -23,19 +25,23 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// What runs the model at a path: candle a run folder or a file of weights, TensorRT an engine, ONNX Runtime the rest.
-    pub fn of(path: &Path) -> Self {
+    /// What runs the model at a path: candle a run folder or a file of weights, TensorRT an engine, `runtime` the rest, for
+    /// which only loading it tells where that is [`runtime::Backend::Auto`]: the native executor counts as its backend till
+    /// then.
+    pub fn of(path: &Path, runtime: runtime::Backend) -> Self {
         match path.extension().and_then(|extension| extension.to_str()) {
             _ if path.is_dir() => Self::Candle,
             Some("safetensors") => Self::Candle,
             Some("engine" | "plan") => Self::Tensorrt,
-            _ => Self::OnnxRuntime,
+            _ if runtime == runtime::Backend::Ort => Self::OnnxRuntime,
+            _ => Self::Native,
         }
     }
 
     /// The name, for tables.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Native => "native",
             Self::OnnxRuntime => "onnxruntime",
             Self::Candle => "candle",
             Self::Tensorrt => "tensorrt",
@@ -45,6 +51,9 @@ impl Backend {
 
 /// A loaded model and the values of its inputs.
 pub trait Loaded {
+    /// What runs it.
+    fn backend(&self) -> Backend;
+
     /// The rows of a run.
     fn batch(&self) -> Batch;
 
@@ -69,7 +78,7 @@ pub trait Loaded {
 /// When it cannot be read, or its inputs cannot be made up.
 pub fn open(job: &Job) -> anyhow::Result<Box<dyn Loaded>> {
     Ok(match job.backend {
-        Backend::OnnxRuntime => Box::new(OnnxRuntime::open(job)?),
+        Backend::Native | Backend::OnnxRuntime => Box::new(Onnx::open(job)?),
         Backend::Candle => Box::new(Candle::open(job)?),
         Backend::Tensorrt => Box::new(Tensorrt::open(job)?),
     })
@@ -189,22 +198,24 @@ fn fill(element: ElementType, shape: Vec<usize>, length: usize, random: &mut Ran
     Filled { shape, bytes }
 }
 
-struct OnnxRuntime {
+struct Onnx {
     model: Model,
     inputs: Inputs,
 }
 
-impl OnnxRuntime {
+impl Onnx {
     fn open(job: &Job) -> anyhow::Result<Self> {
         let limit = Limit { bytes: job.bytes, setting: Some("profile.model_bytes") };
         let options = Options {
+            backend: job.runtime,
             library: job.onnxruntime.as_deref(),
-            library_setting: "profile.run.onnxruntime",
+            group: "profile.run",
             threads: job.threads,
+            memory_bytes: job.memory_bytes,
             profile: job.profile.as_deref(),
         };
         let model = Model::open(&job.path, limit, &options)?;
-        // ONNX Runtime does not tell the names of dimensions.
+        // A session does not tell the names of dimensions.
         let names = onnx::Model::open(&job.path, limit)?.graph.inputs;
         let symbol = |input: &str, axis: usize| {
             let shape = names.iter().find(|value| value.name == input).and_then(|value| value.tensor_type()?.shape);
@@ -218,7 +229,14 @@ impl OnnxRuntime {
     }
 }
 
-impl Loaded for OnnxRuntime {
+impl Loaded for Onnx {
+    fn backend(&self) -> Backend {
+        match self.model.backend() {
+            runtime::Backend::Ort => Backend::OnnxRuntime,
+            _ => Backend::Native,
+        }
+    }
+
     fn batch(&self) -> Batch {
         self.inputs.batch
     }
@@ -257,6 +275,10 @@ impl Candle {
 }
 
 impl Loaded for Candle {
+    fn backend(&self) -> Backend {
+        Backend::Candle
+    }
+
     fn batch(&self) -> Batch {
         self.batch
     }
@@ -282,6 +304,10 @@ impl Tensorrt {
 }
 
 impl Loaded for Tensorrt {
+    fn backend(&self) -> Backend {
+        Backend::Tensorrt
+    }
+
     fn batch(&self) -> Batch {
         self.inputs.batch
     }

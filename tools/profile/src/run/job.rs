@@ -35,6 +35,10 @@ pub struct RunSettings {
     pub max_runs: usize,
     /// Runs under ONNX Runtime's profile; 0 for none.
     pub node_runs: usize,
+    /// What runs ONNX models.
+    pub runtime: runtime::Backend,
+    /// Maximum bytes of memory of a run in the native runtime.
+    pub memory_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
     /// Maximum bytes of ONNX Runtime's profile.
     pub profile_bytes: u64,
@@ -82,6 +86,9 @@ pub struct Job {
     pub input_bytes: usize,
     pub threads: usize,
     pub budget: Budget,
+    /// What runs an ONNX model.
+    pub runtime: runtime::Backend,
+    pub memory_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
     /// Start of the path of ONNX Runtime's profile, if one is wanted.
     pub profile: Option<PathBuf>,
@@ -101,6 +108,8 @@ pub struct Batch {
 /// What a worker answers, as JSON on its standard output.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
+    /// What ran the model.
+    pub backend: Backend,
     pub latency: Latency,
     pub batch: Batch,
     /// Runs that were measured.
@@ -132,6 +141,8 @@ impl Job {
             input_bytes: run.input_bytes,
             threads: settings.threads,
             budget,
+            runtime: run.runtime,
+            memory_bytes: run.memory_bytes,
             onnxruntime: run.onnxruntime.clone(),
             profile: None,
             limit: Duration::from_secs_f64(run.limit_seconds),

@@ -65,10 +65,12 @@ pub fn measure(
 }
 
 fn measure_model(path: &Path, report: Option<&Report>, device: &Device, settings: &Settings) -> anyhow::Result<Run> {
-    let backend = Backend::of(path);
+    let backend = Backend::of(path, settings.run.runtime);
     let cells = cells(backend, path, settings);
-    let ran = settings.run.node_runs > 0 && cells.iter().any(|cell| cell.measured.is_ok());
-    let nodes = report.filter(|_| ran).map(|report| node_times(path, report, device, settings)).transpose()?;
+    let ran = cells.iter().find_map(|cell| Some(cell.measured.as_ref().ok()?.backend));
+    let backend = ran.unwrap_or(backend);
+    let profiles = ran.is_some() && settings.run.node_runs > 0 && has_profile(backend, settings);
+    let nodes = report.filter(|_| profiles).map(|report| node_times(path, report, device, settings)).transpose()?;
     Ok(Run { model: path.display().to_string(), backend, cells, nodes })
 }
 
@@ -91,10 +93,20 @@ fn cells(backend: Backend, path: &Path, settings: &Settings) -> Vec<Cell> {
     cells
 }
 
-/// One more measurement of ONNX Runtime, with its profile: taking it makes every node slower, so latencies are measured without.
+/// Whether ONNX Runtime can tell the times of layers of a model that runs on `backend`.
+fn has_profile(backend: Backend, settings: &Settings) -> bool {
+    match (backend, settings.run.runtime) {
+        (Backend::OnnxRuntime, _) => true,
+        (Backend::Native, runtime::Backend::Auto) => runtime::finds_library(settings.run.onnxruntime.as_deref()),
+        _ => false,
+    }
+}
+
+/// One more measurement, of ONNX Runtime, with its profile: taking it makes every node slower, so latencies are measured without.
 fn node_times(path: &Path, report: &Report, device: &Device, settings: &Settings) -> anyhow::Result<NodeTimes> {
     let folder = tempfile::tempdir().context("a folder for ONNX Runtime's profile")?;
     let mut job = Job::new(Backend::OnnxRuntime, path, settings.batch_size, settings);
+    job.runtime = runtime::Backend::Ort;
     job.profile = Some(folder.path().join("onnxruntime"));
     // One warm-up run, and as many as are asked for.
     let runs = settings.run.node_runs;

@@ -37,9 +37,11 @@ pub struct Source {
 pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
     let configuration = &source.configuration;
     let options = Options {
+        backend: settings.runtime,
         library: settings.onnxruntime.as_deref(),
-        library_setting: "serve.onnxruntime",
+        group: "serve",
         threads: configuration.threads(settings),
+        memory_bytes: settings.memory_bytes,
         ..Options::default()
     };
     let open = || runtime::Model::open(&source.file, settings.model_limit(), &options);
