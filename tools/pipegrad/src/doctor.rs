@@ -21,7 +21,7 @@ const SUBJECTS: [(&str, &str); 10] = [
     ("tools", "pipegrad's tools, of pipegrad's version"),
     ("cpu", "the instruction set that the kernels use"),
     ("threads", "threads that a tool uses"),
-    ("onnxruntime", "ONNX Runtime, for export, infer, serve and profile"),
+    ("onnxruntime", "ONNX Runtime, for models that export, infer, serve and profile do not run by themselves"),
     ("tensorrt", "TensorRT, for trt-build"),
     ("dvc", "DVC, for projects"),
     ("git", "git with a name for commits, for experiments with DVC"),

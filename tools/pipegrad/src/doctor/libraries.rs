@@ -13,7 +13,10 @@ pub fn onnx_runtime() -> Check {
         |package: &str| format!("{}, or name the library with {}", dylib::pip_install(package), ONNX_RUNTIME.variable);
     let path = match found(&ONNX_RUNTIME) {
         Ok(path) => path,
-        Err(NotFound::Nowhere(missing)) => return Check::missing(NAME, format!("not found{missing}"), install(NAME)),
+        Err(NotFound::Nowhere(missing)) => {
+            let about = format!("not found{missing}, only models with operators that the tools do not have need it");
+            return Check::missing(NAME, about, install(NAME));
+        }
         Err(NotFound::Named(path)) => return named_in_vain(NAME, &ONNX_RUNTIME, path),
     };
     let version = version(&path);
