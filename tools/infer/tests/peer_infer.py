@@ -1,9 +1,11 @@
 """Models of other programs, made with onnx: what infer reads of them, against NumPy."""
 
+import io
 import json
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -120,6 +122,8 @@ def test_weights_elsewhere_are_refused(run, tmp_path, location):
     (tmp_path / "model/sub").mkdir()
     (tmp_path / "model/link").symlink_to("../w.bin")
     error = run("infer", "-m", "model/m.onnx", stdin=b'{"x":[1,2]}\n', fails=2)
+    assert error.startswith("infer: model/m.onnx: weights file ") and 'tensor "w"' in error and error.count("\n") == 1, error
+    error = run("infer", "-m", "model/m.onnx", "infer.runtime=ort", stdin=b'{"x":[1,2]}\n', fails=2)
     assert error.startswith("infer: model/m.onnx: its weights in ") and error.count("\n") == 1, error
 
 
@@ -135,3 +139,77 @@ def test_the_librarys_log_is_not_shown_and_a_models_text_is_escaped(run, tmp_pat
     error = run("infer", "-m", "m.onnx", stdin=b'{"x":[1,2]}\n', fails=2)
     assert error.startswith("infer: m.onnx: ") and error.count("\n") == 1 and len(error) < 1000, error
     assert not any(ord(character) < 32 for character in error[:-1]), error
+
+
+TYPES = {
+    "f4": TensorProto.FLOAT,
+    "f8": TensorProto.DOUBLE,
+    "i8": TensorProto.INT64,
+    "i4": TensorProto.INT32,
+    "u1": TensorProto.UINT8,
+    "b1": TensorProto.BOOL,
+}
+
+
+def pair(path, a, b):
+    """Inputs `a` and `b` of these types, outputs `first` (float32, `a + b`) and `second` (of the type of `b`, `b`)."""
+    inputs = [helper.make_tensor_value_info(name, TYPES[dtype], ["n", 3]) for name, dtype in [("a", a), ("b", b)]]
+    outputs = [
+        helper.make_tensor_value_info("first", TensorProto.FLOAT, ["n", 3]),
+        helper.make_tensor_value_info("second", TYPES[b], ["n", 3]),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["a"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["b"], ["y"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "y"], ["first"]),
+        helper.make_node("Identity", ["b"], ["second"]),
+    ]
+    model = helper.make_model(helper.make_graph(nodes, "pair", inputs, outputs), opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, path)
+
+
+@pytest.mark.parametrize("runtime", ["auto", "ort"])
+@pytest.mark.parametrize("a", TYPES)
+@pytest.mark.parametrize("b", TYPES)
+def test_two_inputs_and_two_outputs_of_each_type(run, tmp_path, a, b, runtime):
+    pair(tmp_path / "m.onnx", a, b)
+    rows = np.zeros(50, [("left", a, 3), ("b", b, 3)])
+    random = np.random.default_rng(0)
+    for name in rows.dtype.names:
+        rows[name] = random.integers(0, 2 if rows[name].dtype == bool else 200, (50, 3))
+    np.save(tmp_path / "rows.npy", rows)
+    args = ["-m", "m.onnx", "infer.inputs={a: left}", "infer.outputs={second: s, first: f}", "infer.batch_size=7"]
+    out = np.load(io.BytesIO(run("infer", *args, f"infer.runtime={runtime}", "rows.npy")))
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    first, second = session.run(["first", "second"], {"a": rows["left"], "b": rows["b"]})
+    assert out.dtype.names == ("left", "b", "s", "f")
+    assert (out["f"].dtype, out["s"].dtype) == (first.dtype, second.dtype)
+    np.testing.assert_array_equal(out["f"], first)
+    np.testing.assert_array_equal(out["s"], second)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "row", "message"),
+    [
+        ("i8", "[1, 2.5, 3]", "has 2.5; expected whole numbers that int64 holds, below 2^53"),
+        ("i8", "[1, 9007199254740993, 3]", "expected whole numbers that int64 holds, below 2^53"),
+        ("i4", "[1, 3000000000, 3]", "expected whole numbers that int32 holds, below 2^53"),
+        ("u1", "[1, 256, 3]", "has 256; expected whole numbers from 0 to 255"),
+        ("b1", "[1, 2, 0]", "has 2; expected true, false, 1 or 0"),
+        ("f8", "[1, 2]", "has shape [2]"),
+    ],
+)
+def test_values_that_an_input_does_not_hold_are_named(run, tmp_path, dtype, row, message):
+    pair(tmp_path / "m.onnx", "f4", dtype)
+    args = ["-m", "m.onnx", "infer.outputs={first: f}"]
+    error = run("infer", *args, stdin=f'{{"a":[0,0,0],"b":{row}}}\n'.encode(), fails=2)
+    assert error.startswith("infer: stdin:1: field \"b\"") and error.count("\n") == 1, error
+    assert message in error or dtype == "f8", error
+
+
+def test_booleans_and_integers_come_from_text(run, tmp_path):
+    pair(tmp_path / "m.onnx", "i8", "b1")
+    rows = b'{"a":[1,-2,3],"b":[true,false,true]}\n'
+    (row,) = run("infer", "-m", "m.onnx", "infer.outputs={first: f, second: s}", stdin=rows).splitlines()
+    assert json.loads(row) == {"a": [1, -2, 3], "b": [True, False, True], "f": [2.0, -2.0, 4.0], "s": [True, False, True]}

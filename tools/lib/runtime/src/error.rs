@@ -48,16 +48,14 @@ pub enum Error {
         setting: String,
     },
     /// A model that needs ONNX Runtime, whose library is missing.
-    #[error("{name}: {}; ONNX Runtime's library is missing{missing}; {}", uncovered(operators), install(setting))]
+    #[error("{name}: {}; {library}", uncovered(operators))]
     NoBackend {
         /// The path of the model's file, or the name that [`Model::from_bytes`](crate::Model::from_bytes) was given.
         name: String,
         /// What has no native implementation: operators, and element types.
         operators: Vec<String>,
-        /// What was found, and why it is not loaded.
-        missing: dylib::Missing,
-        /// The setting that could name the library; empty if there is none.
-        setting: String,
+        /// What was looked for, and how to get it.
+        library: Box<Error>,
     },
     /// ONNX Runtime's library cannot be loaded or started.
     #[error("ONNX Runtime's library is missing ({}: {reason}); {}", path.display(), correct(named_by))]

@@ -110,7 +110,9 @@ impl Model {
             }
             (Refusal::Uncovered(operators), _) => {
                 Self::with_onnx_runtime(source, options).map_err(|error| match error {
-                    Error::NoLibrary { missing, setting } => Error::NoBackend { name, operators, missing, setting },
+                    Error::NoLibrary { .. } | Error::Library { .. } => {
+                        Error::NoBackend { name, operators, library: Box::new(error) }
+                    }
                     other => other,
                 })
             }
