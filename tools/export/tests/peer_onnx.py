@@ -195,7 +195,7 @@ def test_bad_input_is_refused_in_one_line(model, run, tmp_path):
         (["infer", "-m", "m.onnx"], b'{"x":1}\n', 'no field "probs" (there is x)'),
         (["infer", "-m", "m.onnx"], b"", "no rows"),
         (["infer", "-m", "m.onnx", "infer.batch_size=0"], rows, "infer.batch_size: 0"),
-        (["infer", "-m", "m.onnx", "infer.onnxruntime=/etc/passwd"], rows, "/etc/passwd"),
+        (["infer", "-m", "m.onnx", "infer.runtime=ort", "infer.onnxruntime=/etc/passwd"], rows, "/etc/passwd"),
     ]
     for args, stdin, message in cases:
         error = run(*args, stdin=stdin, fails=2)

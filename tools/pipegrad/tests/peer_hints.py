@@ -360,7 +360,7 @@ def test_the_library_is_found_where_it_was_installed(folder):
     without = {name: value for name, value in ENV.items() if name not in ("ORT_DYLIB_PATH", "VIRTUAL_ENV")}
     # A copy of the tool: in the repository it finds the library of the repository's own environment.
     tool = shutil.copy2(BIN / "infer", folder / "elsewhere" / "infer")
-    command = [tool, "-m", "run/model.onnx", "rows.npy", "--out-field", "q"]
+    command = [tool, "-m", "run/model.onnx", "rows.npy", "--out-field", "q", "infer.runtime=ort"]
     done = subprocess.run(command, cwd=folder, env=without, capture_output=True, text=True, errors="replace")
     assert done.returncode == 2 and "install it (python3 -m venv .venv && .venv/bin/pip install onnxruntime)" in done.stderr
     site = folder / ".venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages" / "onnxruntime"

@@ -80,7 +80,9 @@ def test_every_node_that_onnx_runtime_runs_is_in_a_row(folder, tmp_path):
 
 def test_candle_runs_a_run_folder_beside_its_export(folder):
     rows = list(csv.DictReader(io.StringIO(profile(folder, "run run/model.onnx run/model.safetensors --to csv"))))
-    assert [row["backend"] for row in rows] == ["candle"] * 2 + ["onnxruntime"] * 2 + ["candle"] * 2
+    assert [row["backend"] for row in rows] == ["candle"] * 2 + ["native"] * 2 + ["candle"] * 2
+    rows = list(csv.DictReader(io.StringIO(profile(folder, "run/model.onnx profile.run.runtime=ort --to csv"))))
+    assert [row["backend"] for row in rows] == ["onnxruntime"] * 2
     assert all(float(row["median"]) > 0 for row in rows)
 
 
@@ -141,7 +143,8 @@ def test_the_hint_for_a_missing_library_is_this_tools_own_and_works(folder, tmp_
     shutil.copy(BIN / "profile", tmp_path)
     shutil.copy(folder / "run/model.onnx", tmp_path)
     env = {name: value for name, value in ENV.items() if name not in ("ORT_DYLIB_PATH", "VIRTUAL_ENV")}
-    command = f"./profile --run model.onnx {QUICK}"
+    command = f"./profile --run model.onnx {QUICK} profile.run.runtime=ort"
+    assert "native" in shell(f"./profile --run model.onnx {QUICK}", tmp_path, env | {"ORT_DYLIB_PATH": ""})
     error = shell(f"! {command} 2>&1 > out", tmp_path, env)
     assert error.endswith("or name it with ORT_DYLIB_PATH or profile.run.onnxruntime\n"), error
     library = onnx_runtime()

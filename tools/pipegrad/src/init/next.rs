@@ -17,7 +17,7 @@ pub fn commands(folder: &Path, path: &Path, experiment: &str) -> String {
     {
         lines.push(format!("export PATH={}:\"$PATH\"", quoted(folder)));
     }
-    if programs::find("dvc").is_none() || dylib::ONNX_RUNTIME.find_from(Some(path)).is_err() {
+    if programs::find("dvc").is_none() {
         lines.push(setup());
     }
     lines.extend(repository(path, has_git));
@@ -34,9 +34,9 @@ pub fn commands(folder: &Path, path: &Path, experiment: &str) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// What installs DVC and ONNX Runtime: into the virtual environment that is active, otherwise into the project's.
+/// What installs DVC: into the virtual environment that is active, otherwise into the project's.
 fn setup() -> String {
-    const PACKAGES: &str = "'dvc>=3.67,<4' onnxruntime";
+    const PACKAGES: &str = "'dvc>=3.67,<4'";
     match (dylib::in_venv(), programs::find("make")) {
         (true, _) => dylib::pip_install(PACKAGES),
         (false, Some(_)) => "make setup && . .venv/bin/activate".to_owned(),

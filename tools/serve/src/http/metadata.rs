@@ -74,6 +74,7 @@ fn metadata(model: &Model, repository: &Repository) -> Json {
         "name": model.name,
         "versions": repository.versions(&model.name),
         "platform": PLATFORM,
+        "runtime": model.runtime,
         "inputs": spec.inputs.iter().map(tensor).collect::<Vec<_>>(),
         "outputs": spec.outputs.iter().map(tensor).collect::<Vec<_>>(),
     }))

@@ -57,6 +57,7 @@ pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
     let features = features.with_context(|| source.file.display().to_string())?;
     let labels = labels(source, &spec, &config, features.as_ref(), settings)?;
     let samples = warm_up::samples(source, &spec, &config, settings)?;
+    let runtime = first.backend();
     let mut instances = vec![first];
     for _ in 1..config.instances().unwrap_or(1) {
         instances.push(open()?);
@@ -66,7 +67,7 @@ pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
     let (name, version) = (source.name.clone(), source.version.clone());
     let engine = Engine::new(name.clone(), outputs, instances, policy(&config, settings), settings.network_threads());
     let engine = Arc::new(engine);
-    let mut model = Model { name, version, spec, config, features, labels, engine, warm_sizes: 0 };
+    let mut model = Model { name, version, spec, config, features, labels, runtime, engine, warm_sizes: 0 };
     model.warm_sizes = warm_up::run(&model, &samples, count, settings)?;
     Ok(model)
 }

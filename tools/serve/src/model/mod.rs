@@ -29,6 +29,8 @@ pub struct Model {
     pub features: Option<Features>,
     /// Class names of each output, in the graph's order; empty where it has none.
     pub labels: Vec<Vec<String>>,
+    /// What runs it.
+    pub runtime: runtime::Backend,
     pub engine: Arc<Engine>,
     /// Batch sizes that it has run with before it was ready.
     pub warm_sizes: usize,

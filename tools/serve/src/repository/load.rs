@@ -90,7 +90,13 @@ impl Repository {
         match source.and_then(|source| model::load(&source, self.settings())) {
             Ok(model) => {
                 let (sizes, took) = (model.warm_sizes, begin.elapsed().as_millis() as u64);
-                let fields = json!({ "model": found.name, "version": version, "after_ms": took, "batch_sizes": sizes });
+                let fields = json!({
+                    "model": found.name,
+                    "version": version,
+                    "runtime": model.runtime,
+                    "after_ms": took,
+                    "batch_sizes": sizes,
+                });
                 log::write(Level::Info, "model_ready", fields);
                 Outcome::Loaded(Arc::new(model), signature)
             }
