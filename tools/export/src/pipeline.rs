@@ -65,7 +65,8 @@ pub fn export(source: &Source, settings: &Settings, report: &Report) -> anyhow::
     let surrounded = Surrounded { normalized, classes: surround::classify(&mut graph, source, settings)? };
     let is_changed = simplified.is_some() || surrounded.is_any(settings);
     let bytes = if is_changed { graph.to_bytes() } else { source.bytes.clone() };
-    let mut export = Export { graph, bytes, simplified, surrounded, precision: Done::Fp32, gate: None, checks, folded_by };
+    let mut export =
+        Export { graph, bytes, simplified, surrounded, precision: Done::Fp32, gate: None, checks, folded_by };
     match settings.precision {
         // A runtime accepts what is written.
         Precision::Fp32 => drop(Engine::new(&export.graph.name, &export.bytes, settings)?),

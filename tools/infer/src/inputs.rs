@@ -1,10 +1,10 @@
 //! From records to the inputs of a model.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use dataset::Features;
 use indexmap::IndexMap;
 use prediction::{Encoder, FEATURES_KEY, Values};
-use records::{Batch, Bool, Element, ReadOptions};
+use records::{Batch, Element, ReadOptions};
 use runtime::{ElementType, Model, Port};
 use std::borrow::Cow;
 
@@ -91,8 +91,9 @@ impl Inputs {
                         names.push(&input.field);
                     }
                 }
-                let remedy = |name: &&'_ str| (*name, "infer.inputs={input: field} names another".to_owned());
-                ReadOptions { remedies: names.iter().map(remedy).collect(), ..ReadOptions::floats(&names) }
+                let remedy = "infer.inputs={input: field} names another";
+                let remedies = names.iter().map(|name| (*name, remedy.to_owned())).collect();
+                ReadOptions { remedies, ..ReadOptions::floats(&names) }
             }
         }
     }
@@ -208,7 +209,10 @@ fn integers<T: Element>(batch: &Batch, name: &str, cast: fn(f64) -> T) -> anyhow
     let bad = |x: &f64| cast(*x).to_f64() != *x || x.abs() >= EXACT;
     if let Some(bad) = reals.iter().position(bad) {
         let (location, type_name) = (batch.location(bad / field.elements()), T::DTYPE.long_name());
-        bail!("{location}: field {name:?} has {}; expected whole numbers that {type_name} holds, below 2^53", reals[bad]);
+        bail!(
+            "{location}: field {name:?} has {}; expected whole numbers that {type_name} holds, below 2^53",
+            reals[bad]
+        );
     }
     Ok(reals.into_iter().map(cast).collect())
 }

@@ -83,7 +83,8 @@ fn a_library_that_others_may_write_is_not_loaded_and_named() {
     let run = || {
         // The program's own project may have a library; then it comes first.
         let command = tool!("infer").within(&below).without_env(["ORT_DYLIB_PATH", "VIRTUAL_ENV"]);
-        let (status, _, error) = command.args(["-m", "../../m.onnx", "infer.runtime=ort"]).stdin("{\"x\":1}\n").run().parts();
+        let (status, _, error) =
+            command.args(["-m", "../../m.onnx", "infer.runtime=ort"]).stdin("{\"x\":1}\n").run().parts();
         assert_eq!(status, 2);
         error
     };

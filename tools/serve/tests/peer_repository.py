@@ -130,6 +130,7 @@ def test_metadata_config_and_statistics(repository):
             "name": "m",
             "versions": ["1"],
             "platform": "onnxruntime_onnx",
+            "runtime": "native",
             "inputs": [sum_ | {"name": "a"}],
             "outputs": [sum_],
         }

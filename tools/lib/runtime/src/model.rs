@@ -234,8 +234,9 @@ impl Outputs<'_> {
         };
         match &self.values {
             Values::Native(native) => Ok(native.output(index)),
-            Values::OnnxRuntime(outputs) => onnx_runtime::value(port.element, &outputs[index])
-                .map_err(|e| self.error(onnx_runtime::refused(&e))),
+            Values::OnnxRuntime(outputs) => {
+                onnx_runtime::value(port.element, &outputs[index]).map_err(|e| self.error(onnx_runtime::refused(&e)))
+            }
         }
     }
 

@@ -1,9 +1,6 @@
 //! Models that ONNX Runtime runs.
 
-use crate::{
-    Data, ElementType, ModelError, Options, Port, Result, Value, library,
-    source::Source,
-};
+use crate::{Data, ElementType, ModelError, Options, Port, Result, Value, library, source::Source};
 use bytemuck::{AnyBitPattern, NoUninit};
 use half::{bf16, f16};
 use ort::{

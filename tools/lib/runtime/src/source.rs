@@ -1,6 +1,6 @@
 //! Where a model is read from.
 
-use crate::{Error, ModelError, Result, external};
+use crate::{ModelError, Result, external};
 use files::Limit;
 use std::path::{Path, PathBuf};
 

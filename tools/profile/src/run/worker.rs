@@ -36,7 +36,15 @@ fn measure(job: &Job) -> anyhow::Result<Measured> {
     let profile = job.profile.is_some().then(|| backend.finish_profile()).transpose()?.flatten();
     let latency = Latency::of(&times).context("no run was measured")?;
     let (batch, runs) = (backend.batch(), times.len());
-    Ok(Measured { backend: backend.backend(), latency, batch, runs, load_seconds, memory_bytes: peak_memory(), profile })
+    Ok(Measured {
+        backend: backend.backend(),
+        latency,
+        batch,
+        runs,
+        load_seconds,
+        memory_bytes: peak_memory(),
+        profile,
+    })
 }
 
 /// Peak of the resident memory in bytes, as Linux counts it.

@@ -6,7 +6,7 @@ use onnx::{
     DataType, Dim, Graph, Model, Node, Tensor, TensorType, Value,
     proto::{AttributeProto, GraphProto, attribute_proto::AttributeType},
 };
-use runtime::{Data, Options};
+use runtime::{Backend, Data, Options};
 use std::borrow::Cow;
 
 /// A model of opset 17 over a graph.
@@ -60,7 +60,9 @@ pub fn run(model: &Model, inputs: &[&Tensor]) -> Vec<Tensor> {
 
 /// As [`run`].
 pub fn try_run(model: &Model, inputs: &[&Tensor]) -> Result<Vec<Tensor>, String> {
-    let mut session = runtime::Model::from_bytes("test", &model.to_bytes(), &Options::default()).map_err(text)?;
+    let mut session =
+        runtime::Model::from_bytes("test", &model.to_bytes(), &Options { backend: Backend::Ort, ..Options::default() })
+            .map_err(text)?;
     let values: Vec<_> = inputs.iter().map(|tensor| input(tensor)).collect();
     let count = session.outputs().len();
     let dtypes: Vec<_> = session.outputs().iter().map(|port| dtype(port.element)).collect();

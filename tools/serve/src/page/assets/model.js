@@ -101,7 +101,7 @@ export async function show(model) {
     const live = load();
     const about = [
       `version ${described.version || described.metadata.versions?.at(-1) || "?"}`,
-      described.metadata.runtime,
+      described.metadata.runtime && `runtime ${described.metadata.runtime}`,
     ].filter(Boolean);
     const children = [
       h("div", { class: "title" }, heading, subtitle(about.join(", "))),
