@@ -105,7 +105,7 @@ fn models(args: Args, common: Common, out: Option<&Path>) -> anyhow::Result<Stri
     let level = if args.nodes { Level::Nodes } else { Level::Layers };
     output::check(out, &common.inputs)?;
     let (onnx, runnable) = inputs(common.inputs, args.run)?;
-    let has_engines = runnable.iter().any(|path| Backend::of(path) == Backend::Tensorrt);
+    let has_engines = runnable.iter().any(|path| Backend::of(path, settings.run.runtime) == Backend::Tensorrt);
     let inputs = input::read(&onnx, has_engines, &settings)?;
     let report = |input: &input::Input| Report::new(input, level, &device, &settings);
     let reports = inputs.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?;
@@ -122,6 +122,8 @@ fn inputs(paths: Vec<Option<PathBuf>>, run: bool) -> anyhow::Result<(Vec<Option<
     }
     let named: Option<Vec<PathBuf>> = paths.iter().cloned().collect();
     let named = named.context("--run takes models by name: each measurement opens the file again")?;
-    let is_onnx = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| Backend::of(path) == Backend::OnnxRuntime);
+    let is_onnx = |path: &Option<PathBuf>| {
+        path.as_ref().is_some_and(|path| Backend::of(path, runtime::Backend::Auto) == Backend::Native)
+    };
     Ok((paths.into_iter().filter(is_onnx).collect(), named))
 }
