@@ -57,7 +57,9 @@ impl Model {
             Err(error) => error.context(path.display().to_string()),
         };
         let inputs = Inputs::new(&model, settings.input_fields.as_ref()).map_err(of_model)?;
-        let outputs = Outputs::new(&model, &inputs, settings).map_err(of_model)?;
+        let outputs = Outputs::new(&model, &inputs, settings);
+        // A contradiction of the settings is not the model's fault.
+        let outputs = outputs.map_err(|error| if error.is::<prediction::Error>() { error } else { of_model(error) })?;
         let fixed_batch = inputs::fixed_batch(&model).map_err(of_model)?;
         let batch_size = fixed_batch.unwrap_or(settings.batch_size);
         let fields = Rc::new(Fields { inputs, outputs });
