@@ -64,8 +64,7 @@ fn compare(environment: &Environment, bytes: &[u8], shape: &[usize], threads: us
     // A list that is lent: a clone of a tensor would copy it.
     let values: [SessionInputValue<'_>; 1] = [TensorRef::from_array_view((shape, input.as_slice()))?.into()];
     let mut run_ours = || ours.run(&view).map_err(Box::<dyn std::error::Error>::from);
-    let mut run_theirs =
-        || theirs.run(values.as_slice()).map(drop).map_err(Box::<dyn std::error::Error>::from);
+    let mut run_theirs = || theirs.run(values.as_slice()).map(drop).map_err(Box::<dyn std::error::Error>::from);
     let each = Duration::from_secs_f64(seconds / (2 * ROUNDS) as f64);
     let (mut times, mut ratios) = ([vec![], vec![]], vec![]);
     let counts = [count(&mut run_ours, each)?, count(&mut run_theirs, each)?];

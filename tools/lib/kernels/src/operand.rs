@@ -71,6 +71,14 @@ impl<'a> Operand<'a> {
         }
     }
 
+    /// The tensor.
+    ///
+    /// # Panics
+    /// If there is a prologue.
+    pub(crate) fn values(&self) -> &'a [f32] {
+        self.plain().expect("plans that do not fuse refuse operands with a prologue")
+    }
+
     /// The tensor, if there is no prologue.
     pub fn plain(&self) -> Option<&'a [f32]> {
         match self {

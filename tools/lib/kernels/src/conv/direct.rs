@@ -1,7 +1,10 @@
 //! The direct algorithm: an implicit matrix product (im2col without the matrix).
 
 use super::{
+    Algorithm, ConvShape, GradInput,
+    algorithm::{ConvAlgorithm, ConvPass},
     chunks::Chunk,
+    gradient::Gradient,
     padded::{self, Frame},
     pass::{Pass, Phase},
     tile::{put, sum_runs},
@@ -10,14 +13,72 @@ use crate::{
     epilogue::Store,
     isa::Isa,
     norm::statistics,
+    operand::Operand,
     vector::{LANES, Line, Vector, dispatch_vector},
 };
 use parallel::{parallel_for, parallel_for_with_workspace};
 
-impl Pass {
-    /// Packs weights (OIHW) by panels: of each phase and panel `[runs, depth, LANES]`, zeros beyond the
-    /// last target channel.
-    pub fn pack(&self, weights: &[f32], packed: &mut [f32]) {
+/// The plan of a shape.
+#[derive(Debug)]
+pub(super) struct Direct {
+    forward: Pass,
+    backward: Pass,
+    gradient: Gradient,
+}
+
+impl Direct {
+    pub fn new(shape: &ConvShape) -> Self {
+        Self { forward: Pass::forward(shape), backward: Pass::backward(shape), gradient: Gradient::new(shape) }
+    }
+}
+
+impl ConvAlgorithm for Direct {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Direct
+    }
+
+    fn forward(&self) -> &dyn ConvPass {
+        &self.forward
+    }
+
+    fn backward_input(&self) -> &dyn ConvPass {
+        &self.backward
+    }
+
+    fn backward_workspace_len(&self) -> [usize; 2] {
+        self.gradient.workspace_len()
+    }
+
+    fn backward(
+        &self,
+        isa: Isa,
+        [input, grad_output]: [Operand<'_>; 2],
+        grad_weight: &mut [f32],
+        grad_input: Option<GradInput<'_>>,
+        workspace: &mut [f32],
+    ) {
+        self.gradient.run(isa, input.values(), grad_output.values(), grad_weight, workspace);
+        if let Some(GradInput { packed, grad_input, accumulate, .. }) = grad_input {
+            self.backward.run(isa, grad_output, packed, grad_input, Store::adding(accumulate), &mut [], workspace);
+        }
+    }
+}
+
+impl ConvPass for Pass {
+    fn packed_len(&self) -> usize {
+        self.packed_len()
+    }
+
+    fn workspace_len(&self) -> usize {
+        self.workspace_len()
+    }
+
+    fn blocks(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// By panels: of each phase and panel `[runs, depth, LANES]`, zeros beyond the last target channel.
+    fn pack(&self, _: Isa, weights: &[f32], packed: &mut [f32]) {
         let mut rest = packed;
         for phase in self.phases.iter().filter(|phase| phase.runs > 0) {
             let panel_len = phase.runs * phase.depth * LANES;
@@ -28,35 +89,17 @@ impl Pass {
         }
     }
 
-    fn pack_panel(&self, phase: &Phase, first: usize, weights: &[f32], panel: &mut [f32]) {
-        let [target_step, source_step] = self.weight_steps;
-        let lanes = LANES.min(self.target.channels - first);
-        let mut lines = panel.as_chunks_mut::<LANES>().0.iter_mut();
-        for y in &self.y.phases[phase.axes[0]].taps {
-            for x in &self.x.phases[phase.axes[1]].taps {
-                let tap = y * self.kernel + x + first * target_step;
-                for (c, line) in (0..self.source.channels).zip(&mut lines) {
-                    *line = [0.0; LANES];
-                    for (lane, w) in line[..lanes].iter_mut().enumerate() {
-                        *w = weights[tap + c * source_step + lane * target_step];
-                    }
-                }
-            }
-        }
-    }
-
-    /// Stores the target, and writes the partial statistics of each block unless `statistics` is empty.
-    #[allow(clippy::too_many_arguments, reason = "the operands of one product")]
-    pub fn run(
+    fn run(
         &self,
         isa: Isa,
-        source: &[f32],
+        source: Operand<'_>,
         packed: &[f32],
         target: &mut [f32],
         store: Store<'_>,
         statistics: &mut [f32],
         workspace: &mut [f32],
     ) {
+        let source = source.values();
         let row_len = self.y.target_step * self.target.row_len();
         let pieces = self.chunks.cut(target, self.target.image_len(), row_len);
         let pieces = statistics::pair(store.pair(pieces), statistics, self.target.channels).enumerate();
@@ -73,10 +116,24 @@ impl Pass {
             },
         );
     }
+}
 
-    /// Blocks of the target.
-    pub fn pieces(&self) -> usize {
-        self.chunks.len()
+impl Pass {
+    fn pack_panel(&self, phase: &Phase, first: usize, weights: &[f32], panel: &mut [f32]) {
+        let [target_step, source_step] = self.weight_steps;
+        let lanes = LANES.min(self.target.channels - first);
+        let mut lines = panel.as_chunks_mut::<LANES>().0.iter_mut();
+        for y in &self.y.phases[phase.axes[0]].taps {
+            for x in &self.x.phases[phase.axes[1]].taps {
+                let tap = y * self.kernel + x + first * target_step;
+                for (c, line) in (0..self.source.channels).zip(&mut lines) {
+                    *line = [0.0; LANES];
+                    for (lane, w) in line[..lanes].iter_mut().enumerate() {
+                        *w = weights[tap + c * source_step + lane * target_step];
+                    }
+                }
+            }
+        }
     }
 
     fn copy(&self, source: &[f32], chunk: Chunk, padded: &mut [f32]) {

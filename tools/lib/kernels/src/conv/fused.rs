@@ -1,6 +1,10 @@
 //! Convolutions of inference: the forward pass alone, with bias, residual and activation as its epilogue.
 
-use super::{Algorithm, ConvShape, ConvShapeError, check, pass::Pass, winograd};
+use super::{
+    Algorithm, ConvShape, ConvShapeError,
+    algorithm::{self, ConvPass},
+    check,
+};
 use crate::{
     epilogue::{Epilogue, Store},
     isa::Isa,
@@ -10,8 +14,6 @@ use crate::{
 /// Fewest tiles of an image for which Winograd's algorithm is chosen: its weights are four times as large, and a batch of one
 /// image reads them for so few tiles.
 const LEAST_TILES: usize = 4;
-/// Target pixels of a tile, along each axis.
-const TILE: usize = 4;
 
 /// A plan of one convolution. The algorithm depends on the shape without the batch, so that an image has the same output in
 /// batches of any size; so do the packed weights.
@@ -19,13 +21,8 @@ const TILE: usize = 4;
 pub struct FusedConv {
     shape: ConvShape,
     isa: Isa,
-    plan: Plan,
-}
-
-#[derive(Debug)]
-enum Plan {
-    Direct(Pass),
-    Winograd(winograd::Pass),
+    algorithm: Algorithm,
+    pass: Box<dyn ConvPass>,
 }
 
 impl FusedConv {
@@ -44,27 +41,17 @@ impl FusedConv {
     /// If the shape is not a valid convolution, or not supported by the algorithm.
     pub fn with(isa: Isa, algorithm: Algorithm, shape: ConvShape) -> Result<Self, ConvShapeError> {
         shape.check()?;
-        let plan = match algorithm {
-            Algorithm::Direct => Plan::Direct(Pass::forward(&shape)),
-            Algorithm::Winograd if winograd::fits(&shape) => Plan::Winograd(winograd::Pass::forward(&shape)),
-            Algorithm::Winograd => return Err(ConvShapeError::Winograd(shape)),
-        };
-        Ok(Self { shape, isa, plan })
+        Ok(Self { pass: algorithm::plan_forward(algorithm, &shape)?, algorithm, shape, isa })
     }
 
     /// The algorithm for a shape, whatever the number of images.
     pub fn choose(shape: &ConvShape) -> Algorithm {
-        let tiles = shape.out_height().div_ceil(TILE) * shape.out_width().div_ceil(TILE);
-        let pays = tiles >= LEAST_TILES && winograd::pays(shape);
-        if pays { Algorithm::Winograd } else { Algorithm::Direct }
+        algorithm::choose(shape, LEAST_TILES)
     }
 
     /// The algorithm of the plan.
     pub fn algorithm(&self) -> Algorithm {
-        match self.plan {
-            Plan::Direct(_) => Algorithm::Direct,
-            Plan::Winograd(_) => Algorithm::Winograd,
-        }
+        self.algorithm
     }
 
     /// The shape of the plan.
@@ -74,20 +61,13 @@ impl FusedConv {
 
     /// Elements of the packed weights.
     pub fn packed_len(&self) -> usize {
-        match &self.plan {
-            Plan::Direct(pass) => pass.packed_len(),
-            Plan::Winograd(pass) => pass.packed_len(),
-        }
+        self.pass.packed_len()
     }
 
     /// Elements of workspace with which [`Self::run`] runs on `threads` threads. With a shorter workspace it runs on fewer; the
     /// length for one thread is the minimum.
     pub fn workspace_len(&self, threads: usize) -> usize {
-        let each = match &self.plan {
-            Plan::Direct(pass) => pass.workspace_len(),
-            Plan::Winograd(pass) => pass.workspace_len(),
-        };
-        threads.max(1) * each
+        threads.max(1) * self.pass.workspace_len()
     }
 
     /// Packs `weights` (OIHW).
@@ -97,10 +77,7 @@ impl FusedConv {
     pub fn pack(&self, weights: &[f32], packed: &mut [f32]) {
         check("weights", weights.len(), self.shape.weights_len());
         check("packed weights", packed.len(), self.packed_len());
-        match &self.plan {
-            Plan::Direct(pass) => pass.pack(weights, packed),
-            Plan::Winograd(pass) => pass.pack(self.isa, weights, packed),
-        }
+        self.pass.pack(self.isa, weights, packed);
     }
 
     /// Writes `output` (NHWC) from `input` (NHWC) and the weights of [`Self::pack`].
@@ -122,13 +99,8 @@ impl FusedConv {
         if !epilogue.residual.is_empty() {
             check("residual", epilogue.residual.len(), self.shape.output_len());
         }
-        let store = Store::Fused(epilogue);
-        match &self.plan {
-            Plan::Direct(pass) => pass.run(self.isa, input, packed, output, store, &mut [], workspace),
-            Plan::Winograd(pass) => {
-                pass.run(self.isa, Operand::Plain(input), packed, output, store, &mut [], workspace);
-            }
-        }
+        let (input, store) = (Operand::Plain(input), Store::Fused(epilogue));
+        self.pass.run(self.isa, input, packed, output, store, &mut [], workspace);
     }
 }
 

@@ -14,6 +14,7 @@
 //! computes both gradients from it, and applies the adjacent batch normalizations as prologue and epilogue ([`Operand`],
 //! [`Reduction`]).
 
+mod algorithm;
 mod axis;
 mod chunks;
 mod direct;
@@ -36,34 +37,17 @@ use crate::{
     norm::{Reduction, statistics},
     operand::Operand,
 };
+pub use algorithm::Algorithm;
+use algorithm::ConvAlgorithm;
 pub use fused::FusedConv;
-use gradient::Gradient;
-use pass::Pass;
 pub use shape::{ConvShape, ConvShapeError};
-
-/// How a convolution is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// An implicit matrix product (implicit GEMM): the definition, blocked.
-    Direct,
-    /// Winograd's F(4×4, 3×3): a quarter of the multiplications, about ten times the rounding error.
-    Winograd,
-}
 
 /// A plan of one convolution.
 #[derive(Debug)]
 pub struct Conv {
     shape: ConvShape,
     isa: Isa,
-    plan: Plan,
-    fuses: bool,
-}
-
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "one a layer, made once")]
-enum Plan {
-    Direct { forward: Pass, backward: Pass, gradient: Gradient },
-    Winograd { forward: winograd::Pass, backward: winograd::Pass, gradient: winograd::Gradient },
+    plan: Box<dyn ConvAlgorithm>,
 }
 
 impl Conv {
@@ -73,43 +57,26 @@ impl Conv {
     /// If the shape is not a valid convolution.
     pub fn new(shape: ConvShape) -> Result<Self, ConvShapeError> {
         shape.check()?;
-        let method = if winograd::pays(&shape) { Algorithm::Winograd } else { Algorithm::Direct };
-        Self::with(Isa::chosen(), method, shape)
+        Self::with(Isa::chosen(), algorithm::choose(&shape, 1), shape)
     }
 
     /// As [`Self::new`], for a given instruction set and algorithm: for tests and benchmarks.
     ///
     /// # Errors
     /// If the shape is not a valid convolution, or not supported by the algorithm.
-    pub fn with(isa: Isa, method: Algorithm, shape: ConvShape) -> Result<Self, ConvShapeError> {
+    pub fn with(isa: Isa, algorithm: Algorithm, shape: ConvShape) -> Result<Self, ConvShapeError> {
         shape.check()?;
-        let plan = match method {
-            Algorithm::Direct => Plan::Direct {
-                forward: Pass::forward(&shape),
-                backward: Pass::backward(&shape),
-                gradient: Gradient::new(&shape),
-            },
-            Algorithm::Winograd if winograd::fits(&shape) => Plan::Winograd {
-                forward: winograd::Pass::forward(&shape),
-                backward: winograd::Pass::backward(&shape),
-                gradient: winograd::Gradient::new(&shape),
-            },
-            Algorithm::Winograd => return Err(ConvShapeError::Winograd(shape)),
-        };
-        Ok(Self { shape, isa, plan, fuses: method == Algorithm::Winograd && winograd::fuses(&shape) })
+        Ok(Self { plan: algorithm::plan(algorithm, &shape)?, shape, isa })
     }
 
     /// The algorithm of the plan.
     pub fn algorithm(&self) -> Algorithm {
-        match self.plan {
-            Plan::Direct { .. } => Algorithm::Direct,
-            Plan::Winograd { .. } => Algorithm::Winograd,
-        }
+        self.plan.algorithm()
     }
 
     /// Whether a thread computes whole images, and both gradients of an image together. Operands may have prologues then.
     pub fn fuses(&self) -> bool {
-        self.fuses
+        self.plan.fuses()
     }
 
     /// The shape of the plan.
@@ -119,51 +86,31 @@ impl Conv {
 
     /// Elements of the packed weights of [`Self::forward`].
     pub fn packed_forward_len(&self) -> usize {
-        match &self.plan {
-            Plan::Direct { forward, .. } => forward.packed_len(),
-            Plan::Winograd { forward, .. } => forward.packed_len(),
-        }
+        self.plan.forward().packed_len()
     }
 
     /// Elements of the packed weights of [`Self::backward_input`].
     pub fn packed_backward_len(&self) -> usize {
-        match &self.plan {
-            Plan::Direct { backward, .. } => backward.packed_len(),
-            Plan::Winograd { backward, .. } => backward.packed_len(),
-        }
+        self.plan.backward_input().packed_len()
     }
 
     /// Elements of workspace with which each direction runs on `threads` threads. With a shorter workspace it runs on
     /// fewer; the length for one thread is the minimum.
     pub fn workspace_len(&self, threads: usize) -> usize {
-        let (forward, backward, [shared, each]) = match &self.plan {
-            Plan::Direct { forward, backward, gradient } => {
-                (forward.workspace_len(), backward.workspace_len(), gradient.workspace_len())
-            }
-            Plan::Winograd { forward, backward, gradient } => {
-                (forward.workspace_len(), backward.workspace_len(), gradient.workspace_len())
-            }
-        };
+        let pass = self.plan.forward().workspace_len().max(self.plan.backward_input().workspace_len());
+        let [shared, each] = self.plan.backward_workspace_len();
         let threads = threads.max(1);
-        (threads * forward.max(backward)).max(shared + threads * each)
+        (threads * pass).max(shared + threads * each)
     }
 
     /// Elements of the partial statistics of [`Self::forward_with_statistics`].
     pub fn statistics_len(&self) -> usize {
-        let pieces = match &self.plan {
-            Plan::Direct { forward, .. } => forward.pieces(),
-            Plan::Winograd { forward, .. } => forward.pieces(),
-        };
-        pieces * statistics::partial_len(self.shape.outputs)
+        self.plan.forward().blocks() * statistics::partial_len(self.shape.outputs)
     }
 
     /// Elements of the partial sums of [`GradInput::reduction`].
     pub fn reduction_len(&self) -> usize {
-        let pieces = match &self.plan {
-            Plan::Direct { backward, .. } => backward.pieces(),
-            Plan::Winograd { backward, .. } => backward.pieces(),
-        };
-        pieces * statistics::partial_len(self.shape.inputs)
+        self.plan.backward_input().blocks() * statistics::partial_len(self.shape.inputs)
     }
 
     /// Packs `weights` (OIHW) for [`Self::forward`].
@@ -173,10 +120,7 @@ impl Conv {
     pub fn pack_forward(&self, weights: &[f32], packed: &mut [f32]) {
         check("weights", weights.len(), self.shape.weights_len());
         check("packed weights", packed.len(), self.packed_forward_len());
-        match &self.plan {
-            Plan::Direct { forward, .. } => forward.pack(weights, packed),
-            Plan::Winograd { forward, .. } => forward.pack(self.isa, weights, packed),
-        }
+        self.plan.forward().pack(self.isa, weights, packed);
     }
 
     /// Packs `weights` (OIHW) for [`Self::backward_input`].
@@ -186,10 +130,7 @@ impl Conv {
     pub fn pack_backward(&self, weights: &[f32], packed: &mut [f32]) {
         check("weights", weights.len(), self.shape.weights_len());
         check("packed weights", packed.len(), self.packed_backward_len());
-        match &self.plan {
-            Plan::Direct { backward, .. } => backward.pack(weights, packed),
-            Plan::Winograd { backward, .. } => backward.pack(self.isa, weights, packed),
-        }
+        self.plan.backward_input().pack(self.isa, weights, packed);
     }
 
     /// Writes `output`, with the weights of [`Self::pack_forward`].
@@ -228,16 +169,9 @@ impl Conv {
         check("input", input.len(), self.shape.input_len());
         check("packed weights", packed.len(), self.packed_forward_len());
         check("output", output.len(), self.shape.output_len());
+        self.check_prologue(&input);
         let statistics = statistics.unwrap_or_default();
-        match &self.plan {
-            Plan::Direct { forward, .. } => {
-                forward.run(self.isa, self.plain(input), packed, output, Store::Replace, statistics, workspace);
-            }
-            Plan::Winograd { forward, .. } => {
-                let input = if self.fuses { input } else { Operand::Plain(self.plain(input)) };
-                forward.run(self.isa, input, packed, output, Store::Replace, statistics, workspace);
-            }
-        }
+        self.plan.forward().run(self.isa, input, packed, output, Store::Replace, statistics, workspace);
     }
 
     /// Writes `grad_input`, or with `accumulate` adds to it, with the weights of [`Self::pack_backward`].
@@ -255,13 +189,8 @@ impl Conv {
         check("gradient of the output", grad_output.len(), self.shape.output_len());
         check("packed weights", packed.len(), self.packed_backward_len());
         check("gradient of the input", grad_input.len(), self.shape.input_len());
-        let (isa, none, store) = (self.isa, &mut [], Store::adding(accumulate));
-        match &self.plan {
-            Plan::Direct { backward, .. } => backward.run(isa, grad_output, packed, grad_input, store, none, workspace),
-            Plan::Winograd { backward, .. } => {
-                backward.run(isa, Operand::Plain(grad_output), packed, grad_input, store, none, workspace);
-            }
-        }
+        let (grad_output, store) = (Operand::Plain(grad_output), Store::adding(accumulate));
+        self.plan.backward_input().run(self.isa, grad_output, packed, grad_input, store, &mut [], workspace);
     }
 
     /// Writes `grad_weight` (OIHW).
@@ -292,31 +221,18 @@ impl Conv {
             check("gradient of the input", grad_input.len(), self.shape.input_len());
             let partials = reduction.as_ref().map(|(_, partials)| partials.len());
             assert!(
-                partials.is_none_or(|len| self.fuses && len == self.reduction_len()),
+                partials.is_none_or(|len| self.fuses() && len == self.reduction_len()),
                 "a reduction, for {:?}",
                 self.shape
             );
         }
-        match &self.plan {
-            Plan::Winograd { gradient, backward, .. } if self.fuses => {
-                let back = grad_input.map(|grad_input| (backward, grad_input));
-                return gradient.run(self.isa, [input, grad_output], back, grad_weight, workspace);
-            }
-            Plan::Winograd { gradient, .. } => {
-                let operands = [input, grad_output].map(|operand| Operand::Plain(self.plain(operand)));
-                gradient.run(self.isa, operands, None, grad_weight, workspace);
-            }
-            Plan::Direct { gradient, .. } => {
-                gradient.run(self.isa, self.plain(input), self.plain(grad_output), grad_weight, workspace);
-            }
-        }
-        if let Some(GradInput { packed, grad_input, accumulate, .. }) = grad_input {
-            self.backward_input(self.plain(grad_output), packed, grad_input, accumulate, workspace);
-        }
+        self.check_prologue(&input);
+        self.check_prologue(&grad_output);
+        self.plan.backward(self.isa, [input, grad_output], grad_weight, grad_input, workspace);
     }
 
-    fn plain<'a>(&self, operand: Operand<'a>) -> &'a [f32] {
-        operand.plain().unwrap_or_else(|| panic!("an operand with a prologue, for {:?}", self.shape))
+    fn check_prologue(&self, operand: &Operand<'_>) {
+        assert!(self.fuses() || operand.plain().is_some(), "an operand with a prologue, for {:?}", self.shape);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The forward pass, and `grad_input`, which is a forward pass with rotated weights.
 
 use super::{
+    ConvPass,
     grid::{Grid, HALF, LEAST_TILES, POINTS, TILE, WINDOW, Window, load, spaced, store},
     transform,
 };
@@ -30,6 +31,54 @@ pub(in crate::conv) struct Pass {
     padding: usize,
     grid: Grid,
     backward: bool,
+}
+
+impl ConvPass for Pass {
+    fn packed_len(&self) -> usize {
+        self.packed_len()
+    }
+
+    fn workspace_len(&self) -> usize {
+        self.workspace_len()
+    }
+
+    fn blocks(&self) -> usize {
+        self.grid.chunks.len()
+    }
+
+    fn pack(&self, isa: Isa, weights: &[f32], packed: &mut [f32]) {
+        let panel_len = POINTS * spaced(self.source.channels) * LANES;
+        parallel_for(packed.chunks_exact_mut(panel_len).enumerate(), |(panel, packed)| {
+            pack_panel(isa, self, panel * LANES, weights, packed.as_chunks_mut::<LANES>().0);
+        });
+    }
+
+    fn run(
+        &self,
+        isa: Isa,
+        source: Operand<'_>,
+        packed: &[f32],
+        target: &mut [f32],
+        store: Store<'_>,
+        statistics: &mut [f32],
+        workspace: &mut [f32],
+    ) {
+        let row_len = TILE * self.target.row_len();
+        let chunks = &self.grid.chunks;
+        let pieces = chunks.cut(target, self.target.image_len(), row_len);
+        let pieces = statistics::pair(store.pair(pieces), statistics, self.target.channels).enumerate();
+        parallel_for_with_workspace(
+            pieces,
+            workspace,
+            self.workspace_len(),
+            |(i, ((piece, store), partial)), workspace| {
+                let (tiles, images) = workspace.split_at_mut(self.tiles_len());
+                let source = source.read(chunks.get(i).images(self.source.image_len()), images);
+                self.run_piece(isa, chunks.get(i), source, packed, piece, &store, tiles);
+                statistics::take(isa, piece, self.target.channels, partial);
+            },
+        );
+    }
 }
 
 impl Pass {
@@ -67,52 +116,10 @@ impl Pass {
         POINTS * (before + after) * LANES
     }
 
-    /// Blocks of the target.
-    pub fn pieces(&self) -> usize {
-        self.grid.chunks.len()
-    }
-
     /// Lines from one point to the next, before and after the products.
     fn spacing(&self) -> [usize; 2] {
         let tiles = self.grid.count(self.grid.chunks.largest());
         [spaced((tiles * self.source.channels).div_ceil(LANES)), spaced(tiles * self.panels())]
-    }
-
-    /// Transforms weights (OIHW).
-    pub fn pack(&self, isa: Isa, weights: &[f32], packed: &mut [f32]) {
-        let panel_len = POINTS * spaced(self.source.channels) * LANES;
-        parallel_for(packed.chunks_exact_mut(panel_len).enumerate(), |(panel, packed)| {
-            pack_panel(isa, self, panel * LANES, weights, packed.as_chunks_mut::<LANES>().0);
-        });
-    }
-
-    /// Stores the target, and writes the partial statistics of each block unless `statistics` is empty.
-    #[allow(clippy::too_many_arguments, reason = "the operands of one product")]
-    pub fn run(
-        &self,
-        isa: Isa,
-        source: Operand<'_>,
-        packed: &[f32],
-        target: &mut [f32],
-        store: Store<'_>,
-        statistics: &mut [f32],
-        workspace: &mut [f32],
-    ) {
-        let row_len = TILE * self.target.row_len();
-        let chunks = &self.grid.chunks;
-        let pieces = chunks.cut(target, self.target.image_len(), row_len);
-        let pieces = statistics::pair(store.pair(pieces), statistics, self.target.channels).enumerate();
-        parallel_for_with_workspace(
-            pieces,
-            workspace,
-            self.workspace_len(),
-            |(i, ((piece, store), partial)), workspace| {
-                let (tiles, images) = workspace.split_at_mut(self.tiles_len());
-                let source = source.read(chunks.get(i).images(self.source.image_len()), images);
-                self.run_piece(isa, chunks.get(i), source, packed, piece, &store, tiles);
-                statistics::take(isa, piece, self.target.channels, partial);
-            },
-        );
     }
 
     /// Computes and stores a block of the target from the images of the source that are its own.
