@@ -263,11 +263,11 @@ fn memory_is_limited() {
     let bytes = mlp(&[8, 64, 64, 1]);
     let mut executor = Executor::new(model(&bytes), &Options { memory_bytes: 1 << 20, ..Options::default() }).unwrap();
     run(&mut executor, &inputs(100, &[&[8]]));
-    let rows = inputs(1 << 14, &[&[8]]);
+    let rows = inputs((1 << 18) + (1 << 15), &[&[8]]);
     let error = executor.run(&views(&rows)).unwrap_err();
     assert!(matches!(error, Error::Memory { limit: 1_048_576, .. }), "{error}");
-    // Two buffers of 64 features.
-    assert!(error.to_string().contains("need 8388608 bytes"), "{error}");
+    // The output, and the workspace of one thread: two blocks of 48 rows of 64 features.
+    assert!(error.to_string().contains("need 1204224 bytes"), "{error}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod conv;
 mod elementwise;
 mod linear;
 mod network;
+mod perceptron;
 mod pool;
 mod run;
 mod step;

@@ -3,6 +3,7 @@
 use super::{
     assign,
     build::Builder,
+    perceptron,
     run::Plan,
     step::{ConvWeights, Shape},
 };
@@ -69,7 +70,8 @@ impl Network {
         let fused = self.fused && shapes.iter().all(|(_, shape)| !shape.contains(&0));
         let mut builder = Builder::new(&self.model, &types, &mut self.cache, fused);
         builder.build()?;
-        let built = builder.finish()?;
+        let mut built = builder.finish()?;
+        perceptron::join(&mut built);
         let inputs = self.model.graph.inputs.iter().zip(shapes);
         let inputs = inputs.map(|(value, shape)| assign::input(&value.name, shape)).collect::<Result<_, Problem>>()?;
         Ok(assign::assign(built, inputs, threads))

@@ -1,5 +1,6 @@
 //! Steps of a plan.
 
+use super::perceptron::Perceptron;
 use crate::{Tensor, ops::Operator};
 use kernels::{Activation, Epilogue, conv::FusedConv, gemm::FusedLinear, layout, pool::WindowPool};
 use onnx::Node;
@@ -37,6 +38,8 @@ pub(super) struct Step {
 pub(super) enum Kind {
     /// A fully connected layer; reads input and, if there is one, residual.
     Linear(Arc<FusedLinear>, Activation),
+    /// Several of them, without residuals.
+    Perceptron(Perceptron),
     /// A convolution; reads input and, if there is one, residual. NHWC.
     Conv(Box<FusedConv>, Arc<ConvWeights>, Activation),
     /// Max pooling. NHWC.
@@ -127,6 +130,7 @@ impl Kind {
     pub fn workspace_len(&self, threads: usize) -> usize {
         match self {
             Self::Conv(conv, ..) => conv.workspace_len(threads),
+            Self::Perceptron(layers) => threads.max(1) * layers.workspace_len(),
             _ => 0,
         }
     }
@@ -136,6 +140,7 @@ impl Kind {
         match self {
             Self::Linear(linear, _) => len.saturating_mul(linear.inputs()),
             Self::Conv(conv, ..) => conv.shape().multiplications(),
+            Self::Perceptron(layers) => (len / layers.outputs()).saturating_mul(layers.row_cost()),
             _ => len,
         }
     }
@@ -146,6 +151,7 @@ impl Kind {
         let epilogue = |bias, activation| Epilogue { bias, residual: reads(1).unwrap_or_default(), activation };
         match self {
             Self::Linear(linear, activation) => linear.run(first, epilogue(&[], *activation), out),
+            Self::Perceptron(layers) => layers.run(first, out, workspace),
             Self::Conv(conv, weights, activation) => {
                 conv.run(first, &weights.packed, epilogue(&weights.bias, *activation), out, workspace);
             }

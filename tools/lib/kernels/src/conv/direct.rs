@@ -172,25 +172,56 @@ fn chunk_kernel<V: Vector, const M: usize>(
             packed = rest;
             let first = panel * LANES;
             let lanes = LANES.min(pass.target.channels - first);
-            for pixels in pixels.chunks(M) {
-                // The last tile repeats its last pixel: what it computes too much is not stored.
-                let mut starts = [pixels[pixels.len() - 1][0]; M];
-                for (start, pixel) in starts.iter_mut().zip(pixels) {
-                    *start = pixel[0];
-                }
-                let sums = sum_runs(zero, padded, &starts, row, lines, phase.depth.max(1));
-                for (sums, pixel) in sums.iter().zip(pixels) {
-                    let at = pixel[1] + first;
-                    put(
-                        zero,
-                        sums,
-                        &mut target[at..][..lanes],
-                        store.residual().get(at..).unwrap_or_default(),
-                        first,
-                        store,
-                    );
-                }
+            let (whole, rest) = pixels.split_at(whole_tiles::<M>(pixels.len()));
+            for pixels in whole.chunks(M) {
+                tile::<V, M>(zero, padded, pixels, row, lines, phase.depth, [first, lanes], target, store);
+            }
+            for pixels in rest.chunks(SMALL) {
+                tile::<V, SMALL>(zero, padded, pixels, row, lines, phase.depth, [first, lanes], target, store);
             }
         }
+    }
+}
+
+/// Pixels of the smaller tile, of instruction sets with registers for more.
+const SMALL: usize = 8;
+
+/// How many of `count` pixels are computed in tiles of M: the rest is at most two small tiles, if those compute less in vain.
+#[inline(always)]
+fn whole_tiles<const M: usize>(count: usize) -> usize {
+    let rest = count % M;
+    if M <= SMALL || rest == 0 || rest > SMALL {
+        count
+    } else if rest + M <= 2 * SMALL && count > M {
+        count - rest - M
+    } else {
+        count - rest
+    }
+}
+
+/// Sums and stores up to M pixels of a panel: `lanes` channels from the first.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the operands, and where they lie")]
+fn tile<V: Vector, const M: usize>(
+    zero: V,
+    padded: &[f32],
+    pixels: &[[usize; 2]],
+    row: usize,
+    lines: &[Line],
+    depth: usize,
+    [first, lanes]: [usize; 2],
+    target: &mut [f32],
+    store: &Store<'_>,
+) {
+    // The last tile repeats its last pixel: what it computes too much is not stored.
+    let mut starts = [pixels[pixels.len() - 1][0]; M];
+    for (start, pixel) in starts.iter_mut().zip(pixels) {
+        *start = pixel[0];
+    }
+    let sums = sum_runs(zero, padded, &starts, row, lines, depth.max(1));
+    for (sums, pixel) in sums.iter().zip(pixels) {
+        let at = pixel[1] + first;
+        let residual = store.residual().get(at..).unwrap_or_default();
+        put(zero, sums, &mut target[at..][..lanes], residual, first, store);
     }
 }

@@ -3,7 +3,7 @@
 //! An element starts from its bias; the terms follow in ascending k, each by a fused multiply-add. So a row has the same bits
 //! in batches of any size and on every instruction set.
 
-use super::{DEPTH, Matrix, tile::PANEL};
+use super::{Matrix, tile::PANEL};
 use crate::{
     epilogue::Epilogue,
     isa::Isa,
@@ -14,6 +14,8 @@ use std::ops::Range;
 
 /// Multiply-adds of a task, some tens of microseconds: handing one over must cost little of it.
 const TASK: usize = 1 << 20;
+/// Terms of a block: with the columns of a panel 32 KiB, which stay in the L1 cache while all rows pass.
+const DEPTH: usize = 128;
 /// A multiple of the rows of every tile.
 const TILE_ROWS: usize = 12;
 
@@ -191,25 +193,32 @@ fn rows_kernel<V: Vector, const M: usize>(
     }
 }
 
-/// Tiles of six rows by up to four lines with AVX-512, one line otherwise, as in [`super::tile`].
+/// Tiles of six rows by up to four lines with AVX-512, one line otherwise, as in [`super::tile`]. A line that is not whole has
+/// tiles of its own.
 #[inline(always)]
 fn multiply<V: Vector, const M: usize>(zero: V, block: Block<'_>, rows: usize, output: &mut [f32]) {
+    let lines = block.width / LANES;
     if M == 12 {
-        match block.lines {
-            4 => all_rows::<V, 6, 4>(zero, block, rows, 0, output),
-            3 => all_rows::<V, 6, 3>(zero, block, rows, 0, output),
-            2 => all_rows::<V, 12, 2>(zero, block, rows, 0, output),
-            _ => all_rows::<V, 12, 1>(zero, block, rows, 0, output),
+        match lines {
+            4 => all_rows::<V, 6, 4, false>(zero, block, rows, 0, output),
+            3 => all_rows::<V, 6, 3, false>(zero, block, rows, 0, output),
+            2 => all_rows::<V, 12, 2, false>(zero, block, rows, 0, output),
+            1 => all_rows::<V, 12, 1, false>(zero, block, rows, 0, output),
+            _ => {}
         }
     } else {
-        for line in 0..block.lines {
-            all_rows::<V, M, 1>(zero, block, rows, line, output);
+        for line in 0..lines {
+            all_rows::<V, M, 1, false>(zero, block, rows, line, output);
         }
+    }
+    if !block.width.is_multiple_of(LANES) {
+        all_rows::<V, M, 1, true>(zero, block, rows, lines, output);
     }
 }
 
+/// Tiles of M rows by N lines from `line`; fewer rows for those that remain. With PART, the line is not whole.
 #[inline(always)]
-fn all_rows<V: Vector, const M: usize, const N: usize>(
+fn all_rows<V: Vector, const M: usize, const N: usize, const PART: bool>(
     zero: V,
     block: Block<'_>,
     rows: usize,
@@ -218,31 +227,30 @@ fn all_rows<V: Vector, const M: usize, const N: usize>(
 ) {
     let mut row = 0;
     while rows - row >= M {
-        tile::<V, M, N>(zero, block, row, line, output);
+        tile::<V, M, N, PART>(zero, block, row, line, output);
         row += M;
     }
     if M > 8 && rows - row >= 8 {
-        tile::<V, 8, N>(zero, block, row, line, output);
+        tile::<V, 8, N, PART>(zero, block, row, line, output);
         row += 8;
     }
     if rows - row >= 4 {
-        tile::<V, 4, N>(zero, block, row, line, output);
+        tile::<V, 4, N, PART>(zero, block, row, line, output);
         row += 4;
     }
     if rows - row >= 2 {
-        tile::<V, 2, N>(zero, block, row, line, output);
+        tile::<V, 2, N, PART>(zero, block, row, line, output);
         row += 2;
     }
     if rows > row {
-        tile::<V, 1, N>(zero, block, row, line, output);
+        tile::<V, 1, N, PART>(zero, block, row, line, output);
     }
 }
 
-/// M rows by N lines from `line`. Arrays are filled and read by index: what iterators or closures borrow is kept in memory
-/// instead of registers.
+/// Arrays are filled and read by index: what iterators or closures borrow is kept in memory instead of registers.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
-fn tile<V: Vector, const M: usize, const N: usize>(
+fn tile<V: Vector, const M: usize, const N: usize, const PART: bool>(
     zero: V,
     block: Block<'_>,
     row: usize,
@@ -250,24 +258,32 @@ fn tile<V: Vector, const M: usize, const N: usize>(
     output: &mut [f32],
 ) {
     let [from, to] = block.terms;
+    let depth = to - from;
+    let first = row * block.step + block.column + line * LANES;
+    let part = block.width % LANES;
     let mut sums = [[zero; N]; M];
-    for m in 0..M {
+    if from == 0 {
+        let Some(bias) = block.bias[line..].first_chunk::<N>() else { return };
         for n in 0..N {
-            sums[m][n] = if from == 0 {
-                zero.load(&block.bias[line + n])
-            } else {
-                let at = (row + m) * block.step + block.column + (line + n) * LANES;
-                read(zero, output, at, block.width - (line + n) * LANES)
-            };
+            let bias = zero.load(&bias[n]);
+            for m in 0..M {
+                sums[m][n] = bias;
+            }
+        }
+    } else {
+        for m in 0..M {
+            for n in 0..N {
+                sums[m][n] = read::<V, PART>(zero, &output[first + m * block.step + n * LANES..], part);
+            }
         }
     }
     let mut rows = [block.input; M];
     for m in 0..M {
-        rows[m] = &block.input[(row + m) * block.inputs..][from..to];
+        rows[m] = &block.input[(row + m) * block.inputs + from..][..depth];
     }
-    let lines = block.panel.chunks_exact(block.lines);
-    for (k, lines) in lines.enumerate().take(to - from) {
-        let Some(lines) = lines[line..].first_chunk::<N>() else { return };
+    let panel = &block.panel[line..];
+    for k in 0..depth {
+        let Some(lines) = panel[k * block.lines..].first_chunk::<N>() else { return };
         let mut loaded = [zero; N];
         for n in 0..N {
             loaded[n] = zero.load(&lines[n]);
@@ -279,48 +295,47 @@ fn tile<V: Vector, const M: usize, const N: usize>(
             }
         }
     }
+    if !block.residual.is_empty() {
+        for m in 0..M {
+            for n in 0..N {
+                let residual = &block.residual[first + m * block.step + n * LANES..];
+                sums[m][n] = sums[m][n].add(read::<V, PART>(zero, residual, part));
+            }
+        }
+    }
     let [low, high] = [zero.splat(block.bounds[0]), zero.splat(block.bounds[1])];
     for m in 0..M {
         for n in 0..N {
-            let at = (row + m) * block.step + block.column + (line + n) * LANES;
-            let width = block.width - (line + n) * LANES;
-            let mut sum = sums[m][n];
-            if !block.residual.is_empty() {
-                sum = sum.add(read(zero, block.residual, at, width));
-            }
-            write(sum.clamp(low, high), output, at, width);
+            let output = &mut output[first + m * block.step + n * LANES..];
+            write::<V, PART>(sums[m][n].clamp(low, high), output, part);
         }
     }
 }
 
-/// Loads a line of which the first `width` elements are there; zeros beyond.
+/// Loads a line; with PART its first `part` elements, and zeros.
 #[inline(always)]
-fn read<V: Vector>(zero: V, values: &[f32], at: usize, width: usize) -> V {
-    let values = &values[at..];
-    if width >= LANES {
-        return values.first_chunk::<LANES>().map_or(zero, |line| zero.load(line));
+fn read<V: Vector, const PART: bool>(zero: V, values: &[f32], part: usize) -> V {
+    if PART {
+        let mut line = [0.0; LANES];
+        for (to, from) in line.iter_mut().zip(&values[..part]) {
+            *to = *from;
+        }
+        return zero.load(&line);
     }
-    let mut line = [0.0; LANES];
-    for (to, from) in line.iter_mut().zip(&values[..width]) {
-        *to = *from;
-    }
-    zero.load(&line)
+    values.first_chunk::<LANES>().map_or(zero, |line| zero.load(line))
 }
 
-/// Stores the first `width` elements of a line.
+/// Stores a line; with PART its first `part` elements.
 #[inline(always)]
-fn write<V: Vector>(sums: V, values: &mut [f32], at: usize, width: usize) {
-    let values = &mut values[at..];
-    if width >= LANES {
-        if let Some(line) = values.first_chunk_mut::<LANES>() {
-            sums.store(line);
+fn write<V: Vector, const PART: bool>(sums: V, values: &mut [f32], part: usize) {
+    if PART {
+        let mut line = [0.0; LANES];
+        sums.store(&mut line);
+        for (to, from) in values[..part].iter_mut().zip(&line) {
+            *to = *from;
         }
-        return;
-    }
-    let mut line = [0.0; LANES];
-    sums.store(&mut line);
-    for (to, from) in values[..width].iter_mut().zip(&line) {
-        *to = *from;
+    } else if let Some(line) = values.first_chunk_mut::<LANES>() {
+        sums.store(line);
     }
 }
 
