@@ -207,6 +207,11 @@ bench-quantize: $(dev_python) ## Quantize a model by ONNX Runtime's Python packa
 	$(CARGO) build --release -p onnx --example quantize $(LOCKED)
 	$(venv)/bin/python scripts/bench/quantize/run.py $(BENCH_ARGS)
 
+.PHONY: bench-executor
+bench-executor: $(dev_python) ## Run networks natively and in ONNX Runtime, in one process: make bench-executor BENCH_ARGS="2 6 ResNet"
+	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$$(echo $(abspath $(venv))/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*)}" \
+	  $(CARGO) bench -p executor --bench runtime $(LOCKED) -- $(BENCH_ARGS)
+
 # Another RUSTFLAGS would rebuild everything: a target directory of its own holds the few crates below `parallel`.
 .PHONY: loom
 loom: ## Model-check the thread pool under every interleaving of its threads
