@@ -83,7 +83,7 @@ impl Model {
     pub fn open(path: &Path, limit: Limit<'_>, options: &Options<'_>) -> Result<Self> {
         let name = path.display().to_string();
         let bytes = files::read_file(path, limit)?;
-        Self::new(Source { name: &name, bytes, file: Some((path, limit)) }, options)
+        Self::new(Source { name: &name, bytes: bytes.into(), file: Some((path, limit)) }, options)
     }
 
     /// Loads a model without files of weights from memory; errors call it `name`.
@@ -91,7 +91,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes(name: &str, bytes: &[u8], options: &Options<'_>) -> Result<Self> {
-        Self::new(Source { name, bytes: bytes.to_vec(), file: None }, options)
+        Self::new(Source { name, bytes: bytes.into(), file: None }, options)
     }
 
     fn new(source: Source<'_>, options: &Options<'_>) -> Result<Self> {

@@ -2,14 +2,17 @@
 
 use crate::{ModelError, Result, external};
 use files::Limit;
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 /// A model as bytes, and the file that has them.
 pub(crate) struct Source<'a> {
     /// What errors call it.
     pub name: &'a str,
     /// All of the file.
-    pub bytes: Vec<u8>,
+    pub bytes: Cow<'a, [u8]>,
     /// The file, and the limit of it with its files of weights; None for a model from memory.
     pub file: Option<(&'a Path, Limit<'a>)>,
 }
