@@ -128,7 +128,7 @@ mod tests {
         let (mut bias, residual) = (draw(3, shape.outputs), draw(4, shape.output_len()));
         bias.resize(Epilogue::padded_len(shape.outputs), 0.0);
         for isa in Isa::supported() {
-            let plain = Conv::with(isa, algorithm, shape).unwrap();
+            let plain = Conv::with(isa, algorithm, shape).expect("a valid shape");
             let (mut packed, mut workspace) =
                 (vec![0.0; plain.packed_forward_len()], vec![0.0; plain.workspace_len(1)]);
             let mut product = vec![0.0; shape.output_len()];
@@ -136,7 +136,7 @@ mod tests {
             plain.forward(Operand::Plain(&input), &packed, &mut product, &mut workspace);
             for activation in [Activation::Identity, Activation::Relu, Activation::Clip(-0.5, 1.0), Activation::Tanh] {
                 for residual in [&[][..], &residual] {
-                    let conv = FusedConv::with(isa, algorithm, shape).unwrap();
+                    let conv = FusedConv::with(isa, algorithm, shape).expect("a valid shape");
                     let ours = run(&conv, &input, &weights, Epilogue { bias: &bias, residual, activation });
                     let mut expected = product.clone();
                     for (i, x) in expected.iter_mut().enumerate() {
@@ -171,8 +171,8 @@ mod tests {
             for images in [7, 64] {
                 let all = ConvShape { images, ..one };
                 let input = draw(5, all.input_len());
-                let together = run(&FusedConv::new(all).unwrap(), &input, &weights, epilogue);
-                let alone = FusedConv::new(one).unwrap();
+                let together = run(&FusedConv::new(all).expect("a valid shape"), &input, &weights, epilogue);
+                let alone = FusedConv::new(one).expect("a valid shape");
                 for (input, together) in input.chunks(one.input_len()).zip(together.chunks(one.output_len())) {
                     assert!(run(&alone, input, &weights, epilogue) == together);
                 }
