@@ -1,9 +1,6 @@
 //! Convolutions.
 
-use super::{
-    Call, Operator, real,
-    window::{Tap, Window},
-};
+use super::{Call, Operator, real, window::Window};
 use crate::element::Number;
 use ndarray::{ArrayD, ArrayViewD};
 use onnx::{Node, Problem};
@@ -109,14 +106,11 @@ fn convolve_group<T: Number>(
     let (mut columns, mut product) = (call.filled(&[depth, width], T::ZERO)?, call.filled(&[outputs, width], T::ZERO)?);
     for start in (0..positions).step_by(BLOCK) {
         let width = BLOCK.min(positions - start);
+        columns.fill(T::ZERO);
         for column in 0..width {
-            for (tap, position) in window.taps(start + column).enumerate() {
+            for (tap, offset) in window.taps(start + column) {
                 for (channel, plane) in input.chunks_exact(plane_len).enumerate() {
-                    let row = channel * window.kernel_len() + tap;
-                    columns[row * width + column] = match position {
-                        Tap::Input(offset) => plane[offset],
-                        Tap::Padding | Tap::Beyond => T::ZERO,
-                    };
+                    columns[(channel * window.kernel_len() + tap) * width + column] = plane[offset];
                 }
             }
         }
@@ -168,8 +162,7 @@ fn transposed<T: Number>(call: &Call<'_>) -> Result<ArrayD<T>, Problem> {
 fn scatter<T: Number>(window: &Window, columns: &[T], out: &mut [T]) {
     let (positions, plane, kernel) = (window.output_len(), window.input_len(), window.kernel_len());
     for position in 0..positions {
-        for (tap, at) in window.taps(position).enumerate() {
-            let Tap::Input(offset) = at else { continue };
+        for (tap, offset) in window.taps(position) {
             for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
                 out[offset] = out[offset].add(columns[(channel * kernel + tap) * positions + position]);
             }

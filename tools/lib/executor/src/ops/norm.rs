@@ -198,8 +198,8 @@ fn local_response<T: Real>(call: &Call<'_>) -> Result<ArrayD<T>, Problem> {
     let element = |index: usize| {
         let (image, channel, pixel) = (index / (channels * plane), index / plane % channels, index % plane);
         let neighbours = channel.saturating_sub((size - 1) / 2)..channels.min(channel.saturating_add(size / 2 + 1));
-        let squares = neighbours.map(|channel| values[(image * channels + channel) * plane + pixel].to_f64().powi(2));
-        let sum = squares.fold(0.0, |sum, square| sum + square);
+        let neighbours = neighbours.map(|channel| values[(image * channels + channel) * plane + pixel].to_f64());
+        let sum = neighbours.fold(0.0, |sum: f64, x| x.mul_add(x, sum));
         T::from_f64(values[index].to_f64() / libm::pow(bias + alpha / size as f64 * sum, beta))
     };
     call.collect(x.shape(), (0..images * channels * plane).map(element))

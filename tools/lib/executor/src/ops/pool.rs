@@ -1,9 +1,6 @@
 //! Pooling.
 
-use super::{
-    Call, Operator, number, real,
-    window::{Tap, Window},
-};
+use super::{Call, Operator, number, real, window::Window};
 use crate::element::{Number, Real};
 use ndarray::ArrayD;
 use onnx::{Node, Problem};
@@ -41,27 +38,15 @@ fn pool<T: Number>(call: &Call<'_>, f: &dyn Fn(&[T], &Window, usize) -> T) -> Re
 }
 
 fn maximum<T: Number>(plane: &[T], window: &Window, position: usize) -> T {
-    window.taps(position).fold(T::LOWEST, |maximum, tap| match tap {
-        Tap::Input(offset) => maximum.max_or_nan(plane[offset]),
-        Tap::Padding | Tap::Beyond => maximum,
-    })
+    window.taps(position).fold(T::LOWEST, |maximum, (_, offset)| maximum.max_or_nan(plane[offset]))
 }
 
 fn average_pool<T: Real>(call: &Call<'_>) -> Result<ArrayD<T>, Problem> {
     let include_padding = call.flag("count_include_pad", false)?;
     pool(call, &|plane: &[T], window, position| {
-        let (mut sum, mut count) = (0.0, 0u32);
-        for tap in window.taps(position) {
-            match tap {
-                Tap::Input(offset) => {
-                    sum += plane[offset].to_f64();
-                    count += 1;
-                }
-                Tap::Padding => count += u32::from(include_padding),
-                Tap::Beyond => {}
-            }
-        }
-        T::from_f64(sum / f64::from(count))
+        let taps = window.taps(position).map(|(_, offset)| plane[offset].to_f64());
+        let (sum, count) = taps.fold((0.0, 0.0), |(sum, count), x| (sum + x, count + 1.0));
+        T::from_f64(sum / if include_padding { window.padded_taps(position) } else { count })
     })
 }
 

@@ -28,7 +28,7 @@ fn output_dtype(node: &Node) -> Option<DataType> {
     DataType::try_from(i32::try_from(node.int("output_dtype", 0).ok()?).ok()?).ok()
 }
 
-/// The least and the greatest value of an integer type that is quantized to.
+/// Minimum and maximum of an integer type that is quantized to.
 fn range(dtype: DataType) -> Option<(f64, f64)> {
     Some(match dtype {
         DataType::Uint8 => (0.0, u8::MAX.into()),

@@ -120,17 +120,17 @@ fn log_sum_exp<T: Real>(row: &[T]) -> T {
 }
 
 /// The lowest or highest value of the type for no elements. Booleans are ordered as 0 and 1.
-fn extreme(call: &Call<'_>, greatest: bool) -> Outcome {
+fn extreme(call: &Call<'_>, highest: bool) -> Outcome {
     if let Tensor::Bool(x) = call.input(0)? {
         let Some(Rows { shape, values, width }) = rows(call, &x.view())? else { return Ok(vec![x.clone().into()]) };
         let count = call.elements::<bool>(&shape)?;
         let of = |index: usize| {
             let row = &values[index * width..][..width];
-            if greatest { row.contains(&true) } else { !row.contains(&false) }
+            if highest { row.contains(&true) } else { !row.contains(&false) }
         };
         return Ok(vec![call.collect(&shape, (0..count).map(of))?.into()]);
     }
-    number!(call, call.input(0)?, T => match greatest {
+    number!(call, call.input(0)?, T => match highest {
         true => reduce::<T>(call, &|row| row.iter().fold(T::LOWEST, |best, &x| best.max_or_nan(x))),
         false => reduce::<T>(call, &|row| row.iter().fold(T::HIGHEST, |best, &x| best.min_or_nan(x))),
     })

@@ -126,6 +126,8 @@ fn windows_of_pools() {
     assert!(refused("MaxPool", &[("kernel_shape", ints(&[0]))], &[&x]).contains("kernel"));
     assert!(refused("MaxPool", &[("kernel_shape", ints(&[2])), ("strides", ints(&[0]))], &[&x]).contains("strides"));
     assert!(refused("MaxPool", &[("kernel_shape", ints(&[2])), ("pads", ints(&[-1, 0]))], &[&x]).contains("-1"));
+    let endless = [("kernel_shape", ints(&[i64::MAX])), ("auto_pad", text("SAME_UPPER"))];
+    assert_eq!(run("MaxPool", &endless, &[&x]), tensor(&[1, 1, 4], &[4f32; 4]));
     let huge = [("kernel_shape", ints(&[2])), ("pads", ints(&[i64::MAX, i64::MAX]))];
     assert!(refused("MaxPool", &huge, &[&x]).contains("fit"));
 }

@@ -20,25 +20,6 @@ pub(super) struct Window {
     pads: [[usize; SPATIAL]; 2],
 }
 
-/// Where an element of a kernel lies.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Tap {
-    /// On an element of the input, row-major over the spatial axes.
-    Input(usize),
-    /// On padding.
-    Padding,
-    /// Beyond the padding, where `ceil_mode` has a window end.
-    Beyond,
-}
-
-/// Where an element of a kernel lies along one axis.
-#[derive(Clone, Copy)]
-enum Position {
-    Input(usize),
-    Padding,
-    Beyond,
-}
-
 impl Window {
     /// The window of a node, by its attributes `strides`, `dilations`, `pads`, `auto_pad` and `ceil_mode`, over an input of
     /// shape `[N, C, spatial…]`.
@@ -162,38 +143,49 @@ impl Window {
         [&outer[..], &self.output[SPATIAL - self.rank..]].concat()
     }
 
-    /// The element's positions along an axis, by index of the output.
-    fn position(&self, axis: usize, output: usize, tap: usize) -> Position {
-        let [before, after] = self.pads.map(|pads| pads[axis]);
-        let padded = output * self.stride[axis] + tap * self.dilation[axis];
-        match padded.checked_sub(before) {
-            Some(index) if index < self.input[axis] => Position::Input(index),
-            Some(index) if index >= self.input[axis] + after => Position::Beyond,
-            _ => Position::Padding,
-        }
+    /// Indices of the output along each axis, of an element.
+    fn position(&self, output: usize) -> [usize; SPATIAL] {
+        let [_, height, width] = self.output;
+        [output / (height * width), output / width % height, output % width]
     }
 
-    /// Where the kernel's elements lie for an element of the output, both row-major.
-    pub fn taps(&self, output: usize) -> impl Iterator<Item = Tap> + '_ {
-        let [_, height, width] = self.output;
-        let output = [output / (height * width), output / width % height, output % width];
-        let [depth, rows, columns] = self.kernel;
-        let along = move |axis: usize, tap| self.position(axis, output[axis], tap);
-        (0..depth).flat_map(move |d| {
-            (0..rows).flat_map(move |h| (0..columns).map(move |w| self.tap([along(0, d), along(1, h), along(2, w)])))
+    /// Elements of the kernel that lie before `end`, an index of the padded input, for an index of the output.
+    fn taps_before(&self, axis: usize, output: usize, end: usize) -> usize {
+        let room = end.saturating_sub(output * self.stride[axis]);
+        room.div_ceil(self.dilation[axis]).min(self.kernel[axis])
+    }
+
+    /// Elements of the kernel that lie on the input, and the indices there, along an axis.
+    fn along(&self, axis: usize, output: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+        let before = self.pads[0][axis];
+        let [first, end] = [before, before + self.input[axis]].map(|end| self.taps_before(axis, output, end));
+        let (start, dilation) = (output * self.stride[axis], self.dilation[axis]);
+        (first..end).map(move |tap| (tap, start + tap * dilation - before))
+    }
+
+    /// Elements of the kernel that lie on the input, and the elements there, for an element of the output; all row-major.
+    pub fn taps(&self, output: usize) -> impl Iterator<Item = (usize, usize)> {
+        let position = self.position(output);
+        let [planes, rows, columns] = [0, 1, 2].map(|axis| self.along(axis, position[axis]));
+        let ([_, height, width], [_, kernel_height, kernel_width]) = (self.input, self.kernel);
+        let join = |outer: (usize, usize), inner: (usize, usize), kernel: usize, size: usize| {
+            (outer.0 * kernel + inner.0, outer.1 * size + inner.1)
+        };
+        planes.flat_map(move |plane| {
+            let columns = columns.clone();
+            rows.clone().flat_map(move |row| {
+                let row = join(plane, row, kernel_height, height);
+                columns.clone().map(move |column| join(row, column, kernel_width, width))
+            })
         })
     }
 
-    fn tap(&self, positions: [Position; SPATIAL]) -> Tap {
-        let mut offset = Some(0);
-        for (axis, position) in positions.into_iter().enumerate() {
-            match position {
-                Position::Beyond => return Tap::Beyond,
-                Position::Padding => offset = None,
-                Position::Input(index) => offset = offset.map(|offset| offset * self.input[axis] + index),
-            }
-        }
-        offset.map_or(Tap::Padding, Tap::Input)
+    /// Elements of the kernel that lie on the input or its padding, for an element of the output: not beyond, where
+    /// `ceil_mode` has a window end.
+    pub fn padded_taps(&self, output: usize) -> f64 {
+        let position = self.position(output);
+        let end = |axis: usize| self.pads[0][axis] + self.input[axis] + self.pads[1][axis];
+        (0..SPATIAL).map(|axis| self.taps_before(axis, position[axis], end(axis)) as f64).product()
     }
 }
 
