@@ -17,14 +17,15 @@ OPERATORS = set(
     """
     Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization Cast CastLike Ceil
     Celu Clip Concat Constant ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh CumProd CumSum DepthToSpace
-    DequantizeLinear Div Dropout DynamicQuantizeLinear Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements
-    GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid
-    HardSwish Identity InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log
-    LogSoftmax MatMul MatMulInteger Max MaxPool Mean Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow
-    QLinearConv QLinearMatMul QuantizeLinear RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
-    ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round
-    ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth
-    Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Upsample Where Xor
+    DequantizeLinear Div Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand Flatten Floor Gather
+    GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization
+    HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less
+    LessOrEqual Log LogSoftmax MatMul MatMulInteger Max MaxPool Mean Min Mish Mod Mul Neg NonZero Not OneHot Or
+    PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization Range Reciprocal ReduceL1 ReduceL2
+    ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape
+    Resize Round ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign
+    SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze
+    Upsample Where Xor
     """.split()
 )
 
@@ -192,6 +193,8 @@ NODES = [
     (13, "Pow", [integers(1, 5, 4, dtype=np.int32), floats(4)], {}),
     (13, "Mod", [floats(7), floats(7, seed=1)], {"fmod": 1}),
     (11, "CumSum", [X, np.int32(1)], {"exclusive": 1, "reverse": 1}),
+    (13, "Einsum", [floats(2, 3, 4, 5), floats(2, 3, 5, 4)], {"equation": "bhij, bhji -> hb"}),
+    (13, "Einsum", [floats(4, 3, 3), floats(3, 2)], {"equation": "...ii,ij"}),
     (13, "Resize", [IMAGE, None, np.array([1, 1, 0.7, 1.3], np.float32)], {"mode": "linear", "coordinate_transformation_mode": "align_corners"}),
     (13, "Resize", [IMAGE, None, None, INDEX(2, 4, 5, 30)], {"mode": "cubic", "coordinate_transformation_mode": "pytorch_half_pixel"}),
     (13, "Resize", [IMAGE, None, np.array([1, 1, 2.5, 0.4], np.float32)], {"nearest_mode": "round_prefer_ceil"}),
@@ -208,3 +211,13 @@ def test_older_operator_sets_and_further_attributes_agree_with_onnx_runtime():
         if reason := difference(answer, session.run(None, feeds), 1e-4, 1e-5):
             wrong.append(f"{helper.printable_node(made.graph.node[0])}: {reason}")
     assert not wrong, f"{len(wrong)} of {len(MODELS)} differ:\n" + "\n".join(wrong)
+
+
+def test_the_bits_do_not_depend_on_the_processor_or_the_number_of_threads():
+    def bits(answers):
+        return [(kind, [array.tobytes() for array in outputs]) for kind, outputs in answers]
+
+    expected = bits(run_models(MODELS))
+    assert {kind for kind, _ in expected} == {"ok"}
+    assert bits(run_models(MODELS, threads=3)) == expected
+    assert bits(run_models(MODELS, PIPEGRAD_ISA="baseline")) == expected

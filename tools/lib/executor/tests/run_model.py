@@ -1,5 +1,6 @@
 """Runs models by the example `run_model`, many in one process."""
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -33,8 +34,8 @@ def answer(stream, dtypes):
     return kind, outputs
 
 
-def run_models(cases, threads=1):
-    """Yields for each (model, inputs) in turn `("ok", outputs)`, `("error", text)` or `("unsupported", text)`."""
+def run_models(cases, threads=1, **env):
+    """Returns for each (model, inputs) in turn `("ok", outputs)`, `("error", text)` or `("unsupported", text)`."""
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as frames:
         dtypes = []
         for index, (model, inputs) in enumerate(cases):
@@ -44,7 +45,7 @@ def run_models(cases, threads=1):
             kinds = [value.type.tensor_type.elem_type for value in model.graph.output]
             dtypes.append([helper.tensor_dtype_to_np_dtype(kind) for kind in kinds])
         frames.seek(0)
-        with subprocess.Popen([RUN_MODEL], stdin=frames, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen([RUN_MODEL], stdin=frames, stdout=subprocess.PIPE, env=os.environ | env) as process:
             answers = [answer(process.stdout, kinds) for kinds in dtypes]
         assert process.returncode == 0
     return answers

@@ -10,6 +10,7 @@ mod cast;
 mod compare;
 mod constant;
 mod convolution;
+mod einsum;
 mod index;
 mod integer;
 mod layout;
@@ -43,6 +44,7 @@ const TABLES: &[fn(&Node) -> Option<Operator>] = &[
     compare::find,
     constant::find,
     convolution::find,
+    einsum::find,
     index::find,
     integer::find,
     layout::find,

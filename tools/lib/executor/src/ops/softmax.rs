@@ -1,4 +1,4 @@
-//! Softmax and its logarithm.
+//! Softmax, its logarithm, and hardmax.
 
 use super::{Call, Operator, real};
 use crate::element::Real;
@@ -13,6 +13,7 @@ pub(super) fn find(node: &Node) -> Option<Operator> {
     Some(match node.op_type.as_str() {
         "Softmax" => |call| real!(call, call.input(0)?, T => rows::<T>(call, softmax)),
         "LogSoftmax" => |call| real!(call, call.input(0)?, T => rows::<T>(call, log_softmax)),
+        "Hardmax" => |call| real!(call, call.input(0)?, T => rows::<T>(call, hardmax)),
         _ => return None,
     })
 }
@@ -54,4 +55,11 @@ fn log_softmax<T: Real>(row: &mut [T]) {
     let maximum = maximum(row);
     let sum = T::sum(row.iter().map(|x| x.sub(maximum).exp())).ln();
     row.iter_mut().for_each(|x| *x = x.sub(maximum).sub(sum));
+}
+
+/// 1 for the first maximum, 0 elsewhere.
+fn hardmax<T: Real>(row: &mut [T]) {
+    let maximum = maximum(row);
+    let first = row.iter().position(|&x| x == maximum);
+    row.iter_mut().enumerate().for_each(|(index, x)| *x = if Some(index) == first { T::ONE } else { T::ZERO });
 }
