@@ -113,7 +113,9 @@ impl<'a> Builder<'a> {
     /// A node whose output is its first input in another shape.
     fn view(&mut self, node: &Node) -> bool {
         let renames = ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"].iter().any(|op| node.is(op));
-        let unused = |name: &String| name.is_empty() || self.links.consumers(name).is_empty();
+        let graph = self.graph;
+        let unread = |name: &String| self.links.consumers(name).is_empty() && !graph.is_output(name);
+        let unused = |name: &String| name.is_empty() || unread(name);
         let dropout = node.is("Dropout") && node.input(2).is_none() && node.outputs.iter().skip(1).all(unused);
         let (Some(input), Some(output)) = (node.input(0), node.output(0)) else { return false };
         let (Some(from), Some(to)) = (self.shape(input), self.shape(output)) else { return false };
