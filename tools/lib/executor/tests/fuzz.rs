@@ -1,0 +1,99 @@
+//! The fuzz target of graphs that run natively, on the checked-in corpus, on a graph of each operator, and on mutations of
+//! them: bounded, seeded, on any compiler. `cargo fuzz` runs the same target without a bound (CONTRIBUTING.md).
+//!
+//! `FUZZ_MUTATIONS` is the number of mutations of each, and `FUZZ_SEED` a seed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../../../../fuzz/executor.rs"]
+mod executor_run;
+#[path = "fuzz/graphs.rs"]
+mod graphs;
+#[path = "../../../../fuzz/byte_mutations.rs"]
+mod mutations;
+
+use graphs::{Random, extend, mutate};
+use onnx::{Model, proto::ModelProto};
+use prost::Message;
+use std::{env, fs, panic, path::Path};
+
+/// Tags of fields with lengths and values, as the format has them, and numbers at the ends of their ranges.
+const PIECES: [&[u8]; 8] = [
+    b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+    b"\x3a\x00",
+    b"\x0a\x04axis\x18\x7f\xa0\x01\x02",
+    b"\x22\x04Conv",
+    b"\x22\x06Resize",
+    b"\x0a\x05\x0a\x03\x0a\x01n",
+    b"\x00\x00\x00\x00\x00\x00\x00\x80",
+    b"\xff\xff\xff\xff\xff\xff\xff\x7f",
+];
+/// Mutations of each graph of the corpus, and of the graph of each operator.
+const OF_CORPUS: u64 = 60;
+const OF_OPERATOR: u64 = 60;
+
+fn number(name: &str, default: u64) -> u64 {
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Runs the target on a model; a panic tells the model.
+fn check(name: &str, model: &ModelProto) {
+    let bytes = model.encode_to_vec();
+    let start = std::time::Instant::now();
+    let panicked = panic::catch_unwind(|| executor_run::runs(&bytes));
+    if env::var_os("FUZZ_SLOW").is_some() && start.elapsed().as_secs() > 1 {
+        eprintln!("SLOW {name} {:?}: {model:?}", start.elapsed());
+    }
+    assert!(panicked.is_ok(), "{name}: a panic at {model:?}");
+}
+
+#[test]
+fn any_bytes() {
+    mutations::run("onnx_model", &PIECES, executor_run::runs);
+}
+
+#[test]
+fn mutated_graphs_of_the_corpus() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../fuzz/corpus/onnx_model");
+    let mut random = Random::new(number("FUZZ_SEED", 0));
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        let model = ModelProto::decode(fs::read(&path).unwrap().as_slice()).unwrap();
+        for _ in 0..number("FUZZ_MUTATIONS", OF_CORPUS) {
+            let mut changed = model.clone();
+            (0..=random.below(4)).for_each(|_| mutate(&mut changed, &mut random));
+            check(&path.display().to_string(), &changed);
+        }
+    }
+}
+
+#[test]
+fn graphs_of_each_operator_run() {
+    for case in graphs::OPERATORS {
+        let bytes = graphs::model(case).encode_to_vec();
+        let model = Model::from_bytes("case", &bytes).unwrap_or_else(|e| panic!("{case}: {e}"));
+        for load in [executor::Executor::new, executor::Executor::plain] {
+            let options = executor::Options::default();
+            let mut executor = load(model.clone(), &options).unwrap_or_else(|e| panic!("{case}: {e}"));
+            let inputs = executor_run::inputs(&model, 0).unwrap();
+            let views: Vec<_> = inputs.iter().map(|input| input.view()).collect();
+            executor.run(&views).unwrap_or_else(|e| panic!("{case}: {e}"));
+        }
+    }
+}
+
+#[test]
+fn mutated_graphs_of_each_operator() {
+    let mut random = Random::new(number("FUZZ_SEED", 0));
+    for case in graphs::OPERATORS {
+        let model = graphs::model(case);
+        check(case, &model);
+        for _ in 0..number("FUZZ_MUTATIONS", OF_OPERATOR) {
+            let mut changed = model.clone();
+            (0..random.below(3)).for_each(|_| extend(&mut changed, &mut random));
+            (0..=random.below(4)).for_each(|_| mutate(&mut changed, &mut random));
+            check(case, &changed);
+        }
+    }
+}
