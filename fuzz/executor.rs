@@ -66,7 +66,8 @@ pub fn inputs(model: &Model, variant: usize) -> Option<Vec<Input>> {
 fn input(ty: Option<&TensorType>, index: usize, variant: usize) -> Option<Input> {
     let dtype = ty.map_or(DataType::Undefined, |ty| ty.dtype);
     // The name of a symbol may end with the size that is meant: `d3`.
-    let symbol = |name: &str| name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(2);
+    let symbol =
+        |name: &str| name.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|size| size.parse().ok()).unwrap_or(2);
     let size = |dim: &Dim| match dim {
         Dim::Known(size) => *size,
         Dim::Symbol(name) if variant < 2 => symbol(name),

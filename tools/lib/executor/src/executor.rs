@@ -110,10 +110,10 @@ impl Executor {
             None => self.prepare(inputs)?,
         }
         let plan = &self.plans[0];
-        let memory = &mut self.memory;
+        let (memory, limit) = (&mut self.memory, self.memory_bytes);
         match self.pool.as_ref().filter(|_| plan.pays_threads()) {
-            Some(pool) => pool.install(|| parallel::with_active_workers(|| plan.run(inputs, memory)))?,
-            None => parallel::on_this_thread(|| plan.run(inputs, memory))?,
+            Some(pool) => pool.install(|| parallel::with_active_workers(|| plan.run(inputs, memory, limit)))?,
+            None => parallel::on_this_thread(|| plan.run(inputs, memory, limit))?,
         }
         self.has_run = true;
         Ok(())

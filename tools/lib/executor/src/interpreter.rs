@@ -15,7 +15,8 @@ pub(crate) fn evaluate(model: &Model) -> Result<Vec<onnx::Tensor>, Error> {
     for node in &model.graph.nodes {
         let operator = ops::find(node).ok_or_else(|| Error::Unsupported(vec![node.describe()]))?;
         let inputs: Vec<_> = node.inputs.iter().map(|name| values.get(name.as_str())).collect();
-        let outputs = operator(&Call { node, opset: model.opset(), inputs: &inputs })?;
+        let call = Call { node, opset: model.opset(), inputs: &inputs, most_bytes: ops::MOST_BYTES };
+        let outputs = operator(&call)?;
         values.extend(node.outputs.iter().map(String::as_str).zip(outputs));
     }
     let output = |value: &onnx::Value| {

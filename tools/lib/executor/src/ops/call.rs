@@ -10,7 +10,7 @@ use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 use onnx::{DataType, Node, Problem, type_name};
 
 /// Most bytes of a value, as many as the values of a run may need together by default; few enough to add and multiply.
-const MOST_BYTES: usize = 1 << 32;
+pub(crate) const MOST_BYTES: usize = 1 << 32;
 
 /// A node with its inputs.
 pub(crate) struct Call<'a> {
@@ -20,6 +20,8 @@ pub(crate) struct Call<'a> {
     pub opset: i64,
     /// The inputs; None where an optional one is left out.
     pub inputs: &'a [Option<&'a Tensor>],
+    /// Most bytes of a value, at most [`MOST_BYTES`].
+    pub most_bytes: usize,
 }
 
 impl<'a> Call<'a> {
@@ -161,7 +163,7 @@ impl<'a> Call<'a> {
         let sizes = shape.iter().filter(|&&size| size > 0);
         let product = sizes.clone().try_fold(size_of::<T>().max(1), |product, &size| product.checked_mul(size));
         match product {
-            Some(bytes) if bytes <= MOST_BYTES => Ok(shape.iter().product()),
+            Some(bytes) if bytes <= self.most_bytes => Ok(shape.iter().product()),
             _ => Err(self.problem(format!("a value of shape {shape:?}, which is too large"))),
         }
     }

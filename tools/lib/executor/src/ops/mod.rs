@@ -28,7 +28,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use call::Call;
+pub(crate) use call::{Call, MOST_BYTES};
 
 use crate::Tensor;
 use onnx::{Node, Problem};

@@ -25,7 +25,7 @@ fn node(op_type: &str, inputs: usize, attributes: &[(&str, Attribute)]) -> Node 
 fn run_at(opset: i64, op_type: &str, attributes: &[(&str, Attribute)], inputs: &[&Tensor]) -> Outcome {
     let node = node(op_type, inputs.len(), attributes);
     let inputs: Vec<_> = inputs.iter().map(|&input| Some(input)).collect();
-    find(&node).expect("an operator")(&Call { node: &node, opset, inputs: &inputs })
+    find(&node).expect("an operator")(&Call { node: &node, opset, inputs: &inputs, most_bytes: super::MOST_BYTES })
 }
 
 /// The only output.

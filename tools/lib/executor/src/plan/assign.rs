@@ -70,7 +70,9 @@ pub(super) fn assign(mut built: Built, inputs: Vec<Input>, threads: usize) -> Pl
                 slots.free.push(*value);
             }
         }
-        step.frees = (0..built.tensors).filter(|&tensor| last_tensors[tensor] == index).collect();
+    }
+    for (tensor, &last) in last_tensors.iter().enumerate().filter(|(_, last)| **last != KEPT) {
+        built.steps[last].frees.push(tensor);
     }
     let output = |(source, shape): (Source, Vec<usize>)| match source {
         Source::Tensor(index) => Output::Tensor(index),

@@ -56,11 +56,6 @@ impl<'a> Builder<'a> {
         builder
     }
 
-    /// Version of ONNX's own operators.
-    pub fn opset(&self) -> i64 {
-        self.opset
-    }
-
     /// Type and shape of a value, if both are known.
     pub fn shape(&self, name: &str) -> Option<Shape> {
         let ty = self.types.get(name)?;

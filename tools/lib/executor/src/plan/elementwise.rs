@@ -34,7 +34,7 @@ pub(super) fn activation(builder: &Builder<'_>, node: &Node) -> Result<Option<Ac
 
 /// Constant bounds, which were attributes before operator set 11.
 fn clip(builder: &Builder<'_>, node: &Node) -> Result<Option<Activation>, Problem> {
-    let bounds = if builder.opset() < 11 {
+    let bounds = if node.inputs.len() == 1 {
         [Some(node.float("min", f32::NEG_INFINITY)?), Some(node.float("max", f32::INFINITY)?)]
     } else {
         let bound = |index, default| match node.input(index) {

@@ -67,7 +67,9 @@ impl Network {
         }
         let types = shape::infer(&self.model, &BTreeMap::new())?;
         // Kernels take no empty tensors.
-        let fused = self.fused && shapes.iter().all(|(_, shape)| !shape.contains(&0));
+        let is_empty = |name: &String| types.get(name).and_then(TensorType::dims).is_some_and(|dims| dims.contains(&0));
+        let has_empty = self.model.graph.nodes.iter().flat_map(|node| &node.outputs).any(is_empty);
+        let fused = self.fused && !has_empty && shapes.iter().all(|(_, shape)| !shape.contains(&0));
         let mut builder = Builder::new(&self.model, &types, &mut self.cache, fused);
         builder.build()?;
         let mut built = builder.finish()?;

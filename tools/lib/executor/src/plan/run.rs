@@ -1,7 +1,10 @@
 //! Runs of a plan.
 
 use super::step::{Kind, Plain, Source, Step, fits};
-use crate::{Error, Tensor, View, ops::Call};
+use crate::{
+    Error, Tensor, View,
+    ops::{Call, MOST_BYTES},
+};
 use onnx::{DataType, Problem};
 use std::{borrow::Cow, mem, sync::Arc};
 
@@ -76,9 +79,12 @@ impl Plan {
         self.cost >= PARALLEL_COST
     }
 
-    /// Runs all steps.
-    pub fn run(&self, inputs: &[View<'_>], memory: &mut Memory) -> Result<(), Error> {
+    /// Runs all steps. Values whose sizes depend on other values count against `limit`, in bytes, as they are computed.
+    pub fn run(&self, inputs: &[View<'_>], memory: &mut Memory, limit: u64) -> Result<(), Error> {
         self.reserve(memory);
+        // What a run that failed has left.
+        memory.tensors.fill(None);
+        let mut needed = self.bytes();
         for (index, (input, view)) in self.inputs.iter().zip(inputs).enumerate() {
             if view.bytes.len() != input.len {
                 let (found, expected) = (view.bytes.len(), input.len);
@@ -90,7 +96,13 @@ impl Plan {
         }
         for step in &self.steps {
             match &step.kind {
-                Kind::Plain(plain) => self.run_plain(step, plain, inputs, memory)?,
+                Kind::Plain(plain) => {
+                    self.run_plain(step, plain, inputs, memory, limit.saturating_sub(needed))?;
+                    needed = needed.saturating_add(plain.unforeseen(&memory.tensors));
+                    if needed > limit {
+                        return Err(Error::Memory { needed, limit });
+                    }
+                }
                 Kind::Keep(tensor, (dtype, shape)) => {
                     let kept = self.tensor(step.reads[0], (*dtype, shape), inputs, memory)?.into_owned();
                     memory.tensors[*tensor] = Some(kept);
@@ -180,7 +192,15 @@ impl Plan {
         }
     }
 
-    fn run_plain(&self, step: &Step, plain: &Plain, inputs: &[View<'_>], memory: &mut Memory) -> Result<(), Problem> {
+    /// `left` is what values may need whose sizes the plan does not know, in bytes.
+    fn run_plain(
+        &self,
+        step: &Step,
+        plain: &Plain,
+        inputs: &[View<'_>],
+        memory: &mut Memory,
+        left: u64,
+    ) -> Result<(), Problem> {
         let operand = |input: &Option<(usize, Option<(DataType, Vec<usize>)>)>| {
             let Some((index, shape)) = input else { return Ok(None) };
             let source = step.reads[*index];
@@ -193,7 +213,10 @@ impl Plan {
         };
         let operands = plain.inputs.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
         let operands: Vec<_> = operands.iter().map(Option::as_deref).collect();
-        let outputs = (plain.operator)(&Call { node: &plain.node, opset: plain.opset, inputs: &operands })?;
+        let is_known = plain.outputs.iter().flatten().all(|(_, shape)| shape.is_some());
+        let most_bytes = if is_known { MOST_BYTES } else { left.min(MOST_BYTES as u64) as usize };
+        let call = Call { node: &plain.node, opset: plain.opset, inputs: &operands, most_bytes };
+        let outputs = (plain.operator)(&call)?;
         drop(operands);
         let missing = || Problem::node(&plain.node, "fewer outputs than the graph reads");
         let mut outputs = outputs.into_iter();

@@ -82,6 +82,14 @@ pub(super) struct Plain {
     pub outputs: Vec<Option<(usize, Option<Shape>)>>,
 }
 
+impl Plain {
+    /// Bytes of the outputs whose shapes the plan did not know.
+    pub fn unforeseen(&self, tensors: &[Option<Tensor>]) -> u64 {
+        let outputs = self.outputs.iter().flatten().filter(|(_, shape)| shape.is_none());
+        outputs.filter_map(|(index, _)| Some(tensors[*index].as_ref()?.bytes().len() as u64)).sum()
+    }
+}
+
 /// Arithmetic of two elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arithmetic {
