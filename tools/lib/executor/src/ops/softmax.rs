@@ -29,7 +29,7 @@ fn rows<T: Real>(call: &Call<'_>, f: fn(&mut [T])) -> Result<ArrayD<T>, Problem>
         }
     } else {
         let axis = call.axis_attribute(-1, x.ndim())?;
-        let mut row = Vec::with_capacity(x.shape()[axis]);
+        let mut row = Vec::new();
         for mut lane in x.lanes_mut(Axis(axis)) {
             row.clear();
             row.extend(lane.iter());

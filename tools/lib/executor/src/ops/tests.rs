@@ -284,3 +284,9 @@ fn types_and_shapes_that_do_not_fit_name_the_node() {
     assert!(refused("Softmax", &attribute, &[&floats]).contains("axis"));
     assert!(find(&Node { domain: "com.example".into(), ..node("Relu", 1, &[]) }).is_none());
 }
+
+#[test]
+fn empty_tensors_of_long_axes_take_no_memory() {
+    let empty = tensor::<f32>(&[0, isize::MAX as usize], &[]);
+    assert_eq!(run("LogSoftmax", &[("axis", Attribute::Int(1))], &[&empty]), empty);
+}
