@@ -1,7 +1,7 @@
 //! The fuzz target of graphs that run natively, on the checked-in corpus, on a graph of each operator, and on mutations of
 //! them: bounded, seeded, on any compiler. `cargo fuzz` runs the same target without a bound (CONTRIBUTING.md).
 //!
-//! `FUZZ_MUTATIONS` is the number of mutations of each, and `FUZZ_SEED` a seed.
+//! `FUZZ_MUTATIONS` is the number of mutations of each, `FUZZ_SEED` a seed; `FUZZ_SLOW` has graphs printed that take a second.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
