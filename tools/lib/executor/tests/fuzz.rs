@@ -89,6 +89,11 @@ fn runs(model: &ModelProto) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[test]
+fn rows_without_elements_do_not_take_forever() {
+    assert!(runs(&graphs::model("CumSum | f 0x4611686018427387904; l! - = 0")).is_err());
+}
+
+#[test]
 fn mutated_graphs_of_each_operator() {
     let mut random = Random::new(number("FUZZ_SEED", 0));
     for case in graphs::OPERATORS {

@@ -213,6 +213,10 @@ impl Plan {
         };
         let operands = plain.inputs.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
         let operands: Vec<_> = operands.iter().map(Option::as_deref).collect();
+        if let Some(tensor) = operands.iter().flatten().find(|tensor| is_endless(tensor.shape())) {
+            let reason = format!("an input of shape {:?}, which is too large", tensor.shape());
+            return Err(Problem::node(&plain.node, reason));
+        }
         let is_known = plain.outputs.iter().flatten().all(|(_, shape)| shape.is_some());
         let most_bytes = if is_known { MOST_BYTES } else { left.min(MOST_BYTES as u64) as usize };
         let call = Call { node: &plain.node, opset: plain.opset, inputs: &operands, most_bytes };
@@ -245,4 +249,11 @@ impl Plan {
             },
         }
     }
+}
+
+/// Whether the axes of a shape have too many elements, those of size 0 left out: loops over rows without elements would not end.
+fn is_endless(shape: &[usize]) -> bool {
+    let sizes = shape.iter().copied().filter(|&size| size > 0);
+    let product = sizes.fold(Some(1usize), |product, size| product?.checked_mul(size));
+    product.is_none_or(|product| product > MOST_BYTES)
 }
