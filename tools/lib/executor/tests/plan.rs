@@ -248,7 +248,7 @@ fn bytes_of_any_alignment() {
     let mut executor = planned(&mlp(&[8, 4]));
     let values = draw(1, 8);
     let expected = run(&mut executor, &vec![(vec![1, 8], values.clone())]).remove(0).1;
-    let mut bytes = vec![0u8; 33];
+    let mut bytes = [0u8; 33];
     for shift in 0..2 {
         let at = &mut bytes[shift..][..32];
         at.copy_from_slice(bytemuck::cast_slice(&values));

@@ -107,7 +107,7 @@ fn tanh(x: f32) -> f32 {
     const LINEAR: f32 = 4e-4;
     const ABOVE: [f32; 7] =
         [-2.760_768_5e-16, 2.000_188e-13, -8.604_672e-11, 5.122_297e-8, 1.485_722_4e-5, 6.372_619_3e-4, 4.893_524_6e-3];
-    const BELOW: [f32; 4] = [1.198_258_4e-6, 1.185_347e-4, 2.268_434_6e-3, 4.893_525_2e-3];
+    const BELOW: [f32; 4] = [1.198_258_4e-6, 1.185_347e-4, 2.268_434_6e-3, 4.893_525e-3];
     let bounded = clamp(x, -END, END);
     let square = bounded * bounded;
     let (mut above, mut below) = (ABOVE[0], BELOW[0]);

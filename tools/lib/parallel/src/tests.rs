@@ -148,9 +148,9 @@ fn on_this_thread_loops_run_in_order_on_the_caller() {
     on_this_thread(|| {
         parallel_for(0..100, |i| {
             assert_eq!(std::thread::current().id(), caller);
-            order.lock().unwrap().push(i);
+            order.lock().expect("no panic").push(i);
         });
         parallel_for_with_workspace(0..3, &mut [0.0; 8], 4, |_, workspace| assert_eq!(workspace.len(), 4));
     });
-    assert_eq!(order.into_inner().unwrap(), (0..100).collect::<Vec<_>>());
+    assert_eq!(order.into_inner().expect("no panic"), (0..100).collect::<Vec<_>>());
 }

@@ -1,6 +1,6 @@
 //! Runs of a plan.
 
-use super::step::{Kind, Plain, Source, Step, fits};
+use super::step::{Kind, Plain, Shape, Source, Step, fits};
 use crate::{
     Error, Tensor, View,
     ops::{Call, MOST_BYTES},
@@ -201,7 +201,7 @@ impl Plan {
         memory: &mut Memory,
         left: u64,
     ) -> Result<(), Problem> {
-        let operand = |input: &Option<(usize, Option<(DataType, Vec<usize>)>)>| {
+        let operand = |input: &Option<(usize, Option<Shape>)>| {
             let Some((index, shape)) = input else { return Ok(None) };
             let source = step.reads[*index];
             match (shape, source) {
@@ -253,7 +253,7 @@ impl Plan {
 
 /// Whether the axes of a shape have too many elements, those of size 0 left out: loops over rows without elements would not end.
 fn is_endless(shape: &[usize]) -> bool {
-    let sizes = shape.iter().copied().filter(|&size| size > 0);
-    let product = sizes.fold(Some(1usize), |product, size| product?.checked_mul(size));
+    let mut sizes = shape.iter().filter(|&&size| size > 0);
+    let product = sizes.try_fold(1usize, |product, &size| product.checked_mul(size));
     product.is_none_or(|product| product > MOST_BYTES)
 }

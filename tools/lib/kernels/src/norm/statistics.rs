@@ -29,11 +29,11 @@ pub(crate) fn partial(isa: Isa, pixels: &[f32], channels: usize, partial: &mut [
 }
 
 /// Pairs each block of a batch with its partial statistics, or with an empty slice if `partials` is empty.
-pub(crate) fn pair<'a, T>(
+pub(crate) fn pair<T>(
     pieces: impl Iterator<Item = T>,
-    partials: &'a mut [f32],
+    partials: &mut [f32],
     channels: usize,
-) -> impl Iterator<Item = (T, &'a mut [f32])> {
+) -> impl Iterator<Item = (T, &mut [f32])> {
     let mut partials = partials.chunks_exact_mut(partial_len(channels));
     pieces.map(move |piece| (piece, partials.next().unwrap_or_default()))
 }
