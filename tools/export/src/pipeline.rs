@@ -50,7 +50,7 @@ pub fn export(source: &Source, settings: &Settings, report: &Report) -> anyhow::
         if let Some(disagreement) = checked.disagreement {
             return Err(Refused(disagreement).into());
         }
-        checks = checked.checks;
+        checks.push(checked.check);
     }
     let mut graph = source.graph.clone();
     let mut folded_by = None;
@@ -123,11 +123,9 @@ fn compare_with_source(
     let backend = candidate.model().backend();
     let pair = Pair::new(reference, candidate, None, Classes::None)?;
     let found = pair.compare(&rows, settings.gate.batch_size, |_| {})?;
-    let mut largest: f64 = 0.0;
     let limit = settings.tolerance;
     for output in &found.outputs {
         let (output_name, max) = (&output.name, output.max());
-        largest = largest.max(max / output.scale().max(1.0));
         if output.broken > 0 || max > limit * output.scale().max(1.0) {
             let max = if output.broken > 0 { f64::INFINITY } else { max };
             let why = format!(
@@ -140,7 +138,7 @@ fn compare_with_source(
             note(&format!("{what} there already; name rows of finite outputs with export.check_input=FILE"));
         }
     }
-    Ok(Some(Check { against: Reference::Source, runtime: backend, rows: found.rows, max_difference: largest }))
+    Ok(Some(Check { against: Reference::Source, runtime: backend, rows: found.rows }))
 }
 
 /// Lowers the precision of an fp32 graph, and judges the result.

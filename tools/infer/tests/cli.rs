@@ -250,7 +250,8 @@ fn operators_without_an_implementation_are_named() {
         let command = tool!("infer").within(&folder).env("ORT_DYLIB_PATH", "/nowhere.so");
         command.args(["-m", "m.onnx", &format!("infer.runtime={runtime}")]).stdin("{\"x\":[1,2]}\n").run().parts()
     };
-    let operators = "infer: m.onnx: operators without a native implementation: NoOtherOperator, NoSuchOperator; ";
+    let operators = "infer: m.onnx: operators without a native implementation: \
+                     NoOtherOperator (node \"z\"), NoSuchOperator (node \"y\"); ";
     let (status, _, error) = run("native");
     assert_eq!((status, error), (2, format!("{operators}infer.runtime=auto takes ONNX Runtime for it\n")));
     let (status, _, error) = run("auto");

@@ -201,7 +201,7 @@ TYPED = [
     ("train some\t --out ru\tm\t", ["some rows.npy", "--out", "runs/my run"]),
     ("train --out=ru\tm\t", ["--out=runs/my run"]),
     ("infer infer.onnx\t./so\t", ["infer.onnxruntime=./some rows.npy"]),
-    ("pipegrad export run\tmy\t opse\t9", ["export", "runs/my run", "opset=9"]),
+    ("pipegrad export runs\tmy\t opse\t9", ["export", "runs/my run", "opset=9"]),
     ("pipegrad trai\t '~mod\t'", ["train", "~model"]),
     ("true | A=b train model=m\t", ["model=mlp"]),
 ]
@@ -262,7 +262,7 @@ def test_what_is_typed_is_completed(shell, folder):
         ("train --out ru", ["runs/"]),
         ("train --out=ru", ["--out=runs/"]),
         ("infer infer.onnxruntime=./so", ["infer.onnxruntime=./some rows.npy"]),
-        ("pipegrad export ru", ["runs/"]),
+        ("pipegrad export runs", ["runs/"]),
         ("pipegrad tra", ["train", "track"]),
         ("train ~mod", ["~model", "~model."]),
         ("true | A=b train model=m", ["model=mlp"]),

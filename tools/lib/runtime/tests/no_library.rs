@@ -62,7 +62,7 @@ fn inputs_that_do_not_fit_are_errors() {
 fn what_is_not_covered_is_named() {
     let bytes = by("NoSuchOperator");
     let error = refused("m", &bytes, &without_library(Backend::Native));
-    let operators = "m: operators without a native implementation: NoSuchOperator; ";
+    let operators = "m: operators without a native implementation: NoSuchOperator (node \"y\"); ";
     assert_eq!(error, format!("{operators}infer.runtime=auto takes ONNX Runtime for it"));
     let error = refused("m", &bytes, &without_library(Backend::Auto));
     assert!(error.starts_with(&format!("{operators}ONNX Runtime's library is missing (/nowhere.so: ")), "{error}");
