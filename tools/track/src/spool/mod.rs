@@ -64,7 +64,8 @@ impl Spool {
     /// If the folder cannot be written.
     pub fn create(parent: &Path, config: &str) -> anyhow::Result<Self> {
         let context = || format!("{}: tracking.spool", parent.display());
-        ensure!(parent.is_dir() || !parent.exists(), "{}: not a folder", context());
+        // In this order: another process may create the folder between the two questions.
+        ensure!(!parent.exists() || parent.is_dir(), "{}: not a folder", context());
         fs::create_dir_all(parent).with_context(context)?;
         let mut builder = tempfile::Builder::new();
         let folder = builder.prefix(&find::prefix()).rand_bytes(find::RANDOM_CHARACTERS).tempdir_in(parent);
