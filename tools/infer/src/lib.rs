@@ -44,7 +44,11 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let document = common
         .settings([cli::set("infer.out_field", args.out_field.take()), cli::set("infer.threads", args.threads)])?;
     let settings = Settings::read(&document)?;
-    let path = args.model.take().context("name the model with --model, for instance models/entropy.onnx")?;
+    let named = common.input.as_deref().filter(|input| input.extension().is_some_and(|it| it == "onnx"));
+    let path = args.model.take().with_context(|| match named {
+        Some(model) => format!("{}: name the model with --model, in front of its path", model.display()),
+        None => "name the model with --model, for instance models/entropy.onnx".into(),
+    })?;
     let mut model = Model::open(&path, &settings)?;
     let input = dvc::open(common.input.as_deref(), settings.pull)?;
     let streams = Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(None) };

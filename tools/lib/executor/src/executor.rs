@@ -172,7 +172,8 @@ fn check_operators(graph: &Graph) -> Result<(), Error> {
     let missing = graph.nodes.iter().filter(is_missing).filter(|node| seen.insert((&node.domain, &node.op_type)));
     let name = |node: &Node| {
         let named = if node.name.is_empty() { node.output(0).unwrap_or_default() } else { &node.name };
-        format!("{} (node {named:?})", node.op_type.escape_debug())
+        let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain.escape_debug()) };
+        format!("{domain}{} (node {named:?})", node.op_type.escape_debug())
     };
     let missing: Vec<_> = missing.map(name).collect();
     if missing.is_empty() { Ok(()) } else { Err(Error::Unsupported(missing)) }
