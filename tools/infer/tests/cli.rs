@@ -16,6 +16,8 @@ fn a_model_must_be_named_and_be_there() {
     let folder = Folder::new();
     let (status, _, error) = infer(&folder, &[], "{\"x\":1}\n");
     assert_eq!((status, error.starts_with("infer: name the model with --model")), (2, true), "{error}");
+    let (status, _, error) = infer(&folder, &["m.onnx"], "{\"x\":1}\n");
+    assert_eq!((status, error.as_str()), (2, "infer: m.onnx: name the model with --model, in front of its path\n"));
     let (status, _, error) = infer(&folder, &["-m", "nowhere.onnx"], "{\"x\":1}\n");
     assert_eq!((status, error.starts_with("infer: nowhere.onnx: ")), (2, true), "{error}");
     folder.write("bad.onnx", "garbage");

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
+use common::{refused, run};
 use files::Limit;
 use onnx::{
     DataType, GraphBuilder, ModelInfo,
     proto::{ModelProto, SparseTensorProto, StringStringEntryProto, TensorProto, tensor_proto::DataLocation},
 };
 use prost::Message;
-use runtime::{Backend, Data, Model, Options, Value};
+use runtime::{Backend, Model, Options};
 use testkit::Folder;
 
 const LIMIT: Limit<'_> = Limit { bytes: 1_000_000, setting: Some("infer.model_bytes") };
@@ -36,22 +39,6 @@ fn has_library() -> bool {
     let found = runtime::finds_library(None);
     assert!(found || std::env::var_os("CI").is_none());
     found
-}
-
-fn run(model: &mut Model, shape: &[usize], values: &[f32]) -> Result<Vec<f32>, String> {
-    let input = Value { shape: shape.into(), data: Data::Bytes(bytemuck::cast_slice(values)) };
-    let outputs = model.run(&[input]).map_err(|e| e.to_string())?;
-    let output = outputs.get(0).map_err(|e| e.to_string())?;
-    assert_eq!(output.shape, shape);
-    let Data::Bytes(bytes) = output.data else { panic!("no strings") };
-    Ok(bytemuck::pod_collect_to_vec(bytes))
-}
-
-fn refused(name: &str, bytes: &[u8], options: &Options<'_>) -> String {
-    match Model::from_bytes(name, bytes, options) {
-        Err(error) => error.to_string(),
-        Ok(model) => panic!("{} runs it", model.backend()),
-    }
 }
 
 #[test]

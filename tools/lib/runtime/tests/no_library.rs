@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
+use common::{refused, run};
 use onnx::{GraphBuilder, ModelInfo};
-use runtime::{Backend, Data, Model, Options, Value};
+use runtime::{Backend, Model, Options};
 use std::path::Path;
 
 /// `y` of rows `x` of two values, by a node of two inputs.
@@ -18,22 +21,6 @@ fn by(operator: &str) -> Vec<u8> {
 /// A choice that finds no library.
 fn without_library(backend: Backend) -> Options<'static> {
     Options { backend, library: Some(Path::new("/nowhere.so")), group: "infer", ..Options::default() }
-}
-
-fn run(model: &mut Model, shape: &[usize], values: &[f32]) -> Result<Vec<f32>, String> {
-    let input = Value { shape: shape.into(), data: Data::Bytes(bytemuck::cast_slice(values)) };
-    let outputs = model.run(&[input]).map_err(|e| e.to_string())?;
-    let output = outputs.get(0).map_err(|e| e.to_string())?;
-    assert_eq!(output.shape, shape);
-    let Data::Bytes(bytes) = output.data else { panic!("no strings") };
-    Ok(bytemuck::pod_collect_to_vec(bytes))
-}
-
-fn refused(name: &str, bytes: &[u8], options: &Options<'_>) -> String {
-    match Model::from_bytes(name, bytes, options) {
-        Err(error) => error.to_string(),
-        Ok(model) => panic!("{} runs it", model.backend()),
-    }
 }
 
 #[test]
