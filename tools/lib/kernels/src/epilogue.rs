@@ -174,6 +174,19 @@ impl<'a> Store<'a> {
         if accumulate { Self::Accumulate } else { Self::Replace }
     }
 
+    /// With the bias of `channels` repeated for each of a group of pixels, in `bias`.
+    pub fn repeated(self, channels: usize, group: usize, bias: &'a mut Line) -> Self {
+        match self {
+            Self::Fused(epilogue) if group > 1 => {
+                for pixel in bias.chunks_exact_mut(channels).take(group) {
+                    pixel.copy_from_slice(&epilogue.bias[..channels]);
+                }
+                Self::Fused(Epilogue { bias, ..epilogue })
+            }
+            other => other,
+        }
+    }
+
     /// Pairs consecutive blocks of the target with how each is stored.
     pub fn pair<'b>(self, blocks: impl Iterator<Item = &'b mut [f32]>) -> impl Iterator<Item = (&'b mut [f32], Self)> {
         let mut end = 0;

@@ -131,15 +131,15 @@ dispatch! {
 #[inline(always)]
 fn max_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
     for (i, out) in out.chunks_exact_mut(pool.channels).enumerate() {
-        for (k, start) in pool.window(i).enumerate() {
-            let pixel = &image[start..][..out.len()];
-            if k == 0 {
-                out.copy_from_slice(pixel);
-            } else {
-                for (out, &x) in out.iter_mut().zip(pixel) {
-                    *out = if above(x, *out) { x } else { *out };
+        for (group, out) in out.chunks_mut(LANES).enumerate() {
+            let mut maximum = [0.0; LANES];
+            for (k, start) in pool.window(i).enumerate() {
+                let pixel = line(&image[start + group * LANES..]);
+                for (maximum, x) in maximum.iter_mut().zip(pixel) {
+                    *maximum = if k == 0 || above(x, *maximum) { x } else { *maximum };
                 }
             }
+            out.iter_mut().zip(maximum).for_each(|(out, maximum)| *out = maximum);
         }
     }
 }
@@ -147,23 +147,40 @@ fn max_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
 #[inline(always)]
 fn max_backward_kernel(pool: &Pool, image: &[f32], out: &[f32], gradient: &mut [f32]) {
     for (i, out) in out.chunks_exact(pool.channels).enumerate() {
-        for (lane, out) in out.chunks(LANES).enumerate() {
-            let first = lane * LANES;
+        for (group, out) in out.chunks(LANES).enumerate() {
+            let first = group * LANES;
             let (mut maximum, mut argmax) = ([0.0f32; LANES], [0u32; LANES]);
             for (k, start) in pool.window(i).enumerate() {
-                let pixel = &image[start + first..][..out.len()];
-                for ((maximum, argmax), &x) in maximum.iter_mut().zip(&mut argmax).zip(pixel) {
+                let pixel = line(&image[start + first..]);
+                for ((maximum, argmax), x) in maximum.iter_mut().zip(&mut argmax).zip(pixel) {
                     let replaces = k == 0 || above(x, *maximum);
                     *maximum = if replaces { x } else { *maximum };
                     *argmax = if replaces { k as u32 } else { *argmax };
                 }
             }
+            let grad_output = line(out);
             for (k, start) in pool.window(i).enumerate() {
-                let pixel = &mut gradient[start + first..][..out.len()];
-                for ((gradient, &argmax), &grad_output) in pixel.iter_mut().zip(&argmax).zip(out) {
-                    *gradient += if argmax == k as u32 { grad_output } else { 0.0 };
+                let mut own = [0.0; LANES];
+                for ((own, argmax), grad_output) in own.iter_mut().zip(argmax).zip(grad_output) {
+                    *own = if argmax == k as u32 { grad_output } else { 0.0 };
                 }
+                let pixel = &mut gradient[start + first..][..out.len()];
+                pixel.iter_mut().zip(own).for_each(|(gradient, own)| *gradient += own);
             }
+        }
+    }
+}
+
+/// The first values, as many as a line has lanes: loops over a fixed number are vectorized. Of a pixel with fewer channels,
+/// those of the next pixel follow; beyond the last value are zeros.
+#[inline(always)]
+fn line(values: &[f32]) -> [f32; LANES] {
+    match values.first_chunk() {
+        Some(line) => *line,
+        None => {
+            let mut line = [0.0; LANES];
+            line.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+            line
         }
     }
 }

@@ -8,9 +8,10 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m512, _MM_HINT_T1, _mm_prefetch, _mm_sfence, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps,
-    _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps,
+    __m256, __m256i, __m512, _MM_HINT_T1, _mm_prefetch, _mm_sfence, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
+    _mm256_set1_ps, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps,
     _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
 
@@ -34,6 +35,10 @@ pub(crate) trait Vector: Copy {
     fn stream(self, line: &mut Line);
     /// Stores to `line`.
     fn store(self, line: &mut Line);
+    /// Loads the first lanes, at most a line; the other lanes are 0.
+    fn load_first(self, values: &[f32]) -> Self;
+    /// Stores the first lanes, as many as `values` has, at most a line.
+    fn store_first(self, values: &mut [f32]);
     /// self + other
     fn add(self, other: Self) -> Self;
     /// self - other
@@ -106,6 +111,18 @@ impl Vector for Plain {
     #[inline(always)]
     fn store(self, line: &mut Line) {
         *line = self.0;
+    }
+
+    #[inline(always)]
+    fn load_first(self, values: &[f32]) -> Self {
+        let mut line = [0.0; LANES];
+        line.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+        Self(line)
+    }
+
+    #[inline(always)]
+    fn store_first(self, values: &mut [f32]) {
+        values.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
     }
 
     #[inline(always)]
@@ -216,6 +233,26 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    fn load_first(self, values: &[f32]) -> Self {
+        let [low, high] = halves(values.len());
+        // SAFETY: a masked load reads no lanes but those of the mask, all of them within `values`; the pointer of the upper
+        // half is not read from where that has no lanes.
+        unsafe {
+            Self([_mm256_maskload_ps(values.as_ptr(), low), _mm256_maskload_ps(values.as_ptr().wrapping_add(8), high)])
+        }
+    }
+
+    #[inline(always)]
+    fn store_first(self, values: &mut [f32]) {
+        let [low, high] = halves(values.len());
+        // SAFETY: as in `load_first`.
+        unsafe {
+            _mm256_maskstore_ps(values.as_mut_ptr(), low, self.0[0]);
+            _mm256_maskstore_ps(values.as_mut_ptr().wrapping_add(8), high, self.0[1]);
+        }
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         // SAFETY: as in `splat`.
         unsafe { Self([_mm256_add_ps(self.0[0], other.0[0]), _mm256_add_ps(self.0[1], other.0[1])]) }
@@ -248,6 +285,32 @@ impl Vector for Avx2 {
         // SAFETY: as in `splat`; FMA as well.
         unsafe { Self([_mm256_fmadd_ps(a, x, s), _mm256_fmadd_ps(b, y, t)]) }
     }
+}
+
+/// The masks of both halves of a vector for its first `count` lanes.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn halves(count: usize) -> [__m256i; 2] {
+    /// From its element 16 - n on, so many lanes are set; one more line of zeros is for the upper half.
+    static LANES_SET: [i32; 2 * LANES] = {
+        let mut lanes = [0; 2 * LANES];
+        let mut lane = 0;
+        while lane < LANES {
+            lanes[lane] = -1;
+            lane += 1;
+        }
+        lanes
+    };
+    let from = &LANES_SET[LANES - count.min(LANES)..];
+    // SAFETY: every processor with AVX-512 or AVX2 has AVX; both loads are within the table, as `from` has a line at least.
+    unsafe { [_mm256_loadu_si256(from.as_ptr().cast()), _mm256_loadu_si256(from.as_ptr().add(8).cast())] }
+}
+
+/// The mask of the first `count` lanes.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn first_lanes(count: usize) -> u16 {
+    ((1u32 << count.min(LANES)) - 1) as u16
 }
 
 /// AVX-512.
@@ -296,6 +359,18 @@ impl Vector for Avx512 {
     fn store(self, line: &mut Line) {
         // SAFETY: a line has sixteen lanes.
         unsafe { _mm512_storeu_ps(line.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn load_first(self, values: &[f32]) -> Self {
+        // SAFETY: a masked load reads no lanes but those of the mask, all of them within `values`.
+        unsafe { Self(_mm512_maskz_loadu_ps(first_lanes(values.len()), values.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn store_first(self, values: &mut [f32]) {
+        // SAFETY: as in `load_first`.
+        unsafe { _mm512_mask_storeu_ps(values.as_mut_ptr(), first_lanes(values.len()), self.0) }
     }
 
     #[inline(always)]
@@ -376,7 +451,35 @@ pub(crate) use dispatch_vector;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::Isa;
     use proptest::prelude::*;
+
+    dispatch_vector! {
+        fn doubled(from: &[f32], to: &mut [f32]) => doubled_kernel
+    }
+
+    #[inline(always)]
+    fn doubled_kernel<V: Vector, const M: usize>(zero: V, from: &[f32], to: &mut [f32]) {
+        let x = zero.load_first(from);
+        x.add(x).store_first(to);
+    }
+
+    #[test]
+    fn the_first_lanes_alone_are_read_and_written() {
+        let from: Vec<f32> = (1..=LANES).map(|i| i as f32).collect();
+        for isa in Isa::supported() {
+            for (read, written) in (0..=LANES).flat_map(|read| (0..=LANES).map(move |written| (read, written))) {
+                let mut to = [-1.0; LANES];
+                doubled(isa, &from[..read], &mut to[..written]);
+                let expected = |i: usize| match i {
+                    i if i >= written => -1.0,
+                    i if i >= read => 0.0,
+                    i => 2.0 * from[i],
+                };
+                assert!(to.iter().enumerate().all(|(i, &x)| x == expected(i)), "{isa} {read} {written}: {to:?}");
+            }
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]

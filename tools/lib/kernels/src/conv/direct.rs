@@ -6,7 +6,7 @@ use super::{
     chunks::Chunk,
     gradient::Gradient,
     padded::{self, Frame},
-    pass::{Pass, Phase},
+    pass::{Pass, Phase, Pixels},
     tile::{put, sum_runs},
 };
 use crate::{
@@ -100,6 +100,8 @@ impl ConvPass for Pass {
         workspace: &mut [f32],
     ) {
         let source = source.values();
+        let mut bias = [0.0; LANES];
+        let store = store.repeated(self.target.channels, self.group, &mut bias);
         let row_len = self.y.target_step * self.target.row_len();
         let pieces = self.chunks.cut(target, self.target.image_len(), row_len);
         let pieces = statistics::pair(store.pair(pieces), statistics, self.target.channels).enumerate();
@@ -122,14 +124,20 @@ impl Pass {
     fn pack_panel(&self, phase: &Phase, first: usize, weights: &[f32], panel: &mut [f32]) {
         let [target_step, source_step] = self.weight_steps;
         let lanes = LANES.min(self.target.channels - first);
+        let x = &self.x.phases[phase.axes[1]];
         let mut lines = panel.as_chunks_mut::<LANES>().0.iter_mut();
         for y in &self.y.phases[phase.axes[0]].taps {
-            for x in &self.x.phases[phase.axes[1]].taps {
-                let tap = y * self.kernel + x + first * target_step;
+            for column in 0..self.columns(x) {
                 for (c, line) in (0..self.source.channels).zip(&mut lines) {
                     *line = [0.0; LANES];
-                    for (lane, w) in line[..lanes].iter_mut().enumerate() {
-                        *w = weights[tap + c * source_step + lane * target_step];
+                    for (pixel, line) in line.chunks_mut(lanes).take(self.group).enumerate() {
+                        // The taps of the pixels after the first lie further to the right.
+                        let own = column.checked_sub(pixel * self.x.source_step);
+                        let Some(x) = own.and_then(|own| x.taps.get(own)) else { continue };
+                        let tap = y * self.kernel + x + first * target_step + c * source_step;
+                        for (lane, w) in line.iter_mut().enumerate() {
+                            *w = weights[tap + lane * target_step];
+                        }
                     }
                 }
             }
@@ -171,13 +179,12 @@ fn chunk_kernel<V: Vector, const M: usize>(
             let (lines, rest) = packed.split_at(phase.runs * phase.depth);
             packed = rest;
             let first = panel * LANES;
-            let lanes = LANES.min(pass.target.channels - first);
             let (whole, rest) = pixels.split_at(whole_tiles::<M>(pixels.len()));
             for pixels in whole.chunks(M) {
-                tile::<V, M>(zero, padded, pixels, row, lines, phase.depth, [first, lanes], target, store);
+                tile::<V, M>(zero, padded, pixels, row, lines, phase.depth, first, target, store);
             }
             for pixels in rest.chunks(SMALL) {
-                tile::<V, SMALL>(zero, padded, pixels, row, lines, phase.depth, [first, lanes], target, store);
+                tile::<V, SMALL>(zero, padded, pixels, row, lines, phase.depth, first, target, store);
             }
         }
     }
@@ -199,29 +206,29 @@ fn whole_tiles<const M: usize>(count: usize) -> usize {
     }
 }
 
-/// Sums and stores up to M pixels of a panel: `lanes` channels from the first.
+/// Sums and stores up to M lines of a panel: channels from `first`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "the operands, and where they lie")]
 fn tile<V: Vector, const M: usize>(
     zero: V,
     padded: &[f32],
-    pixels: &[[usize; 2]],
+    pixels: &[Pixels],
     row: usize,
     lines: &[Line],
     depth: usize,
-    [first, lanes]: [usize; 2],
+    first: usize,
     target: &mut [f32],
     store: &Store<'_>,
 ) {
     // The last tile repeats its last pixel: what it computes too much is not stored.
-    let mut starts = [pixels[pixels.len() - 1][0]; M];
-    for (start, pixel) in starts.iter_mut().zip(pixels) {
-        *start = pixel[0];
+    let mut starts = [pixels[pixels.len() - 1].source; M];
+    for (start, pixels) in starts.iter_mut().zip(pixels) {
+        *start = pixels.source;
     }
     let sums = sum_runs(zero, padded, &starts, row, lines, depth.max(1));
-    for (sums, pixel) in sums.iter().zip(pixels) {
-        let at = pixel[1] + first;
+    for (sums, pixels) in sums.iter().zip(pixels) {
+        let at = pixels.target + first;
         let residual = store.residual().get(at..).unwrap_or_default();
-        put(zero, sums, &mut target[at..][..lanes], residual, first, store);
+        put(zero, sums, &mut target[at..][..LANES.min(pixels.len - first)], residual, first, store);
     }
 }

@@ -7,7 +7,7 @@ use super::{
     axis::Axis,
     chunks::{Chunk, Chunks},
     padded::{self, Frame},
-    pass::{Plane, input, output},
+    pass::{self, Plane, input, output},
     shape::ConvShape,
     tile::{Columns, add_columns},
 };
@@ -36,6 +36,8 @@ pub(super) struct Gradient {
     chunks: Chunks,
     parts: usize,
     /// Panels of output channels of one task.
+    task_panels: usize,
+    /// Adjacent output pixels whose channels share a line.
     group: usize,
     /// Where each output row of a whole block starts to read the padded input.
     row_starts: Vec<usize>,
@@ -46,11 +48,13 @@ impl Gradient {
         let y = Axis::forward(s.out_height(), s.kernel, s.stride, s.padding);
         let x = Axis::forward(s.out_width(), s.kernel, s.stride, s.padding);
         let panels = s.outputs.div_ceil(LANES);
-        let partial = panels * LANES * s.inputs * s.kernel * s.kernel;
+        let group = pass::group(&x, s.outputs);
+        let partial = panels * LANES * s.inputs * s.kernel * (s.kernel + (group - 1) * s.stride);
         let parts = (PARTIAL_LEN / partial).clamp(1, TASKS.min(s.images));
-        let padded_row = x.padded(x.count()) * s.inputs;
+        let lines = x.count().div_ceil(group);
+        let padded_row = x.padded(lines * group) * s.inputs;
         let fits = |images: usize, rows: usize| {
-            images * (y.padded(rows) * padded_row + rows * x.count() * LANES) * size_of::<f32>() <= PIECE_BYTES
+            images * (y.padded(rows) * padded_row + rows * lines * LANES) * size_of::<f32>() <= PIECE_BYTES
         };
         let chunks = Chunks::new(s.images, y.count(), s.images.div_ceil(parts), fits);
         let chunk = chunks.largest();
@@ -59,7 +63,7 @@ impl Gradient {
             (0..chunk.rows).map(move |row| (first + row * s.stride) * padded_row)
         };
         let row_starts = (0..chunk.images).flat_map(starts).collect();
-        let (parts, group) = (parts.min(chunks.len()), panels.div_ceil(TASKS.div_ceil(parts)));
+        let (parts, task_panels) = (parts.min(chunks.len()), panels.div_ceil(TASKS.div_ceil(parts)));
         Self {
             source: input(s),
             target: output(s),
@@ -69,6 +73,7 @@ impl Gradient {
             x,
             chunks,
             parts,
+            task_panels,
             group,
             row_starts,
         }
@@ -76,23 +81,30 @@ impl Gradient {
 
     /// Elements of workspace for all threads together, and for each of them.
     pub fn workspace_len(&self) -> [usize; 2] {
-        [self.parts * self.partial_len(), self.padded_len() + self.row_starts.len() * self.target.width * LANES]
+        [self.parts * self.partial_len(), self.padded_len() + self.row_starts.len() * self.row_lines() * LANES]
     }
 
     /// Replaces `gradient` (OIHW).
     pub fn run(&self, isa: Isa, source: &[f32], grad_output: &[f32], gradient: &mut [f32], workspace: &mut [f32]) {
         let [shared, each] = self.workspace_len();
         let (partials, workspace) = workspace.split_at_mut(shared);
-        let groups = self.panels().div_ceil(self.group);
-        let (partial_len, group_len) = (self.partial_len(), self.group * self.panel_len());
-        let tasks =
-            partials.chunks_exact_mut(partial_len).flat_map(|partial| partial.chunks_mut(group_len)).enumerate();
+        let shares = self.panels().div_ceil(self.task_panels);
+        let (partial_len, task_len) = (self.partial_len(), self.task_panels * self.panel_len());
+        let tasks = partials.chunks_exact_mut(partial_len).flat_map(|partial| partial.chunks_mut(task_len)).enumerate();
         parallel_for_with_workspace(tasks, workspace, each, |(i, sums), workspace| {
             sums.fill(0.0);
-            let (part, group) = (i / groups, i % groups);
+            let (part, share) = (i / shares, i % shares);
             let pieces = self.chunks.len();
             for piece in part * pieces / self.parts..(part + 1) * pieces / self.parts {
-                self.add_piece(isa, self.chunks.get(piece), source, grad_output, group * self.group, sums, workspace);
+                self.add_piece(
+                    isa,
+                    self.chunks.get(piece),
+                    source,
+                    grad_output,
+                    share * self.task_panels,
+                    sums,
+                    workspace,
+                );
             }
         });
         self.collect(partials, gradient);
@@ -116,7 +128,7 @@ impl Gradient {
             first: chunk.row * self.stride,
             rows: self.y.padded(chunk.rows),
             before: self.y.before,
-            width: self.x.padded(self.x.count()),
+            width: self.padded_width(),
             left: self.x.before,
         };
         padded::copy(&source[chunk.image * len..][..chunk.images * len], self.source, frame, padded);
@@ -127,21 +139,23 @@ impl Gradient {
         }
     }
 
-    /// Copies the channels from `first` of a block of the output's gradient, zeros beyond the last.
+    /// Copies the channels from `first` of a block of the output's gradient, zeros beyond the last; or all channels of each
+    /// group of pixels.
     fn pack(&self, chunk: Chunk, grad_output: &[f32], first: usize, panel: &mut [Line]) {
         let c = self.target.channels;
-        let lanes = LANES.min(c - first);
-        let pixels = chunk.rows * self.target.width;
         for image in 0..chunk.images {
             let start = (chunk.image + image) * self.target.image_len() + chunk.row * self.target.row_len();
-            let grad_output = grad_output[start..][..pixels * c].chunks_exact(c);
-            for (line, grad_output) in panel[image * pixels..].iter_mut().zip(grad_output) {
-                let grad_output = &grad_output[first..][..lanes];
-                match grad_output.first_chunk() {
-                    Some(grad_output) => *line = *grad_output,
-                    None => {
-                        *line = [0.0; LANES];
-                        line[..lanes].copy_from_slice(grad_output);
+            let rows = grad_output[start..][..chunk.rows * self.target.row_len()].chunks_exact(self.target.row_len());
+            let lines = panel[image * chunk.rows * self.row_lines()..].chunks_exact_mut(self.row_lines());
+            for (lines, row) in lines.zip(rows) {
+                for (line, pixels) in lines.iter_mut().zip(row.chunks(self.group * c)) {
+                    let values = &pixels[first..][..LANES.min(pixels.len() - first)];
+                    match values.first_chunk() {
+                        Some(values) => *line = *values,
+                        None => {
+                            *line = [0.0; LANES];
+                            line[..values.len()].copy_from_slice(values);
+                        }
                     }
                 }
             }
@@ -155,16 +169,21 @@ impl Gradient {
         let (run_len, panel_len) = (self.depth(), self.panel_len());
         let panels = gradient.chunks_mut(LANES * output_len).enumerate();
         parallel_for(panels, |(panel, gradient)| {
+            gradient.fill(0.0);
             for i in 0..panel_len / LANES {
-                let (y, x, c) = (i / run_len, i % run_len / self.source.channels, i % self.source.channels);
+                let (y, column, c) = (i / run_len, i % run_len / self.source.channels, i % self.source.channels);
                 let mut sums = [0.0; LANES];
                 for partial in partials.chunks_exact(self.partial_len()) {
                     let line = &partial[panel * panel_len + i * LANES..][..LANES];
                     sums.iter_mut().zip(line).for_each(|(sum, x)| *sum += x);
                 }
-                let first = c * area + y * self.kernel + x;
-                let weights = gradient[first..].iter_mut().step_by(output_len);
-                weights.zip(sums).for_each(|(weight, sum)| *weight = sum);
+                for (pixel, sums) in sums.chunks(LANES.min(self.target.channels)).take(self.group).enumerate() {
+                    // The taps of the pixels after the first lie further to the right.
+                    let tap = column.checked_sub(pixel * self.stride).filter(|&tap| tap < self.kernel);
+                    let Some(x) = tap else { continue };
+                    let weights = gradient[c * area + y * self.kernel + x..].iter_mut().step_by(output_len);
+                    weights.zip(sums).for_each(|(weight, sum)| *weight += sum);
+                }
             }
         });
     }
@@ -173,9 +192,14 @@ impl Gradient {
         self.target.channels.div_ceil(LANES)
     }
 
-    /// Input elements that one row of a window covers.
+    /// Lines of a row of the output.
+    fn row_lines(&self) -> usize {
+        self.target.width.div_ceil(self.group)
+    }
+
+    /// Input elements that one row of the windows of a line covers.
     fn depth(&self) -> usize {
-        self.kernel * self.source.channels
+        (self.kernel + (self.group - 1) * self.stride) * self.source.channels
     }
 
     fn panel_len(&self) -> usize {
@@ -186,8 +210,12 @@ impl Gradient {
         self.panels() * self.panel_len()
     }
 
+    fn padded_width(&self) -> usize {
+        self.x.padded(self.row_lines() * self.group)
+    }
+
     fn padded_row_len(&self) -> usize {
-        self.x.padded(self.x.count()) * self.source.channels
+        self.padded_width() * self.source.channels
     }
 
     fn padded_len(&self) -> usize {
@@ -210,7 +238,7 @@ fn panel_kernel<V: Vector, const M: usize>(
     sums: &mut [Line],
 ) {
     let starts = &plan.row_starts[..chunk.images * chunk.rows];
-    let (step, width) = (plan.stride * plan.source.channels, plan.target.width);
+    let (step, width) = (plan.group * plan.stride * plan.source.channels, plan.row_lines());
     for (y, sums) in sums.chunks_exact_mut(plan.depth()).enumerate() {
         let source = &padded[y * plan.padded_row_len()..];
         add_columns::<V, M>(zero, sums, Columns { source, starts, step, width }, panel);

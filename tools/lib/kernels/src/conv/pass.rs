@@ -1,7 +1,7 @@
 //! The plan of one direction (forward or `grad_input`) of the direct algorithm.
 
 use super::{
-    axis::Axis,
+    axis::{Axis, AxisPhase},
     chunks::{Chunk, Chunks},
     shape::ConvShape,
 };
@@ -42,9 +42,12 @@ pub(super) struct Pass {
     /// Steps in the weights from one target channel, and one source channel, to the next.
     pub weight_steps: [usize; 2],
     pub kernel: usize,
+    /// Adjacent target pixels whose channels share a line.
+    pub group: usize,
 }
 
-/// Target pixels that see the same taps: a run of `depth` source elements in each of some rows.
+/// Target pixels that see the same taps: a run of `depth` source elements in each of some rows. With few channels, a line has
+/// those of several adjacent pixels, whose runs overlap.
 #[derive(Debug)]
 pub(super) struct Phase {
     /// Which phase of either axis.
@@ -53,9 +56,19 @@ pub(super) struct Phase {
     pub depth: usize,
     /// Rows of the kernel, each one run.
     pub runs: usize,
-    /// Of each target pixel of a whole block: where its first run starts in the padded source, and
-    /// where the pixel itself does in the block of the target.
-    pub pixels: Vec<[usize; 2]>,
+    /// Of a whole block.
+    pub pixels: Vec<Pixels>,
+}
+
+/// A target pixel, or some adjacent ones whose channels share a line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pixels {
+    /// Where the first run starts in the padded source.
+    pub source: usize,
+    /// Where they start in the block of the target.
+    pub target: usize,
+    /// Their channels.
+    pub len: usize,
 }
 
 impl Pass {
@@ -74,10 +87,11 @@ impl Pass {
     }
 
     fn new(s: &ConvShape, source: Plane, target: Plane, y: Axis, x: Axis, weight_steps: [usize; 2]) -> Self {
-        let padded_row = x.padded(x.count()) * source.channels;
+        let group = group(&x, target.channels);
+        let padded_row = x.padded(x.count().next_multiple_of(group)) * source.channels;
         let fits = |images: usize, rows: usize| images * y.padded(rows) * padded_row * size_of::<f32>() <= SOURCE_BYTES;
         let chunks = Chunks::new(s.images, y.count(), s.images.div_ceil(PIECES), fits);
-        let mut pass = Self { source, target, y, x, chunks, phases: Vec::new(), weight_steps, kernel: s.kernel };
+        let mut pass = Self { source, target, y, x, chunks, phases: Vec::new(), weight_steps, kernel: s.kernel, group };
         let kinds = (0..pass.y.phases.len()).flat_map(|y| (0..pass.x.phases.len()).map(move |x| [y, x]));
         pass.phases = kinds.map(|axes| pass.phase(axes)).collect();
         pass
@@ -93,22 +107,29 @@ impl Pass {
                 let source =
                     (image * self.padded_rows(chunk.rows) + row * self.y.source_step + y.start) * self.padded_width();
                 let target = (image * self.target.height + row * self.y.target_step + y.origin) * self.target.width;
-                for i in 0..x.count {
+                for i in (0..x.count).step_by(self.group) {
                     let source = source + i * self.x.source_step + x.start;
-                    pixels.push([source * c[0], (target + i * self.x.target_step + x.origin) * c[1]]);
+                    let target = target + i * self.x.target_step + x.origin;
+                    let len = self.group.min(x.count - i) * c[1];
+                    pixels.push(Pixels { source: source * c[0], target: target * c[1], len });
                 }
             }
         }
         // Without taps in a row there is nothing to sum in any.
         let runs = if x.taps.is_empty() { 0 } else { y.taps.len() };
-        Phase { axes, depth: x.taps.len() * c[0], runs, pixels }
+        Phase { axes, depth: self.columns(x) * c[0], runs, pixels }
+    }
+
+    /// Source pixels of a run.
+    pub fn columns(&self, x: &AxisPhase) -> usize {
+        if x.taps.is_empty() { 0 } else { x.taps.len() + (self.group - 1) * self.x.source_step }
     }
 
     /// The pixels of a phase that lie in a block: the first so many of `phase.pixels`.
-    pub fn pixels<'a>(&self, phase: &'a Phase, chunk: Chunk) -> &'a [[usize; 2]] {
+    pub fn pixels<'a>(&self, phase: &'a Phase, chunk: Chunk) -> &'a [Pixels] {
         let [y, x] = phase.axes;
         let rows = chunk.rows.min(self.y.phases[y].count.saturating_sub(chunk.row));
-        &phase.pixels[..chunk.images * rows * self.x.phases[x].count]
+        &phase.pixels[..chunk.images * rows * self.x.phases[x].count.div_ceil(self.group)]
     }
 
     /// Rows of the padded source of a block, from the source row that [`Self::first_row`] says.
@@ -123,7 +144,7 @@ impl Pass {
 
     /// Pixels of a row of the padded source.
     pub fn padded_width(&self) -> usize {
-        self.x.padded(self.x.count())
+        self.x.padded(self.x.count().next_multiple_of(self.group))
     }
 
     /// Elements of the padded source of the largest block: the workspace of a thread.
@@ -141,6 +162,15 @@ impl Pass {
     pub fn packed_len(&self) -> usize {
         self.phases.iter().map(|phase| self.panels() * phase.runs * phase.depth * LANES).sum()
     }
+}
+
+/// How many adjacent pixels of `channels` share a line: so many that the fewest lines are multiplied. The runs of more pixels are longer.
+///
+/// A line without the sum of a pixel has zeros there, so that the terms of each element are added in the same order.
+pub(super) fn group(x: &Axis, channels: usize) -> usize {
+    let [phase] = x.phases.as_slice() else { return 1 };
+    let lines = |group: &usize| phase.count.div_ceil(*group) * (phase.taps.len() + (group - 1) * x.source_step);
+    (1..=(LANES / channels).max(1)).min_by_key(lines).unwrap_or(1)
 }
 
 pub(super) fn input(s: &ConvShape) -> Plane {

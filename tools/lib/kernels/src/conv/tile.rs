@@ -182,22 +182,16 @@ pub(super) fn put<V: Vector>(
     store: &Store<'_>,
 ) {
     let sums = zero.load(sums);
-    if let Some(target) = target.first_chunk_mut::<LANES>() {
-        let residual = || residual.first_chunk::<LANES>().map_or(zero, |line| zero.load(line));
-        let old = zero.load(target);
-        return store.value(zero, sums, || old, residual, channel).store(target);
-    }
-    let part = |from: &[f32]| {
-        let mut line = [0.0; LANES];
-        for (to, from) in line.iter_mut().zip(from) {
-            *to = *from;
+    match target.first_chunk_mut::<LANES>() {
+        Some(target) => {
+            let residual = || residual.first_chunk::<LANES>().map_or(zero, |line| zero.load(line));
+            let old = zero.load(target);
+            store.value(zero, sums, || old, residual, channel).store(target);
         }
-        zero.load(&line)
-    };
-    let old = part(target);
-    let mut line = [0.0; LANES];
-    store.value(zero, sums, || old, || part(residual), channel).store(&mut line);
-    for (to, from) in target.iter_mut().zip(&line) {
-        *to = *from;
+        None => {
+            let old = zero.load_first(target);
+            let residual = || zero.load_first(&residual[..residual.len().min(target.len())]);
+            store.value(zero, sums, || old, residual, channel).store_first(target);
+        }
     }
 }
