@@ -86,6 +86,11 @@ fn bad_usage_is_one_line_and_status_2() {
         (&["missing.npy"], "missing.npy"),
         (&["/"], "/"),
         (&["a", "b"], "at most one input file"),
+        (&["a", "m.onnx"], "m.onnx: at most one input file"),
+        (
+            &["-o", "rows.parquet"],
+            "rows.parquet: rows are written as .ndjson, .npy, .csv or .tsv, unless --to says how",
+        ),
         (&["nonsense=1"], "nonsense"),
     ];
     for (args, expected) in cases {

@@ -50,7 +50,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let rows = args.shard.range(data.rows);
     anyhow::ensure!(!rows.is_empty(), "--shard {} of {} rows is empty", args.shard, data.rows);
     let path = cli::not_dash(args.out);
-    let to = args.to.or_else(|| path.as_deref().and_then(Encoding::of_path)).unwrap_or(Encoding::Ndjson);
+    let to = cli::output_encoding(args.to, path.as_deref())?.unwrap_or(Encoding::Ndjson);
     let output = Output::create(path.as_deref()).context("the output")?;
     let mut writer = Writer::new(output, to, Some(rows.end - rows.start));
     generate::each_batch(&data, rows, |batch| Ok(writer.write(&batch)?))?;

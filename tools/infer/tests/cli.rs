@@ -18,6 +18,8 @@ fn a_model_must_be_named_and_be_there() {
     assert_eq!((status, error.starts_with("infer: name the model with --model")), (2, true), "{error}");
     let (status, _, error) = infer(&folder, &["m.onnx"], "{\"x\":1}\n");
     assert_eq!((status, error.as_str()), (2, "infer: m.onnx: name the model with --model, in front of its path\n"));
+    let (status, _, error) = infer(&folder, &["m.onnx", "rows.ndjson"], "");
+    assert_eq!((status, error.as_str()), (2, "infer: m.onnx: name the model with --model, in front of its path\n"));
     let (status, _, error) = infer(&folder, &["-m", "nowhere.onnx"], "{\"x\":1}\n");
     assert_eq!((status, error.starts_with("infer: nowhere.onnx: ")), (2, true), "{error}");
     folder.write("bad.onnx", "garbage");
@@ -298,7 +300,7 @@ fn one_of_several_outputs_is_the_prediction() {
     folder.write("m.onnx", graph.to_bytes(&ModelInfo { opset: 17, description: String::new(), metadata: vec![] }));
     let run = |settings: &[&str]| infer(&folder, &[&["-m", "m.onnx"][..], settings].concat(), "{\"x\":[1,2]}\n");
     let (status, out, error) = run(&[]);
-    let expected = "infer: m.onnx: several float32 outputs; choose one with infer.output=NAME, of \"y\", \"z\"\n";
+    let expected = "infer: m.onnx: several float32 outputs; choose one with infer.output=NAME, or several with infer.outputs, of \"y\", \"z\"\n";
     assert_eq!((status, out.as_str(), error.as_str()), (2, "", expected));
     for (name, prediction) in [("y", "[2.0,4.0]"), ("z", "[-1.0,-2.0]")] {
         let expected = format!("{{\"x\":[1,2],\"prediction\":{prediction}}}\n");

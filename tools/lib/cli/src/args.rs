@@ -190,6 +190,11 @@ macro_rules! arguments {
     };
 }
 
+/// Whether the tool has a flag `--model`.
+fn takes_a_model<A: Arguments>() -> bool {
+    A::get_args_info().flags.iter().any(|flag| flag.long == "--model")
+}
+
 impl Common {
     /// Tells the input path from the settings.
     pub(crate) fn new<A: Arguments>(mut raw: RawCommon) -> anyhow::Result<Self> {
@@ -206,6 +211,9 @@ impl Common {
             [path] => not_dash(Some(PathBuf::from(path))),
             _ if matches!(A::INPUT, Input::Many | Input::Paths | Input::Words(_)) => None,
             [_, second, ..] if !A::SETTINGS => bail!("{second}: at most one argument, besides flags"),
+            [.., model] | [model, ..] if model.ends_with(".onnx") && takes_a_model::<A>() => {
+                bail!("{model}: name the model with --model, in front of its path")
+            }
             [_, second, ..] => bail!("{second}: at most one input file (key=value settings need their =)"),
         };
         let names_stdin = paths.iter().any(|path| path == DASH);

@@ -124,7 +124,7 @@ impl Streams {
         mut change: impl FnMut(&mut Batch) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let output = not_dash(self.output);
-        let to = self.to.or_else(|| output.as_deref().and_then(Encoding::of_path));
+        let to = output_encoding(self.to, output.as_deref())?;
         options.float = self.float.unwrap_or(DType::F8);
         anyhow::ensure!(matches!(options.float, DType::F4 | DType::F8), "--dtype {}: expected f4 or f8", options.float);
         options.expect_rows = self.expect_rows;
@@ -148,5 +148,19 @@ impl Streams {
             crate::note(&format!("field {field} is no scalar, and left out of CSV (--to ndjson has it)"));
         }
         Ok(writer.finish()?)
+    }
+}
+
+/// How the rows of an output are written, if its flag `--to` or the extension of its name says: as its input otherwise.
+///
+/// # Errors
+/// When the extension is that of a format that is not written.
+pub fn output_encoding(
+    to: Option<Encoding>,
+    path: Option<&std::path::Path>,
+) -> Result<Option<Encoding>, records::Error> {
+    match (to, path) {
+        (None, Some(path)) => Encoding::of_output(path),
+        _ => Ok(to),
     }
 }

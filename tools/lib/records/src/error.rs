@@ -78,6 +78,9 @@ pub enum Error {
         /// How to convert it.
         remedy: &'static str,
     },
+    /// The name of an output has the extension of another format.
+    #[error("{}: rows are written as .ndjson, .npy, .csv or .tsv, unless --to says how", .0.display())]
+    OtherExtension(std::path::PathBuf),
     /// An array has fewer rows than its header.
     #[error("the data is truncated: the header promises {promised} rows, {complete} are whole")]
     Truncated {

@@ -94,7 +94,45 @@ impl Encoding {
             _ => None,
         }
     }
+
+    /// The encoding of an output by its file's extension; None for one that no format is known by.
+    ///
+    /// # Errors
+    /// When the extension is that of a format that is not written.
+    pub fn of_output(path: &std::path::Path) -> Result<Option<Self>> {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if OTHER_EXTENSIONS.contains(&extension) {
+            return Err(Error::OtherExtension(path.into()));
+        }
+        Ok(Self::of_path(path))
+    }
 }
+
+/// Extensions of formats that others write: a file called so with rows in another format misleads who reads it.
+const OTHER_EXTENSIONS: [&str; 22] = [
+    "arrow",
+    "avro",
+    "bz2",
+    "db",
+    "feather",
+    "gz",
+    "h5",
+    "hdf5",
+    "html",
+    "npz",
+    "onnx",
+    "orc",
+    "parquet",
+    "pickle",
+    "pkl",
+    "safetensors",
+    "sqlite",
+    "xlsx",
+    "xml",
+    "xz",
+    "yaml",
+    "zst",
+];
 
 impl std::str::FromStr for Encoding {
     type Err = Error;

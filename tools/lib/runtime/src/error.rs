@@ -160,7 +160,7 @@ pub enum ModelError {
         names: String,
     },
     /// Several outputs could be the prediction.
-    #[error("several float32 outputs; choose one with infer.output=NAME, of {names}")]
+    #[error("several float32 outputs; choose one with infer.output=NAME, or several with infer.outputs, of {names}")]
     SeveralOutputs {
         /// Their names, in quotes.
         names: String,
