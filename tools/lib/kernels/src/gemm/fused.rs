@@ -3,7 +3,10 @@
 //! An element starts from its bias; the terms follow in ascending k, each by a fused multiply-add. So a row has the same bits
 //! in batches of any size and on every instruction set.
 
-use super::{Matrix, tile::PANEL};
+use super::{
+    Matrix,
+    tile::{PANEL, add_products, read, write},
+};
 use crate::{
     epilogue::Epilogue,
     isa::Isa,
@@ -277,24 +280,9 @@ fn tile<V: Vector, const M: usize, const N: usize, const PART: bool>(
             }
         }
     }
-    let mut rows = [block.input; M];
-    for m in 0..M {
-        rows[m] = &block.input[(row + m) * block.inputs + from..][..depth];
-    }
-    let panel = &block.panel[line..];
-    for k in 0..depth {
-        let Some(lines) = panel[k * block.lines..].first_chunk::<N>() else { return };
-        let mut loaded = [zero; N];
-        for n in 0..N {
-            loaded[n] = zero.load(&lines[n]);
-        }
-        for m in 0..M {
-            let factor = zero.splat(rows[m][k]);
-            for n in 0..N {
-                sums[m][n] = factor.mul_add(loaded[n], sums[m][n]);
-            }
-        }
-    }
+    let input = (&block.input[row * block.inputs + from..], [block.inputs, 1]);
+    let panel = (block.panel.get(line..).unwrap_or_default().as_flattened(), [block.lines * LANES, LANES]);
+    sums = add_products(zero, sums, input, panel, depth);
     if !block.residual.is_empty() {
         for m in 0..M {
             for n in 0..N {
@@ -309,33 +297,6 @@ fn tile<V: Vector, const M: usize, const N: usize, const PART: bool>(
             let output = &mut output[first + m * block.step + n * LANES..];
             write::<V, PART>(sums[m][n].clamp(low, high), output, part);
         }
-    }
-}
-
-/// Loads a line; with PART its first `part` elements, and zeros.
-#[inline(always)]
-fn read<V: Vector, const PART: bool>(zero: V, values: &[f32], part: usize) -> V {
-    if PART {
-        let mut line = [0.0; LANES];
-        for (to, from) in line.iter_mut().zip(&values[..part]) {
-            *to = *from;
-        }
-        return zero.load(&line);
-    }
-    values.first_chunk::<LANES>().map_or(zero, |line| zero.load(line))
-}
-
-/// Stores a line; with PART its first `part` elements.
-#[inline(always)]
-fn write<V: Vector, const PART: bool>(sums: V, values: &mut [f32], part: usize) {
-    if PART {
-        let mut line = [0.0; LANES];
-        sums.store(&mut line);
-        for (to, from) in values[..part].iter_mut().zip(&line) {
-            *to = *from;
-        }
-    } else if let Some(line) = values.first_chunk_mut::<LANES>() {
-        sums.store(line);
     }
 }
 

@@ -4,7 +4,9 @@
 //! of the left, and accumulates by fused multiply-add. An element of the product is one lane of one accumulator: its terms
 //! are added in the order of k, whatever the tile's size and the width of a register.
 
-use crate::vector::{LANES, Vector, dispatch_vector};
+#![allow(unsafe_code, reason = "the loop of a product checks its bounds once")]
+
+use crate::vector::{LANES, Line, Vector, dispatch_vector};
 
 /// Columns of a panel: the lines of the widest tile.
 pub(crate) const PANEL: usize = 4 * LANES;
@@ -160,38 +162,10 @@ fn tile<V: Vector, const M: usize, const N: usize, const COLUMNS: bool, const PA
             }
         }
     }
-    let mut rows = [left.values; M];
-    let columns = &left.values[row..];
-    if !COLUMNS {
-        for m in 0..M {
-            rows[m] = &left.values[(row + m) * left.step..][..depth];
-        }
-    }
-    let values = &panel.values[line * panel.line_step..];
-    for k in 0..depth {
-        let values = &values[k * panel.step..];
-        let mut lines = [zero; N];
-        for n in 0..N {
-            let Some(line) = values[n * panel.line_step..].first_chunk::<LANES>() else { return };
-            lines[n] = zero.load(line);
-        }
-        if COLUMNS {
-            let Some(factors) = columns[k * left.step..].first_chunk::<M>() else { return };
-            for m in 0..M {
-                let factor = zero.splat(factors[m]);
-                for n in 0..N {
-                    sums[m][n] = factor.mul_add(lines[n], sums[m][n]);
-                }
-            }
-        } else {
-            for m in 0..M {
-                let factor = zero.splat(rows[m][k]);
-                for n in 0..N {
-                    sums[m][n] = factor.mul_add(lines[n], sums[m][n]);
-                }
-            }
-        }
-    }
+    let lines = &panel.values[line * panel.line_step..];
+    let (left, steps) =
+        if COLUMNS { (&left.values[row..], [1, left.step]) } else { (&left.values[row * left.step..], [left.step, 1]) };
+    sums = add_products(zero, sums, (left, steps), (lines, [panel.step, panel.line_step]), depth);
     for m in 0..M {
         for n in 0..N {
             target.put::<V, PART>(row + m, line + n, sums[m][n]);
@@ -199,32 +173,69 @@ fn tile<V: Vector, const M: usize, const N: usize, const COLUMNS: bool, const PA
     }
 }
 
+/// `sums[m][n] + Σₖ left[m · steps[0] + k · steps[1]] · line n of row k` for `depth` terms k in ascending order; rows and lines of the
+/// right operand start `steps` apart.
+///
+/// # Panics
+/// If an operand ends before its last element.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+pub(super) fn add_products<V: Vector, const M: usize, const N: usize>(
+    zero: V,
+    mut sums: [[V; N]; M],
+    (left, [row_step, term_step]): (&[f32], [usize; 2]),
+    (right, [step, line_step]): (&[f32], [usize; 2]),
+    depth: usize,
+) -> [[V; N]; M] {
+    let Some(last) = depth.checked_sub(1) else { return sums };
+    // One check of each operand in place of one of each element: those would take registers from the tile, a quarter of its speed.
+    let left = &left[..(M - 1) * row_step + last * term_step + 1];
+    let right = &right[..last * step + (N - 1) * line_step + LANES];
+    for k in 0..depth {
+        let mut lines = [zero; N];
+        for n in 0..N {
+            // SAFETY: with k ≤ last and n < N the line ends where `right` does, or before.
+            lines[n] = zero.load(unsafe { &*right.as_ptr().add(k * step + n * line_step).cast::<Line>() });
+        }
+        for m in 0..M {
+            // SAFETY: with m < M and k ≤ last the element is the last of `left`, or before it.
+            let factor = zero.splat(unsafe { *left.as_ptr().add(m * row_step + k * term_step) });
+            for n in 0..N {
+                sums[m][n] = factor.mul_add(lines[n], sums[m][n]);
+            }
+        }
+    }
+    sums
+}
+
+/// Loads a line; with PART its first `part` elements, and zeros.
+#[inline(always)]
+pub(super) fn read<V: Vector, const PART: bool>(zero: V, values: &[f32], part: usize) -> V {
+    if PART {
+        return zero.load_first(&values[..part]);
+    }
+    values.first_chunk::<LANES>().map_or(zero, |line| zero.load(line))
+}
+
+/// Stores a line; with PART its first `part` elements.
+#[inline(always)]
+pub(super) fn write<V: Vector, const PART: bool>(sums: V, values: &mut [f32], part: usize) {
+    if PART {
+        sums.store_first(&mut values[..part]);
+    } else if let Some(line) = values.first_chunk_mut::<LANES>() {
+        sums.store(line);
+    }
+}
+
 impl Target<'_> {
     /// A line of a row; with PART, zeros beyond the width.
     #[inline(always)]
     fn get<V: Vector, const PART: bool>(&self, zero: V, row: usize, line: usize) -> V {
-        let values = &self.values[row * self.step + line * LANES..];
-        if PART {
-            let mut padded = [0.0; LANES];
-            for (to, from) in padded.iter_mut().zip(&values[..self.width % LANES]) {
-                *to = *from;
-            }
-            return zero.load(&padded);
-        }
-        values.first_chunk::<LANES>().map_or(zero, |line| zero.load(line))
+        read::<V, PART>(zero, &self.values[row * self.step + line * LANES..], self.width % LANES)
     }
 
     #[inline(always)]
     fn put<V: Vector, const PART: bool>(&mut self, row: usize, line: usize, sums: V) {
-        let values = &mut self.values[row * self.step + line * LANES..];
-        if PART {
-            let mut padded = [0.0; LANES];
-            sums.store(&mut padded);
-            for (to, from) in values[..self.width % LANES].iter_mut().zip(&padded) {
-                *to = *from;
-            }
-        } else if let Some(line) = values.first_chunk_mut::<LANES>() {
-            sums.store(line);
-        }
+        write::<V, PART>(sums, &mut self.values[row * self.step + line * LANES..], self.width % LANES);
     }
 }
