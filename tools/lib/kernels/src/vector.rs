@@ -8,9 +8,9 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, _MM_HINT_T1, _mm_prefetch, _mm_sfence, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
-    _mm256_set1_ps, _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    __m256, __m256i, __m512, _mm_sfence, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_ps,
+    _mm256_storeu_ps, _mm256_stream_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
     _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps,
     _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
@@ -49,18 +49,6 @@ pub(crate) trait Vector: Copy {
     fn clamp(self, low: Self, high: Self) -> Self;
     /// self · factor + term, fused (one rounding).
     fn mul_add(self, factor: Self, term: Self) -> Self;
-}
-
-/// Prefetches `line` into the L2 cache.
-#[inline(always)]
-pub(crate) fn prefetch(line: &Line) {
-    // SAFETY: every x86-64 processor has SSE; a prefetch has no visible effect.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }
 
 /// Orders the stores of [`Vector::stream`] before what follows.

@@ -5,7 +5,7 @@
 
 use crate::{
     epilogue::Store,
-    vector::{LANES, Line, Vector, prefetch},
+    vector::{LANES, Line, Vector},
 };
 
 /// `Σᵣ Σₖ source[r · row + starts[m] + k] · panel[r · depth + k]` over runs r of `depth` elements k.
@@ -38,74 +38,6 @@ pub(super) fn sum_runs<V: Vector, const M: usize>(
         tile[m].store(&mut sums[m]);
     }
     sums
-}
-
-/// `products[m · step] = Σₖ rows[m · K + k] · panel[k]` for `count` rows m and K lines of the first panel, M rows at a time;
-/// prefetches the second, the next one.
-#[inline(always)]
-pub(super) fn multiply_rows<V: Vector, const M: usize>(
-    zero: V,
-    rows: &[f32],
-    count: usize,
-    panels: [&[Line]; 2],
-    products: &mut [Line],
-    step: usize,
-) {
-    let rows = &rows[..count * panels[0].len()];
-    let mut at = 0;
-    at = multiply_tiles::<V, M>(zero, rows, at, panels, products, step);
-    if M > 8 {
-        // Eight to eleven remaining rows: one read of the panel per eight rows instead of four.
-        at = multiply_tiles::<V, 8>(zero, rows, at, panels, products, step);
-    }
-    at = multiply_tiles::<V, 4>(zero, rows, at, panels, products, step);
-    at = multiply_tiles::<V, 3>(zero, rows, at, panels, products, step);
-    at = multiply_tiles::<V, 2>(zero, rows, at, panels, products, step);
-    multiply_tiles::<V, 1>(zero, rows, at, panels, products, step);
-}
-
-/// Multiplies whole tiles of M rows from row `at`; returns the first row that is left.
-#[inline(always)]
-fn multiply_tiles<V: Vector, const M: usize>(
-    zero: V,
-    rows: &[f32],
-    at: usize,
-    panels: [&[Line]; 2],
-    products: &mut [Line],
-    step: usize,
-) -> usize {
-    let (mut at, panel) = (at, panels[0]);
-    for rows in rows[at * panel.len()..].chunks_exact(M * panel.len()) {
-        multiply_tile::<V, M>(zero, rows, panels, &mut products[at * step..], step);
-        at += M;
-    }
-    at
-}
-
-#[inline(always)]
-fn multiply_tile<V: Vector, const M: usize>(
-    zero: V,
-    rows: &[f32],
-    [panel, next]: [&[Line]; 2],
-    products: &mut [Line],
-    step: usize,
-) {
-    let mut sources = [rows; M];
-    for m in 0..M {
-        sources[m] = &rows[m * panel.len()..][..panel.len()];
-    }
-    let mut tile = [zero; M];
-    let next = &next[..panel.len()];
-    for (k, (line, next)) in panel.iter().zip(next).enumerate() {
-        prefetch(next);
-        let line = zero.load(line);
-        for m in 0..M {
-            tile[m] = zero.splat(sources[m][k]).mul_add(line, tile[m]);
-        }
-    }
-    for m in 0..M {
-        tile[m].store(&mut products[m * step]);
-    }
 }
 
 /// Where [`add_columns`] reads: `source[starts[r] + k · step + m]` for `width` pixels k of each row r.

@@ -95,8 +95,8 @@ fn multiply<V: Vector, const M: usize, const COLUMNS: bool>(
         match lines {
             4 => all_rows::<V, 6, 4, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
             3 => all_rows::<V, 6, 3, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
-            2 => all_rows::<V, 12, 2, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
-            1 => all_rows::<V, 12, 1, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
+            2 => all_rows::<V, 8, 2, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
+            1 => all_rows::<V, 8, 1, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
             _ => {}
         }
     } else {
@@ -105,7 +105,11 @@ fn multiply<V: Vector, const M: usize, const COLUMNS: bool>(
         }
     }
     if !target.width.is_multiple_of(LANES) {
-        all_rows::<V, M, 1, COLUMNS, true>(zero, left, count, depth, panel, lines, target);
+        if M == 12 {
+            all_rows::<V, 8, 1, COLUMNS, true>(zero, left, count, depth, panel, lines, target);
+        } else {
+            all_rows::<V, M, 1, COLUMNS, true>(zero, left, count, depth, panel, lines, target);
+        }
     }
 }
 
@@ -124,10 +128,6 @@ fn all_rows<V: Vector, const M: usize, const N: usize, const COLUMNS: bool, cons
     while count - row >= M {
         tile::<V, M, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
         row += M;
-    }
-    if M > 8 && count - row >= 8 {
-        tile::<V, 8, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
-        row += 8;
     }
     if count - row >= 4 {
         tile::<V, 4, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
@@ -180,7 +180,7 @@ fn tile<V: Vector, const M: usize, const N: usize, const COLUMNS: bool, const PA
 /// If an operand ends before its last element.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
-pub(super) fn add_products<V: Vector, const M: usize, const N: usize>(
+pub(crate) fn add_products<V: Vector, const M: usize, const N: usize>(
     zero: V,
     mut sums: [[V; N]; M],
     (left, [row_step, term_step]): (&[f32], [usize; 2]),

@@ -26,7 +26,7 @@ const TASK_FLOPS: usize = 1 << 22;
 /// Fewest outputs of a task that computes gradients of a weight: it reads all inputs.
 const LEAST_OUTPUTS: usize = 32;
 /// A multiple of the outputs of a tile of registers.
-const TILE_OUTPUTS: usize = 12;
+const TILE_OUTPUTS: usize = 24;
 
 /// Calls `body` with each task; one alone runs on this thread.
 fn run<T: Send>(tasks: impl ExactSizeIterator<Item = T>, body: impl Fn(T) + Sync) {

@@ -19,8 +19,8 @@ use crate::{
         chunks::Chunk,
         pass::{Plane, input, output},
         shape::ConvShape,
-        tile::{Columns, add_columns},
     },
+    gemm::tile::add_products,
     isa::Isa,
     operand::Operand,
     vector::{LANES, Line, Vector, dispatch_vector},
@@ -385,11 +385,98 @@ fn block_kernel<V: Vector, const M: usize>(
             let count = plan.grid.count(plan.grid.chunks.get(i));
             let (tiles, gradients) = piece.as_chunks::<LANES>().0.split_at(POINTS * source_spacing);
             let tiles = &tiles[point * source_spacing..][..source_spacing].as_flattened()[block.source..];
-            let columns = Columns { source: tiles, starts: &[0], step: plan.source.channels, width: count };
-            for (panel, sums) in sums.chunks_exact_mut(block.sources).take(block.panels).enumerate() {
-                let lines = &gradients[point * target_spacing + (block.panel + panel) * plan.tiles()..][..count];
-                add_columns::<V, M>(zero, sums, columns, lines);
+            let left = (tiles, [1, plan.source.channels]);
+            let first = point * target_spacing + block.panel * plan.tiles();
+            let lines = |panel: usize| {
+                (gradients[first + panel * plan.tiles()..].as_flattened(), [LANES, plan.tiles() * LANES])
+            };
+            let mut panel = 0;
+            // With registers for 24 lines (AVX-512), as in the forward pass.
+            if M == 12 {
+                while block.panels - panel >= 4 {
+                    add_sums::<V, 6, 4>(
+                        zero,
+                        left,
+                        lines(panel),
+                        count,
+                        block.sources,
+                        &mut sums[panel * block.sources..],
+                    );
+                    panel += 4;
+                }
+                if block.panels - panel >= 2 {
+                    add_sums::<V, 8, 2>(
+                        zero,
+                        left,
+                        lines(panel),
+                        count,
+                        block.sources,
+                        &mut sums[panel * block.sources..],
+                    );
+                    panel += 2;
+                }
             }
+            while panel < block.panels {
+                let sums = &mut sums[panel * block.sources..];
+                if M == 12 {
+                    add_sums::<V, 8, 1>(zero, left, lines(panel), count, block.sources, sums);
+                } else {
+                    add_sums::<V, M, 1>(zero, left, lines(panel), count, block.sources, sums);
+                }
+                panel += 1;
+            }
+        }
+    }
+}
+
+/// `sums[n · sources + m] += Σₖ left[m + k · step] · line n of pixel k` for all sources m, M at a time, and N panels; `count` terms k.
+#[inline(always)]
+fn add_sums<V: Vector, const M: usize, const N: usize>(
+    zero: V,
+    left: (&[f32], [usize; 2]),
+    lines: (&[f32], [usize; 2]),
+    count: usize,
+    sources: usize,
+    sums: &mut [Line],
+) {
+    let mut at = 0;
+    while sources - at >= M {
+        add_tile::<V, M, N>(zero, left, lines, count, [at, sources], sums);
+        at += M;
+    }
+    if sources - at >= 4 {
+        add_tile::<V, 4, N>(zero, left, lines, count, [at, sources], sums);
+        at += 4;
+    }
+    if sources - at >= 2 {
+        add_tile::<V, 2, N>(zero, left, lines, count, [at, sources], sums);
+        at += 2;
+    }
+    if sources > at {
+        add_tile::<V, 1, N>(zero, left, lines, count, [at, sources], sums);
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+fn add_tile<V: Vector, const M: usize, const N: usize>(
+    zero: V,
+    (left, steps): (&[f32], [usize; 2]),
+    lines: (&[f32], [usize; 2]),
+    count: usize,
+    [at, sources]: [usize; 2],
+    sums: &mut [Line],
+) {
+    let mut tile = [[zero; N]; M];
+    for m in 0..M {
+        for n in 0..N {
+            tile[m][n] = zero.load(&sums[n * sources + at + m]);
+        }
+    }
+    let tile = add_products(zero, tile, (&left[at..], steps), lines, count);
+    for m in 0..M {
+        for n in 0..N {
+            tile[m][n].store(&mut sums[n * sources + at + m]);
         }
     }
 }
