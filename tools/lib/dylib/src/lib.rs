@@ -1,6 +1,6 @@
 //! Finding a shared library that a Python package brings, and refusing one that another user could have put there.
 //!
-//! In the pipe: `runtime` finds ONNX Runtime here, and `tensorrt` TensorRT; `pipegrad doctor` tells where they are. Nothing is
+//! In the pipe: `runtime` finds ONNX Runtime here, `tensorrt` TensorRT, and `cuda` NVRTC; `pipegrad doctor` tells where they are. Nothing is
 //! loaded here; `docs/security.md` has the rules.
 //!
 //! ```
@@ -45,6 +45,17 @@ pub const TENSORRT_RTX: Search<'_> = Search {
 
 /// The version of it that the tools are built for, as pip takes it.
 pub const TENSORRT_RTX_PACKAGE: &str = "tensorrt-rtx-cu13-libs==1.7.1.116";
+
+/// NVRTC, which compiles kernels for a GPU, of PyPI's `nvidia-cuda-nvrtc`, with what it compiles them against.
+pub const NVRTC: Search<'_> = Search {
+    variable: "NVRTC_DYLIB_PATH",
+    package: "nvidia/cu13/lib",
+    prefix: "libnvrtc.so",
+    with: &["libnvrtc-builtins.so"],
+};
+
+/// The versions of it that the tools are built for, as pip takes them.
+pub const NVRTC_PACKAGE: &str = "'nvidia-cuda-nvrtc==13.0.*'";
 
 /// A library that is in none of the places that are searched, or may not be loaded from there. Displays as the end of a
 /// message: nothing, or in parentheses what was refused.

@@ -72,7 +72,10 @@ mod relu;
 mod sum;
 mod vector;
 
-pub use entropy::{Base, EntropyOptions, RowError, RowErrorKind, entropy_reference, entropy_rows, entropy_rows_on};
+pub use entropy::{
+    Base, EntropyOptions, LogarithmTables, RowChecks, RowError, RowErrorKind, entropy_reference, entropy_rows,
+    entropy_rows_on,
+};
 pub use epilogue::{Activation, Epilogue};
 pub use gelu::{gelu, gelu_backward};
 pub use isa::{ISA_VARIABLE, Isa, IsaError, isa};

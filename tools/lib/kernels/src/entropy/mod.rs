@@ -1,10 +1,12 @@
 //! Shannon entropy of rows of probabilities.
 
+mod device;
 mod error;
 mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use device::{LogarithmTables, RowChecks};
 pub use error::{RowError, RowErrorKind};
 
 use crate::{

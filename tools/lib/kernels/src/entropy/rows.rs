@@ -1,6 +1,6 @@
 //! The entropies of a block of rows: one pass that computes and checks.
 
-use super::EntropyOptions;
+use super::{EntropyOptions, RowChecks};
 use crate::{
     lanes::{COLUMNS, Lanes, Vectorized, dispatch_lanes},
     logarithm::ln,
@@ -131,14 +131,12 @@ struct Checks<V> {
 impl<V: Lanes<Real: Real>> Checks<V> {
     #[inline(always)]
     fn new(zero: V, rows: &Rows<'_, V::Real>) -> Self {
-        // A sum goes through at most so many additions, each of which rounds by half an epsilon of about 1.
-        let additions = COLUMNS + V::Real::LANES + rows.width / (COLUMNS * V::Real::LANES);
-        let tolerance = rows.options.tolerance.min(1.0) - additions as f64 * V::Real::EPSILON.to_f64();
+        let RowChecks { tolerance, tiny, divisor } = RowChecks::new(rows.width, rows.options);
         Self {
             one: zero.splat(V::Real::ONE),
-            tolerance: zero.splat(V::Real::from_f64(tolerance)),
-            tiny: zero.splat(V::Real::TINY),
-            divisor: zero.splat(V::Real::from_f64(rows.options.base.divisor())),
+            tolerance: zero.splat(tolerance),
+            tiny: zero.splat(tiny),
+            divisor: zero.splat(divisor),
         }
     }
 
