@@ -29,6 +29,8 @@ bench_python := .tools/bench/.stamp
 bench_serve_python := .tools/bench-serve/.stamp
 scale_python := .tools/scale/.stamp
 book_python := .tools/book/.stamp
+nvrtc := .tools/nvrtc/.stamp
+cuda := .tools/cuda/.stamp
 prettier := node_modules/.package-lock.json
 machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
 cargo_mutants := .tools/cargo-mutants-$(MUTANTS_VERSION).stamp
@@ -89,6 +91,12 @@ test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs Tens
 	$(CARGO) test --release -p runtime --features tensorrt --test tensorrt $(LOCKED)
 	PIPEGRAD_BIN='$(RELEASE)' $(venv)/bin/python -m pytest tools/trt-build tools/peer_faults.py \
 	  tools/pipegrad/tests/peer_docs.py tools/pipegrad/tests/peer_completion.py -k 'trt'
+
+# Their tests are among those of `make test` too, which skip what NVRTC or a C++ compiler is missing for.
+.PHONY: test-cuda
+test-cuda: $(nvrtc) ## Compile the kernels of entropy and relu for GPUs, and test them as C++ on this machine; needs no GPU
+	NVRTC_DYLIB_PATH="$$(echo $(abspath .tools/nvrtc)/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.*)" REQUIRE_CUDA=1 \
+	  $(CARGO) test --release -p cuda $(LOCKED)
 
 # Beside the other binaries: linked to MPI, this one runs only where that is installed.
 .PHONY: train-mpi
@@ -261,7 +269,7 @@ pin := ../.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-ve
 # Beside `mlflow-skinny`, `mlflow` itself is only the web page; its other dependencies are gigabytes.
 .PHONY: lock
 lock: .tools/uv-$(UV_VERSION).stamp ## Pin the Python packages again, after an edit of requirements/*.in
-	cd requirements && for name in run dev train mlflow-server bench bench-serve book deny tensorrt scale dist; do $(pin) -o $$name.txt $$name.in; done
+	cd requirements && for name in run dev train mlflow-server bench bench-serve book deny tensorrt nvrtc cuda scale dist; do $(pin) -o $$name.txt $$name.in; done
 	cd requirements && sed -n 's/^mlflow-skinny\(==[^ ]*\).*/mlflow\1/p' dev.txt | $(pin) --no-deps -o mlflow-ui.txt -
 
 .PHONY: clean
@@ -286,7 +294,7 @@ $(tensorrt): requirements/tensorrt.txt $(run_python)
 	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-$(bench_python) $(book_python) $(deny_python) $(dist_python) $(scale_python): .tools/%/.stamp: requirements/%.txt
+$(bench_python) $(book_python) $(cuda) $(deny_python) $(dist_python) $(nvrtc) $(scale_python): .tools/%/.stamp: requirements/%.txt
 	scripts/check-python.sh $(PYTHON)
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

@@ -20,6 +20,9 @@ pub const OPTIONS: [&str; 4] = ["--std=c++17", "--fmad=false", "--ftz=false", "-
 /// Longest part of the compiler's log that goes into an error.
 const LOG_CHARS: usize = 300;
 
+/// How the name of the library begins that has what kernels may call.
+const BUILTINS: &str = "libnvrtc-builtins.so";
+
 type Program = *mut c_void;
 /// 0 is success.
 type Status = c_int;
@@ -42,8 +45,8 @@ pub struct Nvrtc {
     version: (c_int, c_int),
     /// Architectures that machine code is made for: 75, 80, 90, ascending.
     architectures: Vec<u32>,
-    /// The functions are in it.
-    _library: Library,
+    /// The functions are in the first, which uses the second.
+    _libraries: (Library, Option<Library>),
 }
 
 /// The functions that give the size of a text and the text.
@@ -77,14 +80,20 @@ impl Nvrtc {
             Some(path) => path.to_owned(),
             None => dylib::NVRTC.find().map_err(|missing| Error::NoNvrtc { missing })?,
         };
-        // SAFETY: the library is the one that the user named or installed; its initialization has no preconditions.
-        unsafe { Library::new(&path) }.and_then(Self::of).map_err(|error| {
+        // It opens this one by its name, and not in its own folder, unless it is there already.
+        let builtins = dylib::beside(&path, BUILTINS);
+        let load = |path: &Path| {
+            // SAFETY: the library is the one that the user named or installed; its initialization has no preconditions.
+            unsafe { Library::new(path) }
+        };
+        let builtins = builtins.as_deref().map(load).transpose();
+        builtins.and_then(|builtins| Self::of(load(&path)?, builtins)).map_err(|error| {
             let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
             Error::Nvrtc { path, reason }
         })
     }
 
-    fn of(library: Library) -> Result<Self, libloading::Error> {
+    fn of(library: Library, builtins: Option<Library>) -> Result<Self, libloading::Error> {
         /// The function of this name, which has the type of where it goes.
         macro_rules! function {
             ($name:literal) => {
@@ -115,7 +124,7 @@ impl Nvrtc {
             ptx: Text { size: function!("nvrtcGetPTXSize"), get: function!("nvrtcGetPTX") },
             version: (major, minor),
             architectures: supported,
-            _library: library,
+            _libraries: (library, builtins),
         })
     }
 
