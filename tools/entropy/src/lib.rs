@@ -1,10 +1,11 @@
 //! `entropy`: records in, the same records with the Shannon entropy of a field out.
 
+mod gpu;
 mod settings;
 
 use anyhow::Context;
 use cli::{Common, Outcome};
-use kernels::{EntropyOptions, RowErrorKind};
+use kernels::{EntropyOptions, RowError, RowErrorKind};
 use records::{Batch, DType, Element};
 use settings::Settings;
 use std::process::ExitCode;
@@ -54,13 +55,13 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     let settings = Settings::read(&document)?;
     let options = settings.options()?;
     let streams = cli::Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(common.input) };
+    if let Some(gpu) = settings.open_device()? {
+        gpu::filter(&gpu, streams, &settings, &options)?;
+        return Ok(Outcome::Done);
+    }
     streams.filter(&[&settings.field], &[&settings.out_field], |batch| {
-        let field = batch.field(&settings.field)?;
-        if field.shape.len() != 1 {
-            return Err(batch.wrong_shape(field, "a vector of probabilities").into());
-        }
-        let (width, name) = (field.elements(), &settings.field);
-        if field.dtype == DType::F4 {
+        let (width, name) = (settings.width(batch)?, &settings.field);
+        if batch.field(name)?.dtype == DType::F4 {
             let mut probs: Vec<f32> = Vec::new(); // [rows, width]
             batch.column(name, &mut probs)?;
             add_entropy(batch, &probs, width, &settings, &options)
@@ -83,15 +84,23 @@ fn add_entropy<T: Element + kernels::Real>(
     options: &EntropyOptions,
 ) -> anyhow::Result<()> {
     let mut entropy = vec![T::zeroed(); batch.rows()]; // [rows]
-    kernels::entropy_rows(probs, width, options, &mut entropy).map_err(|e| {
-        let hint = if normalizing_helps(&probs[e.row * width..][..width], &e.kind, options) {
-            " (use --normalize)"
-        } else {
-            ""
-        };
-        batch.location(e.row).error(format!("field {:?} {e}{hint}", settings.field))
-    })?;
+    kernels::entropy_rows(probs, width, options, &mut entropy)
+        .map_err(|e| refusal(batch, probs, width, settings, options, &e))?;
     Ok(batch.set_column(&settings.out_field, &[], &entropy)?)
+}
+
+/// The error of a row of `probs` `[rows, width]` that is refused.
+fn refusal<T: Element + kernels::Real>(
+    batch: &Batch,
+    probs: &[T],
+    width: usize,
+    settings: &Settings,
+    options: &EntropyOptions,
+    error: &RowError,
+) -> anyhow::Error {
+    let row = &probs[error.row * width..][..width];
+    let hint = if normalizing_helps(row, &error.kind, options) { " (use --normalize)" } else { "" };
+    batch.location(error.row).error(format!("field {:?} {error}{hint}", settings.field)).into()
 }
 
 /// Whether a row is refused for its sum alone, and accepted once it is divided by that: not of a sum of 0.

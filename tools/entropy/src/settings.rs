@@ -1,6 +1,8 @@
 //! Config group `entropy`.
 
+use anyhow::Context;
 use kernels::{Base, EntropyOptions};
+use records::Batch;
 use serde::Deserialize;
 
 /// The settings of config group `entropy`, checked.
@@ -14,6 +16,7 @@ pub struct Settings {
     base: BaseName,
     normalize: bool,
     tolerance: f64,
+    device: cuda::Device,
     /// Largest array in Fortran order on a pipe, in bytes: it is held in memory.
     pub fortran_bytes: u64,
 }
@@ -45,6 +48,18 @@ impl Settings {
     /// Reads and checks the group.
     pub fn read(document: &config::Document) -> anyhow::Result<Self> {
         Ok(document.section("entropy")?)
+    }
+
+    /// The GPU that is chosen; None is the CPU.
+    pub fn open_device(&self) -> anyhow::Result<Option<cuda::Gpu>> {
+        self.device.open(None).with_context(|| format!("entropy.device={}", self.device))
+    }
+
+    /// The elements of a row of the field.
+    pub fn width(&self, batch: &Batch) -> anyhow::Result<usize> {
+        let field = batch.field(&self.field)?;
+        anyhow::ensure!(field.shape.len() == 1, batch.wrong_shape(field, "a vector of probabilities"));
+        Ok(field.elements())
     }
 
     /// The kernel's options.

@@ -1,5 +1,7 @@
 //! `relu`: records in, the same records with max(0, x) of a field out.
 
+mod gpu;
+
 use anyhow::Context;
 use cli::{Common, Outcome};
 use records::{Batch, DType, Element};
@@ -36,6 +38,7 @@ struct Settings {
     field: String,
     out_field: Option<String>,
     slope: f64,
+    device: cuda::Device,
     fortran_bytes: u64,
 }
 
@@ -56,6 +59,10 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
     anyhow::ensure!(settings.slope.is_finite(), "relu.slope: {}; expected a finite number", settings.slope);
     let adds: Vec<&str> = settings.out_field.as_deref().filter(|name| *name != settings.field).into_iter().collect();
     let streams = cli::Streams { fortran_bytes: Some(settings.fortran_bytes), ..args.streams(common.input) };
+    if let Some(gpu) = settings.device.open(None).with_context(|| format!("relu.device={}", settings.device))? {
+        gpu::filter(&gpu, streams, &settings, &adds)?;
+        return Ok(Outcome::Done);
+    }
     streams.filter(&[&settings.field], &adds, |batch| {
         if batch.field(&settings.field)?.dtype == DType::F4 {
             let mut values: Vec<f32> = Vec::new();
@@ -72,10 +79,15 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
 }
 
 fn relu<T: Element + kernels::Real>(batch: &mut Batch, mut values: Vec<T>, settings: &Settings) -> anyhow::Result<()> {
-    let shape = batch.field(&settings.field)?.shape.clone();
     kernels::leaky_relu(&mut values, settings.slope);
+    set(batch, &values, settings)
+}
+
+/// Writes the results to the field that gets them.
+fn set<T: Element>(batch: &mut Batch, values: &[T], settings: &Settings) -> anyhow::Result<()> {
+    let shape = batch.field(&settings.field)?.shape.clone();
     match settings.out_field.as_ref().filter(|name| **name != settings.field) {
-        Some(name) => Ok(batch.set_column(name, &shape, &values)?),
-        None => Ok(batch.replace_column(&settings.field, &shape, &values)?),
+        Some(name) => Ok(batch.set_column(name, &shape, values)?),
+        None => Ok(batch.replace_column(&settings.field, &shape, values)?),
     }
 }

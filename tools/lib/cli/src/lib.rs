@@ -70,6 +70,6 @@ pub use open::open;
 pub use program::{called_as, run_contained, this_tool};
 pub use report::{Bar, Report, Unit, clock};
 pub use signals::{Signal, Signals};
-pub use stream::{Delimiter, InvalidDelimiter, Streams, output_encoding};
+pub use stream::{Ahead, Delimiter, InvalidDelimiter, Streams, output_encoding};
 pub use threads::{limited as limited_threads, use_shared_threads, use_threads};
 pub use transient::{Transient, is_invalid_data, may_pass};

@@ -37,4 +37,4 @@ pub use device::{Device, InvalidDevice};
 pub use driver::{count, open};
 pub use error::{Error, Result};
 pub use gpu::{Gpu, Kernel, Number, call};
-pub use pipeline::{DEPTH, Pipeline, Rows};
+pub use pipeline::{BATCH_BYTES, DEPTH, Pipeline, Rows};

@@ -13,6 +13,9 @@ use std::{collections::VecDeque, sync::Arc};
 /// Batches that are under way at a time.
 pub const DEPTH: usize = 2;
 
+/// Bytes of a batch, about: copying it takes ten times as long as starting the copy does.
+pub const BATCH_BYTES: usize = 8 << 20;
+
 /// Runs a kernel on batches, in order.
 pub struct Pipeline<T: Number> {
     kernel: Kernel,

@@ -202,12 +202,24 @@ impl Batch {
     /// # Errors
     /// When there is no such field, or its element type is another.
     pub fn column<T: Element>(&self, name: &str, values: &mut Vec<T>) -> Result<()> {
+        values.resize(self.rows * self.field(name)?.elements(), T::zeroed());
+        self.copy_column(name, values)
+    }
+
+    /// As [`Batch::column`], to `values` of that length.
+    ///
+    /// # Errors
+    /// As [`Batch::column`].
+    ///
+    /// # Panics
+    /// If `values` has another length.
+    pub fn copy_column<T: Element>(&self, name: &str, values: &mut [T]) -> Result<()> {
         let index = self.index_of(name)?;
         let field = &self.schema.fields()[index];
         if field.dtype != T::DTYPE {
             return Err(self.wrong_dtype(field, T::DTYPE.name()));
         }
-        values.resize(self.rows * field.elements(), T::zeroed());
+        assert_eq!(values.len(), self.rows * field.elements(), "elements of field {name}");
         let target: &mut [u8] = bytemuck::cast_slice_mut(values);
         let (size, offset) = (field.bytes(), self.schema.offset(index));
         if size == self.schema.row_bytes() {

@@ -52,6 +52,8 @@ pub struct ReadOptions<'a> {
     /// The longest row: bytes of a line of NDJSON, of the cells of CSV, of a packed row of NPY. None: 1 GiB of NDJSON, 256 MiB of
     /// the others.
     pub max_row_bytes: Option<usize>,
+    /// Bytes of a batch of NPY in C order, at most, where a row is not longer. Default: 512 KiB.
+    pub batch_bytes: usize,
 }
 
 impl<'a> ReadOptions<'a> {
@@ -75,6 +77,7 @@ impl<'a> ReadOptions<'a> {
             delimiter_option: delimiter_flag,
             fortran_bytes: FORTRAN_BYTES,
             max_row_bytes: None,
+            batch_bytes: crate::npy::BATCH_BYTES,
         }
     }
 
@@ -136,7 +139,7 @@ impl Reader {
     /// When the input is empty, is in another format, or lacks a required field.
     pub fn open(mut input: Input, options: &ReadOptions<'_>) -> Result<Self> {
         let rows = match format::sniff(&mut input)? {
-            Format::Npy => Rows::Npy(NpyReader::open(input, options.plain_name, options.fortran_bytes)?),
+            Format::Npy => Rows::Npy(NpyReader::open(input, options)?),
             Format::Ndjson => Rows::Ndjson(NdjsonReader::open(input, options.selection(true))?),
             Format::Csv => {
                 let delimiter = options.delimiter_of(input.name());

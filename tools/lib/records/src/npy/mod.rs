@@ -6,7 +6,7 @@ mod read;
 mod row_file;
 
 pub(crate) use header::Header;
-pub(crate) use read::NpyReader;
+pub(crate) use read::{BATCH_BYTES, NpyReader};
 pub use row_file::RowFile;
 
 /// The first bytes of every `.npy` array.

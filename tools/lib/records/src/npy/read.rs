@@ -1,12 +1,12 @@
 //! Reading arrays, one after the other, in batches of whole rows.
 
 use super::{Header, MAGIC, fortran::Columns, header::header_error};
-use crate::{Batch, Error, Location, Result, Schema};
+use crate::{Batch, Error, Location, ReadOptions, Result, Schema};
 use files::Input;
 use std::sync::Arc;
 
 /// The size of a batch: few system calls, and it stays in the L2 cache.
-const BATCH_BYTES: usize = 512 << 10;
+pub(crate) const BATCH_BYTES: usize = 512 << 10;
 
 /// Arrays of one dtype, back to back.
 pub(crate) struct NpyReader {
@@ -21,13 +21,16 @@ pub(crate) struct NpyReader {
     pub rows: u64,
     announced: Option<u64>,
     plain_name: String,
-    /// [`crate::ReadOptions::fortran_bytes`]
+    /// [`ReadOptions::fortran_bytes`]
     fortran_bytes: u64,
+    /// [`ReadOptions::batch_bytes`]
+    batch_bytes: usize,
 }
 
 impl NpyReader {
     /// Reads the first header.
-    pub fn open(mut input: Input, plain_name: &str, fortran_bytes: u64) -> Result<Self> {
+    pub fn open(mut input: Input, options: &ReadOptions<'_>) -> Result<Self> {
+        let ReadOptions { plain_name, fortran_bytes, batch_bytes, .. } = *options;
         let header = read_header(&mut input, plain_name)?;
         let mut reader = Self {
             schema: Arc::new(header.schema.clone()),
@@ -37,6 +40,7 @@ impl NpyReader {
             rows: 0,
             plain_name: plain_name.into(),
             fortran_bytes,
+            batch_bytes,
             input,
             header: Header { rows: 0, fortran_order: false, ..header.clone() },
         };
@@ -64,7 +68,7 @@ impl NpyReader {
         Ok(())
     }
 
-    /// The next rows, about 512 KiB of them; false at end of input.
+    /// The next rows, about [`ReadOptions::batch_bytes`] of them; false at end of input.
     pub fn read(&mut self, batch: &mut Batch) -> Result<bool> {
         while self.remaining == 0 {
             if !self.next_array()? {
@@ -72,7 +76,7 @@ impl NpyReader {
             }
         }
         let row_bytes = self.schema.row_bytes();
-        let bytes = if self.columns.is_some() { Columns::BATCH_BYTES } else { BATCH_BYTES };
+        let bytes = if self.columns.is_some() { Columns::BATCH_BYTES } else { self.batch_bytes };
         let fits = (bytes / row_bytes).max(1);
         let rows = usize::try_from(self.remaining).map_or(fits, |left| left.min(fits));
         let packed = batch.start_packed(self.input.shared_name(), &self.schema, self.rows, rows);
