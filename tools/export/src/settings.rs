@@ -58,6 +58,8 @@ pub struct Settings {
     model_bytes: u64,
     /// What runs graphs.
     pub runtime: Backend,
+    /// Where they run.
+    pub device: runtime::Device,
     /// Most bytes of memory of a run in the native runtime.
     pub memory_bytes: u64,
     /// Path of ONNX Runtime's library; None searches for it.
@@ -280,6 +282,7 @@ impl Settings {
     pub fn runtime_options(&self, threads: usize) -> runtime::Options<'_> {
         runtime::Options {
             backend: self.runtime,
+            device: self.device,
             library: self.onnxruntime.as_deref(),
             group: "export",
             threads,

@@ -43,6 +43,7 @@ impl Model {
         }
         let options = Options {
             backend: settings.runtime,
+            device: settings.device,
             library: settings.onnxruntime.as_deref(),
             group: "infer",
             threads: cli::limited_threads("infer.threads", settings.threads),

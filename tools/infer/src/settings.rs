@@ -26,6 +26,8 @@ pub struct Settings {
     pub model_bytes: u64,
     /// What runs the model.
     pub runtime: Backend,
+    /// Where it runs.
+    pub device: runtime::Device,
     /// Most bytes of memory of a run in the native runtime.
     pub memory_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
@@ -47,6 +49,7 @@ struct Group {
     fortran_bytes: u64,
     model_bytes: u64,
     runtime: Backend,
+    device: runtime::Device,
     memory_bytes: u64,
     onnxruntime: Option<PathBuf>,
 }
@@ -66,6 +69,7 @@ impl Settings {
             fortran_bytes,
             model_bytes,
             runtime,
+            device,
             memory_bytes,
             onnxruntime,
         } = document.section("infer")?;
@@ -91,6 +95,7 @@ impl Settings {
             fortran_bytes,
             model_bytes,
             runtime,
+            device,
             memory_bytes,
             onnxruntime,
             pull,

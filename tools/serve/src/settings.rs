@@ -36,6 +36,7 @@ pub struct Settings {
     warmup_ms: u64,
     model_bytes: u64,
     pub runtime: Backend,
+    pub device: runtime::Device,
     pub memory_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
     pub max_body_bytes: usize,

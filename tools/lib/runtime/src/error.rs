@@ -36,6 +36,19 @@ fn other_backend(setting: &str) -> String {
     if setting.is_empty() { String::new() } else { format!("; {setting}=auto takes ONNX Runtime for it") }
 }
 
+/// `infer.device=cuda:0: `; nothing where there is no setting.
+fn asked(device: cuda::Device, setting: &str) -> String {
+    if setting.is_empty() { String::new() } else { format!("{setting}={device}: ") }
+}
+
+/// How to have ONNX Runtime on the GPU, or another device.
+fn other_device(setting: &str) -> String {
+    match setting.strip_suffix(".device") {
+        Some(group) => format!("{group}.runtime=auto, which takes ONNX Runtime for it, or device=cpu"),
+        None => "ONNX Runtime for it, or the CPU".into(),
+    }
+}
+
 /// What can go wrong with a model at run time. Displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -66,6 +79,38 @@ pub enum Error {
         reason: String,
         /// The setting or variable that names it; empty if it was found.
         named_by: String,
+    },
+    /// The GPU that is asked for cannot be used.
+    #[error("{}{problem}", asked(*device, setting))]
+    Device {
+        /// What was asked for.
+        device: cuda::Device,
+        /// The setting that chooses it; empty if there is none.
+        setting: String,
+        /// What is wrong.
+        #[source]
+        problem: cuda::Error,
+    },
+    /// A GPU is asked for, and only the native backend, which has none.
+    #[error("{}the native runtime computes on the CPU; use {}", asked(*device, setting), other_device(setting))]
+    NativeOnGpu {
+        /// What was asked for.
+        device: cuda::Device,
+        /// The setting that chooses it; empty if there is none.
+        setting: String,
+    },
+    /// ONNX Runtime's library runs models on CPUs only.
+    #[error(
+        "{}ONNX Runtime's library {} has no CUDA provider; install onnxruntime-gpu in the place of onnxruntime ({}), or use device=cpu",
+        asked(*device, setting), path.display(), dylib::pip_install("'onnxruntime-gpu[cuda,cudnn]'")
+    )]
+    NoProvider {
+        /// The library.
+        path: PathBuf,
+        /// What was asked for.
+        device: cuda::Device,
+        /// The setting that chooses it; empty if there is none.
+        setting: String,
     },
     /// The model's file cannot be read, or is too long.
     #[error(transparent)]

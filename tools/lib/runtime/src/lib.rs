@@ -27,6 +27,7 @@ mod backend;
 mod element;
 mod error;
 mod external;
+mod gpu;
 mod library;
 mod memory;
 mod model;
@@ -42,6 +43,7 @@ use records::DType;
 use std::path::Path;
 
 pub use backend::Backend;
+pub use cuda::Device;
 pub use element::ElementType;
 pub use error::{Error, ModelError, Result, WeightsError};
 pub use library::{finds_library, library_version};
@@ -56,9 +58,11 @@ pub use tensorrt::{Engine, EngineOptions, EngineOutput};
 pub struct Options<'a> {
     /// What runs it.
     pub backend: Backend,
+    /// Where it runs. On a GPU, ONNX Runtime's CUDA provider runs it.
+    pub device: Device,
     /// Path of ONNX Runtime's library; None searches for it.
     pub library: Option<&'a Path>,
-    /// The group of the settings `runtime`, `onnxruntime` and `memory_bytes`, for errors: `infer`. Empty is none.
+    /// The group of the settings `runtime`, `device`, `onnxruntime` and `memory_bytes`, for errors: `infer`. Empty is none.
     pub group: &'a str,
     /// Threads of a run; 0 for one a core.
     pub threads: usize,
@@ -73,10 +77,18 @@ pub struct Options<'a> {
 const MEMORY_BYTES: u64 = 4_000_000_000;
 
 impl Default for Options<'_> {
-    /// Any backend, one thread a core, 4 GB.
+    /// Any backend, the CPU, one thread a core, 4 GB.
     fn default() -> Self {
         let (library, group, threads, profile) = (None, "", 0, None);
-        Self { backend: Backend::Auto, library, group, threads, memory_bytes: MEMORY_BYTES, profile }
+        Self {
+            backend: Backend::Auto,
+            device: Device::Cpu,
+            library,
+            group,
+            threads,
+            memory_bytes: MEMORY_BYTES,
+            profile,
+        }
     }
 }
 

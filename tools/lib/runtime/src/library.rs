@@ -18,6 +18,11 @@ pub(crate) fn load(named: Option<&Path>, setting: &str) -> Result<Environment> {
     started(named, setting).map(|(environment, _)| environment)
 }
 
+/// The path of the library that [`load`] loads.
+pub(crate) fn path(named: Option<&Path>, setting: &str) -> Result<PathBuf> {
+    started(named, setting).map(|(_, path)| path)
+}
+
 /// The version of ONNX Runtime, `1.31.1`, from the name of its library, which is found as a model's is; where that has none,
 /// what the library says of its build.
 ///

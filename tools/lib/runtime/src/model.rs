@@ -1,7 +1,7 @@
 //! Any ONNX model: inputs and outputs of every element type and shape.
 
 use crate::{
-    Backend, ElementType, Error, ModelError, Options, Result, TensorSpec,
+    Backend, ElementType, Error, ModelError, Options, Result, TensorSpec, gpu,
     native::{Native, Refusal},
     onnx_runtime::{self, OnnxRuntime},
     source::Source,
@@ -95,8 +95,9 @@ impl Model {
     }
 
     fn new(source: Source<'_>, options: &Options<'_>) -> Result<Self> {
-        if options.backend == Backend::Ort {
-            return Self::with_onnx_runtime(source, options);
+        let gpu = gpu::chosen(options)?;
+        if options.backend == Backend::Ort || gpu.is_some() {
+            return Self::with_onnx_runtime(source, options, gpu);
         }
         let refusal = match Native::new(&source, options) {
             Ok(native) => return Ok(Self::with_native(source.name, native)),
@@ -109,7 +110,7 @@ impl Model {
                 Err(ModelError::Uncovered { operators, setting: options.setting("runtime") }.of(&name))
             }
             (Refusal::Uncovered(operators), _) => {
-                Self::with_onnx_runtime(source, options).map_err(|error| match error {
+                Self::with_onnx_runtime(source, options, None).map_err(|error| match error {
                     Error::NoLibrary { .. } | Error::Library { .. } => {
                         Error::NoBackend { name, operators, library: Box::new(error) }
                     }
@@ -118,7 +119,7 @@ impl Model {
             }
             // What ONNX Runtime accepts, it may run. The message of a fault that both see is the native one, which names
             // the node.
-            (Refusal::Fault(fault), _) => Self::with_onnx_runtime(source, options).map_err(|_| fault.of(&name)),
+            (Refusal::Fault(fault), _) => Self::with_onnx_runtime(source, options, None).map_err(|_| fault.of(&name)),
         }
     }
 
@@ -127,9 +128,9 @@ impl Model {
         Self { name: name.into(), inputs, outputs, engine: Engine::Native(Box::new(native)) }
     }
 
-    fn with_onnx_runtime(source: Source<'_>, options: &Options<'_>) -> Result<Self> {
+    fn with_onnx_runtime(source: Source<'_>, options: &Options<'_>, gpu: Option<u32>) -> Result<Self> {
         let name = source.name.to_owned();
-        let session = OnnxRuntime::new(source, options)?;
+        let session = OnnxRuntime::new(source, options, gpu)?;
         let inputs = session.inputs().map_err(|problem| problem.of(&name))?;
         let outputs = session.outputs().map_err(|problem| problem.of(&name))?;
         Ok(Self { name, inputs, outputs, engine: Engine::OnnxRuntime(session) })

@@ -5,6 +5,7 @@ use bytemuck::{AnyBitPattern, NoUninit};
 use half::{bf16, f16};
 use ort::{
     environment::Environment,
+    ep::CUDA,
     session::{
         Session as OrtSession, SessionInputValue, SessionOutputs,
         builder::{GraphOptimizationLevel, SessionBuilder},
@@ -24,18 +25,18 @@ pub(crate) struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Loads a model.
+    /// Loads a model, on GPU number `gpu`, or else the CPU.
     ///
     /// # Errors
     /// When its files of weights must not be read, the library is missing, or it refuses the model.
-    pub fn new(source: Source<'_>, options: &Options<'_>) -> Result<Self> {
+    pub fn new(source: Source<'_>, options: &Options<'_>, gpu: Option<u32>) -> Result<Self> {
         let Source { name, .. } = source;
         match source.file_with_weights()? {
-            None => Self::commit(name, options, |builder| builder.commit_from_memory(&source.bytes)),
+            None => Self::commit(name, options, gpu, |builder| builder.commit_from_memory(&source.bytes)),
             // From the file: from memory, ONNX Runtime would look for weights in the working folder.
             Some(path) => {
                 drop(source.bytes);
-                Self::commit(name, options, |builder| builder.commit_from_file(&path))
+                Self::commit(name, options, gpu, |builder| builder.commit_from_file(&path))
             }
         }
     }
@@ -43,11 +44,12 @@ impl OnnxRuntime {
     fn commit(
         name: &str,
         options: &Options<'_>,
+        gpu: Option<u32>,
         commit: impl Fn(&mut SessionBuilder) -> ort::Result<OrtSession>,
     ) -> Result<Self> {
         let environment = library::load(options.library, &options.setting("onnxruntime"))?;
         let open =
-            |threads| builder(&environment, threads, options.profile).and_then(|mut builder| commit(&mut builder));
+            |threads| builder(&environment, threads, options.profile, gpu).and_then(|mut builder| commit(&mut builder));
         let session = open(options.threads).or_else(|error| match error.message().contains(NO_THREAD) {
             // The system has no more threads: run on this one.
             true => open(1),
@@ -108,7 +110,12 @@ const X64_QUANT_PRECISION: &str = "session.x64quantprecision";
 /// Part of ONNX Runtime's message when it cannot start a thread.
 const NO_THREAD: &str = "pthread_create failed";
 
-fn builder(environment: &Environment, threads: usize, profile: Option<&Path>) -> ort::Result<SessionBuilder> {
+fn builder(
+    environment: &Environment,
+    threads: usize,
+    profile: Option<&Path>,
+    gpu: Option<u32>,
+) -> ort::Result<SessionBuilder> {
     let mut builder = OrtSession::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
@@ -118,6 +125,10 @@ fn builder(environment: &Environment, threads: usize, profile: Option<&Path>) ->
         .with_config_entry(X64_QUANT_PRECISION, "1")?;
     if let Some(path) = profile {
         builder = builder.with_profiling(path)?;
+    }
+    if let Some(number) = gpu.and_then(|number| i32::try_from(number).ok()) {
+        builder =
+            builder.with_execution_providers([CUDA::default().with_device_id(number).build().error_on_failure()])?;
     }
     // A spinning pool burns the processor time of the tools on either side of the pipe.
     Ok(builder.with_intra_op_spinning(false)?)

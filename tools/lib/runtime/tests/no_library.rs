@@ -56,3 +56,28 @@ fn what_is_not_covered_is_named() {
     let error = refused("m", b"\x08\0\0\0ORTM0000", &without_library(Backend::Native));
     assert!(error.starts_with("m: the native backend does not read ONNX Runtime's own format; "), "{error}");
 }
+
+/// The message of a model of one node that is asked for on a device.
+fn refused_on(device: &str, backend: Backend) -> String {
+    refused("m", &by("Add"), &Options { device: device.parse().unwrap(), ..without_library(backend) })
+}
+
+#[test]
+fn a_gpu_that_cannot_be_used_is_told() {
+    assert_eq!(
+        refused_on("cuda:1", Backend::Native),
+        "infer.device=cuda:1: the native runtime computes on the CPU; use infer.runtime=auto, which takes ONNX Runtime for \
+         it, or device=cpu"
+    );
+    if cuda::count().is_err() {
+        for backend in [Backend::Auto, Backend::Ort] {
+            assert_eq!(
+                refused_on("cuda:0", backend),
+                "infer.device=cuda:0: no NVIDIA driver: libcuda.so.1 was not found; use device=cpu"
+            );
+        }
+        // The CPU, natively.
+        let options = Options { device: "auto".parse().unwrap(), ..without_library(Backend::Auto) };
+        assert!(Model::from_bytes("m", &by("Add"), &options).is_ok());
+    }
+}

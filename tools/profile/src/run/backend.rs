@@ -208,6 +208,7 @@ impl Onnx {
         let limit = Limit { bytes: job.bytes, setting: Some("profile.model_bytes") };
         let options = Options {
             backend: job.runtime,
+            device: runtime::Device::Cpu,
             library: job.onnxruntime.as_deref(),
             group: "profile.run",
             threads: job.threads,

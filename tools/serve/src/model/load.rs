@@ -38,6 +38,7 @@ pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
     let configuration = &source.configuration;
     let options = Options {
         backend: settings.runtime,
+        device: settings.device,
         library: settings.onnxruntime.as_deref(),
         group: "serve",
         threads: configuration.threads(settings),
