@@ -33,7 +33,7 @@ pub enum Activation {
 
 impl Activation {
     /// The bounds that are the whole function, if it is one of bounds: a product applies them in registers.
-    fn bounds(self) -> Option<[f32; 2]> {
+    pub(crate) fn bounds(self) -> Option<[f32; 2]> {
         match self {
             Self::Identity => Some([f32::NEG_INFINITY, f32::INFINITY]),
             Self::Relu => Some([0.0, f32::INFINITY]),

@@ -11,6 +11,7 @@
 //! | [`conv`] | 2D convolutions and their gradients | NHWC activations, OIHW weights |
 //! | [`norm`] | batch normalization, fused with residual and ReLU | `[pixels, channels]` |
 //! | [`pool`] | max and average pooling | NHWC |
+//! | [`int8`] | products and convolutions of quantized operands, exact int32 sums | NHWC uint8 or int8 activations, OIHW int8 weights |
 //! | [`linear`] | fully connected layers and their gradients | activations in blocks of 64 rows, `[outputs, inputs]` weights |
 //! | [`gemm`] | matrix products, column sums | `[rows, columns]`, row-major or transposed |
 //! | [`update`] | optimizer steps | flat slices |
@@ -53,6 +54,7 @@
 
 pub mod conv;
 pub mod gemm;
+pub mod int8;
 pub mod layout;
 pub mod linear;
 pub mod norm;
@@ -71,6 +73,7 @@ mod real;
 mod relu;
 mod sum;
 mod vector;
+mod windows;
 
 pub use entropy::{
     Base, EntropyOptions, LogarithmTables, RowChecks, RowError, RowErrorKind, entropy_reference, entropy_rows,
@@ -82,3 +85,4 @@ pub use isa::{ISA_VARIABLE, Isa, IsaError, isa};
 pub use operand::{NormGradInput, Normalized, Operand};
 pub use real::Real;
 pub use relu::{leaky_relu, leaky_relu_on};
+pub use windows::Windows;

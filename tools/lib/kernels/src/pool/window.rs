@@ -41,7 +41,12 @@ impl WindowPool {
     }
 
     /// Calls `work` with each row of the output.
-    fn each_row(&self, input: &[f32], output: &mut [f32], work: impl Fn(usize, &[f32], &mut [f32]) + Sync) {
+    pub(crate) fn each_row<T: Send + Sync>(
+        &self,
+        input: &[T],
+        output: &mut [T],
+        work: impl Fn(usize, &[T], &mut [T]) + Sync,
+    ) {
         let image_len = self.input[0] * self.input[1] * self.channels;
         let row_len = self.output[1] * self.channels;
         let images = input.len().checked_div(image_len).unwrap_or(0);
@@ -56,7 +61,7 @@ impl WindowPool {
 
     /// The part of a window that lies inside, along an axis.
     #[inline(always)]
-    fn inside(&self, axis: usize, index: usize) -> Range<usize> {
+    pub(crate) fn inside(&self, axis: usize, index: usize) -> Range<usize> {
         let first = index * self.stride[axis];
         let range = |at: usize| at.saturating_sub(self.before[axis]).min(self.input[axis]);
         range(first)..range(first + self.kernel[axis])
