@@ -6,8 +6,8 @@
 mod graphs;
 
 use executor::{Error, Executor, Options, View};
-use graphs::{Net, mlp, model, resnet18, resnet20};
-use onnx::Attribute;
+use graphs::{Net, int8, mlp, mobilenet, model, quantized, resnet18, resnet20};
+use onnx::{Attribute, quantize};
 use random::Random;
 
 /// Relative to the largest element: of sums in another order, and of Winograd's algorithm.
@@ -119,6 +119,47 @@ fn convolutional_networks() {
     check(&resnet18(65), &[&[3, 65, 65]], &[1]);
 }
 
+/// A plan of a quantized network against its plain operators: sums are exact in one and float32 in the other, so integers may
+/// differ by a step where rounding is close, and the last ones by a few. Tells the part that is equal.
+fn check_quantized(bytes: &[u8], shape: &[usize], batch: usize, most: f32) {
+    let inputs = inputs(batch, &[shape]);
+    let ours = run(&mut planned(bytes), &inputs).remove(0);
+    let expected = run(&mut Executor::plain(model(bytes), &Options::default()).unwrap(), &inputs).remove(0);
+    assert_eq!(ours.0, expected.0);
+    let largest = expected.1.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+    let error = ours.1.iter().zip(&expected.1).fold(0f32, |error, (x, y)| error.max((x - y).abs()));
+    let equal = ours.1.iter().zip(&expected.1).filter(|(x, y)| x == y).count() as f32 / ours.1.len() as f32;
+    println!("batch {batch}: {equal} equal, error {} of the largest", error / largest);
+    assert!(error <= most * largest, "batch {batch}: {error} of {largest}, {equal} equal");
+}
+
+#[test]
+fn quantized_networks() {
+    for batch in [1, 7, 64] {
+        check_quantized(&int8(&mlp(&[8, 64, 64, 1]), &[8]), &[8], batch, 0.02);
+        check_quantized(&int8(&mlp(&[5, 300, 17]), &[5]), &[5], batch, 0.02);
+    }
+    check_quantized(&int8(&resnet20(32), &[3, 32, 32]), &[3, 32, 32], 5, 0.05);
+    check_quantized(&int8(&resnet20(19), &[3, 19, 19]), &[3, 19, 19], 2, 0.05);
+    check_quantized(&int8(&lenet(28), &[1, 28, 28]), &[1, 28, 28], 3, 0.05);
+    check_quantized(&int8(&odd(), &[3, 13, 11]), &[3, 13, 11], 3, 0.05);
+    check_quantized(&int8(&mobilenet(32), &[3, 32, 32]), &[3, 32, 32], 3, 0.05);
+}
+
+/// Signed activations; residuals and biases in float32, as TensorRT reads them.
+#[test]
+fn quantized_networks_of_other_forms() {
+    let mut options = quantize::Options::new(quantize::Target::OnnxRuntime);
+    options.activations = quantize::Activations::Int8;
+    options.per_channel = false;
+    let (small, image) = (&[8][..], &[3, 32, 32][..]);
+    check_quantized(&quantized(&mlp(&[8, 64, 64, 1]), small, &options), small, 7, 0.02);
+    check_quantized(&quantized(&resnet20(32), image, &options), image, 3, 0.05);
+    let options = quantize::Options::new(quantize::Target::TensorRt);
+    check_quantized(&quantized(&mlp(&[8, 64, 64, 1]), small, &options), small, 7, 0.02);
+    check_quantized(&quantized(&resnet20(32), image, &options), image, 3, 0.05);
+}
+
 /// Products with a constant and a residual, an output that other nodes read, an output that is an input, one that is a
 /// constant, one that is another's view; two inputs.
 fn branches() -> Vec<u8> {
@@ -163,6 +204,9 @@ fn a_row_has_the_same_bits_in_every_batch() {
         (lenet(28), &[1, 28, 28]),
         (odd(), &[3, 13, 11]),
         (resnet20(32), &[3, 32, 32]),
+        (mobilenet(32), &[3, 32, 32]),
+        (int8(&mlp(&[8, 64, 64, 1]), &[8]), &[8]),
+        (int8(&resnet20(32), &[3, 32, 32]), &[3, 32, 32]),
     ];
     for (bytes, shape) in cases {
         let mut executor = planned(&bytes);
@@ -181,9 +225,14 @@ fn a_row_has_the_same_bits_in_every_batch() {
 
 #[test]
 fn threads_do_not_matter() {
-    for (bytes, shape, batch) in
-        [(mlp(&[8, 256, 256, 1]), &[8][..], 500), (mlp(&[1000, 3000]), &[1000], 1), (resnet20(32), &[3, 32, 32], 8)]
-    {
+    for (bytes, shape, batch) in [
+        (mlp(&[8, 256, 256, 1]), &[8][..], 500),
+        (mlp(&[1000, 3000]), &[1000], 1),
+        (resnet20(32), &[3, 32, 32], 8),
+        (mobilenet(32), &[3, 32, 32], 8),
+        (int8(&mlp(&[8, 256, 256, 1]), &[8]), &[8], 500),
+        (int8(&resnet20(32), &[3, 32, 32]), &[3, 32, 32], 8),
+    ] {
         let inputs = inputs(batch, &[shape]);
         let one = run(&mut planned(&bytes), &inputs);
         for threads in [2, 3] {
@@ -205,6 +254,9 @@ fn instruction_sets_do_not_matter() {
             (lenet(28), &[1, 28, 28]),
             (odd(), &[3, 13, 11]),
             (resnet20(32), &[3, 32, 32]),
+            (mobilenet(32), &[3, 32, 32]),
+            (int8(&mlp(&[8, 64, 64, 1]), &[8]), &[8]),
+            (int8(&resnet20(32), &[3, 32, 32]), &[3, 32, 32]),
         ] {
             for value in run(&mut planned(&bytes), &inputs(3, &[shape])).remove(0).1 {
                 bits = bits.rotate_left(5).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(value.to_bits());

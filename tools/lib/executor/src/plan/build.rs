@@ -5,12 +5,16 @@ use super::{
     elementwise,
     network::Cache,
     pool,
+    quantized::{self, QuantizedStep},
     step::{Kind, Plain, Shape, Source, Step},
     values::Value,
 };
 use crate::{Error, Tensor, ops};
 use onnx::{DataType, Graph, Links, Model, Node, Problem, shape::Types};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// Steps, and where the outputs lie; buffers are not assigned yet.
 #[derive(Debug, Default)]
@@ -34,6 +38,8 @@ pub(super) struct Builder<'a> {
     opset: i64,
     fused: bool,
     values: HashMap<String, Value>,
+    /// Nodes that dequantize: steps only where something reads what they compute.
+    deferred: HashSet<usize>,
     built: Built,
 }
 
@@ -47,6 +53,7 @@ impl<'a> Builder<'a> {
             opset: model.opset(),
             fused,
             values: HashMap::new(),
+            deferred: HashSet::new(),
             built: Built::default(),
         };
         for (index, input) in model.graph.inputs.iter().enumerate() {
@@ -74,7 +81,7 @@ impl<'a> Builder<'a> {
         for (index, node) in self.graph.nodes.iter().enumerate() {
             if let Some(group) = groups.at.remove(&index) {
                 group.emit(self)?;
-            } else if !groups.covered.contains(&index) && !self.is_known(node) && !self.is_fast(node)? {
+            } else if !groups.covered.contains(&index) && !self.is_known(node) && !self.is_fast(index, node)? {
                 self.plain(node)?;
             }
         }
@@ -98,11 +105,18 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds the step of a node that has a fast version; whether it has.
-    fn is_fast(&mut self, node: &Node) -> Result<bool, Problem> {
+    fn is_fast(&mut self, index: usize, node: &Node) -> Result<bool, Problem> {
         if !self.fused || !node.domain.is_empty() {
             return Ok(false);
         }
-        Ok(self.view(node) || elementwise::add(self, node)? || pool::add(self, node)?)
+        if quantized::is_deferred(self, node) {
+            self.deferred.insert(index);
+            return Ok(true);
+        }
+        Ok(self.view(node)
+            || quantized::quantize(self, node).is_some()
+            || elementwise::add(self, node)?
+            || pool::add(self, node)?)
     }
 
     /// A node whose output is its first input in another shape.
@@ -169,6 +183,12 @@ impl<'a> Builder<'a> {
         if let Some(value) = self.values.get(name) {
             return Some(value.clone());
         }
+        if let Some(&index) = self.links.producer.get(name)
+            && self.deferred.remove(&index)
+        {
+            let graph = self.graph;
+            return quantized::dequantize(self, &graph.nodes[index]);
+        }
         let constant = match self.cache.constants.get(name) {
             Some(constant) => constant.clone(),
             None => {
@@ -191,7 +211,7 @@ impl<'a> Builder<'a> {
             return value.rows;
         }
         let (image, from) = (value.image()?, value.nhwc?);
-        let source = self.add(Kind::ToNchw(image.channels, image.pixels()), &[(from, image.len())], image.len());
+        let source = self.relayout(&value, from, image.len(), false)?;
         self.values.insert(name.into(), Value { rows: Some(source), ..value });
         Some(source)
     }
@@ -203,7 +223,7 @@ impl<'a> Builder<'a> {
             return value.nhwc;
         }
         let (image, from) = (value.image()?, value.rows?);
-        let source = self.add(Kind::ToNhwc(image.channels, image.pixels()), &[(from, image.len())], image.len());
+        let source = self.relayout(&value, from, image.len(), true)?;
         self.values.insert(name.into(), Value { nhwc: Some(source), ..value });
         Some(source)
     }
@@ -215,6 +235,35 @@ impl<'a> Builder<'a> {
         let (reads, lens) = reads.iter().copied().unzip();
         self.built.steps.push(Step { kind, reads, lens, write: Some((buffer, len)), frees: vec![] });
         Source::Buffer(buffer)
+    }
+
+    /// Adds a step on 8-bit integers that computes `len` elements: integers or, otherwise, float32.
+    pub fn add_quantized(
+        &mut self,
+        step: QuantizedStep,
+        reads: &[(Source, usize)],
+        len: usize,
+        integers: bool,
+    ) -> Source {
+        let floats = if integers { len.div_ceil(size_of::<f32>()) } else { len };
+        self.add(Kind::Quantized(step, len), reads, floats)
+    }
+
+    /// An image in the other layout: NHWC, or NCHW.
+    fn relayout(&mut self, value: &Value, from: Source, len: usize, nhwc: bool) -> Option<Source> {
+        let (image, dtype) = (value.image()?, value.shape.as_ref()?.0);
+        let (channels, pixels) = (image.channels, image.pixels());
+        Some(match (dtype, nhwc) {
+            (DataType::Float, true) => self.add(Kind::ToNhwc(channels, pixels), &[(from, len)], len),
+            (DataType::Float, false) => self.add(Kind::ToNchw(channels, pixels), &[(from, len)], len),
+            (DataType::Uint8 | DataType::Int8, true) => {
+                self.add_quantized(QuantizedStep::ToNhwc(channels, pixels), &[(from, len)], len, true)
+            }
+            (DataType::Uint8 | DataType::Int8, false) => {
+                self.add_quantized(QuantizedStep::ToNchw(channels, pixels), &[(from, len)], len, true)
+            }
+            _ => return None,
+        })
     }
 
     /// Says where a value lies.
@@ -239,7 +288,7 @@ impl<'a> Builder<'a> {
             let source = self.rows(&output.name).ok_or_else(missing)?;
             let shape = self.value(&output.name).and_then(|value| value.shape);
             let source = match source {
-                Source::Input(_) | Source::Constant(_) => {
+                _ if self.is_copied(source, shape.as_ref()) => {
                     let shape = shape.clone().ok_or_else(missing)?;
                     let tensor = self.add_tensor();
                     let kind = Kind::Keep(tensor, shape);
@@ -253,11 +302,20 @@ impl<'a> Builder<'a> {
                     Source::Tensor(tensor)
                 }
                 Source::Tensor(index) => self.reshaped(index, &output.name),
-                Source::Buffer(_) => source,
+                _ => source,
             };
             self.built.outputs.push((source, shape.map(|(_, shape)| shape).unwrap_or_default()));
         }
         Ok(self.built)
+    }
+
+    /// Whether an output is no value of a step, or one of other elements than float32, which its buffer is not as long as.
+    fn is_copied(&self, source: Source, shape: Option<&Shape>) -> bool {
+        match source {
+            Source::Input(_) | Source::Constant(_) => true,
+            Source::Buffer(_) => shape.is_none_or(|(dtype, _)| *dtype != DataType::Float),
+            Source::Tensor(_) => false,
+        }
     }
 
     /// A tensor in the shape of an output, which may be a view of it in another.

@@ -1,8 +1,15 @@
-//! Groups of nodes that become one step: a convolution or a fully connected layer with what follows it.
+//! Groups of nodes that become one step: a convolution or a fully connected layer with what follows it, or nodes that compute on
+//! quantized values.
 
-use super::{build::Builder, conv::ConvLayer, elementwise, linear::LinearLayer};
+use super::{
+    build::Builder,
+    conv::ConvLayer,
+    elementwise,
+    linear::LinearLayer,
+    quantized::{Elements, QuantizedLayer, quantizes},
+};
 use kernels::Activation;
-use onnx::{Node, Problem};
+use onnx::{DataType, Node, Problem};
 use std::collections::{HashMap, HashSet};
 
 /// A product that nodes are fused into.
@@ -10,13 +17,17 @@ use std::collections::{HashMap, HashSet};
 pub(super) enum Product {
     Linear(LinearLayer),
     Conv(ConvLayer),
+    /// And the index of the node that quantizes the last value, if one does.
+    Quantized(QuantizedLayer, Option<usize>),
 }
 
-/// A product and its epilogue.
+/// Nodes that become one step.
 #[derive(Debug)]
-pub(super) struct Group {
-    product: Product,
-    epilogue: Chain,
+pub(super) enum Group {
+    /// A product and its epilogue.
+    Product(Product, Chain),
+    /// Functions of quantized elements.
+    Elements(Elements),
 }
 
 /// The nodes that follow a product and nothing else reads the values between.
@@ -42,28 +53,55 @@ pub(super) struct Groups {
 
 impl Group {
     pub fn emit(self, builder: &mut Builder<'_>) -> Result<(), Problem> {
-        match self.product {
-            Product::Linear(layer) => layer.emit(builder, &self.epilogue),
-            Product::Conv(layer) => layer.emit(builder, &self.epilogue),
+        match self {
+            Self::Product(Product::Linear(layer), epilogue) => layer.emit(builder, &epilogue),
+            Self::Product(Product::Conv(layer), epilogue) => layer.emit(builder, &epilogue),
+            Self::Product(Product::Quantized(layer, output), epilogue) => {
+                let graph = builder.graph;
+                layer.emit(builder, &epilogue, output.map(|index| &graph.nodes[index]))
+            }
+            Self::Elements(elements) => elements.emit(builder),
         }
     }
 }
 
 /// # Errors
 /// When an attribute has the wrong type.
-pub(super) fn groups(builder: &Builder<'_>) -> Result<Groups, Problem> {
+pub(super) fn groups(builder: &mut Builder<'_>) -> Result<Groups, Problem> {
     let mut groups = Groups::default();
-    for (index, node) in builder.graph.nodes.iter().enumerate() {
-        let product = match LinearLayer::of(builder, node)? {
-            Some(layer) => Some(Product::Linear(layer)),
-            None => ConvLayer::of(builder, node)?.map(Product::Conv),
-        };
-        let (Some(product), Some(output)) = (product, node.output(0)) else { continue };
+    let graph = builder.graph;
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let product = product(builder, node)?;
+        let (Some(mut product), Some(output)) = (product, node.output(0)) else { continue };
         groups.covered.insert(index);
-        let (epilogue, last) = follow(builder, &product, index, output, &mut groups.covered)?;
-        groups.at.insert(last, Group { product, epilogue });
+        let (epilogue, mut last) = follow(builder, &product, index, output, &mut groups.covered)?;
+        if let (Product::Quantized(_, quantizer), &[reader]) = (&mut product, builder.links.consumers(&epilogue.output))
+            && !graph.is_output(&epilogue.output)
+            && quantizes(builder, &graph.nodes[reader]).is_some()
+        {
+            (*quantizer, last) = (Some(reader), reader);
+            groups.covered.insert(reader);
+        }
+        groups.at.insert(last, Group::Product(product, epilogue));
+    }
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let Some(elements) = Elements::of(builder, node)? else { continue };
+        if !groups.covered.contains(&index) && !elements.inner.iter().any(|inner| groups.covered.contains(inner)) {
+            groups.covered.extend(elements.inner.iter().chain([&index]));
+            groups.at.insert(index, Group::Elements(elements));
+        }
     }
     Ok(groups)
+}
+
+fn product(builder: &mut Builder<'_>, node: &Node) -> Result<Option<Product>, Problem> {
+    if let Some(layer) = QuantizedLayer::of(builder, node)? {
+        return Ok(Some(Product::Quantized(layer, None)));
+    }
+    Ok(match LinearLayer::of(builder, node)? {
+        Some(layer) => Some(Product::Linear(layer)),
+        None => ConvLayer::of(builder, node)?.map(Product::Conv),
+    })
 }
 
 /// The epilogue of the product at `index`, and the index of its last node.
@@ -108,11 +146,15 @@ fn added<'a>(node: &'a Node, value: &str) -> Option<&'a str> {
 }
 
 fn is_bias(builder: &Builder<'_>, product: &Product, chain: &Chain, other: &str) -> bool {
-    let Product::Linear(layer) = product else { return false };
-    let Some(constant) = builder.graph.initializers.get(other) else { return false };
-    let is_row = constant.dims().last() == Some(&layer.outputs) && constant.len() == layer.outputs;
+    let columns = match product {
+        Product::Linear(layer) => (!layer.has_bias()).then_some(layer.outputs),
+        Product::Quantized(layer, _) => layer.bias_columns(),
+        Product::Conv(_) => None,
+    };
+    let (Some(columns), Some(constant)) = (columns, builder.graph.initializers.get(other)) else { return false };
+    let is_row = constant.dims().last() == Some(&columns) && constant.len() == columns;
     let output_rank = builder.floats(&chain.output).map_or(0, |shape| shape.len());
-    !layer.has_bias()
+    constant.dtype() == DataType::Float
         && chain.bias.is_none()
         && chain.residual.is_none()
         && is_row

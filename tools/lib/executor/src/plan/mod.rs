@@ -15,9 +15,11 @@ mod linear;
 mod network;
 mod perceptron;
 mod pool;
+mod quantized;
 mod run;
 mod step;
 mod values;
+mod windows;
 
 pub(crate) use check::check_inputs;
 pub(crate) use network::Network;

@@ -3,12 +3,12 @@
 use super::{
     assign,
     build::Builder,
-    perceptron,
+    perceptron, quantized,
     run::Plan,
     step::{ConvWeights, Shape},
 };
 use crate::{Error, Tensor, View};
-use kernels::{conv::Algorithm, gemm::FusedLinear};
+use kernels::{conv::Algorithm, gemm::FusedLinear, int8::QuantizedWeights};
 use onnx::{DataType, Dim, Model, Problem, TensorType, Value, shape};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,6 +30,7 @@ pub(super) struct Cache {
     pub linears: HashMap<String, Arc<FusedLinear>>,
     pub convs: HashMap<(String, bool), Arc<ConvWeights>>,
     pub constants: HashMap<String, Arc<Tensor>>,
+    pub quantized: HashMap<String, Arc<QuantizedWeights>>,
 }
 
 impl Cache {
@@ -44,6 +45,9 @@ impl Network {
     pub fn new(mut model: Model, fused: bool) -> Self {
         // All that they tell follows from the shapes of the inputs, or is wrong for some of them.
         model.graph.value_info.clear();
+        if fused {
+            quantized::fold_constants(&mut model);
+        }
         Self { model, fused, cache: Cache::default() }
     }
 

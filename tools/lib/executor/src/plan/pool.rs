@@ -8,21 +8,49 @@ use super::{
 use kernels::pool::WindowPool;
 use onnx::{Node, Problem};
 
+/// A node that pools images.
+pub(super) enum Pool {
+    Max(WindowPool),
+    /// And whether padding counts.
+    Average(WindowPool, bool),
+}
+
 /// Adds the step of a node, if it pools images in a way that the kernels have; whether it does.
 ///
 /// # Errors
 /// When an attribute has the wrong type.
 pub(super) fn add(builder: &mut Builder<'_>, node: &Node) -> Result<bool, Problem> {
-    let unused = |name: &String| name.is_empty() || builder.links.consumers(name).is_empty();
-    if !node.outputs.iter().skip(1).all(unused) {
-        return Ok(false);
-    }
+    let Some(pool) = of(builder, node)? else { return Ok(false) };
+    let kind = match pool {
+        Pool::Max(pool) => Kind::MaxPool(pool),
+        Pool::Average(pool, padding) => Kind::AveragePool(pool, padding),
+    };
     let (Some(input), Some(output)) = (node.input(0), node.output(0)) else { return Ok(false) };
-    let image = |name| match builder.floats(name)?[..] {
+    let (Some(from), Some(to)) = (image(builder, input), image(builder, output)) else { return Ok(false) };
+    let (Some(source), Some(shape)) = (builder.nhwc(input), builder.shape(output)) else { return Ok(false) };
+    let buffer = builder.add(kind, &[(source, from.len())], to.len());
+    builder.define(output, Value::nhwc(shape, buffer));
+    Ok(true)
+}
+
+fn image(builder: &Builder<'_>, name: &str) -> Option<Image> {
+    match builder.floats(name)?[..] {
         [images, channels, height, width] => Some(Image { images, channels, height, width }),
         _ => None,
-    };
-    let (Some(from), Some(to)) = (image(input), image(output)) else { return Ok(false) };
+    }
+}
+
+/// The pooling that a node is, if the kernels have it.
+///
+/// # Errors
+/// When an attribute has the wrong type.
+pub(super) fn of(builder: &Builder<'_>, node: &Node) -> Result<Option<Pool>, Problem> {
+    let unused = |name: &String| name.is_empty() || builder.links.consumers(name).is_empty();
+    if !node.domain.is_empty() || !node.outputs.iter().skip(1).all(unused) {
+        return Ok(None);
+    }
+    let (Some(input), Some(output)) = (node.input(0), node.output(0)) else { return Ok(None) };
+    let (Some(from), Some(to)) = (image(builder, input), image(builder, output)) else { return Ok(None) };
     let whole = WindowPool {
         input: [from.height, from.width],
         output: [1, 1],
@@ -31,24 +59,17 @@ pub(super) fn add(builder: &mut Builder<'_>, node: &Node) -> Result<bool, Proble
         stride: [1, 1],
         before: [0, 0],
     };
-    let kind = match node.op_type.as_str() {
-        "GlobalMaxPool" => Kind::MaxPool(whole),
-        "GlobalAveragePool" => Kind::AveragePool(whole, false),
-        "ReduceMean" if is_spatial(builder, node)? => Kind::AveragePool(whole, false),
-        "MaxPool" => match window(node, whole, to)? {
-            Some(pool) => Kind::MaxPool(pool),
-            None => return Ok(false),
-        },
-        "AveragePool" if node.int("ceil_mode", 0)? == 0 => match window(node, whole, to)? {
-            Some(pool) => Kind::AveragePool(pool, node.int("count_include_pad", 0)? != 0),
-            None => return Ok(false),
-        },
-        _ => return Ok(false),
-    };
-    let (Some(source), Some(shape)) = (builder.nhwc(input), builder.shape(output)) else { return Ok(false) };
-    let buffer = builder.add(kind, &[(source, from.len())], to.len());
-    builder.define(output, Value::nhwc(shape, buffer));
-    Ok(true)
+    Ok(match node.op_type.as_str() {
+        "GlobalMaxPool" => Some(Pool::Max(whole)),
+        "GlobalAveragePool" => Some(Pool::Average(whole, false)),
+        "ReduceMean" if is_spatial(builder, node)? => Some(Pool::Average(whole, false)),
+        "MaxPool" => window(node, whole, to)?.map(Pool::Max),
+        "AveragePool" if node.int("ceil_mode", 0)? == 0 => {
+            let padding = node.int("count_include_pad", 0)? != 0;
+            window(node, whole, to)?.map(|pool| Pool::Average(pool, padding))
+        }
+        _ => None,
+    })
 }
 
 /// Whether the axes of a reduction are height and width, which stay with size 1.

@@ -1,6 +1,9 @@
 //! Runs of a plan.
 
-use super::step::{Kind, Plain, Shape, Source, Step, fits};
+use super::{
+    quantized::Operands,
+    step::{Kind, Plain, Shape, Source, Step, fits},
+};
 use crate::{
     Error, Tensor, View,
     ops::{Call, MOST_BYTES},
@@ -144,7 +147,14 @@ impl Plan {
             let source = *step.reads.get(index)?;
             (source != Source::Buffer(buffer)).then(|| &self.elements(source, inputs, memory)[..step.lens[index]])
         };
-        step.kind.run(read, &mut out[..len], &mut workspace[..self.workspace]);
+        let (to, workspace_part) = (&mut out[..len], &mut workspace[..self.workspace]);
+        match &step.kind {
+            Kind::Quantized(quantized, len) => {
+                let operands = StepOperands { plan: self, step, inputs, memory };
+                quantized.run(&operands, *len, to, workspace_part);
+            }
+            kind => kind.run(read, to, workspace_part),
+        }
         memory.buffers[buffer] = out;
         memory.workspace = workspace;
     }
@@ -160,6 +170,16 @@ impl Plan {
             Source::Buffer(buffer) => &memory.buffers[buffer],
             Source::Constant(index) => of(&self.constants[index]),
             Source::Tensor(index) => memory.tensors[index].as_ref().map_or(&[], of),
+        }
+    }
+
+    /// The bytes of a value.
+    fn bytes_of<'a>(&'a self, source: Source, inputs: &[View<'a>], memory: &'a Memory) -> &'a [u8] {
+        match source {
+            Source::Input(index) => inputs[index].bytes,
+            Source::Buffer(buffer) => bytemuck::cast_slice(&memory.buffers[buffer]),
+            Source::Constant(index) => self.constants[index].bytes(),
+            Source::Tensor(index) => memory.tensors[index].as_ref().map_or(&[], Tensor::bytes),
         }
     }
 
@@ -181,8 +201,8 @@ impl Plan {
         match source {
             Source::Input(index) => of_bytes(inputs[index].bytes),
             Source::Buffer(buffer) => {
-                let len = shape.iter().product();
-                of_bytes(bytemuck::cast_slice(&memory.buffers[buffer][..len]))
+                let len = shape.iter().product::<usize>() * onnx::bits(dtype).unwrap_or_default() / 8;
+                of_bytes(&bytemuck::cast_slice(&memory.buffers[buffer])[..len])
             }
             Source::Constant(index) => lent(&self.constants[index]),
             Source::Tensor(index) => match &memory.tensors[index] {
@@ -248,6 +268,26 @@ impl Plan {
                 None => View { shape: &[], bytes: &[] },
             },
         }
+    }
+}
+
+/// The operands of a step on integers.
+struct StepOperands<'a, 'b> {
+    plan: &'a Plan,
+    step: &'a Step,
+    inputs: &'b [View<'a>],
+    memory: &'a Memory,
+}
+
+impl<'a> Operands<'a> for StepOperands<'a, '_> {
+    fn bytes(&self, index: usize) -> &'a [u8] {
+        let Some(&source) = self.step.reads.get(index) else { return &[] };
+        &self.plan.bytes_of(source, self.inputs, self.memory)[..self.step.lens[index]]
+    }
+
+    fn floats(&self, index: usize) -> &'a [f32] {
+        let Some(&source) = self.step.reads.get(index) else { return &[] };
+        &self.plan.elements(source, self.inputs, self.memory)[..self.step.lens[index]]
     }
 }
 

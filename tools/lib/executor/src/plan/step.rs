@@ -1,6 +1,6 @@
 //! Steps of a plan.
 
-use super::perceptron::Perceptron;
+use super::{perceptron::Perceptron, quantized::QuantizedStep};
 use crate::{Tensor, ops::Operator};
 use kernels::{Activation, Epilogue, conv::FusedConv, gemm::FusedLinear, layout, pool::WindowPool};
 use onnx::Node;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub(super) enum Source {
     /// An input of the graph.
     Input(usize),
-    /// A buffer of float32 elements.
+    /// A buffer, of float32 elements or, four in the place of each, of 8-bit integers.
     Buffer(usize),
     /// A constant of the plan.
     Constant(usize),
@@ -25,9 +25,9 @@ pub(super) struct Step {
     pub kind: Kind,
     /// Operands, in the kind's order.
     pub reads: Vec<Source>,
-    /// Elements of each operand.
+    /// Elements of each operand, of its own type.
     pub lens: Vec<usize>,
-    /// The buffer that is written, and how many elements of it; none for a plain operator.
+    /// The buffer that is written, and how many float32 elements of it; none for a plain operator.
     pub write: Option<(usize, usize)>,
     /// The tensors that no later step reads.
     pub frees: Vec<usize>,
@@ -54,6 +54,8 @@ pub(super) enum Kind {
     ToNhwc(usize, usize),
     /// To NCHW of so many channels and pixels.
     ToNchw(usize, usize),
+    /// Of 8-bit integers, and how many elements it computes.
+    Quantized(QuantizedStep, usize),
     /// A node that runs on its plain operator.
     Plain(Box<Plain>),
     /// A tensor of its operand's elements, for an output that no step computes.
@@ -139,6 +141,7 @@ impl Kind {
         match self {
             Self::Conv(conv, ..) => conv.workspace_len(threads),
             Self::Perceptron(layers) => threads.max(1) * layers.workspace_len(),
+            Self::Quantized(step, _) => step.workspace_len(threads),
             _ => 0,
         }
     }
@@ -148,6 +151,7 @@ impl Kind {
         match self {
             Self::Linear(linear, _) => len.saturating_mul(linear.inputs()),
             Self::Conv(conv, ..) => conv.shape().multiplications(),
+            Self::Quantized(step, _) => step.cost(len),
             Self::Perceptron(layers) => (len / layers.outputs()).saturating_mul(layers.row_cost()),
             _ => len,
         }
@@ -174,7 +178,7 @@ impl Kind {
             }
             Self::ToNhwc(channels, pixels) => layout::nchw_to_nhwc(first, out, *channels, *pixels),
             Self::ToNchw(channels, pixels) => layout::nhwc_to_nchw(first, out, *channels, *pixels),
-            Self::Plain(_) | Self::Keep(..) => {}
+            Self::Quantized(..) | Self::Plain(_) | Self::Keep(..) => {}
         }
     }
 }

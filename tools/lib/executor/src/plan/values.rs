@@ -32,17 +32,29 @@ impl Value {
         value
     }
 
-    /// The shape of a float32 value.
-    pub fn floats(&self) -> Option<&[usize]> {
-        self.shape.as_ref().filter(|(dtype, _)| *dtype == onnx::DataType::Float).map(|(_, shape)| shape.as_slice())
-    }
-
-    /// A float32 value of rank 4.
+    /// A value of rank 4, or of rank 3: of height 1.
     pub fn image(&self) -> Option<Image> {
-        match *self.floats()? {
+        match *self.shape.as_ref()?.1 {
             [images, channels, height, width] => Some(Image { images, channels, height, width }),
+            [images, channels, width] => Some(Image { images, channels, height: 1, width }),
             _ => None,
         }
+    }
+
+    /// A buffer, row-major or else an image in NHWC.
+    pub fn at(shape: Shape, rows: bool, source: Source) -> Self {
+        if rows { Self::rows(Some(shape), source) } else { Self::nhwc(shape, source) }
+    }
+
+    /// Whether it lies row-major, and where it lies.
+    pub fn either(&self) -> Option<(bool, Source)> {
+        let rows = self.rows.map(|source| (true, source));
+        rows.or_else(|| self.nhwc.map(|source| (false, source)))
+    }
+
+    /// Elements, as far as they are known.
+    pub fn len(&self) -> usize {
+        self.shape.as_ref().map_or(0, |(_, shape)| shape.iter().product())
     }
 }
 

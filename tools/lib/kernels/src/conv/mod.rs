@@ -17,8 +17,10 @@
 mod algorithm;
 mod axis;
 mod chunks;
+mod depthwise;
 mod direct;
 mod fused;
+mod gathered;
 mod gradient;
 mod padded;
 mod pass;
@@ -30,6 +32,8 @@ mod winograd;
 mod reference;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod windowed_tests;
 
 use crate::{
     epilogue::Store,
@@ -39,7 +43,9 @@ use crate::{
 };
 pub use algorithm::Algorithm;
 use algorithm::ConvAlgorithm;
+pub use depthwise::DepthwiseConv;
 pub use fused::FusedConv;
+pub use gathered::{GatheredConv, GatheredWeights};
 pub use shape::{ConvShape, ConvShapeError};
 
 /// A plan of one convolution.
