@@ -1,9 +1,11 @@
 """Fused plans against ONNX Runtime, on graphs as exporters write them, at several batch sizes."""
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from run_model import run_models
 
 ort.set_default_logger_severity(3)
@@ -108,10 +110,10 @@ def tokens():
     return net.model()
 
 
-@pytest.mark.parametrize("build", [residual, separable, rows, tokens])
+@pytest.mark.parametrize("build", ["residual", "separable", "rows", "tokens", "mobile"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_plan_computes_what_onnx_runtime_does(build, threads):
-    model = build()
+    model = globals()[build]()
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim[1:]]
     random = np.random.default_rng(0)
@@ -122,3 +124,91 @@ def test_a_plan_computes_what_onnx_runtime_does(build, threads):
         (expected,) = session.run(None, {"x": array})
         assert ours[0].shape == expected.shape
         np.testing.assert_allclose(ours[0], expected, rtol=0, atol=TOLERANCE * max(1, np.abs(expected).max()))
+
+
+def mobile():
+    """An inverted residual block, as MobileNetV2 has them."""
+    net = Net(5, [16, 14, 14])
+    bounds = [net.constant(scale=0, offset=offset) for offset in (0, 6)]
+    for inputs, outputs, strides in [(16, 16, [1, 1]), (16, 24, [2, 2])]:
+        start = net.last
+        net.conv(inputs, 96, (1, 1))
+        net.add("Clip", net.last, *bounds)
+        net.conv(96, 96, (3, 3), group=96, pads=[1, 1, 1, 1], strides=strides)
+        net.add("Clip", net.last, *bounds)
+        net.conv(96, outputs, (1, 1))
+        if inputs == outputs:
+            net.add("Add", net.last, start)
+    net.add("GlobalAveragePool")
+    net.add("Flatten")
+    net.add("Gemm", net.last, net.constant(10, 24), net.constant(10), transB=1)
+    return net.model()
+
+
+def perceptron():
+    net = Net(6, [9])
+    for inputs, outputs in [(9, 40), (40, 65), (65, 17)]:
+        net.add("Gemm", net.last, net.constant(outputs, inputs, scale=inputs**-0.5), net.constant(outputs), transB=1)
+        net.add("Relu" if outputs != 17 else "Sigmoid")
+    return net.model()
+
+
+class Rows(CalibrationDataReader):
+    def __init__(self, array):
+        self.rest = [{"x": array}]
+
+    def get_next(self):
+        return self.rest.pop() if self.rest else None
+
+
+@pytest.mark.parametrize("build", [residual, mobile, perceptron])
+@pytest.mark.parametrize("activations", [QuantType.QUInt8, QuantType.QInt8])
+def test_quantized_graphs_give_the_integers_of_onnx_runtime(build, activations, tmp_path):
+    source, target = tmp_path / "float.onnx", tmp_path / "int8.onnx"
+    folded = ort.SessionOptions()
+    folded.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    folded.optimized_model_filepath = str(source)
+    model = build()
+    ort.InferenceSession(model.SerializeToString(), folded, providers=["CPUExecutionProvider"])
+    shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim[1:]]
+    random = np.random.default_rng(0)
+    array = random.standard_normal([40, *shape]).astype(np.float32)
+    options = {"quant_format": QuantFormat.QDQ, "per_channel": True, "activation_type": activations}
+    quantize_static(source, target, Rows(array), weight_type=QuantType.QInt8, **options)
+    model = onnx.load(target)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (expected,) = session.run(None, {"x": array})
+    ((kind, ours),) = run_models([(model, [array])])
+    assert kind == "ok", ours
+    # The output is dequantized: its values are whole steps.
+    step = np.diff(np.unique(expected)).min()
+    steps = np.abs(np.rint((ours[0] - expected) / step))
+    assert (steps == 0).mean() > 0.9, (steps == 0).mean()
+    assert steps.max() <= 2, steps.max()
+
+
+def halved(model):
+    """Constants and values in float16, between casts."""
+    for index, constant in enumerate(model.graph.initializer):
+        values = numpy_helper.to_array(constant).astype(np.float16)
+        model.graph.initializer[index].CopyFrom(numpy_helper.from_array(values, constant.name))
+    last = model.graph.output[0].name
+    for node in model.graph.node:
+        node.input[:] = ["half" if name == "x" else name for name in node.input]
+        node.output[:] = ["last" if name == last else name for name in node.output]
+    cast = helper.make_node
+    model.graph.node.insert(0, cast("Cast", ["x"], ["half"], to=TensorProto.FLOAT16))
+    model.graph.node.append(cast("Cast", ["last"], [last], to=TensorProto.FLOAT))
+    return model
+
+
+@pytest.mark.parametrize("build", [residual, separable, mobile, perceptron])
+def test_float16_graphs_compute_what_onnx_runtime_does(build):
+    model = halved(build())
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim[1:]]
+    array = np.random.default_rng(0).standard_normal([5, *shape]).astype(np.float32)
+    (expected,) = session.run(None, {"x": array})
+    ((kind, ours),) = run_models([(model, [array])])
+    assert kind == "ok", ours
+    np.testing.assert_allclose(ours[0], expected, rtol=0, atol=5e-3 * max(1, np.abs(expected).max()))

@@ -6,7 +6,7 @@
 mod graphs;
 
 use executor::{Error, Executor, Options, View};
-use graphs::{Net, int8, mlp, mobilenet, model, quantized, resnet18, resnet20};
+use graphs::{Net, half, int8, mlp, mobilenet, model, quantized, resnet18, resnet20};
 use onnx::{Attribute, quantize};
 use random::Random;
 
@@ -160,6 +160,102 @@ fn quantized_networks_of_other_forms() {
     check_quantized(&quantized(&resnet20(32), image, &options), image, 3, 0.05);
 }
 
+/// A chain of products in float16 has the bits of the plain operators: the sum, the bias and the rounding of each are the same.
+/// Convolutions add in another order.
+#[test]
+fn networks_in_float16() {
+    for batch in [1, 7, 64] {
+        let (bytes, inputs) = (half(&mlp(&[8, 64, 64, 1])), inputs(batch, &[&[8]]));
+        let expected = run(&mut Executor::plain(model(&bytes), &Options::default()).unwrap(), &inputs);
+        assert_eq!(run(&mut planned(&bytes), &inputs), expected, "batch {batch}");
+    }
+    let images = [
+        (resnet20(32), &[3, 32, 32][..]),
+        (lenet(28), &[1, 28, 28]),
+        (odd(), &[3, 13, 11]),
+        (mobilenet(32), &[3, 32, 32]),
+        (separable(), &[4, 12, 13]),
+    ];
+    for (bytes, shape) in images {
+        check_quantized(&half(&bytes), shape, 3, 0.01);
+    }
+}
+
+/// Depthwise, grouped, dilated, rectangular and one-sided convolutions, with a residual.
+fn separable() -> Vec<u8> {
+    let mut net = Net::new(10);
+    let x = net.graph.input("x", &[4, 12, 13], "images");
+    let conv = |net: &mut Net, x: &str, shape: [usize; 4], attributes: &[(&str, Attribute)]| {
+        let deviation = (1.0 / (shape[1] * shape[2] * shape[3]) as f64).sqrt();
+        let (weight, bias) = (net.weights(&shape, deviation), net.weights(&shape[..1], 0.1));
+        net.node_with("Conv", &[x, &weight, &bias], attributes)
+    };
+    let group = |groups| ("group", Attribute::Int(groups));
+    let y = conv(&mut net, &x, [4, 1, 3, 3], &[group(4), ("pads", ints(&[1; 4]))]);
+    let y = net.node("Add", &[&x, &y]);
+    let y = net.node("HardSwish", &[&y]);
+    let y = conv(&mut net, &y, [24, 2, 3, 3], &[group(2), ("pads", ints(&[1; 4]))]);
+    let y = net.relu(&y);
+    let y = conv(&mut net, &y, [24, 1, 5, 3], &[group(24), ("pads", ints(&[2, 1, 2, 1])), ("strides", ints(&[1, 2]))]);
+    let y = conv(&mut net, &y, [10, 24, 3, 3], &[("dilations", ints(&[2, 2])), ("pads", ints(&[2; 4]))]);
+    let y = conv(&mut net, &y, [20, 1, 2, 2], &[group(10), ("pads", ints(&[0, 0, 1, 1]))]);
+    let y = conv(&mut net, &y, [6, 20, 1, 4], &[("auto_pad", Attribute::String("SAME_UPPER".into()))]);
+    net.graph.output(&y, &[6, 12, 7], "image");
+    net.bytes()
+}
+
+/// Convolutions of one axis.
+fn sequence() -> Vec<u8> {
+    let mut net = Net::new(11);
+    let x = net.graph.input("x", &[3, 40], "samples");
+    let (weight, bias) = (net.weights(&[16, 3, 5], 0.3), net.weights(&[16], 0.1));
+    let y = net.node_with("Conv", &[&x, &weight, &bias], &[("pads", ints(&[2, 2])), ("strides", ints(&[2]))]);
+    let y = net.relu(&y);
+    let weight = net.weights(&[16, 1, 3], 0.5);
+    let y = net.node_with("Conv", &[&y, &weight], &[("group", Attribute::Int(16)), ("dilations", ints(&[3]))]);
+    net.graph.output(&y, &[16, 14], "features");
+    net.bytes()
+}
+
+/// Squeeze and excitation, constants of each channel, a scalar, channels that are joined; then rows with a value of each feature.
+fn channels() -> Vec<u8> {
+    let mut net = Net::new(12);
+    let x = net.graph.input("x", &[3, 9, 7], "images");
+    let y = net.conv(&x, [3, 20, 3, 1, 1]);
+    let scale = net.node("GlobalAveragePool", &[&y]);
+    let scale = net.conv(&scale, [20, 20, 1, 1, 0]);
+    let scale = net.node("Sigmoid", &[&scale]);
+    let y = net.node("Mul", &[&scale, &y]);
+    let y = net.relu(&y);
+    let shift = net.weights(&[20, 1, 1], 1.0);
+    let y = net.node("Sub", &[&y, &shift]);
+    let half = net.weights(&[], 1.0);
+    let y = net.node("Div", &[&y, &half]);
+    let z = net.conv(&x, [3, 5, 1, 1, 0]);
+    let y = net.node_with("Concat", &[&y, &z], &[("axis", Attribute::Int(1))]);
+    net.graph.output(&y, &[25, 9, 7], "image");
+    let y = net.node("GlobalAveragePool", &[&y]);
+    let y = net.node("Flatten", &[&y]);
+    let (shift, scale) = (net.weights(&[25], 1.0), net.weights(&[1, 25], 1.0));
+    let y = net.node("Add", &[&shift, &y]);
+    let y = net.node("Mul", &[&y, &scale]);
+    let y = net.node_with("Concat", &[&y, &y], &[("axis", Attribute::Int(-1))]);
+    net.graph.output(&y, &[50], "features");
+    net.bytes()
+}
+
+#[test]
+fn values_of_each_channel() {
+    check(&channels(), &[&[3, 9, 7]], &[1, 5]);
+}
+
+#[test]
+fn convolutions_of_any_windows() {
+    check(&separable(), &[&[4, 12, 13]], &[1, 5]);
+    check(&sequence(), &[&[3, 40]], &[1, 5]);
+    check(&mobilenet(32), &[&[3, 32, 32]], &[1, 3]);
+}
+
 /// Products with a constant and a residual, an output that other nodes read, an output that is an input, one that is a
 /// constant, one that is another's view; two inputs.
 fn branches() -> Vec<u8> {
@@ -205,6 +301,9 @@ fn a_row_has_the_same_bits_in_every_batch() {
         (odd(), &[3, 13, 11]),
         (resnet20(32), &[3, 32, 32]),
         (mobilenet(32), &[3, 32, 32]),
+        (separable(), &[4, 12, 13]),
+        (sequence(), &[3, 40]),
+        (half(&mlp(&[8, 64, 64, 1])), &[8]),
         (int8(&mlp(&[8, 64, 64, 1]), &[8]), &[8]),
         (int8(&resnet20(32), &[3, 32, 32]), &[3, 32, 32]),
     ];
@@ -255,6 +354,8 @@ fn instruction_sets_do_not_matter() {
             (odd(), &[3, 13, 11]),
             (resnet20(32), &[3, 32, 32]),
             (mobilenet(32), &[3, 32, 32]),
+            (separable(), &[4, 12, 13]),
+            (half(&mlp(&[8, 64, 64, 1])), &[8]),
             (int8(&mlp(&[8, 64, 64, 1]), &[8]), &[8]),
             (int8(&resnet20(32), &[3, 32, 32]), &[3, 32, 32]),
         ] {

@@ -65,6 +65,7 @@ pub mod update;
 mod entropy;
 mod epilogue;
 mod gelu;
+mod half;
 mod isa;
 mod lanes;
 mod logarithm;
@@ -81,6 +82,7 @@ pub use entropy::{
 };
 pub use epilogue::{Activation, Epilogue};
 pub use gelu::{gelu, gelu_backward};
+pub use half::{half_to_float, round_to_half};
 pub use isa::{ISA_VARIABLE, Isa, IsaError, isa};
 pub use operand::{NormGradInput, Normalized, Operand};
 pub use real::Real;

@@ -10,6 +10,7 @@ use super::{
     values::Value,
 };
 use crate::{Error, Tensor, ops};
+use kernels::Activation;
 use onnx::{DataType, Graph, Links, Model, Node, Problem, shape::Types};
 use std::{
     collections::{HashMap, HashSet},
@@ -35,7 +36,7 @@ pub(super) struct Builder<'a> {
     pub types: &'a Types,
     pub links: Links,
     pub cache: &'a mut Cache,
-    opset: i64,
+    pub opset: i64,
     fused: bool,
     values: HashMap<String, Value>,
     /// Nodes that dequantize: steps only where something reads what they compute.
@@ -73,6 +74,17 @@ impl<'a> Builder<'a> {
     /// The shape of a float32 value.
     pub fn floats(&self, name: &str) -> Option<Vec<usize>> {
         self.shape(name).filter(|(dtype, _)| *dtype == DataType::Float).map(|(_, shape)| shape)
+    }
+
+    /// The shape of a float32 or float16 value.
+    pub fn reals(&self, name: &str) -> Option<Vec<usize>> {
+        let real = |(dtype, _): &Shape| matches!(dtype, DataType::Float | DataType::Float16);
+        self.shape(name).filter(real).map(|(_, shape)| shape)
+    }
+
+    /// Whether a value is float16. In a buffer it lies in float32, rounded.
+    pub fn is_half(&self, name: &str) -> bool {
+        self.shape(name).is_some_and(|(dtype, _)| dtype == DataType::Float16)
     }
 
     /// Adds the steps of all nodes.
@@ -136,7 +148,7 @@ impl<'a> Builder<'a> {
         let value = if from == to {
             value
         } else {
-            let Some(source) = self.rows(input) else { return false };
+            let Some(source) = self.lies(input) else { return false };
             Value::rows(Some(to), source)
         };
         self.values.insert(output.to_owned(), value);
@@ -152,7 +164,7 @@ impl<'a> Builder<'a> {
                 inputs.push(None);
                 continue;
             }
-            let source = self.rows(name).ok_or_else(|| Problem::node(node, format!("{name:?} is not computed")))?;
+            let source = self.lies(name).ok_or_else(|| Problem::node(node, format!("{name:?} is not computed")))?;
             let shape = self.value(name).and_then(|value| value.shape);
             inputs.push(Some((reads.len(), shape)));
             reads.push(source);
@@ -187,7 +199,12 @@ impl<'a> Builder<'a> {
             && self.deferred.remove(&index)
         {
             let graph = self.graph;
-            return quantized::dequantize(self, &graph.nodes[index]);
+            let node = &graph.nodes[index];
+            return quantized::dequantize(self, node).or_else(|| {
+                // A faulty one is told when it runs.
+                self.plain(node).ok()?;
+                self.values.get(name).cloned()
+            });
         }
         let constant = match self.cache.constants.get(name) {
             Some(constant) => constant.clone(),
@@ -204,8 +221,29 @@ impl<'a> Builder<'a> {
         Some(value)
     }
 
-    /// Where a value lies row-major; adds a step that makes it so.
+    /// Where a value lies row-major, float16 in float32; adds steps that make it so.
     pub fn rows(&mut self, name: &str) -> Option<Source> {
+        let source = self.lies(name)?;
+        let value = self.value(name)?;
+        if matches!(source, Source::Buffer(_)) || !value.is_half() {
+            return Some(source);
+        }
+        let (len, bytes) = (value.len(), 2 * value.len());
+        let source = self.add_quantized(QuantizedStep::Widen, &[(source, bytes)], len, false);
+        self.values.insert(name.into(), Value::rows(value.shape, source));
+        Some(source)
+    }
+
+    /// Row-major or else in NHWC, and where a value lies, float16 in float32.
+    pub fn either(&mut self, name: &str) -> Option<(bool, Source)> {
+        if self.value(name)?.rows.is_some() {
+            self.rows(name)?;
+        }
+        self.value(name)?.either()
+    }
+
+    /// Where a value lies row-major; adds a step that makes it so. float16 that is no buffer lies there as it is.
+    fn lies(&mut self, name: &str) -> Option<Source> {
         let value = self.value(name)?;
         if value.rows.is_some() {
             return value.rows;
@@ -218,6 +256,7 @@ impl<'a> Builder<'a> {
 
     /// Where an image lies in NHWC; adds a step that makes it so.
     pub fn nhwc(&mut self, name: &str) -> Option<Source> {
+        self.either(name)?;
         let value = self.value(name)?;
         if value.nhwc.is_some() {
             return value.nhwc;
@@ -254,8 +293,12 @@ impl<'a> Builder<'a> {
         let (image, dtype) = (value.image()?, value.shape.as_ref()?.0);
         let (channels, pixels) = (image.channels, image.pixels());
         Some(match (dtype, nhwc) {
-            (DataType::Float, true) => self.add(Kind::ToNhwc(channels, pixels), &[(from, len)], len),
-            (DataType::Float, false) => self.add(Kind::ToNchw(channels, pixels), &[(from, len)], len),
+            (DataType::Float | DataType::Float16, true) => {
+                self.add(Kind::ToNhwc(channels, pixels), &[(from, len)], len)
+            }
+            (DataType::Float | DataType::Float16, false) => {
+                self.add(Kind::ToNchw(channels, pixels), &[(from, len)], len)
+            }
             (DataType::Uint8 | DataType::Int8, true) => {
                 self.add_quantized(QuantizedStep::ToNhwc(channels, pixels), &[(from, len)], len, true)
             }
@@ -264,6 +307,16 @@ impl<'a> Builder<'a> {
             }
             _ => return None,
         })
+    }
+
+    /// Says where a value lies that a step computed in float32; rounds it if it is float16.
+    pub fn define_rounded(&mut self, name: &str, value: Value) {
+        let (Some(shape), true, Some((rows, source))) = (value.shape.clone(), value.is_half(), value.either()) else {
+            return self.define(name, value);
+        };
+        let len = value.len();
+        let source = self.add(Kind::Half(Vec::new(), Activation::Identity), &[(source, len)], len);
+        self.define(name, Value::at(shape, rows, source));
     }
 
     /// Says where a value lies.
@@ -285,7 +338,7 @@ impl<'a> Builder<'a> {
     pub fn finish(mut self) -> Result<Built, Problem> {
         for output in &self.graph.outputs {
             let missing = || Problem::tensor(&output.name, "an output that no node computes");
-            let source = self.rows(&output.name).ok_or_else(missing)?;
+            let source = self.lies(&output.name).ok_or_else(missing)?;
             let shape = self.value(&output.name).and_then(|value| value.shape);
             let source = match source {
                 _ if self.is_copied(source, shape.as_ref()) => {

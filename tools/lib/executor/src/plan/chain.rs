@@ -7,6 +7,7 @@ use super::{
     elementwise,
     linear::LinearLayer,
     quantized::{Elements, QuantizedLayer, quantizes},
+    windowed::WindowedLayer,
 };
 use kernels::Activation;
 use onnx::{DataType, Node, Problem};
@@ -17,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) enum Product {
     Linear(LinearLayer),
     Conv(ConvLayer),
+    Windowed(WindowedLayer),
     /// And the index of the node that quantizes the last value, if one does.
     Quantized(QuantizedLayer, Option<usize>),
 }
@@ -56,6 +58,7 @@ impl Group {
         match self {
             Self::Product(Product::Linear(layer), epilogue) => layer.emit(builder, &epilogue),
             Self::Product(Product::Conv(layer), epilogue) => layer.emit(builder, &epilogue),
+            Self::Product(Product::Windowed(layer), epilogue) => layer.emit(builder, &epilogue),
             Self::Product(Product::Quantized(layer, output), epilogue) => {
                 let graph = builder.graph;
                 layer.emit(builder, &epilogue, output.map(|index| &graph.nodes[index]))
@@ -98,10 +101,13 @@ fn product(builder: &mut Builder<'_>, node: &Node) -> Result<Option<Product>, Pr
     if let Some(layer) = QuantizedLayer::of(builder, node)? {
         return Ok(Some(Product::Quantized(layer, None)));
     }
-    Ok(match LinearLayer::of(builder, node)? {
-        Some(layer) => Some(Product::Linear(layer)),
-        None => ConvLayer::of(builder, node)?.map(Product::Conv),
-    })
+    if let Some(layer) = LinearLayer::of(builder, node)? {
+        return Ok(Some(Product::Linear(layer)));
+    }
+    if let Some(layer) = ConvLayer::of(builder, node)? {
+        return Ok(Some(Product::Conv(layer)));
+    }
+    Ok(WindowedLayer::of(builder, node)?.map(Product::Windowed))
 }
 
 /// The epilogue of the product at `index`, and the index of its last node.
@@ -119,7 +125,12 @@ fn follow(
         if builder.graph.is_output(&chain.output) || covered.contains(&reader) || node.output(0).is_none() {
             break;
         }
+        let is_half = builder.is_half(&chain.output);
         let activation = elementwise::activation(builder, node)?;
+        // float16 is rounded after each node; bounds of what is rounded are those of what was.
+        if is_half && !matches!(activation, Some(Activation::Relu | Activation::Clip(..))) {
+            break;
+        }
         match activation {
             Some(activation) => chain.activation = activation,
             None => match added(node, &chain.output) {
@@ -149,7 +160,7 @@ fn is_bias(builder: &Builder<'_>, product: &Product, chain: &Chain, other: &str)
     let columns = match product {
         Product::Linear(layer) => (!layer.has_bias()).then_some(layer.outputs),
         Product::Quantized(layer, _) => layer.bias_columns(),
-        Product::Conv(_) => None,
+        Product::Conv(_) | Product::Windowed(_) => None,
     };
     let (Some(columns), Some(constant)) = (columns, builder.graph.initializers.get(other)) else { return false };
     let is_row = constant.dims().last() == Some(&columns) && constant.len() == columns;

@@ -3,7 +3,7 @@
 use super::{
     build::Builder,
     chain::Chain,
-    linear::floats,
+    linear::reals,
     network::Cache,
     step::{ConvWeights, Kind},
     values::Value,
@@ -11,6 +11,7 @@ use super::{
 use kernels::{
     Epilogue,
     conv::{ConvShape, FusedConv},
+    gemm::{FusedLinear, Matrix},
 };
 use onnx::{DataType, Node, Problem};
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl ConvLayer {
             return Ok(None);
         };
         let Some(constant) = builder.graph.initializers.get(weight) else { return Ok(None) };
-        let (Some(from), &[outputs, inputs, kernel, width]) = (builder.floats(input), constant.dims()) else {
+        let (Some(from), &[outputs, inputs, kernel, width]) = (builder.reals(input), constant.dims()) else {
             return Ok(None);
         };
         let [images, channels, image_height, image_width] = from[..] else { return Ok(None) };
@@ -59,15 +60,16 @@ impl ConvLayer {
             _ => None,
         };
         let (Some(stride), Some(padding)) = (square(node.ints("strides")?, 1), padding) else { return Ok(None) };
+        let expected = if builder.is_half(output) { DataType::Float16 } else { DataType::Float };
         let plain = kernel != width
             || channels != inputs
             || node.int("group", 1)? != 1
             || node.ints("dilations")?.is_some_and(|dilations| dilations.iter().any(|&dilation| dilation != 1))
-            || constant.dtype() != DataType::Float;
+            || constant.dtype() != expected;
         let bias = node.input(2).map(str::to_owned);
         let bias_fits = bias.as_ref().is_none_or(|bias| {
             let constant = builder.graph.initializers.get(bias);
-            constant.is_some_and(|bias| bias.dtype() == DataType::Float && bias.len() == outputs)
+            constant.is_some_and(|bias| bias.dtype() == expected && bias.len() == outputs)
         });
         if plain || !bias_fits {
             return Ok(None);
@@ -76,7 +78,7 @@ impl ConvLayer {
             ConvShape { images, height: image_height, width: image_width, inputs, outputs, kernel, stride, padding };
         let Ok(conv) = FusedConv::new(shape) else { return Ok(None) };
         let out = [images, outputs, shape.out_height(), shape.out_width()];
-        let fits = builder.floats(output).is_some_and(|shape| shape == out);
+        let fits = builder.reals(output).is_some_and(|shape| shape == out);
         let (name, input, weight) = (output.into(), input.into(), weight.into());
         Ok(fits.then_some(Self { name, input, weight, bias, shape, conv }))
     }
@@ -90,10 +92,30 @@ impl ConvLayer {
         if let Some(residual) = &epilogue.residual {
             reads.push((builder.nhwc(residual).ok_or_else(missing)?, len));
         }
+        if self.shape.kernel == 1 && self.shape.stride == 1 && self.shape.padding == 0 {
+            // A product over the pixels.
+            let layer = self.pack_linear(builder).ok_or_else(missing)?;
+            let buffer = builder.add(Kind::Linear(layer, epilogue.activation), &reads, len);
+            builder.define_rounded(&epilogue.output, Value::nhwc(shape, buffer));
+            return Ok(());
+        }
         let weights = self.pack(builder).ok_or_else(missing)?;
         let buffer = builder.add(Kind::Conv(Box::new(self.conv), weights, epilogue.activation), &reads, len);
-        builder.define(&epilogue.output, Value::nhwc(shape, buffer));
+        builder.define_rounded(&epilogue.output, Value::nhwc(shape, buffer));
         Ok(())
+    }
+
+    fn pack_linear(&self, builder: &mut Builder<'_>) -> Option<Arc<FusedLinear>> {
+        if let Some(layer) = builder.cache.linears.get(&self.name) {
+            return Some(layer.clone());
+        }
+        let weight = reals(builder.graph.initializers.get(&self.weight)?)?;
+        let bias = self.bias.as_ref().map(|name| reals(builder.graph.initializers.get(name)?));
+        let bias = bias.unwrap_or(Some(Vec::new()))?;
+        let matrix = Matrix::new(&weight, self.shape.outputs, self.shape.inputs).transposed();
+        let layer = Arc::new(FusedLinear::new(matrix, &bias));
+        builder.cache.linears.insert(self.name.clone(), layer.clone());
+        Some(layer)
     }
 
     /// The packed parameters, which all plans of the same algorithm share.
@@ -102,8 +124,8 @@ impl ConvLayer {
         if let Some(weights) = builder.cache.convs.get(&key) {
             return Some(weights.clone());
         }
-        let weight = floats(builder.graph.initializers.get(&self.weight)?)?;
-        let bias = self.bias.as_ref().map(|name| floats(builder.graph.initializers.get(name)?));
+        let weight = reals(builder.graph.initializers.get(&self.weight)?)?;
+        let bias = self.bias.as_ref().map(|name| reals(builder.graph.initializers.get(name)?));
         let mut bias = bias.unwrap_or(Some(Vec::new()))?;
         bias.resize(Epilogue::padded_len(self.shape.outputs), 0.0);
         let mut packed = vec![0.0; self.conv.packed_len()];

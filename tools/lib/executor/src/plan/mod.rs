@@ -19,6 +19,7 @@ mod quantized;
 mod run;
 mod step;
 mod values;
+mod windowed;
 mod windows;
 
 pub(crate) use check::check_inputs;

@@ -8,7 +8,11 @@ use super::{
     step::{ConvWeights, Shape},
 };
 use crate::{Error, Tensor, View};
-use kernels::{conv::Algorithm, gemm::FusedLinear, int8::QuantizedWeights};
+use kernels::{
+    conv::{Algorithm, GatheredWeights},
+    gemm::FusedLinear,
+    int8::QuantizedWeights,
+};
 use onnx::{DataType, Dim, Model, Problem, TensorType, Value, shape};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,6 +34,7 @@ pub(super) struct Cache {
     pub linears: HashMap<String, Arc<FusedLinear>>,
     pub convs: HashMap<(String, bool), Arc<ConvWeights>>,
     pub constants: HashMap<String, Arc<Tensor>>,
+    pub gathered: HashMap<String, Arc<GatheredWeights>>,
     pub quantized: HashMap<String, Arc<QuantizedWeights>>,
 }
 

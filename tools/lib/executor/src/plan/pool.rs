@@ -29,12 +29,12 @@ pub(super) fn add(builder: &mut Builder<'_>, node: &Node) -> Result<bool, Proble
     let (Some(from), Some(to)) = (image(builder, input), image(builder, output)) else { return Ok(false) };
     let (Some(source), Some(shape)) = (builder.nhwc(input), builder.shape(output)) else { return Ok(false) };
     let buffer = builder.add(kind, &[(source, from.len())], to.len());
-    builder.define(output, Value::nhwc(shape, buffer));
+    builder.define_rounded(output, Value::nhwc(shape, buffer));
     Ok(true)
 }
 
 fn image(builder: &Builder<'_>, name: &str) -> Option<Image> {
-    match builder.floats(name)?[..] {
+    match builder.reals(name)?[..] {
         [images, channels, height, width] => Some(Image { images, channels, height, width }),
         _ => None,
     }

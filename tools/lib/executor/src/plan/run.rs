@@ -8,6 +8,7 @@ use crate::{
     Error, Tensor, View,
     ops::{Call, MOST_BYTES},
 };
+use half::f16;
 use onnx::{DataType, Problem};
 use std::{borrow::Cow, mem, sync::Arc};
 
@@ -201,6 +202,13 @@ impl Plan {
         match source {
             Source::Input(index) => of_bytes(inputs[index].bytes),
             Source::Buffer(buffer) => {
+                if dtype == DataType::Float16 {
+                    let halves = memory.buffers[buffer][..shape.iter().product()].iter();
+                    let halves = halves.map(|&x| f16::from_f32(x)).collect();
+                    let array = ndarray::ArrayD::from_shape_vec(shape, halves);
+                    let array = array.map_err(|error| Problem::graph(format!("a value of float16: {error}")))?;
+                    return Ok(Cow::Owned(Tensor::F16(array)));
+                }
                 let len = shape.iter().product::<usize>() * onnx::bits(dtype).unwrap_or_default() / 8;
                 of_bytes(&bytemuck::cast_slice(&memory.buffers[buffer])[..len])
             }

@@ -2,7 +2,13 @@
 
 use super::{perceptron::Perceptron, quantized::QuantizedStep};
 use crate::{Tensor, ops::Operator};
-use kernels::{Activation, Epilogue, conv::FusedConv, gemm::FusedLinear, layout, pool::WindowPool};
+use kernels::{
+    Activation, Epilogue,
+    conv::{DepthwiseConv, FusedConv, GatheredConv},
+    gemm::FusedLinear,
+    layout,
+    pool::WindowPool,
+};
 use onnx::Node;
 use std::sync::Arc;
 
@@ -11,7 +17,7 @@ use std::sync::Arc;
 pub(super) enum Source {
     /// An input of the graph.
     Input(usize),
-    /// A buffer, of float32 elements or, four in the place of each, of 8-bit integers.
+    /// A buffer, of float32 elements, which may stand for float16, or, four in the place of each, of 8-bit integers.
     Buffer(usize),
     /// A constant of the plan.
     Constant(usize),
@@ -42,14 +48,25 @@ pub(super) enum Kind {
     Perceptron(Perceptron),
     /// A convolution; reads input and, if there is one, residual. NHWC.
     Conv(Box<FusedConv>, Arc<ConvWeights>, Activation),
+    /// A convolution of each channel by itself; reads input and, if there is one, residual. NHWC.
+    Depthwise(Box<DepthwiseConv>, Arc<ConvWeights>, Activation),
+    /// A convolution of any windows and groups; reads input and, if there is one, residual. NHWC.
+    Gathered(Box<GatheredConv>),
     /// Max pooling. NHWC.
     MaxPool(WindowPool),
     /// Average pooling, and whether padding counts. NHWC.
     AveragePool(WindowPool, bool),
     /// A function of each element.
     Unary(Activation),
+    /// Adds a bias to each row, or none, rounds to float16, and applies bounds.
+    Half(Vec<f32>, Activation),
     /// A function of the elements of two tensors of the same shape.
     Binary(Arithmetic),
+    /// A function of the elements of a tensor and of one row, or one a group of rows: elements of a row, rows of a group. The rows of a
+    /// scalar have one element.
+    Broadcast(Arithmetic, usize, usize),
+    /// Rows that are joined: the elements of each operand's rows.
+    Concat(Vec<usize>),
     /// To NHWC of so many channels and pixels.
     ToNhwc(usize, usize),
     /// To NCHW of so many channels and pixels.
@@ -114,6 +131,38 @@ impl Arithmetic {
     }
 }
 
+impl Arithmetic {
+    /// `left = left ∘ right`, where a row of `right` is that of each row of a group of `left`, or of all of them.
+    fn broadcast(self, left: &mut [f32], right: &[f32], row: usize, rows: usize) {
+        let groups = left.chunks_mut((row * rows).max(1)).zip(right.chunks_exact(row).cycle());
+        parallel::parallel_for(groups, |(left, right)| match right {
+            [right] => self.apply_each(left, *right),
+            _ => left.chunks_exact_mut(row).for_each(|left| self.apply(left, right)),
+        });
+    }
+
+    fn apply_each(self, left: &mut [f32], right: f32) {
+        match self {
+            Self::Add => left.iter_mut().for_each(|a| *a += right),
+            Self::Sub => left.iter_mut().for_each(|a| *a -= right),
+            Self::Mul => left.iter_mut().for_each(|a| *a *= right),
+            Self::Div => left.iter_mut().for_each(|a| *a /= right),
+        }
+    }
+}
+
+/// Copies the rows of each operand beside those of the one before.
+fn concat<'a>(reads: impl Fn(usize) -> Option<&'a [f32]>, rows: &[usize], out: &mut [f32]) {
+    let (whole, mut first) = (rows.iter().sum::<usize>().max(1), 0);
+    for (index, &row) in rows.iter().enumerate() {
+        let from = reads(index).unwrap_or_default();
+        for (to, from) in out.chunks_exact_mut(whole).zip(from.chunks_exact(row.max(1))) {
+            to[first..first + row].copy_from_slice(from);
+        }
+        first += row;
+    }
+}
+
 impl Step {
     /// What the step writes.
     pub fn written(&self) -> Vec<Source> {
@@ -133,13 +182,14 @@ impl Kind {
 
     /// Whether the first operand may lie in the buffer that is written.
     pub fn is_in_place(&self) -> bool {
-        matches!(self, Self::Unary(_) | Self::Binary(_))
+        matches!(self, Self::Unary(_) | Self::Half(..) | Self::Binary(_) | Self::Broadcast(..))
     }
 
     /// Elements of workspace for so many threads.
     pub fn workspace_len(&self, threads: usize) -> usize {
         match self {
             Self::Conv(conv, ..) => conv.workspace_len(threads),
+            Self::Gathered(conv) => conv.workspace_len(threads),
             Self::Perceptron(layers) => threads.max(1) * layers.workspace_len(),
             Self::Quantized(step, _) => step.workspace_len(threads),
             _ => 0,
@@ -151,6 +201,8 @@ impl Kind {
         match self {
             Self::Linear(linear, _) => len.saturating_mul(linear.inputs()),
             Self::Conv(conv, ..) => conv.shape().multiplications(),
+            Self::Depthwise(conv, ..) => conv.cost(),
+            Self::Gathered(conv) => conv.cost(),
             Self::Quantized(step, _) => step.cost(len),
             Self::Perceptron(layers) => (len / layers.outputs()).saturating_mul(layers.row_cost()),
             _ => len,
@@ -167,15 +219,32 @@ impl Kind {
             Self::Conv(conv, weights, activation) => {
                 conv.run(first, &weights.packed, epilogue(&weights.bias, *activation), out, workspace);
             }
+            Self::Depthwise(conv, weights, activation) => {
+                conv.run(first, &weights.packed, epilogue(&weights.bias, *activation), out);
+            }
+            Self::Gathered(conv) => conv.run(first, reads(1).unwrap_or_default(), out, workspace),
             Self::MaxPool(pool) => pool.max(first, out),
             Self::AveragePool(pool, padding) => pool.average(first, out, *padding),
             Self::Unary(activation) => each_block(first, out, |out| activation.apply(out)),
+            Self::Half(bias, activation) => {
+                if let Some(from) = reads(0) {
+                    out.copy_from_slice(from);
+                }
+                kernels::round_to_half(out, bias, *activation);
+            }
             Self::Binary(arithmetic) => {
                 if let Some(left) = reads(0) {
                     out.copy_from_slice(left);
                 }
                 arithmetic.apply(out, reads(1).unwrap_or_default());
             }
+            Self::Broadcast(arithmetic, row, rows) => {
+                if let Some(left) = reads(0) {
+                    out.copy_from_slice(left);
+                }
+                arithmetic.broadcast(out, reads(1).unwrap_or_default(), *row, *rows);
+            }
+            Self::Concat(rows) => concat(reads, rows, out),
             Self::ToNhwc(channels, pixels) => layout::nchw_to_nhwc(first, out, *channels, *pixels),
             Self::ToNchw(channels, pixels) => layout::nhwc_to_nchw(first, out, *channels, *pixels),
             Self::Quantized(..) | Self::Plain(_) | Self::Keep(..) => {}

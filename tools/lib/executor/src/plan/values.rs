@@ -52,6 +52,10 @@ impl Value {
         rows.or_else(|| self.nhwc.map(|source| (false, source)))
     }
 
+    pub fn is_half(&self) -> bool {
+        self.shape.as_ref().is_some_and(|(dtype, _)| *dtype == onnx::DataType::Float16)
+    }
+
     /// Elements, as far as they are known.
     pub fn len(&self) -> usize {
         self.shape.as_ref().map_or(0, |(_, shape)| shape.iter().product())

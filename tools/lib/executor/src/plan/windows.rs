@@ -15,12 +15,12 @@ pub(super) fn of(
     outputs: usize,
     kernel: [usize; 2],
 ) -> Result<Option<Windows>, Problem> {
-    let shape = |name: Option<&str>| image(&builder.floats(name?)?);
+    let shape = |name: Option<&str>| image(&builder.reals(name?)?);
     let (Some((images, found, input)), Some((batch, filters, output))) = (shape(node.input(0)), shape(node.output(0)))
     else {
         return Ok(None);
     };
-    let rank = node.input(0).and_then(|name| builder.floats(name)).map_or(0, |shape| shape.len() - 2);
+    let rank = node.input(0).and_then(|name| builder.reals(name)).map_or(0, |shape| shape.len() - 2);
     let (Some(stride), Some(dilation)) = (pair(node.ints("strides")?, rank), pair(node.ints("dilations")?, rank))
     else {
         return Ok(None);

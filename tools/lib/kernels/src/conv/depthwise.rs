@@ -21,6 +21,8 @@ pub struct DepthwiseConv {
     isa: Isa,
     windows: Windows,
     channels: usize,
+    /// Of each element of the kernel from the first, in the input.
+    offsets: Vec<usize>,
 }
 
 impl DepthwiseConv {
@@ -31,7 +33,12 @@ impl DepthwiseConv {
 
     /// As [`Self::new`], for a given instruction set: for tests.
     fn on(isa: Isa, windows: Windows, channels: usize) -> Self {
-        Self { isa, windows, channels }
+        let [down, right] = windows.dilation;
+        let offset = |tap: usize| {
+            let [y, x] = [tap / windows.kernel[1], tap % windows.kernel[1]];
+            (y * down * windows.input[1] + x * right) * channels
+        };
+        Self { isa, windows, channels, offsets: (0..windows.taps()).map(offset).collect() }
     }
 
     /// Elements of the input.
@@ -116,7 +123,7 @@ dispatch_vector! {
 struct Row<'a> {
     conv: &'a DepthwiseConv,
     image: &'a [f32],
-    packed: &'a [f32],
+    weights: &'a [Line],
     epilogue: &'a Epilogue<'a>,
     /// Index of the row, and where its elements begin in the output.
     y: usize,
@@ -135,9 +142,9 @@ fn rows_kernel<V: Vector, const M: usize>(
     output: &mut [f32],
 ) {
     let row_len = conv.windows.output[1] * conv.channels;
-    let inside = conv.inside();
+    let (inside, weights) = (conv.inside(), packed.as_chunks::<LANES>().0);
     for y in 0..output.len() / row_len {
-        let row = Row { conv, image, packed, epilogue, y: first + y, at: y * row_len, bounds: epilogue.bounds() };
+        let row = Row { conv, image, weights, epilogue, y: first + y, at: y * row_len, bounds: epilogue.bounds() };
         for line in 0..conv.channels / LANES {
             line_of::<V, M, false>(zero, &row, line, inside.clone(), output);
         }
@@ -183,34 +190,78 @@ fn tile<V: Vector, const N: usize, const PART: bool>(
     output: &mut [f32],
 ) {
     let (w, channels) = (&row.conv.windows, row.conv.channels);
-    let (channel, lines) = (line * LANES, channels.div_ceil(LANES));
+    let channel = line * LANES;
     let part = if PART { channels - channel } else { LANES };
-    let weights = row.packed.as_chunks::<LANES>().0;
-    let columns = row.conv.taps(1, x);
+    let (rows, columns) = (row.conv.taps(0, row.y), row.conv.taps(1, x));
     let mut sums = [zero; N];
-    for ky in row.conv.taps(0, row.y) {
-        let from = (row.y * w.stride[0] + ky * w.dilation[0] - w.before[0]) * w.input[1];
-        for kx in columns.clone() {
-            let pixel = from + x * w.stride[1] + kx * w.dilation[1] - w.before[1];
-            let Some(weight) = weights.get((ky * w.kernel[1] + kx) * lines + line) else { return };
-            let weight = zero.load(weight);
-            let inputs = &row.image[pixel * channels + channel..];
-            for n in 0..N {
-                let input = read::<V, PART>(zero, &inputs[n * w.stride[1] * channels..], part);
-                sums[n] = input.mul_add(weight, sums[n]);
-            }
+    if columns.len() == w.kernel[1] {
+        let taps = rows.start * w.kernel[1]..rows.end * w.kernel[1];
+        sums = accumulate::<V, N, PART>(zero, row, taps, x, line, sums);
+    } else {
+        for y in rows {
+            let taps = y * w.kernel[1] + columns.start..y * w.kernel[1] + columns.end;
+            sums = accumulate::<V, N, PART>(zero, row, taps, x, line, sums);
         }
     }
     let Some(bias) = row.epilogue.bias.as_chunks::<LANES>().0.get(line) else { return };
     let (bias, low, high) = (zero.load(bias), zero.splat(row.bounds[0]), zero.splat(row.bounds[1]));
+    let first = row.at + x * channels + channel;
     for n in 0..N {
-        let at = row.at + (x + n) * channels + channel;
-        let mut sum = sums[n].add(bias);
-        if !row.epilogue.residual.is_empty() {
-            sum = sum.add(read::<V, PART>(zero, &row.epilogue.residual[at..], part));
-        }
-        write::<V, PART>(sum.clamp(low, high), &mut output[at..], part);
+        sums[n] = sums[n].add(bias);
     }
+    if !row.epilogue.residual.is_empty() {
+        for n in 0..N {
+            let residual = &row.epilogue.residual[first + n * channels..];
+            sums[n] = sums[n].add(read::<V, PART>(zero, residual, part));
+        }
+    }
+    for n in 0..N {
+        write::<V, PART>(sums[n].clamp(low, high), &mut output[first + n * channels..], part);
+    }
+}
+
+/// Adds consecutive elements of the kernel, all of which lie on the input.
+#[inline(always)]
+#[allow(unsafe_code, reason = "a check of bounds for each load takes longer than what is computed of it")]
+#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+fn accumulate<V: Vector, const N: usize, const PART: bool>(
+    zero: V,
+    row: &Row<'_>,
+    taps: Range<usize>,
+    x: usize,
+    line: usize,
+    mut sums: [V; N],
+) -> [V; N] {
+    let (w, channels) = (&row.conv.windows, row.conv.channels);
+    let (step, lines) = (w.stride[1] * channels, channels.div_ceil(LANES));
+    let part = channels - line * LANES;
+    // Wraps where the window begins in padding: offsets of the elements that lie on the input lead out of it.
+    let pixel = (row.y * w.stride[0]).wrapping_sub(w.before[0]).wrapping_mul(w.input[1]);
+    let pixel = pixel.wrapping_add(x * w.stride[1]).wrapping_sub(w.before[1]);
+    let base = pixel.wrapping_mul(channels).wrapping_add(line * LANES);
+    let offsets = &row.conv.offsets[taps.clone()];
+    let weights = &row.weights[..w.taps() * lines];
+    // Offsets ascend.
+    let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return sums };
+    let (first, last) = (base.wrapping_add(*first), base.wrapping_add(*last));
+    let lanes = if PART { part } else { LANES };
+    assert!(first <= last && last + (N - 1) * step + lanes <= row.image.len() && line < lines, "a window on the input");
+    for (offset, tap) in offsets.iter().zip(taps) {
+        // SAFETY: there are `lines` lines for each of `w.taps()` elements of the kernel; `tap` is less, as it indexes `offsets`.
+        let weight = zero.load(unsafe { weights.get_unchecked(tap * lines + line) });
+        let at = base.wrapping_add(*offset);
+        for n in 0..N {
+            let input = if PART {
+                read::<V, true>(zero, &row.image[at + n * step..], part)
+            } else {
+                // SAFETY: `at` is at most `last`, so the line ends within the image, as was checked.
+                let values = unsafe { row.image.get_unchecked(at + n * step..at + n * step + LANES) };
+                values.first_chunk::<LANES>().map_or(zero, |line| zero.load(line))
+            };
+            sums[n] = input.mul_add(weight, sums[n]);
+        }
+    }
+    sums
 }
 
 /// Loads a line; with PART its first `part` elements, and zeros.

@@ -352,11 +352,16 @@ fn tile<D: Dot, const M: usize, const N: usize>(
             lines = lines.get(panel.lines..).unwrap_or_default();
         }
     }
+    // Stored by a loop that is unrolled: with sums that a loop's counter indexes, all would be in memory from the start.
+    let mut stored = [[[0; LANES]; N]; M];
     for m in 0..M {
         for n in 0..N {
-            let mut stored = [0; LANES];
-            sums[m][n].store(&mut stored);
-            put(panel, pixel + m, panel.first + line + n, &stored, output);
+            sums[m][n].store(&mut stored[m][n]);
+        }
+    }
+    for (m, stored) in stored.iter().enumerate() {
+        for (n, stored) in stored.iter().enumerate() {
+            put(panel, pixel + m, panel.first + line + n, stored, output);
         }
     }
 }

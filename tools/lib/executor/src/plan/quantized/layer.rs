@@ -155,7 +155,7 @@ impl Weights {
         let elements = integers_of(integers)?;
         let at = |output: usize, k: usize| {
             let index = if transposed { output * depth + k } else { k * outputs + output };
-            i8::try_from(elements[index] - zero[output]).ok()
+            i8::try_from(elements[index].checked_sub(zero[output])?).ok()
         };
         let values = (0..outputs * depth).map(|i| at(i / depth, i % depth)).collect::<Option<Vec<_>>>()?;
         Some(Self { values, outputs, channels, kernel, scale })

@@ -14,7 +14,7 @@ use super::{build::Builder, linear::floats, values::Value};
 use crate::ops::{self, Call, MOST_BYTES};
 use kernels::int8::Affine;
 use onnx::{DataType, Graph, Links, Model, Node, Tensor};
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 /// A real value that an 8-bit integer stands for.
 #[derive(Debug, Clone)]
@@ -83,19 +83,27 @@ fn integers_of(tensor: &Tensor) -> Option<Vec<i32>> {
     })
 }
 
-/// Whether a node dequantizes by a step that can wait until something reads what it computes.
+/// Whether a node dequantizes by a step that can wait until something reads what it computes: a constant is one for layers that
+/// compute on integers.
 pub(super) fn is_deferred(builder: &Builder<'_>, node: &Node) -> bool {
-    node.is("DequantizeLinear") && affine(builder, node).is_some()
+    let is_constant = || node.input(0).is_some_and(|name| builder.graph.initializers.contains_key(name));
+    node.is("DequantizeLinear") && (is_constant() || affine(builder, node).is_some())
 }
 
-/// Adds the step of such a node; returns what it computes.
+/// Computes such a node, or adds its step; returns what it computes.
 pub(super) fn dequantize(builder: &mut Builder<'_>, node: &Node) -> Option<Value> {
-    let (affine, shape) = (affine(builder, node)?, builder.shape(node.output(0)?)?);
+    let output = node.output(0)?;
+    if builder.graph.initializers.contains_key(node.input(0)?) {
+        let constant = crate::Tensor::from_onnx(&evaluate(builder.graph, node, builder.opset)?)?;
+        builder.cache.constants.insert(output.into(), Arc::new(constant));
+        return builder.value(output);
+    }
+    let (affine, shape) = (affine(builder, node)?, builder.shape(output)?);
     let (rows, source) = builder.value(node.input(0)?)?.either()?;
     let len = shape.1.iter().product();
     let source = builder.add_quantized(QuantizedStep::Dequantize(affine), &[(source, len)], len, false);
     let value = Value::at(shape, rows, source);
-    builder.define(node.output(0)?, value.clone());
+    builder.define(output, value.clone());
     Some(value)
 }
 

@@ -1,4 +1,4 @@
-//! Steps on 8-bit integers.
+//! Steps on 8-bit integers, and from other types to float32.
 
 use kernels::{
     int8::{self, Affine, QuantizedConv, Table},
@@ -14,6 +14,8 @@ pub(in crate::plan) enum QuantizedStep {
     Quantize(Affine),
     /// Integers to float32.
     Dequantize(Affine),
+    /// float16 to float32.
+    Widen,
     /// The sum of two, within bounds: affines of both and of the output.
     Add([Affine; 3], [f32; 2]),
     /// A function of each element.
@@ -30,7 +32,7 @@ pub(in crate::plan) enum QuantizedStep {
 
 /// The operands of a step.
 pub(in crate::plan) trait Operands<'a> {
-    /// Of 8 bits.
+    /// As they lie in memory.
     fn bytes(&self, index: usize) -> &'a [u8];
     /// Of float32.
     fn floats(&self, index: usize) -> &'a [f32];
@@ -60,13 +62,14 @@ impl QuantizedStep {
                 return conv.floats(operands.bytes(0), operands.floats(1), &mut out[..len], workspace);
             }
             Self::Dequantize(affine) => return int8::dequantize(*affine, operands.bytes(0), &mut out[..len]),
+            Self::Widen => return kernels::half_to_float(operands.bytes(0), &mut out[..len]),
             _ => {}
         }
         let out = &mut bytemuck::cast_slice_mut(out)[..len];
         match self {
             Self::Product(conv) => conv.integers(operands.bytes(0), operands.floats(1), out, workspace),
             Self::Quantize(affine) => int8::quantize(*affine, operands.floats(0), out),
-            Self::Dequantize(_) => {}
+            Self::Dequantize(_) | Self::Widen => {}
             Self::Add(affines, bounds) => int8::add(*affines, *bounds, operands.bytes(0), operands.bytes(1), out),
             Self::Table(table) => table.run(operands.bytes(0), out),
             Self::MaxPool(pool, signed) => int8::max_pool(pool, *signed, operands.bytes(0), out),
