@@ -183,8 +183,8 @@ def test_quantized_graphs_give_the_integers_of_onnx_runtime(build, activations, 
     # The output is dequantized: its values are whole steps.
     step = np.diff(np.unique(expected)).min()
     steps = np.abs(np.rint((ours[0] - expected) / step))
-    assert (steps == 0).mean() > 0.9, (steps == 0).mean()
-    assert steps.max() <= 2, steps.max()
+    assert (steps == 0).mean() > 0.99, (steps == 0).mean()
+    assert steps.max() <= 1, steps.max()
 
 
 def halved(model):

@@ -3,7 +3,8 @@
 use super::{
     assign,
     build::Builder,
-    perceptron, quantized,
+    perceptron,
+    quantized::{self, Packed},
     run::Plan,
     step::{ConvWeights, Shape},
 };
@@ -11,7 +12,6 @@ use crate::{Error, Tensor, View};
 use kernels::{
     conv::{Algorithm, GatheredWeights},
     gemm::FusedLinear,
-    int8::QuantizedWeights,
 };
 use onnx::{DataType, Dim, Model, Problem, TensorType, Value, shape};
 use std::{
@@ -35,7 +35,7 @@ pub(super) struct Cache {
     pub convs: HashMap<(String, bool), Arc<ConvWeights>>,
     pub constants: HashMap<String, Arc<Tensor>>,
     pub gathered: HashMap<String, Arc<GatheredWeights>>,
-    pub quantized: HashMap<String, Arc<QuantizedWeights>>,
+    pub quantized: HashMap<String, Packed>,
 }
 
 impl Cache {

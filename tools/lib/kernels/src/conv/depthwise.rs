@@ -13,7 +13,7 @@ use parallel::parallel_for;
 use std::ops::Range;
 
 /// Multiply-adds of a task, some tens of microseconds.
-const TASK: usize = 1 << 18;
+const TASK: usize = 1 << 20;
 
 /// A plan of a depthwise convolution: as many output channels as input channels, one group each.
 #[derive(Debug, Clone)]
@@ -96,6 +96,18 @@ impl DepthwiseConv {
         });
     }
 
+    /// The first rows of the output, as many as it has, of one image.
+    ///
+    /// # Panics
+    /// If a length does not match the plan.
+    pub(crate) fn run_rows(&self, image: &[f32], packed: &[f32], epilogue: &Epilogue<'_>, output: &mut [f32]) {
+        let step = Epilogue::padded_len(self.channels);
+        assert_eq!(image.len(), self.windows.input_pixels() * self.channels, "elements of the input");
+        assert_eq!([packed.len(), epilogue.bias.len()], [self.windows.taps() * step, step], "packed weights and bias");
+        rows_of(self.isa, self, image, 0, packed, epilogue, output);
+        epilogue.finish(self.isa, output);
+    }
+
     /// Elements of the kernel along an axis that lie on the input, for an index of the output.
     #[inline(always)]
     fn taps(&self, axis: usize, index: usize) -> Range<usize> {
@@ -143,13 +155,18 @@ fn rows_kernel<V: Vector, const M: usize>(
 ) {
     let row_len = conv.windows.output[1] * conv.channels;
     let (inside, weights) = (conv.inside(), packed.as_chunks::<LANES>().0);
-    for y in 0..output.len() / row_len {
-        let row = Row { conv, image, weights, epilogue, y: first + y, at: y * row_len, bounds: epilogue.bounds() };
-        for line in 0..conv.channels / LANES {
-            line_of::<V, M, false>(zero, &row, line, inside.clone(), output);
+    // All rows of one line of channels: those that the next row reads again stay in the L1 cache.
+    let rows = output.len() / row_len;
+    let row =
+        |y: usize| Row { conv, image, weights, epilogue, y: first + y, at: y * row_len, bounds: epilogue.bounds() };
+    for line in 0..conv.channels / LANES {
+        for y in 0..rows {
+            line_of::<V, M, false>(zero, &row(y), line, inside.clone(), output);
         }
-        if !conv.channels.is_multiple_of(LANES) {
-            line_of::<V, M, true>(zero, &row, conv.channels / LANES, inside.clone(), output);
+    }
+    if !conv.channels.is_multiple_of(LANES) {
+        for y in 0..rows {
+            line_of::<V, M, true>(zero, &row(y), conv.channels / LANES, inside.clone(), output);
         }
     }
 }

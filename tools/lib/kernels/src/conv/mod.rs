@@ -33,7 +33,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod windowed_tests;
+pub(crate) mod windowed_tests;
 
 use crate::{
     epilogue::Store,

@@ -16,6 +16,7 @@
 //! does; an activation of bounds alone then bounds the integers. So bits depend on neither instruction set, nor threads, nor
 //! batch.
 
+mod depthwise;
 mod dot;
 mod elementwise;
 mod pack;
@@ -24,6 +25,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub use depthwise::{DepthwiseWeights, QuantizedDepthwise};
 pub use elementwise::{Table, add, dequantize, global_average, max_pool, quantize};
 pub use pack::QuantizedWeights;
 pub use requantize::{Affine, Requantization};

@@ -400,15 +400,26 @@ fn put(panel: Panel<'_>, pixel: usize, line: usize, sums: &[i32; LANES], output:
     }
 }
 
-/// Stores a line, or its first elements.
+/// Stores a line, or its first elements: in pieces, as a loop would become a call of `memcpy`.
 #[inline(always)]
 fn store<T: Copy>(line: &[T; LANES], to: &mut [T]) {
-    match to.first_chunk_mut::<LANES>() {
-        Some(to) => *to = *line,
-        None => {
-            for (to, from) in to.iter_mut().zip(line) {
-                *to = *from;
-            }
+    if let Some(to) = to.first_chunk_mut::<LANES>() {
+        *to = *line;
+        return;
+    }
+    let mut at = 0;
+    if let Some(to) = to.first_chunk_mut::<8>() {
+        to.copy_from_slice(&line[..8]);
+        at = 8;
+    }
+    if let Some(to) = to[at..].first_chunk_mut::<4>() {
+        to.copy_from_slice(&line[at..at + 4]);
+        at += 4;
+    }
+    for _ in 0..3 {
+        if at < to.len() {
+            to[at] = line[at];
+            at += 1;
         }
     }
 }

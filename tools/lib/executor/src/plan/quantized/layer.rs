@@ -4,7 +4,7 @@ use super::{Dequantized, QuantizedStep, affine, integers_of, is_sound};
 use crate::plan::{build::Builder, chain::Chain, linear::floats, values::Value, windows};
 use kernels::{
     Windows,
-    int8::{Affine, QuantizedConv, QuantizedWeights, Requantization},
+    int8::{Affine, DepthwiseWeights, QuantizedConv, QuantizedDepthwise, QuantizedWeights, Requantization},
 };
 use onnx::{Node, Problem};
 use std::sync::Arc;
@@ -17,12 +17,19 @@ pub(in crate::plan) struct QuantizedLayer {
     input: Dequantized,
     windows: Windows,
     is_conv: bool,
-    weights: Arc<QuantizedWeights>,
+    weights: Packed,
     /// Of the input times that of the weights, of each output.
     scale: Vec<f32>,
     /// A bias that is not in the sums.
     bias: Vec<f32>,
     has_bias: bool,
+}
+
+/// Packed weights, which all plans share.
+#[derive(Debug, Clone)]
+pub(in crate::plan) enum Packed {
+    Product(Arc<QuantizedWeights>),
+    Depthwise(Arc<DepthwiseWeights>),
 }
 
 /// Weights `[outputs, channels, kernel]`, less their zero points, and their scales.
@@ -35,7 +42,7 @@ struct Weights {
 }
 
 impl QuantizedLayer {
-    /// The node as a layer that the kernels compute on integers: one group, constant integer weights without a zero point that 8 bits
+    /// The node as a layer that the kernels compute on integers: one group, or one of each channel, constant integer weights without a zero point that 8 bits
     /// do not hold, sums that fit int32.
     ///
     /// # Errors
@@ -47,20 +54,26 @@ impl QuantizedLayer {
         }
         let gemm = ["alpha", "beta"].iter().map(|name| node.float(name, 1.0)).collect::<Result<Vec<_>, _>>()?;
         let is_plain = node.is("Gemm") && (node.int("transA", 0)? != 0 || gemm != [1.0, 1.0]);
-        if is_plain || is_conv && node.int("group", 1)? != 1 {
+        let group = if is_conv { node.int("group", 1)? } else { 1 };
+        if is_plain {
             return Ok(None);
         }
         let transposed = is_conv || node.is("Gemm") && node.int("transB", 0)? != 0;
         let Some(weights) = Weights::of(builder, node, transposed) else { return Ok(None) };
-        let Some(windows) = geometry(builder, node, &weights, is_conv)? else { return Ok(None) };
-        Ok(Self::with(builder, node, windows, is_conv, &weights))
+        let is_depthwise = group > 1 && group as usize == weights.outputs && weights.channels == 1;
+        if group != 1 && !is_depthwise {
+            return Ok(None);
+        }
+        let channels = if is_depthwise { weights.outputs } else { weights.channels };
+        let Some(windows) = geometry(builder, node, &weights, channels, is_conv)? else { return Ok(None) };
+        Ok(Self::with(builder, node, windows, [is_conv, is_depthwise], &weights))
     }
 
     fn with(
         builder: &mut Builder<'_>,
         node: &Node,
         windows: Windows,
-        is_conv: bool,
+        [is_conv, is_depthwise]: [bool; 2],
         weights: &Weights,
     ) -> Option<Self> {
         let input = Dequantized::of(builder, node.input(0)?)?;
@@ -74,11 +87,13 @@ impl QuantizedLayer {
         let packed = match builder.cache.quantized.get(&name) {
             Some(packed) => packed.clone(),
             None => {
-                let dilated = windows.dilation[1] != 1;
-                let sizes = [weights.outputs, weights.channels];
-                let packed =
-                    QuantizedWeights::new(&weights.values, sizes, weights.kernel, dilated, &integers, input.affine)?;
-                builder.cache.quantized.entry(name.clone()).or_insert_with(|| Arc::new(packed)).clone()
+                let packed = if is_depthwise {
+                    let packed = DepthwiseWeights::new(&weights.values, weights.outputs, &integers, input.affine)?;
+                    Packed::Depthwise(Arc::new(packed))
+                } else {
+                    Packed::Product(Arc::new(weights.pack(windows.dilation[1] != 1, &integers, input.affine)?))
+                };
+                builder.cache.quantized.entry(name.clone()).or_insert(packed).clone()
             }
         };
         let has_bias = !integers.is_empty() || !bias.is_empty();
@@ -87,7 +102,7 @@ impl QuantizedLayer {
 
     /// Columns to which a constant may be added: none if the layer has a bias, or they are channels of images.
     pub fn bias_columns(&self) -> Option<usize> {
-        (!self.is_conv && !self.has_bias).then_some(self.weights.outputs())
+        (!self.is_conv && !self.has_bias).then_some(self.scale.len())
     }
 
     /// Adds the step; `output` is the node that quantizes what the chain computes.
@@ -107,10 +122,20 @@ impl QuantizedLayer {
         let residual = residual.map(|name| if self.is_conv { builder.nhwc(name) } else { builder.rows(name) });
         let residual = residual.map(|source| source.ok_or_else(missing)).transpose()?;
         let what = Requantization::new(&self.scale, &self.bias, residual.is_some(), epilogue.activation, target);
-        let conv = QuantizedConv::new(self.windows, self.weights, what);
-        let (input_len, len) = (conv.input_len(), conv.output_len());
+        let (step, input_len, len) = match self.weights {
+            Packed::Product(weights) => {
+                let conv = Box::new(QuantizedConv::new(self.windows, weights, what));
+                let sizes = (conv.input_len(), conv.output_len());
+                (QuantizedStep::Product(conv), sizes.0, sizes.1)
+            }
+            Packed::Depthwise(weights) => {
+                let conv = Box::new(QuantizedDepthwise::new(self.windows, weights, what));
+                let sizes = (conv.input_len(), conv.output_len());
+                (QuantizedStep::Depthwise(conv), sizes.0, sizes.1)
+            }
+        };
         let reads: Vec<_> = [(source, input_len)].into_iter().chain(residual.map(|source| (source, len))).collect();
-        let buffer = builder.add_quantized(QuantizedStep::Product(Box::new(conv)), &reads, len, target.is_some());
+        let buffer = builder.add_quantized(step, &reads, len, target.is_some());
         let value = if self.is_conv { Value::nhwc(shape, buffer) } else { Value::rows(Some(shape), buffer) };
         builder.define(name, value);
         Ok(())
@@ -118,9 +143,15 @@ impl QuantizedLayer {
 }
 
 /// The windows of a convolution, or the rows of a product; none if shapes do not fit.
-fn geometry(builder: &Builder<'_>, node: &Node, weights: &Weights, is_conv: bool) -> Result<Option<Windows>, Problem> {
+fn geometry(
+    builder: &Builder<'_>,
+    node: &Node,
+    weights: &Weights,
+    channels: usize,
+    is_conv: bool,
+) -> Result<Option<Windows>, Problem> {
     if is_conv {
-        return windows::of(builder, node, weights.channels, weights.outputs, weights.kernel);
+        return windows::of(builder, node, channels, weights.outputs, weights.kernel);
     }
     let Some(shape) = node.input(0).and_then(|name| builder.floats(name)) else { return Ok(None) };
     let fits = shape.len() >= 2 && shape.last() == Some(&weights.channels);
@@ -129,6 +160,10 @@ fn geometry(builder: &Builder<'_>, node: &Node, weights: &Weights, is_conv: bool
 }
 
 impl Weights {
+    fn pack(&self, dilated: bool, bias: &[i32], input: Affine) -> Option<QuantizedWeights> {
+        QuantizedWeights::new(&self.values, [self.outputs, self.channels], self.kernel, dilated, bias, input)
+    }
+
     /// The second input of a node, `[outputs, inputs, kernel…]`, or `[inputs, outputs]` unless it is transposed.
     fn of(builder: &Builder<'_>, node: &Node, transposed: bool) -> Option<Self> {
         let (integers, dequantize) = constant(builder, node.input(1)?)?;

@@ -7,7 +7,7 @@ mod layer;
 mod step;
 
 pub(super) use elements::Elements;
-pub(super) use layer::{QuantizedLayer, quantizes};
+pub(super) use layer::{Packed, QuantizedLayer, quantizes};
 pub(super) use step::{Operands, QuantizedStep};
 
 use super::{build::Builder, linear::floats, values::Value};
@@ -144,13 +144,22 @@ fn is_weight(graph: &Graph, links: &Links, dequantize: &Node) -> bool {
     };
     let layer = |&index: &usize| {
         let node = &graph.nodes[index];
-        let is_layer = node.is("Gemm")
-            || node.is("MatMul")
-            || node.is("Conv") && node.int("group", 1).is_ok_and(|group| group == 1);
-        is_layer && quantized(node)
+        let is_product = node.is("Gemm") || node.is("MatMul");
+        (is_product || is_convolution(graph, links, node)) && quantized(node)
     };
     let readers = links.consumers(value);
     !readers.is_empty() && readers.iter().all(layer) && !graph.is_output(value)
+}
+
+/// Whether a convolution has one group, or one of each channel, and integer weights.
+fn is_convolution(graph: &Graph, links: &Links, node: &Node) -> bool {
+    let producer = node.input(1).and_then(|name| links.producer.get(name)).map(|&index| &graph.nodes[index]);
+    let weight = producer.and_then(|node| graph.initializers.get(node.input(0)?));
+    let depthwise = |group: i64| match weight.map(Tensor::dims) {
+        Some(&[outputs, 1, ..]) => outputs as i64 == group,
+        _ => false,
+    };
+    node.is("Conv") && node.int("group", 1).is_ok_and(|group| group == 1 || depthwise(group))
 }
 
 /// What a node of constants computes.

@@ -1,7 +1,7 @@
 //! Steps on 8-bit integers, and from other types to float32.
 
 use kernels::{
-    int8::{self, Affine, QuantizedConv, Table},
+    int8::{self, Affine, QuantizedConv, QuantizedDepthwise, Table},
     pool::WindowPool,
 };
 
@@ -10,6 +10,8 @@ use kernels::{
 pub(in crate::plan) enum QuantizedStep {
     /// A convolution or a product; reads integers and, if there is one, a residual of float32.
     Product(Box<QuantizedConv>),
+    /// A depthwise convolution; reads as a product does.
+    Depthwise(Box<QuantizedDepthwise>),
     /// float32 to integers.
     Quantize(Affine),
     /// Integers to float32.
@@ -43,6 +45,7 @@ impl QuantizedStep {
     pub fn workspace_len(&self, threads: usize) -> usize {
         match self {
             Self::Product(conv) => conv.workspace_len(threads),
+            Self::Depthwise(conv) => conv.workspace_len(threads),
             _ => 0,
         }
     }
@@ -51,6 +54,7 @@ impl QuantizedStep {
     pub fn cost(&self, len: usize) -> usize {
         match self {
             Self::Product(conv) => conv.cost() / 4,
+            Self::Depthwise(conv) => conv.cost(),
             _ => len,
         }
     }
@@ -61,6 +65,9 @@ impl QuantizedStep {
             Self::Product(conv) if conv.is_float() => {
                 return conv.floats(operands.bytes(0), operands.floats(1), &mut out[..len], workspace);
             }
+            Self::Depthwise(conv) if conv.is_float() => {
+                return conv.floats(operands.bytes(0), operands.floats(1), &mut out[..len], workspace);
+            }
             Self::Dequantize(affine) => return int8::dequantize(*affine, operands.bytes(0), &mut out[..len]),
             Self::Widen => return kernels::half_to_float(operands.bytes(0), &mut out[..len]),
             _ => {}
@@ -68,6 +75,7 @@ impl QuantizedStep {
         let out = &mut bytemuck::cast_slice_mut(out)[..len];
         match self {
             Self::Product(conv) => conv.integers(operands.bytes(0), operands.floats(1), out, workspace),
+            Self::Depthwise(conv) => conv.integers(operands.bytes(0), operands.floats(1), out, workspace),
             Self::Quantize(affine) => int8::quantize(*affine, operands.floats(0), out),
             Self::Dequantize(_) | Self::Widen => {}
             Self::Add(affines, bounds) => int8::add(*affines, *bounds, operands.bytes(0), operands.bytes(1), out),
