@@ -29,6 +29,7 @@ mod interpreter;
 mod ops;
 mod plan;
 mod tensor;
+pub mod training;
 
 pub use error::Error;
 pub use executor::{Executor, Options, View};

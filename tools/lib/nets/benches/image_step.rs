@@ -104,7 +104,7 @@ impl Step {
         let groups = ParamGroups { weight_decay: 5e-4, ..ParamGroups::default() }.of(&parameters.layout);
         Ok(Self {
             optimizer: Optimizer::new(algorithm, groups, parameters.layout.len(), kernels::isa()?),
-            engine: Planned::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 }).ok_or("no plan")?,
+            engine: Planned::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 })?,
             gradients: vec![0.0; parameters.values.len()],
             inputs: (0..images * 3 * 32 * 32).map(|_| random.normal() as f32).collect(),
             targets: (0..images).map(|_| random.index(10) as f32).collect(),

@@ -1,6 +1,9 @@
 //! Networks as a list of layers, without parameters.
 
-use crate::layer::{Layer, Linear};
+use crate::{
+    Activation,
+    layer::{Layer, Linear},
+};
 use serde::{Deserialize, Serialize};
 
 /// A network as the configuration and checkpoints have it. [`Graph::new`](crate::Graph::new) checks it.
@@ -26,21 +29,6 @@ pub struct Perceptron {
     pub outputs: usize,
     /// After each hidden layer.
     pub activation: Activation,
-}
-
-/// An elementwise function between layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// max(0, x)
-    Relu,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// 1 / (1 + exp(-x))
-    Sigmoid,
-    /// x · Φ(x), Φ the normal distribution's: Hendrycks and Gimpel, "Gaussian error linear units", 2016. Exact, not
-    /// the approximation by tanh.
-    Gelu,
 }
 
 /// The function from a network's outputs to predictions.
@@ -94,31 +82,6 @@ impl From<&Perceptron> for Architecture {
             input_shape: vec![perceptron.inputs],
             layers: hidden.chain([Layer::Linear(Linear::default())]).collect(),
             outputs: perceptron.outputs,
-        }
-    }
-}
-
-impl Activation {
-    /// Applies the function in place.
-    pub fn apply(self, values: &mut [f32]) {
-        match self {
-            Self::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
-            // The libm crate is plain Rust: system libraries differ in the last bit.
-            Self::Tanh => values.iter_mut().for_each(|x| *x = libm::tanhf(*x)),
-            Self::Sigmoid => values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + libm::expf(-*x))),
-            Self::Gelu => kernels::gelu(values),
-        }
-    }
-
-    /// The backward pass in place: multiplies `grad` by the derivative. `inputs` and `outputs` are those of the forward
-    /// pass; only GELU reads `inputs`.
-    pub fn backward(self, inputs: &[f32], outputs: &[f32], grad: &mut [f32]) {
-        let pairs = grad.iter_mut().zip(outputs);
-        match self {
-            Self::Relu => pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g } else { 0.0 }),
-            Self::Tanh => pairs.for_each(|(g, &y)| *g *= 1.0 - y * y),
-            Self::Sigmoid => pairs.for_each(|(g, &y)| *g *= y * (1.0 - y)),
-            Self::Gelu => kernels::gelu_backward(inputs, grad),
         }
     }
 }

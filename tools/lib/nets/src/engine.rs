@@ -1,6 +1,7 @@
 //! The interface of everything that computes a network and its gradients.
 
 use crate::{Parameters, Result};
+use std::ops::Range;
 
 /// Rows with their targets and weights. `rows` is `inputs.len()` over the elements of a row.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,13 @@ impl<'a> Batch<'a> {
     /// Rows of weight 1.
     pub fn new(inputs: &'a [f32], targets: &'a [f32]) -> Self {
         Self { inputs, targets, weights: &[], class_weights: &[] }
+    }
+
+    /// The targets and weights of some of its `rows` rows, without inputs.
+    pub(crate) fn targets_of(self, range: Range<usize>, rows: usize) -> Self {
+        let width = self.targets.len() / rows.max(1);
+        let weights = self.weights.get(range.clone()).unwrap_or_default();
+        Self { inputs: &[], targets: &self.targets[range.start * width..range.end * width], weights, ..self }
     }
 }
 

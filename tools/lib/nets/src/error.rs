@@ -1,6 +1,5 @@
 //! What can fail, as types.
 
-use kernels::conv::ConvShapeError;
 use safetensors::{Dtype, SafeTensorError};
 use std::path::PathBuf;
 
@@ -10,15 +9,9 @@ pub enum Error {
     /// candle refused.
     #[error("candle: {0}")]
     Candle(#[from] candle_core::Error),
-    /// The kernels cannot compute a convolution of this shape.
+    /// The executor has no training plan for the network.
     #[error(transparent)]
-    Conv(#[from] ConvShapeError),
-    /// A row is neither a vector nor an image: the kernels have no layout for it.
-    #[error("no kernel for rows of shape {shape:?}; expected [features] or [channels, height, width]")]
-    RowShape {
-        /// The shape of a row that goes into the operation.
-        shape: Vec<usize>,
-    },
+    Executor(#[from] executor::training::Error),
     /// A file that cannot be read, or is too long.
     #[error(transparent)]
     Read(#[from] files::Error),

@@ -1,11 +1,12 @@
-//! The operations of a network with their shapes: the input of engines and of `export`.
+//! From an architecture to the operations of its network, with checked shapes: the input of engines and of `export`.
 
 use crate::{
-    Activation, Architecture, ArchitectureError, LayerError, Layout, ParameterKind,
+    Architecture, ArchitectureError, LayerError, Layout, ParameterKind,
     layer::{ActivationOrder, Conv, Init, Layer, Norm, Pool, Residual, Whiten},
-    parameters::LayoutBuilder,
     whitening,
 };
+use executor::training::{self, LayoutBuilder};
+pub use executor::training::{Node, Op, Value};
 
 /// The operations of a network in topological order. Activations are NCHW; shapes leave the batch axis out.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,90 +17,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Name, kind, shape and range of each parameter tensor.
     pub layout: Layout,
-}
-
-/// An operation with its inputs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Node {
-    /// Unique in the graph, `layers.3.0.conv1`; the tensors of the node begin with it in files.
-    pub name: String,
-    /// The operator and its attributes.
-    pub op: Op,
-    /// One value, or two for [`Op::Add`].
-    pub inputs: Vec<Value>,
-    /// Shape of the output for one row: `[channels, height, width]` or `[features]`.
-    pub shape: Vec<usize>,
-}
-
-/// An input of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value {
-    /// The network's input.
-    Input,
-    /// The output of the node with this index.
-    Node(usize),
-}
-
-/// An operator. Parameter tensors are given as indices into [`Layout::tensors`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum Op {
-    /// Cross-correlation, as PyTorch's `Conv2d` without dilation and groups.
-    Conv {
-        /// `[out_channels, in_channels, kernel, kernel]`; trainable, or frozen in a whitening.
-        weight: usize,
-        /// `[out_channels]`, trainable.
-        bias: Option<usize>,
-        /// Stride along both axes.
-        stride: usize,
-        /// Zeros on each side of both axes.
-        padding: usize,
-        /// Initialization of the weight.
-        init: Init,
-    },
-    /// Batch normalization, `(x - mean) / √(variance + eps) · γ + β` for each channel: PyTorch's `BatchNorm2d` or
-    /// `BatchNorm1d`. All tensors are `[channels]`. In training, mean and variance are the batch's.
-    Norm {
-        /// Scale γ; trainable, or frozen at 1.
-        scale: usize,
-        /// Shift β; trainable.
-        shift: usize,
-        /// Running mean.
-        mean: usize,
-        /// Running variance (unbiased).
-        variance: usize,
-        /// Weight of a batch in the running statistics, 0 to 1.
-        momentum: f32,
-        /// Added to the variance; above 0.
-        eps: f32,
-    },
-    /// An elementwise function.
-    Activation(Activation),
-    /// Max pooling, non-overlapping `size × size` windows, no padding; edge remainder dropped.
-    MaxPool {
-        /// Height and width of a window, and the stride.
-        size: usize,
-    },
-    /// Average pooling, non-overlapping `size × size` windows, no padding; edge remainder dropped.
-    AveragePool {
-        /// Height and width of a window, and the stride.
-        size: usize,
-    },
-    /// `[channels, height, width]` to `[channels · height · width]`, in this order.
-    Flatten,
-    /// `x · weightᵀ + bias`: `[batch, inputs]` to `[batch, outputs]`.
-    Linear {
-        /// `[outputs, inputs]`, trainable.
-        weight: usize,
-        /// `[outputs]`, trainable.
-        bias: usize,
-    },
-    /// The elementwise sum of two inputs of one shape.
-    Add,
-    /// `x · factor`
-    Scale {
-        /// A constant of the architecture.
-        factor: f32,
-    },
+    /// Indices of the weights that start as the identity of some channels: [`Init::Dirac`].
+    pub dirac: Vec<usize>,
 }
 
 impl Graph {
@@ -115,11 +34,17 @@ impl Graph {
             let added = builder.layer(&name, layer, architecture.outputs);
             added.map_err(|problem| ArchitectureError::Layer { name, problem })?;
         }
-        let Builder { nodes, layout, shape, .. } = builder;
+        let Builder { nodes, layout, shape, dirac, .. } = builder;
         if shape != [architecture.outputs] {
             return Err(ArchitectureError::Output { found: shape, expected: architecture.outputs });
         }
-        Ok(Self { architecture, nodes, layout: layout.finish() })
+        Ok(Self { architecture, nodes, layout: layout.finish(), dirac })
+    }
+
+    /// What `executor` plans a training step from.
+    pub fn operations(&self) -> training::Graph<'_> {
+        let Self { architecture, nodes, layout, .. } = self;
+        training::Graph { input_shape: &architecture.input_shape, nodes, layout }
     }
 
     /// The shape of a node's first input for one row.
@@ -166,11 +91,13 @@ struct Builder {
     /// The input of the next layer, and its shape for one row.
     value: Value,
     shape: Vec<usize>,
+    dirac: Vec<usize>,
 }
 
 impl Builder {
     fn new(input_shape: &[usize]) -> Self {
-        Self { nodes: vec![], layout: LayoutBuilder::default(), value: Value::Input, shape: input_shape.to_vec() }
+        let (value, shape) = (Value::Input, input_shape.to_vec());
+        Self { nodes: vec![], layout: LayoutBuilder::default(), value, shape, dirac: vec![] }
     }
 
     fn layer(&mut self, name: &str, layer: &Layer, outputs: usize) -> Result<(), LayerError> {
@@ -249,7 +176,8 @@ impl Builder {
         let weight = self.tensor(name, "weight", kind, &[channels, inputs, kernel, kernel])?;
         let bias = if conv.bias { Some(self.tensor(name, "bias", ParameterKind::Bias, &[channels])?) } else { None };
         bounded(&[channels, h, w])?;
-        self.push(name, Op::Conv { weight, bias, stride, padding, init }, vec![channels, h, w]);
+        self.dirac.extend((init == Init::Dirac).then_some(weight));
+        self.push(name, Op::Conv { weight, bias, stride, padding }, vec![channels, h, w]);
         Ok(())
     }
 

@@ -38,7 +38,7 @@
 //! let graph = Graph::new(Architecture { input_shape: vec![1, 4, 4], layers, outputs: 2 })?;
 //! let mut parameters = Parameters::random(&graph, &mut Random::new(0, 0));
 //! let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
-//! let mut engine = Planned::new(&graph, loss).ok_or("no kernel")?;
+//! let mut engine = Planned::new(&graph, loss)?;
 //!
 //! let groups = ParamGroups::default().of(&graph.layout);
 //! let algorithm = Algorithm::Sgd { momentum: 0.9, nesterov: true };
@@ -74,17 +74,18 @@ mod scaling;
 mod statistics;
 mod whitening;
 
-pub use architecture::{Activation, Architecture, OutputActivation, Perceptron};
+pub use architecture::{Architecture, OutputActivation, Perceptron};
 pub use autograd::Autograd;
 pub use candle_model::CandleModel;
 pub use checkpoint::{AVERAGE, Checkpoint, Model, Task};
 pub use engine::{Batch, Engine};
 pub use error::{ArchitectureError, CheckpointError, Error, LayerError, Result};
+pub use executor::training::{Activation, LayerLayout, Layout, ParameterKind, TensorLayout};
 pub use fused::FusedMlp;
 pub use graph::Graph;
 pub use loss::Loss;
 pub use param_groups::{LearningRateFactors, ParamGroups};
-pub use parameters::{LayerLayout, Layout, ParameterKind, Parameters, TensorLayout};
+pub use parameters::Parameters;
 pub use planned::Planned;
 pub use scaling::{Scaling, TargetScaling};
 pub use statistics::NO_STATISTIC;

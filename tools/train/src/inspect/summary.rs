@@ -45,7 +45,7 @@ pub fn table(network: &Network) -> String {
         ]);
     }
     for node in &graph.nodes {
-        let tensors = tensors(&node.op).into_iter().map(|i| &graph.layout.tensors()[i]);
+        let tensors = node.op.tensors().into_iter().map(|i| &graph.layout.tensors()[i]);
         let parameters: usize =
             tensors.filter(|tensor| tensor.kind.is_trainable()).map(|tensor| tensor.range.len()).sum();
         let flops = graph.flops(node);
@@ -68,18 +68,6 @@ pub fn table(network: &Network) -> String {
         training_flops_per_row(network),
     );
     format!("input: {input}\n{}{totals}\n", aligned(&rows))
-}
-
-/// Indices of a node's parameter tensors.
-fn tensors(op: &Op) -> Vec<usize> {
-    match *op {
-        Op::Conv { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
-        Op::Linear { weight, bias } => vec![weight, bias],
-        Op::Norm { scale, shift, .. } => vec![scale, shift],
-        Op::Activation(_) | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten | Op::Add | Op::Scale { .. } => {
-            vec![]
-        }
-    }
 }
 
 fn kind(op: &Op) -> &'static str {

@@ -144,7 +144,7 @@ impl Network {
             EngineName::Autograd => autograd(),
             EngineName::Fused => match FusedMlp::new(&self.graph, loss) {
                 Some(fused) => Box::new(fused),
-                None => Planned::new(&self.graph, loss).map_or_else(autograd, |planned| Box::new(planned)),
+                None => Planned::new(&self.graph, loss).map_or_else(|_| autograd(), |planned| Box::new(planned)),
             },
         }
     }

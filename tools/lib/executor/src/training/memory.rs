@@ -1,7 +1,9 @@
 //! The memory plan of the backward pass: which buffer holds the gradient of each step's output.
 
-use super::fusion::{Fusion, NormFusion, Pass, Source, Step};
-use crate::graph::Op;
+use super::{
+    Op,
+    fusion::{Fusion, NormFusion, Pass, Source, Step},
+};
 
 /// Buffers of the gradients with respect to the outputs of steps. A buffer is reused as soon as its gradient is consumed.
 pub(super) struct MemoryPlan {

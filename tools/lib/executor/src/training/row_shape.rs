@@ -1,5 +1,6 @@
 //! Between the memory layout of inputs and outputs, NCHW, and that of activations, NHWC.
 
+use super::Error;
 use kernels::layout;
 
 /// A row as channels and pixels; a vector of features is an image of one pixel.
@@ -10,12 +11,13 @@ pub(super) struct RowShape {
 }
 
 impl RowShape {
-    /// Of `[features]` or `[channels, height, width]`; None for another rank.
-    pub fn of(shape: &[usize]) -> Option<Self> {
+    /// # Errors
+    /// Unless `shape` is `[features]` or `[channels, height, width]`.
+    pub fn of(shape: &[usize]) -> Result<Self, Error> {
         match *shape {
-            [channels] => Some(Self { channels, pixels: 1 }),
-            [channels, height, width] => Some(Self { channels, pixels: height * width }),
-            _ => None,
+            [channels] => Ok(Self { channels, pixels: 1 }),
+            [channels, height, width] => Ok(Self { channels, pixels: height * width }),
+            _ => Err(Error::RowShape { shape: shape.to_vec() }),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Elementwise operations and flattening.
 
 use super::{
-    layout::RowShape,
+    Activation,
     norm::FusedNorm,
     operation::{Backward, Forward, GradInput, Inputs, Operation, Workspace},
+    row_shape::RowShape,
 };
-use crate::Activation;
 use parallel::parallel_for;
 
 /// Elements of a task.

@@ -1,18 +1,18 @@
 //! The steps of a network for one batch size, and their buffers.
 
 use super::{
+    Error, Op,
     buffer::Buffer,
     conv::ConvStep,
     elementwise::{ActivationStep, AddStep, FlattenStep, ScaleStep},
     fusion::{Fusion, FusionPlan, Source, Step},
-    layout::RowShape,
     linear::LinearStep,
     memory::Destination,
     norm::{FusedNorm, NormStep},
     operation::{Backward, Forward, GradInput, Inputs, Operation, Values, Workspace},
     pool::PoolStep,
+    row_shape::RowShape,
 };
-use crate::{Error, Result, graph::Op};
 use kernels::{norm::BatchNormOptions, pool::Pool};
 use std::mem::take;
 
@@ -51,7 +51,7 @@ pub(super) struct Buffers {
 impl Plan {
     /// # Errors
     /// When the kernels have no operation for the shape of a step.
-    pub fn new(plan: &FusionPlan, rows: usize) -> Result<Self> {
+    pub fn new(plan: &FusionPlan, rows: usize) -> Result<Self, Error> {
         let steps = plan.steps.iter().enumerate();
         let operations = steps.map(|(i, step)| {
             Ok(Planned {
@@ -70,7 +70,7 @@ impl Plan {
             }
             _ => None,
         });
-        Ok(Self { rows, operations: operations.collect::<Result<_>>()?, norms: norms.collect() })
+        Ok(Self { rows, operations: operations.collect::<Result<_, Error>>()?, norms: norms.collect() })
     }
 
     /// Runs a step forward.
@@ -181,7 +181,7 @@ impl Buffers {
     }
 }
 
-fn operation(step: &Step, rows: usize) -> Result<Box<dyn Operation>> {
+fn operation(step: &Step, rows: usize) -> Result<Box<dyn Operation>, Error> {
     let pool = |size| {
         let [channels, height, width] = image(step)?;
         Ok::<_, Error>(Pool::new(height, width, channels, size))
@@ -195,7 +195,7 @@ fn operation(step: &Step, rows: usize) -> Result<Box<dyn Operation>> {
         (&Op::Activation(activation), _) => Box::new(ActivationStep(activation)),
         (&Op::MaxPool { size }, _) => Box::new(PoolStep::Max(pool(size)?)),
         (&Op::AveragePool { size }, _) => Box::new(PoolStep::Average(pool(size)?)),
-        (Op::Flatten, _) => Box::new(FlattenStep(RowShape::of(&step.shapes[0]).ok_or_else(|| no_kernel(step))?)),
+        (Op::Flatten, _) => Box::new(FlattenStep(RowShape::of(&step.shapes[0])?)),
         (Op::Linear { .. }, _) => Box::new(LinearStep::new(step)),
         (Op::Add, _) => Box::new(AddStep),
         (&Op::Scale { factor }, _) => Box::new(ScaleStep(factor)),
@@ -203,7 +203,7 @@ fn operation(step: &Step, rows: usize) -> Result<Box<dyn Operation>> {
     })
 }
 
-fn image(step: &Step) -> Result<[usize; 3]> {
+fn image(step: &Step) -> Result<[usize; 3], Error> {
     <[usize; 3]>::try_from(step.shapes[0].as_slice()).map_err(|_| no_kernel(step))
 }
 

@@ -1,10 +1,6 @@
 //! The fusion plan: which nodes of a graph are one step, in which order, and which passes of a norm are fused into convolutions.
 
-use super::{memory::MemoryPlan, operation::NormId};
-use crate::{
-    Activation, Graph,
-    graph::{Node, Op, Value},
-};
+use super::{Activation, Error, Graph, Node, Op, Value, memory::MemoryPlan, operation::NormId, row_shape::RowShape};
 use kernels::conv::ConvShape;
 use std::ops::Range;
 
@@ -87,8 +83,9 @@ pub(super) enum Source {
 }
 
 impl FusionPlan {
-    /// None if a row of some step is neither an image nor a vector.
-    pub fn new(graph: &Graph) -> Option<Self> {
+    /// # Errors
+    /// If a row of some step is neither an image nor a vector.
+    pub fn new(graph: Graph<'_>) -> Result<Self, Error> {
         // For the last node of each group, the index of its step.
         let mut step_of = vec![0; graph.nodes.len()];
         let mut steps: Vec<Step> = Vec::new();
@@ -105,16 +102,18 @@ impl FusionPlan {
             steps.push(step);
             step_of[group.last()] = steps.len() - 1;
         }
-        let known = steps.iter().flat_map(|step| &step.shapes).all(|shape| matches!(shape.len(), 1 | 3));
+        for shape in steps.iter().flat_map(|step| &step.shapes) {
+            RowShape::of(shape)?;
+        }
         fuse_norms(&mut steps);
-        known.then(|| Self { memory: MemoryPlan::new(&steps), steps })
+        Ok(Self { memory: MemoryPlan::new(&steps), steps })
     }
 }
 
 impl Step {
-    fn new(graph: &Graph, node: &Node, inputs: Vec<Source>, relu: bool) -> Self {
+    fn new(graph: Graph<'_>, node: &Node, inputs: Vec<Source>, relu: bool) -> Self {
         let tensors = graph.layout.tensors();
-        let indices = tensors_of(&node.op);
+        let indices = node.op.tensors();
         let kernel = match node.op {
             Op::Conv { weight, .. } => tensors[weight].shape[2],
             _ => 0,
@@ -123,7 +122,7 @@ impl Step {
             op: node.op.clone(),
             inputs,
             relu,
-            shapes: [graph.input_shape(node).to_vec(), node.shape.clone()],
+            shapes: [graph.input_shape_of(node).to_vec(), node.shape.clone()],
             weight_trainable: indices.first().is_some_and(|&i| tensors[i].kind.is_trainable()),
             needs_grad: indices.iter().any(|&i| tensors[i].kind.is_trainable()),
             tensors: indices.into_iter().map(|i| tensors[i].range.clone()).collect(),
@@ -150,17 +149,6 @@ impl Step {
     }
 }
 
-fn tensors_of(op: &Op) -> Vec<usize> {
-    match *op {
-        Op::Conv { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
-        Op::Linear { weight, bias } => vec![weight, bias],
-        Op::Norm { scale, shift, mean, variance, .. } => vec![scale, shift, mean, variance],
-        Op::Activation(_) | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten | Op::Add | Op::Scale { .. } => {
-            vec![]
-        }
-    }
-}
-
 /// Nodes of one step: a node, and for a norm the sum and the ReLU that are fused with it.
 struct Group {
     first: usize,
@@ -175,7 +163,7 @@ impl Group {
 }
 
 /// The groups of all nodes, in topological order.
-fn groups(graph: &Graph) -> Vec<Group> {
+fn groups(graph: Graph<'_>) -> Vec<Group> {
     let op = |i: usize| &graph.nodes[i].op;
     let mut inside = vec![false; graph.nodes.len()];
     let mut groups = Vec::new();
@@ -209,7 +197,7 @@ fn groups(graph: &Graph) -> Vec<Group> {
 }
 
 /// The only consumer of a node's output; None if there are none or several.
-fn only_consumer(graph: &Graph, node: usize) -> Option<usize> {
+fn only_consumer(graph: Graph<'_>, node: usize) -> Option<usize> {
     let reads = |consumer: &usize| graph.nodes[*consumer].inputs.contains(&Value::Node(node));
     let mut consumers = (node..graph.nodes.len()).filter(reads);
     consumers.next().filter(|_| consumers.next().is_none())
