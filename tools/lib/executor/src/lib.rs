@@ -28,6 +28,7 @@ mod executor;
 mod interpreter;
 mod ops;
 mod plan;
+mod slots;
 mod tensor;
 pub mod training;
 

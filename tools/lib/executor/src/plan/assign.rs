@@ -5,6 +5,7 @@ use super::{
     run::{Input, Output, Plan},
     step::{Shape, Source},
 };
+use crate::slots::Slots;
 use onnx::Problem;
 
 /// An input of a type and shape.
@@ -57,7 +58,7 @@ pub(super) fn assign(mut built: Built, inputs: Vec<Input>, threads: usize) -> Pl
         let mut freed: Vec<usize> = dying.into_iter().filter(|value| Some(*value) != inherited).collect();
         freed.sort_unstable();
         freed.dedup();
-        freed.iter().filter_map(|value| slot_of[*value]).for_each(|slot| slots.free.push(slot));
+        freed.iter().filter_map(|value| slot_of[*value]).for_each(|slot| slots.release(slot));
         for read in &mut step.reads {
             if let Source::Buffer(value) = read {
                 *value = slot_of[*value].unwrap_or_default();
@@ -67,7 +68,7 @@ pub(super) fn assign(mut built: Built, inputs: Vec<Input>, threads: usize) -> Pl
             let written = *value;
             *value = slot_of[written].unwrap_or_default();
             if last_buffers[written] == index {
-                slots.free.push(*value);
+                slots.release(*value);
             }
         }
     }
@@ -86,7 +87,7 @@ pub(super) fn assign(mut built: Built, inputs: Vec<Input>, threads: usize) -> Pl
         inputs,
         cost: costs.fold(0, usize::saturating_add),
         steps: built.steps,
-        buffers: slots.lens,
+        buffers: slots.into_lens(),
         tensors: built.tensors,
         tensor_bytes: built.tensor_bytes,
         constants: built.constants,
@@ -113,32 +114,4 @@ fn last_reads(built: &Built) -> (Vec<usize>, Vec<usize>) {
     }
     built.outputs.iter().for_each(|(source, _)| read(source, KEPT));
     (buffers, tensors)
-}
-
-/// Buffers, and those of them that are free.
-#[derive(Default)]
-struct Slots {
-    /// Elements.
-    lens: Vec<usize>,
-    free: Vec<usize>,
-}
-
-impl Slots {
-    /// The smallest free buffer that is long enough, or else the longest one, made longer; a new one if none is free.
-    fn take(&mut self, len: usize) -> usize {
-        let fitting =
-            (0..self.free.len()).filter(|&i| self.lens[self.free[i]] >= len).min_by_key(|&i| self.lens[self.free[i]]);
-        let best = fitting.or_else(|| (0..self.free.len()).max_by_key(|&i| self.lens[self.free[i]]));
-        match best {
-            Some(index) => {
-                let slot = self.free.swap_remove(index);
-                self.lens[slot] = self.lens[slot].max(len);
-                slot
-            }
-            None => {
-                self.lens.push(len);
-                self.lens.len() - 1
-            }
-        }
-    }
 }

@@ -4,6 +4,7 @@ use super::{
     Op,
     fusion::{Fusion, NormFusion, Pass, Source, Step},
 };
+use crate::slots::Slots;
 
 /// Buffers of the gradients with respect to the outputs of steps. A buffer is reused as soon as its gradient is consumed.
 pub(super) struct MemoryPlan {
@@ -30,7 +31,7 @@ impl MemoryPlan {
     pub fn new(steps: &[Step]) -> Self {
         let mut buffer = vec![None; steps.len()];
         let mut destinations = vec![[Destination::Discard; 2]; steps.len()];
-        let mut buffers = Buffers::default();
+        let mut slots = Slots::default();
         for i in (0..steps.len()).rev() {
             let step = &steps[i];
             let needed = buffer[i].is_some() || i + 1 == steps.len();
@@ -38,7 +39,7 @@ impl MemoryPlan {
                 continue;
             }
             // The loss writes the gradient of the last step's output.
-            let own = *buffer[i].get_or_insert_with(|| buffers.take(step.width()));
+            let own = *buffer[i].get_or_insert_with(|| slots.take(step.width()));
             for (k, source) in step.inputs.iter().enumerate() {
                 let Source::Step(producer) = *source else { continue };
                 if !steps[producer].needs_grad {
@@ -51,7 +52,7 @@ impl MemoryPlan {
                         Destination::InPlace
                     }
                     None => {
-                        let taken = buffers.take(steps[producer].width());
+                        let taken = slots.take(steps[producer].width());
                         buffer[producer] = Some(taken);
                         Destination::Write { buffer: taken, accumulate: false }
                     }
@@ -59,11 +60,11 @@ impl MemoryPlan {
             }
             // With a fused norm, the producer shares the buffer, and so may the step of the residual.
             if !buffer[..i].contains(&Some(own)) {
-                buffers.free.push(own);
+                slots.release(own);
             }
         }
         let buffer = buffer.into_iter().map(Option::unwrap_or_default).collect();
-        Self { buffer, destinations, widths: buffers.widths }
+        Self { buffer, destinations, widths: slots.into_lens() }
     }
 }
 
@@ -81,30 +82,5 @@ impl Step {
             Op::Add => input == 1,
             Op::Conv { .. } | Op::Linear { .. } | Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Flatten => false,
         }
-    }
-}
-
-#[derive(Default)]
-struct Buffers {
-    widths: Vec<usize>,
-    free: Vec<usize>,
-}
-
-impl Buffers {
-    /// The smallest free buffer that is large enough, else the largest that is free, else a new one.
-    fn take(&mut self, width: usize) -> usize {
-        let fits = self.free.iter().enumerate().filter(|(_, i)| self.widths[**i] >= width);
-        let smallest = fits.min_by_key(|(_, i)| self.widths[**i]).map(|(position, _)| position);
-        let largest =
-            || self.free.iter().enumerate().max_by_key(|(_, i)| self.widths[**i]).map(|(position, _)| position);
-        let taken = match smallest.or_else(largest) {
-            Some(position) => self.free.swap_remove(position),
-            None => {
-                self.widths.push(0);
-                self.widths.len() - 1
-            }
-        };
-        self.widths[taken] = self.widths[taken].max(width);
-        taken
     }
 }
