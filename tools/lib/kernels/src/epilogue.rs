@@ -92,7 +92,7 @@ pub(crate) fn clamp(x: f32, low: f32, high: f32) -> f32 {
 
 /// Of the exponential of a negative number only: it does not overflow.
 #[inline(always)]
-fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     let power = exp_negative(-x.abs());
     let quotient = 1.0 / (1.0 + power);
     if x < 0.0 { power * quotient } else { quotient }
@@ -244,10 +244,10 @@ impl<'a> Store<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const ALL: [Activation; 10] = [
+    pub const ALL: [Activation; 10] = [
         Activation::Identity,
         Activation::Relu,
         Activation::LeakyRelu(0.1),
@@ -261,7 +261,7 @@ mod tests {
     ];
 
     /// The definition, in f64.
-    fn reference(activation: Activation, x: f64) -> f64 {
+    pub fn reference(activation: Activation, x: f64) -> f64 {
         match activation {
             Activation::Identity => x,
             Activation::Relu => x.max(0.0),

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`entropy_rows`] | Shannon entropy of probability vectors | `[rows, width]` to `[rows]`, in nats, bits or digits |
 //! | [`leaky_relu`], [`gelu`] | activations, in place | any |
-//! | [`Activation`], [`Epilogue`] | what follows a product of inference, fused | any |
+//! | [`Activation`], [`Epilogue`] | what follows a product, fused; derivatives | any |
 //! | [`conv`] | 2D convolutions and their gradients | NHWC activations, OIHW weights |
 //! | [`norm`] | batch normalization, fused with residual and ReLU | `[pixels, channels]` |
 //! | [`pool`] | max and average pooling | NHWC |
@@ -62,6 +62,7 @@ pub mod peak;
 pub mod pool;
 pub mod update;
 
+mod derivative;
 mod entropy;
 mod epilogue;
 mod gelu;

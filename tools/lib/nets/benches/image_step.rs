@@ -6,7 +6,7 @@
 //! `scripts/bench/image_step/run.py` can take turns with a peer. Without arguments: five steps of ResNet-20 on 128 images, on one
 //! thread.
 
-use nets::{Architecture, Batch, Engine, Graph, Loss, ParamGroups, Parameters, Planned};
+use nets::{Architecture, Batch, Engine, Fused, Graph, Loss, ParamGroups, Parameters};
 use optim::{Algorithm, Optimizer};
 use random::Random;
 use std::{
@@ -88,7 +88,7 @@ fn residual(stages: &[[usize; 3]]) -> String {
 struct Step {
     parameters: Parameters,
     optimizer: Optimizer,
-    engine: Planned,
+    engine: Fused,
     gradients: Vec<f32>,
     inputs: Vec<f32>,
     targets: Vec<f32>,
@@ -104,7 +104,7 @@ impl Step {
         let groups = ParamGroups { weight_decay: 5e-4, ..ParamGroups::default() }.of(&parameters.layout);
         Ok(Self {
             optimizer: Optimizer::new(algorithm, groups, parameters.layout.len(), kernels::isa()?),
-            engine: Planned::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 })?,
+            engine: Fused::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 })?,
             gradients: vec![0.0; parameters.values.len()],
             inputs: (0..images * 3 * 32 * 32).map(|_| random.normal() as f32).collect(),
             targets: (0..images).map(|_| random.index(10) as f32).collect(),

@@ -6,7 +6,7 @@
 //! mean squared error, more with cross-entropy. Without ROUNDS, each line read from stdin runs a round, so that
 //! `scripts/bench/mlp_step/run.py` can take turns with a peer. Without arguments: a round of `8-64-64-1`, batch 128, one thread.
 
-use nets::{Activation, Batch, Engine, FusedMlp, Graph, Loss, ParamGroups, Parameters, Perceptron};
+use nets::{Activation, Batch, Engine, Fused, Graph, Loss, ParamGroups, Parameters, Perceptron};
 use optim::{Algorithm, Optimizer};
 use random::Random;
 use std::{
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 struct Training {
     parameters: Parameters,
     optimizer: Optimizer,
-    engine: FusedMlp,
+    engine: Fused,
     gradients: Vec<f32>,
     inputs: Vec<f32>,
     targets: Vec<f32>,
@@ -71,7 +71,7 @@ impl Training {
         let mut target = || if outputs == 1 { random.normal() as f32 } else { random.index(outputs) as f32 };
         Ok(Self {
             optimizer: Optimizer::new(algorithm, groups, parameters.layout.len(), kernels::isa()?),
-            engine: FusedMlp::new(&graph, loss).ok_or("no perceptron")?,
+            engine: Fused::new(&graph, loss)?,
             gradients: vec![0.0; parameters.values.len()],
             inputs,
             targets: (0..batch).map(|_| target()).collect(),

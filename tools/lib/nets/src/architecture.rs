@@ -50,8 +50,7 @@ impl Architecture {
         self.input_shape.iter().product()
     }
 
-    /// The widths, if this is a multilayer perceptron with one activation whose derivative is a function of its output
-    /// (all but GELU): what [`FusedMlp`](crate::FusedMlp) computes.
+    /// The widths, if this is a multilayer perceptron with one activation, other than GELU.
     pub fn as_perceptron(&self) -> Option<Perceptron> {
         let [hidden @ .., Layer::Linear(last)] = self.layers.as_slice() else { return None };
         let mut widths = Vec::new();

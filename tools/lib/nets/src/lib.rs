@@ -1,7 +1,7 @@
 //! Networks: architectures, parameters, checkpoints, losses and the engines that compute gradients.
 //!
 //! In the pipe: `train` builds a [`Graph`] from its settings, asks an [`Engine`] for gradients, and has `optim`
-//! apply them; `export` writes the [`Model`] of a checkpoint as ONNX. Below are `kernels`, which compute, and candle, which
+//! apply them; `export` writes the [`Model`] of a checkpoint as ONNX. Below are `executor`, which computes, and candle, which
 //! is the reference. How the parts fit together, and how to add a layer, is in `docs/design/nets.md`.
 //!
 //! | type | role |
@@ -10,7 +10,7 @@
 //! | [`Graph`] | its operations with shapes, and the [`Layout`] of the parameters |
 //! | [`Parameters`] | the values of all tensors, one flat buffer |
 //! | [`Loss`], [`Batch`] | what is minimized, over which rows |
-//! | [`FusedMlp`], [`Planned`], [`Autograd`] | engines: for perceptrons, for all layers on the kernels, by candle (reference) |
+//! | [`Fused`], [`Autograd`] | engines: over `executor`, by candle (reference) |
 //! | [`ParamGroups`] | weight decay and learning rates by kind of parameter, for `optim` |
 //! | [`Model`], [`Checkpoint`] | what files hold |
 //! | [`CandleModel`] | a model as a candle module, from raw inputs to predictions |
@@ -20,8 +20,7 @@
 //! | array | shape |
 //! |---|---|
 //! | inputs and outputs of layers | `[rows, features]` or NCHW, `[rows, channels, height, width]` |
-//! | activations within [`Planned`] | NHWC, `[rows, height, width, channels]` |
-//! | weight of a convolution | OIHW, `[out_channels, in_channels, kernel, kernel]` |
+//! //! | weight of a convolution | OIHW, `[out_channels, in_channels, kernel, kernel]` |
 //! | weight of a linear layer | `[outputs, inputs]` |
 //! | bias, scale, shift, running statistics | `[channels]` |
 //! | outputs | `[rows, outputs]` |
@@ -29,7 +28,7 @@
 //!
 //! ```
 //! use random::Random;
-//! use nets::{Architecture, Batch, Engine, Graph, Loss, ParamGroups, Parameters, Planned};
+//! use nets::{Architecture, Batch, Engine, Fused, Graph, Loss, ParamGroups, Parameters};
 //! use optim::{Algorithm, Optimizer};
 //!
 //! // Images of one channel and 4 × 4 pixels, in two classes.
@@ -38,7 +37,7 @@
 //! let graph = Graph::new(Architecture { input_shape: vec![1, 4, 4], layers, outputs: 2 })?;
 //! let mut parameters = Parameters::random(&graph, &mut Random::new(0, 0));
 //! let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
-//! let mut engine = Planned::new(&graph, loss)?;
+//! let mut engine = Fused::new(&graph, loss)?;
 //!
 //! let groups = ParamGroups::default().of(&graph.layout);
 //! let algorithm = Algorithm::Sgd { momentum: 0.9, nesterov: true };
@@ -69,7 +68,6 @@ pub mod layer;
 mod loss;
 mod param_groups;
 mod parameters;
-mod planned;
 mod scaling;
 mod statistics;
 mod whitening;
@@ -80,12 +78,11 @@ pub use candle_model::CandleModel;
 pub use checkpoint::{AVERAGE, Checkpoint, Model, Task};
 pub use engine::{Batch, Engine};
 pub use error::{ArchitectureError, CheckpointError, Error, LayerError, Result};
-pub use executor::training::{Activation, LayerLayout, Layout, ParameterKind, TensorLayout};
-pub use fused::FusedMlp;
+pub use executor::training::{Activation, Layout, ParameterKind, TensorLayout};
+pub use fused::Fused;
 pub use graph::Graph;
 pub use loss::Loss;
 pub use param_groups::{LearningRateFactors, ParamGroups};
 pub use parameters::Parameters;
-pub use planned::Planned;
 pub use scaling::{Scaling, TargetScaling};
 pub use statistics::NO_STATISTIC;

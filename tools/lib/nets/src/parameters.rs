@@ -1,7 +1,7 @@
 //! The values of a network's parameters, in one flat buffer.
 
 use crate::{
-    Activation, Graph, LayerLayout, Layout, ParameterKind,
+    Activation, Graph, Layout, ParameterKind,
     graph::{Op, Value},
     whitening,
 };
@@ -71,14 +71,6 @@ impl Parameters {
         };
         let weights = whitening::weights(images, [channels, height, width], whiten);
         self.values[self.layout.tensors()[weight].range.clone()].copy_from_slice(&weights);
-    }
-
-    /// The linear layers in order of execution, each with its weight `[outputs, inputs]` and bias `[outputs]`.
-    pub fn layers(&self) -> impl Iterator<Item = (&LayerLayout, &[f32], &[f32])> {
-        self.layout.layers().iter().map(|layer| {
-            let LayerLayout { weight, bias, .. } = layer;
-            (layer, &self.values[weight.clone()], &self.values[bias.clone()])
-        })
     }
 
     /// The elements of a tensor, by its index in [`Layout::tensors`].

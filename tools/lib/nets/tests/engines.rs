@@ -5,7 +5,7 @@
 use candle_core::{Device, Module, Tensor};
 use dataset::Statistics;
 use nets::{
-    Activation, Autograd, Batch, CandleModel, Checkpoint, Engine, FusedMlp, Graph, Loss, Model, OutputActivation,
+    Activation, Autograd, Batch, CandleModel, Checkpoint, Engine, Fused, Graph, Loss, Model, OutputActivation,
     Parameters, Perceptron, Scaling, TargetScaling, Task,
 };
 use random::Random;
@@ -16,7 +16,7 @@ fn perceptron(inputs: usize, hidden: &[usize], outputs: usize, activation: Activ
 }
 
 fn perceptrons() -> impl Iterator<Item = Graph> {
-    let activations = [Activation::Relu, Activation::Tanh, Activation::Sigmoid];
+    let activations = [Activation::Relu, Activation::Tanh, Activation::Sigmoid, Activation::Gelu];
     let shapes = [(8, vec![64, 64], 1), (3, vec![], 2), (5, vec![7], 3), (1, vec![2, 9, 4], 1)];
     shapes.into_iter().flat_map(move |(inputs, hidden, outputs)| {
         activations.map(|activation| perceptron(inputs, &hidden, outputs, activation))
@@ -62,7 +62,7 @@ fn gradients_and_losses_agree_with_autograd() {
         // With biases of 0 a dead layer gives exactly 0 to the next, where candle takes the ReLU's
         // slope for 1, and we, as PyTorch does, for 0.
         start.values.iter_mut().for_each(|value| *value += 0.1 * random.normal() as f32);
-        let mut fused = FusedMlp::new(&graph, loss).unwrap();
+        let mut fused = Fused::new(&graph, loss).unwrap();
         let mut autograd = Autograd::new(&graph, loss);
         let mut ours = vec![0.0; start.values.len()];
         let mut theirs = ours.clone();
@@ -106,17 +106,11 @@ fn weights_of_1_change_no_bit() {
         let run = |weights: &[f32], class_weights: &[f32]| {
             let batch = Batch { inputs: &inputs, targets: &targets, weights, class_weights };
             let mut gradients = vec![0.0; start.values.len()];
-            let loss = FusedMlp::new(&graph, loss).unwrap().gradients(&mut start.clone(), batch, &mut gradients);
+            let loss = Fused::new(&graph, loss).unwrap().gradients(&mut start.clone(), batch, &mut gradients);
             (loss.unwrap().to_bits(), gradients.iter().map(|g| g.to_bits()).collect::<Vec<_>>())
         };
         assert_eq!(run(&[], &[]), run(&[1.0; 600], &[1.0; 3]), "{loss:?}");
     }
-}
-
-#[test]
-fn a_perceptron_with_gelu_is_left_to_autograd() {
-    let graph = perceptron(3, &[4], 1, Activation::Gelu);
-    assert!(FusedMlp::new(&graph, Loss::Mse).is_none());
 }
 
 #[test]
@@ -131,7 +125,7 @@ fn soft_targets_are_probabilities_of_classes() {
     let run = |targets: &[f32]| {
         let mut gradients = vec![0.0; start.values.len()];
         let batch = Batch::new(&inputs, targets);
-        let loss = FusedMlp::new(&graph, loss).unwrap().gradients(&mut start.clone(), batch, &mut gradients).unwrap();
+        let loss = Fused::new(&graph, loss).unwrap().gradients(&mut start.clone(), batch, &mut gradients).unwrap();
         (loss.to_bits(), gradients)
     };
     assert_eq!(run(&classes), run(&one_hot));
@@ -152,7 +146,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let (mut gradients, mut outputs) = (vec![f32::NAN; start.values.len()], Vec::new());
-            let mut engine = FusedMlp::new(&graph, loss).unwrap();
+            let mut engine = Fused::new(&graph, loss).unwrap();
             let loss = pool.install(|| {
                 engine.predict(&start, &inputs, &mut outputs).unwrap();
                 engine.gradients(&mut start.clone(), Batch::new(&inputs, &targets), &mut gradients).unwrap()
@@ -178,7 +172,7 @@ fn products_that_are_split_agree_with_autograd() {
         let (inputs, targets) = (normals(&mut random, rows * width), targets(&mut random, loss, rows, outputs));
         let (mut ours, batch) = (vec![f32::NAN; start.values.len()], Batch::new(&inputs, &targets));
         let mut theirs = vec![0.0; ours.len()];
-        let fused = FusedMlp::new(&graph, loss).unwrap().gradients(&mut start, batch, &mut ours).unwrap();
+        let fused = Fused::new(&graph, loss).unwrap().gradients(&mut start, batch, &mut ours).unwrap();
         let autograd = Autograd::new(&graph, loss).gradients(&mut start, batch, &mut theirs).unwrap();
         let what = format!("{rows} × {width}");
         assert!((fused - autograd).abs() <= 1e-5 * autograd.max(1.0), "{what}: {fused} and {autograd}");
@@ -193,7 +187,7 @@ fn gradients_agree_with_finite_differences() {
     let mut start = Parameters::random(&graph, &mut random);
     let (inputs, targets) = (normals(&mut random, 12), normals(&mut random, 8));
     let batch = Batch::new(&inputs, &targets);
-    let mut engine = FusedMlp::new(&graph, Loss::Mse).unwrap();
+    let mut engine = Fused::new(&graph, Loss::Mse).unwrap();
     let mut gradients = vec![0.0; start.values.len()];
     engine.gradients(&mut start, batch, &mut gradients).unwrap();
     let mut unused = gradients.clone();
@@ -244,7 +238,7 @@ fn a_model_survives_its_file_and_candle_computes_the_same() {
         let mut scaled = rows.clone();
         model.scaling.as_ref().unwrap().apply(&mut scaled, &model.graph.architecture.input_shape);
         let mut fused = Vec::new();
-        FusedMlp::new(&model.graph, Loss::Mse).unwrap().predict(&model.parameters, &scaled, &mut fused).unwrap();
+        Fused::new(&model.graph, Loss::Mse).unwrap().predict(&model.parameters, &scaled, &mut fused).unwrap();
         model.target_scaling.iter().for_each(|scaling| scaling.invert(&mut fused));
         assert_close(&fused, &candle, 1e-5, "output");
     }

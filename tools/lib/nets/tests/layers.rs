@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nets::{
-    Architecture, ArchitectureError, Autograd, Batch, Engine, Graph, Loss, ParamGroups, ParameterKind, Parameters,
-    Planned,
+    Architecture, ArchitectureError, Autograd, Batch, Engine, Fused, Graph, Loss, ParamGroups, ParameterKind,
+    Parameters,
     graph::{self, Op},
 };
 use optim::{Algorithm, Optimizer};
@@ -80,8 +80,8 @@ fn whitened_network() -> Graph {
 }
 
 fn engines(graph: &Graph, loss: Loss) -> [(&'static str, Box<dyn Engine>); 2] {
-    let planned = Planned::new(graph, loss).unwrap();
-    [("autograd", Box::new(Autograd::new(graph, loss))), ("planned", Box::new(planned))]
+    let fused = Fused::new(graph, loss).unwrap();
+    [("autograd", Box::new(Autograd::new(graph, loss))), ("fused", Box::new(fused))]
 }
 
 #[test]
@@ -149,6 +149,16 @@ fn networks() -> Vec<Graph> {
             {"activation": "sigmoid"}, {"linear": {"outputs": 5}}, {"norm": {}}, {"activation": "relu"}, {"linear": {}}, {"norm": {}}]),
         json!([{"activation": "relu"}, {"linear": {}}, {"activation": "relu"}]),
         json!([{"max_pool": {}}, {"linear": {}}]),
+        // Activations fused into convolutions and linear layers, whose input is flattened.
+        json!([{"conv": {"channels": 6, "kernel": 5, "padding": 0, "bias": true}}, {"activation": "relu"}, {"max_pool": {"size": 2}},
+            {"conv": {"channels": 16, "bias": true}}, {"activation": "tanh"}, {"conv": {"channels": 16}}, {"activation": "sigmoid"},
+            {"conv": {"channels": 8, "bias": true}}, {"activation": "gelu"}, {"linear": {"outputs": 70}}, {"activation": "relu"},
+            {"linear": {"outputs": 9}}, {"linear": {}}]),
+        json!([{"conv": {"channels": 16}}, {"activation": "relu"}, {"norm": {}}, {"conv": {"channels": 16, "bias": true}}, {"activation": "relu"},
+            {"norm": {}}, {"activation": "relu"}, {"average_pool": {}}, {"linear": {"outputs": 300}}, {"activation": "tanh"}, {"linear": {}},
+            {"activation": "sigmoid"}]),
+        json!([{"linear": {"outputs": 10}}, {"activation": "relu"}, {"linear": {"outputs": 20}}, {"activation": "sigmoid"}, {"linear": {}}]),
+        json!([{"linear": {"outputs": 700}}, {"activation": "gelu"}, {"linear": {"outputs": 30}}, {"norm": {}}, {"linear": {}}]),
         // Frozen and trainable parameters.
         json!([{"whiten": {}}, {"activation": "gelu"}, {"norm": {"scale": false}}, {"activation": "relu"},
             {"scale": -0.5}, {"residual": {"channels": 16, "activation": "gelu"}}, {"linear": {}}, {"scale": 3.0}]),
@@ -198,7 +208,7 @@ fn assert_near(ours: &[f32], theirs: &[f32], tolerance: f64, what: &str) {
 }
 
 #[test]
-fn planned_gradients_are_those_of_autograd() {
+fn fused_gradients_are_those_of_autograd() {
     let networks = networks().into_iter().chain([short_block()]).map(|graph| (graph, NEAR[0]));
     let networks = networks.chain(networks_of_blocks().into_iter().map(|graph| (graph, NEAR[1])));
     for (i, (graph, near)) in networks.enumerate() {
@@ -207,7 +217,7 @@ fn planned_gradients_are_those_of_autograd() {
         let mut start = Parameters::random(graph, &mut random);
         start.whiten(graph, &(0..9 * 128).map(|_| random.normal() as f32).collect::<Vec<_>>());
         let loss = Loss::CrossEntropy { label_smoothing: 0.1 };
-        let (mut autograd, mut planned) = (Autograd::new(graph, loss), Planned::new(graph, loss).unwrap());
+        let (mut autograd, mut fused) = (Autograd::new(graph, loss), Fused::new(graph, loss).unwrap());
         let (mut theirs, mut ours) = (start.clone(), start.clone());
         // Batches of several sizes, twice, so that buffers hold what another left.
         for rows in [9, 8, 67, 9, 12, 10, 11, 67] {
@@ -220,7 +230,7 @@ fn planned_gradients_are_those_of_autograd() {
             }
             let mut gradients = [vec![f32::NAN; start.values.len()], vec![f32::NAN; start.values.len()]];
             let expected = autograd.gradients(&mut theirs, batch, &mut gradients[0]).unwrap();
-            let loss = planned.gradients(&mut ours, batch, &mut gradients[1]).unwrap();
+            let loss = fused.gradients(&mut ours, batch, &mut gradients[1]).unwrap();
             assert!((loss - expected).abs() < 1e-4, "{i}: {loss}, {expected}");
             for tensor in graph.layout.tensors() {
                 let what = format!("{i}, {rows} rows: {}", tensor.name);
@@ -229,7 +239,7 @@ fn planned_gradients_are_those_of_autograd() {
             }
             let mut outputs = [Vec::new(), Vec::new()];
             autograd.predict(&theirs, &inputs, &mut outputs[0]).unwrap();
-            planned.predict(&ours, &inputs, &mut outputs[1]).unwrap();
+            fused.predict(&ours, &inputs, &mut outputs[1]).unwrap();
             assert_near(&outputs[1], &outputs[0], near, &format!("{i}: outputs"));
         }
     }
@@ -247,8 +257,8 @@ fn threads_do_not_matter_to_a_plan() {
                 let inputs: Vec<f32> = (0..40 * 128).map(|_| random.normal() as f32).collect();
                 let targets: Vec<f32> = (0..40).map(|_| random.index(3) as f32).collect();
                 let mut gradients = vec![0.0; parameters.values.len()];
-                let mut planned = Planned::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 }).unwrap();
-                planned.gradients(&mut parameters, Batch::new(&inputs, &targets), &mut gradients).unwrap();
+                let mut fused = Fused::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 }).unwrap();
+                fused.gradients(&mut parameters, Batch::new(&inputs, &targets), &mut gradients).unwrap();
                 bytes.extend(gradients.iter().chain(&parameters.values).flat_map(|x| x.to_le_bytes()));
             }
             bytes

@@ -15,8 +15,7 @@ use crate::{
 use anyhow::ensure;
 use dataset::{Features, Scaled};
 use nets::{
-    Autograd, Engine, FusedMlp, Graph, Loss, Model, OutputActivation, Parameters, Planned, Scaling, TargetScaling,
-    Task, graph::Op,
+    Autograd, Engine, Fused, Graph, Loss, Model, OutputActivation, Parameters, Scaling, TargetScaling, Task, graph::Op,
 };
 use random::Random;
 use scaling::SplitStatistics;
@@ -142,10 +141,7 @@ impl Network {
         let autograd = || Box::new(Autograd::new(&self.graph, loss)) as Box<dyn Engine>;
         match settings.trainer.engine {
             EngineName::Autograd => autograd(),
-            EngineName::Fused => match FusedMlp::new(&self.graph, loss) {
-                Some(fused) => Box::new(fused),
-                None => Planned::new(&self.graph, loss).map_or_else(|_| autograd(), |planned| Box::new(planned)),
-            },
+            EngineName::Fused => Fused::new(&self.graph, loss).map_or_else(|_| autograd(), |fused| Box::new(fused)),
         }
     }
 

@@ -2,12 +2,13 @@
 
 use super::{
     buffer::Buffer,
+    elementwise::activation_backward,
     fusion::{ConvFusion, Step},
     norm::FusedNorm,
     operation::{Backward, Forward, GradInput, Inputs, Operation, Values, Workspace},
 };
 use kernels::{
-    Operand,
+    Activation, Epilogue, Operand,
     conv::{self, Conv, ConvShape, ConvShapeError},
     gemm::sum_rows,
 };
@@ -18,6 +19,7 @@ pub(super) struct ConvStep {
     weight: Range<usize>,
     trainable: bool,
     bias: Option<Range<usize>>,
+    activation: Activation,
     fusion: ConvFusion,
 }
 
@@ -28,6 +30,7 @@ impl ConvStep {
             weight: step.tensors[0].clone(),
             trainable: step.weight_trainable,
             bias: step.tensors.get(1).cloned(),
+            activation: step.activation,
             fusion,
         })
     }
@@ -47,9 +50,11 @@ impl ConvStep {
 
 impl Operation for ConvStep {
     fn forward(&mut self, pass: Forward<'_>, norms: &mut [FusedNorm], workspace: &mut Workspace) {
-        let Forward { inputs, output: y, values } = pass;
-        let packed = workspace.packed.room(self.conv.packed_forward_len());
-        let workspace = self.workspace(&mut workspace.scratch);
+        let Forward { inputs, output: y, values, .. } = pass;
+        let Workspace { packed, bias, scratch, .. } = workspace;
+        let packed = packed.room(self.conv.packed_forward_len());
+        let bias = bias.room(Epilogue::padded_len(self.conv.shape().outputs));
+        let workspace = self.workspace(scratch);
         self.conv.pack_forward(&values.get()[self.weight.clone()], packed);
         match (self.fusion.statistics, &values) {
             (Some(norm), Values::Training(_)) => {
@@ -59,11 +64,17 @@ impl Operation for ConvStep {
                 self.conv.forward_with_statistics(x, packed, y, &mut statistics, workspace);
                 norms[norm].statistics = statistics;
             }
-            _ => self.conv.forward(self.input(inputs, norms), packed, y, workspace),
-        }
-        if let Some(bias) = &self.bias {
-            let bias = &values.get()[bias.clone()];
-            y.chunks_exact_mut(bias.len()).for_each(|pixel| pixel.iter_mut().zip(bias).for_each(|(y, b)| *y += b));
+            _ if self.bias.is_none() && self.activation == Activation::Identity => {
+                self.conv.forward(self.input(inputs, norms), packed, y, workspace);
+            }
+            _ => {
+                bias.fill(0.0);
+                for range in self.bias.iter() {
+                    bias[..range.len()].copy_from_slice(&values.get()[range.clone()]);
+                }
+                let epilogue = Epilogue { bias, residual: &[], activation: self.activation };
+                self.conv.forward_with_epilogue(self.input(inputs, norms), packed, epilogue, y, workspace);
+            }
         }
     }
 
@@ -74,7 +85,8 @@ impl Operation for ConvStep {
         norms: &mut [FusedNorm],
         workspace: &mut Workspace,
     ) {
-        let Backward { inputs, output: y, grad_output, values, gradients } = pass;
+        let Backward { inputs, output: y, grad_output, values, gradients, .. } = pass;
+        activation_backward(self.activation, &[], y, grad_output);
         let packed = workspace.packed.room(self.conv.packed_backward_len());
         let workspace = self.workspace(&mut workspace.scratch);
         if let Some(bias) = &self.bias {

@@ -1,11 +1,11 @@
 //! Elementwise operations and flattening.
 
 use super::{
-    Activation,
     norm::FusedNorm,
     operation::{Backward, Forward, GradInput, Inputs, Operation, Workspace},
     row_shape::RowShape,
 };
+use kernels::Activation;
 use parallel::parallel_for;
 
 /// Elements of a task.
@@ -30,10 +30,21 @@ impl Operation for ActivationStep {
         _: &mut Workspace,
     ) {
         let Backward { inputs: Inputs { x, .. }, output, grad_output, .. } = pass;
-        let blocks = x.chunks(BLOCK).zip(output.chunks(BLOCK)).zip(grad_output.chunks_mut(BLOCK));
-        parallel_for(blocks, |((x, y), grad_output)| self.0.backward(x, y, grad_output));
+        activation_backward(self.0, x, output, grad_output);
         pass_gradient(grad_output, grad_input);
     }
+}
+
+/// Multiplies `grad` by the derivative. Where the function's inputs are not stored, `inputs` is empty.
+pub(super) fn activation_backward(activation: Activation, inputs: &[f32], outputs: &[f32], grad: &mut [f32]) {
+    if activation == Activation::Identity {
+        return;
+    }
+    let blocks = outputs.chunks(BLOCK).zip(grad.chunks_mut(BLOCK)).enumerate();
+    parallel_for(blocks, |(i, (outputs, grad))| {
+        let inputs = inputs.get(i * BLOCK..).map_or(&[][..], |rest| &rest[..outputs.len().min(rest.len())]);
+        activation.backward(inputs, outputs, grad);
+    });
 }
 
 pub(super) struct ScaleStep(pub f32);

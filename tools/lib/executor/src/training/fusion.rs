@@ -1,25 +1,33 @@
 //! The fusion plan: which nodes of a graph are one step, in which order, and which passes of a norm are fused into convolutions.
 
-use super::{Activation, Error, Graph, Node, Op, Value, memory::MemoryPlan, operation::NormId, row_shape::RowShape};
-use kernels::conv::ConvShape;
+use super::{Error, Graph, Op, Value, linear::LinearAct, memory::MemoryPlan, operation::NormId, row_shape::RowShape};
+use kernels::{Activation, conv::ConvShape};
 use std::ops::Range;
+
+/// Fewest weights of a chain of linear layers whose products are split over the threads. With fewer, a step of a usual
+/// batch is so short that handing over each product costs more than it saves.
+const WIDE_WEIGHTS: usize = 1 << 16;
 
 /// The steps of a network in topological order, with the memory plan of their gradients.
 pub(super) struct FusionPlan {
     pub steps: Vec<Step>,
     pub memory: MemoryPlan,
+    /// Shape of an input row: `[features]` if the graph flattens its input.
+    pub input_shape: Vec<usize>,
 }
 
-/// A node, or a norm fused with the sum and the ReLU after it.
+/// Nodes that are computed together: a norm with the sum and the ReLU after it, a convolution with its activation, or
+/// consecutive linear layers with theirs.
 pub(super) struct Step {
+    /// That of the first node.
     pub op: Op,
     /// The second input of a norm is the residual.
     pub inputs: Vec<Source>,
-    /// Whether a ReLU ends it.
-    pub relu: bool,
+    /// What ends a norm or a convolution.
+    pub activation: Activation,
     /// Shapes of its first input and of its output for one row: `[channels, height, width]` or `[features]`.
     pub shapes: [Vec<usize>; 2],
-    /// Ranges of its parameters, in the order of the operator's fields.
+    /// Ranges of the parameters of its first node, in the order of the operator's fields.
     pub tensors: Vec<Range<usize>>,
     /// Whether the first of them is trainable.
     pub weight_trainable: bool,
@@ -31,10 +39,12 @@ pub(super) struct Step {
 }
 
 /// What a step computes besides its own operator, or leaves out because another computes it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Fusion {
     Conv(ConvFusion),
     Norm(NormId, NormFusion),
+    /// Consecutive linear layers.
+    Linear(Vec<LinearAct>),
     /// Operators that nothing is fused with.
     None,
 }
@@ -84,50 +94,72 @@ pub(super) enum Source {
 
 impl FusionPlan {
     /// # Errors
-    /// If a row of some step is neither an image nor a vector.
+    /// If there are no steps, or a row of some step is neither an image nor a vector.
     pub fn new(graph: Graph<'_>) -> Result<Self, Error> {
-        // For the last node of each group, the index of its step.
-        let mut step_of = vec![0; graph.nodes.len()];
+        // For the last node of each group, where its output is.
+        let mut source_of = vec![Source::Input; graph.nodes.len()];
         let mut steps: Vec<Step> = Vec::new();
-        for group in groups(graph) {
-            let node = &graph.nodes[group.first];
-            let residual = group.sum.map(|sum| graph.nodes[sum].inputs[1]);
-            let sources = node.inputs.iter().copied().chain(residual).map(|value| match value {
+        let flatten = input_flatten(graph);
+        for group in groups(graph).into_iter().filter(|group| Some(group[0]) != flatten) {
+            let residual = group.iter().find(|&&i| matches!(graph.nodes[i].op, Op::Add) && i != group[0]);
+            let residual = residual.map(|&sum| graph.nodes[sum].inputs[1]);
+            let sources = graph.nodes[group[0]].inputs.iter().copied().chain(residual).map(|value| match value {
                 Value::Input => Source::Input,
-                Value::Node(i) => Source::Step(step_of[i]),
+                Value::Node(i) => source_of[i],
             });
-            let mut step = Step::new(graph, node, sources.collect(), group.relu.is_some());
+            let mut step = Step::new(graph, &group, sources.collect());
             step.needs_grad |=
                 step.inputs.iter().any(|source| matches!(*source, Source::Step(i) if steps[i].needs_grad));
             steps.push(step);
-            step_of[group.last()] = steps.len() - 1;
+            source_of[group[group.len() - 1]] = Source::Step(steps.len() - 1);
         }
         for shape in steps.iter().flat_map(|step| &step.shapes) {
             RowShape::of(shape)?;
         }
+        if steps.is_empty() {
+            return Err(Error::Empty);
+        }
         fuse_norms(&mut steps);
-        Ok(Self { memory: MemoryPlan::new(&steps), steps })
+        let input_shape = flatten.map_or(graph.input_shape, |node| &graph.nodes[node].shape).to_vec();
+        Ok(Self { memory: MemoryPlan::new(&steps), steps, input_shape })
+    }
+
+    /// The layers of a network that is one chain of narrow linear layers. Its batch is split by rows into shards, each of
+    /// which passes forward, loss and backward on one thread: a row-sharded chain.
+    pub fn row_sharded(&self) -> Option<&[LinearAct]> {
+        let [Step { fusion: Fusion::Linear(layers), .. }] = self.steps.as_slice() else { return None };
+        let weights = layers.iter().map(|layer| layer.weight.len()).fold(0, usize::saturating_add);
+        (weights < WIDE_WEIGHTS).then_some(layers)
     }
 }
 
 impl Step {
-    fn new(graph: Graph<'_>, node: &Node, inputs: Vec<Source>, relu: bool) -> Self {
+    /// The step of a group of nodes.
+    fn new(graph: Graph<'_>, group: &[usize], inputs: Vec<Source>) -> Self {
         let tensors = graph.layout.tensors();
-        let indices = node.op.tensors();
-        let kernel = match node.op {
-            Op::Conv { weight, .. } => tensors[weight].shape[2],
-            _ => 0,
+        let (first, last) = (&graph.nodes[group[0]], &graph.nodes[group[group.len() - 1]]);
+        let indices = first.op.tensors();
+        let fusion = match first.op {
+            Op::Conv { .. } => Fusion::Conv(ConvFusion::default()),
+            Op::Linear { .. } => Fusion::Linear(layers(graph, group)),
+            _ => Fusion::None,
         };
         Self {
-            op: node.op.clone(),
+            op: first.op.clone(),
             inputs,
-            relu,
-            shapes: [graph.input_shape_of(node).to_vec(), node.shape.clone()],
+            activation: match last.op {
+                Op::Activation(activation) if group.len() > 1 => activation.into(),
+                _ => Activation::Identity,
+            },
+            shapes: [graph.input_shape_of(first).to_vec(), last.shape.clone()],
             weight_trainable: indices.first().is_some_and(|&i| tensors[i].kind.is_trainable()),
             needs_grad: indices.iter().any(|&i| tensors[i].kind.is_trainable()),
+            kernel: match first.op {
+                Op::Conv { weight, .. } => tensors[weight].shape[2],
+                _ => 0,
+            },
             tensors: indices.into_iter().map(|i| tensors[i].range.clone()).collect(),
-            kernel,
-            fusion: if matches!(node.op, Op::Conv { .. }) { Fusion::Conv(ConvFusion::default()) } else { Fusion::None },
+            fusion,
         }
     }
 
@@ -149,57 +181,84 @@ impl Step {
     }
 }
 
-/// Nodes of one step: a node, and for a norm the sum and the ReLU that are fused with it.
-struct Group {
-    first: usize,
-    sum: Option<usize>,
-    relu: Option<usize>,
-}
-
-impl Group {
-    fn last(&self) -> usize {
-        self.relu.or(self.sum).unwrap_or(self.first)
+/// The linear layers among consecutive nodes, each with the activation after it.
+fn layers(graph: Graph<'_>, group: &[usize]) -> Vec<LinearAct> {
+    let mut layers: Vec<LinearAct> = Vec::new();
+    for node in group.iter().map(|&i| &graph.nodes[i]) {
+        match node.op {
+            Op::Linear { weight, bias } => layers.push(LinearAct::new(graph, weight, bias)),
+            Op::Activation(activation) => {
+                layers.iter_mut().last().into_iter().for_each(|layer| layer.activation = activation.into());
+            }
+            _ => {}
+        }
     }
+    layers
 }
 
-/// The groups of all nodes, in topological order.
-fn groups(graph: Graph<'_>) -> Vec<Group> {
-    let op = |i: usize| &graph.nodes[i].op;
+/// The node that flattens the network's input, if it alone reads that: rows of the caller are flat already.
+fn input_flatten(graph: Graph<'_>) -> Option<usize> {
+    let node = only_consumer(graph, Value::Input)?;
+    matches!(graph.nodes[node].op, Op::Flatten).then_some(node)
+}
+
+/// The nodes of each step, in topological order; within a step, each is the only consumer of the one before it.
+fn groups(graph: Graph<'_>) -> Vec<Vec<usize>> {
     let mut inside = vec![false; graph.nodes.len()];
-    let mut groups = Vec::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
     for first in 0..graph.nodes.len() {
-        if inside[first] {
-            continue;
+        if !inside[first] {
+            let group = group(graph, first);
+            group.iter().for_each(|&i| inside[i] = true);
+            groups.push(group);
         }
-        let mut group = Group { first, sum: None, relu: None };
-        if matches!(op(first), Op::Norm { .. }) {
-            // Only the first input of the sum: if both are norms, the second must be computed before.
-            let begins = |sum: &usize| graph.nodes[*sum].inputs[0] == Value::Node(first);
-            group.sum = only_consumer(graph, first).filter(|&i| matches!(op(i), Op::Add)).filter(begins);
-            group.relu =
-                only_consumer(graph, group.last()).filter(|&i| matches!(op(i), Op::Activation(Activation::Relu)));
-        }
-        [group.sum, group.relu].into_iter().flatten().for_each(|i| inside[i] = true);
-        groups.push(group);
     }
-    // For each node, the last node of its group.
+    // For each node that begins a group, the last one.
+    let last_of = |group: &Vec<usize>| group[group.len() - 1];
     let mut last: Vec<usize> = (0..graph.nodes.len()).collect();
-    groups.iter().for_each(|group| last[group.first] = group.last());
+    groups.iter().for_each(|group| last[group[0]] = last_of(group));
     // A convolution comes directly before the norm that consumes its output, while that is in the cache.
-    let order = |group: &Group| {
-        let conv = Some(group.first).filter(|&i| matches!(op(i), Op::Conv { .. }));
-        let consumer = conv.and_then(|conv| only_consumer(graph, conv));
-        let norm = consumer.filter(|&i| matches!(op(i), Op::Norm { .. }));
-        norm.map_or((group.last(), 1), |norm| (last[norm], 0))
-    };
-    groups.sort_by_cached_key(order);
+    groups.sort_by_cached_key(|group| {
+        let conv = Some(last_of(group)).filter(|&i| matches!(graph.nodes[i].op, Op::Conv { .. }));
+        let consumer = conv.and_then(|conv| only_consumer(graph, Value::Node(conv)));
+        let norm = consumer.filter(|&i| matches!(graph.nodes[i].op, Op::Norm { .. }));
+        norm.map_or((last_of(group), 1), |norm| (last[norm], 0))
+    });
     groups
 }
 
-/// The only consumer of a node's output; None if there are none or several.
-fn only_consumer(graph: Graph<'_>, node: usize) -> Option<usize> {
-    let reads = |consumer: &usize| graph.nodes[*consumer].inputs.contains(&Value::Node(node));
-    let mut consumers = (node..graph.nodes.len()).filter(reads);
+/// The node `first`, and the consumers that its step computes too.
+fn group(graph: Graph<'_>, first: usize) -> Vec<usize> {
+    let (mut group, mut last) = (vec![first], first);
+    while let Some(next) = only_consumer(graph, Value::Node(last)).filter(|&next| fuses(graph, [first, last, next])) {
+        group.push(next);
+        last = next;
+    }
+    group
+}
+
+/// Whether the step from node `first` to `last` also computes `next`, which consumes its output.
+fn fuses(graph: Graph<'_>, [first, last, next]: [usize; 3]) -> bool {
+    let op = |i: usize| &graph.nodes[i].op;
+    match (op(first), op(last), op(next)) {
+        // Only the first input of the sum: if both are norms, the second must be computed before.
+        (Op::Norm { .. }, Op::Norm { .. }, Op::Add) => graph.nodes[next].inputs[0] == Value::Node(last),
+        (Op::Norm { .. }, Op::Norm { .. } | Op::Add, Op::Activation(activation)) => {
+            *activation == super::Activation::Relu
+        }
+        // The backward pass has the output alone.
+        (Op::Conv { .. }, Op::Conv { .. }, Op::Activation(activation))
+        | (Op::Linear { .. }, Op::Linear { .. }, Op::Activation(activation)) => {
+            Activation::from(*activation).derives_from_output()
+        }
+        (Op::Linear { .. }, _, Op::Linear { .. }) => true,
+        _ => false,
+    }
+}
+
+/// The only consumer of a value; None if there are none or several.
+fn only_consumer(graph: Graph<'_>, value: Value) -> Option<usize> {
+    let mut consumers = (0..graph.nodes.len()).filter(|&i| graph.nodes[i].inputs.contains(&value));
     consumers.next().filter(|_| consumers.next().is_none())
 }
 
@@ -243,13 +302,13 @@ impl Adjacent {
             |step: usize| steps[step].weight_trainable && steps[step].conv(1).is_some_and(|shape| shape.fuses());
         let producer = match steps[i].inputs[0] {
             // A bias is added after the epilogue: it would shift the mean, and needs the gradient of the output itself.
-            Source::Step(producer) if matches!(steps[producer].op, Op::Conv { bias: None, .. }) => Some(producer),
+            Source::Step(i) if matches!(steps[i].op, Op::Conv { bias: None, .. }) => {
+                Some(i).filter(|&i| steps[i].activation == Activation::Identity)
+            }
             _ => None,
         };
-        let is_first_norm = |conv: &usize| match steps[*conv].fusion {
-            Fusion::Conv(fusion) => fusion.statistics.is_none(),
-            Fusion::Norm(..) | Fusion::None => false,
-        };
+        let is_first_norm =
+            |conv: &usize| matches!(steps[*conv].fusion, Fusion::Conv(ConvFusion { statistics: None, .. }));
         let consumers = consumers(steps, i);
         // The backward pass visits the first consumer last: then the gradient is complete.
         let reduction = consumers.first().copied().filter(|&first| fuses(first));

@@ -138,27 +138,13 @@ impl Op {
     }
 }
 
-impl Activation {
-    /// Applies the function in place.
-    pub fn apply(self, values: &mut [f32]) {
-        match self {
-            Self::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
-            // The libm crate is plain Rust: system libraries differ in the last bit.
-            Self::Tanh => values.iter_mut().for_each(|x| *x = libm::tanhf(*x)),
-            Self::Sigmoid => values.iter_mut().for_each(|x| *x = 1.0 / (1.0 + libm::expf(-*x))),
-            Self::Gelu => kernels::gelu(values),
-        }
-    }
-
-    /// The backward pass in place: multiplies `grad` by the derivative. `inputs` and `outputs` are those of the forward
-    /// pass; only GELU reads `inputs`.
-    pub fn backward(self, inputs: &[f32], outputs: &[f32], grad: &mut [f32]) {
-        let pairs = grad.iter_mut().zip(outputs);
-        match self {
-            Self::Relu => pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g } else { 0.0 }),
-            Self::Tanh => pairs.for_each(|(g, &y)| *g *= 1.0 - y * y),
-            Self::Sigmoid => pairs.for_each(|(g, &y)| *g *= y * (1.0 - y)),
-            Self::Gelu => kernels::gelu_backward(inputs, grad),
+impl From<Activation> for kernels::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Relu => Self::Relu,
+            Activation::Tanh => Self::Tanh,
+            Activation::Sigmoid => Self::Sigmoid,
+            Activation::Gelu => Self::Gelu,
         }
     }
 }

@@ -7,7 +7,6 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Layout {
     tensors: Vec<TensorLayout>,
-    layers: Vec<LayerLayout>,
     trainable: usize,
     frozen_start: usize,
     length: usize,
@@ -53,19 +52,6 @@ pub struct TensorLayout {
     pub range: Range<usize>,
 }
 
-/// One linear layer: `output = input · weightᵀ + bias`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerLayout {
-    /// Width of the layer's input.
-    pub inputs: usize,
-    /// Width of its output.
-    pub outputs: usize,
-    /// `[outputs, inputs]`, row-major.
-    pub weight: Range<usize>,
-    /// `[outputs]`
-    pub bias: Range<usize>,
-}
-
 /// Collects tensors and then assigns their ranges.
 #[derive(Debug, Default)]
 pub struct LayoutBuilder {
@@ -95,28 +81,11 @@ impl LayoutBuilder {
         let trainable = trainable.into_iter().map(&mut assign).last().unwrap_or(0);
         let frozen_start = statistics.into_iter().map(&mut assign).last().unwrap_or(trainable);
         let length = frozen.into_iter().map(&mut assign).last().unwrap_or(frozen_start);
-        let layers = tensors.windows(2).filter_map(linear).collect();
-        Layout { tensors, layers, trainable, frozen_start, length }
-    }
-}
-
-/// A linear layer, if the two tensors are a matrix and a bias.
-fn linear(pair: &[TensorLayout]) -> Option<LayerLayout> {
-    let [weight, bias] = pair else { return None };
-    match (weight.shape.as_slice(), bias.kind) {
-        (&[outputs, inputs], ParameterKind::Bias) => {
-            Some(LayerLayout { inputs, outputs, weight: weight.range.clone(), bias: bias.range.clone() })
-        }
-        _ => None,
+        Layout { tensors, trainable, frozen_start, length }
     }
 }
 
 impl Layout {
-    /// The linear layers, in order of execution.
-    pub fn layers(&self) -> &[LayerLayout] {
-        &self.layers
-    }
-
     /// All tensors, in the order of the layers. The order of their ranges is another.
     pub fn tensors(&self) -> &[TensorLayout] {
         &self.tensors

@@ -1,42 +1,65 @@
-//! Linear layers.
+//! Consecutive linear layers, each with its bias and activation: their activations stay in blocks of rows.
 
 use super::{
-    fusion::Step,
+    Graph,
+    elementwise::{activation_backward, add},
     norm::FusedNorm,
-    operation::{Backward, Forward, GradInput, Inputs, Operation, Workspace},
+    operation::{Backward, Forward, GradInput, Operation, Workspace, both},
 };
-use kernels::gemm::{Matrix, matmul, sum_rows};
-use parallel::parallel_for;
-use std::ops::Range;
+use kernels::{
+    Activation,
+    linear::{Blocked, Linear},
+};
+use std::{mem::swap, ops::Range};
 
-/// Rows of a matrix in one task.
-const ROWS: usize = 64;
-
-pub(super) struct LinearStep {
-    inputs: usize,
-    outputs: usize,
-    weight: Range<usize>,
-    bias: Range<usize>,
+/// `activation(x · weightᵀ + bias)`
+#[derive(Debug, Clone)]
+pub(super) struct LinearAct {
+    pub inputs: usize,
+    pub outputs: usize,
+    /// `[outputs, inputs]`
+    pub weight: Range<usize>,
+    /// `[outputs]`
+    pub bias: Range<usize>,
+    /// One whose derivative follows from its output.
+    pub activation: Activation,
 }
 
-impl LinearStep {
-    pub fn new(step: &Step) -> Self {
-        let [weight, bias] = [step.tensors[0].clone(), step.tensors[1].clone()];
-        Self { inputs: step.shapes[0][0], outputs: step.shapes[1][0], weight, bias }
+impl LinearAct {
+    /// A layer without activation, with these tensors.
+    pub fn new(graph: Graph<'_>, weight: usize, bias: usize) -> Self {
+        let tensors = graph.layout.tensors();
+        Self {
+            inputs: tensors[weight].shape[1],
+            outputs: tensors[weight].shape[0],
+            weight: tensors[weight].range.clone(),
+            bias: tensors[bias].range.clone(),
+            activation: Activation::Identity,
+        }
+    }
+
+    fn kernel(&self) -> Linear {
+        Linear::new(self.inputs, self.outputs)
     }
 }
 
+/// A chain of layers whose products are split over the threads, whatever the batch size.
+pub(super) struct LinearStep(pub Vec<LinearAct>);
+
 impl Operation for LinearStep {
+    /// Saves the input of each layer, and the output of the last: `[rows, features]`.
     fn forward(&mut self, pass: Forward<'_>, _: &mut [FusedNorm], _: &mut Workspace) {
-        let Forward { inputs: Inputs { x, .. }, output: y, values, .. } = pass;
-        let (weight, bias) = (&values.get()[self.weight.clone()], &values.get()[self.bias.clone()]);
-        let weight = Matrix::new(weight, self.outputs, self.inputs);
-        let blocks = x.chunks(ROWS * self.inputs).zip(y.chunks_mut(ROWS * self.outputs));
-        parallel_for(blocks, |(x, y)| {
-            y.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
-            let x = Matrix::new(x, x.len() / self.inputs, self.inputs);
-            matmul(x, weight.transposed(), y, true);
-        });
+        let Forward { inputs, output, values, saved } = pass;
+        let values = values.get();
+        saved.resize_with(self.0.len() + 1, Blocked::default);
+        let width = self.0[0].inputs;
+        saved[0].pack(inputs.x, inputs.x.len() / width, width);
+        for (i, layer) in self.0.iter().enumerate() {
+            let (before, after) = saved.split_at_mut(i + 1);
+            let (weight, bias) = (&values[layer.weight.clone()], &values[layer.bias.clone()]);
+            layer.kernel().forward(weight, bias, &before[i], &mut after[0], layer.activation);
+        }
+        saved[self.0.len()].unpack(output);
     }
 
     fn backward(
@@ -46,28 +69,30 @@ impl Operation for LinearStep {
         _: &mut [FusedNorm],
         workspace: &mut Workspace,
     ) {
-        let Backward { inputs: Inputs { x, .. }, grad_output, values, gradients, .. } = pass;
-        let (grad_output, rows) = (&*grad_output, grad_output.len() / self.outputs);
-        sum_rows(grad_output, &mut gradients[self.bias.clone()]);
-        // grad_weight [outputs, inputs] = grad_outputᵀ · x, split by rows.
-        let by_output = workspace.scratch.room(grad_output.len());
-        for (output, by_output) in by_output.chunks_exact_mut(rows).enumerate() {
-            let column = grad_output[output..].iter().step_by(self.outputs);
-            by_output.iter_mut().zip(column).for_each(|(to, from)| *to = *from);
+        let Backward { output, grad_output, values, gradients, saved, .. } = pass;
+        let Workspace { scratch, blocked: [current, next], .. } = workspace;
+        let last = &self.0[self.0.len() - 1];
+        activation_backward(last.activation, &[], output, grad_output);
+        current.pack(grad_output, grad_output.len() / last.outputs, last.outputs);
+        for (i, layer) in self.0.iter().enumerate().rev() {
+            let [grad_weight, grad_bias] = both(gradients, &layer.weight, &layer.bias);
+            layer.kernel().grad_weight(current, &saved[i], grad_weight, grad_bias);
+            if i > 0 {
+                let (weight, activation) = (&values[layer.weight.clone()], self.0[i - 1].activation);
+                layer.kernel().grad_input(weight, current, &saved[i], next, activation);
+                swap(current, next);
+            }
         }
-        let x = Matrix::new(x, rows, self.inputs);
-        let blocks = by_output.chunks(ROWS * rows);
-        let blocks = blocks.zip(gradients[self.weight.clone()].chunks_mut(ROWS * self.inputs));
-        parallel_for(blocks, |(grad_output, grad_weight)| {
-            matmul(Matrix::new(grad_output, grad_output.len() / rows, rows), x, grad_weight, false);
-        });
         if let GradInput::Write { buffer, accumulate } = grad_input {
-            let weight = Matrix::new(&values[self.weight.clone()], self.outputs, self.inputs);
-            let blocks = grad_output.chunks(ROWS * self.outputs).zip(buffer.chunks_mut(ROWS * self.inputs));
-            parallel_for(blocks, |(grad_output, grad_input)| {
-                let grad_output = Matrix::new(grad_output, grad_output.len() / self.outputs, self.outputs);
-                matmul(grad_output, weight, grad_input, accumulate);
-            });
+            let layer = &self.0[0];
+            layer.kernel().grad_input(&values[layer.weight.clone()], current, &saved[0], next, Activation::Identity);
+            if accumulate {
+                let own = scratch.room(buffer.len());
+                next.unpack(own);
+                add(buffer, own, true);
+            } else {
+                next.unpack(buffer);
+            }
         }
     }
 }

@@ -3,10 +3,10 @@
 use super::{
     elementwise::add,
     fusion::{NormFusion, Pass, Step},
-    operation::{Backward, Forward, GradInput, NormId, Operation, Values, Workspace},
+    operation::{Backward, Forward, GradInput, NormId, Operation, Values, Workspace, both},
 };
 use kernels::{
-    Operand,
+    Activation, Operand,
     norm::{BackwardPass, BatchNorm, BatchNormOptions, Epilogue, ForwardEpilogue, Reduction, RunningStatistics},
 };
 use std::ops::Range;
@@ -49,7 +49,7 @@ impl FusedNorm {
             shift: tensor(1),
             mean: tensor(2),
             variance: tensor(3),
-            activation: match (step.relu, step.inputs.len() > 1) {
+            activation: match (step.activation == Activation::Relu, step.inputs.len() > 1) {
                 (false, _) => FusedActivation::Linear,
                 (true, false) => FusedActivation::Relu,
                 (true, true) => FusedActivation::ResidualRelu,
@@ -109,7 +109,7 @@ pub(super) struct NormStep(pub NormId);
 
 impl Operation for NormStep {
     fn forward(&mut self, pass: Forward<'_>, norms: &mut [FusedNorm], _: &mut Workspace) {
-        let Forward { inputs, output: z, mut values } = pass;
+        let Forward { inputs, output: z, mut values, .. } = pass;
         let norm = &mut norms[self.0];
         norm.update_statistics(inputs.x, &mut values);
         let [weight, bias] = [&norm.scale, &norm.shift].map(|range| &values.get()[range.clone()]);
@@ -158,9 +158,4 @@ impl Operation for NormStep {
             add(buffer, grad_output, accumulate);
         }
     }
-}
-
-/// Two disjoint tensors of one buffer, mutably.
-fn both<'a>(values: &'a mut [f32], one: &Range<usize>, other: &Range<usize>) -> [&'a mut [f32]; 2] {
-    values.get_disjoint_mut([one.clone(), other.clone()]).expect("tensors of a layout do not overlap")
 }

@@ -1,6 +1,8 @@
 //! The interface of a step.
 
 use super::{buffer::Buffer, norm::FusedNorm};
+use kernels::linear::Blocked;
+use std::ops::Range;
 
 /// A step for a fixed number of rows.
 pub(super) trait Operation: Send + Sync {
@@ -37,6 +39,8 @@ pub(super) struct Forward<'a> {
     /// Empty if the consumer's prologue computes it.
     pub output: &'a mut [f32],
     pub values: Values<'a>,
+    /// What the step keeps for its backward pass beside its output.
+    pub saved: &'a mut Vec<Blocked>,
 }
 
 /// The parameters, by mode.
@@ -75,6 +79,8 @@ pub(super) struct Backward<'a> {
     pub values: &'a [f32],
     /// Gradients of the parameters.
     pub gradients: &'a mut [f32],
+    /// As in [`Forward`].
+    pub saved: &'a [Blocked],
 }
 
 /// Destination of the gradient of an input.
@@ -92,5 +98,14 @@ pub(super) enum GradInput<'a> {
 pub(super) struct Workspace {
     /// The packed weights of a convolution.
     pub packed: Buffer,
+    /// The bias of a convolution, in whole vectors.
+    pub bias: Buffer,
     pub scratch: Buffer,
+    /// Gradients of the output and the input of a linear layer.
+    pub blocked: [Blocked; 2],
+}
+
+/// Two disjoint tensors of one buffer, mutably.
+pub(super) fn both<'a>(values: &'a mut [f32], one: &Range<usize>, other: &Range<usize>) -> [&'a mut [f32]; 2] {
+    values.get_disjoint_mut([one.clone(), other.clone()]).expect("tensors of a layout do not overlap")
 }

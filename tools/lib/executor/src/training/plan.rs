@@ -1,7 +1,7 @@
 //! The steps of a network for one batch size, and their buffers.
 
 use super::{
-    Error, Op,
+    Error, LossFn, Op,
     buffer::Buffer,
     conv::ConvStep,
     elementwise::{ActivationStep, AddStep, FlattenStep, ScaleStep},
@@ -13,8 +13,12 @@ use super::{
     pool::PoolStep,
     row_shape::RowShape,
 };
-use kernels::{norm::BatchNormOptions, pool::Pool};
+use kernels::{linear::Blocked, norm::BatchNormOptions, pool::Pool};
+use parallel::parallel_for;
 use std::mem::take;
+
+/// Outputs whose loss is one task: some tens of microseconds of cross-entropy.
+const LOSS_OUTPUTS: usize = 1 << 11;
 
 /// The operations for batches of `rows`.
 pub(super) struct Plan {
@@ -41,10 +45,10 @@ pub(super) struct Planned {
 /// Activations and gradients, sized for the largest batch so far.
 #[derive(Default)]
 pub(super) struct Buffers {
-    /// `[rows, height, width, channels]`
-    pub input: Buffer,
     /// Outputs of the steps.
     outputs: Vec<Buffer>,
+    /// What the steps save beside them.
+    saved: Vec<Vec<Blocked>>,
     gradients: Vec<Buffer>,
 }
 
@@ -64,29 +68,38 @@ impl Plan {
                 destinations: plan.memory.destinations[i],
             })
         });
-        let norms = plan.steps.iter().filter_map(|step| match (&step.op, step.fusion) {
+        let norms = plan.steps.iter().filter_map(|step| match (&step.op, &step.fusion) {
             (&Op::Norm { momentum, eps, .. }, Fusion::Norm(_, fusion)) => {
-                Some(FusedNorm::new(step, rows, BatchNormOptions { eps, momentum }, fusion))
+                Some(FusedNorm::new(step, rows, BatchNormOptions { eps, momentum }, *fusion))
             }
             _ => None,
         });
         Ok(Self { rows, operations: operations.collect::<Result<_, Error>>()?, norms: norms.collect() })
     }
 
-    /// Runs a step forward.
-    pub fn forward(&mut self, i: usize, buffers: &mut Buffers, values: &mut Values<'_>, workspace: &mut Workspace) {
-        let mut output = take(&mut buffers.outputs[i]);
-        let inputs = self.inputs(i, buffers);
+    /// Runs a step forward; `input` is the network's, NHWC.
+    pub fn forward(
+        &mut self,
+        i: usize,
+        input: &[f32],
+        buffers: &mut Buffers,
+        values: &mut Values<'_>,
+        workspace: &mut Workspace,
+    ) {
+        let (mut output, mut saved) = (take(&mut buffers.outputs[i]), take(&mut buffers.saved[i]));
+        let inputs = self.inputs(i, input, buffers);
         let stored = self.stored_len(i);
-        let pass = Forward { inputs, output: &mut output[..stored], values: values.reborrow() };
+        let pass = Forward { inputs, output: &mut output[..stored], values: values.reborrow(), saved: &mut saved };
         self.operations[i].operation.forward(pass, &mut self.norms, workspace);
-        buffers.outputs[i] = output;
+        (buffers.outputs[i], buffers.saved[i]) = (output, saved);
     }
 
     /// Runs a step backward, unless neither it nor a step before it has trainable parameters.
+    #[allow(clippy::too_many_arguments, reason = "the step, what it reads, and where it writes")]
     pub fn backward(
         &mut self,
         i: usize,
+        input: &[f32],
         buffers: &mut Buffers,
         values: &[f32],
         gradients: &mut [f32],
@@ -101,7 +114,7 @@ impl Plan {
             Destination::Write { buffer, .. } => take(&mut buffers.gradients[buffer]),
             Destination::Discard | Destination::InPlace => Buffer::default(),
         });
-        let inputs = self.inputs(i, buffers);
+        let inputs = self.inputs(i, input, buffers);
         let input_width = |source: &Source| match *source {
             Source::Input => 0,
             Source::Step(producer) => self.operations[producer].width,
@@ -117,7 +130,8 @@ impl Plan {
         });
         let output = &buffers.outputs[i][..self.stored_len(i)];
         let len = self.rows * width;
-        let pass = Backward { inputs, output, grad_output: &mut grad_output[..len], values, gradients };
+        let saved = &buffers.saved[i];
+        let pass = Backward { inputs, output, grad_output: &mut grad_output[..len], values, gradients, saved };
         self.operations[i].operation.backward(pass, grad_inputs, &mut self.norms, workspace);
         buffers.gradients[own] = grad_output;
         for (destination, buffer) in destinations.into_iter().zip(taken) {
@@ -133,17 +147,26 @@ impl Plan {
         &buffers.outputs[last][..self.rows * self.operations[last].width]
     }
 
-    /// Copies the gradient of the loss with respect to the outputs into the last step's buffer.
-    pub fn begin_backward(&self, buffers: &mut Buffers, grad_output: &[f32]) {
+    /// The loss; writes its gradient with respect to the outputs into the last step's buffer.
+    pub fn loss(&self, buffers: &mut Buffers, loss: &LossFn<'_>) -> f64 {
         let last = &self.operations[self.operations.len() - 1];
-        buffers.gradients[last.grad_output][..grad_output.len()].copy_from_slice(grad_output);
+        let outputs = &buffers.outputs[self.operations.len() - 1][..self.rows * last.width];
+        let grad_outputs = &mut buffers.gradients[last.grad_output][..outputs.len()];
+        let task_rows = (LOSS_OUTPUTS / last.width).max(1);
+        let blocks = outputs.chunks(task_rows * last.width).zip(grad_outputs.chunks_mut(task_rows * last.width));
+        let mut terms = vec![0.0; self.rows.div_ceil(task_rows)];
+        parallel_for(terms.iter_mut().zip(blocks).enumerate(), |(i, (term, (outputs, grad_outputs)))| {
+            let rows = i * task_rows..i * task_rows + outputs.len() / last.width;
+            *term = loss(rows, outputs, grad_outputs);
+        });
+        terms.iter().sum()
     }
 
-    fn inputs<'a>(&self, i: usize, buffers: &'a Buffers) -> Inputs<'a> {
+    fn inputs<'a>(&self, i: usize, input: &'a [f32], buffers: &'a Buffers) -> Inputs<'a> {
         let value = |source: Option<&Source>| -> &'a [f32] {
             match source {
                 None => &[],
-                Some(Source::Input) => &buffers.input,
+                Some(Source::Input) => input,
                 Some(&Source::Step(producer)) => &buffers.outputs[producer][..self.stored_len(producer)],
             }
         };
@@ -168,9 +191,9 @@ fn stored_width(step: &Step) -> usize {
 
 impl Buffers {
     /// Sizes the buffers for a batch of `rows`.
-    pub fn fit(&mut self, plan: &FusionPlan, rows: usize, input_width: usize) {
-        self.input.room(rows * input_width);
+    pub fn fit(&mut self, plan: &FusionPlan, rows: usize) {
         self.outputs.resize_with(plan.steps.len(), Buffer::default);
+        self.saved.resize_with(plan.steps.len(), Vec::new);
         self.gradients.resize_with(plan.memory.widths.len(), Buffer::default);
         for (output, step) in self.outputs.iter_mut().zip(&plan.steps) {
             output.room(rows * stored_width(step));
@@ -186,20 +209,20 @@ fn operation(step: &Step, rows: usize) -> Result<Box<dyn Operation>, Error> {
         let [channels, height, width] = image(step)?;
         Ok::<_, Error>(Pool::new(height, width, channels, size))
     };
-    Ok(match (&step.op, step.fusion) {
+    Ok(match (&step.op, &step.fusion) {
         (Op::Conv { .. }, Fusion::Conv(fusion)) => {
             let shape = step.conv(rows).ok_or_else(|| no_kernel(step))?;
-            Box::new(ConvStep::new(step, shape, fusion)?)
+            Box::new(ConvStep::new(step, shape, *fusion)?)
         }
-        (Op::Norm { .. }, Fusion::Norm(norm, _)) => Box::new(NormStep(norm)),
-        (&Op::Activation(activation), _) => Box::new(ActivationStep(activation)),
+        (Op::Norm { .. }, Fusion::Norm(norm, _)) => Box::new(NormStep(*norm)),
+        (Op::Linear { .. }, Fusion::Linear(layers)) => Box::new(LinearStep(layers.clone())),
+        (&Op::Activation(activation), _) => Box::new(ActivationStep(activation.into())),
         (&Op::MaxPool { size }, _) => Box::new(PoolStep::Max(pool(size)?)),
         (&Op::AveragePool { size }, _) => Box::new(PoolStep::Average(pool(size)?)),
         (Op::Flatten, _) => Box::new(FlattenStep(RowShape::of(&step.shapes[0])?)),
-        (Op::Linear { .. }, _) => Box::new(LinearStep::new(step)),
         (Op::Add, _) => Box::new(AddStep),
         (&Op::Scale { factor }, _) => Box::new(ScaleStep(factor)),
-        (Op::Conv { .. } | Op::Norm { .. }, _) => return Err(no_kernel(step)),
+        (Op::Conv { .. } | Op::Norm { .. } | Op::Linear { .. }, _) => return Err(no_kernel(step)),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Between the memory layout of inputs and outputs, NCHW, and that of activations, NHWC.
 
-use super::Error;
+use super::{Error, buffer::Buffer};
 use kernels::layout;
 
 /// A row as channels and pixels; a vector of features is an image of one pixel.
@@ -19,6 +19,16 @@ impl RowShape {
             [channels, height, width] => Ok(Self { channels, pixels: height * width }),
             _ => Err(Error::RowShape { shape: shape.to_vec() }),
         }
+    }
+
+    /// `rows`, `[rows, channels, pixels]`, as `[rows, pixels, channels]`: converted in `buffer`, unless both are the same.
+    pub fn as_nhwc<'a>(self, rows: &'a [f32], buffer: &'a mut Buffer) -> &'a [f32] {
+        if self.channels == 1 || self.pixels == 1 {
+            return rows;
+        }
+        let nhwc = buffer.room(rows.len());
+        layout::nchw_to_nhwc(rows, nhwc, self.channels, self.pixels);
+        nhwc
     }
 
     /// From `[rows, channels, pixels]` to `[rows, pixels, channels]`.

@@ -95,10 +95,7 @@ impl FusedConv {
         check("input", input.len(), self.shape.input_len());
         check("packed weights", packed.len(), self.packed_len());
         check("output", output.len(), self.shape.output_len());
-        check("bias", epilogue.bias.len(), Epilogue::padded_len(self.shape.outputs));
-        if !epilogue.residual.is_empty() {
-            check("residual", epilogue.residual.len(), self.shape.output_len());
-        }
+        epilogue.check(&self.shape);
         let (input, store) = (Operand::Plain(input), Store::Fused(epilogue));
         self.pass.run(self.isa, input, packed, output, store, &mut [], workspace);
     }
@@ -144,6 +141,10 @@ mod tests {
                     }
                     activation.apply_on(isa, &mut expected);
                     assert!(ours == expected, "{shape:?} {algorithm:?} {isa} {activation:?}");
+                    let (mut trained, epilogue) = (product.clone(), Epilogue { bias: &bias, residual, activation });
+                    let input = Operand::Plain(&input);
+                    plain.forward_with_epilogue(input, &packed, epilogue, &mut trained, &mut workspace);
+                    assert!(trained == expected, "training: {shape:?} {algorithm:?} {isa} {activation:?}");
                 }
             }
         }

@@ -36,7 +36,7 @@ mod tests;
 pub(crate) mod windowed_tests;
 
 use crate::{
-    epilogue::Store,
+    epilogue::{Epilogue, Store},
     isa::Isa,
     norm::{Reduction, statistics},
     operand::Operand,
@@ -144,7 +144,23 @@ impl Conv {
     /// # Panics
     /// If a length does not match the plan, or `input` has a prologue and the plan does not fuse ([`Self::fuses`]).
     pub fn forward(&self, input: Operand<'_>, packed: &[f32], output: &mut [f32], workspace: &mut [f32]) {
-        self.run_forward(input, packed, output, None, workspace);
+        self.run_forward(input, packed, output, Store::Replace, &mut [], workspace);
+    }
+
+    /// As [`Self::forward`], with bias, residual and activation as the epilogue: the bits of a pass over the output after it.
+    ///
+    /// # Panics
+    /// As [`Self::forward`], or if a length of the epilogue does not match.
+    pub fn forward_with_epilogue(
+        &self,
+        input: Operand<'_>,
+        packed: &[f32],
+        epilogue: Epilogue<'_>,
+        output: &mut [f32],
+        workspace: &mut [f32],
+    ) {
+        epilogue.check(&self.shape);
+        self.run_forward(input, packed, output, Store::Fused(epilogue), &mut [], workspace);
     }
 
     /// As [`Self::forward`], with an epilogue that writes partial batch statistics of the output, for
@@ -161,7 +177,7 @@ impl Conv {
         workspace: &mut [f32],
     ) {
         check("statistics", statistics.len(), self.statistics_len());
-        self.run_forward(input, packed, output, Some(statistics), workspace);
+        self.run_forward(input, packed, output, Store::Replace, statistics, workspace);
     }
 
     fn run_forward(
@@ -169,15 +185,15 @@ impl Conv {
         input: Operand<'_>,
         packed: &[f32],
         output: &mut [f32],
-        statistics: Option<&mut [f32]>,
+        store: Store<'_>,
+        statistics: &mut [f32],
         workspace: &mut [f32],
     ) {
         check("input", input.len(), self.shape.input_len());
         check("packed weights", packed.len(), self.packed_forward_len());
         check("output", output.len(), self.shape.output_len());
         self.check_prologue(&input);
-        let statistics = statistics.unwrap_or_default();
-        self.plan.forward().run(self.isa, input, packed, output, Store::Replace, statistics, workspace);
+        self.plan.forward().run(self.isa, input, packed, output, store, statistics, workspace);
     }
 
     /// Writes `grad_input`, or with `accumulate` adds to it, with the weights of [`Self::pack_backward`].
@@ -253,6 +269,16 @@ pub struct GradInput<'a> {
     pub accumulate: bool,
     /// An epilogue that reduces each block of `grad_input`, and its partial sums: [`Conv::reduction_len`] elements.
     pub reduction: Option<(Reduction<'a>, &'a mut [f32])>,
+}
+
+impl Epilogue<'_> {
+    /// Panics if a length does not match.
+    fn check(&self, shape: &ConvShape) {
+        check("bias", self.bias.len(), Self::padded_len(shape.outputs));
+        if !self.residual.is_empty() {
+            check("residual", self.residual.len(), shape.output_len());
+        }
+    }
 }
 
 fn check(what: &str, len: usize, expected: usize) {

@@ -62,12 +62,26 @@ impl Blocked {
     }
 
     /// Overwrites `values` with all, `[rows, features]`.
-    pub fn unpack(&self, values: &mut Vec<f32>) {
-        values.clear();
-        values.resize(self.rows * self.features, 0.0);
-        for (row, values) in values.chunks_exact_mut(self.features.max(1)).enumerate() {
-            for (tile, values) in values.chunks_mut(BLOCK).enumerate() {
-                values.copy_from_slice(&self.rows_of_tile(row / BLOCK, tile * BLOCK)[row % BLOCK][..values.len()]);
+    ///
+    /// # Panics
+    /// If `values` has another length.
+    pub fn unpack(&self, values: &mut [f32]) {
+        let features = self.features.max(1);
+        assert_eq!(values.len(), self.rows * self.features, "{} rows of {features} features", self.rows);
+        let mut transposed = [[0.0; BLOCK]; BLOCK];
+        for (block, values) in values.chunks_mut(BLOCK * features).enumerate() {
+            for first in (0..features).step_by(BLOCK) {
+                let width = BLOCK.min(features - first);
+                let rows = if self.has_rows {
+                    self.rows_of_tile(block, first)
+                } else {
+                    let rows = self.block_rows(block);
+                    transpose(&self.block(block)[first..][..width], &mut transposed, rows);
+                    &transposed[..rows]
+                };
+                for (values, row) in values.chunks_exact_mut(features).zip(rows) {
+                    values[first..][..width].copy_from_slice(&row[..width]);
+                }
             }
         }
     }

@@ -10,6 +10,7 @@
 mod blocked;
 
 use crate::{
+    Activation,
     gemm::{
         DEPTH,
         tile::{Panel, Target, multiply_columns, multiply_rows},
@@ -52,18 +53,11 @@ impl Linear {
     }
 
     /// Overwrites `output` `[rows, outputs]` with `activation(input · weightᵀ + bias)`; `input` is `[rows, inputs]`, `weight`
-    /// `[outputs, inputs]`. `activation` gets a feature of up to 64 rows at a time.
+    /// `[outputs, inputs]`.
     ///
     /// # Panics
     /// If the sizes do not match.
-    pub fn forward(
-        &self,
-        weight: &[f32],
-        bias: &[f32],
-        input: &Blocked,
-        output: &mut Blocked,
-        activation: impl Fn(&mut [f32]) + Sync,
-    ) {
+    pub fn forward(&self, weight: &[f32], bias: &[f32], input: &Blocked, output: &mut Blocked, activation: Activation) {
         let Self { inputs, outputs, isa } = *self;
         assert_eq!((weight.len(), bias.len()), (inputs * outputs, outputs), "a weight of {outputs} × {inputs}");
         assert_eq!(input.features(), inputs, "features of the input");
@@ -80,25 +74,26 @@ impl Linear {
                 let weight = &weight[first * inputs + k..];
                 multiply_rows(isa, weight, inputs, count, terms.len(), Panel::of_rows(terms), target);
             }
-            tile.by_feature.iter_mut().for_each(|lanes| activation(&mut lanes[..rows]));
+            tile.by_feature.iter_mut().for_each(|lanes| activation.apply_on(isa, &mut lanes[..rows]));
             transpose(tile.by_feature, tile.by_row, rows);
         });
     }
 
-    /// Overwrites `grad_input` `[rows, inputs]` with `derivative(input, grad_output · weight)`; `derivative` gets a feature
-    /// of up to 64 rows of `input`, the activations that the layer read, and multiplies the gradient in place.
+    /// Overwrites `grad_input` `[rows, inputs]` with `grad_output · weight` times the derivative of `activation`, the function
+    /// that has `input`, the activations that the layer read, as its outputs.
     ///
     /// # Panics
-    /// If the sizes do not match.
+    /// If the sizes do not match, or the derivative is not one of the outputs ([`Activation::derives_from_output`]).
     pub fn grad_input(
         &self,
         weight: &[f32],
         grad_output: &Blocked,
         input: &Blocked,
         grad_input: &mut Blocked,
-        derivative: impl Fn(&[f32], &mut [f32]) + Sync,
+        activation: Activation,
     ) {
         let Self { inputs, outputs, isa } = *self;
+        assert!(activation.derives_from_output(), "the derivative of {activation:?} by its outputs");
         assert_eq!(weight.len(), inputs * outputs, "a weight of {outputs} × {inputs}");
         self.check_gradient(grad_output, input);
         grad_input.resize(grad_output.rows(), inputs, false);
@@ -111,7 +106,7 @@ impl Linear {
                 multiply_columns(isa, weight, inputs, count, terms.len(), Panel::of_rows(terms), target);
             }
             for (activations, lanes) in input.block(tile.block)[first..].iter().zip(tile.by_feature.iter_mut()) {
-                derivative(&activations[..rows], &mut lanes[..rows]);
+                activation.backward_on(isa, &[], &activations[..rows], &mut lanes[..rows]);
             }
         });
     }

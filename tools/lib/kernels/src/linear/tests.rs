@@ -39,25 +39,17 @@ impl Case {
         });
         input.pack(&self.input, rows, inputs);
         grad_output.pack(&self.grad_output, rows, outputs);
-        let mut results =
-            [vec![], vec![f32::NAN; inputs * rows], vec![f32::NAN; outputs * inputs], vec![f32::NAN; outputs]];
-        linear
-            .forward(&self.weight, &self.bias, &input, &mut output, |values| values.iter_mut().for_each(|x| *x *= 2.0));
-        linear.grad_input(&self.weight, &grad_output, &input, &mut grad_input, |input, grad| {
-            grad.iter_mut().zip(input).for_each(|(grad, x)| *grad *= x);
-        });
+        let mut results = [rows * outputs, rows * inputs, outputs * inputs, outputs].map(|len| vec![f32::NAN; len]);
+        linear.forward(&self.weight, &self.bias, &input, &mut output, Activation::Relu);
+        linear.grad_input(&self.weight, &grad_output, &input, &mut grad_input, Activation::Tanh);
         let [all, by_row, grad_weight, grad_bias] = &mut results;
         output.unpack(all);
-        for row in 0..rows {
-            for (feature, lanes) in grad_input.block(row / BLOCK).iter().enumerate() {
-                by_row[row * inputs + feature] = lanes[row % BLOCK];
-            }
-        }
+        grad_input.unpack(by_row);
         linear.grad_weight(&grad_output, &input, grad_weight, grad_bias);
         results
     }
 
-    /// The definitions.
+    /// The definitions; a ReLU follows the layer, and the hyperbolic tangent comes before it.
     fn reference(&self, [rows, inputs, outputs]: [usize; 3]) -> [Vec<f64>; 4] {
         let at = |values: &[f32], i: usize| f64::from(values[i]);
         let weight = |o: usize, i: usize| at(&self.weight, o * inputs + i);
@@ -66,9 +58,11 @@ impl Case {
         let table = |m: usize, n: usize, f: &dyn Fn(usize, usize) -> f64| (0..m * n).map(|i| f(i / n, i % n)).collect();
         [
             table(rows, outputs, &|r, o| {
-                2.0 * (at(&self.bias, o) + (0..inputs).map(|i| input(r, i) * weight(o, i)).sum::<f64>())
+                (at(&self.bias, o) + (0..inputs).map(|i| input(r, i) * weight(o, i)).sum::<f64>()).max(0.0)
             }),
-            table(rows, inputs, &|r, i| input(r, i) * (0..outputs).map(|o| grad(r, o) * weight(o, i)).sum::<f64>()),
+            table(rows, inputs, &|r, i| {
+                (1.0 - input(r, i).powi(2)) * (0..outputs).map(|o| grad(r, o) * weight(o, i)).sum::<f64>()
+            }),
             table(outputs, inputs, &|o, i| (0..rows).map(|r| grad(r, o) * input(r, i)).sum()),
             table(1, outputs, &|_, o| (0..rows).map(|r| grad(r, o)).sum()),
         ]
@@ -122,7 +116,7 @@ fn every_instruction_set_and_any_number_of_threads_give_the_same_bits() {
 fn a_batch_survives_its_blocks() {
     for [rows, features, _] in SHAPES {
         let values: Vec<f32> = (0..rows * features).map(|i| i as f32).collect();
-        let (mut blocked, mut back) = (Blocked::default(), Vec::new());
+        let (mut blocked, mut back) = (Blocked::default(), vec![f32::NAN; values.len()]);
         blocked.pack(&values, rows, features);
         blocked.unpack(&mut back);
         assert_eq!(back, values);

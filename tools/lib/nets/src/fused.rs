@@ -3,15 +3,17 @@
 use crate::{Batch, Engine, Graph, Loss, Parameters, Result};
 use executor::training::TrainingExecutor;
 
-/// The engine of all networks on CPUs, in buffers that are allocated once. See `docs/design/executor.md`.
-pub struct Planned {
+/// Training steps whose operations are fused and planned once: see `docs/design/training-step.md`.
+///
+/// How a step is split over the threads depends on the shapes alone: the same bits for any number of threads.
+pub struct Fused {
     executor: TrainingExecutor,
     loss: Loss,
     inputs: usize,
     outputs: usize,
 }
 
-impl Planned {
+impl Fused {
     /// An engine for a network.
     ///
     /// # Errors
@@ -22,7 +24,7 @@ impl Planned {
     }
 }
 
-impl Engine for Planned {
+impl Engine for Fused {
     fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
         let Self { executor, loss, inputs, outputs: width } = self;
         let rows = batch.inputs.len() / *inputs;
