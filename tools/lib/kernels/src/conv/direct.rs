@@ -175,17 +175,22 @@ fn chunk_kernel<V: Vector, const M: usize>(
     let mut packed = packed;
     for phase in &pass.phases {
         let pixels = pass.pixels(phase, chunk);
-        for panel in 0..pass.panels() {
-            let (lines, rest) = packed.split_at(phase.runs * phase.depth);
+        let mut panel = 0;
+        while panel < pass.panels() {
+            let count = together::<M>(pass.panels() - panel);
+            let (lines, rest) = packed.split_at(count * phase.runs * phase.depth);
             packed = rest;
-            let first = panel * LANES;
-            let (whole, rest) = pixels.split_at(whole_tiles::<M>(pixels.len()));
-            for pixels in whole.chunks(M) {
-                tile::<V, M>(zero, padded, pixels, row, lines, phase.depth, first, target, store);
+            let operands = Operands { padded, row, lines, depth: phase.depth.max(1), first: panel * LANES };
+            match count {
+                4 => all_pixels::<V, 6, 4>(zero, operands, pixels, target, store),
+                2 => all_pixels::<V, 8, 2>(zero, operands, pixels, target, store),
+                _ => {
+                    let (whole, rest) = pixels.split_at(whole_tiles::<M>(pixels.len()));
+                    all_pixels::<V, M, 1>(zero, operands, whole, target, store);
+                    all_pixels::<V, SMALL, 1>(zero, operands, rest, target, store);
+                }
             }
-            for pixels in rest.chunks(SMALL) {
-                tile::<V, SMALL>(zero, padded, pixels, row, lines, phase.depth, first, target, store);
-            }
+            panel += count;
         }
     }
 }
@@ -206,29 +211,67 @@ fn whole_tiles<const M: usize>(count: usize) -> usize {
     }
 }
 
-/// Sums and stores up to M lines of a panel: channels from `first`.
+/// Panels whose sums are computed together, of so many: with registers for 24 lines (AVX-512), up to four.
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "the operands, and where they lie")]
-fn tile<V: Vector, const M: usize>(
-    zero: V,
-    padded: &[f32],
-    pixels: &[Pixels],
+fn together<const M: usize>(panels: usize) -> usize {
+    match panels {
+        _ if M < 12 => 1,
+        0 | 1 => 1,
+        2 | 3 => 2,
+        _ => 4,
+    }
+}
+
+/// What some panels are multiplied with.
+#[derive(Clone, Copy)]
+struct Operands<'a> {
+    padded: &'a [f32],
+    /// Elements of a row of it.
     row: usize,
-    lines: &[Line],
+    /// The panels, one after the other.
+    lines: &'a [Line],
+    /// Elements of a run.
     depth: usize,
+    /// The first channel of the panels.
     first: usize,
+}
+
+/// Sums and stores the pixels of N panels, M at a time.
+#[inline(always)]
+fn all_pixels<V: Vector, const M: usize, const N: usize>(
+    zero: V,
+    operands: Operands<'_>,
+    pixels: &[Pixels],
     target: &mut [f32],
     store: &Store<'_>,
 ) {
+    for pixels in pixels.chunks(M) {
+        tile::<V, M, N>(zero, operands, pixels, target, store);
+    }
+}
+
+/// Sums and stores up to M pixels.
+#[inline(always)]
+fn tile<V: Vector, const M: usize, const N: usize>(
+    zero: V,
+    operands: Operands<'_>,
+    pixels: &[Pixels],
+    target: &mut [f32],
+    store: &Store<'_>,
+) {
+    let Operands { padded, row, lines, depth, first } = operands;
     // The last tile repeats its last pixel: what it computes too much is not stored.
     let mut starts = [pixels[pixels.len() - 1].source; M];
     for (start, pixels) in starts.iter_mut().zip(pixels) {
         *start = pixels.source;
     }
-    let sums = sum_runs(zero, padded, &starts, row, lines, depth.max(1));
+    let sums = sum_runs::<V, M, N>(zero, padded, &starts, row, lines, depth);
     for (sums, pixels) in sums.iter().zip(pixels) {
-        let at = pixels.target + first;
-        let residual = store.residual().get(at..).unwrap_or_default();
-        put(zero, sums, &mut target[at..][..LANES.min(pixels.len - first)], residual, first, store);
+        for (panel, sums) in sums.iter().enumerate() {
+            let channel = first + panel * LANES;
+            let at = pixels.target + channel;
+            let residual = store.residual().get(at..).unwrap_or_default();
+            put(zero, sums, &mut target[at..][..LANES.min(pixels.len - channel)], residual, channel, store);
+        }
     }
 }

@@ -1,41 +1,57 @@
 //! Micro-kernels: a tile of sums kept in registers.
 //!
-//! A tile is M vectors of [`LANES`] sums. With AVX2 M is 6: twelve of its sixteen registers hold sums,
-//! two a row of the panel and one a broadcast source element.
+//! A tile is M by N vectors of [`LANES`] sums. With AVX2 it is 6 by 1: twelve of its sixteen registers hold sums, two a row of the panel
+//! and one a broadcast source element. With AVX-512 up to four panels share a source element.
+
+#![allow(unsafe_code, reason = "the loop of a sum checks its bounds once")]
 
 use crate::{
     epilogue::Store,
     vector::{LANES, Line, Vector},
 };
 
-/// `Σᵣ Σₖ source[r · row + starts[m] + k] · panel[r · depth + k]` over runs r of `depth` elements k.
+/// Of N panels, one after the other: `Σᵣ Σₖ source[r · row + starts[m] + k] · panel[r · depth + k]` over runs r of `depth` elements k.
 #[inline(always)]
-pub(super) fn sum_runs<V: Vector, const M: usize>(
+#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+pub(super) fn sum_runs<V: Vector, const M: usize, const N: usize>(
     zero: V,
     source: &[f32],
     starts: &[usize; M],
     row: usize,
-    panel: &[Line],
+    panels: &[Line],
     depth: usize,
-) -> [Line; M] {
-    let mut tile = [zero; M];
-    for (run, panel) in panel.chunks_exact(depth).enumerate() {
+) -> [[Line; N]; M] {
+    let mut tile = [[zero; N]; M];
+    let panel_len = panels.len() / N;
+    for (run, from) in (0..panel_len).step_by(depth).enumerate() {
         let source = &source[run * row..];
-        let mut rows = [source; M];
+        // One check of each operand in place of one of each element: those would take registers from the tile.
+        let mut rows = [source.as_ptr(); M];
         for m in 0..M {
-            rows[m] = &source[starts[m]..][..depth];
+            rows[m] = source[starts[m]..][..depth].as_ptr();
         }
-        for (k, line) in panel.iter().enumerate() {
-            let line = zero.load(line);
+        let lines = &panels[from..][..(N - 1) * panel_len + depth];
+        for k in 0..depth {
+            let mut loaded = [zero; N];
+            for n in 0..N {
+                // SAFETY: with n < N and k < depth the line is the last of `lines`, or before it.
+                loaded[n] = zero.load(unsafe { &*lines.as_ptr().add(n * panel_len + k) });
+            }
             for m in 0..M {
-                tile[m] = zero.splat(rows[m][k]).mul_add(line, tile[m]);
+                // SAFETY: each of the rows has `depth` elements.
+                let factor = zero.splat(unsafe { *rows[m].add(k) });
+                for n in 0..N {
+                    tile[m][n] = factor.mul_add(loaded[n], tile[m][n]);
+                }
             }
         }
     }
     // Unrolled: a tile indexed by a variable would be kept in memory.
-    let mut sums = [[0.0; LANES]; M];
+    let mut sums = [[[0.0; LANES]; N]; M];
     for m in 0..M {
-        tile[m].store(&mut sums[m]);
+        for n in 0..N {
+            tile[m][n].store(&mut sums[m][n]);
+        }
     }
     sums
 }
