@@ -137,7 +137,7 @@ fn operation(graph: &Graph, node: &Node) -> (&'static str, Vec<usize>, Vec<(&'st
         Op::Norm { scale, shift, mean, variance, eps, .. } => {
             ("BatchNormalization", vec![scale, shift, mean, variance], vec![("epsilon", Attribute::Float(eps))])
         }
-        Op::Activation(activation) => (operator(activation), vec![], vec![]),
+        Op::Activation(activation) => (activation.onnx_operator(), vec![], vec![]),
         Op::MaxPool { size } => ("MaxPool", vec![], pool(size)),
         Op::AveragePool { size } => ("AveragePool", vec![], pool(size)),
         Op::Flatten => ("Flatten", vec![], vec![]),
@@ -174,15 +174,6 @@ fn reshaped(graph: &mut GraphBuilder, x: String, name: &str, from: &[usize], to:
     let shape: Vec<i64> = std::iter::once(-1).chain(to.iter().map(|&dim| dim as i64)).collect();
     let shape = graph.integers(&format!("{name}.shape"), &shape);
     graph.node("Reshape", &[&x, &shape], &format!("{name}.reshaped"), &[])
-}
-
-fn operator(activation: Activation) -> &'static str {
-    match activation {
-        Activation::Relu => "Relu",
-        Activation::Tanh => "Tanh",
-        Activation::Sigmoid => "Sigmoid",
-        Activation::Gelu => "Gelu",
-    }
 }
 
 fn info(model: &Model, opset: i64, output: &str) -> anyhow::Result<ModelInfo> {

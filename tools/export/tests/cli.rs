@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nets::{Activation, Checkpoint, Graph, Model, OutputActivation, Parameters, Perceptron, Task};
-use onnx::proto::ModelProto;
+use onnx::{cost::Work, proto::ModelProto};
 use prost::Message;
 use random::Random;
 use records::DType;
@@ -70,6 +70,20 @@ fn a_run_folder_becomes_an_onnx_model() {
     assert_eq!(folder.bytes("again.onnx"), bytes);
     let piped = tool!("export").within(&folder).args(["run", "-o", "-", "opset=17"]).output();
     assert_eq!((piped.status.code(), piped.stdout), (Some(0), bytes));
+}
+
+#[test]
+fn an_exported_graph_costs_what_the_network_does() {
+    let folder = finished_run();
+    if !has_library(&export(&folder, &["run"])) {
+        return;
+    }
+    let exported = onnx::Model::from_bytes("model.onnx", &folder.bytes("run/model.onnx")).unwrap();
+    let types = onnx::shape::infer(&exported, &[("batch".to_owned(), 1)].into()).unwrap();
+    let exported: Work = onnx::cost::cost(&exported, &types).unwrap().into_iter().map(|cost| cost.work.unwrap()).sum();
+    let graph = model().graph;
+    let graph = graph.operations();
+    assert_eq!(graph.nodes.iter().map(|node| graph.work(node)).sum::<Work>(), exported);
 }
 
 #[test]

@@ -462,9 +462,9 @@ fn any_number_of_threads_gives_the_same_files() {
 fn the_summary_counts_what_a_hand_would() {
     let folder = Folder::new();
     let summary = trained(&folder, &["--summary", "model.hidden=[3]"], &rows(10));
-    // 2·3 + 3 and 3·1 + 1 parameters; 2·2·3 + 3 and 2·3·1 + 1 operations, of which the backward
+    // 2·3 + 3 and 3·1 + 1 parameters; 2·2·3 + 3, 3 of the ReLU and 2·3·1 + 1 operations, of which the backward
     // pass does twice as many, but for the gradient of the input: 2·2·3.
-    let expected = "13 parameters, 52 B of f32; 22 FLOP a row, 54 in a training step";
+    let expected = "13 parameters, 52 B of f32; 25 FLOP a row, 63 in a training step";
     assert_eq!(summary.lines().last(), Some(expected), "{summary}");
     assert_eq!(summary.lines().next(), Some("input: probs [batch, 2]"));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);

@@ -6,7 +6,7 @@ use crate::{
     whitening,
 };
 use executor::training::{self, LayoutBuilder};
-pub use executor::training::{Node, Op, Value};
+pub use executor::training::{Node, Op, Value, Work};
 
 /// The operations of a network in topological order. Activations are NCHW; shapes leave the batch axis out.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,35 +47,11 @@ impl Graph {
         training::Graph { input_shape: &architecture.input_shape, nodes, layout }
     }
 
-    /// The shape of a node's first input for one row.
-    pub fn input_shape(&self, node: &Node) -> &[usize] {
-        match node.inputs[0] {
-            Value::Input => &self.architecture.input_shape,
-            Value::Node(i) => &self.nodes[i].shape,
-        }
-    }
-
     /// The whitening layer and the index of its weight among the layout's tensors, if the network begins with one.
     pub fn whitening(&self) -> Option<(&Whiten, usize)> {
         match (self.architecture.layers.first()?, &self.nodes.first()?.op) {
             (Layer::Whiten(whiten), Op::Conv { weight, .. }) => Some((whiten, *weight)),
             _ => None,
-        }
-    }
-
-    /// Floating-point operations of a node's forward pass for one row: two a multiply-add, one a bias or sum element, two
-    /// a normalized element; activations and max pooling count 0.
-    pub fn flops(&self, node: &Node) -> u64 {
-        let outputs = node.shape.iter().product::<usize>() as u64;
-        let tensors = self.layout.tensors();
-        let inner = |weight: usize| tensors[weight].shape[1..].iter().product::<usize>() as u64;
-        match node.op {
-            Op::Conv { weight, bias, .. } => outputs * (2 * inner(weight) + u64::from(bias.is_some())),
-            Op::Linear { weight, .. } => outputs * (2 * inner(weight) + 1),
-            Op::Norm { .. } => 2 * outputs,
-            Op::Add | Op::Scale { .. } => outputs,
-            Op::AveragePool { size } => outputs * (size * size) as u64,
-            Op::Activation(_) | Op::MaxPool { .. } | Op::Flatten => 0,
         }
     }
 }

@@ -2,28 +2,25 @@
 
 use crate::network::Network;
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use nets::{Activation, OutputActivation, graph::Op};
+use nets::{
+    Activation, OutputActivation,
+    graph::{Op, Work},
+};
 
-/// Floating-point operations of the forward pass, per row.
+/// Floating-point operations of the forward pass, per row, counted as `profile` does.
 pub fn flops_per_row(network: &Network) -> u64 {
-    network.graph.nodes.iter().map(|node| network.graph.flops(node)).sum()
+    let graph = network.graph.operations();
+    graph.nodes.iter().map(|node| graph.work(node)).sum::<Work>().flops
 }
 
-/// Floating-point operations of a training step, per row: forward, and twice that backward, less the first layer's
-/// `grad_input`, and its `grad_weight` where that is frozen.
+/// Floating-point operations of a training step, per row: forward, and twice that backward, less the products of the first
+/// layer's `grad_input`, and of its `grad_weight` where that is frozen.
 pub fn training_flops_per_row(network: &Network) -> u64 {
-    let graph = &network.graph;
+    let graph = network.graph.operations();
     let has_weights = |op: &Op| matches!(op, Op::Conv { .. } | Op::Linear { .. });
-    let skipped = if graph.whitening().is_some() { 2 } else { 1 };
-    let first = graph.nodes.iter().find(|node| has_weights(&node.op)).map_or(0, |node| {
-        let biases: usize = if matches!(node.op, Op::Linear { .. } | Op::Conv { bias: Some(_), .. }) {
-            node.shape.iter().product()
-        } else {
-            0
-        };
-        graph.flops(node) - biases as u64
-    });
-    3 * flops_per_row(network) - skipped * first
+    let first = graph.nodes.iter().find(|node| has_weights(&node.op)).map_or(0, |node| graph.work(node).macs);
+    let skipped = if network.graph.whitening().is_some() { 2 } else { 1 };
+    3 * flops_per_row(network) - skipped * 2 * first
 }
 
 /// A table with a line per layer, and the totals.
@@ -48,7 +45,7 @@ pub fn table(network: &Network) -> String {
         let tensors = node.op.tensors().into_iter().map(|i| &graph.layout.tensors()[i]);
         let parameters: usize =
             tensors.filter(|tensor| tensor.kind.is_trainable()).map(|tensor| tensor.range.len()).sum();
-        let flops = graph.flops(node);
+        let flops = graph.operations().work(node).flops;
         let named = if parameters > 0 || node.op == Op::Add { node.name.clone() } else { String::new() };
         let flops = if flops == 0 { String::new() } else { flops.to_string() };
         rows.push([named, kind(&node.op).into(), shape(&node.shape), parameters.to_string(), flops]);

@@ -1,6 +1,7 @@
 //! The operations of a network with their shapes: what a training plan is made from.
 
 use super::Layout;
+use onnx::cost::{Unknown, Work};
 use serde::{Deserialize, Serialize};
 
 /// The operations of a network in topological order. Activations are NCHW; shapes leave the batch axis out.
@@ -119,6 +120,24 @@ impl Graph<'_> {
             Value::Node(i) => &self.nodes[i].shape,
         }
     }
+
+    /// Work of a node's forward pass for one row, by the formulas of [`onnx::cost`]; saturates.
+    pub fn work(&self, node: &Node) -> Work {
+        let elements = |shape: &[usize]| shape.iter().fold(1u64, |product, &size| product.saturating_mul(size as u64));
+        let depth = |weight: usize| elements(&self.layout.tensors()[weight].shape[1..]);
+        let outputs = elements(&node.shape);
+        let work = match node.op {
+            Op::Conv { weight, bias, .. } => Work::of_products(outputs, depth(weight), bias.is_some()),
+            Op::Linear { weight, .. } => Work::of_products(outputs, depth(weight), true),
+            Op::MaxPool { size } | Op::AveragePool { size } => Work::of_windows(outputs, elements(&[size, size])),
+            Op::Norm { .. } => Work::of_elements("BatchNormalization", outputs),
+            Op::Activation(activation) => Work::of_elements(activation.onnx_operator(), outputs),
+            Op::Add => Work::of_elements("Add", outputs),
+            Op::Scale { .. } => Work::of_elements("Mul", outputs),
+            Op::Flatten => Ok(Work::default()),
+        };
+        work.unwrap_or_else(|_: Unknown| Work { macs: u64::MAX, flops: u64::MAX })
+    }
 }
 
 impl Op {
@@ -134,6 +153,18 @@ impl Op {
             | Self::Flatten
             | Self::Add
             | Self::Scale { .. } => vec![],
+        }
+    }
+}
+
+impl Activation {
+    /// The operator of ONNX that computes it.
+    pub fn onnx_operator(self) -> &'static str {
+        match self {
+            Self::Relu => "Relu",
+            Self::Tanh => "Tanh",
+            Self::Sigmoid => "Sigmoid",
+            Self::Gelu => "Gelu",
         }
     }
 }

@@ -31,6 +31,7 @@ mod steps;
 
 pub use graph::{Activation, Graph, Node, Op, Value};
 pub use layout::{Layout, LayoutBuilder, ParameterKind, TensorLayout};
+pub use onnx::cost::Work;
 
 use fusion::FusionPlan;
 use kernels::conv::ConvShapeError;

@@ -15,7 +15,7 @@ pub(super) fn conv(call: &Call, weight: usize, bias: Option<usize>) -> Result<Wo
     let weight = call.input(weight)?;
     let filter = product(weight.dims.get(1..).ok_or(Unknown::Malformed)?.iter().copied())?;
     let has_bias = bias.is_some_and(|index| call.node.input(index).is_some());
-    Work::new(times(outputs, filter)?, if has_bias { outputs } else { 0 })
+    Work::of_products(outputs, filter, has_bias)
 }
 
 /// A transposed convolution, weight `[inputs, outputs / group, kernel...]`: each input element is multiplied by a filter and
@@ -31,16 +31,17 @@ pub(super) fn conv_transpose(call: &Call) -> Result<Work, Unknown> {
 pub(super) fn gemm(call: &Call, transposed: bool, alpha: f32, beta: f32) -> Result<Work, Unknown> {
     let outputs = call.output_elements()?;
     let inner = call.input(0)?.dim(if transposed { 0 } else { 1 })?;
-    let mut others = if alpha == 1.0 { 0 } else { outputs };
-    if let Some(c) = call.optional_input(2)? {
-        others = plus(plus(others, outputs)?, if beta == 1.0 { 0 } else { c.elements()? })?;
-    }
-    Work::new(times(outputs, inner)?, others)
+    let c = call.optional_input(2)?;
+    let factors = plus(
+        if alpha == 1.0 { 0 } else { outputs },
+        c.as_ref().filter(|_| beta != 1.0).map_or(Ok(0), |c| c.elements())?,
+    )?;
+    Work::of_products(outputs, inner, c.is_some())?.plus(Work::of_flops(factors))
 }
 
 /// `A[..., m, k] · B[..., k, n]`, batch axes broadcast.
 pub(super) fn matmul(call: &Call) -> Result<Work, Unknown> {
-    Work::new(times(call.output_elements()?, call.input(0)?.dim(-1)?)?, 0)
+    Work::of_products(call.output_elements()?, call.input(0)?.dim(-1)?, false)
 }
 
 /// A contraction: for two operands, the product of the sizes of all indices, in MACs. More operands are taken one after the
@@ -61,7 +62,7 @@ pub(super) fn einsum(call: &Call, equation: &str) -> Result<Work, Unknown> {
     }
     let all = product(sizes.into_values())?;
     match terms.len() {
-        1 => Ok(Work::flops(all)),
+        1 => Ok(Work::of_flops(all)),
         operands => Work::new(times(all, operands as u64 - 1)?, 0),
     }
 }

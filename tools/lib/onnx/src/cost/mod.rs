@@ -25,11 +25,13 @@ mod rules;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod work;
 
 pub use layers::{LayerCost, layer_costs};
+pub use work::Work;
 
 use crate::{DataType, Model, Problem, constants::constant_values, shape::Types};
-use call::{Call, plus, times};
+use call::Call;
 use parameters::Parameters;
 use std::fmt;
 
@@ -46,15 +48,6 @@ pub struct NodeCost {
     pub traffic: Result<Traffic, Unknown>,
     /// Whether it reads only constants: then it costs nothing in a run.
     pub is_constant: bool,
-}
-
-/// Operations of a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    /// Multiply-accumulates.
-    pub macs: u64,
-    /// Operations: 2 a MAC, and all others.
-    pub flops: u64,
 }
 
 /// Bytes of a run.
@@ -89,32 +82,6 @@ impl fmt::Display for Unknown {
             Self::Malformed => f.write_str("inputs or attributes are not those of the operator"),
             Self::TooLarge => f.write_str("more than 64 bits"),
         }
-    }
-}
-
-impl Work {
-    /// Multiply-accumulates, and other operations beside them.
-    fn new(macs: u64, others: u64) -> Result<Self, Unknown> {
-        Ok(Self { macs, flops: plus(times(macs, 2)?, others)? })
-    }
-
-    /// The sum, if it has 64 bits.
-    fn plus(self, other: Self) -> Result<Self, Unknown> {
-        Ok(Self { macs: plus(self.macs, other.macs)?, flops: plus(self.flops, other.flops)? })
-    }
-
-    /// Operations without multiply-accumulates.
-    fn flops(flops: u64) -> Self {
-        Self { macs: 0, flops }
-    }
-}
-
-/// Saturates: for totals over a model.
-impl std::ops::Add for Work {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { macs: self.macs.saturating_add(other.macs), flops: self.flops.saturating_add(other.flops) }
     }
 }
 

@@ -49,17 +49,12 @@ fn by_element(call: &Call, op_type: &str) -> Result<Work, Unknown> {
     if matches!(operators::kind(op_type), Kind::View | Kind::Known | Kind::Rearranges | Kind::Moves) {
         return Ok(Work::default());
     }
-    if let Some(each) = elementwise::of_output(op_type) {
-        return of_elements(call.output_elements(), each);
-    }
-    match elementwise::of_input(op_type) {
-        Some(each) => of_elements(call.input(0)?.elements(), each),
-        None => Err(Unknown::Operator(op_type.to_owned())),
-    }
+    let of_output = elementwise::of_output(op_type).is_some();
+    Work::of_elements(op_type, if of_output { call.output_elements()? } else { call.input(0)?.elements()? })
 }
 
 fn of_elements(elements: Result<u64, Unknown>, each: u64) -> Result<Work, Unknown> {
-    Ok(Work::flops(times(elements?, each)?))
+    Ok(Work::of_flops(times(elements?, each)?))
 }
 
 /// With the accumulator's scaling to the output: product, rounding, zero point, two comparisons.
@@ -70,7 +65,7 @@ fn requantized(call: &Call, work: Work) -> Result<Work, Unknown> {
 /// One operation for each element of a window.
 fn pool(call: &Call, kernel: &[i64], each: u64) -> Result<Work, Unknown> {
     let window = product(kernel.iter().map(|&size| usize::try_from(size).unwrap_or(0)))?;
-    of_elements(call.output_elements(), times(window, each)?)
+    Work::of_windows(call.output_elements()?, times(window, each)?)
 }
 
 /// Sums and the like of any number of inputs, and `more` operations for each element.
