@@ -1,7 +1,7 @@
-//! Runs ONNX graphs on the CPU, over `kernels`: no library is loaded.
+//! Runs graphs on the CPU, over `kernels`: graph, fused graph, memory plan, run. No library is loaded.
 //!
-//! In the pipe: `runtime` runs models here, and `export` checks what it has written. Results have the same bytes on every
-//! CPU and with any number of threads.
+//! In the pipe: `runtime` runs ONNX models here ([`Executor`]), `export` checks what it has written, and `nets` computes training
+//! steps ([`training`]). Results have the same bytes on every CPU and with any number of threads.
 //!
 //! ```
 //! use executor::{Executor, Options, View};
