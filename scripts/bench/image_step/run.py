@@ -1,4 +1,4 @@
-"""A training step of networks on 32 × 32 images, the planned engine against PyTorch: LeNet-5, a VGG with eight convolutions, ResNets.
+"""A training step of networks on 32 × 32 images, the fused engine against PyTorch: LeNet-5, a VGG with eight convolutions, ResNets.
 
 Wall time of a step (forward, backward, SGD with momentum), start-up left out, on one thread and on two. The contestants live
 at the same time and take turns. A turn begins with a pause, as threads of the one before may still spin, and a step that does

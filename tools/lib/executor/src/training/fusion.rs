@@ -188,7 +188,7 @@ fn layers(graph: Graph<'_>, group: &[usize]) -> Vec<LinearAct> {
         match node.op {
             Op::Linear { weight, bias } => layers.push(LinearAct::new(graph, weight, bias)),
             Op::Activation(activation) => {
-                layers.iter_mut().last().into_iter().for_each(|layer| layer.activation = activation.into());
+                layers.last_mut().into_iter().for_each(|layer| layer.activation = activation.into());
             }
             _ => {}
         }
@@ -330,4 +330,122 @@ impl Adjacent {
 /// The consumers of a step's output.
 fn consumers(steps: &[Step], step: usize) -> Vec<usize> {
     (0..steps.len()).filter(|&i| steps[i].inputs.contains(&Source::Step(step))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Activation as Setting, Layout, LayoutBuilder, Node, ParameterKind},
+        *,
+    };
+
+    /// A chain of nodes on rows of `shape`.
+    struct Net {
+        input_shape: Vec<usize>,
+        shape: Vec<usize>,
+        layout: LayoutBuilder,
+        nodes: Vec<Node>,
+    }
+
+    impl Net {
+        fn new(shape: &[usize]) -> Self {
+            Self { input_shape: shape.to_vec(), shape: shape.to_vec(), layout: LayoutBuilder::default(), nodes: vec![] }
+        }
+
+        fn then(mut self, op: Op, shape: &[usize]) -> Self {
+            let inputs = vec![self.nodes.len().checked_sub(1).map_or(Value::Input, Value::Node)];
+            self.nodes.push(Node { name: self.nodes.len().to_string(), op, inputs, shape: shape.to_vec() });
+            self.shape = shape.to_vec();
+            self
+        }
+
+        fn tensor(&mut self, kind: ParameterKind, shape: &[usize]) -> usize {
+            self.layout.add(String::new(), kind, shape)
+        }
+
+        /// 3 × 3, keeps the size.
+        fn conv(mut self, channels: usize, has_bias: bool) -> Self {
+            let shape = [channels, self.shape[1], self.shape[2]];
+            let weight = self.tensor(ParameterKind::Weight, &[channels, self.shape[0], 3, 3]);
+            let bias = has_bias.then(|| self.tensor(ParameterKind::Bias, &[channels]));
+            self.then(Op::Conv { weight, bias, stride: 1, padding: 1 }, &shape)
+        }
+
+        fn norm(mut self) -> Self {
+            let shape = self.shape.clone();
+            let [scale, shift] = [(); 2].map(|()| self.tensor(ParameterKind::Norm, &shape[..1]));
+            let [mean, variance] = [(); 2].map(|()| self.tensor(ParameterKind::Statistic, &shape[..1]));
+            self.then(Op::Norm { scale, shift, mean, variance, momentum: 0.1, eps: 1e-5 }, &shape)
+        }
+
+        fn activation(self, activation: Setting) -> Self {
+            let shape = self.shape.clone();
+            self.then(Op::Activation(activation), &shape)
+        }
+
+        fn linear(mut self, outputs: usize) -> Self {
+            let inputs: usize = self.shape.iter().product();
+            if self.shape.len() > 1 {
+                self = self.then(Op::Flatten, &[inputs]);
+            }
+            let weight = self.tensor(ParameterKind::Weight, &[outputs, inputs]);
+            let bias = self.tensor(ParameterKind::Bias, &[outputs]);
+            self.then(Op::Linear { weight, bias }, &[outputs])
+        }
+
+        fn plan(self) -> FusionPlan {
+            let layout: Layout = self.layout.finish();
+            let graph = Graph { input_shape: &self.input_shape, nodes: &self.nodes, layout: &layout };
+            FusionPlan::new(graph).expect("images and vectors")
+        }
+    }
+
+    /// The activation of each step, and of each of its linear layers.
+    fn activations(plan: &FusionPlan) -> Vec<Vec<Activation>> {
+        let of = |step: &Step| match &step.fusion {
+            Fusion::Linear(layers) => layers.iter().map(|layer| layer.activation).collect(),
+            _ => vec![step.activation],
+        };
+        plan.steps.iter().map(of).collect()
+    }
+
+    #[test]
+    fn activations_belong_to_the_convolutions_and_linear_layers_before_them() {
+        let net = Net::new(&[3, 8, 8]).conv(6, true).activation(Setting::Relu).conv(4, false).activation(Setting::Gelu);
+        let plan = net.linear(5).activation(Setting::Tanh).linear(2).plan();
+        let plain = vec![Activation::Identity];
+        // The derivative of GELU needs its input.
+        let expected = [vec![Activation::Relu], plain.clone(), plain.clone(), plain];
+        assert_eq!(activations(&plan)[..4], expected);
+        assert_eq!(activations(&plan)[4..], [[Activation::Tanh, Activation::Identity]]);
+        assert_eq!((plan.input_shape.len(), plan.row_sharded().is_some()), (3, false));
+    }
+
+    #[test]
+    fn a_network_of_narrow_linear_layers_is_sharded_by_rows() {
+        let plan = Net::new(&[1, 2, 4]).linear(16).activation(Setting::Relu).linear(3).plan();
+        let layers = plan.row_sharded().expect("under 65 536 weights");
+        let shapes: Vec<_> = layers.iter().map(|layer| [layer.inputs, layer.outputs]).collect();
+        assert_eq!((shapes, plan.input_shape), (vec![[8, 16], [16, 3]], vec![8]));
+        assert!(Net::new(&[256]).linear(256).plan().row_sharded().is_none());
+    }
+
+    #[test]
+    fn passes_of_a_norm_are_computed_by_the_convolutions_around_it() {
+        let around =
+            |has_bias: bool| Net::new(&[8, 8, 8]).conv(8, has_bias).norm().activation(Setting::Relu).conv(8, false);
+        let plan = around(false).plan();
+        let [Fusion::Conv(before), Fusion::Norm(0, norm), Fusion::Conv(after)] =
+            [0, 1, 2].map(|i| plan.steps[i].fusion.clone())
+        else {
+            panic!("three steps")
+        };
+        assert_eq!([before.statistics, before.grad_prologue], [Some(0); 2]);
+        assert_eq!([after.prologue, after.reduction], [Some(0); 2]);
+        assert_eq!([norm.statistics, norm.output, norm.reduction, norm.grad_input], [Pass::Fused; 4]);
+        // A bias is added after the epilogue of the statistics.
+        let plan = around(true).plan();
+        let Fusion::Norm(0, norm) = plan.steps[1].fusion else { panic!("a norm") };
+        assert_eq!([norm.statistics, norm.output, norm.reduction], [Pass::Own, Pass::Fused, Pass::Fused]);
+    }
 }
