@@ -23,13 +23,13 @@ const LOSS_OUTPUTS: usize = 1 << 11;
 /// The operations for batches of `rows`.
 pub(super) struct Plan {
     pub rows: usize,
-    pub operations: Vec<Planned>,
+    pub operations: Vec<PlannedStep>,
     /// By [`NormId`](super::operation::NormId).
     norms: Vec<FusedNorm>,
 }
 
 /// A step with its inputs and the destinations of its gradients.
-pub(super) struct Planned {
+pub(super) struct PlannedStep {
     operation: Box<dyn Operation>,
     inputs: Vec<Source>,
     /// Elements of its output a row.
@@ -58,7 +58,7 @@ impl Plan {
     pub fn new(plan: &FusionPlan, rows: usize) -> Result<Self, Error> {
         let steps = plan.steps.iter().enumerate();
         let operations = steps.map(|(i, step)| {
-            Ok(Planned {
+            Ok(PlannedStep {
                 operation: operation(step, rows)?,
                 inputs: step.inputs.clone(),
                 width: step.width(),
@@ -105,7 +105,7 @@ impl Plan {
         gradients: &mut [f32],
         workspace: &mut Workspace,
     ) {
-        let Planned { needs_grad, grad_output: own, destinations, width, .. } = self.operations[i];
+        let PlannedStep { needs_grad, grad_output: own, destinations, width, .. } = self.operations[i];
         if !needs_grad {
             return;
         }
