@@ -1,8 +1,12 @@
 //! The setting that chooses a device.
 
-use crate::{Gpu, Result, driver};
 use serde::{Deserialize, Deserializer};
-use std::{fmt, path::Path, str::FromStr};
+use std::{fmt, str::FromStr};
+#[cfg(feature = "driver")]
+use {
+    crate::{Gpu, driver},
+    std::path::Path,
+};
 
 /// Where a tool computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,12 +60,13 @@ impl<'de> Deserialize<'de> for Device {
     }
 }
 
+#[cfg(feature = "driver")]
 impl Device {
     /// The number of the GPU that is meant; None is the CPU. `auto` is the first GPU, if there is one.
     ///
     /// # Errors
     /// If a GPU is named, and there is no driver or no such GPU.
-    pub fn ordinal(self) -> Result<Option<u32>> {
+    pub fn ordinal(self) -> crate::Result<Option<u32>> {
         match self {
             Self::Cpu => Ok(None),
             Self::Auto => Ok(driver::count().is_ok_and(|count| count > 0).then_some(0)),
@@ -75,7 +80,7 @@ impl Device {
     /// # Errors
     /// As [`Device::ordinal`], and if the kernels cannot be compiled or loaded. With `auto`, a GPU that cannot be used is
     /// an error too, where there is one: the CPU would hide it.
-    pub fn open(self, nvrtc: Option<&Path>) -> Result<Option<Gpu>> {
+    pub fn open(self, nvrtc: Option<&Path>) -> crate::Result<Option<Gpu>> {
         self.ordinal()?.map(|number| Gpu::open(number, nvrtc)).transpose()
     }
 }
@@ -104,6 +109,7 @@ mod tests {
         assert!(error.to_string().contains("invalid type"), "{error}");
     }
 
+    #[cfg(feature = "driver")]
     #[test]
     fn the_cpu_needs_no_driver() {
         assert_eq!(Device::Cpu.ordinal().expect("the CPU"), None);

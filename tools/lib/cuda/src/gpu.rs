@@ -12,7 +12,7 @@ use crate::{
 use cudarc::{
     driver::{
         CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg,
-        ValidAsZeroBits, sys::CUdevice_attribute,
+        ValidAsZeroBits,
     },
     nvrtc::Ptx,
 };
@@ -113,10 +113,8 @@ impl Gpu {
 }
 
 fn capability(context: &CudaContext) -> Result<Capability> {
-    let number = |attribute| Ok(u32::try_from(context.attribute(attribute)?).unwrap_or(0));
-    let major = number(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR);
-    let minor = number(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
-    Ok(Capability(major.map_err(crate::Error::Driver)?, minor.map_err(crate::Error::Driver)?))
+    let (major, minor) = context.compute_capability()?;
+    Ok(Capability(major.unsigned_abs(), minor.unsigned_abs()))
 }
 
 /// Calls `function`, the kernel's for `T`, on `stream`, for the first `inputs` numbers of `input`. `flag` gets the first row

@@ -19,22 +19,31 @@
 //! ```
 //! let device: cuda::Device = "cuda:1".parse()?;
 //! assert_eq!(device, cuda::Device::Cuda(1));
-//! assert!(cuda::Device::Cpu.open(None)?.is_none());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "driver")]
 pub mod nvrtc;
+#[cfg(feature = "driver")]
 pub mod source;
 
+#[cfg(feature = "driver")]
 mod cache;
 mod device;
+#[cfg(feature = "driver")]
 mod driver;
+#[cfg(feature = "driver")]
 mod error;
+#[cfg(feature = "driver")]
 mod gpu;
+#[cfg(feature = "driver")]
 mod pipeline;
 
 pub use device::{Device, InvalidDevice};
-pub use driver::{count, open};
-pub use error::{Error, Result};
-pub use gpu::{Gpu, Kernel, Number, call};
-pub use pipeline::{BATCH_BYTES, DEPTH, Pipeline, Rows};
+#[cfg(feature = "driver")]
+pub use {
+    driver::{count, open},
+    error::{Error, Result},
+    gpu::{Gpu, Kernel, Number, call},
+    pipeline::{BATCH_BYTES, DEPTH, Pipeline, Rows},
+};

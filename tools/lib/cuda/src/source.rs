@@ -22,6 +22,11 @@ pub fn cpu() -> String {
     text(SHIM)
 }
 
+/// A driver and an NVRTC that run the kernels on the CPU, as C++, for tests of what calls them.
+pub fn fake_driver() -> String {
+    cpu() + include_str!("../kernels/fake_driver.cc")
+}
+
 fn text(prelude: &str) -> String {
     let (f32, f64) = (LogarithmTables::f32(), LogarithmTables::f64());
     let tables = [logarithm("LogarithmF32", "float", &f32), logarithm("LogarithmF64", "double", &f64)];

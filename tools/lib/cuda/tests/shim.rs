@@ -2,6 +2,7 @@
 //!
 //! Without a C++ compiler the tests are skipped with a note. `CXX` names another than `c++`.
 
+#![cfg(feature = "driver")]
 #![allow(unsafe_code, reason = "functions of a library that the test compiles")]
 
 use cuda::source::{self, Grid};

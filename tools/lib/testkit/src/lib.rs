@@ -17,6 +17,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod fake_gpu;
 mod folder;
 pub mod log;
 pub mod npy;
@@ -27,6 +28,7 @@ mod tool;
 #[cfg(unix)]
 mod trt_run;
 
+pub use fake_gpu::FakeGpu;
 pub use folder::{Folder, contents};
 pub use tool::{Done, Running, Tool};
 #[cfg(unix)]
