@@ -98,6 +98,16 @@ test-cuda: $(nvrtc) ## Compile the kernels of entropy and relu for GPUs, and tes
 	NVRTC_DYLIB_PATH="$$(echo $(abspath .tools/nvrtc)/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.*)" REQUIRE_CUDA=1 \
 	  $(CARGO) test --release -p cuda $(LOCKED)
 
+.PHONY: cuda
+cuda: $(cuda) ## Build target/cuda/train, which trains on a GPU: make cuda CUDA_COMPUTE_CAP=90; half an hour on two cores, no GPU needed
+	CARGO='$(CARGO)' LOCKED='$(LOCKED)' CUDA_COMPUTE_CAP='$(or $(CUDA_COMPUTE_CAP),90)' nice -n 19 \
+	  scripts/cuda-build.sh "$$(echo .tools/cuda/lib/python3*/site-packages)"
+
+.PHONY: gpu-check
+gpu-check: build ## Pack dist/gpu-check.tar.gz, which checks and measures everything on a machine with a GPU
+	$(CARGO) build --release -p cuda --example gpu_check $(LOCKED)
+	scripts/gpu-check.sh pack
+
 # Beside the other binaries: linked to MPI, this one runs only where that is installed.
 .PHONY: train-mpi
 train-mpi: ## Build target/mpi/train, whose ranks speak MPI (mpirun -n 4 target/mpi/train ...); needs libopenmpi-dev and libclang
