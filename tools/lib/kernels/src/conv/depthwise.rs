@@ -5,6 +5,7 @@
 
 use crate::{
     epilogue::Epilogue,
+    gemm::tile::{read, write},
     isa::Isa,
     vector::{LANES, Line, Vector, dispatch_vector},
     windows::Windows,
@@ -279,33 +280,6 @@ fn accumulate<V: Vector, const N: usize, const PART: bool>(
         }
     }
     sums
-}
-
-/// Loads a line; with PART its first `part` elements, and zeros.
-#[inline(always)]
-fn read<V: Vector, const PART: bool>(zero: V, values: &[f32], part: usize) -> V {
-    if PART {
-        let mut line: Line = [0.0; LANES];
-        for (to, from) in line.iter_mut().zip(&values[..part]) {
-            *to = *from;
-        }
-        return zero.load(&line);
-    }
-    values.first_chunk::<LANES>().map_or(zero, |line| zero.load(line))
-}
-
-/// Stores a line; with PART its first `part` elements.
-#[inline(always)]
-fn write<V: Vector, const PART: bool>(sums: V, values: &mut [f32], part: usize) {
-    if PART {
-        let mut line: Line = [0.0; LANES];
-        sums.store(&mut line);
-        for (to, from) in values[..part].iter_mut().zip(&line) {
-            *to = *from;
-        }
-    } else if let Some(line) = values.first_chunk_mut::<LANES>() {
-        sums.store(line);
-    }
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ pub(crate) fn add_products<V: Vector, const M: usize, const N: usize>(
 
 /// Loads a line; with PART its first `part` elements, and zeros.
 #[inline(always)]
-pub(super) fn read<V: Vector, const PART: bool>(zero: V, values: &[f32], part: usize) -> V {
+pub(crate) fn read<V: Vector, const PART: bool>(zero: V, values: &[f32], part: usize) -> V {
     if PART {
         return zero.load_first(&values[..part]);
     }
@@ -219,7 +219,7 @@ pub(super) fn read<V: Vector, const PART: bool>(zero: V, values: &[f32], part: u
 
 /// Stores a line; with PART its first `part` elements.
 #[inline(always)]
-pub(super) fn write<V: Vector, const PART: bool>(sums: V, values: &mut [f32], part: usize) {
+pub(crate) fn write<V: Vector, const PART: bool>(sums: V, values: &mut [f32], part: usize) {
     if PART {
         sums.store_first(&mut values[..part]);
     } else if let Some(line) = values.first_chunk_mut::<LANES>() {

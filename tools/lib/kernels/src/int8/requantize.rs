@@ -91,16 +91,11 @@ impl Requantization {
         !self.direct && self.output.is_some()
     }
 
-    /// A line of sums as integers.
+    /// What turns a line of sums into integers.
     #[inline(always)]
-    pub(super) fn integers(&self, sums: &[i32; LANES], line: usize) -> [u8; LANES] {
-        let (scale, zero) = (&self.scale[line], self.output.map_or(0, |output| output.zero_point));
-        let mut out = [0; LANES];
-        for i in 0..LANES {
-            let steps = clamp(sums[i] as f32 * scale[i], self.bounds[0], self.bounds[1]);
-            out[i] = round(steps, zero);
-        }
-        out
+    pub(super) fn column(&self, line: usize) -> Column {
+        let zero = self.output.map_or(0, |output| output.zero_point);
+        Column { scale: self.scale[line], bounds: self.bounds, zero }
     }
 
     /// A line of sums as float32, before an activation other than bounds.
@@ -121,6 +116,26 @@ impl Requantization {
         }
         for x in &mut out {
             *x = clamp(*x, self.bounds[0], self.bounds[1]);
+        }
+        out
+    }
+}
+
+/// A line of columns of which sums become integers.
+#[derive(Clone, Copy)]
+pub(super) struct Column {
+    scale: [f32; LANES],
+    bounds: [f32; 2],
+    zero: i32,
+}
+
+impl Column {
+    #[inline(always)]
+    pub fn integers(&self, sums: &[i32; LANES]) -> [u8; LANES] {
+        let mut out = [0; LANES];
+        for i in 0..LANES {
+            let steps = clamp(sums[i] as f32 * self.scale[i], self.bounds[0], self.bounds[1]);
+            out[i] = round(steps, self.zero);
         }
         out
     }

@@ -359,11 +359,7 @@ fn tile<D: Dot, const M: usize, const N: usize>(
             sums[m][n].store(&mut stored[m][n]);
         }
     }
-    for (m, stored) in stored.iter().enumerate() {
-        for (n, stored) in stored.iter().enumerate() {
-            put(panel, pixel + m, panel.first + line + n, stored, output);
-        }
-    }
+    put(panel, pixel, panel.first + line, &stored, output);
 }
 
 /// First bytes of the windows of M pixels.
@@ -382,20 +378,34 @@ fn starts_of<const M: usize>(panel: Panel<'_>, pixel: usize) -> [usize; M] {
     starts
 }
 
-/// Stores the sums of a line of columns.
+/// Stores the sums of a tile, from a line of columns on.
 #[inline(always)]
-fn put(panel: Panel<'_>, pixel: usize, line: usize, sums: &[i32; LANES], output: &mut Output<'_>) {
-    let outputs = panel.conv.weights.outputs;
-    let (first, columns) = (pixel * outputs + line * LANES, LANES.min(outputs - line * LANES));
-    match output {
-        Output::Integers(output) => {
-            let integers = panel.conv.requantization.integers(sums, line);
-            store(&integers, &mut output[first..][..columns]);
-        }
-        Output::Floats(output) => {
-            let residual = panel.residual.get(first..first + columns).unwrap_or_default();
-            let floats = panel.conv.requantization.floats(sums, line, residual);
-            store(&floats, &mut output[first..][..columns]);
+fn put<const M: usize, const N: usize>(
+    panel: Panel<'_>,
+    pixel: usize,
+    line: usize,
+    sums: &[[[i32; LANES]; N]; M],
+    output: &mut Output<'_>,
+) {
+    let (outputs, requantization) = (panel.conv.weights.outputs, &panel.conv.requantization);
+    let range = pixel * outputs..(pixel + M) * outputs;
+    for n in 0..N {
+        let columns = (line + n) * LANES..outputs.min((line + n + 1) * LANES);
+        match output {
+            Output::Integers(output) => {
+                let column = requantization.column(line + n);
+                for (sums, row) in sums.iter().zip(output[range.clone()].chunks_exact_mut(outputs)) {
+                    store(&column.integers(&sums[n]), &mut row[columns.clone()]);
+                }
+            }
+            Output::Floats(output) => {
+                let rows = output[range.clone()].chunks_exact_mut(outputs).enumerate();
+                for (sums, (m, row)) in sums.iter().zip(rows) {
+                    let first = (pixel + m) * outputs;
+                    let residual = panel.residual.get(first + columns.start..first + columns.end).unwrap_or_default();
+                    store(&requantization.floats(&sums[n], line + n, residual), &mut row[columns.clone()]);
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Convolutions and fully connected layers of quantized inputs and weights.
 
 use super::{Dequantized, QuantizedStep, affine, integers_of, is_sound};
-use crate::plan::{build::Builder, chain::Chain, linear::floats, values::Value, windows};
+use crate::plan::{build::Builder, chain::Chain, linear::floats, step::Source, values::Value, windows};
 use kernels::{
     Windows,
     int8::{Affine, DepthwiseWeights, QuantizedConv, QuantizedDepthwise, QuantizedWeights, Requantization},
@@ -16,13 +16,31 @@ pub(in crate::plan) struct QuantizedLayer {
     name: String,
     input: Dequantized,
     windows: Windows,
-    is_conv: bool,
+    form: Form,
     weights: Packed,
     /// Of the input times that of the weights, of each output.
     scale: Vec<f32>,
-    /// A bias that is not in the sums.
-    bias: Vec<f32>,
-    has_bias: bool,
+    bias: Bias,
+}
+
+/// What a layer reads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Form {
+    /// Rows of features.
+    Rows,
+    /// Images, all channels at once.
+    Images,
+    /// Images, each channel by itself.
+    Channels,
+}
+
+/// A bias of a layer.
+#[derive(Debug)]
+enum Bias {
+    None,
+    /// In units of the input's scale times the weights'.
+    Integers(Vec<i32>),
+    Floats(Vec<f32>),
 }
 
 /// Packed weights, which all plans share.
@@ -42,126 +60,128 @@ struct Weights {
 }
 
 impl QuantizedLayer {
-    /// The node as a layer that the kernels compute on integers: one group, or one of each channel, constant integer weights without a zero point that 8 bits
-    /// do not hold, sums that fit int32.
+    /// The node as a layer that the kernels compute on integers: one group, or one of each channel; constant integer weights that 8
+    /// bits hold less their zero points; sums that are exact.
     ///
     /// # Errors
     /// When an attribute has the wrong type.
     pub fn of(builder: &mut Builder<'_>, node: &Node) -> Result<Option<Self>, Problem> {
-        let is_conv = node.is("Conv");
-        if !is_conv && !node.is("Gemm") && !node.is("MatMul") {
+        let (is_conv, is_gemm) = (node.is("Conv"), node.is("Gemm"));
+        if !is_conv && !is_gemm && !node.is("MatMul") {
             return Ok(None);
         }
-        let gemm = ["alpha", "beta"].iter().map(|name| node.float(name, 1.0)).collect::<Result<Vec<_>, _>>()?;
-        let is_plain = node.is("Gemm") && (node.int("transA", 0)? != 0 || gemm != [1.0, 1.0]);
-        let group = if is_conv { node.int("group", 1)? } else { 1 };
-        if is_plain {
+        if is_gemm
+            && (node.int("transA", 0)? != 0 || node.float("alpha", 1.0)? != 1.0 || node.float("beta", 1.0)? != 1.0)
+        {
             return Ok(None);
         }
-        let transposed = is_conv || node.is("Gemm") && node.int("transB", 0)? != 0;
+        let transposed = is_conv || is_gemm && node.int("transB", 0)? != 0;
         let Some(weights) = Weights::of(builder, node, transposed) else { return Ok(None) };
-        let is_depthwise = group > 1 && group as usize == weights.outputs && weights.channels == 1;
-        if group != 1 && !is_depthwise {
-            return Ok(None);
-        }
-        let channels = if is_depthwise { weights.outputs } else { weights.channels };
-        let Some(windows) = geometry(builder, node, &weights, channels, is_conv)? else { return Ok(None) };
-        Ok(Self::with(builder, node, windows, [is_conv, is_depthwise], &weights))
+        let form = match (is_conv, node.int("group", 1)?) {
+            (false, _) => Form::Rows,
+            (true, 1) => Form::Images,
+            (true, groups) if weights.channels == 1 && usize::try_from(groups) == Ok(weights.outputs) => Form::Channels,
+            _ => return Ok(None),
+        };
+        let Some(windows) = weights.windows(builder, node, form)? else { return Ok(None) };
+        Ok(Self::with(builder, node, form, windows, &weights))
     }
 
-    fn with(
-        builder: &mut Builder<'_>,
-        node: &Node,
-        windows: Windows,
-        [is_conv, is_depthwise]: [bool; 2],
-        weights: &Weights,
-    ) -> Option<Self> {
+    fn with(builder: &mut Builder<'_>, node: &Node, form: Form, windows: Windows, weights: &Weights) -> Option<Self> {
         let input = Dequantized::of(builder, node.input(0)?)?;
         let scale: Vec<f32> = weights.scale.iter().map(|scale| input.affine.scale * scale).collect();
         let name = node.output(0)?.to_owned();
         builder.floats(&name)?;
-        let (integers, bias) = match node.input(2).filter(|_| !node.is("MatMul")) {
-            None => (Vec::new(), Vec::new()),
+        let bias = match node.input(2).filter(|_| !node.is("MatMul")) {
+            None => Bias::None,
             Some(bias) => bias_of(builder, bias, &scale)?,
         };
         let packed = match builder.cache.quantized.get(&name) {
             Some(packed) => packed.clone(),
             None => {
-                let packed = if is_depthwise {
-                    let packed = DepthwiseWeights::new(&weights.values, weights.outputs, &integers, input.affine)?;
-                    Packed::Depthwise(Arc::new(packed))
-                } else {
-                    Packed::Product(Arc::new(weights.pack(windows.dilation[1] != 1, &integers, input.affine)?))
-                };
-                builder.cache.quantized.entry(name.clone()).or_insert(packed).clone()
+                let packed = weights.pack(form, windows.dilation[1] != 1, &bias, input.affine)?;
+                builder.cache.quantized.insert(name.clone(), packed.clone());
+                packed
             }
         };
-        let has_bias = !integers.is_empty() || !bias.is_empty();
-        Some(Self { name, input, windows, is_conv, weights: packed, scale, bias, has_bias })
+        Some(Self { name, input, windows, form, weights: packed, scale, bias })
     }
 
     /// Columns to which a constant may be added: none if the layer has a bias, or they are channels of images.
     pub fn bias_columns(&self) -> Option<usize> {
-        (!self.is_conv && !self.has_bias).then_some(self.scale.len())
+        (self.form == Form::Rows && matches!(self.bias, Bias::None)).then_some(self.scale.len())
+    }
+
+    /// Where a value lies as the layer reads and writes it.
+    fn lies(&self, builder: &mut Builder<'_>, name: &str) -> Option<Source> {
+        if self.form == Form::Rows { builder.rows(name) } else { builder.nhwc(name) }
     }
 
     /// Adds the step; `output` is the node that quantizes what the chain computes.
-    pub fn emit(mut self, builder: &mut Builder<'_>, epilogue: &Chain, output: Option<&Node>) -> Result<(), Problem> {
+    pub fn emit(self, builder: &mut Builder<'_>, epilogue: &Chain, output: Option<&Node>) -> Result<(), Problem> {
         let missing = || Problem::tensor(&self.name, "a value whose inputs no node computes");
         let target = output.and_then(|node| affine(builder, node));
         let name = output.and_then(|node| node.output(0)).unwrap_or(&epilogue.output);
         let shape = builder.shape(name).ok_or_else(missing)?;
-        let integers = &self.input.integers;
-        let source = if self.is_conv { builder.nhwc(integers) } else { builder.rows(integers) };
-        let source = source.ok_or_else(missing)?;
-        if let Some(bias) = &epilogue.bias {
-            let constant = builder.graph.initializers.get(bias).and_then(floats).ok_or_else(missing)?;
-            self.bias = constant;
+        let input_len = builder.value(&self.input.integers).ok_or_else(missing)?.len();
+        let len: usize = shape.1.iter().product();
+        let mut reads = vec![(self.lies(builder, &self.input.integers).ok_or_else(missing)?, input_len)];
+        if let Some(residual) = &epilogue.residual {
+            reads.push((self.lies(builder, residual).ok_or_else(missing)?, len));
         }
-        let residual = epilogue.residual.as_ref();
-        let residual = residual.map(|name| if self.is_conv { builder.nhwc(name) } else { builder.rows(name) });
-        let residual = residual.map(|source| source.ok_or_else(missing)).transpose()?;
-        let what = Requantization::new(&self.scale, &self.bias, residual.is_some(), epilogue.activation, target);
-        let (step, input_len, len) = match self.weights {
+        let added = epilogue.bias.as_ref().and_then(|name| floats(builder.graph.initializers.get(name)?));
+        let bias = match (&added, &self.bias) {
+            (Some(bias), _) | (None, Bias::Floats(bias)) => bias.as_slice(),
+            _ => &[],
+        };
+        let what = Requantization::new(&self.scale, bias, reads.len() > 1, epilogue.activation, target);
+        let step = match &self.weights {
             Packed::Product(weights) => {
-                let conv = Box::new(QuantizedConv::new(self.windows, weights, what));
-                let sizes = (conv.input_len(), conv.output_len());
-                (QuantizedStep::Product(conv), sizes.0, sizes.1)
+                QuantizedStep::Product(Box::new(QuantizedConv::new(self.windows, weights.clone(), what)))
             }
             Packed::Depthwise(weights) => {
-                let conv = Box::new(QuantizedDepthwise::new(self.windows, weights, what));
-                let sizes = (conv.input_len(), conv.output_len());
-                (QuantizedStep::Depthwise(conv), sizes.0, sizes.1)
+                QuantizedStep::Depthwise(Box::new(QuantizedDepthwise::new(self.windows, weights.clone(), what)))
             }
         };
-        let reads: Vec<_> = [(source, input_len)].into_iter().chain(residual.map(|source| (source, len))).collect();
         let buffer = builder.add_quantized(step, &reads, len, target.is_some());
-        let value = if self.is_conv { Value::nhwc(shape, buffer) } else { Value::rows(Some(shape), buffer) };
-        builder.define(name, value);
+        builder.define(name, Value::at(shape, self.form == Form::Rows, buffer));
         Ok(())
     }
 }
 
-/// The windows of a convolution, or the rows of a product; none if shapes do not fit.
-fn geometry(
-    builder: &Builder<'_>,
-    node: &Node,
-    weights: &Weights,
-    channels: usize,
-    is_conv: bool,
-) -> Result<Option<Windows>, Problem> {
-    if is_conv {
-        return windows::of(builder, node, channels, weights.outputs, weights.kernel);
-    }
-    let Some(shape) = node.input(0).and_then(|name| builder.floats(name)) else { return Ok(None) };
-    let fits = shape.len() >= 2 && shape.last() == Some(&weights.channels);
-    let rows = shape.iter().rev().skip(1).product();
-    Ok(fits.then(|| Windows::rows(rows)))
-}
-
 impl Weights {
-    fn pack(&self, dilated: bool, bias: &[i32], input: Affine) -> Option<QuantizedWeights> {
-        QuantizedWeights::new(&self.values, [self.outputs, self.channels], self.kernel, dilated, bias, input)
+    /// The windows of a convolution, or the rows of a product; none if shapes do not fit.
+    fn windows(&self, builder: &Builder<'_>, node: &Node, form: Form) -> Result<Option<Windows>, Problem> {
+        match form {
+            Form::Images => windows::of(builder, node, self.channels, self.outputs, self.kernel),
+            Form::Channels => windows::of(builder, node, self.outputs, self.outputs, self.kernel),
+            Form::Rows => {
+                let Some(shape) = node.input(0).and_then(|name| builder.floats(name)) else { return Ok(None) };
+                let fits = shape.len() >= 2 && shape.last() == Some(&self.channels);
+                let rows = shape.iter().rev().skip(1).product();
+                Ok(fits.then(|| Windows::rows(rows)))
+            }
+        }
+    }
+
+    fn pack(&self, form: Form, dilated: bool, bias: &Bias, input: Affine) -> Option<Packed> {
+        let bias = if let Bias::Integers(bias) = bias { bias.as_slice() } else { &[] };
+        Some(match form {
+            Form::Channels => {
+                Packed::Depthwise(Arc::new(DepthwiseWeights::new(&self.values, self.outputs, bias, input)?))
+            }
+            Form::Rows | Form::Images => {
+                let sizes = [self.outputs, self.channels];
+                Packed::Product(Arc::new(QuantizedWeights::new(
+                    &self.values,
+                    sizes,
+                    self.kernel,
+                    dilated,
+                    bias,
+                    input,
+                )?))
+            }
+        })
     }
 
     /// The second input of a node, `[outputs, inputs, kernel…]`, or `[inputs, outputs]` unless it is transposed.
@@ -225,13 +245,13 @@ fn along<T: Clone>(
 }
 
 /// A bias of a layer whose sums have these scales: as int32 in the same units, or as float32.
-fn bias_of(builder: &Builder<'_>, name: &str, scale: &[f32]) -> Option<(Vec<i32>, Vec<f32>)> {
+fn bias_of(builder: &Builder<'_>, name: &str, scale: &[f32]) -> Option<Bias> {
     let outputs = scale.len();
     let is_row = |dims: &[usize]| dims.last() == Some(&outputs) && dims.iter().product::<usize>() == outputs;
     if let Some(bias) = builder.graph.initializers.get(name) {
         let values = floats(bias)?;
         let small = values.iter().all(|bias| bias.abs() < 1e30);
-        return (is_row(bias.dims()) && small).then_some((Vec::new(), values));
+        return (is_row(bias.dims()) && small).then_some(Bias::Floats(values));
     }
     let (integers, dequantize) = constant(builder, name)?;
     let axis = integers.dims().len().checked_sub(1)?;
@@ -248,9 +268,9 @@ fn bias_of(builder: &Builder<'_>, name: &str, scale: &[f32]) -> Option<(Vec<i32>
         return None;
     }
     if scales == scale {
-        return Some((values, Vec::new()));
+        return Some(Bias::Integers(values));
     }
-    Some((Vec::new(), values.iter().zip(&scales).map(|(&bias, scale)| bias as f32 * scale).collect()))
+    Some(Bias::Floats(values.iter().zip(&scales).map(|(&bias, scale)| bias as f32 * scale).collect()))
 }
 
 /// Whether a node that quantizes has bounds of 8 bits: as the last of a chain.
