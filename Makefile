@@ -99,7 +99,7 @@ test-cuda: $(nvrtc) ## Compile the kernels of entropy and relu for GPUs, and tes
 	  $(CARGO) test --release -p cuda $(LOCKED)
 
 .PHONY: cuda
-cuda: $(cuda) ## Build target/cuda/train, which trains on a GPU: make cuda CUDA_COMPUTE_CAP=90; half an hour on two cores, no GPU needed
+cuda: $(cuda) ## Build target/cuda/train, which trains on a GPU: make cuda CUDA_COMPUTE_CAP=90; takes long, needs no GPU
 	CARGO='$(CARGO)' LOCKED='$(LOCKED)' CUDA_COMPUTE_CAP='$(or $(CUDA_COMPUTE_CAP),90)' nice -n 19 \
 	  scripts/cuda-build.sh "$$(echo .tools/cuda/lib/python3*/site-packages)"
 

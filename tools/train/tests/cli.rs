@@ -127,6 +127,13 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         ),
         (&["trainer.split=[0,0.5,0.5]"], &good, "no row of 100 is left for training"),
         (&["trainer.batch_size=0"], &good, "trainer.batch_size: 0"),
+        (
+            &["trainer.device=cuda:1"],
+            &good,
+            "trainer.device=cuda:1: this build of train has no CUDA; `make cuda` makes one that has (docs/gpu.md), or use \
+             trainer.device=cpu",
+        ),
+        (&["trainer.precision=bf16"], &good, "trainer.precision=bf16: on a GPU only; use trainer.precision=f32"),
         (&["trainer.max_epochs=0"], &good, "trainer.max_epochs: 0"),
         (&["trainer.max_epochs=null"], &good, "the run would never end"),
         (

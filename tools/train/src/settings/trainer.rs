@@ -3,7 +3,8 @@
 use super::{BatchLimit, Check, ClassWeights, distributed::DistributedSettings, wall_time::WallTime};
 use crate::inspect::lr_finder;
 use anyhow::ensure;
-use nets::Loss;
+use cuda::Device;
+use nets::{Loss, Precision};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -45,6 +46,11 @@ pub struct TrainerSettings {
     /// Flip test-time augmentation: validate and test with the mean output of an image and its mirror image.
     pub test_flip: bool,
     pub engine: EngineName,
+    /// Where gradients are computed; `config.yaml` files from before it existed lack it and the next.
+    #[serde(default)]
+    pub device: Device,
+    #[serde(default)]
+    precision: PrecisionName,
     /// Maximum bytes of an array in Fortran order on a pipe.
     pub fortran_bytes: u64,
     /// Maximum bytes of an NPY file whose rows are held in memory.
@@ -74,6 +80,14 @@ pub enum EngineName {
     Fused,
     /// candle's autograd, the reference.
     Autograd,
+}
+
+#[derive(Deserialize, Clone, Copy, Default, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum PrecisionName {
+    #[default]
+    F32,
+    Bf16,
 }
 
 /// One input field, or several.
@@ -113,6 +127,31 @@ pub struct FinderSettings {
 }
 
 impl TrainerSettings {
+    /// The type of activations and their gradients.
+    pub fn precision(&self) -> Precision {
+        match self.precision {
+            PrecisionName::F32 => Precision::F32,
+            PrecisionName::Bf16 => Precision::Bf16,
+        }
+    }
+
+    /// The number of the GPU that computes; None is the CPU. `auto` is the first GPU in a build with CUDA.
+    ///
+    /// # Errors
+    /// If a GPU is named, and this build has no CUDA.
+    pub fn gpu(&self) -> anyhow::Result<Option<u32>> {
+        match self.device {
+            Device::Cpu => Ok(None),
+            Device::Auto => Ok(nets::has_cuda().then_some(0)),
+            Device::Cuda(number) if nets::has_cuda() => Ok(Some(number)),
+            Device::Cuda(_) => anyhow::bail!(
+                "trainer.device={}: this build of train has no CUDA; `make cuda` makes one that has (docs/gpu.md), or use \
+                 trainer.device=cpu",
+                self.device
+            ),
+        }
+    }
+
     pub fn loss(&self) -> Loss {
         match self.loss {
             LossName::Mse => Loss::Mse,
@@ -173,6 +212,11 @@ impl TrainerSettings {
         let (steps, least) = (self.finder.steps, lr_finder::MIN_STEPS);
         ensure!(steps >= least, "trainer.finder.steps: {steps}; at least {least} are needed");
         self.distributed.check()?;
+        ensure!(
+            self.precision == PrecisionName::F32 || self.gpu()?.is_some(),
+            "trainer.precision=bf16: on a GPU only; use trainer.precision=f32 with trainer.device={}",
+            self.device
+        );
         self.check_limits()?;
         let shares = &self.split;
         let whole = shares.iter().all(|share| *share >= 0.0) && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9;
