@@ -120,7 +120,7 @@ fn convolutional_networks() {
 }
 
 /// A plan of a quantized network against its plain operators: sums are exact in one and float32 in the other, so integers may
-/// differ by a step where rounding is close, and the last ones by a few. Tells the part that is equal.
+/// differ by a step where rounding is close, and the last ones by a few.
 fn check_quantized(bytes: &[u8], shape: &[usize], batch: usize, most: f32) {
     let inputs = inputs(batch, &[shape]);
     let ours = run(&mut planned(bytes), &inputs).remove(0);
@@ -129,7 +129,6 @@ fn check_quantized(bytes: &[u8], shape: &[usize], batch: usize, most: f32) {
     let largest = expected.1.iter().fold(0f32, |largest, x| largest.max(x.abs()));
     let error = ours.1.iter().zip(&expected.1).fold(0f32, |error, (x, y)| error.max((x - y).abs()));
     let equal = ours.1.iter().zip(&expected.1).filter(|(x, y)| x == y).count() as f32 / ours.1.len() as f32;
-    println!("batch {batch}: {equal} equal, error {} of the largest", error / largest);
     assert!(error <= most * largest, "batch {batch}: {error} of {largest}, {equal} equal");
 }
 

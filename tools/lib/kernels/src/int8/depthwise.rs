@@ -3,7 +3,6 @@
 //! Integers are computed in float32, where a sum of magnitudes up to 2²⁴ is exact in any order: [`DepthwiseWeights::new`] refuses others.
 
 use super::{
-    dot::LANES,
     elementwise::dequantize_block,
     requantize::{Affine, Requantization, quantize_block, round},
 };
@@ -129,7 +128,7 @@ impl QuantizedDepthwise {
         self.each_block(input, residual, output, workspace, |sums, output| {
             let Some(affine) = self.requantization.output else { return };
             if self.requantization.direct {
-                round_block(Isa::chosen(), affine.zero_point, sums, output);
+                integers_block(Isa::chosen(), &self.requantization, self.weights.channels, sums, output);
             } else {
                 quantize_block(Isa::chosen(), affine, sums, output);
             }
@@ -145,7 +144,7 @@ impl QuantizedDepthwise {
         self.each_block(input, residual, output, workspace, |sums, output| output.copy_from_slice(sums));
     }
 
-    /// Calls `work` with each block of what follows the sums, before it is rounded, and of the output.
+    /// Calls `work` with each block of the sums, if they become integers at once, or of what follows them, and of the output.
     fn each_block<T: Send>(
         &self,
         input: &[u8],
@@ -171,11 +170,13 @@ impl QuantizedDepthwise {
             self.copy(&input[image * image_len..][..image_len], rows, reals);
             let epilogue = Epilogue { bias: &self.weights.bias, residual: &[], activation: Activation::Identity };
             self.conv.run_rows(reals, &self.packed, &epilogue, sums);
-            let at = (image * self.windows.output[0] + row) * row_len;
-            let residual = residual.get(at..at + sums.len()).unwrap_or_default();
-            scale_block(Isa::chosen(), &self.requantization, self.weights.channels, residual, sums);
-            if self.requantization.activation.bounds().is_none() {
-                self.requantization.activation.apply(sums);
+            if !self.requantization.direct {
+                let at = (image * self.windows.output[0] + row) * row_len;
+                let residual = residual.get(at..at + sums.len()).unwrap_or_default();
+                scale_block(Isa::chosen(), &self.requantization, self.weights.channels, residual, sums);
+                if self.requantization.activation.bounds().is_none() {
+                    self.requantization.activation.apply(sums);
+                }
             }
             work(sums, output);
         });
@@ -223,14 +224,17 @@ fn scale_kernel(requantization: &Requantization, channels: usize, residual: &[f3
 }
 
 dispatch! {
-    fn round_block(zero: i32, steps: &[f32], out: &mut [u8]) => round_kernel
+    fn integers_block(requantization: &Requantization, channels: usize, sums: &[f32], out: &mut [u8]) => integers_kernel
 }
 
 #[inline(always)]
-fn round_kernel(zero: i32, steps: &[f32], out: &mut [u8]) {
-    for (out, steps) in out.chunks_mut(LANES).zip(steps.chunks(LANES)) {
-        for (out, &steps) in out.iter_mut().zip(steps) {
-            *out = round(steps, zero);
+fn integers_kernel(requantization: &Requantization, channels: usize, sums: &[f32], out: &mut [u8]) {
+    let zero = requantization.output.map_or(0, |output| output.zero_point);
+    let [low, high] = requantization.bounds;
+    let scale = &requantization.scale.as_flattened()[..channels];
+    for (out, sums) in out.chunks_exact_mut(channels).zip(sums.chunks_exact(channels)) {
+        for ((out, &sum), &scale) in out.iter_mut().zip(sums).zip(scale) {
+            *out = round(clamp(sum * scale, low, high), zero);
         }
     }
 }

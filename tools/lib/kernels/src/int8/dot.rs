@@ -198,6 +198,7 @@ impl Dot for Avx2 {
     }
 
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
     fn dot(mut self, [even, odd]: Self::Inputs, weights: Self::Weights) -> Self {
         for half in 0..2 {
             let [w_even, w_odd] = weights[half];

@@ -44,7 +44,7 @@ impl QuantizedConv {
     pub fn new(windows: Windows, weights: Arc<QuantizedWeights>, requantization: Requantization) -> Self {
         let windows =
             if windows.is_pointwise() { Windows::rows(windows.images * windows.input_pixels()) } else { windows };
-        let copies = !windows.is_inside() || weights.run_len % GROUP != 0 || weights.input.signed;
+        let copies = !windows.is_inside() || !weights.run_len.is_multiple_of(GROUP) || weights.input.signed;
         let mut plan = Self { windows, weights, requantization, block: 1, copies, runs: Vec::new() };
         let row_cost = windows.output[1] * plan.weights.depth() * plan.weights.outputs;
         let rows = (TASK / row_cost.max(1)).max(1);
