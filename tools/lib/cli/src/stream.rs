@@ -221,6 +221,20 @@ pub trait Ahead {
     fn finish(&mut self, batch: &mut Batch) -> anyhow::Result<()>;
 }
 
+/// How the rows of an output are written, if its flag `--to` or the extension of its name says: as its input otherwise.
+///
+/// # Errors
+/// When the extension is that of a format that is not written.
+pub fn output_encoding(
+    to: Option<Encoding>,
+    path: Option<&std::path::Path>,
+) -> Result<Option<Encoding>, records::Error> {
+    match (to, path) {
+        (None, Some(path)) => Encoding::of_output(path),
+        _ => Ok(to),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,19 +315,5 @@ mod tests {
         let lines: String = (0..100_000).map(|row| format!("{{\"x\":{row}.5}}\n")).collect();
         let [ahead, plain] = both(lines.as_bytes());
         assert!(ahead.is_ok() && ahead == plain);
-    }
-}
-
-/// How the rows of an output are written, if its flag `--to` or the extension of its name says: as its input otherwise.
-///
-/// # Errors
-/// When the extension is that of a format that is not written.
-pub fn output_encoding(
-    to: Option<Encoding>,
-    path: Option<&std::path::Path>,
-) -> Result<Option<Encoding>, records::Error> {
-    match (to, path) {
-        (None, Some(path)) => Encoding::of_output(path),
-        _ => Ok(to),
     }
 }

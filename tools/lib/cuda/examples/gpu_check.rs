@@ -59,6 +59,14 @@ fn rows<T: Number>(seed: u64, width: usize, count: usize) -> Vec<T> {
     rows.into_iter().map(T::from_f64).collect()
 }
 
+/// What writes a batch.
+fn copy<T: Copy>(values: &[T]) -> impl FnOnce(&mut [T]) -> cuda::Result<()> {
+    |to| {
+        to.copy_from_slice(values);
+        Ok(())
+    }
+}
+
 /// What computes other bits than the CPU: widths, and whether rows are normalized.
 fn different_bits<T: Number>(gpu: &Gpu) -> Outcome<Vec<String>> {
     let mut different = Vec::new();
@@ -70,7 +78,7 @@ fn different_bits<T: Number>(gpu: &Gpu) -> Outcome<Vec<String>> {
             let mut expected = vec![T::ZERO; 1037];
             entropy_rows(&probs, width, &options, &mut expected)?;
             let mut pipeline = Pipeline::<T>::new(gpu, Kernel::Entropy { width, options })?;
-            pipeline.start(probs.len(), |to| Ok::<_, cuda::Error>(to.copy_from_slice(&probs)))?;
+            pipeline.start(probs.len(), copy(&probs))?;
             let ours = pipeline.finish()?;
             if ours.refused.is_some() || !same(ours.output, &expected) {
                 different.push(format!("entropy f{} of {width}, normalize={normalize}", size_of::<T>()));
@@ -81,7 +89,7 @@ fn different_bits<T: Number>(gpu: &Gpu) -> Outcome<Vec<String>> {
     let mut expected = values.clone();
     leaky_relu(&mut expected, 0.1);
     let mut pipeline = Pipeline::<T>::new(gpu, Kernel::Relu { slope: 0.1 })?;
-    pipeline.start(values.len(), |to| Ok::<_, cuda::Error>(to.copy_from_slice(&values)))?;
+    pipeline.start(values.len(), copy(&values))?;
     if !same(pipeline.finish()?.output, &expected) {
         different.push(format!("relu f{}", size_of::<T>()));
     }
@@ -139,7 +147,7 @@ fn pipeline_rate<T: Number>(gpu: &Gpu) -> Outcome<f64> {
     let clock = Instant::now();
     for finished in 0..BATCHES {
         while started < BATCHES && started < finished + cuda::DEPTH {
-            pipeline.start(batch.len(), |to| Ok::<_, cuda::Error>(to.copy_from_slice(&batch)))?;
+            pipeline.start(batch.len(), copy(&batch))?;
             started += 1;
         }
         pipeline.finish()?;
