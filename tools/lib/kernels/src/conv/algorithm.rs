@@ -97,7 +97,7 @@ pub(super) fn plan(algorithm: Algorithm, shape: &ConvShape) -> Result<Box<dyn Co
 /// As [`plan`].
 pub(super) fn plan_forward(algorithm: Algorithm, shape: &ConvShape) -> Result<Box<dyn ConvPass>, ConvShapeError> {
     match algorithm {
-        Algorithm::Direct => Ok(Box::new(pass::Pass::forward(shape))),
+        Algorithm::Direct => Ok(Box::new(pass::Pass::forward_of_single_pixels(shape))),
         Algorithm::Winograd if winograd::fits(shape) => Ok(Box::new(winograd::Pass::forward(shape))),
         Algorithm::Winograd => Err(ConvShapeError::Winograd(*shape)),
     }

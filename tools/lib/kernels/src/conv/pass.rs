@@ -73,21 +73,38 @@ pub(super) struct Pixels {
 
 impl Pass {
     pub fn forward(s: &ConvShape) -> Self {
-        let y = Axis::forward(s.out_height(), s.kernel, s.stride, s.padding);
         let x = Axis::forward(s.out_width(), s.kernel, s.stride, s.padding);
+        let group = group(&x, s.outputs);
+        Self::forward_of(s, x, group)
+    }
+
+    /// As [`Self::forward`], without groups of pixels: the terms of a pixel's neighbours have the weight 0, which makes NaN of what is
+    /// not finite. Training stops at the first such value; inference gives each pixel its own.
+    pub fn forward_of_single_pixels(s: &ConvShape) -> Self {
+        Self::forward_of(s, Axis::forward(s.out_width(), s.kernel, s.stride, s.padding), 1)
+    }
+
+    fn forward_of(s: &ConvShape, x: Axis, group: usize) -> Self {
+        let y = Axis::forward(s.out_height(), s.kernel, s.stride, s.padding);
         let area = s.kernel * s.kernel;
-        Self::new(s, input(s), output(s), y, x, [s.inputs * area, area])
+        Self::new(s, [input(s), output(s)], [y, x], group, [s.inputs * area, area])
     }
 
     pub fn backward(s: &ConvShape) -> Self {
         let y = Axis::backward(s.height, s.kernel, s.stride, s.padding);
         let x = Axis::backward(s.width, s.kernel, s.stride, s.padding);
         let area = s.kernel * s.kernel;
-        Self::new(s, output(s), input(s), y, x, [area, s.inputs * area])
+        let group = group(&x, s.inputs);
+        Self::new(s, [output(s), input(s)], [y, x], group, [area, s.inputs * area])
     }
 
-    fn new(s: &ConvShape, source: Plane, target: Plane, y: Axis, x: Axis, weight_steps: [usize; 2]) -> Self {
-        let group = group(&x, target.channels);
+    fn new(
+        s: &ConvShape,
+        [source, target]: [Plane; 2],
+        [y, x]: [Axis; 2],
+        group: usize,
+        weight_steps: [usize; 2],
+    ) -> Self {
         let padded_row = x.padded(x.count().next_multiple_of(group)) * source.channels;
         let fits = |images: usize, rows: usize| images * y.padded(rows) * padded_row * size_of::<f32>() <= SOURCE_BYTES;
         let chunks = Chunks::new(s.images, y.count(), s.images.div_ceil(PIECES), fits);
