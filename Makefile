@@ -96,7 +96,7 @@ test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs Tens
 .PHONY: test-cuda
 test-cuda: $(nvrtc) ## Compile the kernels of entropy and relu for GPUs, and test them as C++ on this machine; needs no GPU
 	NVRTC_DYLIB_PATH="$$(echo $(abspath .tools/nvrtc)/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.*)" REQUIRE_CUDA=1 \
-	  $(CARGO) test --release -p cuda $(LOCKED)
+	  $(CARGO) test --release --test nvrtc --test shim $(LOCKED)
 
 .PHONY: cuda
 cuda: $(cuda) ## Build target/cuda/train, which trains on a GPU: make cuda CUDA_COMPUTE_CAP=90; takes long, needs no GPU
