@@ -105,7 +105,7 @@ cuda: $(cuda) ## Build target/cuda/train, which trains on a GPU: make cuda CUDA_
 
 .PHONY: gpu-check
 gpu-check: build ## Pack dist/gpu-check.tar.gz, which checks and measures everything on a machine with a GPU
-	$(CARGO) build --release -p cuda --example gpu_check $(LOCKED)
+	$(CARGO) build --release --example gpu_check $(LOCKED)
 	scripts/gpu-check.sh pack
 
 # Beside the other binaries: linked to MPI, this one runs only where that is installed.
