@@ -21,6 +21,7 @@
 //!     out_field: Option<String>,
 //!     slope: f64,
 //!     fortran_bytes: u64,
+//!     device: String,
 //! }
 //!
 //! let overrides = ["slope=1e-2".to_owned()];

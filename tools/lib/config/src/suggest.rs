@@ -72,7 +72,7 @@ const SYNONYMS: &[(&[&str], &[&str])] = &[
 /// Other programs' names of settings that no tool has, and what to use instead.
 const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["workers", "numworkers", "njobs", "numthreads", "nthreads", "threads"], "train --threads N sets the threads"),
-    (&["devices", "device", "accelerator", "gpus", "gpu", "cuda", "strategy"], "training runs on the CPU"),
+    (&["strategy"], "several processes train as one under mpirun, srun or torchrun"),
     (&["shuffle"], "training rows are shuffled each epoch, by trainer.seed"),
     (&["verbose", "enableprogressbar", "progressbar"], "train --quiet says nothing"),
     (&["minepochs", "minsteps"], "training has no least length; callbacks.early_stopping.patience puts its end off"),
@@ -171,6 +171,10 @@ const SHARES: [(&[&str], Share); 3] = [
 ];
 /// The setting that holds the shares of training, validation and test.
 const SPLIT: &str = "trainer.split";
+/// Words for where training computes.
+const DEVICES: [&str; 5] = ["devices", "accelerator", "gpus", "gpu", "cuda"];
+/// The setting that chooses it.
+const DEVICE: &str = "trainer.device";
 /// Decimal digits of a share in a hint.
 const SHARE_DIGITS: i32 = 6;
 
@@ -189,6 +193,10 @@ pub(crate) fn hint_by_value(wrong: &str, value: &str, known: &[&str]) -> Option<
             Ok(steps) if steps >= 1 => ask([format!("trainer.val_every_steps={steps}")]),
             _ => "; trainer.val_every_steps is a whole number of steps, trainer.val_every_epochs of epochs".to_owned(),
         });
+    }
+    if DEVICES.contains(&word.as_str()) && known.contains(&DEVICE) {
+        let device = if ["auto", "cpu"].contains(&value) { value } else { "cuda:0" };
+        return Some(ask([format!("{DEVICE}={device}")]));
     }
     let (_, share) = SHARES.iter().find(|(words, _)| words.contains(&word.as_str()))?;
     known.contains(&SPLIT).then(|| {

@@ -82,8 +82,22 @@ fn what_there_is_no_setting_for_is_said() {
     let folder = Folder::new(&[]);
     let error = |wrong: &str| folder.tool(&TRAIN, &config::Sources::default(), &[wrong]).unwrap_err();
     assert!(error("num_workers=4").ends_with("; train --threads N sets the threads"));
-    assert!(error("trainer.devices=1").ends_with("; training runs on the CPU"));
+    assert!(error("trainer.strategy=ddp").ends_with("; several processes train as one under mpirun, srun or torchrun"));
     assert!(error("qqqq=1").contains("; its groups are model, optimizer"));
+}
+
+#[test]
+fn a_device_is_named_by_its_setting() {
+    let folder = Folder::new(&[]);
+    for (wrong, meant) in [
+        ("trainer.devices=1", "trainer.device=cuda:0"),
+        ("trainer.accelerator=gpu", "trainer.device=cuda:0"),
+        ("accelerator=cpu", "trainer.device=cpu"),
+    ] {
+        let error = folder.tool(&TRAIN, &config::Sources::default(), &[wrong]).unwrap_err();
+        assert_eq!(hinted(&error), [meant], "{error}");
+        folder.tool(&TRAIN, &config::Sources::default(), &[meant]).unwrap();
+    }
 }
 
 #[test]
