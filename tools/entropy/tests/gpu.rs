@@ -111,11 +111,11 @@ fn a_gpu_that_cannot_be_used_is_one_line() {
     let on = |device: &str| gpu.run(entropy(device, &[], line));
     assert_eq!(
         error(on("cuda:4").env("FAKE_GPUS", "3")),
-        "entropy: entropy.device=cuda:4: no GPU 4: there are 3, cuda:0 to cuda:2; use device=cpu\n"
+        "entropy: entropy.device=cuda:4: no GPU 4: there are 3, cuda:0 to cuda:2; choose the device cpu\n"
     );
     assert_eq!(
         error(on("cuda:0").env("FAKE_GPUS", "0")),
-        "entropy: entropy.device=cuda:0: no GPU 0: there is none; use device=cpu\n"
+        "entropy: entropy.device=cuda:0: no GPU 0: there is none; choose the device cpu\n"
     );
     assert_eq!(
         error(on("cuda:0").env("FAKE_DRIVER", "12040")),

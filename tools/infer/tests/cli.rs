@@ -28,6 +28,21 @@ fn a_model_must_be_named_and_be_there() {
 }
 
 #[test]
+fn an_unknown_instruction_set_is_refused() {
+    let folder = Folder::new();
+    let mut graph = GraphBuilder::new("twice");
+    let x = graph.input("x", &[2], "a row");
+    let y = graph.node("Add", &[&x, &x], "y", &[]);
+    graph.output(&y, &[2], "twice the row");
+    let info = ModelInfo { opset: 17, description: String::new(), metadata: vec![] };
+    folder.write("m.onnx", graph.to_bytes(&info));
+    let run = tool!("infer").within(&folder).env("PIPEGRAD_ISA", "mmx").args(["-m", "m.onnx"]).stdin("{\"x\":[1,2]}\n");
+    let (status, _, error) = run.run().parts();
+    let expected = "infer: m.onnx: PIPEGRAD_ISA: \"mmx\"; expected baseline, avx2, avx512\n";
+    assert_eq!((status, error.as_str()), (2, expected));
+}
+
+#[test]
 fn settings_are_checked() {
     let folder = Folder::new();
     for (setting, expected) in [

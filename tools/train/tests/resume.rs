@@ -525,6 +525,13 @@ fn an_unfinished_run_is_kept_where_no_finished_one_is() {
     assert_eq!(line, "train: run held an unfinished run; it is now in run/previous");
     trained(folder, &["-o", "again", "trainer.resume=run/previous/checkpoints/last.safetensors"]);
     assert!(fs::read(folder.join("again/history.csv")).unwrap() == fs::read(folder.join("whole/history.csv")).unwrap());
+    // A run that goes on in its own folder leaves the kept one alone.
+    drop(until_step(folder, &["-o", "own", "trainer.seed=6"], 8));
+    drop(until_step(folder, &["-o", "own"], 8));
+    let kept = fs::read(folder.join("own/previous/config.yaml")).unwrap();
+    let (status, line) = told(&["-o", "own", "trainer.resume=last"]);
+    assert!((status, line.contains("unfinished")) == (0, false), "{line}");
+    assert!(fs::read(folder.join("own/previous/config.yaml")).unwrap() == kept);
     // A finished one is worth more.
     trained(folder, &["-o", "run", "trainer.seed=2"]);
     drop(until_step(folder, &["-o", "run", "trainer.seed=3"], 8));

@@ -69,10 +69,13 @@ mod tests {
         match count() {
             Err(Error::NoDriver) => {
                 let error = open(0).expect_err("no driver").to_string();
-                assert_eq!(error, "no NVIDIA driver: libcuda.so.1 was not found; use device=cpu");
+                assert_eq!(error, "no NVIDIA driver: libcuda.so.1 was not found; choose the device cpu");
                 assert_eq!(crate::Device::Auto.ordinal().expect("the CPU"), None);
                 let error = crate::Device::Cuda(0).open(None).err().map(|error| error.to_string());
-                assert_eq!(error.as_deref(), Some("no NVIDIA driver: libcuda.so.1 was not found; use device=cpu"));
+                assert_eq!(
+                    error.as_deref(),
+                    Some("no NVIDIA driver: libcuda.so.1 was not found; choose the device cpu")
+                );
             }
             Ok(count) => assert!(matches!(check(count), Err(Error::NoGpu { .. }))),
             Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),

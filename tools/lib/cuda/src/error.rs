@@ -7,10 +7,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The driver's library is not on this machine.
-    #[error("no NVIDIA driver: libcuda.so.1 was not found; use device=cpu")]
+    #[error("no NVIDIA driver: libcuda.so.1 was not found; choose the device cpu")]
     NoDriver,
     /// The driver is older than what kernels are compiled with.
-    #[error("the NVIDIA driver has CUDA {}, and {} or newer is required; update it, or use device=cpu", version(*.found), version(*.needed))]
+    #[error("the NVIDIA driver has CUDA {}, and {} or newer is required; update it, or choose the device cpu", version(*.found), version(*.needed))]
     OldDriver {
         /// 1000 · major + 10 · minor
         found: i32,
@@ -18,7 +18,7 @@ pub enum Error {
         needed: i32,
     },
     /// The number of a GPU that is not there.
-    #[error("no GPU {number}: {}; use device=cpu", counted(*.count))]
+    #[error("no GPU {number}: {}; choose the device cpu", counted(*.count))]
     NoGpu {
         /// The number, from 0.
         number: u32,
@@ -30,7 +30,7 @@ pub enum Error {
     Driver(DriverError),
     /// NVRTC, which compiles the kernels, is in none of the places that are searched, or may not be loaded from there.
     #[error(
-        "NVRTC, which compiles kernels, is missing{missing}; install it ({}) or name it with NVRTC_DYLIB_PATH, or use device=cpu",
+        "NVRTC, which compiles kernels, is missing{missing}; install it ({}) or name it with NVRTC_DYLIB_PATH, or choose the device cpu",
         dylib::pip_install(dylib::NVRTC_PACKAGE)
     )]
     NoNvrtc {
@@ -38,7 +38,7 @@ pub enum Error {
         missing: dylib::Missing,
     },
     /// NVRTC's library cannot be loaded.
-    #[error("NVRTC, which compiles kernels, is missing ({}: {reason}); correct NVRTC_DYLIB_PATH, or use device=cpu", path.display())]
+    #[error("NVRTC, which compiles kernels, is missing ({}: {reason}); correct NVRTC_DYLIB_PATH, or choose the device cpu", path.display())]
     Nvrtc {
         /// The library.
         path: PathBuf,
@@ -94,12 +94,12 @@ mod tests {
     #[test]
     fn errors_say_what_to_do() {
         let no_gpu = |number, count| Error::NoGpu { number, count }.to_string();
-        assert_eq!(no_gpu(0, 0), "no GPU 0: there is none; use device=cpu");
-        assert_eq!(no_gpu(1, 1), "no GPU 1: there is 1, cuda:0; use device=cpu");
-        assert_eq!(no_gpu(7, 4), "no GPU 7: there are 4, cuda:0 to cuda:3; use device=cpu");
+        assert_eq!(no_gpu(0, 0), "no GPU 0: there is none; choose the device cpu");
+        assert_eq!(no_gpu(1, 1), "no GPU 1: there is 1, cuda:0; choose the device cpu");
+        assert_eq!(no_gpu(7, 4), "no GPU 7: there are 4, cuda:0 to cuda:3; choose the device cpu");
         assert_eq!(
             Error::OldDriver { found: 12040, needed: 13000 }.to_string(),
-            "the NVIDIA driver has CUDA 12.4, and 13.0 or newer is required; update it, or use device=cpu"
+            "the NVIDIA driver has CUDA 12.4, and 13.0 or newer is required; update it, or choose the device cpu"
         );
     }
 }

@@ -223,6 +223,6 @@ mod tests {
     fn a_library_that_is_none_is_an_error() {
         let error = Nvrtc::load(Some("/none/libnvrtc.so.13".as_ref())).err().expect("no library").to_string();
         assert!(error.starts_with("NVRTC, which compiles kernels, is missing (/none/libnvrtc.so.13: "), "{error}");
-        assert!(!error.contains('\n') && error.ends_with("use device=cpu"), "{error}");
+        assert!(!error.contains('\n') && error.ends_with("choose the device cpu"), "{error}");
     }
 }

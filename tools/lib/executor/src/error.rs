@@ -6,6 +6,9 @@ pub enum Error {
     /// Operators that the executor does not have; another backend may.
     #[error("operators without a native implementation: {}", .0.join(", "))]
     Unsupported(Vec<String>),
+    /// The variable that chooses the instruction set names none that this processor has.
+    #[error("{}: {0}", kernels::ISA_VARIABLE)]
+    InstructionSet(#[from] kernels::IsaError),
     /// The graph or a node of it is faulty, or an input does not fit.
     #[error(transparent)]
     Problem(#[from] onnx::Problem),

@@ -1,7 +1,7 @@
 //! A loaded model: its graph, simplified, and the plans of the shapes that it ran with.
 
 use crate::{
-    Error, interpreter, ops,
+    Error, Tensor, interpreter, ops,
     plan::{Memory, Network, Plan, check_inputs},
 };
 use onnx::{Graph, Model, Node, simplify};
@@ -75,6 +75,7 @@ impl Executor {
     }
 
     fn with(model: Model, network: Network, options: &Options) -> Result<Self, Error> {
+        kernels::isa()?;
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
@@ -162,7 +163,7 @@ fn shell(model: &Model) -> Model {
     }
 }
 
-/// Names each operator without an implementation once, with its first node.
+/// Names each operator without an implementation once, with its first node, and each element type of constants likewise.
 fn check_operators(graph: &Graph) -> Result<(), Error> {
     let is_missing = |node: &&Node| {
         let constant = node.is("Constant") && node.constant_value().is_ok_and(|value| value.is_some());
@@ -175,6 +176,10 @@ fn check_operators(graph: &Graph) -> Result<(), Error> {
         let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain.escape_debug()) };
         format!("{domain}{} (node {named:?})", node.op_type.escape_debug())
     };
-    let missing: Vec<_> = missing.map(name).collect();
+    let unknown = graph.initializers.iter().filter(|(_, tensor)| Tensor::from_onnx(tensor).is_none());
+    let mut types = HashSet::new();
+    let unknown = unknown.filter(|(_, tensor)| types.insert(tensor.dtype()));
+    let unknown = unknown.map(|(name, tensor)| format!("{} (tensor {name:?})", onnx::type_name(tensor.dtype())));
+    let missing: Vec<_> = missing.map(name).chain(unknown).collect();
     if missing.is_empty() { Ok(()) } else { Err(Error::Unsupported(missing)) }
 }

@@ -434,3 +434,20 @@ fn operators_without_an_implementation_are_told_together() {
     let Error::Unsupported(names) = error else { panic!("{error}") };
     assert_eq!(names, ["StringNormalizer (node \"StringNormalizer\")", "Unique (node \"Unique\")"]);
 }
+
+#[test]
+fn element_types_without_an_implementation_are_told_like_operators() {
+    let mut net = Net::new(1);
+    let x = net.graph.input("x", &[8], "rows");
+    let w = net.graph.weights("w", &[8], &[1.0; 8]);
+    let y = net.node("Mul", &[&x, &w]);
+    net.graph.output(&y, &[8], "rows");
+    let mut model = model(&net.bytes());
+    for (dtype, name) in [(onnx::DataType::Int4, "int4"), (onnx::DataType::Float8e4m3fn, "float8e4m3fn")] {
+        let weight = onnx::Tensor::new(dtype, &[8], vec![0; onnx::bits(dtype).unwrap()]).unwrap();
+        model.graph.initializers.insert("w".into(), weight);
+        let error = Executor::new(model.clone(), &Options::default()).unwrap_err();
+        let Error::Unsupported(names) = error else { panic!("{error}") };
+        assert_eq!(names, [format!("{name} (tensor \"w\")")]);
+    }
+}

@@ -44,7 +44,7 @@ fn asked(device: cuda::Device, setting: &str) -> String {
 /// How to have ONNX Runtime on the GPU, or another device.
 fn other_device(setting: &str) -> String {
     match setting.strip_suffix(".device") {
-        Some(group) => format!("{group}.runtime=auto, which takes ONNX Runtime for it, or device=cpu"),
+        Some(group) => format!("{group}.runtime=auto, which takes ONNX Runtime for it, or {setting}=cpu"),
         None => "ONNX Runtime for it, or the CPU".into(),
     }
 }
@@ -101,7 +101,7 @@ pub enum Error {
     },
     /// ONNX Runtime's library runs models on CPUs only.
     #[error(
-        "{}ONNX Runtime's library {} has no CUDA provider; install onnxruntime-gpu in the place of onnxruntime ({}), or use device=cpu",
+        "{}ONNX Runtime's library {} has no CUDA provider; install onnxruntime-gpu in the place of onnxruntime ({}), or choose the device cpu",
         asked(*device, setting), path.display(), dylib::pip_install("'onnxruntime-gpu[cuda,cudnn]'")
     )]
     NoProvider {

@@ -67,13 +67,13 @@ fn a_gpu_that_cannot_be_used_is_told() {
     assert_eq!(
         refused_on("cuda:1", Backend::Native),
         "infer.device=cuda:1: the native runtime computes on the CPU; use infer.runtime=auto, which takes ONNX Runtime for \
-         it, or device=cpu"
+         it, or infer.device=cpu"
     );
     if cuda::count().is_err() {
         for backend in [Backend::Auto, Backend::Ort] {
             assert_eq!(
                 refused_on("cuda:0", backend),
-                "infer.device=cuda:0: no NVIDIA driver: libcuda.so.1 was not found; use device=cpu"
+                "infer.device=cuda:0: no NVIDIA driver: libcuda.so.1 was not found; choose the device cpu"
             );
         }
         // The CPU, natively.

@@ -21,8 +21,16 @@ const MAX_NAMED: usize = 3;
 ///
 /// # Errors
 /// When `previous` is not a run folder.
-pub fn rotate(folder: &Path, settings: &Settings, data_sha256: &str) -> anyhow::Result<Option<String>> {
+pub fn rotate(
+    folder: &Path,
+    settings: &Settings,
+    data_sha256: &str,
+    continues: bool,
+) -> anyhow::Result<Option<String>> {
     recover(folder)?;
+    if continues && !run_dir::is_finished(folder) {
+        return Ok(None);
+    }
     let (previous, name) = (folder.join(PREVIOUS), folder.display());
     let is_finished = run_dir::is_finished(folder);
     // A run without its settings cannot be resumed: DVC deletes them, and the model, before it runs a stage.

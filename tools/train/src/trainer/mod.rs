@@ -145,10 +145,11 @@ impl<'a> Trainer<'a> {
     /// Prepares the run folder: a finished run in it is kept as `previous/`, other files of another run are deleted.
     fn prepare(&mut self, folder: &Path) -> anyhow::Result<()> {
         // If this is killed midway, trainer.resume=last must not resume from the other run's checkpoint.
-        if !self.checkpointing.continues_own_run() {
+        let continues = self.checkpointing.continues_own_run();
+        if !continues {
             run_dir::begin_takeover(folder)?;
         }
-        if let Some(note) = run_dir::rotate(folder, self.settings, self.data_sha256)? {
+        if let Some(note) = run_dir::rotate(folder, self.settings, self.data_sha256, continues)? {
             self.reporting.note(&note);
         }
         let file_cost = run_dir::prepare(folder, self.settings)?;
