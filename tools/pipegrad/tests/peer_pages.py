@@ -58,6 +58,9 @@ NOT_RUN = {
     "jq": "reads what fetch-data downloads",
     "train": "trains on what fetch-data downloads",
     "infer": "reads what fetch-data downloads",
+    # On a GPU.
+    "entropy device=cuda:0": "needs a GPU; the error without one is tested",
+    "target/cuda/train": "needs a GPU",
     # Servers.
     "serve": "runs until a signal; an `sh` block of the page starts one in the background",
     "curl": "asks a server that is shown to run; tools/serve/tests ask the same",

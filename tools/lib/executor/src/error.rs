@@ -7,7 +7,7 @@ pub enum Error {
     #[error("operators without a native implementation: {}", .0.join(", "))]
     Unsupported(Vec<String>),
     /// The variable that chooses the instruction set names none that this processor has.
-    #[error("{}: {0}", kernels::ISA_VARIABLE)]
+    #[error("{variable}: {0}", variable = kernels::ISA_VARIABLE)]
     InstructionSet(#[from] kernels::IsaError),
     /// The graph or a node of it is faulty, or an input does not fit.
     #[error(transparent)]
