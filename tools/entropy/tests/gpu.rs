@@ -119,8 +119,8 @@ fn a_gpu_that_cannot_be_used_is_one_line() {
     );
     assert_eq!(
         error(on("cuda:0").env("FAKE_DRIVER", "12040")),
-        "entropy: entropy.device=cuda:0: the NVIDIA driver has CUDA 12.4, and 13.0 or newer is required; update it, or use \
-         device=cpu\n"
+        "entropy: entropy.device=cuda:0: the NVIDIA driver has CUDA 12.4, and 13.0 or newer is required; update it, or choose \
+         the device cpu\n"
     );
     assert_eq!(
         error(on("cuda:0").env("FAKE_COMPILE_ERROR", "1")),

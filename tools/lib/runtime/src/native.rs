@@ -42,6 +42,7 @@ impl Native {
         let executor_options = executor::Options { threads: options.threads, memory_bytes: options.memory_bytes };
         let executor = Executor::new(model.map_err(read)?, &executor_options).map_err(|error| match error {
             executor::Error::Unsupported(operators) => Refusal::Uncovered(distinct(operators)),
+            error @ executor::Error::InstructionSet(_) => Refusal::Forbidden(graph(&error)),
             other => Refusal::Fault(graph(&other)),
         })?;
         let (inputs, outputs) = ports(executor.model())?;
