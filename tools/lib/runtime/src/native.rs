@@ -20,7 +20,7 @@ pub(crate) struct Native {
 pub(crate) enum Refusal {
     /// What it does not have: operators and element types; nothing for a model in another format than ONNX.
     Uncovered(Vec<String>),
-    /// A fault that no backend may look beyond: files of weights elsewhere.
+    /// A fault that no backend may look beyond: files of weights elsewhere, an unknown instruction set.
     Forbidden(ModelError),
     /// A fault; other backends may be less strict.
     Fault(ModelError),
