@@ -44,7 +44,7 @@ impl Chunks {
         let images_each = (1..=most.clamp(1, images)).rev().find(|&n| fits(n, rows)).unwrap_or(1);
         let rows_each = (1..=rows).rev().find(|&n| fits(images_each, n)).unwrap_or(1);
         // Even blocks: 11 rows in bands of 6 and 5, not of 10 and 1.
-        let even = |total: usize, pieces: usize| total.div_ceil(pieces);
+        let even = |total: usize, blocks: usize| total.div_ceil(blocks);
         let [groups, bands] = [images.div_ceil(images_each).next_multiple_of(SHARES), rows.div_ceil(rows_each)];
         Self { images, rows, images_each: even(images, groups), rows_each: even(rows, bands) }
     }
@@ -87,8 +87,8 @@ impl Chunks {
     }
 
     /// Images before a block, if blocks are whole images.
-    pub fn images_before(&self, piece: usize) -> usize {
-        (piece * self.images_each).min(self.images)
+    pub fn images_before(&self, block: usize) -> usize {
+        (block * self.images_each).min(self.images)
     }
 
     /// Whether blocks are whole images.

@@ -103,18 +103,18 @@ impl ConvPass for Pass {
         let mut bias = [0.0; LANES];
         let store = store.repeated(self.target.channels, self.group, &mut bias);
         let row_len = self.y.target_step * self.target.row_len();
-        let pieces = self.chunks.cut(target, self.target.image_len(), row_len);
-        let pieces = statistics::pair(store.pair(pieces), statistics, self.target.channels).enumerate();
+        let blocks = self.chunks.cut(target, self.target.image_len(), row_len);
+        let blocks = statistics::pair(store.pair(blocks), statistics, self.target.channels).enumerate();
         parallel_for_with_workspace(
-            pieces,
+            blocks,
             workspace,
             self.workspace_len(),
-            |(i, ((piece, store), partial)), padded| {
+            |(i, ((block, store), partial)), padded| {
                 let chunk = self.chunks.get(i);
                 self.copy(source, chunk, padded);
-                run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, piece, &store);
-                store.finish(isa, piece);
-                statistics::take(isa, piece, self.target.channels, partial);
+                run_chunk(isa, self, chunk, padded, packed.as_chunks::<LANES>().0, block, &store);
+                store.finish(isa, block);
+                statistics::take(isa, block, self.target.channels, partial);
             },
         );
     }

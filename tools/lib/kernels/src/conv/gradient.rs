@@ -18,7 +18,7 @@ use crate::{
 use parallel::{parallel_for, parallel_for_with_workspace};
 
 /// Bytes of a block, input and output: a share of the L2 cache. All sums are read and written for each block.
-const PIECE_BYTES: usize = 192 << 10;
+const BLOCK_BYTES: usize = 192 << 10;
 /// Maximum elements of all partial sums.
 const PARTIAL_LEN: usize = 2 << 20;
 /// Tasks of a large enough layer: slices of the batch times groups of output channels.
@@ -54,7 +54,7 @@ impl Gradient {
         let lines = x.count().div_ceil(group);
         let padded_row = x.padded(lines * group) * s.inputs;
         let fits = |images: usize, rows: usize| {
-            images * (y.padded(rows) * padded_row + rows * lines * LANES) * size_of::<f32>() <= PIECE_BYTES
+            images * (y.padded(rows) * padded_row + rows * lines * LANES) * size_of::<f32>() <= BLOCK_BYTES
         };
         let chunks = Chunks::new(s.images, y.count(), s.images.div_ceil(parts), fits);
         let chunk = chunks.largest();
@@ -94,11 +94,11 @@ impl Gradient {
         parallel_for_with_workspace(tasks, workspace, each, |(i, sums), workspace| {
             sums.fill(0.0);
             let (part, share) = (i / shares, i % shares);
-            let pieces = self.chunks.len();
-            for piece in part * pieces / self.parts..(part + 1) * pieces / self.parts {
-                self.add_piece(
+            let blocks = self.chunks.len();
+            for block in part * blocks / self.parts..(part + 1) * blocks / self.parts {
+                self.add_block(
                     isa,
-                    self.chunks.get(piece),
+                    self.chunks.get(block),
                     source,
                     grad_output,
                     share * self.task_panels,
@@ -112,7 +112,7 @@ impl Gradient {
 
     /// Adds what one block gives to the panels from `first`.
     #[allow(clippy::too_many_arguments, reason = "the operands of one product, and where they lie")]
-    fn add_piece(
+    fn add_block(
         &self,
         isa: Isa,
         chunk: Chunk,

@@ -10,7 +10,7 @@ use crate::vector::LANES;
 /// Bytes of padded source in a block: half of the L2 cache.
 const SOURCE_BYTES: usize = 256 << 10;
 /// Minimum number of blocks of a batch with as many images: enough tasks for the threads.
-const PIECES: usize = 32;
+const BLOCKS: usize = 32;
 
 /// The shape of one image, NHWC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Pass {
     ) -> Self {
         let padded_row = x.padded(x.count().next_multiple_of(group)) * source.channels;
         let fits = |images: usize, rows: usize| images * y.padded(rows) * padded_row * size_of::<f32>() <= SOURCE_BYTES;
-        let chunks = Chunks::new(s.images, y.count(), s.images.div_ceil(PIECES), fits);
+        let chunks = Chunks::new(s.images, y.count(), s.images.div_ceil(BLOCKS), fits);
         let mut pass = Self { source, target, y, x, chunks, phases: Vec::new(), weight_steps, kernel: s.kernel, group };
         let kinds = (0..pass.y.phases.len()).flat_map(|y| (0..pass.x.phases.len()).map(move |x| [y, x]));
         pass.phases = kinds.map(|axes| pass.phase(axes)).collect();

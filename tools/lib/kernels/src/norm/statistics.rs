@@ -30,12 +30,12 @@ pub(crate) fn partial(isa: Isa, pixels: &[f32], channels: usize, partial: &mut [
 
 /// Pairs each block of a batch with its partial statistics, or with an empty slice if `partials` is empty.
 pub(crate) fn pair<T>(
-    pieces: impl Iterator<Item = T>,
+    blocks: impl Iterator<Item = T>,
     partials: &mut [f32],
     channels: usize,
 ) -> impl Iterator<Item = (T, &mut [f32])> {
     let mut partials = partials.chunks_exact_mut(partial_len(channels));
-    pieces.map(move |piece| (piece, partials.next().unwrap_or_default()))
+    blocks.map(move |block| (block, partials.next().unwrap_or_default()))
 }
 
 /// As [`partial`], unless `out` is empty.

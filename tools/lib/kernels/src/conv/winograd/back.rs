@@ -28,11 +28,11 @@ impl<'a> Back<'a> {
     }
 
     /// Splits off the first `images` images, which are `blocks` blocks.
-    pub fn split_off(&mut self, images: usize, pieces: usize) -> Self {
+    pub fn split_off(&mut self, images: usize, blocks: usize) -> Self {
         let partial_len = self.reduction.map_or(0, |reduction| statistics::partial_len(reduction.channels));
         let (target, rest) = take(&mut self.target).split_at_mut(images * self.pass.target.image_len());
         self.target = rest;
-        let (partials, rest) = take(&mut self.partials).split_at_mut(pieces * partial_len);
+        let (partials, rest) = take(&mut self.partials).split_at_mut(blocks * partial_len);
         self.partials = rest;
         Self { target, partials, ..*self }
     }
@@ -40,7 +40,7 @@ impl<'a> Back<'a> {
     /// Computes the next block, from its images of `grad_output`.
     pub fn make(&mut self, isa: Isa, chunk: Chunk, grad_output: &[f32], tiles: &mut [f32]) {
         let Self { pass, packed, accumulate, reduction, target, partials } = self.split_off(chunk.images, 1);
-        pass.run_piece(isa, chunk, grad_output, packed, target, &Store::adding(accumulate), tiles);
+        pass.run_block(isa, chunk, grad_output, packed, target, &Store::adding(accumulate), tiles);
         if let Some(reduction) = reduction {
             reduction.take(chunk.images(pass.target.image_len()), target, partials);
         }

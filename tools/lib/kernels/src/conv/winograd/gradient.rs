@@ -10,7 +10,7 @@
 use super::{
     back::Back,
     grid::{Grid, HALF, LEAST_TILES, POINTS, TILE, WINDOW, Window, spaced},
-    pass::{Pass, read_piece},
+    pass::{Pass, read_block},
     transform,
 };
 use crate::{
@@ -81,13 +81,13 @@ impl Gradient {
         let mut plan = Self { source, target, padding: s.padding, grid: grid(LEAST_TILES), block, order, tiles_len: 0 };
         if plan.sums_len() * size_of::<f32>() <= GROUP_BYTES {
             plan.order = Order::Grouped(GROUPS.min(plan.grid.chunks.len()));
-            plan.tiles_len = plan.piece_len().max(Pass::backward(s).tiles_len());
+            plan.tiles_len = plan.batch_block_len().max(Pass::backward(s).tiles_len());
         } else {
             plan.block = [0, 1].map(|i| BLOCK[i].min(plan.block[i]));
             plan.grid = grid(STAGED_TILES);
-            let (pieces, each) = (plan.grid.chunks.len(), plan.piece_len() * size_of::<f32>());
+            let (batch_blocks, each) = (plan.grid.chunks.len(), plan.batch_block_len() * size_of::<f32>());
             // Even stages: 8 batch blocks in stages of 4 and 4, not of 7 and 1.
-            plan.order = Order::Staged(pieces.div_ceil(pieces.div_ceil((STAGE_BYTES / each).max(1))));
+            plan.order = Order::Staged(batch_blocks.div_ceil(batch_blocks.div_ceil((STAGE_BYTES / each).max(1))));
         }
         plan
     }
@@ -104,7 +104,7 @@ impl Gradient {
                 let images = [self.source, self.target].map(|plane| self.grid.images_len(plane));
                 [groups * self.taps_len(), self.sums_len() + self.tiles_len + images[0] + images[1]]
             }
-            Order::Staged(stage) => [self.taps_len() + stage * self.piece_len(), self.sums_len()],
+            Order::Staged(stage) => [self.taps_len() + stage * self.batch_block_len(), self.sums_len()],
         }
     }
 
@@ -124,7 +124,7 @@ impl Gradient {
     }
 
     /// Elements of a transformed batch block: the source, then its target's gradient.
-    fn piece_len(&self) -> usize {
+    fn batch_block_len(&self) -> usize {
         let [source, target] = self.spacing();
         POINTS * (source + target) * LANES
     }
@@ -221,28 +221,28 @@ impl Gradient {
         let first = |group: usize| group * chunks.len() / groups;
         let mut back = back.map(|(pass, wanted)| Back::new(pass, wanted));
         let tasks = taps.chunks_exact_mut(self.taps_len()).enumerate().map(|(group, taps)| {
-            let pieces = first(group)..first(group + 1);
+            let batch_blocks = first(group)..first(group + 1);
             let own = back.as_mut().map(|back| {
-                let images = chunks.images_before(pieces.end) - chunks.images_before(pieces.start);
-                back.split_off(images, pieces.len())
+                let images = chunks.images_before(batch_blocks.end) - chunks.images_before(batch_blocks.start);
+                back.split_off(images, batch_blocks.len())
             });
-            (taps, own, pieces)
+            (taps, own, batch_blocks)
         });
-        parallel_for_with_workspace(tasks, workspace, each, |(taps, mut back, pieces), workspace| {
+        parallel_for_with_workspace(tasks, workspace, each, |(taps, mut back, batch_blocks), workspace| {
             let (sums, workspace) = workspace.split_at_mut(self.sums_len());
             let (all, sums) = (self.block(0, 0), sums.as_chunks_mut().0);
             let (tiles, images) = workspace.split_at_mut(self.tiles_len);
             let (sources, grad_outputs) = images.split_at_mut(self.grid.images_len(self.source));
             sums.fill([0.0; LANES]);
-            for i in pieces {
+            for i in batch_blocks {
                 let chunk = chunks.get(i);
                 let source = source.read(chunk.images(self.source.image_len()), sources);
                 let grad_output = grad_output.read(chunk.images(self.target.image_len()), grad_outputs);
-                let piece = &mut tiles[..self.piece_len()];
-                let (sources, grad_outputs) = piece.split_at_mut(self.tiles_part());
+                let batch_block = &mut tiles[..self.batch_block_len()];
+                let (sources, grad_outputs) = batch_block.split_at_mut(self.tiles_part());
                 transform_source(isa, self, chunk.alone(), source, sources);
                 transform_grad_output(isa, self, chunk.alone(), grad_output, grad_outputs);
-                add_block(isa, self, i..i + 1, all, piece, sums);
+                add_block(isa, self, i..i + 1, all, batch_block, sums);
                 if let Some(back) = &mut back {
                     back.make(isa, chunk, grad_output, tiles);
                 }
@@ -255,14 +255,16 @@ impl Gradient {
     fn add_stages(&self, isa: Isa, stage: usize, [source, grad_output]: [Operand<'_>; 2], workspace: &mut [f32]) {
         let [shared, each] = self.workspace_len();
         let (staged, workspace) = workspace.split_at_mut(shared);
-        let (taps, pieces) = staged.split_at_mut(self.taps_len());
+        let (taps, batch_blocks) = staged.split_at_mut(self.taps_len());
         let count = self.grid.chunks.len();
         for first in (0..count).step_by(stage) {
             let staged = first..count.min(first + stage);
-            let tasks = pieces.chunks_exact_mut(self.piece_len()).zip(staged.clone()).flat_map(|(piece, i)| {
-                let (tiles, gradients) = piece.split_at_mut(self.tiles_part());
-                [(i, true, tiles), (i, false, gradients)]
-            });
+            let tasks = batch_blocks.chunks_exact_mut(self.batch_block_len()).zip(staged.clone()).flat_map(
+                |(batch_block, i)| {
+                    let (tiles, gradients) = batch_block.split_at_mut(self.tiles_part());
+                    [(i, true, tiles), (i, false, gradients)]
+                },
+            );
             parallel_for(tasks, |(i, of_source, part)| {
                 let chunk = self.grid.chunks.get(i);
                 if of_source {
@@ -273,11 +275,11 @@ impl Gradient {
                     transform_grad_output(isa, self, chunk.alone(), grad_output, part);
                 }
             });
-            let pieces = &*pieces;
+            let batch_blocks = &*batch_blocks;
             parallel_for_with_workspace(self.blocks(taps), workspace, each, |(block, taps), workspace| {
                 let sums = &mut workspace.as_chunks_mut().0[..block.panels * POINTS * block.sources];
                 sums.fill([0.0; LANES]);
-                add_block(isa, self, staged.clone(), block, pieces, sums);
+                add_block(isa, self, staged.clone(), block, batch_blocks, sums);
                 collect_block(isa, block, sums, taps.as_chunks_mut().0, first > 0);
             });
         }
@@ -294,7 +296,7 @@ dispatch_vector! {
 }
 dispatch_vector! {
     /// Adds the products of the staged batch blocks to the sums of a block.
-    fn add_block(plan: &Gradient, staged: Range<usize>, block: Block, pieces: &[f32], sums: &mut [Line]) => block_kernel
+    fn add_block(plan: &Gradient, staged: Range<usize>, block: Block, batch_blocks: &[f32], sums: &mut [Line]) => block_kernel
 }
 dispatch_vector! {
     /// Transforms the sums of a block to gradients of its weights, which replace those in `taps` or are added to them.
@@ -303,7 +305,7 @@ dispatch_vector! {
 
 #[inline(always)]
 fn source_kernel<V: Vector, const M: usize>(zero: V, plan: &Gradient, chunk: Chunk, source: &[f32], tiles: &mut [f32]) {
-    read_piece(zero, &plan.grid, chunk, source, plan.source, plan.padding, tiles, plan.spacing()[0]);
+    read_block(zero, &plan.grid, chunk, source, plan.source, plan.padding, tiles, plan.spacing()[0]);
 }
 
 #[inline(always)]
@@ -375,15 +377,15 @@ fn block_kernel<V: Vector, const M: usize>(
     plan: &Gradient,
     staged: Range<usize>,
     block: Block,
-    pieces: &[f32],
+    batch_blocks: &[f32],
     sums: &mut [Line],
 ) {
     let [source_spacing, target_spacing] = plan.spacing();
     for point in 0..POINTS {
         let sums = &mut sums[point * block.panels * block.sources..];
-        for (piece, i) in pieces.chunks_exact(plan.piece_len()).zip(staged.clone()) {
+        for (batch_block, i) in batch_blocks.chunks_exact(plan.batch_block_len()).zip(staged.clone()) {
             let count = plan.grid.count(plan.grid.chunks.get(i));
-            let (tiles, gradients) = piece.as_chunks::<LANES>().0.split_at(POINTS * source_spacing);
+            let (tiles, gradients) = batch_block.as_chunks::<LANES>().0.split_at(POINTS * source_spacing);
             let tiles = &tiles[point * source_spacing..][..source_spacing].as_flattened()[block.source..];
             let left = (tiles, [1, plan.source.channels]);
             let first = point * target_spacing + block.panel * plan.tiles();

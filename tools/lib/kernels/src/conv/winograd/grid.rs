@@ -16,12 +16,12 @@ pub(super) const WINDOW: usize = TILE + 2;
 pub(super) const POINTS: usize = WINDOW * WINDOW;
 
 /// Bytes of a block's transformed tiles, source and target: the L2 cache.
-const PIECE_BYTES: usize = 512 << 10;
+const BLOCK_BYTES: usize = 512 << 10;
 /// Minimum tiles of a block, before blocks are made even: weights, or sums of their gradients, are read once per
 /// block.
 pub(super) const LEAST_TILES: usize = 24;
 /// Maximum number of blocks of whole images, unless each has enough tiles.
-const PIECES: usize = 32;
+const BLOCKS: usize = 32;
 
 /// The tiles of a batch.
 #[derive(Debug)]
@@ -37,8 +37,8 @@ impl Grid {
     /// of `least` tiles or more, or of fewer where that makes blocks even.
     pub fn new(images: usize, height: usize, width: usize, channels: usize, least: usize) -> Self {
         let size = [height.div_ceil(TILE), width.div_ceil(TILE)];
-        let most = (PIECE_BYTES / (POINTS * channels * size_of::<f32>())).max(least);
-        let images_most = least.div_ceil(size[0] * size[1]).max(images.div_ceil(PIECES));
+        let most = (BLOCK_BYTES / (POINTS * channels * size_of::<f32>())).max(least);
+        let images_most = least.div_ceil(size[0] * size[1]).max(images.div_ceil(BLOCKS));
         let chunks = Chunks::new(images, size[0], images_most, |images, rows| images * rows * size[1] <= most);
         Self { size, chunks }
     }

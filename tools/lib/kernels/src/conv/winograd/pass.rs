@@ -65,17 +65,17 @@ impl ConvPass for Pass {
     ) {
         let row_len = TILE * self.target.row_len();
         let chunks = &self.grid.chunks;
-        let pieces = chunks.cut(target, self.target.image_len(), row_len);
-        let pieces = statistics::pair(store.pair(pieces), statistics, self.target.channels).enumerate();
+        let blocks = chunks.cut(target, self.target.image_len(), row_len);
+        let blocks = statistics::pair(store.pair(blocks), statistics, self.target.channels).enumerate();
         parallel_for_with_workspace(
-            pieces,
+            blocks,
             workspace,
             self.workspace_len(),
-            |(i, ((piece, store), partial)), workspace| {
+            |(i, ((block, store), partial)), workspace| {
                 let (tiles, images) = workspace.split_at_mut(self.tiles_len());
                 let source = source.read(chunks.get(i).images(self.source.image_len()), images);
-                self.run_piece(isa, chunks.get(i), source, packed, piece, &store, tiles);
-                statistics::take(isa, piece, self.target.channels, partial);
+                self.run_block(isa, chunks.get(i), source, packed, block, &store, tiles);
+                statistics::take(isa, block, self.target.channels, partial);
             },
         );
     }
@@ -124,18 +124,18 @@ impl Pass {
 
     /// Computes and stores a block of the target from the images of the source that are its own.
     #[allow(clippy::too_many_arguments, reason = "the operands of one product, and where they lie")]
-    pub fn run_piece(
+    pub fn run_block(
         &self,
         isa: Isa,
         chunk: Chunk,
         images: &[f32],
         packed: &[f32],
-        piece: &mut [f32],
+        block: &mut [f32],
         store: &Store<'_>,
         tiles: &mut [f32],
     ) {
-        run_piece(isa, self, chunk.alone(), images, packed.as_chunks::<LANES>().0, piece, store, tiles);
-        store.finish(isa, piece);
+        run_block(isa, self, chunk.alone(), images, packed.as_chunks::<LANES>().0, block, store, tiles);
+        store.finish(isa, block);
     }
 }
 
@@ -143,7 +143,7 @@ dispatch_vector! {
     fn pack_panel(pass: &Pass, first: usize, weights: &[f32], packed: &mut [Line]) => pack_kernel
 }
 dispatch_vector! {
-    fn run_piece(pass: &Pass, chunk: Chunk, source: &[f32], packed: &[Line], target: &mut [f32], store: &Store<'_>, workspace: &mut [f32]) => piece_kernel
+    fn run_block(pass: &Pass, chunk: Chunk, source: &[f32], packed: &[Line], target: &mut [f32], store: &Store<'_>, workspace: &mut [f32]) => block_kernel
 }
 
 #[inline(always)]
@@ -181,7 +181,7 @@ fn pack_kernel<V: Vector, const M: usize>(zero: V, pass: &Pass, first: usize, we
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "the operands, and where they lie")]
-fn piece_kernel<V: Vector, const M: usize>(
+fn block_kernel<V: Vector, const M: usize>(
     zero: V,
     pass: &Pass,
     chunk: Chunk,
@@ -194,19 +194,19 @@ fn piece_kernel<V: Vector, const M: usize>(
     let [before, after] = pass.spacing();
     let (tiles, products) = workspace.split_at_mut(POINTS * before * LANES);
     let products = products.as_chunks_mut().0;
-    read_piece(zero, &pass.grid, chunk, source, pass.source, pass.padding, tiles, before);
+    read_block(zero, &pass.grid, chunk, source, pass.source, pass.padding, tiles, before);
     multiply::<V, M>(zero, pass, pass.grid.count(chunk), tiles, packed, products);
     if pass.target.channels.is_multiple_of(LANES) {
-        write_piece::<V, LANES>(zero, pass, chunk, products, after, target, store);
+        write_block::<V, LANES>(zero, pass, chunk, products, after, target, store);
     } else {
-        write_piece::<V, HALF>(zero, pass, chunk, products, after, target, store);
+        write_block::<V, HALF>(zero, pass, chunk, products, after, target, store);
     }
 }
 
 /// Transforms the windows of a block's tiles: tile after tile at each point, points `spacing` lines apart.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "the operand, and where it lies")]
-pub(super) fn read_piece<V: Vector>(
+pub(super) fn read_block<V: Vector>(
     zero: V,
     grid: &Grid,
     chunk: Chunk,
@@ -414,7 +414,7 @@ fn product_tile<V: Vector, const M: usize, const N: usize>(
 }
 
 #[inline(always)]
-fn write_piece<V: Vector, const UNIT: usize>(
+fn write_block<V: Vector, const UNIT: usize>(
     zero: V,
     pass: &Pass,
     chunk: Chunk,
