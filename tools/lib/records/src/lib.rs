@@ -109,7 +109,8 @@ impl Encoding {
 }
 
 /// Extensions of formats that others write: a file called so with rows in another format misleads who reads it.
-const OTHER_EXTENSIONS: [&str; 22] = [
+const OTHER_EXTENSIONS: [&str; 27] = [
+    "7z",
     "arrow",
     "avro",
     "bz2",
@@ -125,12 +126,16 @@ const OTHER_EXTENSIONS: [&str; 22] = [
     "parquet",
     "pickle",
     "pkl",
+    "pt",
+    "pth",
     "safetensors",
     "sqlite",
+    "tar",
     "xlsx",
     "xml",
     "xz",
     "yaml",
+    "zip",
     "zst",
 ];
 
