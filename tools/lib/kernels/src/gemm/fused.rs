@@ -5,7 +5,7 @@
 
 use super::{
     Matrix,
-    tile::{PANEL, add_products, read, write},
+    tile::{PANEL, Tiles, add_products, each_tile, read, write},
 };
 use crate::{
     epilogue::Epilogue,
@@ -187,7 +187,7 @@ fn rows_kernel<V: Vector, const M: usize>(
                 column: column - first,
                 width,
             };
-            multiply::<V, M>(zero, block, rows, output);
+            each_tile::<V, M>(zero, rows, width, &mut Product { block, output });
             from = to;
             if from == inputs {
                 break;
@@ -196,106 +196,54 @@ fn rows_kernel<V: Vector, const M: usize>(
     }
 }
 
-/// Tiles of six rows by up to four lines with AVX-512, one line otherwise, as in [`super::tile`]. A line that is not whole has
-/// tiles of its own.
-#[inline(always)]
-fn multiply<V: Vector, const M: usize>(zero: V, block: Block<'_>, rows: usize, output: &mut [f32]) {
-    let lines = block.width / LANES;
-    if M == 12 {
-        match lines {
-            4 => all_rows::<V, 6, 4, false>(zero, block, rows, 0, output),
-            3 => all_rows::<V, 6, 3, false>(zero, block, rows, 0, output),
-            2 => all_rows::<V, 8, 2, false>(zero, block, rows, 0, output),
-            1 => all_rows::<V, 8, 1, false>(zero, block, rows, 0, output),
-            _ => {}
-        }
-    } else {
-        for line in 0..lines {
-            all_rows::<V, M, 1, false>(zero, block, rows, line, output);
-        }
-    }
-    if !block.width.is_multiple_of(LANES) {
-        if M == 12 {
-            all_rows::<V, 8, 1, true>(zero, block, rows, lines, output);
+/// A block with its output.
+struct Product<'a, 'o> {
+    block: Block<'a>,
+    output: &'o mut [f32],
+}
+
+impl<V: Vector> Tiles<V> for Product<'_, '_> {
+    /// Arrays are filled and read by index: what iterators or closures borrow is kept in memory instead of registers.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+    fn tile<const M: usize, const N: usize, const PART: bool>(&mut self, zero: V, row: usize, line: usize) {
+        let Self { block, ref mut output } = *self;
+        let [from, to] = block.terms;
+        let first = row * block.step + block.column + line * LANES;
+        let part = block.width % LANES;
+        let mut sums = [[zero; N]; M];
+        if from == 0 {
+            let Some(bias) = block.bias[line..].first_chunk::<N>() else { return };
+            for n in 0..N {
+                let bias = zero.load(&bias[n]);
+                for m in 0..M {
+                    sums[m][n] = bias;
+                }
+            }
         } else {
-            all_rows::<V, M, 1, true>(zero, block, rows, lines, output);
-        }
-    }
-}
-
-/// Tiles of M rows by N lines from `line`; fewer rows for those that remain. With PART, the line is not whole.
-#[inline(always)]
-fn all_rows<V: Vector, const M: usize, const N: usize, const PART: bool>(
-    zero: V,
-    block: Block<'_>,
-    rows: usize,
-    line: usize,
-    output: &mut [f32],
-) {
-    let mut row = 0;
-    while rows - row >= M {
-        tile::<V, M, N, PART>(zero, block, row, line, output);
-        row += M;
-    }
-    if rows - row >= 4 {
-        tile::<V, 4, N, PART>(zero, block, row, line, output);
-        row += 4;
-    }
-    if rows - row >= 2 {
-        tile::<V, 2, N, PART>(zero, block, row, line, output);
-        row += 2;
-    }
-    if rows > row {
-        tile::<V, 1, N, PART>(zero, block, row, line, output);
-    }
-}
-
-/// Arrays are filled and read by index: what iterators or closures borrow is kept in memory instead of registers.
-#[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
-fn tile<V: Vector, const M: usize, const N: usize, const PART: bool>(
-    zero: V,
-    block: Block<'_>,
-    row: usize,
-    line: usize,
-    output: &mut [f32],
-) {
-    let [from, to] = block.terms;
-    let depth = to - from;
-    let first = row * block.step + block.column + line * LANES;
-    let part = block.width % LANES;
-    let mut sums = [[zero; N]; M];
-    if from == 0 {
-        let Some(bias) = block.bias[line..].first_chunk::<N>() else { return };
-        for n in 0..N {
-            let bias = zero.load(&bias[n]);
             for m in 0..M {
-                sums[m][n] = bias;
+                for n in 0..N {
+                    sums[m][n] = read::<V, PART>(zero, &output[first + m * block.step + n * LANES..], part);
+                }
             }
         }
-    } else {
+        let input = (&block.input[row * block.inputs + from..], [block.inputs, 1]);
+        let panel = (block.panel.get(line..).unwrap_or_default().as_flattened(), [block.lines * LANES, LANES]);
+        sums = add_products(zero, sums, input, panel, to - from);
+        if !block.residual.is_empty() {
+            for m in 0..M {
+                for n in 0..N {
+                    let residual = &block.residual[first + m * block.step + n * LANES..];
+                    sums[m][n] = sums[m][n].add(read::<V, PART>(zero, residual, part));
+                }
+            }
+        }
+        let [low, high] = [zero.splat(block.bounds[0]), zero.splat(block.bounds[1])];
         for m in 0..M {
             for n in 0..N {
-                sums[m][n] = read::<V, PART>(zero, &output[first + m * block.step + n * LANES..], part);
+                let output = &mut output[first + m * block.step + n * LANES..];
+                write::<V, PART>(sums[m][n].clamp(low, high), output, part);
             }
-        }
-    }
-    let input = (&block.input[row * block.inputs + from..], [block.inputs, 1]);
-    let panel = (block.panel.get(line..).unwrap_or_default().as_flattened(), [block.lines * LANES, LANES]);
-    sums = add_products(zero, sums, input, panel, depth);
-    if !block.residual.is_empty() {
-        for m in 0..M {
-            for n in 0..N {
-                let residual = &block.residual[first + m * block.step + n * LANES..];
-                sums[m][n] = sums[m][n].add(read::<V, PART>(zero, residual, part));
-            }
-        }
-    }
-    let [low, high] = [zero.splat(block.bounds[0]), zero.splat(block.bounds[1])];
-    for m in 0..M {
-        for n in 0..N {
-            let output = &mut output[first + m * block.step + n * LANES..];
-            write::<V, PART>(sums[m][n].clamp(low, high), output, part);
         }
     }
 }

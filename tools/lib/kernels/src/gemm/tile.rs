@@ -63,7 +63,9 @@ fn rows_kernel<V: Vector, const M: usize>(
     panel: Panel<'_>,
     mut target: Target<'_>,
 ) {
-    multiply::<V, M, false>(zero, Left { values: rows, step }, count, depth, panel, &mut target);
+    let left = Left::<false> { values: rows, step };
+    let width = target.width;
+    each_tile::<V, M>(zero, count, width, &mut Product { left, depth, panel, target: &mut target });
 }
 
 #[inline(always)]
@@ -76,99 +78,103 @@ fn columns_kernel<V: Vector, const M: usize>(
     panel: Panel<'_>,
     mut target: Target<'_>,
 ) {
-    multiply::<V, M, true>(zero, Left { values: columns, step }, count, depth, panel, &mut target);
+    let left = Left::<true> { values: columns, step };
+    let width = target.width;
+    each_tile::<V, M>(zero, count, width, &mut Product { left, depth, panel, target: &mut target });
 }
 
-/// With registers for 24 lines (AVX-512), a tile is six rows of up to four lines; it reads the least of both operands. A line
-/// that is not whole has tiles of its own.
+/// A product that is computed tile by tile: where its operands and its sums are.
+pub(crate) trait Tiles<V: Vector> {
+    /// Computes the sums of M rows from `row` by N lines from `line`. With PART the line, which is the last, is not whole.
+    fn tile<const M: usize, const N: usize, const PART: bool>(&mut self, zero: V, row: usize, line: usize);
+}
+
+/// Computes `rows` rows of `width` columns. With registers for 24 lines (AVX-512), a tile is six rows of up to four lines: it reads
+/// the least of both operands. A line that is not whole has tiles of its own.
 #[inline(always)]
-fn multiply<V: Vector, const M: usize, const COLUMNS: bool>(
-    zero: V,
-    left: Left<'_, COLUMNS>,
-    count: usize,
-    depth: usize,
-    panel: Panel<'_>,
-    target: &mut Target<'_>,
-) {
-    let lines = target.width / LANES;
+pub(crate) fn each_tile<V: Vector, const M: usize>(zero: V, rows: usize, width: usize, product: &mut impl Tiles<V>) {
+    let lines = width / LANES;
+    let mut line = 0;
     if M == 12 {
-        match lines {
-            4 => all_rows::<V, 6, 4, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
-            3 => all_rows::<V, 6, 3, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
-            2 => all_rows::<V, 8, 2, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
-            1 => all_rows::<V, 8, 1, COLUMNS, false>(zero, left, count, depth, panel, 0, target),
+        while lines - line >= 4 {
+            each_row::<V, 6, 4, false>(zero, rows, line, product);
+            line += 4;
+        }
+        match lines - line {
+            3 => each_row::<V, 6, 3, false>(zero, rows, line, product),
+            2 => each_row::<V, 8, 2, false>(zero, rows, line, product),
+            1 => each_row::<V, 8, 1, false>(zero, rows, line, product),
             _ => {}
         }
-    } else {
-        for line in 0..lines {
-            all_rows::<V, M, 1, COLUMNS, false>(zero, left, count, depth, panel, line, target);
+        if !width.is_multiple_of(LANES) {
+            each_row::<V, 8, 1, true>(zero, rows, lines, product);
         }
-    }
-    if !target.width.is_multiple_of(LANES) {
-        if M == 12 {
-            all_rows::<V, 8, 1, COLUMNS, true>(zero, left, count, depth, panel, lines, target);
-        } else {
-            all_rows::<V, M, 1, COLUMNS, true>(zero, left, count, depth, panel, lines, target);
+    } else {
+        while line < lines {
+            each_row::<V, M, 1, false>(zero, rows, line, product);
+            line += 1;
+        }
+        if !width.is_multiple_of(LANES) {
+            each_row::<V, M, 1, true>(zero, rows, lines, product);
         }
     }
 }
 
-/// Tiles of M rows by N lines from `line`; fewer rows for those that remain. With PART, the line is not whole.
+/// Tiles of M rows by N lines from `line`; fewer rows for those that remain.
 #[inline(always)]
-fn all_rows<V: Vector, const M: usize, const N: usize, const COLUMNS: bool, const PART: bool>(
+fn each_row<V: Vector, const M: usize, const N: usize, const PART: bool>(
     zero: V,
-    left: Left<'_, COLUMNS>,
-    count: usize,
-    depth: usize,
-    panel: Panel<'_>,
+    rows: usize,
     line: usize,
-    target: &mut Target<'_>,
+    product: &mut impl Tiles<V>,
 ) {
     let mut row = 0;
-    while count - row >= M {
-        tile::<V, M, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
+    while rows - row >= M {
+        product.tile::<M, N, PART>(zero, row, line);
         row += M;
     }
-    if count - row >= 4 {
-        tile::<V, 4, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
+    if rows - row >= 4 {
+        product.tile::<4, N, PART>(zero, row, line);
         row += 4;
     }
-    if count - row >= 2 {
-        tile::<V, 2, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
+    if rows - row >= 2 {
+        product.tile::<2, N, PART>(zero, row, line);
         row += 2;
     }
-    if count > row {
-        tile::<V, 1, N, COLUMNS, PART>(zero, left, row, depth, panel, line, target);
+    if rows > row {
+        product.tile::<1, N, PART>(zero, row, line);
     }
 }
 
-/// Arrays are filled and read by index: what iterators or closures borrow is kept in memory instead of registers.
-#[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
-fn tile<V: Vector, const M: usize, const N: usize, const COLUMNS: bool, const PART: bool>(
-    zero: V,
-    left: Left<'_, COLUMNS>,
-    row: usize,
+/// A product of a left operand and a panel.
+struct Product<'a, 't, const COLUMNS: bool> {
+    left: Left<'a, COLUMNS>,
     depth: usize,
-    panel: Panel<'_>,
-    line: usize,
-    target: &mut Target<'_>,
-) {
-    let mut sums = [[zero; N]; M];
-    if target.accumulate {
-        for m in 0..M {
-            for n in 0..N {
-                sums[m][n] = target.get::<V, PART>(zero, row + m, line + n);
+    panel: Panel<'a>,
+    target: &'a mut Target<'t>,
+}
+
+impl<V: Vector, const COLUMNS: bool> Tiles<V> for Product<'_, '_, COLUMNS> {
+    /// Arrays are filled and read by index: what iterators or closures borrow is kept in memory instead of registers.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+    fn tile<const M: usize, const N: usize, const PART: bool>(&mut self, zero: V, row: usize, line: usize) {
+        let Self { left: Left { values, step }, depth, panel, ref mut target } = *self;
+        let mut sums = [[zero; N]; M];
+        if target.accumulate {
+            for m in 0..M {
+                for n in 0..N {
+                    sums[m][n] = target.get::<V, PART>(zero, row + m, line + n);
+                }
             }
         }
-    }
-    let lines = &panel.values[line * panel.line_step..];
-    let (left, steps) =
-        if COLUMNS { (&left.values[row..], [1, left.step]) } else { (&left.values[row * left.step..], [left.step, 1]) };
-    sums = add_products(zero, sums, (left, steps), (lines, [panel.step, panel.line_step]), depth);
-    for m in 0..M {
-        for n in 0..N {
-            target.put::<V, PART>(row + m, line + n, sums[m][n]);
+        let lines = (&panel.values[line * panel.line_step..], [panel.step, panel.line_step]);
+        let left = if COLUMNS { (&values[row..], [1, step]) } else { (&values[row * step..], [step, 1]) };
+        sums = add_products(zero, sums, left, lines, depth);
+        for m in 0..M {
+            for n in 0..N {
+                target.put::<V, PART>(row + m, line + n, sums[m][n]);
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         pass::{Plane, input, output},
         shape::ConvShape,
     },
-    gemm::tile::add_products,
+    gemm::tile::{Tiles, add_products, each_tile},
     isa::Isa,
     operand::Operand,
     vector::{LANES, Line, Vector, dispatch_vector},
@@ -387,98 +387,55 @@ fn block_kernel<V: Vector, const M: usize>(
             let count = plan.grid.count(plan.grid.chunks.get(i));
             let (tiles, gradients) = batch_block.as_chunks::<LANES>().0.split_at(POINTS * source_spacing);
             let tiles = &tiles[point * source_spacing..][..source_spacing].as_flattened()[block.source..];
-            let left = (tiles, [1, plan.source.channels]);
             let first = point * target_spacing + block.panel * plan.tiles();
-            let lines = |panel: usize| {
-                (gradients[first + panel * plan.tiles()..].as_flattened(), [LANES, plan.tiles() * LANES])
+            let mut product = Product {
+                tiles,
+                channels: plan.source.channels,
+                gradients: gradients[first..].as_flattened(),
+                panel_step: plan.tiles() * LANES,
+                count,
+                sources: block.sources,
+                sums,
             };
-            let mut panel = 0;
-            // With registers for 24 lines (AVX-512), as in the forward pass.
-            if M == 12 {
-                while block.panels - panel >= 4 {
-                    add_sums::<V, 6, 4>(
-                        zero,
-                        left,
-                        lines(panel),
-                        count,
-                        block.sources,
-                        &mut sums[panel * block.sources..],
-                    );
-                    panel += 4;
-                }
-                if block.panels - panel >= 2 {
-                    add_sums::<V, 8, 2>(
-                        zero,
-                        left,
-                        lines(panel),
-                        count,
-                        block.sources,
-                        &mut sums[panel * block.sources..],
-                    );
-                    panel += 2;
-                }
-            }
-            while panel < block.panels {
-                let sums = &mut sums[panel * block.sources..];
-                if M == 12 {
-                    add_sums::<V, 8, 1>(zero, left, lines(panel), count, block.sources, sums);
-                } else {
-                    add_sums::<V, M, 1>(zero, left, lines(panel), count, block.sources, sums);
-                }
-                panel += 1;
-            }
+            each_tile::<V, M>(zero, block.sources, block.panels * LANES, &mut product);
         }
     }
 }
 
-/// `sums[n · sources + m] += Σₖ left[m + k · step] · line n of pixel k` for all sources m, M at a time, and N panels; `count` terms k.
-#[inline(always)]
-fn add_sums<V: Vector, const M: usize, const N: usize>(
-    zero: V,
-    left: (&[f32], [usize; 2]),
-    lines: (&[f32], [usize; 2]),
+/// The product of a batch block's tiles and gradients at a point: a row is a source channel, a line one of a panel.
+struct Product<'a> {
+    /// `[count, channels]`, from the block's first source channel on.
+    tiles: &'a [f32],
+    channels: usize,
+    /// `[panel, count, lanes]`; panels are `panel_step` elements apart.
+    gradients: &'a [f32],
+    panel_step: usize,
+    /// Terms: tiles of the batch block.
     count: usize,
     sources: usize,
-    sums: &mut [Line],
-) {
-    let mut at = 0;
-    while sources - at >= M {
-        add_tile::<V, M, N>(zero, left, lines, count, [at, sources], sums);
-        at += M;
-    }
-    if sources - at >= 4 {
-        add_tile::<V, 4, N>(zero, left, lines, count, [at, sources], sums);
-        at += 4;
-    }
-    if sources - at >= 2 {
-        add_tile::<V, 2, N>(zero, left, lines, count, [at, sources], sums);
-        at += 2;
-    }
-    if sources > at {
-        add_tile::<V, 1, N>(zero, left, lines, count, [at, sources], sums);
-    }
+    /// `[panel, sources]`
+    sums: &'a mut [Line],
 }
 
-#[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
-fn add_tile<V: Vector, const M: usize, const N: usize>(
-    zero: V,
-    (left, steps): (&[f32], [usize; 2]),
-    lines: (&[f32], [usize; 2]),
-    count: usize,
-    [at, sources]: [usize; 2],
-    sums: &mut [Line],
-) {
-    let mut tile = [[zero; N]; M];
-    for m in 0..M {
-        for n in 0..N {
-            tile[m][n] = zero.load(&sums[n * sources + at + m]);
+impl<V: Vector> Tiles<V> for Product<'_> {
+    /// `sums[n · sources + m] += Σₖ tiles[k · channels + m] · line k of panel n`
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+    fn tile<const M: usize, const N: usize, const PART: bool>(&mut self, zero: V, row: usize, line: usize) {
+        let Self { tiles, channels, gradients, panel_step, count, sources, ref mut sums } = *self;
+        let mut tile = [[zero; N]; M];
+        for m in 0..M {
+            for n in 0..N {
+                tile[m][n] = zero.load(&sums[(line + n) * sources + row + m]);
+            }
         }
-    }
-    let tile = add_products(zero, tile, (&left[at..], steps), lines, count);
-    for m in 0..M {
-        for n in 0..N {
-            tile[m][n].store(&mut sums[n * sources + at + m]);
+        let left = (&tiles[row..], [1, channels]);
+        let lines = (&gradients[line * panel_step..], [LANES, panel_step]);
+        let tile = add_products(zero, tile, left, lines, count);
+        for m in 0..M {
+            for n in 0..N {
+                tile[m][n].store(&mut sums[(line + n) * sources + row + m]);
+            }
         }
     }
 }

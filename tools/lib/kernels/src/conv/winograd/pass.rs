@@ -12,7 +12,10 @@ use crate::{
         shape::ConvShape,
     },
     epilogue::Store,
-    gemm::{DEPTH, tile::add_products},
+    gemm::{
+        DEPTH,
+        tile::{Tiles, add_products, each_tile},
+    },
     isa::Isa,
     norm::statistics,
     operand::Operand,
@@ -295,8 +298,8 @@ fn transform_line<V: Vector, const UNIT: usize, const WHOLE: bool, const PART: b
     }
 }
 
-/// At each point, the product of the tiles with the weights. With registers for 24 lines (AVX-512), a tile of the product has the
-/// lines of up to four panels, as those of [`crate::gemm`]: it reads each transformed pixel once for them.
+/// At each point, the product of the tiles with the weights. The panels' lines of a block of terms stay in the L1 cache while all rows
+/// pass.
 #[inline(always)]
 fn multiply<V: Vector, const M: usize>(
     zero: V,
@@ -308,107 +311,59 @@ fn multiply<V: Vector, const M: usize>(
 ) {
     let [before, after] = pass.spacing();
     let (sources, panels) = (pass.source.channels, pass.panels());
-    let panel_lines = POINTS * spaced(sources);
     for point in 0..POINTS {
-        let rows = &tiles[point * before * LANES..][..count * sources];
-        let products = &mut products[point * after..][..count * panels];
-        let weights = |panel: usize| &packed[panel * panel_lines + point * spaced(sources)..];
-        let mut panel = 0;
-        if M == 12 {
-            while panels - panel >= 4 {
-                all_rows::<V, 6, 4>(zero, rows, sources, weights(panel), panel_lines, &mut products[panel..], panels);
-                panel += 4;
-            }
-            if panels - panel >= 2 {
-                all_rows::<V, 8, 2>(zero, rows, sources, weights(panel), panel_lines, &mut products[panel..], panels);
-                panel += 2;
-            }
-        }
-        while panel < panels {
-            let (weights, products) = (weights(panel), &mut products[panel..]);
-            if M == 12 {
-                all_rows::<V, 8, 1>(zero, rows, sources, weights, panel_lines, products, panels);
-            } else {
-                all_rows::<V, M, 1>(zero, rows, sources, weights, panel_lines, products, panels);
-            }
-            panel += 1;
+        for from in (0..sources).step_by(DEPTH) {
+            let mut product = Product {
+                rows: &tiles[point * before * LANES..][..count * sources],
+                panels: &packed[point * spaced(sources)..],
+                panel_lines: POINTS * spaced(sources),
+                terms: [from, sources.min(from + DEPTH)],
+                sources,
+                products: &mut products[point * after..][..count * panels],
+                step: panels,
+            };
+            each_tile::<V, M>(zero, count, panels * LANES, &mut product);
         }
     }
 }
 
-/// Where an operand of a block of terms begins and how long its rows are, and the same of the products.
-#[derive(Clone, Copy)]
-struct Terms {
-    from: usize,
-    to: usize,
-    /// Terms of a row.
-    sources: usize,
-    /// Lines from one panel to the next.
+/// A block of terms of the product at a point: a line of the product is one of a panel.
+struct Product<'a> {
+    /// `[rows, sources]`
+    rows: &'a [f32],
+    /// The panels, `panel_lines` lines apart.
+    panels: &'a [Line],
     panel_lines: usize,
+    /// The first term, and the one after the last.
+    terms: [usize; 2],
+    sources: usize,
+    products: &'a mut [Line],
     /// Lines of a row of the products.
     step: usize,
 }
 
-/// The products of all rows with N panels, M rows at a time; fewer for those that remain. The panels' lines of a block of terms stay
-/// in the L1 cache while all rows pass.
-#[inline(always)]
-fn all_rows<V: Vector, const M: usize, const N: usize>(
-    zero: V,
-    rows: &[f32],
-    sources: usize,
-    panels: &[Line],
-    panel_lines: usize,
-    products: &mut [Line],
-    step: usize,
-) {
-    let count = rows.len() / sources;
-    for from in (0..sources).step_by(DEPTH) {
-        let terms = Terms { from, to: sources.min(from + DEPTH), sources, panel_lines, step };
-        let mut row = 0;
-        while count - row >= M {
-            product_tile::<V, M, N>(zero, rows, row, panels, products, terms);
-            row += M;
-        }
-        if count - row >= 4 {
-            product_tile::<V, 4, N>(zero, rows, row, panels, products, terms);
-            row += 4;
-        }
-        if count - row >= 2 {
-            product_tile::<V, 2, N>(zero, rows, row, panels, products, terms);
-            row += 2;
-        }
-        if count > row {
-            product_tile::<V, 1, N>(zero, rows, row, panels, products, terms);
-        }
-    }
-}
-
-/// `products[m · step + n] = Σₖ rows[m · sources + k] · panels[n · panel_lines + k]` for M rows m from `row`; a block of terms after the
-/// first goes on from the products so far.
-#[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
-fn product_tile<V: Vector, const M: usize, const N: usize>(
-    zero: V,
-    rows: &[f32],
-    row: usize,
-    panels: &[Line],
-    products: &mut [Line],
-    Terms { from, to, sources, panel_lines, step }: Terms,
-) {
-    let mut sums = [[zero; N]; M];
-    if from > 0 {
-        for m in 0..M {
-            for n in 0..N {
-                sums[m][n] = zero.load(&products[(row + m) * step + n]);
+impl<V: Vector> Tiles<V> for Product<'_> {
+    /// `products[m · step + n] = Σₖ rows[m · sources + k] · panels[n · panel_lines + k]`; a block of terms after the first goes on from
+    /// the products so far.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "an array that an iterator borrows is kept in memory")]
+    fn tile<const M: usize, const N: usize, const PART: bool>(&mut self, zero: V, row: usize, line: usize) {
+        let Self { rows, panels, panel_lines, terms: [from, to], sources, ref mut products, step } = *self;
+        let mut sums = [[zero; N]; M];
+        if from > 0 {
+            for m in 0..M {
+                for n in 0..N {
+                    sums[m][n] = zero.load(&products[(row + m) * step + line + n]);
+                }
             }
         }
-    }
-    let rows = (&rows[row * sources + from..], [sources, 1]);
-    let panels = (panels[from..].as_flattened(), [LANES, panel_lines * LANES]);
-    let sums = add_products(zero, sums, rows, panels, to - from);
-    for m in 0..M {
-        for n in 0..N {
-            sums[m][n].store(&mut products[(row + m) * step + n]);
+        let rows = (&rows[row * sources + from..], [sources, 1]);
+        let panels = (panels[line * panel_lines + from..].as_flattened(), [LANES, panel_lines * LANES]);
+        let sums = add_products(zero, sums, rows, panels, to - from);
+        for m in 0..M {
+            for n in 0..N {
+                sums[m][n].store(&mut products[(row + m) * step + line + n]);
+            }
         }
     }
 }
