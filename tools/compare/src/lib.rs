@@ -63,6 +63,8 @@ pub fn main() -> ExitCode {
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     ensure!(!args.best || args.to.is_none(), "--best prints a path: no --to");
     ensure!(!args.best || args.metrics.is_none(), "--best prints a path: no --metrics");
+    let out = cli::not_dash(args.out);
+    let encoding = args.to.map_or_else(|| Encoding::of_output(out.as_deref().filter(|_| !args.best)), Ok)?;
     let document = common.settings([])?;
     let settings = Settings::read(&document, args.metrics.as_deref())?;
     let gates: &[Gate] = &args.fail_if;
@@ -71,10 +73,9 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let runs = inputs::read(&common.inputs, &args.baseline)?;
     let ranked = RankedRows::new(&runs, &settings)?;
     ranked.notes().iter().for_each(|note| cli::note(note));
-    let out = cli::not_dash(args.out);
     let text = match args.best {
         true => format!("{}\n", ranked.best()?.best_run(&ranked.monitor).folder.display()),
-        false => encoding::table(&ranked, &settings, args.to.unwrap_or_else(|| Encoding::of_file(out.as_deref())))?,
+        false => encoding::table(&ranked, &settings, encoding)?,
     };
     let failures = gate::failures(gates, &ranked, &settings)?;
     match out {

@@ -400,6 +400,10 @@ fn the_output_file_has_the_encoding_of_its_name() {
     }
     assert!(compare(&folder, &["runs", "-o", "-", "--to", "csv"]).out.starts_with("run,"));
     assert_eq!(compare(&folder, &["runs", "-o", "no/such/t.md"]).status, 2);
+    let misnamed = compare(&folder, &["runs", "-o", "t.parquet"]);
+    let expected = "compare: t.parquet: a table is written as .txt, .md, .csv or .json, unless --to says how\n";
+    assert_eq!((misnamed.status, misnamed.error.as_str()), (2, expected));
+    assert_eq!(compare(&folder, &["runs", "-o", "t.parquet", "--to", "csv"]).status, 0);
 }
 
 #[test]

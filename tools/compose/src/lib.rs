@@ -1,6 +1,6 @@
 //! `compose`: config groups and overrides in, one resolved document out.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use cli::{Common, Outcome};
 use files::Output;
 use std::{
@@ -104,6 +104,10 @@ fn text(args: &Args, common: &Common, path: Option<&Path>) -> anyhow::Result<Str
             Info::DefaultsTree => explanation.defaults_tree,
             Info::Searchpath | Info::Origin => explanation.searchpath,
         });
+    }
+    let misnamed = path.filter(|path| args.format.is_none() && files::promises_another(path, &["json", "yaml", "yml"]));
+    if let Some(path) = misnamed {
+        bail!("{}: settings are written as .yaml or .json, unless --format says how", path.display());
     }
     let compose = if args.resolve { config::compose } else { config::compose_raw };
     let mut document = compose(sources, overrides)?;

@@ -43,6 +43,10 @@ fn json_is_the_same_document() {
     assert_eq!(document["trainer"]["split"], serde_json::json!([0.8, 0.1, 0.1]));
     compose(&folder, &["-o", "params.json"]);
     assert_eq!(folder.text("params.json"), out);
+    let (status, _, error) = compose(&folder, &["-o", "params.toml"]);
+    let expected = "compose: params.toml: settings are written as .yaml or .json, unless --format says how\n";
+    assert_eq!((status, error.as_str()), (2, expected));
+    assert_eq!(compose(&folder, &["-o", "params.toml", "--format", "yaml"]).0, 0);
 }
 
 #[test]

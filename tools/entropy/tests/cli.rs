@@ -92,6 +92,7 @@ fn bad_usage_is_one_line_and_status_2() {
             "rows.parquet: rows are written as .ndjson, .npy, .csv or .tsv, unless --to says how",
         ),
         (&["-o", "rows.zip"], "rows.zip: rows are written as"),
+        (&["-o", ""], "the path of a file is empty"),
         (&["nonsense=1"], "nonsense"),
     ];
     for (args, expected) in cases {

@@ -19,8 +19,12 @@ impl Destination {
     /// The model's path, and the manifest's beside it: `x.onnx` and `x.json`.
     ///
     /// # Errors
-    /// When both would have one name.
+    /// When both would have one name, or the model's is that of another format.
     pub fn new(model: Option<PathBuf>) -> anyhow::Result<Self> {
+        if let Some(model) = model.as_deref().filter(|path| files::promises_another(path, &["json", "onnx"])) {
+            let named = model.with_extension("onnx");
+            anyhow::bail!("--out {}: the model is ONNX; name it {}", model.display(), named.display())
+        }
         let manifest = model.as_deref().filter(|path| is_file_to_be(path)).map(|path| path.with_extension("json"));
         if let (Some(model), true) = (&model, manifest == model) {
             let name = model.display();

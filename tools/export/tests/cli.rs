@@ -68,6 +68,11 @@ fn a_run_folder_becomes_an_onnx_model() {
     // The same model gives the same bytes, here and there.
     assert_eq!(export(&folder, &["run", "-o", "again.onnx"]).status, 0);
     assert_eq!(folder.bytes("again.onnx"), bytes);
+    let misnamed = export(&folder, &["run", "-o", "model.pt"]);
+    assert_eq!(
+        (misnamed.status, misnamed.error.as_str()),
+        (2, "export: --out model.pt: the model is ONNX; name it model.onnx\n")
+    );
     let piped = tool!("export").within(&folder).args(["run", "-o", "-", "opset=17"]).output();
     assert_eq!((piped.status.code(), piped.stdout), (Some(0), bytes));
 }

@@ -104,6 +104,7 @@ fn models(args: Args, common: Common, out: Option<&Path>) -> anyhow::Result<Stri
     let device = Device::read(&document, args.device.as_deref())?;
     let level = if args.nodes { Level::Nodes } else { Level::Layers };
     output::check(out, &common.inputs)?;
+    let encoding = args.to.map_or_else(|| Encoding::of_output(out), Ok)?;
     let (onnx, runnable) = inputs(common.inputs, args.run)?;
     let has_engines = runnable.iter().any(|path| Backend::of(path, settings.run.runtime) == Backend::Tensorrt);
     let inputs = input::read(&onnx, has_engines, &settings)?;
@@ -111,7 +112,6 @@ fn models(args: Args, common: Common, out: Option<&Path>) -> anyhow::Result<Stri
     let reports = inputs.iter().map(report).collect::<anyhow::Result<Vec<_>>>()?;
     reports.iter().flat_map(Report::notes).for_each(|note| cli::note(&note));
     let runs = args.run.then(|| run::measure(&runnable, &reports, &device, &settings)).transpose()?;
-    let encoding = args.to.unwrap_or_else(|| Encoding::of_file(out));
     Written { reports, runs, device, max_rows: settings.max_rows }.encoded(encoding, out.is_none())
 }
 

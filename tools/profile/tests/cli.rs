@@ -272,6 +272,7 @@ fn what_is_no_model_is_one_line() {
     let stdin = tool!("profile").within(&folder).run();
     assert_eq!(stdin.parts(), (2, String::new(), "profile: stdin: empty; expected an ONNX model\n".into()));
     fails(&folder, &["net.onnx", "-o", "./net.onnx"], "--out ./net.onnx: the model is that file");
+    fails(&folder, &["net.onnx", "-o", "cost.npy"], "cost.npy: a table is written as .txt, .md, .csv or .json");
     fails(&folder, &["net.onnx", "profile.batch_size=0"], "profile.batch_size: 0; expected at least 1");
     fails(&folder, &["net.onnx", "profile.model_bytes=100"], "profile.model_bytes");
 }

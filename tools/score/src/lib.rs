@@ -12,6 +12,7 @@ mod rows;
 mod scorer;
 mod settings;
 
+use anyhow::bail;
 use cli::{Common, Outcome};
 use gate::Gate;
 use per_class::Table;
@@ -61,6 +62,10 @@ pub fn main() -> ExitCode {
 }
 
 fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
+    let out = cli::not_dash(args.out);
+    if let Some(path) = out.as_deref().filter(|path| files::promises_another(path, &["json"])) {
+        bail!("{}: the metrics are JSON; name the file .json", path.display());
+    }
     let document = common.settings([])?;
     let settings = Settings::new(&document)?;
     let fields = settings.fields().map(str::to_owned);
@@ -69,6 +74,6 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
     let metrics = rows::score(scorer, &fields, common.input.as_deref(), args.expect_rows, delimiter)?;
     let failed = gate::failures(&args.fail_if, metrics.members())?;
-    metrics.save(cli::not_dash(args.out).as_deref())?;
+    metrics.save(out.as_deref())?;
     Ok(if failed.is_empty() { Outcome::Done } else { Outcome::No(failed.join("; ")) })
 }

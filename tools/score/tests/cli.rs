@@ -239,6 +239,7 @@ fn bad_input_is_one_line_and_status_2() {
         (&labels, "{\"label\":1e9,\"prediction\":1}\n", "stdin:1: target 1000000000 is no class"),
         (&["score=classification", "tolerance=-1"], LOGITS, "score.tolerance: -1; expected 0 or more"),
         (&["score.task=classification"], LOGITS, "write score=classification"),
+        (&["-o", "metrics.npy"], LOGITS, "metrics.npy: the metrics are JSON; name the file .json"),
     ];
     for (args, stdin, expected) in cases {
         let (status, out, error) = score(args, stdin);

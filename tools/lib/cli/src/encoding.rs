@@ -1,6 +1,6 @@
 //! `--to` of tools that write a table.
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use std::{path::Path, str::FromStr};
 
 /// How a table is written.
@@ -31,10 +31,19 @@ impl FromStr for Encoding {
 }
 
 impl Encoding {
-    /// The encoding by the extension of a file's name; [`Encoding::Table`] without one.
-    pub fn of_file(path: Option<&Path>) -> Self {
-        let extension = path.and_then(|path| path.extension()?.to_str());
-        extension.and_then(|name| name.parse().ok()).unwrap_or(Self::Table)
+    /// The encoding of an output by the extension of its name; [`Encoding::Table`] without one.
+    ///
+    /// # Errors
+    /// When the extension is that of a format that is not written.
+    pub fn of_output(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self::Table) };
+        ensure!(
+            !files::promises_another(path, &["csv", "json", "md"]),
+            "{}: a table is written as .txt, .md, .csv or .json, unless --to says how",
+            path.display()
+        );
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        Ok(extension.and_then(|name| name.parse().ok()).unwrap_or(Self::Table))
     }
 }
 
@@ -44,12 +53,13 @@ mod tests {
 
     #[test]
     fn a_files_extension_chooses() {
-        let of = |name: &str| Encoding::of_file(Some(Path::new(name)));
+        let of = |name: &str| Encoding::of_output(Some(Path::new(name))).expect("a format that is written");
         assert_eq!((of("a/t.md"), of("t.csv"), of("t.json")), (Encoding::Markdown, Encoding::Csv, Encoding::Json));
         assert_eq!(
-            (of("t.txt"), of("t"), Encoding::of_file(None)),
+            (of("t.txt"), of("t"), Encoding::of_output(None).expect("a table")),
             (Encoding::Table, Encoding::Table, Encoding::Table)
         );
         assert!("xml".parse::<Encoding>().is_err());
+        assert!(Encoding::of_output(Some(Path::new("t.parquet"))).is_err());
     }
 }

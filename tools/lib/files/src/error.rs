@@ -16,6 +16,9 @@ pub enum Error {
         /// Its error.
         source: io::Error,
     },
+    /// An empty text in the place of a path.
+    #[error("the path of a file is empty")]
+    EmptyPath,
     /// A file is longer than its [`crate::Limit`].
     #[error("{path}: more than {bytes} bytes{}", setting.as_ref().map_or(String::new(), |s| format!(" (the setting {s})")))]
     TooLong {

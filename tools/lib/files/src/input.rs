@@ -32,6 +32,9 @@ impl Input {
     /// When the file cannot be opened or is a folder.
     pub fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else { return Ok(Self::stdin()) };
+        if path.as_os_str().is_empty() {
+            return Err(Error::EmptyPath);
+        }
         let file = File::open(path).map_err(|e| Error::io(path.display(), e))?;
         let metadata = file.metadata().map_err(|e| Error::io(path.display(), e))?;
         if metadata.is_dir() {

@@ -26,6 +26,7 @@
 
 mod destination;
 mod error;
+mod extension;
 mod folders;
 mod input;
 mod inside;
@@ -40,6 +41,7 @@ mod stdout;
 mod temporary;
 
 pub use error::{Error, Result};
+pub use extension::promises_another;
 pub use folders::NewFolders;
 pub use input::Input;
 pub use inside::{Misplaced, file_inside, is_same_file};

@@ -42,6 +42,9 @@ impl Output {
             let target = Target::stdout().map_err(|e| Error::io("stdout", e))?;
             return Ok(Self { name: "stdout".into(), target });
         };
+        if path.as_os_str().is_empty() {
+            return Err(Error::EmptyPath);
+        }
         let name = path.display().to_string();
         let target = Target::open(path).map_err(|e| Error::io(&name, e))?;
         Ok(Self { name, target })

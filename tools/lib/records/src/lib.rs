@@ -100,44 +100,12 @@ impl Encoding {
     /// # Errors
     /// When the extension is that of a format that is not written.
     pub fn of_output(path: &std::path::Path) -> Result<Option<Self>> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if OTHER_EXTENSIONS.contains(&extension) {
+        if files::promises_another(path, &["csv", "json", "jsonl", "ndjson", "npy", "tsv"]) {
             return Err(Error::OtherExtension(path.into()));
         }
         Ok(Self::of_path(path))
     }
 }
-
-/// Extensions of formats that others write: a file called so with rows in another format misleads who reads it.
-const OTHER_EXTENSIONS: [&str; 27] = [
-    "7z",
-    "arrow",
-    "avro",
-    "bz2",
-    "db",
-    "feather",
-    "gz",
-    "h5",
-    "hdf5",
-    "html",
-    "npz",
-    "onnx",
-    "orc",
-    "parquet",
-    "pickle",
-    "pkl",
-    "pt",
-    "pth",
-    "safetensors",
-    "sqlite",
-    "tar",
-    "xlsx",
-    "xml",
-    "xz",
-    "yaml",
-    "zip",
-    "zst",
-];
 
 impl std::str::FromStr for Encoding {
     type Err = Error;

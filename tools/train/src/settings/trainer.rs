@@ -218,6 +218,7 @@ impl TrainerSettings {
             self.device
         );
         self.check_limits()?;
+        ensure!(!self.run_dir.is_empty(), "trainer.run_dir: an empty path; name a folder");
         let shares = &self.split;
         let whole = shares.iter().all(|share| *share >= 0.0) && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9;
         ensure!(whole, "trainer.split: {shares:?}; expected three shares that sum to 1");
