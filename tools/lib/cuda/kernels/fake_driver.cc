@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <utility>
 
 #define API extern "C" int
 typedef uint64_t Pointer;
@@ -14,28 +15,20 @@ struct Function {
     void (*call)(void **arguments);
 };
 
-template <typename T> T argument(void **arguments, int i) { return *(T *)arguments[i]; }
+// Calls a kernel with the arguments that a launch points to.
+template <auto kernel> struct Call;
+template <typename... Arguments, void (*kernel)(Arguments...)> struct Call<kernel> {
+    template <size_t... i> static void with(void **arguments, std::index_sequence<i...>) {
+        kernel(*(Arguments *)arguments[i]...);
+    }
+    static void all(void **arguments) { with(arguments, std::index_sequence_for<Arguments...>()); }
+};
 
-template <typename T, void (*kernel)(const T *, unsigned, unsigned, T, T, T, T *, unsigned *)> void entropy(void **a) {
-    kernel(argument<const T *>(a, 0), argument<unsigned>(a, 1), argument<unsigned>(a, 2), argument<T>(a, 3),
-           argument<T>(a, 4), argument<T>(a, 5), argument<T *>(a, 6), argument<unsigned *>(a, 7));
-}
+template <auto kernel> void call(void **arguments) { Call<kernel>::all(arguments); }
 
-template <typename T, void (*kernel)(const T *, unsigned long long, T, T *)> void relu(void **a) {
-    kernel(argument<const T *>(a, 0), argument<unsigned long long>(a, 1), argument<T>(a, 2), argument<T *>(a, 3));
-}
-
+// The host writes the entries.
 Function functions[] = {
-    {"entropy_narrow_f32", entropy<float, entropy_narrow_f32>},
-    {"entropy_narrow_f64", entropy<double, entropy_narrow_f64>},
-    {"entropy_narrow_scaled_f32", entropy<float, entropy_narrow_scaled_f32>},
-    {"entropy_narrow_scaled_f64", entropy<double, entropy_narrow_scaled_f64>},
-    {"entropy_wide_f32", entropy<float, entropy_wide_f32>},
-    {"entropy_wide_f64", entropy<double, entropy_wide_f64>},
-    {"entropy_wide_scaled_f32", entropy<float, entropy_wide_scaled_f32>},
-    {"entropy_wide_scaled_f64", entropy<double, entropy_wide_scaled_f64>},
-    {"relu_f32", relu<float, relu_f32>},
-    {"relu_f64", relu<double, relu_f64>},
+    KERNELS
 };
 
 const char IMAGE[] = "machine code";

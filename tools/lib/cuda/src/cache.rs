@@ -16,7 +16,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// A folder of compiled kernels.
 #[derive(Debug, Clone)]
-pub(crate) struct Cache(Option<PathBuf>);
+pub struct Cache(Option<PathBuf>);
 
 impl Cache {
     /// The user's: `pipegrad/kernels` in `XDG_CACHE_HOME` or `~/.cache`. None is kept where there is no home.
@@ -24,7 +24,7 @@ impl Cache {
         Self(dirs::cache_dir().map(|folder| folder.join("pipegrad/kernels")))
     }
 
-    #[cfg(test)]
+    /// Kernels in this folder.
     pub fn in_folder(folder: &Path) -> Self {
         Self(Some(folder.to_owned()))
     }

@@ -7,12 +7,11 @@ use crate::{
     cache::Cache,
     driver,
     nvrtc::{Capability, Nvrtc},
-    source::{self, Grid},
+    source::{self, Program},
 };
 use cudarc::{
     driver::{
-        CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg,
-        ValidAsZeroBits,
+        CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DeviceRepr, PushKernelArg, ValidAsZeroBits,
     },
     nvrtc::Ptx,
 };
@@ -75,13 +74,7 @@ impl Gpu {
     /// If there is no driver or no such GPU, or the kernels cannot be compiled or loaded.
     pub fn open(number: u32, nvrtc: Option<&Path>) -> Result<Self> {
         let context = driver::open(number)?;
-        let capability = capability(&context)?;
-        let text = source::cuda();
-        let image = Cache::of_user().get(&text, capability, || {
-            let nvrtc = Nvrtc::load(nvrtc)?;
-            nvrtc.compile(&text, &nvrtc.architecture(capability))
-        })?;
-        let module = context.load_module(Ptx::from_binary(image.0))?;
+        let module = load(&context, &source::program(), nvrtc, &Cache::of_user())?;
         Ok(Self { context, module })
     }
 
@@ -110,6 +103,25 @@ impl Gpu {
         };
         Ok(self.module.load_function(&name)?)
     }
+}
+
+/// A program's kernels on a GPU: those of `cache`, or else those that NVRTC compiles, the library at `nvrtc`, or the first that
+/// is found.
+///
+/// # Errors
+/// If the kernels cannot be compiled or loaded.
+pub fn load(
+    context: &Arc<CudaContext>,
+    program: &Program,
+    nvrtc: Option<&Path>,
+    cache: &Cache,
+) -> Result<Arc<CudaModule>> {
+    let (text, capability) = (program.cuda(), capability(context)?);
+    let image = cache.get(&text, capability, || {
+        let nvrtc = Nvrtc::load(nvrtc)?;
+        nvrtc.compile(&text, &nvrtc.architecture(capability))
+    })?;
+    Ok(context.load_module(Ptx::from_binary(image.0))?)
 }
 
 fn capability(context: &CudaContext) -> Result<Capability> {
@@ -146,18 +158,14 @@ pub fn call<T: Number>(
             call.arg(output).arg(flag);
             // SAFETY: the arguments are those of the kernels in entropy.cu, in their order. They read `rows · width` elements
             // of `input`, and write `rows` of `output` and one of `flag`.
-            unsafe { call.launch(launch(source::entropy_grid(outputs, *width, size_of::<T>()))) }?;
+            unsafe { call.launch(source::entropy_grid(outputs, *width, size_of::<T>()).into()) }?;
         }
         Kernel::Relu { slope } => {
             let (count, slope) = (inputs as u64, T::from_f64(*slope));
             call.arg(input).arg(&count).arg(&slope).arg(output);
             // SAFETY: the arguments are those of the kernels in relu.cu, which read and write `count` elements.
-            unsafe { call.launch(launch(source::relu_grid(inputs, size_of::<T>()))) }?;
+            unsafe { call.launch(source::relu_grid(inputs, size_of::<T>()).into()) }?;
         }
     }
     Ok(())
-}
-
-fn launch(Grid { blocks, threads, shared_bytes }: Grid) -> LaunchConfig {
-    LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (threads, 1, 1), shared_mem_bytes: shared_bytes }
 }

@@ -42,8 +42,9 @@ mod pipeline;
 pub use device::{Device, InvalidDevice};
 #[cfg(feature = "driver")]
 pub use {
+    cache::Cache,
     driver::{count, open},
     error::{Error, Result},
-    gpu::{Gpu, Kernel, Number, call},
+    gpu::{Gpu, Kernel, Number, call, load},
     pipeline::{BATCH_BYTES, DEPTH, Pipeline, Rows},
 };

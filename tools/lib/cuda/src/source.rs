@@ -2,6 +2,7 @@
 //!
 //! The constants of the logarithm are written from those of `kernels`, which owns them.
 
+use cudarc::driver::LaunchConfig;
 use kernels::LogarithmTables;
 use std::fmt::Write;
 
@@ -12,25 +13,78 @@ const SHIM: &str = include_str!("../kernels/shim.h");
 const ENTROPY: &str = include_str!("../kernels/entropy.cu");
 const RELU: &str = include_str!("../kernels/relu.cu");
 
-/// The kernels, for NVRTC.
-pub fn cuda() -> String {
-    text(DEVICE)
+/// Kernels that are compiled together: a text that is CUDA after one prelude, and C++ after another.
+#[derive(Debug, Clone)]
+pub struct Program {
+    text: String,
 }
 
-/// The kernels, for a C++ compiler: a call computes the block that `shim_block` chose.
-pub fn cpu() -> String {
-    text(SHIM)
+impl Program {
+    /// The program of these texts, in their order.
+    pub fn new(texts: &[&str]) -> Self {
+        Self { text: texts.join("\n") }
+    }
+
+    /// The text for NVRTC.
+    pub fn cuda(&self) -> String {
+        [DEVICE, &self.text].join("\n")
+    }
+
+    /// The text for a C++ compiler: a call of a kernel computes the block that `shim_block` chose.
+    pub fn cpu(&self) -> String {
+        [SHIM, &self.text].join("\n")
+    }
+
+    /// The names of its kernels: of lines `KERNEL name(...`, and of uses, `MACRO(name, ...`, of macros that define a
+    /// kernel, whose first parameter is `name`. Each begins its line.
+    pub fn kernels(&self) -> Vec<&str> {
+        let (mut macros, mut kernels) = (vec!["KERNEL "], vec![]);
+        for line in self.text.lines() {
+            if let Some(definition) = line.strip_prefix("#define ") {
+                let open = definition.find('(').map_or(0, |at| at + 1);
+                let defines_kernel = definition[open..].starts_with("name,") || definition[open..].starts_with("name)");
+                macros.extend((open > 0 && defines_kernel).then_some(&definition[..open]));
+            }
+            let name = macros.iter().find_map(|start| line.strip_prefix(start)?.split(['(', ',', ')']).next());
+            kernels.extend(name);
+        }
+        kernels
+    }
 }
 
-/// A driver and an NVRTC that run the kernels on the CPU, as C++, for tests of what calls them.
-pub fn fake_driver() -> String {
-    cpu() + include_str!("../kernels/fake_driver.cc")
-}
-
-fn text(prelude: &str) -> String {
+/// The kernels of `entropy` and `relu`.
+pub fn program() -> Program {
     let (f32, f64) = (LogarithmTables::f32(), LogarithmTables::f64());
     let tables = [logarithm("LogarithmF32", "float", &f32), logarithm("LogarithmF64", "double", &f64)];
-    [prelude, &tables[0], &tables[1], ENTROPY, RELU].join("\n")
+    Program::new(&[&tables[0], &tables[1], ENTROPY, RELU])
+}
+
+/// The kernels of `entropy` and `relu`, for NVRTC.
+pub fn cuda() -> String {
+    program().cuda()
+}
+
+/// The kernels of `entropy` and `relu`, for a C++ compiler.
+pub fn cpu() -> String {
+    program().cpu()
+}
+
+/// A driver and an NVRTC that run the kernels of `entropy` and `relu` on the CPU, as C++, for tests of what calls them.
+pub fn fake_driver() -> String {
+    fake_driver_of(&[program()])
+}
+
+/// As [`fake_driver`], with the kernels of several programs, whose names differ.
+pub fn fake_driver_of(programs: &[Program]) -> String {
+    let (mut texts, mut table) = (String::new(), String::new());
+    for (i, program) in programs.iter().enumerate() {
+        let _ = writeln!(texts, "namespace program_{i} {{\n{}\n}}", program.text);
+        for name in program.kernels() {
+            let _ = writeln!(table, "    {{\"{name}\", call<program_{i}::{name}>}},");
+        }
+    }
+    let driver = include_str!("../kernels/fake_driver.cc").replace("    KERNELS\n", &table);
+    [SHIM, &texts, &driver].join("\n")
 }
 
 /// A struct with the logarithm's constants in type `real`.
@@ -90,6 +144,20 @@ const SUM_LANES: usize = 8;
 /// Lines of 16 bytes that a thread of `relu` has.
 const RELU_LINES: usize = 4;
 
+impl Grid {
+    /// So many blocks of so many threads; numbers that no GPU takes stay too large for one.
+    pub fn new(blocks: usize, threads: usize, shared_bytes: usize) -> Self {
+        let number = |x: usize| u32::try_from(x).unwrap_or(u32::MAX);
+        Self { blocks: number(blocks), threads: number(threads), shared_bytes: number(shared_bytes) }
+    }
+}
+
+impl From<Grid> for LaunchConfig {
+    fn from(Grid { blocks, threads, shared_bytes }: Grid) -> Self {
+        Self { grid_dim: (blocks, 1, 1), block_dim: (threads, 1, 1), shared_mem_bytes: shared_bytes }
+    }
+}
+
 /// The name of the entropy's kernel for rows of `width` elements of `size` bytes.
 pub fn entropy_name(width: usize, size: usize, normalize: bool) -> String {
     let kind = if width <= NARROW { "narrow" } else { "wide" };
@@ -108,7 +176,7 @@ pub fn entropy_grid(rows: usize, width: usize, size: usize) -> Grid {
         let bytes = TABLE_BYTES + 3 * threads * size + 2 * threads / lanes * SUM_LANES * size_of::<f64>();
         (threads, threads / lanes, bytes)
     };
-    grid(rows.div_ceil(rows_a_block), threads, shared_bytes)
+    Grid::new(rows.div_ceil(rows_a_block), threads, shared_bytes)
 }
 
 /// The name of the kernel of `relu` for elements of `size` bytes.
@@ -119,12 +187,7 @@ pub fn relu_name(size: usize) -> String {
 /// The grid of the kernel of `relu` for `count` elements of `size` bytes.
 pub fn relu_grid(count: usize, size: usize) -> Grid {
     let threads = 256;
-    grid((count * size / 16).div_ceil(RELU_LINES * threads).max(1), threads, 0)
-}
-
-fn grid(blocks: usize, threads: usize, shared_bytes: usize) -> Grid {
-    let number = |x: usize| u32::try_from(x).unwrap_or(u32::MAX);
-    Grid { blocks: number(blocks), threads: number(threads), shared_bytes: number(shared_bytes) }
+    Grid::new((count * size / 16).div_ceil(RELU_LINES * threads).max(1), threads, 0)
 }
 
 #[cfg(test)]
@@ -151,9 +214,10 @@ mod tests {
     fn names_are_in_the_text() {
         for size in [4, 8] {
             for (width, normalize) in [(8, false), (8, true), (65, false), (65, true)] {
-                assert!(cuda().contains(&format!("({},", entropy_name(width, size, normalize))));
+                assert!(program().kernels().contains(&entropy_name(width, size, normalize).as_str()));
             }
-            assert!(cuda().contains(&format!("KERNEL {}(", relu_name(size))));
+            assert!(program().kernels().contains(&relu_name(size).as_str()));
         }
+        assert_eq!(program().kernels().len(), 10);
     }
 }

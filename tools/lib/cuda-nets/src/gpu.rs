@@ -1,0 +1,118 @@
+//! A GPU with this crate's kernels, and calls of them.
+
+#![allow(unsafe_code, reason = "calls of kernels, whose callers say why their arguments are right")]
+
+use crate::{Result, source};
+use cuda::{Cache, source::Grid};
+use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, PushKernelArg};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+/// Where libraries are. None searches for one.
+#[derive(Debug, Clone, Default)]
+pub struct Libraries {
+    /// NVRTC.
+    pub nvrtc: Option<PathBuf>,
+    /// cuBLAS.
+    pub cublas: Option<PathBuf>,
+    /// cuDNN.
+    pub cudnn: Option<PathBuf>,
+    /// The folder of compiled kernels. None is the user's.
+    pub cache: Option<PathBuf>,
+}
+
+/// A GPU, a stream that all work is done on in order, and the kernels.
+pub struct Gpu {
+    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
+    /// By name.
+    kernels: HashMap<String, CudaFunction>,
+}
+
+/// An argument of a kernel, of the type that its text has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Argument {
+    /// A pointer, or `unsigned long long`.
+    U64(u64),
+    /// `unsigned`
+    U32(u32),
+    /// `float`
+    F32(f32),
+    /// `double`
+    F64(f64),
+}
+
+impl Gpu {
+    /// GPU number `number`.
+    ///
+    /// # Errors
+    /// If there is no driver or no such GPU, or a library is missing, or the kernels cannot be compiled or loaded.
+    pub fn open(number: u32, libraries: &Libraries) -> Result<Arc<Self>> {
+        let context = cuda::open(number)?;
+        // SAFETY: all work of this context's, and the end of its memory, is on the one stream.
+        unsafe { context.disable_event_tracking() };
+        let stream = context.new_stream()?;
+        let program = source::program();
+        let cache = libraries.cache.as_deref().map_or_else(Cache::of_user, Cache::in_folder);
+        let module = cuda::load(&context, &program, libraries.nvrtc.as_deref(), &cache)?;
+        let kernel = |name: &str| Ok((name.to_owned(), module.load_function(name)?));
+        let kernels = program.kernels().into_iter().map(kernel).collect::<Result<_>>()?;
+        Ok(Arc::new(Self { context, stream, kernels }))
+    }
+
+    /// The driver's context.
+    pub fn context(&self) -> &Arc<CudaContext> {
+        &self.context
+    }
+
+    /// The stream that all work is done on.
+    pub fn stream(&self) -> &Arc<CudaStream> {
+        &self.stream
+    }
+
+    /// Where a buffer begins in the GPU's memory.
+    pub fn address<T>(&self, buffer: &CudaSlice<T>) -> u64 {
+        buffer.device_ptr(&self.stream).0
+    }
+
+    /// Starts a kernel. An empty grid is no call.
+    ///
+    /// # Errors
+    /// If the driver refuses.
+    ///
+    /// # Panics
+    /// If there is no kernel of this name.
+    ///
+    /// # Safety
+    /// The arguments are those of the kernel's text, and the memory that it reads and writes for this grid is that of
+    /// buffers which live until the stream is done with it.
+    pub unsafe fn launch(&self, name: &str, grid: Grid, arguments: &[Argument]) -> Result<()> {
+        if grid.blocks == 0 {
+            return Ok(());
+        }
+        let kernel = self.kernels.get(name).unwrap_or_else(|| panic!("no kernel {name}"));
+        let mut call = self.stream.launch_builder(kernel);
+        for argument in arguments {
+            match argument {
+                Argument::U64(x) => call.arg(x),
+                Argument::U32(x) => call.arg(x),
+                Argument::F32(x) => call.arg(x),
+                Argument::F64(x) => call.arg(x),
+            };
+        }
+        // SAFETY: as the caller says.
+        unsafe { call.launch(grid.into()) }?;
+        Ok(())
+    }
+}
+
+macro_rules! arguments {
+    ($($variant:ident $type:ty),*) => {
+        $(impl From<$type> for Argument {
+            fn from(x: $type) -> Self {
+                Self::$variant(x)
+            }
+        })*
+    };
+}
+
+arguments!(U64 u64, U32 u32, F32 f32, F64 f64);

@@ -1,0 +1,22 @@
+//! The text of the kernels, and machines without a GPU that run it.
+
+use cuda::source::{Grid, Program};
+
+/// Threads of a block of the kernels that compute each element by itself.
+pub const THREADS: usize = 256;
+
+/// The kernels.
+pub fn program() -> Program {
+    Program::new(&[include_str!("../kernels/types.cuh"), include_str!("../kernels/layout.cu")])
+}
+
+/// A driver, an NVRTC, a cuBLAS and a cuDNN in one library, as C++: they run the kernels of this crate and of `cuda` on the
+/// CPU. For tests of what calls them.
+pub fn fake_machine() -> String {
+    cuda::source::fake_driver_of(&[cuda::source::program(), program()])
+}
+
+/// The grid of a kernel whose threads have `per_thread` elements of `count` each.
+pub fn grid(count: usize, per_thread: usize) -> Grid {
+    Grid::new(count.div_ceil(per_thread * THREADS), THREADS, 0)
+}
