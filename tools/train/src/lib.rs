@@ -7,7 +7,6 @@ mod distributed;
 mod evaluate;
 mod inspect;
 mod network;
-mod pairwise;
 mod run_dir;
 mod settings;
 mod trainer;

@@ -3,6 +3,7 @@
 //! [`Features`] is the preprocessing of a model: input fields and their order, encoding of text, replacements of
 //! missing values, meaning of the outputs. `train` fits it to the training rows and writes it into the run folder, the
 //! checkpoint and the ONNX file; `infer` encodes new rows by it. [`classes`] reads the names of classes, which `score` and `plot` show.
+//! [`augmentation`] is what training does to images.
 //! [`Statistics`] are the means and variances that `train` scales by and `fetch-data` writes into `dataset.json`.
 //!
 //! ```
@@ -22,6 +23,7 @@
 //! | raw | `[rows, raw width]` | the input of the exported ONNX graph: numbers unchanged, missing ones NaN, texts one-hot |
 //! | complete | `[rows, complete width]` | the network's input before scaling: missing numbers filled, indicators appended |
 
+pub mod augmentation;
 pub mod classes;
 mod column;
 mod encode;

@@ -61,6 +61,16 @@ impl Loss {
         own * batch.class_weights.get(class).map_or(1.0, |&weight| f64::from(weight))
     }
 
+    /// 1 / the number of terms, each as often as its weight, of the mean over rows of `width` outputs that weigh `total_weight`
+    /// together; 0 where that is 0.
+    pub fn mean_factor(self, total_weight: f64, width: usize) -> f64 {
+        let terms = match self {
+            Self::CrossEntropy { .. } => total_weight,
+            _ => total_weight * width as f64,
+        };
+        if terms > 0.0 { 1.0 / terms } else { 0.0 }
+    }
+
     /// The terms of these rows in the mean over a batch of weight `total_weight`, of which they may be a shard. Overwrites
     /// `grad_outputs` with the gradient with respect to `outputs`; both are `[rows, width]`. Loss and gradient are 0 where
     /// `total_weight` is 0. `batch.inputs` is not read.
@@ -76,11 +86,7 @@ impl Loss {
         grad_outputs: &mut [f32],
     ) -> f64 {
         assert_eq!(grad_outputs.len(), outputs.len(), "a gradient for each output");
-        let terms = match self {
-            Self::CrossEntropy { .. } => total_weight,
-            _ => total_weight * width as f64,
-        };
-        let terms = Terms { loss: self, batch, width, factor: if terms > 0.0 { 1.0 / terms } else { 0.0 } };
+        let terms = Terms { loss: self, batch, width, factor: self.mean_factor(total_weight, width) };
         match self {
             Self::Mse => terms.of_errors(outputs, grad_outputs, |error| (error * error, 2.0 * error)),
             Self::Mae => terms.of_errors(outputs, grad_outputs, |error| {

@@ -1,5 +1,6 @@
 //! Update rules and their hyper-parameters.
 
+use crate::ParamGroup;
 use kernels::update;
 
 /// An update rule with the hyper-parameters that all param groups share. Definitions are those of PyTorch's classes of
@@ -49,10 +50,46 @@ impl Algorithm {
             Self::RmsProp { .. } => &["mean_square", "velocity"],
         }
     }
+
+    /// The coefficients of step `steps`, counted from 1, of a group whose learning rate is `learning_rate` times its factor.
+    pub fn update(self, learning_rate: f64, group: &ParamGroup, steps: u64) -> Update {
+        let weight_decay = group.weight_decay as f32;
+        let learning_rate = learning_rate * group.learning_rate_factor;
+        match self {
+            Self::Sgd { momentum, nesterov } => {
+                let (learning_rate, momentum) = (learning_rate as f32, momentum as f32);
+                Update::Sgd(update::Sgd { learning_rate, momentum, nesterov, weight_decay })
+            }
+            Self::Adam { betas, eps } => {
+                Update::Adam(update::Adam { weight_decay, ..adam(learning_rate, betas, eps, steps) })
+            }
+            Self::AdamW { betas, eps } => {
+                let shrink = (1.0 - learning_rate * group.weight_decay) as f32;
+                Update::Adam(update::Adam { shrink, ..adam(learning_rate, betas, eps, steps) })
+            }
+            Self::RmsProp { alpha, eps, momentum } => {
+                let (alpha, eps, momentum) = (alpha as f32, eps as f32, momentum as f32);
+                let learning_rate = learning_rate as f32;
+                Update::RmsProp(update::RmsProp { learning_rate, alpha, eps, momentum, weight_decay })
+            }
+        }
+    }
+}
+
+/// A step's coefficients of one param group, in the precision that its elements are computed in. The loops over elements are
+/// those of [`kernels::update`], or a GPU's.
+#[derive(Debug, Clone, Copy)]
+pub enum Update {
+    /// [`kernels::update::sgd`]
+    Sgd(update::Sgd),
+    /// [`kernels::update::adam`], of [`Algorithm::Adam`] and [`Algorithm::AdamW`].
+    Adam(update::Adam),
+    /// [`kernels::update::rms_prop`]
+    RmsProp(update::RmsProp),
 }
 
 /// Adam's coefficients for step `steps`, counted from 1, without weight decay.
-pub(crate) fn adam(learning_rate: f64, betas: [f64; 2], eps: f64, steps: u64) -> update::Adam {
+fn adam(learning_rate: f64, betas: [f64; 2], eps: f64, steps: u64) -> update::Adam {
     // Beyond i32's range the bias corrections have long been 1.
     let steps = i32::try_from(steps).unwrap_or(i32::MAX);
     let [correction1, correction2] = betas.map(|beta| 1.0 - beta.powi(steps));

@@ -37,11 +37,12 @@
 mod algorithm;
 mod clip;
 mod optimizer;
+pub mod pairwise;
 mod plateau;
 mod schedule;
 
-pub use algorithm::Algorithm;
-pub use clip::{clip_grad_norm, clip_grad_value, grad_norm};
+pub use algorithm::{Algorithm, Update};
+pub use clip::{CLIP_EPS, clip_grad_norm, clip_grad_value, grad_norm};
 pub use optimizer::{Optimizer, ParamGroup};
 pub use plateau::{Plateau, PlateauOptions};
 pub use schedule::{Anneal, Schedule};

@@ -1,6 +1,6 @@
 //! Optimizer steps over param groups.
 
-use crate::{Algorithm, Error, algorithm::adam};
+use crate::{Algorithm, Error, Update};
 use kernels::{Isa, update};
 use std::ops::Range;
 
@@ -68,29 +68,10 @@ impl Optimizer {
             let (parameters, gradients) = (&mut parameters[group.range.clone()], &gradients[group.range.clone()]);
             let mut state = self.state.iter_mut().map(|state| &mut state[group.range.clone()]);
             let mut next = || state.next().unwrap_or_default();
-            let weight_decay = group.weight_decay as f32;
-            let learning_rate = learning_rate * group.learning_rate_factor;
-            match self.algorithm {
-                Algorithm::Sgd { momentum, nesterov } => {
-                    let momentum = momentum as f32;
-                    let o = update::Sgd { learning_rate: learning_rate as f32, momentum, nesterov, weight_decay };
-                    update::sgd(self.isa, o, parameters, gradients, next());
-                }
-                Algorithm::Adam { betas, eps } => {
-                    let o = update::Adam { weight_decay, ..adam(learning_rate, betas, eps, self.steps) };
-                    update::adam(self.isa, o, parameters, gradients, next(), next());
-                }
-                Algorithm::AdamW { betas, eps } => {
-                    let shrink = (1.0 - learning_rate * group.weight_decay) as f32;
-                    let o = update::Adam { shrink, ..adam(learning_rate, betas, eps, self.steps) };
-                    update::adam(self.isa, o, parameters, gradients, next(), next());
-                }
-                Algorithm::RmsProp { alpha, eps, momentum } => {
-                    let (alpha, eps, momentum) = (alpha as f32, eps as f32, momentum as f32);
-                    let learning_rate = learning_rate as f32;
-                    let o = update::RmsProp { learning_rate, alpha, eps, momentum, weight_decay };
-                    update::rms_prop(self.isa, o, parameters, gradients, next(), next());
-                }
+            match self.algorithm.update(learning_rate, group, self.steps) {
+                Update::Sgd(o) => update::sgd(self.isa, o, parameters, gradients, next()),
+                Update::Adam(o) => update::adam(self.isa, o, parameters, gradients, next(), next()),
+                Update::RmsProp(o) => update::rms_prop(self.isa, o, parameters, gradients, next(), next()),
             }
         }
     }

@@ -2,12 +2,13 @@
 
 use super::{
     Inputs, Split,
-    augmentation::{Augmentation, Epoch},
+    augmentation::Augmentation,
     file_inputs::{FileInputs, Values},
     gather,
 };
 use crate::network::Network;
 use anyhow::ensure;
+use dataset::augmentation::{self, Epoch};
 use nets::{Batch, Loss, Scaling};
 use parallel::parallel_for;
 use std::sync::OnceLock;
@@ -162,7 +163,8 @@ impl Transform<'_> {
     /// Writes the rows at `indices` to `out`, `[batch, input width]`.
     fn load<T: Copy + Into<f32> + Sync>(&self, values: &[T], indices: &[usize], epoch: usize, out: &mut [f32]) {
         let width: usize = self.shape.iter().product();
-        let augmentation = self.augmentation.as_ref().map(|augmentation| (augmentation, augmentation.epoch(epoch)));
+        let augmentation =
+            self.augmentation.as_ref().map(|augmentation| (&augmentation.images, augmentation.epoch(epoch)));
         let task_rows = MIN_VALUES.div_ceil(width);
         let tasks = out.chunks_mut(task_rows * width).zip(indices.chunks(task_rows));
         parallel_for(tasks, |(out, indices)| {
@@ -176,7 +178,8 @@ impl Transform<'_> {
     /// As [`Self::load`], from a file.
     fn load_from(&self, file: &FileInputs, indices: &[usize], epoch: usize, out: &mut [f32]) -> anyhow::Result<()> {
         let width: usize = self.shape.iter().product();
-        let augmentation = self.augmentation.as_ref().map(|augmentation| (augmentation, augmentation.epoch(epoch)));
+        let augmentation =
+            self.augmentation.as_ref().map(|augmentation| (&augmentation.images, augmentation.epoch(epoch)));
         let task_rows = MIN_VALUES.div_ceil(width).min(MIN_READS);
         let tasks = out.chunks_mut(task_rows * width).zip(indices.chunks(task_rows));
         let failed = OnceLock::new();
@@ -199,7 +202,7 @@ impl Transform<'_> {
         &self,
         values: &[T],
         rows: impl Iterator<Item = usize>,
-        augmentation: Option<(&Augmentation, Epoch)>,
+        augmentation: Option<(&augmentation::Augmentation, Epoch)>,
         out: &mut [f32],
     ) {
         let width: usize = self.shape.iter().product();
@@ -212,11 +215,11 @@ impl Transform<'_> {
         &self,
         from: &[T],
         row: usize,
-        augmentation: Option<(&Augmentation, Epoch)>,
+        augmentation: Option<(&augmentation::Augmentation, Epoch)>,
         out: &mut [f32],
     ) {
         match augmentation {
-            Some((augmentation, epoch)) => augmentation.apply(from, row, epoch, out),
+            Some((images, epoch)) => images.apply(from, row, epoch, out),
             None => out.iter_mut().zip(from).for_each(|(out, &x)| *out = x.into()),
         }
         self.scaling.iter().for_each(|scaling| scaling.apply(out, self.shape));

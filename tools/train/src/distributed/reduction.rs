@@ -8,8 +8,8 @@
 //! Losses and batch statistics, which are small and are added batch by batch, go to every rank.
 
 use super::{Ranks, Request, request::WORDS, share};
-use crate::pairwise::{self, PairwiseSum};
 use nets::Layout;
+use optim::pairwise::{self, PairwiseSum};
 use std::ops::Range;
 
 /// Words of a loss in a message.

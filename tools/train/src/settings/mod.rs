@@ -15,7 +15,7 @@ mod scheduler;
 mod trainer;
 mod wall_time;
 
-pub use augmentation::{AugmentationSettings, Flip, PadMode};
+pub use augmentation::AugmentationSettings;
 pub use batch_limit::BatchLimit;
 pub use callbacks::{CallbackSettings, CheckpointSettings, FinalModel};
 pub use class_weights::ClassWeights;
