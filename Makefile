@@ -94,9 +94,9 @@ test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs Tens
 
 # Their tests are among those of `make test` too, which skip what NVRTC or a C++ compiler is missing for.
 .PHONY: test-cuda
-test-cuda: $(nvrtc) ## Compile the kernels of entropy and relu for GPUs, and test them as C++ on this machine; needs no GPU
+test-cuda: $(nvrtc) ## Compile the kernels of entropy, relu and training for GPUs, and test them as C++ on this machine; needs no GPU
 	NVRTC_DYLIB_PATH="$$(echo $(abspath .tools/nvrtc)/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.*)" REQUIRE_CUDA=1 \
-	  $(CARGO) test --release --test nvrtc --test shim $(LOCKED)
+	  $(CARGO) test --release --test nvrtc --test nvrtc_nets --test shim $(LOCKED)
 
 .PHONY: cuda
 cuda: $(cuda) ## Build target/cuda/train, which trains on a GPU: make cuda CUDA_COMPUTE_CAP=90; takes long, needs no GPU

@@ -19,6 +19,15 @@ pub enum Error {
         /// Bytes that were asked for.
         bytes: usize,
     },
+    /// Rows that the GPU's memory has no room for.
+    #[error("the GPU's memory has no room for the {} of the rows; read them batch by batch instead", mebibytes(*.bytes))]
+    DatasetMemory {
+        /// Bytes of the rows.
+        bytes: usize,
+    },
+    /// Optimizer state that does not fit the optimizer.
+    #[error(transparent)]
+    Optimizer(#[from] optim::Error),
 }
 
 /// What this library's fallible functions return.

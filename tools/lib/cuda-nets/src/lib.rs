@@ -19,7 +19,11 @@
 mod element;
 mod error;
 mod gpu;
+pub mod images;
+pub mod loss;
+pub mod optimizer;
 pub mod source;
+mod staging;
 
 pub use element::{Activations, Element, Precision};
 pub use error::{Error, Result};

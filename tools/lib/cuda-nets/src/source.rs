@@ -7,7 +7,13 @@ pub const THREADS: usize = 256;
 
 /// The kernels.
 pub fn program() -> Program {
-    Program::new(&[include_str!("../kernels/types.cuh"), include_str!("../kernels/layout.cu")])
+    Program::new(&[
+        include_str!("../kernels/types.cuh"),
+        include_str!("../kernels/layout.cu"),
+        include_str!("../kernels/images.cu"),
+        include_str!("../kernels/loss.cu"),
+        include_str!("../kernels/optimizer.cu"),
+    ])
 }
 
 /// A driver, an NVRTC, a cuBLAS and a cuDNN in one library, as C++: they run the kernels of this crate and of `cuda` on the
