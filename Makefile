@@ -23,6 +23,7 @@ venv := .venv
 run_python := $(venv)/.run.stamp
 dev_python := $(venv)/.dev.stamp
 tensorrt := $(venv)/.tensorrt.stamp
+cuda := $(venv)/.cuda.stamp
 deny_python := .tools/deny/.stamp
 dist_python := .tools/dist/.stamp
 bench_python := .tools/bench/.stamp
@@ -30,7 +31,6 @@ bench_serve_python := .tools/bench-serve/.stamp
 scale_python := .tools/scale/.stamp
 book_python := .tools/book/.stamp
 nvrtc := .tools/nvrtc/.stamp
-cuda := .tools/cuda/.stamp
 prettier := node_modules/.package-lock.json
 machete := .tools/cargo-machete-$(MACHETE_VERSION).stamp
 cargo_mutants := .tools/cargo-mutants-$(MUTANTS_VERSION).stamp
@@ -99,9 +99,8 @@ test-cuda: $(nvrtc) ## Compile the kernels of entropy, relu and training for GPU
 	  $(CARGO) test --release --test nvrtc --test nvrtc_nets --test shim $(LOCKED)
 
 .PHONY: cuda
-cuda: $(cuda) ## Build target/cuda/train, which trains on a GPU: make cuda CUDA_COMPUTE_CAP=90; takes long, needs no GPU
-	CARGO='$(CARGO)' LOCKED='$(LOCKED)' CUDA_COMPUTE_CAP='$(or $(CUDA_COMPUTE_CAP),90)' nice -n 19 \
-	  scripts/cuda-build.sh "$$(echo .tools/cuda/lib/python3*/site-packages)"
+cuda: $(cuda) ## Install what the tools load to compute on a GPU into .venv, where they find it: NVRTC, cuBLAS, cuDNN; 1.7 GB, needs no GPU
+	@echo 'make cuda: the libraries are in $(venv); choose a GPU with device=cuda:0, and trainer.device=cuda:0 (docs/gpu.md)'
 
 .PHONY: gpu-check
 gpu-check: build ## Pack dist/gpu-check.tar.gz, which checks and measures everything on a machine with a GPU
@@ -151,7 +150,7 @@ faults: $(dev_python) build ## Kill, starve and mislead every tool in every way 
 .PHONY: containers
 containers: $(dev_python) build ## Assemble the images of docker/Dockerfile without an engine, measure them, run the job in them; needs root
 	$(venv)/bin/hadolint docker/Dockerfile
-	$(venv)/bin/python docker/rootfs.py serve train job mlflow --binaries '$(RELEASE)'
+	$(venv)/bin/python docker/rootfs.py serve train job cuda mlflow --binaries '$(RELEASE)'
 	PIPEGRAD_BIN='$(RELEASE)' CONTAINERS=1 $(venv)/bin/python -m pytest docker
 
 .PHONY: mutants
@@ -300,11 +299,11 @@ $(dev_python): requirements/dev.txt $(run_python)
 	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-$(tensorrt): requirements/tensorrt.txt $(run_python)
+$(cuda) $(tensorrt): $(venv)/.%.stamp: requirements/%.txt $(run_python)
 	$(venv)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-$(bench_python) $(book_python) $(cuda) $(deny_python) $(dist_python) $(nvrtc) $(scale_python): .tools/%/.stamp: requirements/%.txt
+$(bench_python) $(book_python) $(deny_python) $(dist_python) $(nvrtc) $(scale_python): .tools/%/.stamp: requirements/%.txt
 	scripts/check-python.sh $(PYTHON)
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

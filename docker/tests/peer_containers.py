@@ -147,7 +147,7 @@ def test_base_images_have_a_version_and_the_user_is_never_root():
     stages = rootfs.parse(rootfs.DOCKERFILE.read_text())
     for stage in stages.values():
         assert stage.base in stages or stage.base == "scratch" or re.fullmatch(r"\w+:[\w.-]+", stage.base)
-    for name in ["serve", "train", "mlflow"]:
+    for name in ["serve", "train", "cuda", "mlflow"]:
         assert ("USER", f"{USER}:{USER}") in stages[name].steps
     build = next(rest for word, rest in stages["build"].steps if word == "RUN")
     assert "cargo build --locked --profile dist" in build
@@ -234,6 +234,24 @@ def test_train_runs_the_job_where_only_its_folder_can_be_written(assembled, tmp_
     tools = sorted(path.name for path in (image.root / "opt/pipegrad/bin").iterdir())
     assert {"train", "serve", "pipegrad"} <= set(tools)
     run("for tool in /opt/pipegrad/bin/*; do $tool --version; done")
+
+
+@needs_root
+@needs_all
+def test_cuda_has_what_training_on_a_gpu_loads_but_the_driver(assembled):
+    image = assembled("cuda")
+    libraries = {name: image.env[f"{name}_DYLIB_PATH"] for name in ["CUBLAS", "CUDNN", "NVRTC"]}
+    for name, path in libraries.items():
+        assert (image.root / path.lstrip("/")).is_file(), name
+    # cuDNN opens it by its name, and it needs others of cuDNN's.
+    listed = ["/usr/lib64/ld-linux-x86-64.so.2", "--list", libraries["CUDNN"].replace("cudnn", "cudnn_cnn")]
+    with Container(image, *listed, network=False) as container:
+        out = container.process.communicate(timeout=60)[0]
+        assert container.process.returncode == 0 and "not found" not in out, out
+    command = ["/opt/pipegrad/bin/entropy", "device=cuda:0", "/dev/null"]
+    with Container(image, *command, network=False) as container:
+        out = container.process.communicate(timeout=60)[0]
+        assert container.process.returncode == 2 and "no NVIDIA driver" in out, out
 
 
 @needs_root

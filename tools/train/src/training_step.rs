@@ -47,7 +47,7 @@ impl Learner {
         let isa = kernels::isa().map_err(|e| anyhow::anyhow!("{}: {e}", kernels::ISA_VARIABLE))?;
         let optimizer = &settings.optimizer;
         Ok(Self {
-            engine: network.engine(settings)?,
+            engine: network.engine(settings),
             optimizer: Optimizer::new(
                 optimizer.algorithm,
                 optimizer.groups.of(&parameters.layout),

@@ -130,8 +130,7 @@ fn what_cannot_be_trained_is_one_line_and_leaves_nothing() {
         (
             &["trainer.device=cuda:1"],
             &good,
-            "trainer.device=cuda:1: this build of train has no CUDA; `make cuda` makes one that has (docs/gpu.md), or use \
-             trainer.device=cpu",
+            "trainer.device=cuda:1: train does not compute on a GPU in this version; use trainer.device=cpu",
         ),
         (&["trainer.precision=bf16"], &good, "trainer.precision=bf16: on a GPU only; use trainer.precision=f32"),
         (&["trainer.max_epochs=0"], &good, "trainer.max_epochs: 0"),

@@ -1,12 +1,8 @@
 //! The setting that chooses a device.
 
+use crate::{Gpu, driver};
 use serde::{Deserialize, Deserializer};
-use std::{fmt, str::FromStr};
-#[cfg(feature = "driver")]
-use {
-    crate::{Gpu, driver},
-    std::path::Path,
-};
+use std::{fmt, path::Path, str::FromStr};
 
 /// Where a tool computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,7 +56,6 @@ impl<'de> Deserialize<'de> for Device {
     }
 }
 
-#[cfg(feature = "driver")]
 impl Device {
     /// The number of the GPU that is meant; None is the CPU. `auto` is the first GPU, if there is one.
     ///
@@ -109,7 +104,6 @@ mod tests {
         assert!(error.to_string().contains("invalid type"), "{error}");
     }
 
-    #[cfg(feature = "driver")]
     #[test]
     fn the_cpu_needs_no_driver() {
         assert_eq!(Device::Cpu.ordinal().expect("the CPU"), None);

@@ -22,25 +22,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[cfg(feature = "driver")]
 pub mod nvrtc;
-#[cfg(feature = "driver")]
 pub mod source;
 
-#[cfg(feature = "driver")]
 mod cache;
 mod device;
-#[cfg(feature = "driver")]
 mod driver;
-#[cfg(feature = "driver")]
 mod error;
-#[cfg(feature = "driver")]
 mod gpu;
-#[cfg(feature = "driver")]
 mod pipeline;
 
 pub use device::{Device, InvalidDevice};
-#[cfg(feature = "driver")]
 pub use {
     cache::Cache,
     driver::{count, open},

@@ -3,8 +3,6 @@
 //! Where NVRTC is not installed the tests are skipped with a note; `make test-cuda` installs it, and REQUIRE_CUDA=1 makes its
 //! absence an error.
 
-#![cfg(feature = "driver")]
-
 use cuda::{
     nvrtc::{Capability, Image, Nvrtc},
     source,

@@ -1,57 +1,21 @@
 //! Gradients by candle's autograd: the reference that faster engines are tested against.
 
 use crate::{
-    Batch, Engine, Graph, Loss, ParameterKind, Parameters, Result,
+    Batch, Engine, Graph, Loss, Parameters, Result,
     candle_model::{BatchStatistics, forward},
 };
-use candle_core::{D, DType, Device, Tensor, Var};
+use candle_core::{D, Device, Tensor, Var};
 
-/// The engine of every layer: candle computes the network and its gradients, on the CPU or a GPU.
+/// The engine of every layer: candle computes the network and its gradients, on the CPU.
 pub struct Autograd {
     graph: Graph,
     loss: Loss,
-    device: Device,
-    /// Of activations.
-    dtype: DType,
-}
-
-/// The type that activations and their gradients have. Parameters, the optimizer's state, batch statistics and the loss are
-/// `f32` with either.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// `f32`
-    #[default]
-    F32,
-    /// `bf16`: half the memory and its traffic, and the tensor cores of a GPU.
-    Bf16,
-}
-
-/// Whether candle is built with CUDA: the feature `cuda`.
-pub fn has_cuda() -> bool {
-    candle_core::utils::cuda_is_available()
 }
 
 impl Autograd {
-    /// An engine for a network, on the CPU in `f32`.
+    /// An engine for a network.
     pub fn new(graph: &Graph, loss: Loss) -> Self {
-        Self { graph: graph.clone(), loss, device: Device::Cpu, dtype: DType::F32 }
-    }
-
-    /// The same engine, computing in `precision`. On CPUs candle has no products in `bf16`.
-    pub fn in_precision(self, precision: Precision) -> Self {
-        let dtype = match precision {
-            Precision::F32 => DType::F32,
-            Precision::Bf16 => DType::BF16,
-        };
-        Self { dtype, ..self }
-    }
-
-    /// The same engine on GPU number `number`. Parameters go there and gradients come back in each step.
-    ///
-    /// # Errors
-    /// Without [`has_cuda`], or if there is no such GPU.
-    pub fn on_gpu(self, number: u32) -> Result<Self> {
-        Ok(Self { device: Device::new_cuda(number as usize)?, ..self })
+        Self { graph: graph.clone(), loss }
     }
 
     /// Rows as `[rows, input shape…]`.
@@ -59,36 +23,15 @@ impl Autograd {
         let shape = &self.graph.architecture.input_shape;
         let rows = inputs.len() / self.graph.architecture.inputs();
         let dims: Vec<usize> = std::iter::once(rows).chain(shape.iter().copied()).collect();
-        Ok(Tensor::from_slice(inputs, dims, &self.device)?)
-    }
-
-    /// The network's output `[rows, outputs]` in `f32`, computed in the engine's precision. Norms keep their parameters in
-    /// `f32`.
-    fn forward(
-        &self,
-        parameters: &Parameters,
-        variables: &[Var],
-        inputs: &[f32],
-        statistics: &mut Option<Vec<BatchStatistics>>,
-    ) -> Result<Tensor> {
-        let kinds = parameters.layout.tensors().iter().map(|tensor| tensor.kind);
-        let tensors = variables.iter().zip(kinds).map(|(var, kind)| match kind {
-            ParameterKind::Norm | ParameterKind::Statistic => Ok(var.as_tensor().clone()),
-            ParameterKind::Weight | ParameterKind::Bias | ParameterKind::Frozen => var.to_dtype(self.dtype),
-        });
-        let tensors = tensors.collect::<candle_core::Result<Vec<_>>>()?;
-        let inputs = self.rows(inputs)?.to_dtype(self.dtype)?;
-        Ok(forward(&self.graph, &tensors, inputs, statistics)?.to_dtype(DType::F32)?)
+        Ok(Tensor::from_slice(inputs, dims, &Device::Cpu)?)
     }
 
     /// The mean loss of `outputs` `[rows, outputs]`.
     fn loss(&self, outputs: &Tensor, batch: Batch<'_>) -> Result<Tensor> {
         let (rows, width) = outputs.dims2()?;
         let targets = match self.loss {
-            Loss::CrossEntropy { .. } if batch.targets.len() == rows && width > 1 => {
-                one_hot(batch.targets, width, &self.device)?
-            }
-            _ => Tensor::from_slice(batch.targets, (rows, width), &self.device)?,
+            Loss::CrossEntropy { .. } if batch.targets.len() == rows && width > 1 => one_hot(batch.targets, width)?,
+            _ => Tensor::from_slice(batch.targets, (rows, width), &Device::Cpu)?,
         };
         if !(batch.weights.is_empty() && batch.class_weights.is_empty()) {
             return self.weighted(outputs, &targets, batch);
@@ -114,7 +57,7 @@ impl Autograd {
             [] => vec![1.0; count],
             weights => weights.to_vec(),
         };
-        let mut weights = Tensor::from_vec(ones(batch.weights, rows), (rows, 1), &self.device)?;
+        let mut weights = Tensor::from_vec(ones(batch.weights, rows), (rows, 1), &Device::Cpu)?;
         let terms = match self.loss {
             Loss::Mse => outputs.sub(targets)?.sqr()?,
             Loss::Mae => outputs.sub(targets)?.abs()?,
@@ -125,7 +68,7 @@ impl Autograd {
                 (near.sqr()?.affine(0.5, 0.0)? + errors.sub(&near)?.affine(delta, 0.0)?)?
             }
             Loss::CrossEntropy { label_smoothing } => {
-                let classes = Tensor::from_vec(ones(batch.class_weights, width), (1, width), &self.device)?;
+                let classes = Tensor::from_vec(ones(batch.class_weights, width), (1, width), &Device::Cpu)?;
                 let smoothed = targets.affine(1.0 - label_smoothing, label_smoothing / width as f64)?;
                 (smoothed.broadcast_mul(&classes)? * candle_nn::ops::log_softmax(outputs, D::Minus1)?)?.neg()?
             }
@@ -148,18 +91,22 @@ impl Autograd {
 }
 
 /// Class indices `[rows]` to `[rows, width]`.
-fn one_hot(classes: &[f32], width: usize, device: &Device) -> Result<Tensor> {
+fn one_hot(classes: &[f32], width: usize) -> Result<Tensor> {
     let rows = classes.iter().flat_map(|&class| (0..width).map(move |i| f32::from(u8::from(i == class as usize))));
-    Ok(Tensor::from_iter(rows, device)?.reshape((classes.len(), width))?)
+    Ok(Tensor::from_iter(rows, &Device::Cpu)?.reshape((classes.len(), width))?)
 }
 
 /// All tensors of the layout, as variables of candle's autograd.
-fn variables(parameters: &Parameters, device: &Device) -> Result<Vec<Var>> {
+fn variables(parameters: &Parameters) -> Result<Vec<Var>> {
     let tensors = parameters.layout.tensors().iter().map(|tensor| {
         let values = &parameters.values[tensor.range.clone()];
-        Ok(Var::from_slice(values, tensor.shape.as_slice(), device)?)
+        Ok(Var::from_slice(values, tensor.shape.as_slice(), &Device::Cpu)?)
     });
     tensors.collect()
+}
+
+fn tensors(variables: &[Var]) -> Vec<Tensor> {
+    variables.iter().map(|var| var.as_tensor().clone()).collect()
 }
 
 /// Updates the running statistics: `running = (1 - momentum) · running + momentum · batch`.
@@ -177,9 +124,9 @@ fn update(parameters: &mut Parameters, statistics: Vec<BatchStatistics>) -> Resu
 
 impl Engine for Autograd {
     fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
-        let variables = variables(parameters, &self.device)?;
+        let variables = variables(parameters)?;
         let mut statistics = Some(Vec::new());
-        let outputs = self.forward(parameters, &variables, batch.inputs, &mut statistics)?; // [rows, outputs]
+        let outputs = forward(&self.graph, &tensors(&variables), self.rows(batch.inputs)?, &mut statistics)?; // [rows, outputs]
         let loss = self.loss(&outputs, batch)?;
         let store = loss.backward()?;
         for (var, tensor) in variables.iter().zip(parameters.layout.tensors()) {
@@ -196,61 +143,9 @@ impl Engine for Autograd {
     }
 
     fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> Result<()> {
-        let variables = variables(parameters, &self.device)?;
-        let found = self.forward(parameters, &variables, inputs, &mut None)?;
+        let tensors = tensors(&variables(parameters)?);
+        let found = forward(&self.graph, &tensors, self.rows(inputs)?, &mut None)?;
         *outputs = found.flatten_all()?.to_vec1()?;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Architecture;
-
-    /// Without kinks: where a rounding changes a maximum, or a sign before a ReLU, gradients differ by more than it.
-    fn network() -> Graph {
-        let layers = serde_json::json!([
-            {"conv": {"channels": 4, "kernel": 5, "bias": true}},
-            {"norm": {}},
-            {"activation": "tanh"},
-            {"residual": {"channels": 6, "stride": 2, "activation": "gelu"}},
-            {"average_pool": {}},
-            {"linear": {}},
-            {"scale": 0.5},
-        ]);
-        let layers = serde_json::from_value(layers).expect("layers");
-        Graph::new(Architecture { input_shape: vec![3, 16, 16], layers, outputs: 3 }).expect("a network")
-    }
-
-    /// Mixed precision as on a GPU; in `f16`, which candle has products in on CPUs too, where it has none in `bf16`.
-    #[test]
-    fn half_precision_is_near_single_and_keeps_parameters_and_gradients_in_it() {
-        let graph = network();
-        let mut random = random::Random::new(3, 0);
-        let start = Parameters::random(&graph, &mut random);
-        let rows = 12;
-        let inputs: Vec<f32> = (0..rows * graph.architecture.inputs()).map(|_| random.normal() as f32).collect();
-        let targets: Vec<f32> = (0..rows).map(|row| (row % graph.architecture.outputs) as f32).collect();
-        let run = |dtype| {
-            let loss = Loss::CrossEntropy { label_smoothing: 0.1 };
-            let mut engine = Autograd { dtype, ..Autograd::new(&graph, loss) };
-            let (mut parameters, mut gradients) = (start.clone(), vec![0.0; start.values.len()]);
-            let loss =
-                engine.gradients(&mut parameters, Batch::new(&inputs, &targets), &mut gradients).expect("a step");
-            let mut outputs = Vec::new();
-            engine.predict(&parameters, &inputs, &mut outputs).expect("outputs");
-            (loss, gradients, parameters.values, outputs)
-        };
-        let (single, half) = (run(DType::F32), run(DType::F16));
-        let near = |half: &[f32], single: &[f32], what: &str| {
-            let most = single.iter().fold(0f32, |most, x| most.max(x.abs()));
-            let far = half.iter().zip(single).fold(0f32, |far, (x, y)| far.max((x - y).abs()));
-            assert!(far <= 0.03 * most, "{what}: {far} of {most}");
-        };
-        assert!((half.0 - single.0).abs() <= 0.005 * single.0, "{} {}", half.0, single.0);
-        near(&half.1, &single.1, "gradients");
-        near(&half.2, &single.2, "running statistics");
-        near(&half.3, &single.3, "outputs");
     }
 }

@@ -141,7 +141,6 @@ fn norm(
     statistics: &mut Option<Vec<BatchStatistics>>,
 ) -> candle_core::Result<Tensor> {
     let &Op::Norm { scale, shift, mean, variance, momentum, eps } = op else { return Ok(x.clone()) };
-    let (dtype, x) = (x.dtype(), &x.to_dtype(tensors[scale].dtype())?);
     // [channels] against [rows, channels, …]
     let dims: Vec<usize> =
         std::iter::once(1).chain(tensors[scale].dim(0)).chain(x.dims()[2..].iter().map(|_| 1)).collect();
@@ -161,7 +160,7 @@ fn norm(
         }
     };
     let normal = centered.broadcast_div(&variance.affine(1.0, f64::from(eps))?.sqrt()?)?;
-    normal.broadcast_mul(&by_channel(&tensors[scale])?)?.broadcast_add(&by_channel(&tensors[shift])?)?.to_dtype(dtype)
+    normal.broadcast_mul(&by_channel(&tensors[scale])?)?.broadcast_add(&by_channel(&tensors[shift])?)
 }
 
 fn activate(activation: Activation, x: &Tensor) -> candle_core::Result<Tensor> {

@@ -73,7 +73,7 @@ mod statistics;
 mod whitening;
 
 pub use architecture::{Architecture, OutputActivation, Perceptron};
-pub use autograd::{Autograd, Precision, has_cuda};
+pub use autograd::Autograd;
 pub use candle_model::CandleModel;
 pub use checkpoint::{AVERAGE, Checkpoint, Model, Task};
 pub use engine::{Batch, Engine};

@@ -12,7 +12,7 @@ use crate::{
     },
     settings::{EngineName, Settings},
 };
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use dataset::{Features, Scaled};
 use nets::{
     Autograd, Engine, Fused, Graph, Loss, Model, OutputActivation, Parameters, Scaling, TargetScaling, Task, graph::Op,
@@ -135,24 +135,16 @@ impl Network {
         Ok(sample.inputs)
     }
 
-    /// The engine that computes gradients and predictions: on a GPU candle's, otherwise by `trainer.engine`, the fastest that
-    /// supports the graph.
-    ///
-    /// # Errors
-    /// If the GPU of `trainer.device` cannot be used.
-    pub fn engine(&self, settings: &Settings) -> anyhow::Result<Box<dyn Engine>> {
+    /// The engine that computes gradients and predictions, by `trainer.engine`: the fastest that supports the graph, or the
+    /// reference.
+    pub fn engine(&self, settings: &Settings) -> Box<dyn Engine> {
         let trainer = &settings.trainer;
         let loss = trainer.loss();
-        let reference = || Autograd::new(&self.graph, loss).in_precision(trainer.precision());
-        let autograd = || Box::new(reference()) as Box<dyn Engine>;
-        if let Some(number) = trainer.gpu()? {
-            let on_gpu = reference().on_gpu(number).with_context(|| format!("trainer.device={}", trainer.device))?;
-            return Ok(Box::new(on_gpu));
-        }
-        Ok(match trainer.engine {
+        let autograd = || Box::new(Autograd::new(&self.graph, loss)) as Box<dyn Engine>;
+        match trainer.engine {
             EngineName::Autograd => autograd(),
             EngineName::Fused => Fused::new(&self.graph, loss).map_or_else(|_| autograd(), |fused| Box::new(fused)),
-        })
+        }
     }
 
     /// Augmentation of the training images; None where the settings change nothing.

@@ -4,7 +4,7 @@ use super::{BatchLimit, Check, ClassWeights, distributed::DistributedSettings, w
 use crate::inspect::lr_finder;
 use anyhow::ensure;
 use cuda::Device;
-use nets::{Loss, Precision};
+use nets::Loss;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub struct TrainerSettings {
     pub engine: EngineName,
     /// Where gradients are computed; `config.yaml` files from before it existed lack it and the next.
     #[serde(default)]
-    pub device: Device,
+    device: Device,
     #[serde(default)]
     precision: PrecisionName,
     /// Maximum bytes of an array in Fortran order on a pipe.
@@ -127,31 +127,6 @@ pub struct FinderSettings {
 }
 
 impl TrainerSettings {
-    /// The type of activations and their gradients.
-    pub fn precision(&self) -> Precision {
-        match self.precision {
-            PrecisionName::F32 => Precision::F32,
-            PrecisionName::Bf16 => Precision::Bf16,
-        }
-    }
-
-    /// The number of the GPU that computes; None is the CPU. `auto` is the first GPU in a build with CUDA.
-    ///
-    /// # Errors
-    /// If a GPU is named, and this build has no CUDA.
-    pub fn gpu(&self) -> anyhow::Result<Option<u32>> {
-        match self.device {
-            Device::Cpu => Ok(None),
-            Device::Auto => Ok(nets::has_cuda().then_some(0)),
-            Device::Cuda(number) if nets::has_cuda() => Ok(Some(number)),
-            Device::Cuda(_) => anyhow::bail!(
-                "trainer.device={}: this build of train has no CUDA; `make cuda` makes one that has (docs/gpu.md), or use \
-                 trainer.device=cpu",
-                self.device
-            ),
-        }
-    }
-
     pub fn loss(&self) -> Loss {
         match self.loss {
             LossName::Mse => Loss::Mse,
@@ -213,9 +188,13 @@ impl TrainerSettings {
         ensure!(steps >= least, "trainer.finder.steps: {steps}; at least {least} are needed");
         self.distributed.check()?;
         ensure!(
-            self.precision == PrecisionName::F32 || self.gpu()?.is_some(),
-            "trainer.precision=bf16: on a GPU only; use trainer.precision=f32 with trainer.device={}",
+            !matches!(self.device, Device::Cuda(_)),
+            "trainer.device={}: train does not compute on a GPU in this version; use trainer.device=cpu",
             self.device
+        );
+        ensure!(
+            self.precision == PrecisionName::F32,
+            "trainer.precision=bf16: on a GPU only; use trainer.precision=f32"
         );
         self.check_limits()?;
         ensure!(!self.run_dir.is_empty(), "trainer.run_dir: an empty path; name a folder");
