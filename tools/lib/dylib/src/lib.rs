@@ -1,7 +1,7 @@
 //! Finding a shared library that a Python package brings, and refusing one that another user could have put there.
 //!
-//! In the pipe: `runtime` finds ONNX Runtime here, `tensorrt` TensorRT, and `cuda` NVRTC; `pipegrad doctor` tells where they are. Nothing is
-//! loaded here; `docs/security.md` has the rules.
+//! In the pipe: `runtime` finds ONNX Runtime here, `tensorrt` TensorRT, `cuda` NVRTC, and `cuda-nets` cuBLAS and cuDNN;
+//! `pipegrad doctor` tells where they are. Nothing is loaded here; `docs/security.md` has the rules.
 //!
 //! ```
 //! let search = dylib::Search { variable: "NO_SUCH_PATH", package: "no_such_package", prefix: "libnosuch.", with: &[] };
@@ -56,6 +56,24 @@ pub const NVRTC: Search<'_> = Search {
 
 /// The versions of it that the tools are built for, as pip takes them.
 pub const NVRTC_PACKAGE: &str = "'nvidia-cuda-nvrtc==13.0.*'";
+
+/// cuBLAS, which multiplies matrices on a GPU, of PyPI's `nvidia-cublas`, with what it needs.
+pub const CUBLAS: Search<'_> = Search {
+    variable: "CUBLAS_DYLIB_PATH",
+    package: "nvidia/cu13/lib",
+    prefix: "libcublas.so",
+    with: &["libcublasLt.so"],
+};
+
+/// The versions of it that the tools are built for, as pip takes them.
+pub const CUBLAS_PACKAGE: &str = "'nvidia-cublas==13.0.*'";
+
+/// cuDNN, which computes convolutions on a GPU, of PyPI's `nvidia-cudnn-cu13`. It opens its parts, which are beside it, itself.
+pub const CUDNN: Search<'_> =
+    Search { variable: "CUDNN_DYLIB_PATH", package: "nvidia/cudnn/lib", prefix: "libcudnn.so", with: &[] };
+
+/// The versions of it that the tools are built for, as pip takes them.
+pub const CUDNN_PACKAGE: &str = "'nvidia-cudnn-cu13==9.*'";
 
 /// A library that is in none of the places that are searched, or may not be loaded from there. Displays as the end of a
 /// message: nothing, or in parentheses what was refused.
