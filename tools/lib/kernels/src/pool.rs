@@ -5,12 +5,12 @@
 
 mod window;
 
-use crate::isa::{Isa, dispatch};
+use crate::{
+    isa::{Isa, dispatch},
+    vector::{LANES, Vector, dispatch_vector},
+};
 use parallel::parallel_for;
 pub use window::WindowPool;
-
-/// Channels that are compared at once.
-const LANES: usize = 16;
 
 /// A plan of one layer: non-overlapping `size × size` windows, no padding; the remainder at the edge is dropped (PyTorch's
 /// `MaxPool2d(size)` and `AvgPool2d(size)`).
@@ -60,10 +60,11 @@ impl Pool {
         let (image_len, out_len) = self.check(input.len(), grad_output.len());
         let images = input.chunks_exact(image_len).zip(grad_output.chunks_exact(out_len));
         parallel_for(images.zip(grad_input.chunks_exact_mut(image_len)), |((image, out), gradient)| {
-            if !accumulate {
+            let is_covered = self.height.is_multiple_of(self.size) && self.width.is_multiple_of(self.size);
+            if !accumulate && !is_covered {
                 gradient.fill(0.0);
             }
-            max_image_backward(self.isa, self, image, out, gradient);
+            max_image_backward(self.isa, self, image, out, gradient, accumulate);
         });
     }
 
@@ -118,8 +119,8 @@ impl Pool {
 dispatch! {
     fn max_image(pool: &Pool, image: &[f32], out: &mut [f32]) => max_kernel
 }
-dispatch! {
-    fn max_image_backward(pool: &Pool, image: &[f32], out: &[f32], gradient: &mut [f32]) => max_backward_kernel
+dispatch_vector! {
+    fn max_image_backward(pool: &Pool, image: &[f32], out: &[f32], gradient: &mut [f32], accumulate: bool) => max_backward_kernel
 }
 dispatch! {
     fn average_image(pool: &Pool, image: &[f32], out: &mut [f32]) => average_kernel
@@ -132,40 +133,52 @@ dispatch! {
 fn max_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
     for (i, out) in out.chunks_exact_mut(pool.channels).enumerate() {
         for (group, out) in out.chunks_mut(LANES).enumerate() {
-            let mut maximum = [0.0; LANES];
-            for (k, start) in pool.window(i).enumerate() {
-                let pixel = line(&image[start + group * LANES..]);
-                for (maximum, x) in maximum.iter_mut().zip(pixel) {
-                    *maximum = if k == 0 || above(x, *maximum) { x } else { *maximum };
-                }
-            }
+            let maximum = maximum(pool, image, i, group * LANES);
             out.iter_mut().zip(maximum).for_each(|(out, maximum)| *out = maximum);
         }
     }
 }
 
+/// The maxima of window `i`, of a line of channels from `first`.
 #[inline(always)]
-fn max_backward_kernel(pool: &Pool, image: &[f32], out: &[f32], gradient: &mut [f32]) {
-    for (i, out) in out.chunks_exact(pool.channels).enumerate() {
-        for (group, out) in out.chunks(LANES).enumerate() {
-            let first = group * LANES;
-            let (mut maximum, mut argmax) = ([0.0f32; LANES], [0u32; LANES]);
-            for (k, start) in pool.window(i).enumerate() {
+fn maximum(pool: &Pool, image: &[f32], i: usize, first: usize) -> [f32; LANES] {
+    let mut maximum = [0.0; LANES];
+    for (k, start) in pool.window(i).enumerate() {
+        let pixel = line(&image[start + first..]);
+        for (maximum, x) in maximum.iter_mut().zip(pixel) {
+            *maximum = if k == 0 || above(x, *maximum) { x } else { *maximum };
+        }
+    }
+    maximum
+}
+
+/// The first element that equals its window's maximum takes the gradient, and leaves 0 to the others. Lines are stored as far as a pixel
+/// has channels: a whole line would wait for the store before it, which it overlaps.
+#[inline(always)]
+fn max_backward_kernel<V: Vector, const M: usize>(
+    zero: V,
+    pool: &Pool,
+    image: &[f32],
+    out: &[f32],
+    gradient: &mut [f32],
+    accumulate: bool,
+) {
+    for i in 0..out.len() / pool.channels {
+        for first in (0..pool.channels).step_by(LANES) {
+            let channels = LANES.min(pool.channels - first);
+            let maximum = maximum(pool, image, i, first);
+            let mut left = line(&out[i * pool.channels + first..]);
+            for start in pool.window(i) {
                 let pixel = line(&image[start + first..]);
-                for ((maximum, argmax), x) in maximum.iter_mut().zip(&mut argmax).zip(pixel) {
-                    let replaces = k == 0 || above(x, *maximum);
-                    *maximum = if replaces { x } else { *maximum };
-                    *argmax = if replaces { k as u32 } else { *argmax };
-                }
-            }
-            let grad_output = line(out);
-            for (k, start) in pool.window(i).enumerate() {
                 let mut own = [0.0; LANES];
-                for ((own, argmax), grad_output) in own.iter_mut().zip(argmax).zip(grad_output) {
-                    *own = if argmax == k as u32 { grad_output } else { 0.0 };
+                for (((own, left), x), maximum) in own.iter_mut().zip(&mut left).zip(pixel).zip(maximum) {
+                    let takes = x == maximum || x.is_nan() && maximum.is_nan();
+                    *own = if takes { *left } else { 0.0 };
+                    *left = if takes { 0.0 } else { *left };
                 }
-                let pixel = &mut gradient[start + first..][..out.len()];
-                pixel.iter_mut().zip(own).for_each(|(gradient, own)| *gradient += own);
+                let (own, pixel) = (zero.load(&own), &mut gradient[start + first..][..channels]);
+                let sums = if accumulate { zero.load_first(pixel).add(own) } else { own };
+                sums.store_first(pixel);
             }
         }
     }
