@@ -32,5 +32,53 @@ template <typename T> struct alignas(16) Line {
     T x[SIZE];
 };
 
+// V elements of the same, at their own alignment.
+template <typename T, unsigned V> struct alignas(V * sizeof(T)) Vector {
+    T x[V];
+};
+
+template <typename T, unsigned V> DEVICE Vector<T, V> vector_at(const T *x) { return *(const Vector<T, V> *)x; }
+
 // The element of the grid that this thread has.
 DEVICE u64 thread_index() { return (u64)blockIdx.x * blockDim.x + threadIdx.x; }
+
+// Line number i of `count` elements at x, which is aligned to 16 bytes; zeros after the last element.
+template <typename T> DEVICE Line<T> load_line(const T *x, u64 i, u64 count) {
+    const u64 first = i * Line<T>::SIZE;
+    if (first + Line<T>::SIZE <= count) {
+        return ((const Line<T> *)x)[i];
+    }
+    Line<T> line;
+    for (unsigned j = 0; j < Line<T>::SIZE; j++) {
+        line.x[j] = first + j < count ? x[first + j] : from_f32<T>(0.0f);
+    }
+    return line;
+}
+
+template <typename T> DEVICE void store_line(T *x, u64 i, u64 count, Line<T> line) {
+    const u64 first = i * Line<T>::SIZE;
+    if (first + Line<T>::SIZE <= count) {
+        ((Line<T> *)x)[i] = line;
+        return;
+    }
+    for (unsigned j = 0; j < Line<T>::SIZE && first + j < count; j++) {
+        x[first + j] = line.x[j];
+    }
+}
+
+// The remainder, mostly without a division of 64 bits.
+DEVICE unsigned modulo(u64 x, unsigned divisor) {
+    return x >> 32 ? (unsigned)(x % divisor) : (unsigned)x % divisor;
+}
+
+// The channels of the elements of line i, where rows of `channels` elements follow each other.
+template <typename T> struct Channels {
+    unsigned first, channels;
+    DEVICE Channels of(u64 i, unsigned channels) { return {modulo(i * Line<T>::SIZE, channels), channels}; }
+};
+
+// That of element j.
+template <typename T> DEVICE unsigned channel(Channels<T> at, unsigned j) {
+    const unsigned c = at.first + j;
+    return c < at.channels ? c : c % at.channels;
+}

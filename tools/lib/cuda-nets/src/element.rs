@@ -1,6 +1,6 @@
 //! The types of activations.
 
-use crate::{Error, Gpu, Result};
+use crate::{Gpu, Result};
 use cudarc::driver::CudaSlice;
 use serde::{Deserialize, Serialize};
 
@@ -67,10 +67,7 @@ impl Activations {
     /// # Errors
     /// If the GPU's memory has no room for them.
     pub fn new(gpu: &Gpu, element: Element, count: usize) -> Result<Self> {
-        let bytes = (count * element.size()).max(1);
-        let bytes =
-            gpu.stream().alloc_zeros(bytes).map_err(|error| Error::of_allocation(error, "activations", bytes))?;
-        Ok(Self { bytes, element })
+        Ok(Self { bytes: gpu.zeros("activations", count * element.size())?, element })
     }
 
     /// The type of an element.

@@ -1,6 +1,7 @@
 //! What can fail, as types. Each displays as one line.
 
 use cudarc::driver::{DriverError, sys::CUresult};
+use std::path::PathBuf;
 
 /// Why a training step cannot be computed on a GPU.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +9,63 @@ pub enum Error {
     /// The driver, or the compiler of kernels.
     #[error(transparent)]
     Cuda(#[from] cuda::Error),
+    /// A library is in none of the places that are searched, or may not be loaded from there.
+    #[error(
+        "{name}, which training on a GPU needs, is missing{missing}; install it ({}) or name it with {}, or choose the device cpu",
+        dylib::pip_install(package),
+        search.variable
+    )]
+    NoLibrary {
+        /// `cuDNN`
+        name: &'static str,
+        /// As pip takes it.
+        package: &'static str,
+        /// Where it was searched.
+        search: dylib::Search<'static>,
+        /// What was found, and why it is not loaded.
+        missing: dylib::Missing,
+    },
+    /// A library cannot be loaded, or is another.
+    #[error("{name}, which training on a GPU needs, is missing ({}: {reason}); correct {variable}, or choose the device cpu", path.display())]
+    Library {
+        /// `cuDNN`
+        name: &'static str,
+        /// The library.
+        path: PathBuf,
+        /// The environment variable that names it.
+        variable: &'static str,
+        /// What the system says, in one line.
+        reason: String,
+    },
+    /// A library refuses a call.
+    #[error("{library}: {function} failed with status {status}")]
+    Refused {
+        /// `cuDNN`
+        library: &'static str,
+        /// Of the library.
+        function: &'static str,
+        /// As its header numbers them.
+        status: i32,
+    },
+    /// cuDNN has no deterministic algorithm for a convolution.
+    #[error(
+        "cuDNN has no deterministic algorithm for this convolution; choose another trainer.precision, or the device cpu"
+    )]
+    NoAlgorithm,
+    /// A size that the libraries' calls cannot have.
+    #[error("an array with a side of {size} elements, and 2147483647 is the most; lower trainer.batch_size")]
+    TooLarge {
+        /// Elements.
+        size: usize,
+    },
+    /// An operation failed.
+    #[error("{node}: {error}")]
+    Node {
+        /// The name of the graph's node.
+        node: String,
+        /// Why.
+        error: Box<Error>,
+    },
     /// An allocation that the GPU's memory has no room for.
     #[error(
         "the GPU's memory has no room for another {} of {what}; lower trainer.batch_size",
@@ -46,6 +104,13 @@ impl Error {
             CUresult::CUDA_ERROR_OUT_OF_MEMORY => Self::OutOfMemory { what, bytes },
             _ => error.into(),
         }
+    }
+}
+
+/// For `nets::Engine`.
+impl From<Error> for nets::Error {
+    fn from(error: Error) -> Self {
+        Self::Backend(Box::new(error))
     }
 }
 

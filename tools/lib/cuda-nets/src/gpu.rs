@@ -2,10 +2,16 @@
 
 #![allow(unsafe_code, reason = "calls of kernels, whose callers say why their arguments are right")]
 
-use crate::{Result, source};
+use crate::{Error, Result, cublas::Cublas, cudnn::Cudnn, source};
 use cuda::{Cache, source::Grid};
-use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, PushKernelArg};
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, PushKernelArg, ValidAsZeroBits,
+};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// Where libraries are. None searches for one.
 #[derive(Debug, Clone, Default)]
@@ -22,10 +28,13 @@ pub struct Libraries {
 
 /// A GPU, a stream that all work is done on in order, and the kernels.
 pub struct Gpu {
-    context: Arc<CudaContext>,
-    stream: Arc<CudaStream>,
+    // First, as their handles end before the context does.
+    cublas: Mutex<Cublas>,
+    cudnn: Mutex<Cudnn>,
     /// By name.
     kernels: HashMap<String, CudaFunction>,
+    stream: Arc<CudaStream>,
+    context: Arc<CudaContext>,
 }
 
 /// An argument of a kernel, of the type that its text has.
@@ -56,7 +65,39 @@ impl Gpu {
         let module = cuda::load(&context, &program, libraries.nvrtc.as_deref(), &cache)?;
         let kernel = |name: &str| Ok((name.to_owned(), module.load_function(name)?));
         let kernels = program.kernels().into_iter().map(kernel).collect::<Result<_>>()?;
-        Ok(Arc::new(Self { context, stream, kernels }))
+        let cublas = Mutex::new(Cublas::open(libraries.cublas.as_deref(), &stream)?);
+        let cudnn = Mutex::new(Cudnn::open(libraries.cudnn.as_deref(), &stream)?);
+        Ok(Arc::new(Self { context, stream, kernels, cublas, cudnn }))
+    }
+
+    /// cuBLAS, for calls of this thread.
+    pub(crate) fn cublas(&self) -> Result<MutexGuard<'_, Cublas>> {
+        self.context.bind_to_thread()?;
+        Ok(self.cublas.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// cuDNN, for calls of this thread.
+    pub(crate) fn cudnn(&self) -> Result<MutexGuard<'_, Cudnn>> {
+        self.context.bind_to_thread()?;
+        Ok(self.cudnn.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Copies to the GPU; `what` names the memory in an error.
+    ///
+    /// # Errors
+    /// If the GPU's memory has no room.
+    pub fn upload<T: DeviceRepr>(&self, what: &'static str, values: &[T]) -> Result<CudaSlice<T>> {
+        let failed = |error| Error::of_allocation(error, what, size_of_val(values));
+        self.stream.clone_htod(values).map_err(failed)
+    }
+
+    /// Zeros on the GPU, at least one; `what` names the memory in an error.
+    ///
+    /// # Errors
+    /// If the GPU's memory has no room.
+    pub fn zeros<T: DeviceRepr + ValidAsZeroBits>(&self, what: &'static str, count: usize) -> Result<CudaSlice<T>> {
+        let failed = |error| Error::of_allocation(error, what, count.saturating_mul(size_of::<T>()));
+        self.stream.alloc_zeros(count.max(1)).map_err(failed)
     }
 
     /// The driver's context.
@@ -72,6 +113,20 @@ impl Gpu {
     /// Where a buffer begins in the GPU's memory.
     pub fn address<T>(&self, buffer: &CudaSlice<T>) -> u64 {
         buffer.device_ptr(&self.stream).0
+    }
+
+    /// Overwrites `bytes` bytes with 0.
+    ///
+    /// # Errors
+    /// If the driver refuses.
+    ///
+    /// # Safety
+    /// They are in a buffer that lives until the stream is done with it.
+    pub(crate) unsafe fn fill_zero(&self, address: u64, bytes: usize) -> Result<()> {
+        self.context.bind_to_thread()?;
+        // SAFETY: as the caller says.
+        unsafe { cudarc::driver::result::memset_d8_async(address, 0, bytes, self.stream.cu_stream()) }?;
+        Ok(())
     }
 
     /// Starts a kernel. An empty grid is no call.

@@ -16,15 +16,22 @@
 //! The same bytes come from the same inputs on the same GPU: sums have a fixed order, nothing adds atomically, and of cuDNN's
 //! algorithms only deterministic ones are chosen.
 
+mod cublas;
+mod cudnn;
 mod element;
+mod engine;
 mod error;
 mod gpu;
 pub mod images;
 pub mod loss;
 pub mod optimizer;
+mod library;
+mod network;
 pub mod source;
 mod staging;
 
 pub use element::{Activations, Element, Precision};
+pub use engine::GpuEngine;
 pub use error::{Error, Result};
 pub use gpu::{Argument, Gpu, Libraries};
+pub use network::Network;

@@ -13,13 +13,17 @@ pub fn program() -> Program {
         include_str!("../kernels/images.cu"),
         include_str!("../kernels/loss.cu"),
         include_str!("../kernels/optimizer.cu"),
+        include_str!("../kernels/activation.cu"),
+        include_str!("../kernels/pool.cu"),
+        include_str!("../kernels/norm.cu"),
     ])
 }
 
 /// A driver, an NVRTC, a cuBLAS and a cuDNN in one library, as C++: they run the kernels of this crate and of `cuda` on the
 /// CPU. For tests of what calls them.
 pub fn fake_machine() -> String {
-    cuda::source::fake_driver_of(&[cuda::source::program(), program()])
+    let driver = cuda::source::fake_driver_of(&[cuda::source::program(), program()]);
+    [&driver, include_str!("../kernels/fake_cublas.cc"), include_str!("../kernels/fake_cudnn.cc")].join("\n")
 }
 
 /// The grid of a kernel whose threads have `per_thread` elements of `count` each.

@@ -35,6 +35,12 @@ impl Program {
         [SHIM, &self.text].join("\n")
     }
 
+    /// The names of its macros.
+    fn macros(&self) -> impl Iterator<Item = &str> {
+        let definitions = self.text.lines().filter_map(|line| line.strip_prefix("#define "));
+        definitions.filter_map(|definition| definition.split(['(', ' ']).next())
+    }
+
     /// The names of its kernels: of lines `KERNEL name(...`, and of uses, `MACRO(name, ...`, of macros that define a
     /// kernel, whose first parameter is `name`. Each begins its line.
     pub fn kernels(&self) -> Vec<&str> {
@@ -79,6 +85,9 @@ pub fn fake_driver_of(programs: &[Program]) -> String {
     let (mut texts, mut table) = (String::new(), String::new());
     for (i, program) in programs.iter().enumerate() {
         let _ = writeln!(texts, "namespace program_{i} {{\n{}\n}}", program.text);
+        for name in program.macros() {
+            let _ = writeln!(texts, "#undef {name}");
+        }
         for name in program.kernels() {
             let _ = writeln!(table, "    {{\"{name}\", call<program_{i}::{name}>}},");
         }

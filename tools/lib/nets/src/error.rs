@@ -12,6 +12,9 @@ pub enum Error {
     /// The executor has no training plan for the network.
     #[error(transparent)]
     Executor(#[from] executor::training::Error),
+    /// An engine of another library's cannot compute the network.
+    #[error(transparent)]
+    Backend(Box<dyn std::error::Error + Send + Sync>),
     /// A file that cannot be read, or is too long.
     #[error(transparent)]
     Read(#[from] files::Error),

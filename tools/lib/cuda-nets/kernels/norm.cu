@@ -1,0 +1,375 @@
+// Batch normalization of [rows, channels] (rows: of all positions), y = act((x - mean) · rstd · scale + shift + residual),
+// where rstd is 1 / √(variance + eps).
+//
+// Sums over rows are partial sums: a block has COLUMNS vectors of channels of some rows, each thread one vector of each
+// LANES(th) row. The lanes are added as a tree, the blocks in order, in double: the order is the same in each run.
+
+// Vectors of channels of a block.
+#define COLUMNS 32u
+// Threads of a block for each of them.
+#define LANES 8u
+// Channels of a block that adds partial sums, and its threads for each of them.
+#define FINAL_COLUMNS 8u
+#define FINAL_LANES 32u
+
+// The rows and channels of a block's thread.
+template <unsigned V> struct Part {
+    unsigned channel, lane; // of the first channel
+    u64 first, end;         // rows of the block
+    unsigned block;         // of rows
+    bool inside;
+    DEVICE Part of(u64 rows, unsigned channels, u64 rows_per_block) {
+        const unsigned vectors = channels / V, slices = (vectors + COLUMNS - 1) / COLUMNS;
+        const unsigned block = blockIdx.x / slices, vector = blockIdx.x % slices * COLUMNS + threadIdx.x % COLUMNS;
+        const u64 first = block * rows_per_block, end = first + rows_per_block;
+        return {vector * V, threadIdx.x / COLUMNS, first, end < rows ? end : rows, block, vector < vectors};
+    }
+};
+
+// Mean and sum of squared deviations of each block's rows: partials [blocks, 2, channels].
+// A thread's sums are of deviations from its first row, which lose nothing where the mean is large.
+template <typename T, unsigned V>
+DEVICE void partial_statistics(const T *x, u64 rows, unsigned channels, u64 rows_per_block, float *partials,
+                               char *memory) {
+    float *const means = (float *)memory, *const squares = means + COLUMNS * LANES * V;
+    float *const counts = squares + COLUMNS * LANES * V;
+    EACH_THREAD {
+        const Part<V> part = Part<V>::of(rows, channels, rows_per_block);
+        float origin[V], sum[V], square[V], count = 0.0f;
+        for (unsigned j = 0; j < V; j++) {
+            origin[j] = sum[j] = square[j] = 0.0f;
+        }
+        if (part.inside && part.first + part.lane < part.end) {
+            const Vector<T, V> values = vector_at<T, V>(x + (part.first + part.lane) * channels + part.channel);
+            for (unsigned j = 0; j < V; j++) {
+                origin[j] = to_f32(values.x[j]);
+            }
+        }
+        for (u64 row = part.first + part.lane; part.inside && row < part.end; row += LANES) {
+            const Vector<T, V> values = vector_at<T, V>(x + row * channels + part.channel);
+            for (unsigned j = 0; j < V; j++) {
+                const float deviation = to_f32(values.x[j]) - origin[j];
+                sum[j] += deviation;
+                square[j] = fused(deviation, deviation, square[j]);
+            }
+            count += 1.0f;
+        }
+        for (unsigned j = 0; j < V; j++) {
+            const float mean = count > 0.0f ? sum[j] / count : 0.0f, rest = square[j] - sum[j] * mean;
+            means[threadIdx.x * V + j] = origin[j] + mean;
+            squares[threadIdx.x * V + j] = rest > 0.0f || rest != rest ? rest : 0.0f;
+        }
+        counts[threadIdx.x] = count;
+    }
+    SYNC();
+    for (unsigned half = LANES / 2; half > 0; half /= 2) {
+        EACH_THREAD {
+            const unsigned a = threadIdx.x, b = a + half * COLUMNS;
+            if (a < half * COLUMNS && counts[b] > 0.0f) {
+                // Chan, Golub and LeVeque, 1979.
+                const float count = counts[a] + counts[b], weight = counts[b] / count;
+                for (unsigned j = 0; j < V; j++) {
+                    const float apart = means[b * V + j] - means[a * V + j];
+                    means[a * V + j] += apart * weight;
+                    squares[a * V + j] += squares[b * V + j] + apart * apart * counts[a] * weight;
+                }
+                counts[a] = count;
+            }
+        }
+        SYNC();
+    }
+    EACH_THREAD {
+        const Part<V> part = Part<V>::of(rows, channels, rows_per_block);
+        if (part.inside && part.lane == 0) {
+            float *const mean = partials + (u64)part.block * 2 * channels + part.channel, *const square = mean + channels;
+            for (unsigned j = 0; j < V; j++) {
+                mean[j] = means[threadIdx.x * V + j];
+                square[j] = squares[threadIdx.x * V + j];
+            }
+        }
+    }
+}
+
+// Adds a double of each lane of a channel: into that of the first.
+DEVICE void add_lanes(double *sums) {
+    for (unsigned half = FINAL_LANES / 2; half > 0; half /= 2) {
+        EACH_THREAD {
+            if (threadIdx.x < half * FINAL_COLUMNS) {
+                sums[threadIdx.x] += sums[threadIdx.x + half * FINAL_COLUMNS];
+            }
+        }
+        SYNC();
+    }
+}
+
+// Statistics [2, channels], mean and rstd, of all blocks' partial ones; and updates the running ones with the mean and the
+// unbiased variance.
+KERNEL norm_statistics(const float *partials, unsigned blocks, u64 rows, unsigned channels, u64 rows_per_block, float eps,
+                       float momentum, float *running_mean, float *running_variance, float *statistics) {
+    SHARED_MEMORY(memory);
+    double *const sums = (double *)memory, *const means = sums + FINAL_COLUMNS * FINAL_LANES;
+    for (unsigned pass = 0; pass < 2; pass++) {
+        EACH_THREAD {
+            const unsigned lane = threadIdx.x / FINAL_COLUMNS, column = threadIdx.x % FINAL_COLUMNS;
+            const unsigned c = blockIdx.x * FINAL_COLUMNS + column;
+            double sum = 0.0;
+            for (unsigned block = lane; c < channels && block < blocks; block += FINAL_LANES) {
+                const u64 first = block * rows_per_block, rest = rows - first;
+                const double count = (double)(rest < rows_per_block ? rest : rows_per_block);
+                const float *const partial = partials + (u64)block * 2 * channels + c;
+                const double mean = partial[0];
+                if (pass == 0) {
+                    sum += count * mean;
+                } else {
+                    const double apart = mean - means[column];
+                    sum += partial[channels] + count * apart * apart;
+                }
+            }
+            sums[threadIdx.x] = sum;
+        }
+        SYNC();
+        add_lanes(sums);
+        EACH_THREAD {
+            const unsigned c = blockIdx.x * FINAL_COLUMNS + threadIdx.x;
+            if (threadIdx.x < FINAL_COLUMNS && c < channels) {
+                if (pass == 0) {
+                    means[threadIdx.x] = sums[threadIdx.x] / (double)rows;
+                } else {
+                    const double mean = means[threadIdx.x], variance = sums[threadIdx.x] / (double)rows;
+                    const double unbiased = sums[threadIdx.x] / (rows > 1 ? (double)(rows - 1) : 1.0);
+                    statistics[c] = (float)mean;
+                    statistics[channels + c] = (float)(1.0 / sqrt(variance + (double)eps));
+                    running_mean[c] = (1.0f - momentum) * running_mean[c] + momentum * (float)mean;
+                    running_variance[c] = (1.0f - momentum) * running_variance[c] + momentum * (float)unbiased;
+                }
+            }
+        }
+        SYNC();
+    }
+}
+
+// Statistics [2, channels] for predictions.
+KERNEL norm_running(const float *running_mean, const float *running_variance, unsigned channels, float eps,
+                    float *statistics) {
+    EACH_THREAD {
+        const u64 c = thread_index();
+        if (c < channels) {
+            statistics[c] = running_mean[c];
+            statistics[channels + c] = (float)(1.0 / sqrt((double)running_variance[c] + (double)eps));
+        }
+    }
+}
+
+// What a channel is multiplied and moved by.
+struct Affine {
+    float mean, rstd, scale, shift;
+};
+
+DEVICE Affine affine_of(const float *statistics, const float *scale, const float *shift, unsigned channels, unsigned c) {
+    return {statistics[c], statistics[channels + c], scale[c], shift[c]};
+}
+
+DEVICE float normalized(Affine affine, float x) { return (x - affine.mean) * affine.rstd; }
+
+// The argument of the activation: the same bits forward and backward.
+DEVICE float before_activation(Affine affine, float normal, float residual) {
+    return fused(normal, affine.scale, affine.shift) + residual;
+}
+
+template <typename T>
+DEVICE void norm_apply(const T *x, const T *residual, u64 count, unsigned channels, const float *statistics,
+                       const float *scale, const float *shift, unsigned activation, T *y) {
+    EACH_THREAD {
+        const u64 i = thread_index();
+        if (i * Line<T>::SIZE < count) {
+            Line<T> line = load_line(x, i, count);
+            const Line<T> other = residual ? load_line(residual, i, count) : Line<T>();
+            const Channels<T> at = Channels<T>::of(i, channels);
+            for (unsigned j = 0; j < Line<T>::SIZE; j++) {
+                const Affine affine = affine_of(statistics, scale, shift, channels, channel(at, j));
+                const float z = before_activation(affine, normalized(affine, to_f32(line.x[j])),
+                                                  residual ? to_f32(other.x[j]) : 0.0f);
+                line.x[j] = from_f32<T>(activate(activation, z));
+            }
+            store_line(y, i, count, line);
+        }
+    }
+}
+
+// Partial sums [blocks, 2, channels] of the gradient before the activation, and of its products with the normalized x; without
+// statistics only of grad_y.
+template <typename T, unsigned V>
+DEVICE void partial_gradients(const T *x, const T *residual, const T *grad_y, u64 rows, unsigned channels,
+                              u64 rows_per_block, const float *statistics, const float *scale, const float *shift,
+                              unsigned activation, float *partials, char *memory) {
+    float *const sums = (float *)memory, *const products = sums + COLUMNS * LANES * V;
+    EACH_THREAD {
+        const Part<V> part = Part<V>::of(rows, channels, rows_per_block);
+        float sum[V], product[V];
+        Affine affine[V] = {};
+        for (unsigned j = 0; j < V; j++) {
+            sum[j] = product[j] = 0.0f;
+            if (part.inside && statistics) {
+                affine[j] = affine_of(statistics, scale, shift, channels, part.channel + j);
+            }
+        }
+        for (u64 row = part.first + part.lane; part.inside && row < part.end; row += LANES) {
+            const u64 at = row * channels + part.channel;
+            const Vector<T, V> dy = vector_at<T, V>(grad_y + at);
+            const Vector<T, V> in = statistics ? vector_at<T, V>(x + at) : Vector<T, V>();
+            const Vector<T, V> other = residual ? vector_at<T, V>(residual + at) : Vector<T, V>();
+            for (unsigned j = 0; j < V; j++) {
+                float slope = to_f32(dy.x[j]);
+                if (statistics) {
+                    const float normal = normalized(affine[j], to_f32(in.x[j]));
+                    const float z = before_activation(affine[j], normal, residual ? to_f32(other.x[j]) : 0.0f);
+                    slope *= activation_slope(activation, z);
+                    product[j] = fused(slope, normal, product[j]);
+                }
+                sum[j] += slope;
+            }
+        }
+        for (unsigned j = 0; j < V; j++) {
+            sums[threadIdx.x * V + j] = sum[j];
+            products[threadIdx.x * V + j] = product[j];
+        }
+    }
+    SYNC();
+    for (unsigned half = LANES / 2; half > 0; half /= 2) {
+        EACH_THREAD {
+            const unsigned a = threadIdx.x, b = a + half * COLUMNS;
+            for (unsigned j = 0; a < half * COLUMNS && j < V; j++) {
+                sums[a * V + j] += sums[b * V + j];
+                products[a * V + j] += products[b * V + j];
+            }
+        }
+        SYNC();
+    }
+    EACH_THREAD {
+        const Part<V> part = Part<V>::of(rows, channels, rows_per_block);
+        if (part.inside && part.lane == 0) {
+            float *const partial = partials + (u64)part.block * 2 * channels + part.channel;
+            for (unsigned j = 0; j < V; j++) {
+                partial[j] = sums[threadIdx.x * V + j];
+                partial[channels + j] = products[threadIdx.x * V + j];
+            }
+        }
+    }
+}
+
+// Adds the partial sums: sums [2, channels], grad_shift and grad_scale [channels]. What is null is not written.
+KERNEL norm_gradients(const float *partials, unsigned blocks, unsigned channels, float *sums, float *grad_scale,
+                      float *grad_shift) {
+    SHARED_MEMORY(memory);
+    double *const lanes = (double *)memory;
+    for (unsigned kind = 0; kind < 2; kind++) {
+        EACH_THREAD {
+            const unsigned lane = threadIdx.x / FINAL_COLUMNS, c = blockIdx.x * FINAL_COLUMNS + threadIdx.x % FINAL_COLUMNS;
+            double sum = 0.0;
+            for (unsigned block = lane; c < channels && block < blocks; block += FINAL_LANES) {
+                sum += partials[((u64)block * 2 + kind) * channels + c];
+            }
+            lanes[threadIdx.x] = sum;
+        }
+        SYNC();
+        add_lanes(lanes);
+        EACH_THREAD {
+            const unsigned c = blockIdx.x * FINAL_COLUMNS + threadIdx.x;
+            float *const gradient = kind == 0 ? grad_shift : grad_scale;
+            if (threadIdx.x < FINAL_COLUMNS && c < channels) {
+                if (sums) {
+                    sums[kind * channels + c] = (float)lanes[threadIdx.x];
+                }
+                if (gradient) {
+                    gradient[c] = (float)lanes[threadIdx.x];
+                }
+            }
+        }
+        SYNC();
+    }
+}
+
+// grad_x = scale · rstd · (g - mean(g) - normal · mean(g · normal)), where g is the gradient before the activation, which is
+// grad_residual; bit 0 of `accumulate` is of grad_x, bit 1 of grad_residual. What is null is not written.
+template <typename T>
+DEVICE void norm_backward(const T *x, const T *residual, const T *grad_y, u64 count, unsigned channels,
+                          const float *statistics, const float *sums, const float *scale, const float *shift,
+                          unsigned activation, unsigned accumulate, T *grad_x, T *grad_residual) {
+    const float rows = (float)(count / channels);
+    EACH_THREAD {
+        const u64 i = thread_index();
+        if (i * Line<T>::SIZE < count) {
+            const Line<T> in = load_line(x, i, count), dy = load_line(grad_y, i, count);
+            const Line<T> other = residual ? load_line(residual, i, count) : Line<T>();
+            const Line<T> before = accumulate & 1u ? load_line((const T *)grad_x, i, count) : Line<T>();
+            const Channels<T> at = Channels<T>::of(i, channels);
+            float slope[Line<T>::SIZE];
+            Line<T> out;
+            for (unsigned j = 0; j < Line<T>::SIZE; j++) {
+                const unsigned c = channel(at, j);
+                const Affine affine = affine_of(statistics, scale, shift, channels, c);
+                const float normal = normalized(affine, to_f32(in.x[j]));
+                const float z = before_activation(affine, normal, residual ? to_f32(other.x[j]) : 0.0f);
+                slope[j] = to_f32(dy.x[j]) * activation_slope(activation, z);
+                const float centered = slope[j] - sums[c] / rows - normal * (sums[channels + c] / rows);
+                const float dx = affine.scale * affine.rstd * centered;
+                out.x[j] = from_f32<T>(accumulate & 1u ? to_f32(before.x[j]) + dx : dx);
+            }
+            if (grad_x) {
+                store_line(grad_x, i, count, out);
+            }
+            if (grad_residual) {
+                // After grad_x is written: they may be the same.
+                const Line<T> there = accumulate & 2u ? load_line((const T *)grad_residual, i, count) : Line<T>();
+                for (unsigned j = 0; j < Line<T>::SIZE; j++) {
+                    out.x[j] = from_f32<T>(accumulate & 2u ? to_f32(there.x[j]) + slope[j] : slope[j]);
+                }
+                store_line(grad_residual, i, count, out);
+            }
+        }
+    }
+}
+
+#define PARTIAL_STATISTICS(name, T)                                                                                   \
+    KERNEL name(const T *x, u64 rows, unsigned channels, u64 rows_per_block, float *partials) {                       \
+        SHARED_MEMORY(memory);                                                                                        \
+        if (channels % Line<T>::SIZE == 0) {                                                                          \
+            partial_statistics<T, Line<T>::SIZE>(x, rows, channels, rows_per_block, partials, memory);                \
+        } else {                                                                                                      \
+            partial_statistics<T, 1>(x, rows, channels, rows_per_block, partials, memory);                            \
+        }                                                                                                             \
+    }
+#define NORM_APPLY(name, T)                                                                                           \
+    KERNEL name(const T *x, const T *residual, u64 count, unsigned channels, const float *statistics,                 \
+                const float *scale, const float *shift, unsigned activation, T *y) {                                  \
+        norm_apply(x, residual, count, channels, statistics, scale, shift, activation, y);                            \
+    }
+#define PARTIAL_GRADIENTS(name, T)                                                                                    \
+    KERNEL name(const T *x, const T *residual, const T *grad_y, u64 rows, unsigned channels, u64 rows_per_block,      \
+                const float *statistics, const float *scale, const float *shift, unsigned activation,                 \
+                float *partials) {                                                                                    \
+        SHARED_MEMORY(memory);                                                                                        \
+        if (channels % Line<T>::SIZE == 0) {                                                                          \
+            partial_gradients<T, Line<T>::SIZE>(x, residual, grad_y, rows, channels, rows_per_block, statistics,      \
+                                                scale, shift, activation, partials, memory);                          \
+        } else {                                                                                                      \
+            partial_gradients<T, 1>(x, residual, grad_y, rows, channels, rows_per_block, statistics, scale, shift,    \
+                                    activation, partials, memory);                                                    \
+        }                                                                                                             \
+    }
+#define NORM_BACKWARD(name, T)                                                                                        \
+    KERNEL name(const T *x, const T *residual, const T *grad_y, u64 count, unsigned channels,                         \
+                const float *statistics, const float *sums, const float *scale, const float *shift,                   \
+                unsigned activation, unsigned accumulate, T *grad_x, T *grad_residual) {                              \
+        norm_backward(x, residual, grad_y, count, channels, statistics, sums, scale, shift, activation, accumulate,   \
+                      grad_x, grad_residual);                                                                         \
+    }
+
+PARTIAL_STATISTICS(partial_statistics_f32, float)
+PARTIAL_STATISTICS(partial_statistics_bf16, bf16)
+NORM_APPLY(norm_apply_f32, float)
+NORM_APPLY(norm_apply_bf16, bf16)
+PARTIAL_GRADIENTS(partial_gradients_f32, float)
+PARTIAL_GRADIENTS(partial_gradients_bf16, bf16)
+NORM_BACKWARD(norm_backward_f32, float)
+NORM_BACKWARD(norm_backward_bf16, bf16)

@@ -1,0 +1,345 @@
+//! Calls of the kernels: arguments in the order of their text, and grids.
+
+#![allow(unsafe_code, reason = "calls of kernels, whose callers say why the memory is right")]
+
+use crate::{Element, Gpu, Result, source};
+use cuda::source::Grid;
+
+/// Blocks that partial sums over rows are divided into, about: 4 for each multiprocessor of an H100. The same on each GPU, so that
+/// sums are.
+const BLOCKS: usize = 528;
+/// As norm.cu: vectors of channels of a block, and threads for each.
+const COLUMNS: usize = 32;
+const LANES: usize = 8;
+/// As norm.cu: channels of a block that adds partial sums, and threads for each.
+const FINAL_COLUMNS: usize = 8;
+const FINAL_LANES: usize = 32;
+/// Fewest rows of a block of partial sums.
+const ROWS: usize = 4 * LANES;
+
+/// `[rows, channels]` of a type in the GPU's memory, where rows are all positions of all images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub rows: usize,
+    pub channels: usize,
+    pub element: Element,
+}
+
+impl Shape {
+    pub fn count(self) -> usize {
+        self.rows * self.channels
+    }
+
+    /// The grid of an elementwise kernel.
+    fn grid(self) -> Grid {
+        source::grid(self.count(), 16 / self.element.size())
+    }
+
+    fn name(self, kernel: &str) -> String {
+        format!("{kernel}_{}", self.element.suffix())
+    }
+}
+
+/// How partial sums over rows are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Partials {
+    /// Blocks of rows.
+    pub blocks: usize,
+    pub rows_per_block: usize,
+    grid: Grid,
+}
+
+impl Partials {
+    pub fn of(shape: Shape) -> Self {
+        let per_line = 16 / shape.element.size();
+        let vector = if shape.channels.is_multiple_of(per_line) { per_line } else { 1 };
+        let slices = (shape.channels / vector).div_ceil(COLUMNS);
+        let rows_per_block = shape.rows.div_ceil(BLOCKS.div_ceil(slices)).max(ROWS);
+        let blocks = shape.rows.div_ceil(rows_per_block);
+        let shared = COLUMNS * LANES * (2 * vector + 1) * size_of::<f32>();
+        Self { blocks, rows_per_block, grid: Grid::new(slices * blocks, COLUMNS * LANES, shared) }
+    }
+
+    /// The most numbers that partial sums of so many channels are, whatever the rows.
+    pub fn capacity(channels: usize) -> usize {
+        // With vectors of 8 there are the fewest slices.
+        2 * channels * BLOCKS.div_ceil(channels.div_ceil(8 * COLUMNS))
+    }
+}
+
+/// The grid of a kernel that adds partial sums.
+fn final_grid(channels: usize) -> Grid {
+    let threads = FINAL_COLUMNS * FINAL_LANES;
+    Grid::new(channels.div_ceil(FINAL_COLUMNS), threads, (threads + FINAL_COLUMNS) * size_of::<f64>())
+}
+
+/// The arrays of a norm; addresses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NormArrays {
+    pub x: u64,
+    /// 0 is none.
+    pub residual: u64,
+    pub statistics: u64,
+    pub scale: u64,
+    pub shift: u64,
+}
+
+/// SAFETY of all calls here: the caller's addresses are of arrays of these shapes and types in buffers of the GPU's; arguments and
+/// grid are those of the text.
+macro_rules! launch {
+    ($gpu:expr, $name:expr, $grid:expr, $($argument:expr),*) => {
+        // SAFETY: as above.
+        unsafe { $gpu.launch(&$name, $grid, &[$($argument.into()),*]) }
+    };
+}
+
+fn u32_of(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+pub(super) unsafe fn convert(gpu: &Gpu, from: (Element, u64), to: (Element, u64), count: usize) -> Result<()> {
+    let name = format!("convert_{}_{}", from.0.suffix(), to.0.suffix());
+    launch!(gpu, name, source::grid(count, 8), from.1, count as u64, to.1)
+}
+
+/// `to[n][j][i] = from[n][i][j]`, or adds; `from` is `[batch, rows, columns]`.
+pub(crate) unsafe fn transpose(
+    gpu: &Gpu,
+    from: (Element, u64),
+    to: (Element, u64),
+    [batch, rows, columns]: [usize; 3],
+    accumulate: bool,
+) -> Result<()> {
+    let name = format!("transpose_{}_{}", from.0.suffix(), to.0.suffix());
+    let grid = source::grid(batch * rows * columns, 1);
+    launch!(gpu, name, grid, from.1, batch as u64, u32_of(rows), u32_of(columns), u32::from(accumulate), to.1)
+}
+
+pub(super) unsafe fn pack(
+    gpu: &Gpu,
+    element: Element,
+    parameters: u64,
+    segments: (u64, usize),
+    packed: u64,
+) -> Result<()> {
+    let grid = Grid::new(segments.1, source::THREADS, 0);
+    launch!(gpu, format!("pack_{}", element.suffix()), grid, parameters, segments.0, packed)
+}
+
+pub(super) unsafe fn unpack(
+    gpu: &Gpu,
+    element: Element,
+    packed: u64,
+    segments: (u64, usize),
+    parameters: u64,
+) -> Result<()> {
+    let grid = Grid::new(segments.1, source::THREADS, 0);
+    launch!(gpu, format!("unpack_{}", element.suffix()), grid, packed, segments.0, parameters)
+}
+
+pub(super) unsafe fn activation(gpu: &Gpu, shape: Shape, x: u64, activation: u32, y: u64) -> Result<()> {
+    launch!(gpu, shape.name("activation_forward"), shape.grid(), x, shape.count() as u64, activation, y)
+}
+
+pub(super) unsafe fn activation_backward(
+    gpu: &Gpu,
+    shape: Shape,
+    (x, grad_y, grad_x): (u64, u64, u64),
+    activation: u32,
+    accumulate: bool,
+) -> Result<()> {
+    let name = shape.name("activation_backward");
+    launch!(gpu, name, shape.grid(), x, grad_y, shape.count() as u64, activation, u32::from(accumulate), grad_x)
+}
+
+/// `y = factor · x`, or adds.
+pub(super) unsafe fn scale(gpu: &Gpu, shape: Shape, x: u64, factor: f32, accumulate: bool, y: u64) -> Result<()> {
+    launch!(gpu, shape.name("scale"), shape.grid(), x, shape.count() as u64, factor, u32::from(accumulate), y)
+}
+
+pub(super) unsafe fn add(gpu: &Gpu, shape: Shape, a: u64, b: u64, y: u64) -> Result<()> {
+    launch!(gpu, shape.name("add"), shape.grid(), a, b, shape.count() as u64, y)
+}
+
+/// In place.
+pub(super) unsafe fn add_bias(gpu: &Gpu, shape: Shape, y: u64, bias: u64) -> Result<()> {
+    launch!(gpu, shape.name("add_bias"), shape.grid(), y, shape.count() as u64, u32_of(shape.channels), bias)
+}
+
+/// `input` is `[channels, height, width]` of `rows` images.
+pub(super) unsafe fn pool(
+    gpu: &Gpu,
+    kind: (bool, Element),
+    (rows, input, size): (usize, [usize; 3], usize),
+    x: u64,
+    y: u64,
+) -> Result<()> {
+    let [channels, height, width] = input.map(u32_of);
+    let name = format!("{}_{}", pool_name(kind.0), kind.1.suffix());
+    launch!(gpu, name, pool_grid(kind.1, rows, input, size), x, rows as u64, height, width, channels, u32_of(size), y)
+}
+
+pub(super) unsafe fn pool_backward(
+    gpu: &Gpu,
+    kind: (bool, Element),
+    (rows, input, size): (usize, [usize; 3], usize),
+    (x, grad_y, grad_x): (u64, u64, u64),
+    accumulate: bool,
+) -> Result<()> {
+    let [channels, height, width] = input.map(u32_of);
+    let name = format!("{}_backward_{}", pool_name(kind.0), kind.1.suffix());
+    let grid = pool_grid(kind.1, rows, input, size);
+    let (size, accumulate) = (u32_of(size), u32::from(accumulate));
+    launch!(gpu, name, grid, x, grad_y, rows as u64, height, width, channels, size, accumulate, grad_x)
+}
+
+fn pool_name(max: bool) -> &'static str {
+    if max { "max_pool" } else { "average_pool" }
+}
+
+fn pool_grid(element: Element, rows: usize, [channels, height, width]: [usize; 3], size: usize) -> Grid {
+    let per_line = 16 / element.size();
+    let vector = if channels.is_multiple_of(per_line) { per_line } else { 1 };
+    source::grid(rows * (height / size) * (width / size) * (channels / vector), 1)
+}
+
+/// Batch statistics `[2, channels]`, and the running ones updated.
+pub(super) unsafe fn statistics(
+    gpu: &Gpu,
+    shape: Shape,
+    (x, partials, statistics): (u64, u64, u64),
+    (momentum, eps): (f32, f32),
+    (running_mean, running_variance): (u64, u64),
+) -> Result<()> {
+    let Partials { blocks, rows_per_block, grid } = Partials::of(shape);
+    let (rows, channels, rows_per_block) = (shape.rows as u64, u32_of(shape.channels), rows_per_block as u64);
+    launch!(gpu, shape.name("partial_statistics"), grid, x, rows, channels, rows_per_block, partials)?;
+    let (grid, name) = (final_grid(shape.channels), "norm_statistics");
+    launch!(
+        gpu,
+        name,
+        grid,
+        partials,
+        u32_of(blocks),
+        rows,
+        channels,
+        rows_per_block,
+        eps,
+        momentum,
+        running_mean,
+        running_variance,
+        statistics
+    )
+}
+
+/// The running statistics as `[2, channels]`.
+pub(super) unsafe fn running_statistics(
+    gpu: &Gpu,
+    channels: usize,
+    (mean, variance): (u64, u64),
+    eps: f32,
+    statistics: u64,
+) -> Result<()> {
+    launch!(gpu, "norm_running", source::grid(channels, 1), mean, variance, u32_of(channels), eps, statistics)
+}
+
+pub(super) unsafe fn norm(gpu: &Gpu, shape: Shape, arrays: NormArrays, activation: u32, y: u64) -> Result<()> {
+    let NormArrays { x, residual, statistics, scale, shift } = arrays;
+    let (count, channels) = (shape.count() as u64, u32_of(shape.channels));
+    let name = shape.name("norm_apply");
+    launch!(gpu, name, shape.grid(), x, residual, count, channels, statistics, scale, shift, activation, y)
+}
+
+/// Sums `[2, channels]` of the gradient before the activation, and of its products with the normalized input; which are the
+/// gradients of shift and scale. 0 is not written.
+pub(super) unsafe fn norm_sums(
+    gpu: &Gpu,
+    shape: Shape,
+    arrays: NormArrays,
+    (grad_y, activation): (u64, u32),
+    partials: u64,
+    (sums, grad_scale, grad_shift): (u64, u64, u64),
+) -> Result<()> {
+    let NormArrays { x, residual, statistics, scale, shift } = arrays;
+    let Partials { blocks, rows_per_block, grid } = Partials::of(shape);
+    let (rows, channels, rows_per_block) = (shape.rows as u64, u32_of(shape.channels), rows_per_block as u64);
+    let name = shape.name("partial_gradients");
+    launch!(
+        gpu,
+        name,
+        grid,
+        x,
+        residual,
+        grad_y,
+        rows,
+        channels,
+        rows_per_block,
+        statistics,
+        scale,
+        shift,
+        activation,
+        partials
+    )?;
+    let grid = final_grid(shape.channels);
+    launch!(gpu, "norm_gradients", grid, partials, u32_of(blocks), channels, sums, grad_scale, grad_shift)
+}
+
+/// The sums of `grad_y` `[rows, channels]` over rows: a bias's gradient.
+pub(super) unsafe fn bias_gradient(gpu: &Gpu, shape: Shape, grad_y: u64, partials: u64, grad_bias: u64) -> Result<()> {
+    let none = NormArrays { x: 0, residual: 0, statistics: 0, scale: 0, shift: 0 };
+    // SAFETY: as the caller says; without statistics only `grad_y` is read.
+    unsafe { norm_sums(gpu, shape, none, (grad_y, 0), partials, (0, 0, grad_bias)) }
+}
+
+/// A gradient that a norm writes: its address, 0 for none, and whether it adds.
+pub(super) type Target = (u64, bool);
+
+pub(super) unsafe fn norm_backward(
+    gpu: &Gpu,
+    shape: Shape,
+    arrays: NormArrays,
+    (grad_y, sums, activation): (u64, u64, u32),
+    (grad_x, grad_residual): (Target, Target),
+) -> Result<()> {
+    let NormArrays { x, residual, statistics, scale, shift } = arrays;
+    let (count, channels) = (shape.count() as u64, u32_of(shape.channels));
+    let accumulate = u32::from(grad_x.1) | u32::from(grad_residual.1) << 1;
+    let name = shape.name("norm_backward");
+    launch!(
+        gpu,
+        name,
+        shape.grid(),
+        x,
+        residual,
+        grad_y,
+        count,
+        channels,
+        statistics,
+        sums,
+        scale,
+        shift,
+        activation,
+        accumulate,
+        grad_x.0,
+        grad_residual.0
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_sums_fit_their_memory_and_cover_the_rows() {
+        for element in [Element::F32, Element::Bf16] {
+            for channels in [1, 3, 8, 10, 64, 255, 256, 257, 2048, 5000] {
+                for rows in [1, 7, 31, 33, 1000, 1 << 20] {
+                    let Partials { blocks, rows_per_block, grid } = Partials::of(Shape { rows, channels, element });
+                    assert!(2 * channels * blocks <= Partials::capacity(channels), "{channels} {rows}");
+                    assert!(blocks * rows_per_block >= rows && (blocks - 1) * rows_per_block < rows);
+                    assert!(grid.shared_bytes <= 48 << 10);
+                }
+            }
+        }
+    }
+}
