@@ -16,6 +16,8 @@ pub struct Settings {
     base: BaseName,
     normalize: bool,
     tolerance: f64,
+    /// Files of settings from before it existed lack it.
+    #[serde(default)]
     device: cuda::Device,
     /// Largest array in Fortran order on a pipe, in bytes: it is held in memory.
     pub fortran_bytes: u64,

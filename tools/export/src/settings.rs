@@ -58,7 +58,8 @@ pub struct Settings {
     model_bytes: u64,
     /// What runs graphs.
     pub runtime: Backend,
-    /// Where they run.
+    /// Where they run; files of settings from before it existed lack it.
+    #[serde(default)]
     pub device: runtime::Device,
     /// Most bytes of memory of a run in the native runtime.
     pub memory_bytes: u64,

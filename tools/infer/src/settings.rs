@@ -49,6 +49,8 @@ struct Group {
     fortran_bytes: u64,
     model_bytes: u64,
     runtime: Backend,
+    /// Files of settings from before it existed lack it.
+    #[serde(default)]
     device: runtime::Device,
     memory_bytes: u64,
     onnxruntime: Option<PathBuf>,

@@ -185,12 +185,12 @@ HINTS = [
     ),
     (
         "train lab.ndjson -o r trainer.target_field=y trainer.input_field=x,name",
-        r"for a list, write (\S+), for a text",
+        r"where the setting is a list, write (\S+), where it is a text",
         rf"train lab.ndjson -o r trainer.target_field=y \1 {QUICK}",
     ),
     (
         "train rows.npy trainer.run_dir=r,s",
-        r"for a text (\S+)$",
+        r"where it is a text (\S+)$",
         rf"train rows.npy \1 {QUICK}",
     ),
     (

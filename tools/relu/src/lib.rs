@@ -38,6 +38,8 @@ struct Settings {
     field: String,
     out_field: Option<String>,
     slope: f64,
+    /// Files of settings from before it existed lack it.
+    #[serde(default)]
     device: cuda::Device,
     fortran_bytes: u64,
 }

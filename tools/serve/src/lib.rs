@@ -99,6 +99,8 @@ fn work(mut args: Args, common: Common) -> anyhow::Result<Outcome> {
         return Ok(probe::refusal(&settings).map_or(Outcome::Done, Outcome::No));
     }
     let repository = Repository::open(&paths::served(&common)?, args.name.as_deref(), &settings)?;
+    // Before the ports: a server that cannot compute has no address.
+    runtime::check_device(&settings.runtime_options())?;
     server::run(repository, &settings)?;
     Ok(Outcome::Done)
 }

@@ -36,6 +36,8 @@ pub struct Settings {
     warmup_ms: u64,
     model_bytes: u64,
     pub runtime: Backend,
+    /// Files of settings from before it existed lack it.
+    #[serde(default)]
     pub device: runtime::Device,
     pub memory_bytes: u64,
     pub onnxruntime: Option<PathBuf>,
@@ -154,6 +156,18 @@ impl Settings {
     /// How long running requests may take to end after that.
     pub fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
+    }
+
+    /// How models are run, but for their threads.
+    pub fn runtime_options(&self) -> runtime::Options<'_> {
+        runtime::Options {
+            backend: self.runtime,
+            device: self.device,
+            library: self.onnxruntime.as_deref(),
+            group: "serve",
+            memory_bytes: self.memory_bytes,
+            ..runtime::Options::default()
+        }
     }
 
     /// Limit on a model, and on each file beside it.

@@ -65,6 +65,14 @@ fn what_is_no_model_is_named() {
 }
 
 #[test]
+fn a_device_that_cannot_be_used_is_refused_before_there_is_an_address() {
+    let folder = Folder::with(&[("a.onnx", "")]);
+    let done = serve(&folder, &["a.onnx", "serve.device=cuda:0", "serve.runtime=native"]).run();
+    assert_eq!((done.status, done.error.lines().count()), (2, 1), "{}", done.error);
+    assert!(done.error.starts_with("serve: serve.device=cuda:0: "), "{}", done.error);
+}
+
+#[test]
 fn arguments_that_have_no_effect_are_refused() {
     let folder = Folder::with(&[("a.onnx", ""), ("b.onnx", ""), ("models/m/1/model.onnx", "")]);
     for (args, expected) in [

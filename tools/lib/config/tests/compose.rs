@@ -192,7 +192,7 @@ fn mistakes_are_one_line_with_what_to_do() {
         (&["data=null"], "override \"data=null\": data: expected the name of an option ("),
         (
             &["data.rows=1,2"],
-            "override \"data.rows=1,2\": several values are a sweep, of which `sweep` makes jobs; for a list, write 'data.rows=[1,2]', for a text \"data.rows='1,2'\"",
+            "override \"data.rows=1,2\": several values are a sweep, of which `sweep` makes jobs; where the setting is a list, write 'data.rows=[1,2]', where it is a text \"data.rows='1,2'\"",
         ),
         (&["data=choice(line,edge)"], "override \"data=choice(line,edge)\": several values are a sweep, of which"),
         (

@@ -73,6 +73,14 @@ pub struct Options<'a> {
     pub profile: Option<&'a Path>,
 }
 
+/// Checks that models can run on the device of `options`, before there is one.
+///
+/// # Errors
+/// If a GPU is named, and there is no driver, no such GPU or no provider for it, or only the native backend is asked for.
+pub fn check_device(options: &Options<'_>) -> Result<()> {
+    gpu::chosen(options).map(drop)
+}
+
 /// Limit on the memory of a run where no setting says one.
 const MEMORY_BYTES: u64 = 4_000_000_000;
 

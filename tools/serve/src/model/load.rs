@@ -36,15 +36,7 @@ pub struct Source {
 /// When the file is no model that can be run, or not as its configuration says.
 pub fn load(source: &Source, settings: &Settings) -> anyhow::Result<Model> {
     let configuration = &source.configuration;
-    let options = Options {
-        backend: settings.runtime,
-        device: settings.device,
-        library: settings.onnxruntime.as_deref(),
-        group: "serve",
-        threads: configuration.threads(settings),
-        memory_bytes: settings.memory_bytes,
-        ..Options::default()
-    };
+    let options = Options { threads: configuration.threads(settings), ..settings.runtime_options() };
     let open = || runtime::Model::open(&source.file, settings.model_limit(), &options);
     let first = open()?;
     let spec = configuration.spec(first.inputs(), first.outputs(), settings)?;
