@@ -23,10 +23,10 @@ mod engine;
 mod error;
 mod gpu;
 pub mod images;
-pub mod loss;
-pub mod optimizer;
 mod library;
+pub mod loss;
 mod network;
+pub mod optimizer;
 pub mod source;
 mod staging;
 

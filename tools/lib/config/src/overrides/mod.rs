@@ -131,7 +131,9 @@ impl Override {
     pub(crate) fn as_one_value(&self) -> String {
         match self.text.split_once('=') {
             Some((key, values)) if !values.contains(['\'', '"', '$', '`', '\\', '!']) => {
-                format!("; where the setting is a list, write '{key}=[{values}]', where it is a text \"{key}='{values}'\"")
+                format!(
+                    "; where the setting is a list, write '{key}=[{values}]', where it is a text \"{key}='{values}'\""
+                )
             }
             _ => String::new(),
         }
