@@ -6,10 +6,14 @@ use crate::{Activations, Element, Error, Gpu, Result, source, staging::Staged};
 use cudarc::driver::{CudaEvent, CudaSlice, DeviceRepr, PinnedHostSlice, ValidAsZeroBits};
 use dataset::augmentation::{Augmentation, Epoch, PadMode};
 use nets::Scaling;
+use parallel::parallel_for;
 use std::sync::Arc;
 
 /// Bytes that are copied at a time when rows are uploaded: copying them takes ten times as long as starting it does.
 const UPLOAD_BYTES: usize = 8 << 20;
+
+/// Rows whose draws are a task: a quarter of a microsecond each.
+const TASK_ROWS: usize = 128;
 
 /// The values of a data set's rows, `[rows, shape…]`; images are NCHW.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +22,8 @@ pub enum Rows<'a> {
     Bytes(&'a [u8]),
     /// Real numbers.
     Real(&'a [f32]),
+    /// None yet: [`Images::replace`] uploads those of a batch.
+    OfBatches,
 }
 
 /// The rows of a data set in the GPU's memory.
@@ -38,6 +44,8 @@ pub struct Images {
 enum Values {
     Bytes(CudaSlice<u8>),
     Real(CudaSlice<f32>),
+    /// Those of one batch, overwritten by the next.
+    Batch(Staged<f32>),
 }
 
 /// A row of a batch: which, and how it is augmented. `RowDraw` of images.cu.
@@ -88,6 +96,7 @@ impl Images {
         let (values, count) = match rows {
             Rows::Bytes(values) => (Values::Bytes(upload(gpu, values)?), values.len()),
             Rows::Real(values) => (Values::Real(upload(gpu, values)?), values.len()),
+            Rows::OfBatches => (Values::Batch(Staged::new(gpu, "inputs")), 0),
         };
         let row = channels * height * width;
         assert!(count.is_multiple_of(row) && row <= u32::MAX as usize, "{count} values for rows of {row}");
@@ -122,6 +131,22 @@ impl Images {
         self.rows
     }
 
+    /// Overwrites the rows by those of a batch, real numbers, of [`Rows::OfBatches`]. Returns the draws that load all as they
+    /// are.
+    ///
+    /// # Errors
+    /// If the GPU's memory has no room for them.
+    ///
+    /// # Panics
+    /// If they are no whole rows, or the rows are others.
+    pub fn replace(&mut self, rows: &[f32]) -> Result<Vec<RowDraw>> {
+        assert!(rows.len().is_multiple_of(self.row_size()), "{} values for rows of {}", rows.len(), self.row_size());
+        let Values::Batch(values) = &mut self.values else { panic!("rows of a data set are not replaced") };
+        values.upload(rows)?;
+        self.rows = rows.len() / self.row_size();
+        Ok(self.draws(&(0..self.rows).collect::<Vec<_>>(), None))
+    }
+
     /// Elements of a row.
     pub fn row_size(&self) -> usize {
         self.shape.iter().product()
@@ -130,17 +155,19 @@ impl Images {
     /// The draws of these rows in `epoch`; None for rows as they are.
     pub fn draws(&self, rows: &[usize], epoch: Option<Epoch>) -> Vec<RowDraw> {
         let augmentation = self.augmentation.as_ref();
-        let draw = |&row: &usize| {
-            let pad = augmentation.map_or(0, |augmentation| augmentation.pad as u32);
-            let plain = RowDraw { row: row as u64, crop: [pad; 2], cut: [0; 4] };
-            let Some((augmentation, epoch)) = augmentation.zip(epoch) else { return plain };
-            let draw = augmentation.draw(row, epoch);
+        let pad = augmentation.map_or(0, |augmentation| augmentation.pad as u32);
+        let plain = |&row: &usize| RowDraw { row: row as u64, crop: [pad; 2], cut: [0; 4] };
+        let mut draws: Vec<RowDraw> = rows.iter().map(plain).collect();
+        let Some((augmentation, epoch)) = augmentation.zip(epoch) else { return draws };
+        let draw = |plain: &mut RowDraw| {
+            let draw = augmentation.draw(plain.row as usize, epoch);
             let [rows, columns] = draw.cut;
             let cut = [rows.start, rows.end, columns.start, columns.end].map(|x| x as u32);
-            let drawn = RowDraw { crop: draw.crop.map(|x| x as u32), cut, ..plain };
-            if draw.mirrored { drawn.flipped() } else { drawn }
+            let drawn = RowDraw { crop: draw.crop.map(|x| x as u32), cut, ..*plain };
+            *plain = if draw.mirrored { drawn.flipped() } else { drawn };
         };
-        rows.iter().map(draw).collect()
+        parallel_for(draws.chunks_mut(TASK_ROWS), |draws| draws.iter_mut().for_each(draw));
+        draws
     }
 
     /// Writes a batch to `out`, NHWC, `[draws, height, width, channels]`, or `[draws, features]`.
@@ -157,6 +184,7 @@ impl Images {
         let (from, values) = match &self.values {
             Values::Bytes(values) => ("u8", self.gpu.address(values)),
             Values::Real(values) => ("f32", self.gpu.address(values)),
+            Values::Batch(values) => ("f32", values.address()),
         };
         let element: Element = out.element();
         let name = format!("load_images_{from}_{}", element.suffix());

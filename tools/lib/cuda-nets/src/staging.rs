@@ -48,6 +48,11 @@ impl<T: DeviceRepr + ValidAsZeroBits + Copy> Staged<T> {
         Ok(self.gpu.address(device))
     }
 
+    /// Where the array is; 0 before the first upload.
+    pub fn address(&self) -> u64 {
+        self.device.as_ref().map_or(0, |device| self.gpu.address(device))
+    }
+
     /// Room for `count` elements.
     fn reserve(&mut self, count: usize) -> Result<()> {
         if self.device.as_ref().is_some_and(|device| device.len() >= count) {

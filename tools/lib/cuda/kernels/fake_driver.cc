@@ -83,6 +83,9 @@ API cuMemsetD8_v2(Pointer to, unsigned char value, size_t bytes) { return memset
 API cuMemsetD8Async(Pointer to, unsigned char value, size_t bytes, void *) { return cuMemsetD8_v2(to, value, bytes); }
 API cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, void *) { return memcpy((void *)to, from, bytes), 0; }
 API cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, void *) { return memcpy(to, (void *)from, bytes), 0; }
+API cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, size_t bytes, void *) {
+    return memcpy((void *)to, (void *)from, bytes), 0;
+}
 API cuModuleLoadData(void **module, const void *image) {
     *module = functions;
     return memcmp(image, IMAGE, sizeof IMAGE) ? INVALID_IMAGE : 0;

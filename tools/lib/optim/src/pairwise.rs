@@ -45,6 +45,11 @@ fn are_halves(left: &Range<usize>, right: &Range<usize>) -> bool {
     left.len() == right.len() && left.start.is_multiple_of(2 * left.len())
 }
 
+/// Factor from the sum over a step's batches to their mean.
+pub fn mean_factor(batches: usize) -> f32 {
+    1.0 / batches as f32
+}
+
 /// The blocks that `batches` are summed to where no others are known.
 pub fn blocks(batches: Range<usize>) -> Vec<Range<usize>> {
     let mut blocks: Vec<Range<usize>> = Vec::new();

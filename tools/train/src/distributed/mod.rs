@@ -18,7 +18,8 @@ mod request;
 
 pub use beginning::{Beginning, read as read_beginning};
 pub use join::{detect, join};
-pub use reduction::{Contribution, Reduction, mean_factor};
+pub use optim::pairwise::mean_factor;
+pub use reduction::{Contribution, Reduction};
 pub use request::Request;
 
 use collective::{Alone, Communicator, Error};

@@ -9,7 +9,7 @@
 
 use super::{Ranks, Request, request::WORDS, share};
 use nets::Layout;
-use optim::pairwise::{self, PairwiseSum};
+use optim::pairwise::{self, PairwiseSum, mean_factor};
 use std::ops::Range;
 
 /// Words of a loss in a message.
@@ -169,11 +169,6 @@ impl Reduction {
         }
         (losses, statistics)
     }
-}
-
-/// Factor from the sum over a step's batches to their mean.
-pub fn mean_factor(batches: usize) -> f32 {
-    1.0 / batches as f32
 }
 
 /// Sends this rank's segment of `gradients` to all, and receives theirs.
