@@ -2,6 +2,8 @@
 //!
 //! Without a C++ compiler the tests are skipped with a note. `CXX` names another than `c++`.
 
+#![allow(unsafe_code, reason = "functions of a library that the test compiles")]
+
 use cuda::source::{self, Grid};
 use kernels::{Base, EntropyOptions, Real, RowChecks, entropy_rows, leaky_relu};
 use libloading::Library;
