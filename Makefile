@@ -96,7 +96,7 @@ test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs Tens
 .PHONY: test-cuda
 test-cuda: $(nvrtc) ## Compile the kernels of entropy, relu and training for GPUs, and test them as C++ on this machine; needs no GPU
 	NVRTC_DYLIB_PATH="$$(echo $(abspath .tools/nvrtc)/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.*)" REQUIRE_CUDA=1 \
-	  $(CARGO) test --release --test nvrtc --test nvrtc_nets --test shim $(LOCKED)
+	  $(CARGO) test --release --test nvrtc --test gpu_nvrtc --test shim $(LOCKED)
 
 .PHONY: cuda
 cuda: $(cuda) ## Install what the tools load to compute on a GPU into .venv, where they find it: NVRTC, cuBLAS, cuDNN; 1.7 GB, needs no GPU

@@ -100,6 +100,16 @@ impl Gpu {
         self.stream.alloc_zeros(count.max(1)).map_err(failed)
     }
 
+    /// The first `count` elements of a buffer. Waits for the GPU.
+    ///
+    /// # Errors
+    /// If the GPU or the driver failed.
+    pub fn download<T: DeviceRepr + Clone>(&self, from: &CudaSlice<T>, count: usize) -> Result<Vec<T>> {
+        let values = self.stream.clone_dtoh(&from.slice(..count))?;
+        self.stream.synchronize()?;
+        Ok(values)
+    }
+
     /// The driver's context.
     pub fn context(&self) -> &Arc<CudaContext> {
         &self.context

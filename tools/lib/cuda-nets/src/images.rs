@@ -111,7 +111,7 @@ impl Images {
         let fill = augmentation.iter().flat_map(|augmentation| &augmentation.fill).copied();
         let fill: Vec<f32> = fill.chain(std::iter::repeat(0.0)).take(channels).collect();
         assert_eq!([mean.len(), scale.len()], [channels; 2], "the scaling's channels");
-        let [mean, scale, fill] = [mean, scale, fill].map(|values| gpu.stream().clone_htod(&values));
+        let [mean, scale, fill] = [mean, scale, fill].map(|values| gpu.upload("scaling", &values));
         let draws = Staged::new(gpu, "draws");
         Ok(Self {
             values,
@@ -240,7 +240,7 @@ impl Gpu {
     /// Room for the rows of a data set.
     fn alloc_rows<T: DeviceRepr + ValidAsZeroBits>(&self, count: usize) -> Result<CudaSlice<T>> {
         let bytes = count * size_of::<T>();
-        self.alloc(count, "rows").map_err(|error| match error {
+        self.zeros("rows", count).map_err(|error| match error {
             Error::OutOfMemory { .. } => Error::DatasetMemory { bytes },
             error => error,
         })

@@ -23,6 +23,7 @@ mod engine;
 mod error;
 mod gpu;
 pub mod images;
+pub mod learner;
 mod library;
 pub mod loss;
 mod network;

@@ -102,7 +102,7 @@ impl LossKernel {
     /// Where there is room for `count` partial sums.
     fn partial_sums(&mut self, count: usize) -> Result<u64> {
         if self.partial_sums.as_ref().is_none_or(|sums| sums.len() < count) {
-            self.partial_sums = Some(self.gpu.alloc(count, "partial sums")?);
+            self.partial_sums = Some(self.gpu.zeros("partial sums", count)?);
         }
         Ok(self.partial_sums.as_ref().map_or(0, |sums| self.gpu.address(sums)))
     }

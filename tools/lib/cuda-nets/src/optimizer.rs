@@ -118,7 +118,7 @@ impl Optimizer {
     ) -> Result<Self> {
         let end = groups.iter().map(|group| group.range.end).max().unwrap_or(0);
         assert!(end.max(averaged) <= len && (averaged == 0 || averaged >= end), "groups of {len} parameters");
-        let state = algorithm.state_names().iter().map(|_| gpu.alloc(len, "optimizer state"));
+        let state = algorithm.state_names().iter().map(|_| gpu.zeros("optimizer state", len));
         let tiles = tiles(&groups, averaged);
         Ok(Self {
             algorithm,
@@ -126,10 +126,10 @@ impl Optimizer {
             state: state.collect::<Result<_>>()?,
             steps: 0,
             tile_count: tiles.len(),
-            tiles: if tiles.is_empty() { gpu.alloc(1, "tiles")? } else { gpu.stream().clone_htod(&tiles)? },
+            tiles: if tiles.is_empty() { gpu.zeros("tiles", 1)? } else { gpu.upload("tiles", &tiles)? },
             coefficients: Staged::new(gpu, "coefficients"),
-            partial_sums: gpu.alloc(len.div_ceil(SQUARES), "partial sums")?,
-            outcome: gpu.alloc(2, "norms")?,
+            partial_sums: gpu.zeros("partial sums", len.div_ceil(SQUARES))?,
+            outcome: gpu.zeros("norms", 2)?,
             last: Options::default(),
             groups,
             gpu: gpu.clone(),
@@ -235,7 +235,7 @@ impl Optimizer {
     /// If there are fewer gradients than parameters.
     pub fn clipped_norm(&mut self, gradients: &CudaSlice<f32>) -> Result<f64> {
         assert!(gradients.len() >= self.len, "gradients of the parameters");
-        let no_losses = self.gpu.alloc(1, "losses")?;
+        let no_losses = self.gpu.zeros("losses", 1)?;
         self.norm_of(gradients, self.last, Some(self.last.limit()), (&no_losses, 0))?;
         Ok(self.download_outcome(1)?.norm)
     }
@@ -352,7 +352,7 @@ impl BatchGradients {
     /// # Errors
     /// If the GPU's memory has no room for them.
     pub fn new(gpu: &Arc<Gpu>, len: usize, failed: &Failure) -> Result<Self> {
-        Ok(Self { gpu: gpu.clone(), values: gpu.alloc(len, "gradients")?, failed: failed.clone() })
+        Ok(Self { gpu: gpu.clone(), values: gpu.zeros("gradients", len)?, failed: failed.clone() })
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "memory that the GPU copies from")]
 
-use crate::{Error, Gpu, Result};
+use crate::{Gpu, Result};
 use cudarc::driver::{CudaEvent, CudaSlice, DeviceRepr, PinnedHostSlice, ValidAsZeroBits};
 use std::{iter, sync::Arc};
 
@@ -60,7 +60,7 @@ impl<T: DeviceRepr + ValidAsZeroBits + Copy> Staged<T> {
         }
         self.wait();
         (self.slots, self.device) = (Vec::new(), None);
-        self.device = Some(self.gpu.alloc(count.max(1), self.what)?);
+        self.device = Some(self.gpu.zeros(self.what, count.max(1))?);
         self.slots = iter::repeat_with(|| Slot::new(&self.gpu, count.max(1))).take(DEPTH).collect::<Result<_>>()?;
         Ok(())
     }
@@ -88,31 +88,5 @@ impl<T: DeviceRepr> Slot<T> {
         // SAFETY: each element is written before it is read.
         let memory = unsafe { gpu.context().alloc_pinned_with_flags(count, 0) }?;
         Ok(Self { memory, copied: gpu.stream().record_event(None)? })
-    }
-}
-
-impl Gpu {
-    /// Room for `count` elements, all bits 0; `what` it is for is in the error where the memory has none.
-    pub(crate) fn alloc<T: DeviceRepr + ValidAsZeroBits>(
-        &self,
-        count: usize,
-        what: &'static str,
-    ) -> Result<CudaSlice<T>> {
-        // An empty buffer has an address too.
-        let count = count.max(1);
-        let bytes = count * size_of::<T>();
-        self.stream().alloc_zeros(count).map_err(|error| Error::of_allocation(error, what, bytes))
-    }
-
-    /// The first `count` elements of a buffer. Waits for the GPU.
-    pub(crate) fn download<T: DeviceRepr + ValidAsZeroBits + Copy>(
-        &self,
-        from: &CudaSlice<T>,
-        count: usize,
-    ) -> Result<Vec<T>> {
-        let mut values = self.stream().clone_dtoh(&from.slice(..count))?;
-        self.stream().synchronize()?;
-        values.truncate(count);
-        Ok(values)
     }
 }

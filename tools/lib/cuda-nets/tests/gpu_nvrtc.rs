@@ -37,16 +37,39 @@ fn kernels_compile_to_machine_code_for_every_gpu() {
     }
 }
 
+/// What the bits and the speed depend on.
+#[test]
+fn the_code_rounds_as_the_text_does_and_keeps_lines_in_registers() {
+    let Some(nvrtc) = nvrtc() else { return };
+    let Image(code) = nvrtc.compile(&source::program().cuda(), "compute_90").expect("compiled");
+    let code = String::from_utf8_lossy(&code);
+    for line in code.lines().map(str::trim).filter(|line| line.contains(".f32\t") || line.contains(".f64\t")) {
+        // Approximate, flushing to zero, or left to the assembler, which would fuse a product and a sum. What is first
+        // approximate in double is refined: log.
+        let is_in_log = line.starts_with("rcp.approx.ftz.f64");
+        assert!(is_in_log || !(line.contains(".approx") || line.contains(".ftz")), "{line}");
+        let rounds = ["add.", "sub.", "mul.", "fma."].iter().any(|operation| line.starts_with(operation));
+        assert!(!rounds || line.contains(".rn"), "{line}");
+    }
+    assert!(!code.contains(".local"), "an array of a thread is in its memory, not in its registers");
+}
+
 /// No sum depends on which thread comes first, and vectors are loaded and stored whole.
 #[test]
 fn the_code_adds_nothing_atomically_and_loads_lines() {
     let Some(nvrtc) = nvrtc() else { return };
     let Image(code) = nvrtc.compile(&source::program().cuda(), "compute_90").expect("compiled");
     let code = String::from_utf8_lossy(&code);
-    for line in code.lines().filter(|line| line.contains("atom.") || line.contains("red.")) {
-        assert!(!line.contains(".f32") && !line.contains(".f64"), "{line}");
+    for instruction in code.split_whitespace().filter(|word| word.starts_with("atom.") || word.starts_with("red.")) {
+        assert!(!instruction.contains(".f32") && !instruction.contains(".f64"), "{instruction}");
     }
-    for (kernel, load) in [("norm_apply_bf16", "ld.global.v4"), ("norm_backward_f32", "ld.global.v4")] {
+    for (kernel, load) in [
+        ("norm_apply_bf16", "ld.global.v4"),
+        ("norm_backward_f32", "ld.global.v4"),
+        ("load_images_u8_bf16", "st.global.v4"),
+        ("gradient_squares", "ld.global.nc.v4.f32"),
+        ("update_adam", "st.global.v4.f32"),
+    ] {
         let start = code.find(&format!(".entry {kernel}(")).unwrap_or_else(|| panic!("{kernel}"));
         let end = code[start..].find("\n}").map_or(code.len(), |end| start + end);
         assert!(code[start..end].contains(load), "{kernel} has no {load}");
