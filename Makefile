@@ -94,9 +94,10 @@ test-tensorrt: $(dev_python) $(tensorrt) build ## Build and test what needs Tens
 
 # Their tests are among those of `make test` too, which skip what NVRTC or a C++ compiler is missing for.
 .PHONY: test-cuda
-test-cuda: $(nvrtc) ## Compile the kernels of entropy, relu and training for GPUs, and test them as C++ on this machine; needs no GPU
+test-cuda: $(nvrtc) ## Compile the kernels for GPUs, and test them as C++ on this machine; needs no GPU
 	NVRTC_DYLIB_PATH="$$(echo $(abspath .tools/nvrtc)/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.*)" REQUIRE_CUDA=1 \
-	  $(CARGO) test --release --test nvrtc --test gpu_nvrtc --test shim $(LOCKED)
+	  $(CARGO) test --release --test nvrtc --test shim --test gpu_nvrtc --test gpu_kernels --test gpu_network \
+	    --test gpu_images --test gpu_loss --test gpu_optimizer --test gpu_learner --test gpu $(LOCKED)
 
 .PHONY: cuda
 cuda: $(cuda) ## Install what the tools load to compute on a GPU into .venv, where they find it: NVRTC, cuBLAS, cuDNN; 1.7 GB, needs no GPU

@@ -3,11 +3,11 @@
 use crate::{Folder, Tool};
 use std::process::Command;
 
-/// A folder with a driver and an NVRTC that a C++ compiler made, and with a cache folder.
+/// A folder with a library that a C++ compiler made, the driver, NVRTC, cuBLAS and cuDNN in one, and with a cache folder.
 pub struct FakeGpu(Folder);
 
 impl FakeGpu {
-    /// Compiles `text`, which has the functions of both. None, and a note, where there is no C++ compiler.
+    /// Compiles `text`, which has the functions of those that the tool needs. None, and a note, where there is no C++ compiler.
     ///
     /// # Panics
     /// If the compiler refuses.
@@ -32,7 +32,9 @@ impl FakeGpu {
     pub fn run(&self, tool: Tool) -> Tool {
         let library = self.0.join("libcuda.so.1");
         tool.env("LD_LIBRARY_PATH", &*self.0)
-            .env("NVRTC_DYLIB_PATH", library)
+            .env("NVRTC_DYLIB_PATH", &library)
+            .env("CUBLAS_DYLIB_PATH", &library)
+            .env("CUDNN_DYLIB_PATH", &library)
             .env("XDG_CACHE_HOME", self.0.join("cache"))
     }
 
