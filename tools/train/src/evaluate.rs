@@ -8,7 +8,7 @@ use crate::{
 };
 use events::Metrics;
 use metrics::{ConfusionMatrix, Metric, MultiClass, MultiLabel, Ranking, Regression, argmax};
-use nets::{Engine, Loss, Parameters};
+use nets::Loss;
 
 /// Rows per batch. Images, which are large, use `trainer.batch_size`.
 const ROWS: usize = 1024;
@@ -16,13 +16,15 @@ const ROWS: usize = 1024;
 /// sorting.
 const MAX_RANKED: usize = 1 << 26;
 
+/// Overwrites its second argument with a network's outputs `[rows, outputs]` for scaled inputs.
+pub type Predict<'a> = &'a mut dyn FnMut(&[f32], &mut Vec<f32>) -> anyhow::Result<()>;
+
 /// The loss, with weights and in scaled units as in training, and its metrics, unweighted and in the target's units; None
 /// without rows. The ranks predict a batch each, in turns, and each adds up all.
 pub fn evaluate(
-    engine: &mut dyn Engine,
+    predict: Predict<'_>,
     network: &Network,
     trainer: &TrainerSettings,
-    parameters: &Parameters,
     loader: &DataLoader<'_>,
     ranks: &mut Ranks,
 ) -> anyhow::Result<Option<Metrics>> {
@@ -33,7 +35,7 @@ pub fn evaluate(
     let (mut total, mut accumulators) = (0.0, Accumulators::new(loss, outputs, loader.target_width));
     let total_weight = loader.total_weight(loss);
     let (mut buffer, mut grad_output) = (BatchBuffer::default(), Vec::new());
-    let mut predictor = Predictor { engine, parameters, flip: None, outputs: Vec::new(), mirrored: Vec::new() };
+    let mut predictor = Predictor { network: predict, flip: None, outputs: Vec::new(), mirrored: Vec::new() };
     let mut batch_size = ROWS;
     if let [_, _, width] = *network.task.input_shape {
         batch_size = trainer.batch_size;
@@ -69,8 +71,7 @@ pub fn evaluate(
 
 /// The network's outputs; with `trainer.test_flip`, their mean over an image and its mirror image.
 struct Predictor<'a> {
-    engine: &'a mut dyn Engine,
-    parameters: &'a Parameters,
+    network: Predict<'a>,
     /// Width of the images, with `trainer.test_flip`.
     flip: Option<usize>,
     outputs: Vec<f32>,
@@ -80,10 +81,10 @@ struct Predictor<'a> {
 impl Predictor<'_> {
     /// Outputs for `inputs`, `[batch, outputs]`. With `flip`, `inputs` are left mirrored.
     fn predict(&mut self, inputs: &mut [f32]) -> anyhow::Result<&mut [f32]> {
-        self.engine.predict(self.parameters, inputs, &mut self.outputs)?;
+        (self.network)(inputs, &mut self.outputs)?;
         if let Some(width) = self.flip {
             augmentation::flip_horizontally(inputs, width);
-            self.engine.predict(self.parameters, inputs, &mut self.mirrored)?;
+            (self.network)(inputs, &mut self.mirrored)?;
             self.outputs
                 .iter_mut()
                 .zip(&self.mirrored)

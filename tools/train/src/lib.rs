@@ -3,10 +3,12 @@
 mod checkpoints;
 mod console;
 mod data;
+mod device;
 mod distributed;
 mod evaluate;
 mod inspect;
 mod network;
+mod resident;
 mod run_dir;
 mod settings;
 mod trainer;
@@ -15,6 +17,7 @@ mod training_step;
 use cli::{Common, Outcome};
 use console::Console;
 use data::{DataModule, Reading};
+use device::Device;
 use inspect::Inspection;
 use network::Network;
 use settings::Settings;
@@ -78,6 +81,8 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let launch = if inspection.is_some() { None } else { distributed::detect(&settings, reads_stdin)? };
     let local_ranks = launch.as_ref().and_then(|launch| launch.local_size).unwrap_or(1);
     cli::use_shared_threads(args.threads, local_ranks)?;
+    // Before rows are read, which may take long, and for the inspections as for the run.
+    let device = Device::open(&settings.trainer, launch.as_ref())?;
     let input = dvc::open(common.input.as_deref(), settings.pull)?;
     let delimiter = args.delimiter.map(|cli::Delimiter(delimiter)| delimiter);
     let data = DataModule::read(input, Reading { texts: &[], expect_rows: args.expect_rows, delimiter }, &settings)?;
@@ -87,12 +92,12 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let warnings = settings.warnings();
     warnings.iter().chain(&network.notes).for_each(|note| console.note(note));
     if let Some(inspection) = inspection {
-        cli::print(&inspection.answer(&settings, &data, &network)?)?;
+        cli::print(&inspection.answer(&settings, &data, &network, &device)?)?;
         return Ok(Outcome::Done);
     }
     let ranks = distributed::join(launch.as_ref(), &settings, &data)?;
     let is_first = ranks.is_first();
-    Ok(match Trainer::new(&settings, &data, &network, console, ranks)?.run()? {
+    Ok(match Trainer::new(&settings, &data, &network, &device, console, ranks)?.run()? {
         RunOutcome::Finished => Outcome::Done,
         RunOutcome::Diverged(_) if !is_first => Outcome::Reported(DIVERGED),
         RunOutcome::Diverged(why) => Outcome::No(why),

@@ -2,21 +2,27 @@
 
 use crate::{
     data::{BatchBuffer, DataLoader},
+    device::Device,
     distributed::{Contribution, Ranks, Reduction, mean_factor},
     network::Network,
+    resident::Resident,
     settings::{Settings, TrainerSettings},
 };
-use nets::{Engine, Graph, NO_STATISTIC, Parameters};
+use anyhow::Context;
+use nets::{AVERAGE, Engine, Graph, NO_STATISTIC, Parameters};
 use optim::{Optimizer, clip_grad_norm, clip_grad_value, grad_norm};
 use parallel::with_active_workers;
 
 /// Parameters, and what updates them: engine, optimizer, moving average.
 pub struct Learner {
-    pub engine: Box<dyn Engine>,
-    pub parameters: Parameters,
-    pub optimizer: Optimizer,
+    engine: Box<dyn Engine>,
+    /// Steps in a GPU's memory. Parameters, optimizer and average here are copies of those there, as of the last
+    /// [`Learner::synchronize`].
+    resident: Option<Resident>,
+    parameters: Parameters,
+    optimizer: Optimizer,
     /// Exponential moving average of the parameters; None without `trainer.ema_decay`.
-    pub average: Option<Parameters>,
+    average: Option<Parameters>,
     isa: kernels::Isa,
     /// Of the last step, after clipping.
     gradients: Vec<f32>,
@@ -36,6 +42,13 @@ pub struct StepOutput {
 }
 
 impl StepOutput {
+    /// Of the mean loss of each batch.
+    pub fn of(losses: &[f64], batches: &[&[usize]], finite: bool) -> Self {
+        let loss_sum: f64 = losses.iter().zip(batches).map(|(loss, rows)| loss * rows.len() as f64).sum();
+        let rows = batches.iter().map(|rows| rows.len()).sum();
+        Self { loss_sum, rows, finite: finite && loss_sum.is_finite() }
+    }
+
     /// Mean loss over the step's rows.
     pub fn loss(&self) -> f64 {
         self.loss_sum / self.rows as f64
@@ -43,11 +56,29 @@ impl StepOutput {
 }
 
 impl Learner {
-    pub fn new(settings: &Settings, network: &Network, parameters: Parameters) -> anyhow::Result<Self> {
+    /// A learner before its first step. On a GPU it learns in its memory from the rows of `loader`; without a loader,
+    /// gradients come to the CPU, which updates the parameters.
+    ///
+    /// # Errors
+    /// If the GPU cannot compute the network.
+    pub fn new(
+        settings: &Settings,
+        network: &Network,
+        device: &Device,
+        loader: Option<&DataLoader<'_>>,
+        parameters: Parameters,
+    ) -> anyhow::Result<Self> {
+        let resident = match (device, loader) {
+            (Device::Gpu { gpu, precision, .. }, Some(loader)) => {
+                Some(Resident::new(settings, network, (gpu, *precision), loader, &parameters)?)
+            }
+            _ => None,
+        };
         let isa = kernels::isa().map_err(|e| anyhow::anyhow!("{}: {e}", kernels::ISA_VARIABLE))?;
         let optimizer = &settings.optimizer;
         Ok(Self {
-            engine: network.engine(settings),
+            engine: network.engine(settings, device)?,
+            resident,
             optimizer: Optimizer::new(
                 optimizer.algorithm,
                 optimizer.groups.of(&parameters.layout),
@@ -65,9 +96,68 @@ impl Learner {
         })
     }
 
+    /// Copies what a GPU has computed into the CPU's memory.
+    fn synchronize(&mut self) -> anyhow::Result<()> {
+        let Self { resident, parameters, average, optimizer, .. } = self;
+        resident.as_mut().map_or(Ok(()), |resident| resident.download(parameters, average, optimizer))
+    }
+
+    pub fn parameters(&mut self) -> anyhow::Result<&Parameters> {
+        self.synchronize()?;
+        Ok(&self.parameters)
+    }
+
     /// The moving average, where one is kept; otherwise the parameters.
-    pub fn model_parameters(&self) -> &Parameters {
-        self.average.as_ref().unwrap_or(&self.parameters)
+    pub fn model_parameters(&mut self) -> anyhow::Result<&Parameters> {
+        self.synchronize()?;
+        Ok(self.average.as_ref().unwrap_or(&self.parameters))
+    }
+
+    /// Optimizer state and moving average by name, each of the parameters' length.
+    pub fn buffers(&mut self) -> anyhow::Result<Vec<(String, Vec<f32>)>> {
+        self.synchronize()?;
+        let optimizer = self.optimizer.state().map(|(name, values)| (name.to_owned(), values.to_vec()));
+        let average = self.average.iter().map(|average| (AVERAGE.to_owned(), average.values.clone()));
+        Ok(optimizer.chain(average).collect())
+    }
+
+    /// Takes over the state of a checkpoint after `steps` steps; `find` returns one of [`Self::buffers`] by its name.
+    ///
+    /// # Errors
+    /// When a buffer is missing or has another length.
+    pub fn restore(
+        &mut self,
+        parameters: Parameters,
+        steps: u64,
+        find: impl Fn(&str) -> Option<Vec<f32>>,
+    ) -> anyhow::Result<()> {
+        self.optimizer.restore(steps, &find)?;
+        if let Some(average) = &mut self.average {
+            average.values = find(AVERAGE).context("the average is missing")?;
+        }
+        self.parameters = parameters;
+        let Self { resident, parameters, average, optimizer, .. } = self;
+        resident.as_mut().map_or(Ok(()), |resident| resident.upload(parameters, average.as_ref(), optimizer))
+    }
+
+    /// Overwrites `outputs` with those of the model for scaled `inputs`, `[rows, outputs]`.
+    pub fn predict(&mut self, inputs: &[f32], outputs: &mut Vec<f32>) -> anyhow::Result<()> {
+        let Self { engine, resident, average, parameters, graph, .. } = self;
+        match resident {
+            Some(resident) => *outputs = resident.predict(inputs, inputs.len() / graph.architecture.inputs())?,
+            None => engine.predict(average.as_ref().unwrap_or(parameters), inputs, outputs)?,
+        }
+        Ok(())
+    }
+
+    /// As [`Self::predict`], with other parameters.
+    pub fn predict_with(
+        &mut self,
+        parameters: &Parameters,
+        inputs: &[f32],
+        outputs: &mut Vec<f32>,
+    ) -> anyhow::Result<()> {
+        Ok(self.engine.predict(parameters, inputs, outputs)?)
     }
 
     /// One step over `batches`, which the ranks divide: indices into the loader's rows, augmented as in `epoch` (from 1).
@@ -80,6 +170,9 @@ impl Learner {
         learning_rate: f64,
         ranks: &mut Ranks,
     ) -> anyhow::Result<StepOutput> {
+        if let Some(resident) = &mut self.resident {
+            return resident.step(loader, epoch, batches, learning_rate);
+        }
         // Loading, gradients and update are many short loops; between them the threads stay awake.
         with_active_workers(|| {
             let output = self.accumulate(loader, epoch, batches, ranks)?;
@@ -107,8 +200,11 @@ impl Learner {
     }
 
     /// L2 norm of the last step's gradients, after clipping.
-    pub fn gradient_norm(&self) -> f64 {
-        grad_norm(&self.gradients)
+    pub fn gradient_norm(&mut self) -> anyhow::Result<f64> {
+        match &mut self.resident {
+            Some(resident) => resident.gradient_norm(),
+            None => Ok(grad_norm(&self.gradients)),
+        }
     }
 
     /// Leaves the mean of the batches' gradients, over all ranks, in `self.gradients`.
@@ -123,13 +219,7 @@ impl Learner {
             true => self.accumulate_alone(loader, epoch, batches)?,
             false => self.accumulate_share(loader, epoch, batches, ranks)?,
         };
-        let mut output = StepOutput { loss_sum: 0.0, rows: 0, finite: true };
-        for (loss, rows) in losses.iter().zip(batches) {
-            output.loss_sum += loss * rows.len() as f64;
-            output.rows += rows.len();
-        }
-        output.finite = output.loss_sum.is_finite() && all_finite(&self.gradients);
-        Ok(output)
+        Ok(StepOutput::of(&losses, batches, all_finite(&self.gradients)))
     }
 
     /// All batches, in this process; returns their losses.

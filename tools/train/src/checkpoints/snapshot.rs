@@ -19,18 +19,12 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Leaves `state` as it was; it is mutable so that its history need not be copied.
-    pub fn of(learner: &Learner, state: &mut TrainerState) -> Self {
-        let optimizer = learner.optimizer.state().map(|(name, values)| (name.to_owned(), values.to_vec()));
-        let average = learner.average.iter().map(|average| (AVERAGE.to_owned(), average.values.clone()));
+    pub fn of(learner: &mut Learner, state: &mut TrainerState) -> anyhow::Result<Self> {
+        let (buffers, parameters) = (learner.buffers()?, learner.parameters()?.clone());
         let history = std::mem::take(&mut state.history);
-        let snapshot = Self {
-            parameters: learner.parameters.clone(),
-            buffers: optimizer.chain(average).collect(),
-            state: state.clone(),
-            history_len: history.len(),
-        };
+        let snapshot = Self { parameters, buffers, state: state.clone(), history_len: history.len() };
         state.history = history;
-        snapshot
+        Ok(snapshot)
     }
 
     /// The moving average, where `trainer.ema_decay` keeps one; otherwise the parameters.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::network::Network;
 use anyhow::ensure;
+use cuda_nets::images::Rows;
 use dataset::augmentation::{self, Epoch};
 use nets::{Batch, Loss, Scaling};
 use parallel::parallel_for;
@@ -49,6 +50,15 @@ enum Source<'a> {
     Scaled(Vec<f32>),
     /// Read, converted, augmented and scaled batch by batch: images would take four times the memory as f32.
     PerBatch(Transform<'a>),
+}
+
+/// The rows of a loader: what batches are made of.
+pub struct RowsInMemory<'a> {
+    /// `[rows, shape…]`
+    pub values: Rows<'a>,
+    pub shape: &'a [usize],
+    pub scaling: Option<&'a Scaling>,
+    pub augmentation: Option<&'a dataset::augmentation::Augmentation>,
 }
 
 /// From raw inputs to a batch.
@@ -99,6 +109,36 @@ impl<'a> DataLoader<'a> {
         gather(&self.targets, self.target_width, indices, targets);
         if !self.weights.is_empty() {
             gather(&self.weights, 1, indices, weights);
+        }
+    }
+
+    /// The rows that batches are loaded from, for a GPU that loads them itself; None where they stay in a file.
+    pub fn rows_in_memory(&self) -> Option<RowsInMemory<'_>> {
+        let shape = self.split.dataset.input.shape.as_slice();
+        match &self.inputs {
+            Source::Scaled(values) => {
+                Some(RowsInMemory { values: Rows::Real(values), shape, scaling: None, augmentation: None })
+            }
+            Source::PerBatch(Transform { inputs, scaling, augmentation, .. }) => {
+                let values = match inputs {
+                    Inputs::Bytes(bytes) => Rows::Bytes(bytes),
+                    Inputs::Real(values) => Rows::Real(values),
+                    Inputs::InFile(_) => return None,
+                };
+                let augmentation = augmentation.as_ref().map(|augmentation| &augmentation.images);
+                Some(RowsInMemory { values, shape, scaling: *scaling, augmentation })
+            }
+        }
+    }
+
+    /// The rows of [`Self::rows_in_memory`] that are at `indices`, and the draws of `epoch` (from 1) where they are augmented.
+    pub fn rows_of_batch(&self, indices: &[usize], epoch: usize) -> (Vec<usize>, Option<Epoch>) {
+        match &self.inputs {
+            Source::Scaled(_) => (indices.to_vec(), None),
+            Source::PerBatch(Transform { rows, augmentation, .. }) => (
+                indices.iter().map(|&index| rows[index]).collect(),
+                augmentation.as_ref().map(|augmentation| augmentation.epoch(epoch)),
+            ),
         }
     }
 

@@ -10,7 +10,7 @@ mod raw;
 mod split;
 
 pub use encoded::{ColumnValues, Dataset, Inputs};
-pub use loader::{BatchBuffer, DataLoader};
+pub use loader::{BatchBuffer, DataLoader, RowsInMemory};
 pub use passthrough::PassthroughColumn;
 pub use raw::Reading;
 pub use split::Split;

@@ -4,6 +4,7 @@
 
 use crate::{
     data::{DataLoader, DataModule, stream},
+    device::Device,
     distributed::Ranks,
     network::Network,
     settings::Settings,
@@ -24,8 +25,8 @@ pub const MIN_STEPS: usize = metrics::MIN_FINDER_STEPS;
 ///
 /// # Errors
 /// When the loss rose too early for a suggestion.
-pub fn setting(settings: &Settings, data: &DataModule, network: &Network) -> anyhow::Result<String> {
-    let curve = Curve::measure(settings, data, network)?;
+pub fn setting(settings: &Settings, data: &DataModule, network: &Network, device: &Device) -> anyhow::Result<String> {
+    let curve = Curve::measure(settings, data, network, device)?;
     let folder = Path::new(&settings.trainer.run_dir);
     std::fs::create_dir_all(folder).with_context(|| format!("{}: trainer.run_dir", folder.display()))?;
     files::write_file(&folder.join("finder.csv"), curve.to_csv().as_bytes())?;
@@ -44,10 +45,11 @@ struct Curve {
 
 impl Curve {
     /// Trains with the learning rates of `trainer.finder`, until the loss rises.
-    fn measure(settings: &Settings, data: &DataModule, network: &Network) -> anyhow::Result<Self> {
+    fn measure(settings: &Settings, data: &DataModule, network: &Network, device: &Device) -> anyhow::Result<Self> {
         let trainer = &settings.trainer;
-        let mut learner = Learner::new(settings, network, network.initial_parameters(trainer.seed, data)?)?;
         let loader = DataLoader::new(data.train(), network, network.augmentation(settings, data)?);
+        let initial = network.initial_parameters(trainer.seed, data)?;
+        let mut learner = Learner::new(settings, network, device, Some(&loader), initial)?;
         loader.check_weight(trainer.loss(), "training")?;
         network.check_batches(loader.count, trainer.batch_size, trainer.finder.steps)?;
         let order = Random::new(trainer.seed, stream::ORDER).permutation(loader.count);

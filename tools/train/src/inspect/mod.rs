@@ -4,7 +4,7 @@ pub mod lr_finder;
 pub mod summary;
 mod throughput;
 
-use crate::{data::DataModule, network::Network, settings::Settings};
+use crate::{data::DataModule, device::Device, network::Network, settings::Settings};
 
 /// A question about a run that is not trained.
 #[derive(Clone, Copy)]
@@ -16,11 +16,17 @@ pub enum Inspection {
 
 impl Inspection {
     /// The answer, for standard output.
-    pub fn answer(self, settings: &Settings, data: &DataModule, network: &Network) -> anyhow::Result<String> {
+    pub fn answer(
+        self,
+        settings: &Settings,
+        data: &DataModule,
+        network: &Network,
+        device: &Device,
+    ) -> anyhow::Result<String> {
         match self {
             Self::Summary => Ok(summary::table(network)),
-            Self::Throughput => throughput::table(settings, data, network),
-            Self::LearningRate => lr_finder::setting(settings, data, network),
+            Self::Throughput => throughput::table(settings, data, network, device),
+            Self::LearningRate => lr_finder::setting(settings, data, network, device),
         }
     }
 }

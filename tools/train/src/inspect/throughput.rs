@@ -3,6 +3,7 @@
 use super::summary;
 use crate::{
     data::{DataLoader, DataModule, stream},
+    device::Device,
     distributed::Ranks,
     network::Network,
     settings::Settings,
@@ -16,7 +17,7 @@ const EXPONENTS: std::ops::RangeInclusive<u32> = 4..=13;
 /// Duration of each measurement, after a tenth of it as warm-up.
 const TIME: Duration = Duration::from_millis(200);
 
-pub fn table(settings: &Settings, data: &DataModule, network: &Network) -> anyhow::Result<String> {
+pub fn table(settings: &Settings, data: &DataModule, network: &Network, device: &Device) -> anyhow::Result<String> {
     let seed = settings.trainer.seed;
     let initial = network.initial_parameters(seed, data)?;
     let loader = DataLoader::new(data.train(), network, network.augmentation(settings, data)?);
@@ -24,7 +25,7 @@ pub fn table(settings: &Settings, data: &DataModule, network: &Network) -> anyho
     let header = ["batch_size", "steps/s", "rows/s", "ms a step", "GFLOP/s"];
     let mut rows = vec![header.map(str::to_owned)];
     for batch_size in EXPONENTS.map(|exponent| 1usize << exponent).take_while(|&size| size <= order.len()) {
-        let mut learner = Learner::new(settings, network, initial.clone())?;
+        let mut learner = Learner::new(settings, network, device, Some(&loader), initial.clone())?;
         let mut batches = order.chunks_exact(batch_size).cycle();
         let mut run = |time: Duration| -> anyhow::Result<f64> {
             let (began, mut steps) = (Instant::now(), 0);

@@ -10,9 +10,11 @@ use crate::{
         augmentation::{self, Augmentation},
         stream,
     },
+    device::Device,
     settings::{EngineName, Settings},
 };
 use anyhow::ensure;
+use cuda_nets::GpuEngine;
 use dataset::{Features, Scaled};
 use nets::{
     Autograd, Engine, Fused, Graph, Loss, Model, OutputActivation, Parameters, Scaling, TargetScaling, Task, graph::Op,
@@ -135,16 +137,22 @@ impl Network {
         Ok(sample.inputs)
     }
 
-    /// The engine that computes gradients and predictions, by `trainer.engine`: the fastest that supports the graph, or the
-    /// reference.
-    pub fn engine(&self, settings: &Settings) -> Box<dyn Engine> {
+    /// The engine that computes gradients and predictions: the GPU's, or on the CPU that of `trainer.engine`: the fastest that
+    /// supports the graph, or the reference.
+    ///
+    /// # Errors
+    /// If the GPU cannot compute the network.
+    pub fn engine(&self, settings: &Settings, device: &Device) -> anyhow::Result<Box<dyn Engine>> {
         let trainer = &settings.trainer;
         let loss = trainer.loss();
+        if let Device::Gpu { gpu, precision, .. } = device {
+            return Ok(Box::new(GpuEngine::new(gpu, &self.graph, loss, *precision)?));
+        }
         let autograd = || Box::new(Autograd::new(&self.graph, loss)) as Box<dyn Engine>;
-        match trainer.engine {
+        Ok(match trainer.engine {
             EngineName::Autograd => autograd(),
             EngineName::Fused => Fused::new(&self.graph, loss).map_or_else(|_| autograd(), |fused| Box::new(fused)),
-        }
+        })
     }
 
     /// Augmentation of the training images; None where the settings change nothing.

@@ -1,6 +1,7 @@
 //! Warnings of settings without effect.
 
-use super::Settings;
+use super::{EngineName, Settings};
+use cuda::Device;
 use nets::Loss;
 
 /// A line for each setting that has no effect beside the others.
@@ -33,6 +34,10 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
         (
             trainer.class_weights.is_some() && !has_classes,
             "trainer.class_weights: of no effect without trainer.loss=cross_entropy or bce".to_owned(),
+        ),
+        (
+            trainer.engine == EngineName::Autograd && matches!(trainer.device, Device::Cuda(_)),
+            format!("trainer.engine: of no effect with trainer.device={}", trainer.device),
         ),
     ];
     let warnings = cases.into_iter().filter(|(has_no_effect, _)| *has_no_effect).map(|(_, warning)| warning);

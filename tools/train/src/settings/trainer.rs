@@ -4,6 +4,7 @@ use super::{BatchLimit, Check, ClassWeights, distributed::DistributedSettings, w
 use crate::inspect::lr_finder;
 use anyhow::ensure;
 use cuda::Device;
+use cuda_nets::Precision;
 use nets::Loss;
 use serde::Deserialize;
 use std::time::Duration;
@@ -46,11 +47,11 @@ pub struct TrainerSettings {
     /// Flip test-time augmentation: validate and test with the mean output of an image and its mirror image.
     pub test_flip: bool,
     pub engine: EngineName,
-    /// Where gradients are computed; `config.yaml` files from before it existed lack it and the next.
+    /// Where the network is trained; `config.yaml` files from before it existed lack it and the next.
     #[serde(default)]
-    device: Device,
+    pub device: Device,
     #[serde(default)]
-    precision: PrecisionName,
+    pub precision: Precision,
     /// Maximum bytes of an array in Fortran order on a pipe.
     pub fortran_bytes: u64,
     /// Maximum bytes of an NPY file whose rows are held in memory.
@@ -80,14 +81,6 @@ pub enum EngineName {
     Fused,
     /// candle's autograd, the reference.
     Autograd,
-}
-
-#[derive(Deserialize, Clone, Copy, Default, PartialEq)]
-#[serde(rename_all = "snake_case")]
-enum PrecisionName {
-    #[default]
-    F32,
-    Bf16,
 }
 
 /// One input field, or several.
@@ -187,15 +180,6 @@ impl TrainerSettings {
         let (steps, least) = (self.finder.steps, lr_finder::MIN_STEPS);
         ensure!(steps >= least, "trainer.finder.steps: {steps}; at least {least} are needed");
         self.distributed.check()?;
-        ensure!(
-            !matches!(self.device, Device::Cuda(_)),
-            "trainer.device={}: train does not compute on a GPU in this version; use trainer.device=cpu",
-            self.device
-        );
-        ensure!(
-            self.precision == PrecisionName::F32,
-            "trainer.precision=bf16: on a GPU only; use trainer.precision=f32"
-        );
         self.check_limits()?;
         ensure!(!self.run_dir.is_empty(), "trainer.run_dir: an empty path; name a folder");
         let shares = &self.split;

@@ -14,7 +14,7 @@ use crate::{
 };
 use anyhow::{Context, bail, ensure};
 use events::Resumed;
-use nets::{AVERAGE, Checkpoint};
+use nets::Checkpoint;
 use runs::Run;
 use std::{
     path::{Path, PathBuf},
@@ -107,12 +107,7 @@ impl Trainer<'_> {
         ensure!(model.graph == self.network.graph, "{name}: another architecture");
         let find = |wanted: &str| buffers.iter().find(|(name, _)| name == wanted).map(|(_, values)| values.clone());
         let steps = state.steps as u64;
-        let optimizer = &mut self.learner.optimizer;
-        optimizer.restore(steps, find).map_err(|problem| anyhow::anyhow!("{name}: {problem}"))?;
-        if let Some(average) = &mut self.learner.average {
-            average.values = find(AVERAGE).with_context(|| format!("{name}: the average is missing"))?;
-        }
-        self.learner.parameters = model.parameters;
+        self.learner.restore(model.parameters, steps, find).with_context(|| name.to_owned())?;
         self.restore_state(state);
         Ok(())
     }
@@ -125,12 +120,12 @@ impl Trainer<'_> {
         let own = match (has_finished, self.checkpointing.is_resumed()) {
             (true, _) => Beginning::Finished,
             (false, true) => {
-                let snapshot = Snapshot::of(&self.learner, &mut self.state);
+                let snapshot = Snapshot::of(&mut self.learner, &mut self.state)?;
                 Beginning::Resumed(snapshot.to_safetensors(self.network, &self.state.history)?)
             }
             (false, false) => Beginning::New,
         };
-        match own.share(&mut self.ranks, self.learner.parameters.values.len())? {
+        match own.share(&mut self.ranks, self.network.graph.layout.len())? {
             Beginning::Finished => return Ok(true),
             Beginning::Resumed(checkpoint) if !self.ranks.is_first() => {
                 self.restore_from(read_beginning(&checkpoint)?, "the checkpoint from rank 0")?;
@@ -203,9 +198,10 @@ impl Trainer<'_> {
             return Ok(());
         };
         let is_kept = best.is_some() || self.settings.callbacks.checkpoint.save_last;
-        if is_kept && *on_disk != Some(Position::of(&self.state)) && all_finite(&self.learner.parameters.values) {
+        let is_new = is_kept && *on_disk != Some(Position::of(&self.state));
+        if is_new && all_finite(&self.learner.parameters()?.values) {
             self.state.seconds = self.limits.counted_seconds();
-            checkpoints.stage(Snapshot::of(&self.learner, &mut self.state), best);
+            checkpoints.stage(Snapshot::of(&mut self.learner, &mut self.state)?, best);
         }
         if when == SaveWhen::Now || checkpoints.is_due() { self.save_staged(log) } else { Ok(()) }
     }

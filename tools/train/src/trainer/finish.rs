@@ -24,9 +24,12 @@ impl Trainer<'_> {
         // Only rank 0 has the checkpoints.
         self.ranks.broadcast(&mut parameters.values)?;
         self.save(None, SaveWhen::Now, log)?;
-        let engine = self.learner.engine.as_mut();
-        let ranks = &mut self.ranks;
-        let mut measure = |loader| evaluate(engine, self.network, &self.settings.trainer, &parameters, loader, ranks);
+        let Self { learner, network, settings, ranks, .. } = self;
+        let mut measure = |loader| {
+            let predict =
+                &mut |inputs: &[f32], outputs: &mut Vec<f32>| learner.predict_with(&parameters, inputs, outputs);
+            evaluate(predict, network, &settings.trainer, loader, ranks)
+        };
         let (val, test) = (measure(&self.loaders.val)?, measure(&self.loaders.test)?);
         if let Some(test) = &test {
             let metrics = named("test", test);
@@ -54,11 +57,11 @@ impl Trainer<'_> {
     }
 
     /// Epoch, step and parameters that the run ends with, by `callbacks.checkpoint.model`.
-    fn final_weights(&self) -> anyhow::Result<(usize, usize, Parameters)> {
+    fn final_weights(&mut self) -> anyhow::Result<(usize, usize, Parameters)> {
         let (Some(checkpoints), Some(best), FinalModel::Best) =
             (&self.checkpointing.checkpoints, self.state.best.first(), self.settings.callbacks.checkpoint.model)
         else {
-            return Ok((self.state.epochs, self.state.steps, self.learner.model_parameters().clone()));
+            return Ok((self.state.epochs, self.state.steps, self.learner.model_parameters()?.clone()));
         };
         let parameters = match checkpoints.staged(best) {
             Some(snapshot) => snapshot.model_parameters(),

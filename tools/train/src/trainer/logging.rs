@@ -60,11 +60,11 @@ impl Trainer<'_> {
             run_dir: trainer.run_dir.clone(),
             config: self.settings.json.clone(),
             seed: trainer.seed,
-            device: "cpu".into(),
+            device: self.device.to_string(),
             threads: rayon::current_num_threads(),
             rows: RowCounts { train, val, test },
             data_sha256: self.data_sha256.to_owned(),
-            parameters: self.learner.parameters.values.len(),
+            parameters: self.network.graph.layout.len(),
             git: git::state(),
             resumed,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -74,7 +74,7 @@ impl Trainer<'_> {
 
     /// Updates the progress bar; every `trainer.log_every_steps` steps adds an event.
     pub(super) fn log_step(
-        &self,
+        &mut self,
         epoch: usize,
         output: &StepOutput,
         learning_rate: f64,
@@ -88,7 +88,7 @@ impl Trainer<'_> {
         let metrics = Metrics::from([
             ("train_loss_step", output.loss()),
             ("learning_rate", learning_rate),
-            ("gradient_norm", self.learner.gradient_norm()),
+            ("gradient_norm", self.learner.gradient_norm()?),
         ]);
         log.add(&Event::Step(Step { epoch, step, metrics, time: events::now() }))
     }

@@ -19,6 +19,7 @@ mod validation;
 use crate::{
     console::Console,
     data::DataModule,
+    device::Device,
     distributed::{Ranks, is_lost},
     inspect::summary,
     network::Network,
@@ -54,6 +55,7 @@ pub struct Trainer<'a> {
     /// [`DataModule::sha256`]
     data_sha256: &'a str,
     network: &'a Network,
+    device: &'a Device,
     loaders: DataLoaders<'a>,
     learner: Learner,
     learning_rate: LearningRate,
@@ -71,6 +73,7 @@ impl<'a> Trainer<'a> {
         settings: &'a Settings,
         data: &'a DataModule,
         network: &'a Network,
+        device: &'a Device,
         console: Console,
         ranks: Ranks,
     ) -> anyhow::Result<Self> {
@@ -78,14 +81,18 @@ impl<'a> Trainer<'a> {
         let parameters = network.initial_parameters(settings.trainer.seed, data)?;
         let data_sha256 = data.sha256()?;
         let loaders = DataLoaders::new(settings, data, network)?;
+        // Ranks exchange gradients in the CPU's memory.
+        let resident = ranks.is_alone().then_some(&loaders.train);
+        let learner = Learner::new(settings, network, device, resident, parameters)?;
         let steps_per_epoch = loaders.batches_per_epoch.div_ceil(settings.trainer.accumulate_batches as usize);
         Ok(Self {
             settings,
             data,
             data_sha256,
             network,
+            device,
             loaders,
-            learner: Learner::new(settings, network, parameters)?,
+            learner,
             learning_rate: LearningRate::new(settings, steps_per_epoch)?,
             state: TrainerState::new(settings, data_sha256),
             checkpointing: Checkpointing::new(settings, ranks.is_first()),

@@ -5,18 +5,16 @@ use crate::{
     checkpoints::file_name,
     evaluate::{evaluate, named},
     settings::CheckpointSettings,
-    training_step::{Learner, all_finite},
+    training_step::all_finite,
 };
 use events::{Event, Metrics, Validation};
 
 impl Trainer<'_> {
     /// Metrics of the validation rows, `val_loss` and so on; empty where no rows are held out.
     pub(super) fn validate(&mut self, epoch: usize, log: &mut EventLog) -> anyhow::Result<Metrics> {
-        let Learner { engine, average, parameters, .. } = &mut self.learner;
-        let parameters = average.as_ref().unwrap_or(parameters);
-        let loader = &self.loaders.val;
-        let measured =
-            evaluate(engine.as_mut(), self.network, &self.settings.trainer, parameters, loader, &mut self.ranks)?;
+        let Self { learner, network, settings, loaders, ranks, .. } = self;
+        let predict = &mut |inputs: &[f32], outputs: &mut Vec<f32>| learner.predict(inputs, outputs);
+        let measured = evaluate(predict, network, &settings.trainer, &loaders.val, ranks)?;
         let Some(measured) = measured else { return Ok(Metrics::default()) };
         let metrics = named("val", &measured);
         let step = self.state.steps;
@@ -41,7 +39,7 @@ impl Trainer<'_> {
         let Some(checkpoints) = &self.checkpointing.checkpoints else { return Ok(None) };
         let CheckpointSettings { monitor, filename, .. } = &self.settings.callbacks.checkpoint;
         let Some(value) = self.monitored("callbacks.checkpoint", monitor.as_deref(), metrics)? else { return Ok(None) };
-        if !checkpoints.is_among_best(value, &self.state.best) || !all_finite(&self.learner.parameters.values) {
+        if !checkpoints.is_among_best(value, &self.state.best) || !all_finite(&self.learner.parameters()?.values) {
             return Ok(None);
         }
         let step = self.state.steps;
