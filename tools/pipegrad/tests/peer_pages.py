@@ -60,7 +60,8 @@ NOT_RUN = {
     "infer": "reads what fetch-data downloads",
     # On a GPU.
     "entropy device=cuda:0": "needs a GPU; the error without one is tested",
-    "target/cuda/train": "needs a GPU",
+    "train trainer.device=cuda:0": "needs a GPU; the error without one is tested",
+    "pip install 'nvidia": "1.7 GB; make cuda installs the same",
     # Servers.
     "serve": "runs until a signal; an `sh` block of the page starts one in the background",
     "curl": "asks a server that is shown to run; tools/serve/tests ask the same",
