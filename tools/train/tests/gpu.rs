@@ -5,7 +5,7 @@
 
 use events::{Event, Start};
 use serde_json::Value;
-use std::{fs, path::Path, sync::OnceLock};
+use std::{fs, net::TcpListener, path::Path, sync::OnceLock, thread};
 use testkit::{FakeGpu, Folder, Tool, npy, rows, tool};
 
 /// A small network of the kinds of layers that a large one has.
@@ -146,6 +146,50 @@ fn a_checkpoint_of_a_gpu_is_one_of_the_cpu() {
     trained(gpu, &folder, &[&args[..], &["trainer.max_steps=5"]].concat());
     events(train(&folder, "cpu", &[&args[..], &["trainer.resume=last"]].concat()));
     assert!(metric(&folder, "run", "test", "accuracy") >= 0.9);
+}
+
+#[test]
+fn rows_that_do_not_fit_are_loaded_on_the_cpu_and_a_batch_that_does_not_is_one_line() {
+    let Some(gpu) = gpu() else { return };
+    let folder = Folder::new();
+    images(&folder, 4000);
+    let on = |run: &str, args: &[&str]| {
+        let args = [&["rows.npy"], &IMAGES[..], &["-o", run, "trainer.max_steps=3"], args].concat();
+        gpu.run(train(&folder, "cuda:0", &args))
+    };
+    // The rows have 4000 · 192 bytes.
+    let memory = (4000 * 192 - 1).to_string();
+    events(on("ample", &["trainer.batch_size=16"]));
+    events(on("small", &["trainer.batch_size=16"]).env("FAKE_MEMORY", &memory));
+    assert_same(&folder, "ample", "small");
+    // The first convolution's outputs have 1000 · 8 · 8 · 8 · 4 bytes.
+    let full = on("full", &["trainer.batch_size=1000"]).env("FAKE_MEMORY", &memory).run();
+    assert_eq!(full.status, 2);
+    let line = "train: the GPU's memory has no room for another 1 MiB of activations; lower trainer.batch_size\n";
+    assert_eq!(full.error, line);
+}
+
+#[test]
+fn ranks_exchange_the_gradients_of_their_gpus() {
+    let Some(gpu) = gpu() else { return };
+    let folder = Folder::new();
+    images(&folder, 300);
+    let args = [&["rows.npy"], &IMAGES[..]].concat();
+    trained(gpu, &folder, &[&args[..], &["-o", "one"]].concat());
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port().to_string();
+    let rank = |rank: &str| {
+        let tool = gpu.run(train(&folder, "auto", &[&args[..], &["-o", "two"]].concat())).env("FAKE_GPUS", "2");
+        let tool = tool.env("RANK", rank).env("WORLD_SIZE", "2").env("LOCAL_WORLD_SIZE", "2");
+        tool.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", &port)
+    };
+    let (second, first) = thread::scope(|scope| {
+        let second = scope.spawn(|| rank("1").run());
+        let first = events(rank("0"));
+        (second.join().unwrap(), first)
+    });
+    assert_eq!(second.status, 0, "{}", second.error);
+    assert!(matches!(&first[0], Event::Start(start) if start.device == "cuda:0"));
+    assert_near(&folder, ["one", "two"], 1e-3);
 }
 
 #[test]

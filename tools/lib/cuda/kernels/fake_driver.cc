@@ -75,7 +75,11 @@ API cuEventDestroy_v2(void *) { return 0; }
 API cuEventRecord(void *, void *) { return 0; }
 API cuEventSynchronize(void *) { return 0; }
 API cuEventQuery(void *) { return 0; }
-API cuMemAlloc_v2(Pointer *memory, size_t bytes) { return allocate((void **)memory, bytes); }
+// FAKE_MEMORY: the most bytes of an allocation.
+API cuMemAlloc_v2(Pointer *memory, size_t bytes) {
+    const char *most = getenv("FAKE_MEMORY");
+    return most && bytes > strtoull(most, nullptr, 10) ? OUT_OF_MEMORY : allocate((void **)memory, bytes);
+}
 API cuMemFree_v2(Pointer memory) { return free((void *)memory), 0; }
 API cuMemHostAlloc(void **memory, size_t bytes, unsigned) { return allocate(memory, bytes); }
 API cuMemFreeHost(void *memory) { return free(memory), 0; }
