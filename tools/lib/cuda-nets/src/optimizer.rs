@@ -6,7 +6,7 @@ use crate::{Error, Gpu, Result, source, staging::Staged};
 use cuda::source::Grid;
 use cudarc::driver::{CudaSlice, DeviceRepr, ValidAsZeroBits};
 use optim::{Algorithm, CLIP_EPS, ParamGroup, Update, pairwise::Summand};
-use std::{cell::RefCell, ops::Range, rc::Rc, sync::Arc};
+use std::{cell::RefCell, iter, ops::Range, rc::Rc, sync::Arc};
 
 /// Elements of a tile, which a block updates: enough that reading its coefficients costs little.
 const TILE: usize = 4096;
@@ -317,7 +317,7 @@ fn tiles(groups: &[ParamGroup], averaged: usize) -> Vec<Tile> {
     let mut ranges: Vec<_> = groups.iter().map(|group| group.range.clone()).collect();
     ranges.sort_by_key(|range| range.start);
     let mut start = 0;
-    for range in ranges.into_iter().chain([averaged..averaged]) {
+    for range in ranges.into_iter().chain(iter::once(averaged..averaged)) {
         push_tiles(&mut tiles, start..range.start.min(averaged), NO_GROUP);
         start = start.max(range.end);
     }
@@ -387,7 +387,7 @@ mod tests {
             for (i, owner) in owners.into_iter().enumerate() {
                 let expected = match i {
                     9000 => Some(0),
-                    5..8999 => Some(1),
+                    5..=8998 => Some(1),
                     _ => (i < averaged).then_some(NO_GROUP),
                 };
                 assert_eq!(owner, expected, "{i}, {averaged}");
