@@ -105,8 +105,11 @@ API cuModuleGetFunction(Function **function, void *, const char *name) {
 }
 API cuLaunchKernel(Function *function, unsigned blocks, unsigned, unsigned, unsigned threads, unsigned, unsigned, unsigned,
                    void *, void **arguments, void **) {
-    for (unsigned block = 0; block < blocks; block++) {
-        shim_block(block, blocks, threads);
+    // Every other launch begins with the last block: none may depend on another.
+    static thread_local bool backwards;
+    backwards = !backwards;
+    for (unsigned i = 0; i < blocks; i++) {
+        shim_block(backwards ? blocks - 1 - i : i, blocks, threads);
         function->call(arguments);
     }
     return 0;
