@@ -7,6 +7,14 @@
 //! The same text compiles as C++, and [`source::fake_machine`] has a driver, an NVRTC, a cuBLAS and a cuDNN that are plain
 //! loops over the machine's memory: tests run whole training steps without a GPU. `docs/gpu.md` says what has not run on one.
 //!
+//! | type | does |
+//! |---|---|
+//! | [`learner::Learner`] | whole steps: parameters, optimizer and moving average stay on the GPU |
+//! | [`images::Images`] | the rows of a data set on the GPU, and augmented batches of them |
+//! | [`Network`], [`loss::LossKernel`], [`optimizer::Optimizer`] | the parts of a step |
+//! | [`GpuEngine`] | gradients for parameters that are on the host: `nets::Engine` |
+//! | [`Gpu`] | a GPU, its libraries, and calls of kernels |
+//!
 //! | array | shape and type |
 //! |---|---|
 //! | activations and their gradients | NHWC, `[rows, height, width, channels]`, or `[rows, features]`; `f32` or `bf16` ([`Element`]) |
