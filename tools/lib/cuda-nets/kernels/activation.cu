@@ -104,21 +104,6 @@ template <typename T> DEVICE void add(const T *a, const T *b, u64 count, T *y) {
     }
 }
 
-// y + bias, in place: y is [count / channels, channels], bias [channels].
-template <typename T> DEVICE void add_bias(T *y, u64 count, unsigned channels, const float *bias) {
-    EACH_THREAD {
-        const u64 i = thread_index();
-        if (i * Line<T>::SIZE < count) {
-            Line<T> line = load_line((const T *)y, i, count);
-            const Channels<T> at = Channels<T>::of(i, channels);
-            for (unsigned j = 0; j < Line<T>::SIZE; j++) {
-                line.x[j] = from_f32<T>(to_f32(line.x[j]) + bias[channel(at, j)]);
-            }
-            store_line(y, i, count, line);
-        }
-    }
-}
-
 KERNEL activation_forward_f32(const float *x, u64 count, unsigned activation, float *y) {
     activation_forward(x, count, activation, y);
 }
@@ -141,5 +126,3 @@ KERNEL scale_bf16(const bf16 *x, u64 count, float factor, unsigned accumulate, b
 }
 KERNEL add_f32(const float *a, const float *b, u64 count, float *y) { add(a, b, count, y); }
 KERNEL add_bf16(const bf16 *a, const bf16 *b, u64 count, bf16 *y) { add(a, b, count, y); }
-KERNEL add_bias_f32(float *y, u64 count, unsigned channels, const float *bias) { add_bias(y, count, channels, bias); }
-KERNEL add_bias_bf16(bf16 *y, u64 count, unsigned channels, const float *bias) { add_bias(y, count, channels, bias); }

@@ -1,40 +1,45 @@
 // Batch normalization of [rows, channels] (rows: of all positions), y = act((x - mean) · rstd · scale + shift + residual),
 // where rstd is 1 / √(variance + eps).
 //
-// Sums over rows are partial sums: a block has COLUMNS vectors of channels of some rows, each thread one vector of each
-// LANES(th) row. The lanes are added as a tree, the blocks in order, in double: the order is the same in each run.
+// A block has `columns` vectors of V channels of some rows; each thread has one of them in every blockDim.x / columns'th row, so
+// that it loads what belongs to a channel once. `columns` is a power of two, at most 32. Sums over rows are partial sums of
+// blocks: a block's threads are added as a tree, the blocks in order, in double. The order is the same in each run.
 
-// Vectors of channels of a block.
-#define COLUMNS 32u
-// Threads of a block for each of them.
-#define LANES 8u
 // Channels of a block that adds partial sums, and its threads for each of them.
 #define FINAL_COLUMNS 8u
 #define FINAL_LANES 32u
 
-// The rows and channels of a block's thread.
+// How rows and channels are divided.
+struct Tiling {
+    u64 rows, rows_per_block;
+    unsigned channels, columns;
+};
+
+// The rows and channels of a thread.
 template <unsigned V> struct Part {
     unsigned channel, lane; // of the first channel
     u64 first, end;         // rows of the block
     unsigned block;         // of rows
     bool inside;
-    DEVICE Part of(u64 rows, unsigned channels, u64 rows_per_block) {
-        const unsigned vectors = channels / V, slices = (vectors + COLUMNS - 1) / COLUMNS;
-        const unsigned block = blockIdx.x / slices, vector = blockIdx.x % slices * COLUMNS + threadIdx.x % COLUMNS;
-        const u64 first = block * rows_per_block, end = first + rows_per_block;
-        return {vector * V, threadIdx.x / COLUMNS, first, end < rows ? end : rows, block, vector < vectors};
+    DEVICE Part of(Tiling tiling) {
+        const unsigned vectors = tiling.channels / V, slices = (vectors + tiling.columns - 1) / tiling.columns;
+        const unsigned block = blockIdx.x / slices, column = threadIdx.x % tiling.columns;
+        const unsigned vector = blockIdx.x % slices * tiling.columns + column;
+        const u64 first = block * tiling.rows_per_block, end = first + tiling.rows_per_block;
+        const u64 last = end < tiling.rows ? end : tiling.rows;
+        return {vector * V, threadIdx.x / tiling.columns, first, last, block, vector < vectors};
     }
 };
 
 // Mean and sum of squared deviations of each block's rows: partials [blocks, 2, channels].
 // A thread's sums are of deviations from its first row, which lose nothing where the mean is large.
 template <typename T, unsigned V>
-DEVICE void partial_statistics(const T *x, u64 rows, unsigned channels, u64 rows_per_block, float *partials,
-                               char *memory) {
-    float *const means = (float *)memory, *const squares = means + COLUMNS * LANES * V;
-    float *const counts = squares + COLUMNS * LANES * V;
+DEVICE void partial_statistics(const T *x, Tiling tiling, float *partials, char *memory) {
+    const unsigned channels = tiling.channels, columns = tiling.columns, lanes = blockDim.x / columns;
+    float *const means = (float *)memory, *const squares = means + blockDim.x * V;
+    float *const counts = squares + blockDim.x * V;
     EACH_THREAD {
-        const Part<V> part = Part<V>::of(rows, channels, rows_per_block);
+        const Part<V> part = Part<V>::of(tiling);
         float origin[V], sum[V], square[V], count = 0.0f;
         for (unsigned j = 0; j < V; j++) {
             origin[j] = sum[j] = square[j] = 0.0f;
@@ -45,7 +50,7 @@ DEVICE void partial_statistics(const T *x, u64 rows, unsigned channels, u64 rows
                 origin[j] = to_f32(values.x[j]);
             }
         }
-        for (u64 row = part.first + part.lane; part.inside && row < part.end; row += LANES) {
+        for (u64 row = part.first + part.lane; part.inside && row < part.end; row += lanes) {
             const Vector<T, V> values = vector_at<T, V>(x + row * channels + part.channel);
             for (unsigned j = 0; j < V; j++) {
                 const float deviation = to_f32(values.x[j]) - origin[j];
@@ -62,10 +67,10 @@ DEVICE void partial_statistics(const T *x, u64 rows, unsigned channels, u64 rows
         counts[threadIdx.x] = count;
     }
     SYNC();
-    for (unsigned half = LANES / 2; half > 0; half /= 2) {
+    for (unsigned half = lanes / 2; half > 0; half /= 2) {
         EACH_THREAD {
-            const unsigned a = threadIdx.x, b = a + half * COLUMNS;
-            if (a < half * COLUMNS && counts[b] > 0.0f) {
+            const unsigned a = threadIdx.x, b = a + half * columns;
+            if (a < half * columns && counts[b] > 0.0f) {
                 // Chan, Golub and LeVeque, 1979.
                 const float count = counts[a] + counts[b], weight = counts[b] / count;
                 for (unsigned j = 0; j < V; j++) {
@@ -79,7 +84,7 @@ DEVICE void partial_statistics(const T *x, u64 rows, unsigned channels, u64 rows
         SYNC();
     }
     EACH_THREAD {
-        const Part<V> part = Part<V>::of(rows, channels, rows_per_block);
+        const Part<V> part = Part<V>::of(tiling);
         if (part.inside && part.lane == 0) {
             float *const mean = partials + (u64)part.block * 2 * channels + part.channel, *const square = mean + channels;
             for (unsigned j = 0; j < V; j++) {
@@ -176,22 +181,46 @@ DEVICE float before_activation(Affine affine, float normal, float residual) {
     return fused(normal, affine.scale, affine.shift) + residual;
 }
 
-template <typename T>
-DEVICE void norm_apply(const T *x, const T *residual, u64 count, unsigned channels, const float *statistics,
-                       const float *scale, const float *shift, unsigned activation, T *y) {
+template <typename T, unsigned V>
+DEVICE void norm_apply(const T *x, const T *residual, Tiling tiling, const float *statistics, const float *scale,
+                       const float *shift, unsigned activation, T *y) {
     EACH_THREAD {
-        const u64 i = thread_index();
-        if (i * Line<T>::SIZE < count) {
-            Line<T> line = load_line(x, i, count);
-            const Line<T> other = residual ? load_line(residual, i, count) : Line<T>();
-            const Channels<T> at = Channels<T>::of(i, channels);
-            for (unsigned j = 0; j < Line<T>::SIZE; j++) {
-                const Affine affine = affine_of(statistics, scale, shift, channels, channel(at, j));
-                const float z = before_activation(affine, normalized(affine, to_f32(line.x[j])),
-                                                  residual ? to_f32(other.x[j]) : 0.0f);
-                line.x[j] = from_f32<T>(activate(activation, z));
+        const Part<V> part = Part<V>::of(tiling);
+        const unsigned lanes = blockDim.x / tiling.columns;
+        Affine affine[V] = {};
+        for (unsigned j = 0; part.inside && j < V; j++) {
+            affine[j] = affine_of(statistics, scale, shift, tiling.channels, part.channel + j);
+        }
+        for (u64 row = part.first + part.lane; part.inside && row < part.end; row += lanes) {
+            const u64 at = row * tiling.channels + part.channel;
+            Vector<T, V> values = vector_at<T, V>(x + at);
+            const Vector<T, V> other = residual ? vector_at<T, V>(residual + at) : Vector<T, V>();
+            for (unsigned j = 0; j < V; j++) {
+                const float normal = normalized(affine[j], to_f32(values.x[j]));
+                const float z = before_activation(affine[j], normal, residual ? to_f32(other.x[j]) : 0.0f);
+                values.x[j] = from_f32<T>(activate(activation, z));
             }
-            store_line(y, i, count, line);
+            *(Vector<T, V> *)(y + at) = values;
+        }
+    }
+}
+
+// y + bias, in place: y is [rows, channels], bias [channels].
+template <typename T, unsigned V> DEVICE void add_bias(T *y, Tiling tiling, const float *bias) {
+    EACH_THREAD {
+        const Part<V> part = Part<V>::of(tiling);
+        const unsigned lanes = blockDim.x / tiling.columns;
+        float summand[V] = {};
+        for (unsigned j = 0; part.inside && j < V; j++) {
+            summand[j] = bias[part.channel + j];
+        }
+        for (u64 row = part.first + part.lane; part.inside && row < part.end; row += lanes) {
+            T *const at = y + row * tiling.channels + part.channel;
+            Vector<T, V> values = vector_at<T, V>(at);
+            for (unsigned j = 0; j < V; j++) {
+                values.x[j] = from_f32<T>(to_f32(values.x[j]) + summand[j]);
+            }
+            *(Vector<T, V> *)at = values;
         }
     }
 }
@@ -199,12 +228,13 @@ DEVICE void norm_apply(const T *x, const T *residual, u64 count, unsigned channe
 // Partial sums [blocks, 2, channels] of the gradient before the activation, and of its products with the normalized x; without
 // statistics only of grad_y.
 template <typename T, unsigned V>
-DEVICE void partial_gradients(const T *x, const T *residual, const T *grad_y, u64 rows, unsigned channels,
-                              u64 rows_per_block, const float *statistics, const float *scale, const float *shift,
-                              unsigned activation, float *partials, char *memory) {
-    float *const sums = (float *)memory, *const products = sums + COLUMNS * LANES * V;
+DEVICE void partial_gradients(const T *x, const T *residual, const T *grad_y, Tiling tiling, const float *statistics,
+                              const float *scale, const float *shift, unsigned activation, float *partials,
+                              char *memory) {
+    const unsigned channels = tiling.channels, columns = tiling.columns, lanes = blockDim.x / columns;
+    float *const sums = (float *)memory, *const products = sums + blockDim.x * V;
     EACH_THREAD {
-        const Part<V> part = Part<V>::of(rows, channels, rows_per_block);
+        const Part<V> part = Part<V>::of(tiling);
         float sum[V], product[V];
         Affine affine[V] = {};
         for (unsigned j = 0; j < V; j++) {
@@ -213,7 +243,7 @@ DEVICE void partial_gradients(const T *x, const T *residual, const T *grad_y, u6
                 affine[j] = affine_of(statistics, scale, shift, channels, part.channel + j);
             }
         }
-        for (u64 row = part.first + part.lane; part.inside && row < part.end; row += LANES) {
+        for (u64 row = part.first + part.lane; part.inside && row < part.end; row += lanes) {
             const u64 at = row * channels + part.channel;
             const Vector<T, V> dy = vector_at<T, V>(grad_y + at);
             const Vector<T, V> in = statistics ? vector_at<T, V>(x + at) : Vector<T, V>();
@@ -235,10 +265,10 @@ DEVICE void partial_gradients(const T *x, const T *residual, const T *grad_y, u6
         }
     }
     SYNC();
-    for (unsigned half = LANES / 2; half > 0; half /= 2) {
+    for (unsigned half = lanes / 2; half > 0; half /= 2) {
         EACH_THREAD {
-            const unsigned a = threadIdx.x, b = a + half * COLUMNS;
-            for (unsigned j = 0; a < half * COLUMNS && j < V; j++) {
+            const unsigned a = threadIdx.x, b = a + half * columns;
+            for (unsigned j = 0; a < half * columns && j < V; j++) {
                 sums[a * V + j] += sums[b * V + j];
                 products[a * V + j] += products[b * V + j];
             }
@@ -246,7 +276,7 @@ DEVICE void partial_gradients(const T *x, const T *residual, const T *grad_y, u6
         SYNC();
     }
     EACH_THREAD {
-        const Part<V> part = Part<V>::of(rows, channels, rows_per_block);
+        const Part<V> part = Part<V>::of(tiling);
         if (part.inside && part.lane == 0) {
             float *const partial = partials + (u64)part.block * 2 * channels + part.channel;
             for (unsigned j = 0; j < V; j++) {
@@ -291,84 +321,96 @@ KERNEL norm_gradients(const float *partials, unsigned blocks, unsigned channels,
 
 // grad_x = scale · rstd · (g - mean(g) - normal · mean(g · normal)), where g is the gradient before the activation, which is
 // grad_residual; bit 0 of `accumulate` is of grad_x, bit 1 of grad_residual. What is null is not written.
-template <typename T>
-DEVICE void norm_backward(const T *x, const T *residual, const T *grad_y, u64 count, unsigned channels,
-                          const float *statistics, const float *sums, const float *scale, const float *shift,
-                          unsigned activation, unsigned accumulate, T *grad_x, T *grad_residual) {
-    const float rows = (float)(count / channels);
+template <typename T, unsigned V>
+DEVICE void norm_backward(const T *x, const T *residual, const T *grad_y, Tiling tiling, const float *statistics,
+                          const float *sums, const float *scale, const float *shift, unsigned activation,
+                          unsigned accumulate, T *grad_x, T *grad_residual) {
     EACH_THREAD {
-        const u64 i = thread_index();
-        if (i * Line<T>::SIZE < count) {
-            const Line<T> in = load_line(x, i, count), dy = load_line(grad_y, i, count);
-            const Line<T> other = residual ? load_line(residual, i, count) : Line<T>();
-            const Line<T> before = accumulate & 1u ? load_line((const T *)grad_x, i, count) : Line<T>();
-            const Channels<T> at = Channels<T>::of(i, channels);
-            float slope[Line<T>::SIZE];
-            Line<T> out;
-            for (unsigned j = 0; j < Line<T>::SIZE; j++) {
-                const unsigned c = channel(at, j);
-                const Affine affine = affine_of(statistics, scale, shift, channels, c);
-                const float normal = normalized(affine, to_f32(in.x[j]));
-                const float z = before_activation(affine, normal, residual ? to_f32(other.x[j]) : 0.0f);
+        const Part<V> part = Part<V>::of(tiling);
+        const unsigned lanes = blockDim.x / tiling.columns, channels = tiling.channels;
+        Affine affine[V] = {};
+        float mean[V] = {}, mean_product[V] = {};
+        for (unsigned j = 0; part.inside && j < V; j++) {
+            const unsigned c = part.channel + j;
+            affine[j] = affine_of(statistics, scale, shift, channels, c);
+            mean[j] = sums[c] / (float)tiling.rows;
+            mean_product[j] = sums[channels + c] / (float)tiling.rows;
+        }
+        for (u64 row = part.first + part.lane; part.inside && row < part.end; row += lanes) {
+            const u64 at = row * channels + part.channel;
+            const Vector<T, V> in = vector_at<T, V>(x + at), dy = vector_at<T, V>(grad_y + at);
+            const Vector<T, V> other = residual ? vector_at<T, V>(residual + at) : Vector<T, V>();
+            const Vector<T, V> before = accumulate & 1u ? vector_at<T, V>(grad_x + at) : Vector<T, V>();
+            float slope[V];
+            Vector<T, V> out;
+            for (unsigned j = 0; j < V; j++) {
+                const float normal = normalized(affine[j], to_f32(in.x[j]));
+                const float z = before_activation(affine[j], normal, residual ? to_f32(other.x[j]) : 0.0f);
                 slope[j] = to_f32(dy.x[j]) * activation_slope(activation, z);
-                const float centered = slope[j] - sums[c] / rows - normal * (sums[channels + c] / rows);
-                const float dx = affine.scale * affine.rstd * centered;
+                const float centered = slope[j] - mean[j] - normal * mean_product[j];
+                const float dx = affine[j].scale * affine[j].rstd * centered;
                 out.x[j] = from_f32<T>(accumulate & 1u ? to_f32(before.x[j]) + dx : dx);
             }
             if (grad_x) {
-                store_line(grad_x, i, count, out);
+                *(Vector<T, V> *)(grad_x + at) = out;
             }
             if (grad_residual) {
                 // After grad_x is written: they may be the same.
-                const Line<T> there = accumulate & 2u ? load_line((const T *)grad_residual, i, count) : Line<T>();
-                for (unsigned j = 0; j < Line<T>::SIZE; j++) {
+                const Vector<T, V> there = accumulate & 2u ? vector_at<T, V>(grad_residual + at) : Vector<T, V>();
+                for (unsigned j = 0; j < V; j++) {
                     out.x[j] = from_f32<T>(accumulate & 2u ? to_f32(there.x[j]) + slope[j] : slope[j]);
                 }
-                store_line(grad_residual, i, count, out);
+                *(Vector<T, V> *)(grad_residual + at) = out;
             }
         }
     }
 }
 
+// Calls `function` with vectors of 16 bytes where channels are a multiple of them, and otherwise with single channels.
+#define BY_VECTOR(T, function, ...)                                                                                   \
+    const Tiling tiling = {rows, rows_per_block, channels, columns};                                                  \
+    if (channels % Line<T>::SIZE == 0) {                                                                              \
+        function<T, Line<T>::SIZE>(__VA_ARGS__);                                                                      \
+    } else {                                                                                                          \
+        function<T, 1>(__VA_ARGS__);                                                                                  \
+    }
+
 #define PARTIAL_STATISTICS(name, T)                                                                                   \
-    KERNEL name(const T *x, u64 rows, unsigned channels, u64 rows_per_block, float *partials) {                       \
+    KERNEL name(const T *x, u64 rows, u64 rows_per_block, unsigned channels, unsigned columns, float *partials) {     \
         SHARED_MEMORY(memory);                                                                                        \
-        if (channels % Line<T>::SIZE == 0) {                                                                          \
-            partial_statistics<T, Line<T>::SIZE>(x, rows, channels, rows_per_block, partials, memory);                \
-        } else {                                                                                                      \
-            partial_statistics<T, 1>(x, rows, channels, rows_per_block, partials, memory);                            \
-        }                                                                                                             \
+        BY_VECTOR(T, partial_statistics, x, tiling, partials, memory)                                                 \
     }
 #define NORM_APPLY(name, T)                                                                                           \
-    KERNEL name(const T *x, const T *residual, u64 count, unsigned channels, const float *statistics,                 \
-                const float *scale, const float *shift, unsigned activation, T *y) {                                  \
-        norm_apply(x, residual, count, channels, statistics, scale, shift, activation, y);                            \
+    KERNEL name(const T *x, const T *residual, u64 rows, u64 rows_per_block, unsigned channels, unsigned columns,     \
+                const float *statistics, const float *scale, const float *shift, unsigned activation, T *y) {         \
+        BY_VECTOR(T, norm_apply, x, residual, tiling, statistics, scale, shift, activation, y)                        \
+    }
+#define ADD_BIAS(name, T)                                                                                             \
+    KERNEL name(T *y, u64 rows, u64 rows_per_block, unsigned channels, unsigned columns, const float *bias) {         \
+        BY_VECTOR(T, add_bias, y, tiling, bias)                                                                       \
     }
 #define PARTIAL_GRADIENTS(name, T)                                                                                    \
-    KERNEL name(const T *x, const T *residual, const T *grad_y, u64 rows, unsigned channels, u64 rows_per_block,      \
-                const float *statistics, const float *scale, const float *shift, unsigned activation,                 \
-                float *partials) {                                                                                    \
+    KERNEL name(const T *x, const T *residual, const T *grad_y, u64 rows, u64 rows_per_block, unsigned channels,      \
+                unsigned columns, const float *statistics, const float *scale, const float *shift,                    \
+                unsigned activation, float *partials) {                                                               \
         SHARED_MEMORY(memory);                                                                                        \
-        if (channels % Line<T>::SIZE == 0) {                                                                          \
-            partial_gradients<T, Line<T>::SIZE>(x, residual, grad_y, rows, channels, rows_per_block, statistics,      \
-                                                scale, shift, activation, partials, memory);                          \
-        } else {                                                                                                      \
-            partial_gradients<T, 1>(x, residual, grad_y, rows, channels, rows_per_block, statistics, scale, shift,    \
-                                    activation, partials, memory);                                                    \
-        }                                                                                                             \
+        BY_VECTOR(T, partial_gradients, x, residual, grad_y, tiling, statistics, scale, shift, activation, partials,  \
+                  memory)                                                                                             \
     }
 #define NORM_BACKWARD(name, T)                                                                                        \
-    KERNEL name(const T *x, const T *residual, const T *grad_y, u64 count, unsigned channels,                         \
-                const float *statistics, const float *sums, const float *scale, const float *shift,                   \
-                unsigned activation, unsigned accumulate, T *grad_x, T *grad_residual) {                              \
-        norm_backward(x, residual, grad_y, count, channels, statistics, sums, scale, shift, activation, accumulate,   \
-                      grad_x, grad_residual);                                                                         \
+    KERNEL name(const T *x, const T *residual, const T *grad_y, u64 rows, u64 rows_per_block, unsigned channels,      \
+                unsigned columns, const float *statistics, const float *sums, const float *scale,                     \
+                const float *shift, unsigned activation, unsigned accumulate, T *grad_x, T *grad_residual) {          \
+        BY_VECTOR(T, norm_backward, x, residual, grad_y, tiling, statistics, sums, scale, shift, activation,          \
+                  accumulate, grad_x, grad_residual)                                                                  \
     }
 
 PARTIAL_STATISTICS(partial_statistics_f32, float)
 PARTIAL_STATISTICS(partial_statistics_bf16, bf16)
 NORM_APPLY(norm_apply_f32, float)
 NORM_APPLY(norm_apply_bf16, bf16)
+ADD_BIAS(add_bias_f32, float)
+ADD_BIAS(add_bias_bf16, bf16)
 PARTIAL_GRADIENTS(partial_gradients_f32, float)
 PARTIAL_GRADIENTS(partial_gradients_bf16, bf16)
 NORM_BACKWARD(norm_backward_f32, float)

@@ -65,20 +65,3 @@ template <typename T> DEVICE void store_line(T *x, u64 i, u64 count, Line<T> lin
         x[first + j] = line.x[j];
     }
 }
-
-// The remainder, mostly without a division of 64 bits.
-DEVICE unsigned modulo(u64 x, unsigned divisor) {
-    return x >> 32 ? (unsigned)(x % divisor) : (unsigned)x % divisor;
-}
-
-// The channels of the elements of line i, where rows of `channels` elements follow each other.
-template <typename T> struct Channels {
-    unsigned first, channels;
-    DEVICE Channels of(u64 i, unsigned channels) { return {modulo(i * Line<T>::SIZE, channels), channels}; }
-};
-
-// That of element j.
-template <typename T> DEVICE unsigned channel(Channels<T> at, unsigned j) {
-    const unsigned c = at.first + j;
-    return c < at.channels ? c : c % at.channels;
-}

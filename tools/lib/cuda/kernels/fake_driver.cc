@@ -40,6 +40,11 @@ int devices() {
 }
 
 int allocate(void **memory, size_t bytes) {
+    // The largest allocation that there is room for.
+    const char *limit = getenv("FAKE_MEMORY");
+    if (limit && bytes > (size_t)atoll(limit)) {
+        return OUT_OF_MEMORY;
+    }
     // As cuMemAlloc aligns.
     *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
     if (*memory) {

@@ -2,20 +2,21 @@
 
 #![allow(unsafe_code, reason = "calls of kernels, whose callers say why the memory is right")]
 
-use crate::{Element, Gpu, Result, source};
+use crate::{Argument, Element, Gpu, Result, source};
 use cuda::source::Grid;
 
-/// Blocks that partial sums over rows are divided into, about: 4 for each multiprocessor of an H100. The same on each GPU, so that
-/// sums are.
-const BLOCKS: usize = 528;
-/// As norm.cu: vectors of channels of a block, and threads for each.
+/// Threads of a block of norm.cu's kernels.
+const THREADS: usize = 256;
+/// Most vectors of channels of such a block.
 const COLUMNS: usize = 32;
-const LANES: usize = 8;
+/// Blocks that partial sums over rows are divided into, at most: 8 for each multiprocessor of an H100. The same on each GPU, so
+/// that sums are.
+const BLOCKS: usize = 1056;
+/// Fewest rows of a thread: what it loads of its channels is worth so many.
+const ROWS: usize = 8;
 /// As norm.cu: channels of a block that adds partial sums, and threads for each.
 const FINAL_COLUMNS: usize = 8;
 const FINAL_LANES: usize = 32;
-/// Fewest rows of a block of partial sums.
-const ROWS: usize = 4 * LANES;
 
 /// `[rows, channels]` of a type in the GPU's memory, where rows are all positions of all images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,30 +41,50 @@ impl Shape {
     }
 }
 
-/// How partial sums over rows are divided.
+/// How rows and channels are divided, as norm.cu has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Partials {
+pub(super) struct Tiling {
     /// Blocks of rows.
     pub blocks: usize,
     pub rows_per_block: usize,
+    columns: usize,
     grid: Grid,
 }
 
-impl Partials {
-    pub fn of(shape: Shape) -> Self {
-        let per_line = 16 / shape.element.size();
-        let vector = if shape.channels.is_multiple_of(per_line) { per_line } else { 1 };
-        let slices = (shape.channels / vector).div_ceil(COLUMNS);
-        let rows_per_block = shape.rows.div_ceil(BLOCKS.div_ceil(slices)).max(ROWS);
-        let blocks = shape.rows.div_ceil(rows_per_block);
-        let shared = COLUMNS * LANES * (2 * vector + 1) * size_of::<f32>();
-        Self { blocks, rows_per_block, grid: Grid::new(slices * blocks, COLUMNS * LANES, shared) }
+impl Tiling {
+    /// For partial sums: blocks of rows are few.
+    pub fn of_sums(shape: Shape) -> Self {
+        Self::new(shape, BLOCKS, 2)
     }
 
-    /// The most numbers that partial sums of so many channels are, whatever the rows.
+    /// For results of each row.
+    fn of_rows(shape: Shape) -> Self {
+        Self::new(shape, usize::MAX, 0)
+    }
+
+    /// At most `blocks` blocks, of `arrays` shared arrays of `f32` for each vector.
+    fn new(shape: Shape, blocks: usize, arrays: usize) -> Self {
+        let per_line = 16 / shape.element.size();
+        let vector = if shape.channels.is_multiple_of(per_line) { per_line } else { 1 };
+        let vectors = shape.channels / vector;
+        let columns = vectors.next_power_of_two().min(COLUMNS);
+        let slices = vectors.div_ceil(columns);
+        let fewest = ROWS * THREADS / columns;
+        let rows_per_block = shape.rows.div_ceil(blocks.div_ceil(slices)).max(fewest);
+        let blocks = shape.rows.div_ceil(rows_per_block);
+        let shared = if arrays > 0 { THREADS * (arrays * vector + 1) * size_of::<f32>() } else { 0 };
+        Self { blocks, rows_per_block, columns, grid: Grid::new(slices * blocks, THREADS, shared) }
+    }
+
+    /// The most numbers that two partial sums of so many channels are, whatever the rows.
     pub fn capacity(channels: usize) -> usize {
         // With vectors of 8 there are the fewest slices.
         2 * channels * BLOCKS.div_ceil(channels.div_ceil(8 * COLUMNS))
+    }
+
+    fn arguments(self, shape: Shape) -> [Argument; 4] {
+        let (rows, rows_per_block) = (shape.rows as u64, self.rows_per_block as u64);
+        [rows.into(), rows_per_block.into(), u32_of(shape.channels).into(), u32_of(self.columns).into()]
     }
 }
 
@@ -89,7 +110,7 @@ pub(super) struct NormArrays {
 macro_rules! launch {
     ($gpu:expr, $name:expr, $grid:expr, $($argument:expr),*) => {
         // SAFETY: as above.
-        unsafe { $gpu.launch(&$name, $grid, &[$($argument.into()),*]) }
+        unsafe { $gpu.launch(&$name, $grid, &[$(Argument::from($argument)),*]) }
     };
 }
 
@@ -163,7 +184,9 @@ pub(super) unsafe fn add(gpu: &Gpu, shape: Shape, a: u64, b: u64, y: u64) -> Res
 
 /// In place.
 pub(super) unsafe fn add_bias(gpu: &Gpu, shape: Shape, y: u64, bias: u64) -> Result<()> {
-    launch!(gpu, shape.name("add_bias"), shape.grid(), y, shape.count() as u64, u32_of(shape.channels), bias)
+    let tiling = Tiling::of_rows(shape);
+    let [rows, rows_per_block, channels, columns] = tiling.arguments(shape);
+    launch!(gpu, shape.name("add_bias"), tiling.grid, y, rows, rows_per_block, channels, columns, bias)
 }
 
 /// `input` is `[channels, height, width]` of `rows` images.
@@ -211,16 +234,17 @@ pub(super) unsafe fn statistics(
     (momentum, eps): (f32, f32),
     (running_mean, running_variance): (u64, u64),
 ) -> Result<()> {
-    let Partials { blocks, rows_per_block, grid } = Partials::of(shape);
-    let (rows, channels, rows_per_block) = (shape.rows as u64, u32_of(shape.channels), rows_per_block as u64);
-    launch!(gpu, shape.name("partial_statistics"), grid, x, rows, channels, rows_per_block, partials)?;
-    let (grid, name) = (final_grid(shape.channels), "norm_statistics");
+    let tiling = Tiling::of_sums(shape);
+    let [rows, rows_per_block, channels, columns] = tiling.arguments(shape);
+    let name = shape.name("partial_statistics");
+    launch!(gpu, name, tiling.grid, x, rows, rows_per_block, channels, columns, partials)?;
+    let (grid, blocks) = (final_grid(shape.channels), u32_of(tiling.blocks));
     launch!(
         gpu,
-        name,
+        "norm_statistics",
         grid,
         partials,
-        u32_of(blocks),
+        blocks,
         rows,
         channels,
         rows_per_block,
@@ -245,9 +269,24 @@ pub(super) unsafe fn running_statistics(
 
 pub(super) unsafe fn norm(gpu: &Gpu, shape: Shape, arrays: NormArrays, activation: u32, y: u64) -> Result<()> {
     let NormArrays { x, residual, statistics, scale, shift } = arrays;
-    let (count, channels) = (shape.count() as u64, u32_of(shape.channels));
-    let name = shape.name("norm_apply");
-    launch!(gpu, name, shape.grid(), x, residual, count, channels, statistics, scale, shift, activation, y)
+    let tiling = Tiling::of_rows(shape);
+    let [rows, rows_per_block, channels, columns] = tiling.arguments(shape);
+    launch!(
+        gpu,
+        shape.name("norm_apply"),
+        tiling.grid,
+        x,
+        residual,
+        rows,
+        rows_per_block,
+        channels,
+        columns,
+        statistics,
+        scale,
+        shift,
+        activation,
+        y
+    )
 }
 
 /// Sums `[2, channels]` of the gradient before the activation, and of its products with the normalized input; which are the
@@ -261,19 +300,19 @@ pub(super) unsafe fn norm_sums(
     (sums, grad_scale, grad_shift): (u64, u64, u64),
 ) -> Result<()> {
     let NormArrays { x, residual, statistics, scale, shift } = arrays;
-    let Partials { blocks, rows_per_block, grid } = Partials::of(shape);
-    let (rows, channels, rows_per_block) = (shape.rows as u64, u32_of(shape.channels), rows_per_block as u64);
-    let name = shape.name("partial_gradients");
+    let tiling = Tiling::of_sums(shape);
+    let [rows, rows_per_block, channels, columns] = tiling.arguments(shape);
     launch!(
         gpu,
-        name,
-        grid,
+        shape.name("partial_gradients"),
+        tiling.grid,
         x,
         residual,
         grad_y,
         rows,
-        channels,
         rows_per_block,
+        channels,
+        columns,
         statistics,
         scale,
         shift,
@@ -281,7 +320,7 @@ pub(super) unsafe fn norm_sums(
         partials
     )?;
     let grid = final_grid(shape.channels);
-    launch!(gpu, "norm_gradients", grid, partials, u32_of(blocks), channels, sums, grad_scale, grad_shift)
+    launch!(gpu, "norm_gradients", grid, partials, u32_of(tiling.blocks), channels, sums, grad_scale, grad_shift)
 }
 
 /// The sums of `grad_y` `[rows, channels]` over rows: a bias's gradient.
@@ -302,18 +341,20 @@ pub(super) unsafe fn norm_backward(
     (grad_x, grad_residual): (Target, Target),
 ) -> Result<()> {
     let NormArrays { x, residual, statistics, scale, shift } = arrays;
-    let (count, channels) = (shape.count() as u64, u32_of(shape.channels));
     let accumulate = u32::from(grad_x.1) | u32::from(grad_residual.1) << 1;
-    let name = shape.name("norm_backward");
+    let tiling = Tiling::of_rows(shape);
+    let [rows, rows_per_block, channels, columns] = tiling.arguments(shape);
     launch!(
         gpu,
-        name,
-        shape.grid(),
+        shape.name("norm_backward"),
+        tiling.grid,
         x,
         residual,
         grad_y,
-        count,
+        rows,
+        rows_per_block,
         channels,
+        columns,
         statistics,
         sums,
         scale,
@@ -334,10 +375,13 @@ mod tests {
         for element in [Element::F32, Element::Bf16] {
             for channels in [1, 3, 8, 10, 64, 255, 256, 257, 2048, 5000] {
                 for rows in [1, 7, 31, 33, 1000, 1 << 20] {
-                    let Partials { blocks, rows_per_block, grid } = Partials::of(Shape { rows, channels, element });
-                    assert!(2 * channels * blocks <= Partials::capacity(channels), "{channels} {rows}");
-                    assert!(blocks * rows_per_block >= rows && (blocks - 1) * rows_per_block < rows);
-                    assert!(grid.shared_bytes <= 48 << 10);
+                    let shape = Shape { rows, channels, element };
+                    let sums = Tiling::of_sums(shape);
+                    assert!(2 * channels * sums.blocks <= Tiling::capacity(channels), "{channels} {rows}");
+                    for Tiling { blocks, rows_per_block, grid, .. } in [sums, Tiling::of_rows(shape)] {
+                        assert!(blocks * rows_per_block >= rows && (blocks - 1) * rows_per_block < rows);
+                        assert!(grid.shared_bytes <= 48 << 10);
+                    }
                 }
             }
         }

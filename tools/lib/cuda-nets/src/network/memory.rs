@@ -1,7 +1,7 @@
 //! The GPU's memory of a network: one arena for what depends on the number of rows, and what does not.
 
 use super::{
-    calls::Partials,
+    calls::Tiling,
     plan::{Buffer, Op, Plan, assign},
 };
 use crate::{Element, Gpu, Result};
@@ -141,7 +141,7 @@ impl Fixed {
             }
         }
         let partials =
-            plan.steps.iter().map(|step| Partials::capacity(plan.values[step.output].channels())).max().unwrap_or(0);
+            plan.steps.iter().map(|step| Tiling::capacity(plan.values[step.output].channels())).max().unwrap_or(0);
         let all = segments(plan, |_| true);
         let of_gradients = segments(plan, |weight| weight.packed_gradient && weight.trainable);
         let upload = |segments: &[Segment]| {
