@@ -31,21 +31,31 @@ template <unsigned V> struct Part {
     }
 };
 
+// Adds two vectors of each lane of a column: into those of the first.
+template <unsigned V> DEVICE void add_threads(float *first, float *second, unsigned columns, unsigned lanes) {
+    for (unsigned half = lanes / 2; half > 0; half /= 2) {
+        EACH_THREAD {
+            const unsigned a = threadIdx.x, b = a + half * columns;
+            for (unsigned j = 0; a < half * columns && j < V; j++) {
+                first[a * V + j] += first[b * V + j];
+                second[a * V + j] += second[b * V + j];
+            }
+        }
+        SYNC();
+    }
+}
+
 // Mean and sum of squared deviations of each block's rows: partials [blocks, 2, channels].
-// A thread's sums are of deviations from its first row, which lose nothing where the mean is large.
+// Sums are of deviations from the block's first row, which lose nothing where the mean is large.
 template <typename T, unsigned V>
 DEVICE void partial_statistics(const T *x, Tiling tiling, float *partials, char *memory) {
     const unsigned channels = tiling.channels, columns = tiling.columns, lanes = blockDim.x / columns;
-    float *const means = (float *)memory, *const squares = means + blockDim.x * V;
-    float *const counts = squares + blockDim.x * V;
+    float *const sums = (float *)memory, *const squares = sums + blockDim.x * V;
     EACH_THREAD {
         const Part<V> part = Part<V>::of(tiling);
-        float origin[V], sum[V], square[V], count = 0.0f;
-        for (unsigned j = 0; j < V; j++) {
-            origin[j] = sum[j] = square[j] = 0.0f;
-        }
-        if (part.inside && part.first + part.lane < part.end) {
-            const Vector<T, V> values = vector_at<T, V>(x + (part.first + part.lane) * channels + part.channel);
+        float origin[V] = {}, sum[V] = {}, square[V] = {};
+        if (part.inside) {
+            const Vector<T, V> values = vector_at<T, V>(x + part.first * channels + part.channel);
             for (unsigned j = 0; j < V; j++) {
                 origin[j] = to_f32(values.x[j]);
             }
@@ -57,39 +67,25 @@ DEVICE void partial_statistics(const T *x, Tiling tiling, float *partials, char 
                 sum[j] += deviation;
                 square[j] = fused(deviation, deviation, square[j]);
             }
-            count += 1.0f;
         }
         for (unsigned j = 0; j < V; j++) {
-            const float mean = count > 0.0f ? sum[j] / count : 0.0f, rest = square[j] - sum[j] * mean;
-            means[threadIdx.x * V + j] = origin[j] + mean;
-            squares[threadIdx.x * V + j] = rest > 0.0f || rest != rest ? rest : 0.0f;
+            sums[threadIdx.x * V + j] = sum[j];
+            squares[threadIdx.x * V + j] = square[j];
         }
-        counts[threadIdx.x] = count;
     }
     SYNC();
-    for (unsigned half = lanes / 2; half > 0; half /= 2) {
-        EACH_THREAD {
-            const unsigned a = threadIdx.x, b = a + half * columns;
-            if (a < half * columns && counts[b] > 0.0f) {
-                // Chan, Golub and LeVeque, 1979.
-                const float count = counts[a] + counts[b], weight = counts[b] / count;
-                for (unsigned j = 0; j < V; j++) {
-                    const float apart = means[b * V + j] - means[a * V + j];
-                    means[a * V + j] += apart * weight;
-                    squares[a * V + j] += squares[b * V + j] + apart * apart * counts[a] * weight;
-                }
-                counts[a] = count;
-            }
-        }
-        SYNC();
-    }
+    add_threads<V>(sums, squares, columns, lanes);
     EACH_THREAD {
         const Part<V> part = Part<V>::of(tiling);
         if (part.inside && part.lane == 0) {
-            float *const mean = partials + (u64)part.block * 2 * channels + part.channel, *const square = mean + channels;
+            const Vector<T, V> origin = vector_at<T, V>(x + part.first * channels + part.channel);
+            float *const partial = partials + (u64)part.block * 2 * channels + part.channel;
             for (unsigned j = 0; j < V; j++) {
-                mean[j] = means[threadIdx.x * V + j];
-                square[j] = squares[threadIdx.x * V + j];
+                const float sum = sums[threadIdx.x * V + j], mean = sum / (float)(part.end - part.first);
+                const float rest = squares[threadIdx.x * V + j] - sum * mean;
+                partial[j] = to_f32(origin.x[j]) + mean;
+                // Not below 0 by rounding; NaN stays.
+                partial[channels + j] = rest < 0.0f ? 0.0f : rest;
             }
         }
     }
@@ -265,16 +261,7 @@ DEVICE void partial_gradients(const T *x, const T *residual, const T *grad_y, Ti
         }
     }
     SYNC();
-    for (unsigned half = lanes / 2; half > 0; half /= 2) {
-        EACH_THREAD {
-            const unsigned a = threadIdx.x, b = a + half * columns;
-            for (unsigned j = 0; a < half * columns && j < V; j++) {
-                sums[a * V + j] += sums[b * V + j];
-                products[a * V + j] += products[b * V + j];
-            }
-        }
-        SYNC();
-    }
+    add_threads<V>(sums, products, columns, lanes);
     EACH_THREAD {
         const Part<V> part = Part<V>::of(tiling);
         if (part.inside && part.lane == 0) {

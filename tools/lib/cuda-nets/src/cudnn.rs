@@ -88,6 +88,24 @@ pub(crate) enum Pass {
     Weight,
 }
 
+impl Pass {
+    fn find_name(self) -> &'static str {
+        match self {
+            Self::Forward => "cudnnGetConvolutionForwardAlgorithm_v7",
+            Self::Input => "cudnnGetConvolutionBackwardDataAlgorithm_v7",
+            Self::Weight => "cudnnGetConvolutionBackwardFilterAlgorithm_v7",
+        }
+    }
+
+    fn run_name(self) -> &'static str {
+        match self {
+            Self::Forward => "cudnnConvolutionForward",
+            Self::Input => "cudnnConvolutionBackwardData",
+            Self::Weight => "cudnnConvolutionBackwardFilter",
+        }
+    }
+}
+
 /// The library, and a handle on one stream. `cudnn_cnn.h` and `cudnn_ops.h` of cuDNN 9 have the functions and numbers.
 pub(crate) struct Cudnn {
     handle: Handle,
@@ -221,8 +239,17 @@ impl Cudnn {
     }
 
     fn choose(&self, convolution: &Convolution, pass: Pass, precision: Precision) -> Result<Choice> {
-        // What the library may choose from.
-        convolution.set_math(initial_math(precision))?;
+        for &math in arithmetic(precision) {
+            convolution.set_math(math)?;
+            if let Some(choice) = self.find(convolution, pass, precision)? {
+                return Ok(choice);
+            }
+        }
+        Err(Error::NoAlgorithm)
+    }
+
+    /// The fastest deterministic algorithm with the arithmetic that is set.
+    fn find(&self, convolution: &Convolution, pass: Pass, precision: Precision) -> Result<Option<Choice>> {
         let mut found = [Performance::default(); ALGORITHMS];
         let mut count = 0;
         let [first, second, result] = convolution.order(pass);
@@ -239,15 +266,15 @@ impl Cudnn {
                 found.as_mut_ptr(),
             )
         };
-        check("cudnnGetConvolution…Algorithm_v7", status)?;
+        check(pass.find_name(), status)?;
         let found = &found[..usize::try_from(count).unwrap_or(0).min(ALGORITHMS)];
         let usable = |found: &&Performance| {
             found.status == 0 && found.determinism == DETERMINISTIC && found.memory <= WORKSPACE_BYTES
         };
-        let Performance { algorithm, math, memory, .. } = found.iter().find(usable).ok_or(Error::NoAlgorithm)?;
+        let Some(&Performance { algorithm, math, memory, .. }) = found.iter().find(usable) else { return Ok(None) };
         // Without tensor cores the arithmetic stays what was asked for, whatever the library calls it.
-        let math = if precision == Precision::F32 { FMA } else { *math };
-        Ok(Choice { algorithm: *algorithm, math, workspace: *memory })
+        let math = if precision == Precision::F32 { FMA } else { math };
+        Ok(Some(Choice { algorithm, math, workspace: memory }))
     }
 
     /// Starts a pass: from `first` and `second`, which are input and weight, weight and the output's gradient, or input and the
@@ -293,7 +320,7 @@ impl Cudnn {
                 result,
             )
         };
-        check("cudnnConvolution…", status)
+        check(pass.run_name(), status)
     }
 }
 
@@ -330,7 +357,7 @@ impl Functions {
     fn of(library: Loaded) -> Result<Self> {
         /// The function of this name, which has the type of where it goes.
         macro_rules! function {
-            ($name:literal) => {
+            ($name:expr) => {
                 // SAFETY: the headers declare it with this type.
                 unsafe { library.function($name) }?
             };
@@ -353,14 +380,14 @@ impl Functions {
             ),
             set_math: function!("cudnnSetConvolutionMathType"),
             find: [
-                function!("cudnnGetConvolutionForwardAlgorithm_v7"),
-                function!("cudnnGetConvolutionBackwardDataAlgorithm_v7"),
-                function!("cudnnGetConvolutionBackwardFilterAlgorithm_v7"),
+                function!(Pass::Forward.find_name()),
+                function!(Pass::Input.find_name()),
+                function!(Pass::Weight.find_name()),
             ],
             run: [
-                function!("cudnnConvolutionForward"),
-                function!("cudnnConvolutionBackwardData"),
-                function!("cudnnConvolutionBackwardFilter"),
+                function!(Pass::Forward.run_name()),
+                function!(Pass::Input.run_name()),
+                function!(Pass::Weight.run_name()),
             ],
             _library: library,
         })
@@ -390,12 +417,13 @@ fn data_type(element: Element) -> c_int {
     }
 }
 
-/// `CUDNN_FMA_MATH`, `CUDNN_DEFAULT_MATH` (which takes TF32), `CUDNN_TENSOR_OP_MATH`
-fn initial_math(precision: Precision) -> c_int {
+/// What the library may choose from, first to last: `CUDNN_FMA_MATH`, `CUDNN_DEFAULT_MATH` (which takes TF32),
+/// `CUDNN_TENSOR_OP_MATH`.
+fn arithmetic(precision: Precision) -> &'static [c_int] {
     match precision {
-        Precision::F32 => FMA,
-        Precision::Tf32 => 0,
-        Precision::Bf16 => 1,
+        Precision::F32 => &[FMA],
+        Precision::Tf32 => &[0, FMA],
+        Precision::Bf16 => &[1, 0, FMA],
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "a call of a kernel")]
 
-use crate::{Activations, Element, Gpu, Network, Precision, Result};
+use crate::{Activations, Element, Gpu, Network, Precision, Result, calls};
 use cudarc::driver::CudaSlice;
 use nets::{Batch, Engine, Graph, Loss, Parameters};
 use std::sync::Arc;
@@ -114,7 +114,7 @@ fn load(
     let element = to.element();
     let (from, to) = ((Element::F32, gpu.address(from)), (element, gpu.address(to.bytes())));
     // SAFETY: both have room for the rows.
-    unsafe { crate::network::transpose(gpu, from, to, [rows, channels, positions], false) }
+    unsafe { calls::transpose(gpu, from, to, [rows, channels, positions], false) }
 }
 
 impl Engine for GpuEngine {

@@ -24,6 +24,7 @@
 //! The same bytes come from the same inputs on the same GPU: sums have a fixed order, nothing adds atomically, and of cuDNN's
 //! algorithms only deterministic ones are chosen.
 
+pub mod calls;
 mod cublas;
 mod cudnn;
 mod element;

@@ -45,9 +45,10 @@ fn the_code_rounds_as_the_text_does_and_keeps_lines_in_registers() {
     let code = String::from_utf8_lossy(&code);
     for line in code.lines().map(str::trim).filter(|line| line.contains(".f32\t") || line.contains(".f64\t")) {
         // Approximate, flushing to zero, or left to the assembler, which would fuse a product and a sum. What is first
-        // approximate in double is refined: log.
-        let is_in_log = line.starts_with("rcp.approx.ftz.f64");
-        assert!(is_in_log || !(line.contains(".approx") || line.contains(".ftz")), "{line}");
+        // approximate in double is refined: log. exp, tanh and erf in single have errors of 2 units in the last place.
+        let functions = ["rcp.approx.ftz.f64", "ex2.approx.ftz.f32", "rcp.approx.ftz.f32"];
+        let is_function = functions.iter().any(|operation| line.starts_with(operation));
+        assert!(is_function || !(line.contains(".approx") || line.contains(".ftz")), "{line}");
         let rounds = ["add.", "sub.", "mul.", "fma."].iter().any(|operation| line.starts_with(operation));
         assert!(!rounds || line.contains(".rn"), "{line}");
     }

@@ -32,7 +32,7 @@ Function functions[] = {
 };
 
 const char IMAGE[] = "machine code";
-const int OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_IMAGE = 200, NOT_FOUND = 500;
+const int INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_IMAGE = 200, NOT_FOUND = 500;
 
 int devices() {
     const char *count = getenv("FAKE_GPUS");
@@ -40,11 +40,6 @@ int devices() {
 }
 
 int allocate(void **memory, size_t bytes) {
-    // The largest allocation that there is room for.
-    const char *limit = getenv("FAKE_MEMORY");
-    if (limit && bytes > (size_t)atoll(limit)) {
-        return OUT_OF_MEMORY;
-    }
     // As cuMemAlloc aligns.
     *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
     if (*memory) {
@@ -108,8 +103,12 @@ API cuModuleGetFunction(Function **function, void *, const char *name) {
     }
     return NOT_FOUND;
 }
-API cuLaunchKernel(Function *function, unsigned blocks, unsigned, unsigned, unsigned threads, unsigned, unsigned, unsigned,
-                   void *, void **arguments, void **) {
+API cuLaunchKernel(Function *function, unsigned blocks, unsigned, unsigned, unsigned threads, unsigned, unsigned,
+                   unsigned shared, void *, void **arguments, void **) {
+    // What every GPU has.
+    if (!blocks || blocks > 0x7fffffff || !threads || threads > 1024 || shared > 48 << 10) {
+        return INVALID;
+    }
     // Every other launch begins with the last block: none may depend on another.
     static thread_local bool backwards;
     backwards = !backwards;

@@ -3,12 +3,12 @@
 #![allow(unsafe_code, reason = "calls of kernels and libraries, on buffers of the plan")]
 
 use super::{
-    Addresses, Network, calls, named,
+    Addresses, Network, named,
     plan::{Buffer, Norm, Op, Step},
     tensor,
 };
 use crate::{
-    Activations, Element, Result,
+    Activations, Element, Result, calls,
     cublas::{Matrix, Product},
     cudnn::Pass,
 };

@@ -3,14 +3,13 @@
 #![allow(unsafe_code, reason = "calls of kernels and libraries, on buffers of the plan")]
 
 use super::{
-    Addresses, Network,
-    calls::{self, NormArrays},
-    named,
+    Addresses, Network, named,
     plan::{Norm, Op, Step},
     tensor,
 };
 use crate::{
     Activations, Element, Result,
+    calls::{self, NormArrays},
     cublas::{Matrix, Product},
     cudnn::Pass,
 };

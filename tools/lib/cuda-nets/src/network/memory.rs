@@ -1,10 +1,7 @@
 //! The GPU's memory of a network: one arena for what depends on the number of rows, and what does not.
 
-use super::{
-    calls::Tiling,
-    plan::{Buffer, Op, Plan, assign},
-};
-use crate::{Element, Gpu, Result};
+use super::plan::{Buffer, Op, Plan, assign};
+use crate::{Element, Gpu, Result, calls::Tiling};
 use cudarc::driver::CudaSlice;
 use std::collections::HashMap;
 

@@ -4,16 +4,14 @@
 //! needed; arrays whose intervals do not overlap share memory in one arena, whose size is that of the rows at hand.
 
 mod backward;
-mod calls;
 mod forward;
 mod memory;
 mod plan;
 
 use crate::{
-    Activations, Element, Error, Gpu, Precision, Result,
+    Activations, Element, Error, Gpu, Precision, Result, calls,
     cudnn::{Convolution, Geometry, Pass},
 };
-pub(crate) use calls::transpose;
 use cudarc::driver::CudaSlice;
 use memory::{Fixed, Grown, Layout};
 use plan::{Buffer, INPUT, Op, Plan, Step};

@@ -1,4 +1,8 @@
-//! Calls of the kernels: arguments in the order of their text, and grids.
+//! Calls of the network's kernels: arguments in the order of their text, and grids.
+//!
+//! # Safety
+//! Of each call: addresses are of arrays of the shapes and types that it is given, in buffers of the GPU's which live until its
+//! stream is done with them, aligned to 16 bytes; what is written overlaps nothing else, unless the call says so.
 
 #![allow(unsafe_code, reason = "calls of kernels, whose callers say why the memory is right")]
 
@@ -20,13 +24,17 @@ const FINAL_LANES: usize = 32;
 
 /// `[rows, channels]` of a type in the GPU's memory, where rows are all positions of all images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
+pub struct Shape {
+    /// Positions of all images.
     pub rows: usize,
+    /// Channels, or features.
     pub channels: usize,
+    /// Of the elements.
     pub element: Element,
 }
 
 impl Shape {
+    /// Elements.
     pub fn count(self) -> usize {
         self.rows * self.channels
     }
@@ -43,9 +51,10 @@ impl Shape {
 
 /// How rows and channels are divided, as norm.cu has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tiling {
+pub struct Tiling {
     /// Blocks of rows.
     pub blocks: usize,
+    /// Rows of each, but for the last.
     pub rows_per_block: usize,
     columns: usize,
     grid: Grid,
@@ -72,7 +81,7 @@ impl Tiling {
         let fewest = ROWS * THREADS / columns;
         let rows_per_block = shape.rows.div_ceil(blocks.div_ceil(slices)).max(fewest);
         let blocks = shape.rows.div_ceil(rows_per_block);
-        let shared = if arrays > 0 { THREADS * (arrays * vector + 1) * size_of::<f32>() } else { 0 };
+        let shared = THREADS * arrays * vector * size_of::<f32>();
         Self { blocks, rows_per_block, columns, grid: Grid::new(slices * blocks, THREADS, shared) }
     }
 
@@ -96,20 +105,23 @@ fn final_grid(channels: usize) -> Grid {
 
 /// The arrays of a norm; addresses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NormArrays {
+pub struct NormArrays {
+    /// The input.
     pub x: u64,
-    /// 0 is none.
+    /// What is added before the activation; 0 is none.
     pub residual: u64,
+    /// `[2, channels]`: mean, and 1 / √(variance + eps).
     pub statistics: u64,
+    /// γ
     pub scale: u64,
+    /// β
     pub shift: u64,
 }
 
-/// SAFETY of all calls here: the caller's addresses are of arrays of these shapes and types in buffers of the GPU's; arguments and
-/// grid are those of the text.
+/// Starts a kernel.
 macro_rules! launch {
     ($gpu:expr, $name:expr, $grid:expr, $($argument:expr),*) => {
-        // SAFETY: as above.
+        // SAFETY: the memory is as the caller says; arguments and grid are those of the text.
         unsafe { $gpu.launch(&$name, $grid, &[$(Argument::from($argument)),*]) }
     };
 }
@@ -118,13 +130,26 @@ fn u32_of(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
-pub(super) unsafe fn convert(gpu: &Gpu, from: (Element, u64), to: (Element, u64), count: usize) -> Result<()> {
+/// `to[i] = from[i]`, rounded to the nearest.
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn convert(gpu: &Gpu, from: (Element, u64), to: (Element, u64), count: usize) -> Result<()> {
     let name = format!("convert_{}_{}", from.0.suffix(), to.0.suffix());
     launch!(gpu, name, source::grid(count, 8), from.1, count as u64, to.1)
 }
 
 /// `to[n][j][i] = from[n][i][j]`, or adds; `from` is `[batch, rows, columns]`.
-pub(crate) unsafe fn transpose(
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn transpose(
     gpu: &Gpu,
     from: (Element, u64),
     to: (Element, u64),
@@ -136,33 +161,50 @@ pub(crate) unsafe fn transpose(
     launch!(gpu, name, grid, from.1, batch as u64, u32_of(rows), u32_of(columns), u32::from(accumulate), to.1)
 }
 
-pub(super) unsafe fn pack(
-    gpu: &Gpu,
-    element: Element,
-    parameters: u64,
-    segments: (u64, usize),
-    packed: u64,
-) -> Result<()> {
+/// Weights `[outputs, inputs, area]` among the parameters to packed ones, `[outputs, area, inputs]`.
+/// `segments` are an address and a number.
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn pack(gpu: &Gpu, element: Element, parameters: u64, segments: (u64, usize), packed: u64) -> Result<()> {
     let grid = Grid::new(segments.1, source::THREADS, 0);
     launch!(gpu, format!("pack_{}", element.suffix()), grid, parameters, segments.0, packed)
 }
 
-pub(super) unsafe fn unpack(
-    gpu: &Gpu,
-    element: Element,
-    packed: u64,
-    segments: (u64, usize),
-    parameters: u64,
-) -> Result<()> {
+/// The reverse of [`pack`].
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn unpack(gpu: &Gpu, element: Element, packed: u64, segments: (u64, usize), parameters: u64) -> Result<()> {
     let grid = Grid::new(segments.1, source::THREADS, 0);
     launch!(gpu, format!("unpack_{}", element.suffix()), grid, packed, segments.0, parameters)
 }
 
-pub(super) unsafe fn activation(gpu: &Gpu, shape: Shape, x: u64, activation: u32, y: u64) -> Result<()> {
+/// `y = activation(x)`, by its number in activation.cu.
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn activation(gpu: &Gpu, shape: Shape, x: u64, activation: u32, y: u64) -> Result<()> {
     launch!(gpu, shape.name("activation_forward"), shape.grid(), x, shape.count() as u64, activation, y)
 }
 
-pub(super) unsafe fn activation_backward(
+/// `grad_x = grad_y · activation′(x)`, or adds.
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn activation_backward(
     gpu: &Gpu,
     shape: Shape,
     (x, grad_y, grad_x): (u64, u64, u64),
@@ -174,23 +216,48 @@ pub(super) unsafe fn activation_backward(
 }
 
 /// `y = factor · x`, or adds.
-pub(super) unsafe fn scale(gpu: &Gpu, shape: Shape, x: u64, factor: f32, accumulate: bool, y: u64) -> Result<()> {
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn scale(gpu: &Gpu, shape: Shape, x: u64, factor: f32, accumulate: bool, y: u64) -> Result<()> {
     launch!(gpu, shape.name("scale"), shape.grid(), x, shape.count() as u64, factor, u32::from(accumulate), y)
 }
 
-pub(super) unsafe fn add(gpu: &Gpu, shape: Shape, a: u64, b: u64, y: u64) -> Result<()> {
+/// `y = a + b`
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn add(gpu: &Gpu, shape: Shape, a: u64, b: u64, y: u64) -> Result<()> {
     launch!(gpu, shape.name("add"), shape.grid(), a, b, shape.count() as u64, y)
 }
 
-/// In place.
-pub(super) unsafe fn add_bias(gpu: &Gpu, shape: Shape, y: u64, bias: u64) -> Result<()> {
+/// `y + bias`, for each channel, in place.
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn add_bias(gpu: &Gpu, shape: Shape, y: u64, bias: u64) -> Result<()> {
     let tiling = Tiling::of_rows(shape);
     let [rows, rows_per_block, channels, columns] = tiling.arguments(shape);
     launch!(gpu, shape.name("add_bias"), tiling.grid, y, rows, rows_per_block, channels, columns, bias)
 }
 
 /// `input` is `[channels, height, width]` of `rows` images.
-pub(super) unsafe fn pool(
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn pool(
     gpu: &Gpu,
     kind: (bool, Element),
     (rows, input, size): (usize, [usize; 3], usize),
@@ -202,7 +269,14 @@ pub(super) unsafe fn pool(
     launch!(gpu, name, pool_grid(kind.1, rows, input, size), x, rows as u64, height, width, channels, u32_of(size), y)
 }
 
-pub(super) unsafe fn pool_backward(
+/// The gradient of [`pool`], or adds; elements that no window has are not written. `x` is read for a maximum only.
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn pool_backward(
     gpu: &Gpu,
     kind: (bool, Element),
     (rows, input, size): (usize, [usize; 3], usize),
@@ -227,7 +301,13 @@ fn pool_grid(element: Element, rows: usize, [channels, height, width]: [usize; 3
 }
 
 /// Batch statistics `[2, channels]`, and the running ones updated.
-pub(super) unsafe fn statistics(
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn statistics(
     gpu: &Gpu,
     shape: Shape,
     (x, partials, statistics): (u64, u64, u64),
@@ -257,7 +337,13 @@ pub(super) unsafe fn statistics(
 }
 
 /// The running statistics as `[2, channels]`.
-pub(super) unsafe fn running_statistics(
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn running_statistics(
     gpu: &Gpu,
     channels: usize,
     (mean, variance): (u64, u64),
@@ -267,7 +353,14 @@ pub(super) unsafe fn running_statistics(
     launch!(gpu, "norm_running", source::grid(channels, 1), mean, variance, u32_of(channels), eps, statistics)
 }
 
-pub(super) unsafe fn norm(gpu: &Gpu, shape: Shape, arrays: NormArrays, activation: u32, y: u64) -> Result<()> {
+/// `y = activation(normalized(x) · scale + shift + residual)`
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn norm(gpu: &Gpu, shape: Shape, arrays: NormArrays, activation: u32, y: u64) -> Result<()> {
     let NormArrays { x, residual, statistics, scale, shift } = arrays;
     let tiling = Tiling::of_rows(shape);
     let [rows, rows_per_block, channels, columns] = tiling.arguments(shape);
@@ -291,7 +384,13 @@ pub(super) unsafe fn norm(gpu: &Gpu, shape: Shape, arrays: NormArrays, activatio
 
 /// Sums `[2, channels]` of the gradient before the activation, and of its products with the normalized input; which are the
 /// gradients of shift and scale. 0 is not written.
-pub(super) unsafe fn norm_sums(
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn norm_sums(
     gpu: &Gpu,
     shape: Shape,
     arrays: NormArrays,
@@ -324,16 +423,29 @@ pub(super) unsafe fn norm_sums(
 }
 
 /// The sums of `grad_y` `[rows, channels]` over rows: a bias's gradient.
-pub(super) unsafe fn bias_gradient(gpu: &Gpu, shape: Shape, grad_y: u64, partials: u64, grad_bias: u64) -> Result<()> {
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn bias_gradient(gpu: &Gpu, shape: Shape, grad_y: u64, partials: u64, grad_bias: u64) -> Result<()> {
     let none = NormArrays { x: 0, residual: 0, statistics: 0, scale: 0, shift: 0 };
     // SAFETY: as the caller says; without statistics only `grad_y` is read.
     unsafe { norm_sums(gpu, shape, none, (grad_y, 0), partials, (0, 0, grad_bias)) }
 }
 
 /// A gradient that a norm writes: its address, 0 for none, and whether it adds.
-pub(super) type Target = (u64, bool);
+pub type Target = (u64, bool);
 
-pub(super) unsafe fn norm_backward(
+/// The gradients of [`norm`] with respect to `x` and `residual`, which may be the same.
+///
+/// # Errors
+/// If the driver refuses.
+///
+/// # Safety
+/// As the module says.
+pub unsafe fn norm_backward(
     gpu: &Gpu,
     shape: Shape,
     arrays: NormArrays,
