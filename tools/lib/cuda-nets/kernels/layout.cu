@@ -33,9 +33,10 @@ KERNEL convert_bf16_f32(const bf16 *from, u64 count, float *to) { convert(from, 
 template <typename From, typename To>
 DEVICE void transpose(const From *from, u64 batch, unsigned rows, unsigned columns, unsigned accumulate, To *to) {
     EACH_THREAD {
-        const u64 at = thread_index(), matrix = (u64)rows * columns;
+        const u64 at = thread_index();
+        const unsigned matrix = rows * columns;
         if (at < batch * matrix) {
-            const u64 n = at / matrix;
+            const u64 n = divide(at, matrix);
             const unsigned within = (unsigned)(at - n * matrix), j = within / rows, i = within % rows;
             const float before = accumulate ? to_f32(to[at]) : 0.0f;
             to[at] = from_f32<To>(before + to_f32(from[n * matrix + (u64)i * columns + j]));

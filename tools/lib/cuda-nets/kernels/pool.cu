@@ -11,7 +11,7 @@ template <typename T, unsigned V> struct Window {
     bool inside;
     DEVICE Window of(Pool pool, u64 i) {
         const unsigned vectors = pool.channels / V, columns = pool.width / pool.size, lines = pool.height / pool.size;
-        const u64 position = i / vectors, line = position / columns, row = line / lines;
+        const u64 position = divide(i, vectors), line = divide(position, columns), row = divide(line, lines);
         const unsigned c = (unsigned)(i - position * vectors) * V;
         const unsigned ox = (unsigned)(position - line * columns), oy = (unsigned)(line - row * lines);
         const u64 first = (row * pool.height + (u64)oy * pool.size) * pool.width + (u64)ox * pool.size;

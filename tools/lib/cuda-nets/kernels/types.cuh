@@ -65,3 +65,6 @@ template <typename T> DEVICE void store_line(T *x, u64 i, u64 count, Line<T> lin
         x[first + j] = line.x[j];
     }
 }
+
+// The quotient, mostly without a division of 64 bits.
+DEVICE u64 divide(u64 x, unsigned divisor) { return x >> 32 ? x / divisor : (unsigned)x / divisor; }

@@ -172,3 +172,22 @@ fn compute_type(precision: Precision, factors: Element) -> c_int {
 fn check(function: &'static str, status: Status) -> Result<()> {
     if status == 0 { Ok(()) } else { Err(Error::Refused { library: "cuBLAS", function, status }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// NVIDIA's library, where it is installed. `make cuda` installs it.
+    #[test]
+    fn the_library_has_the_functions() {
+        match Loaded::open(CUBLAS, None) {
+            Err(error) => eprintln!("skipped: {error}"),
+            Ok(library) => {
+                for name in ["cublasCreate_v2", "cublasDestroy_v2", "cublasSetStream_v2", "cublasGemmEx"] {
+                    // SAFETY: it is not called.
+                    unsafe { library.function::<unsafe extern "C" fn()>(name) }.expect(name);
+                }
+            }
+        }
+    }
+}

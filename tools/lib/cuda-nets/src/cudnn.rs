@@ -203,35 +203,7 @@ impl Cudnn {
     /// # Errors
     /// If there is none, or the library refuses.
     pub fn convolution(&self, geometry: Geometry, precision: Precision, passes: &[Pass]) -> Result<Convolution> {
-        let functions = &self.functions;
-        let data_type = data_type(precision.element());
-        let Geometry { rows, input: [c, h, w], output: [k, oh, ow], kernel, stride, padding } = geometry;
-        let size = |size: usize| c_int::try_from(size).map_err(|_| Error::TooLarge { size });
-        let tensor = |n: usize, c: usize, h: usize, w: usize| {
-            let (n, c, h, w) = (size(n)?, size(c)?, size(h)?, size(w)?);
-            let (create, destroy, set) = functions.tensor;
-            described("cudnnSetTensor4dDescriptor", create, destroy, |raw| {
-                // SAFETY: the descriptor was created.
-                unsafe { set(raw, NHWC, data_type, n, c, h, w) }
-            })
-        };
-        let filter = || {
-            let (k, c, kernel) = (size(k)?, size(c)?, size(kernel)?);
-            let (create, destroy, set) = functions.filter;
-            described("cudnnSetFilter4dDescriptor", create, destroy, |raw| {
-                // SAFETY: the descriptor was created.
-                unsafe { set(raw, data_type, NHWC, k, c, kernel, kernel) }
-            })
-        };
-        let (stride, padding) = (size(stride)?, size(padding)?);
-        let (create, destroy, set) = functions.convolution;
-        let convolution = described("cudnnSetConvolution2dDescriptor", create, destroy, |raw| {
-            // SAFETY: the descriptor was created.
-            unsafe { set(raw, padding, padding, stride, stride, 1, 1, CROSS_CORRELATION, FLOAT) }
-        })?;
-        let tensors = [tensor(rows, c, h, w)?, filter()?, tensor(rows, k, oh, ow)?];
-        let functions = Arc::clone(functions);
-        let mut convolution = Convolution { tensors, convolution, choices: [None; 3], functions };
+        let mut convolution = Functions::describe(&self.functions, geometry, precision)?;
         for &pass in passes {
             convolution.choices[pass as usize] = Some(self.choose(&convolution, pass, precision)?);
         }
@@ -354,6 +326,37 @@ impl Convolution {
 }
 
 impl Functions {
+    /// The descriptors of a convolution without its algorithms. It needs no GPU.
+    fn describe(self: &Arc<Self>, geometry: Geometry, precision: Precision) -> Result<Convolution> {
+        let data_type = data_type(precision.element());
+        let Geometry { rows, input: [c, h, w], output: [k, oh, ow], kernel, stride, padding } = geometry;
+        let size = |size: usize| c_int::try_from(size).map_err(|_| Error::TooLarge { size });
+        let tensor = |n: usize, c: usize, h: usize, w: usize| {
+            let (n, c, h, w) = (size(n)?, size(c)?, size(h)?, size(w)?);
+            let (create, destroy, set) = self.tensor;
+            described("cudnnSetTensor4dDescriptor", create, destroy, |raw| {
+                // SAFETY: the descriptor was created.
+                unsafe { set(raw, NHWC, data_type, n, c, h, w) }
+            })
+        };
+        let filter = || {
+            let (k, c, kernel) = (size(k)?, size(c)?, size(kernel)?);
+            let (create, destroy, set) = self.filter;
+            described("cudnnSetFilter4dDescriptor", create, destroy, |raw| {
+                // SAFETY: the descriptor was created.
+                unsafe { set(raw, data_type, NHWC, k, c, kernel, kernel) }
+            })
+        };
+        let (stride, padding) = (size(stride)?, size(padding)?);
+        let (create, destroy, set) = self.convolution;
+        let convolution = described("cudnnSetConvolution2dDescriptor", create, destroy, |raw| {
+            // SAFETY: the descriptor was created.
+            unsafe { set(raw, padding, padding, stride, stride, 1, 1, CROSS_CORRELATION, FLOAT) }
+        })?;
+        let tensors = [tensor(rows, c, h, w)?, filter()?, tensor(rows, k, oh, ow)?];
+        Ok(Convolution { tensors, convolution, choices: [None; 3], functions: Arc::clone(self) })
+    }
+
     fn of(library: Loaded) -> Result<Self> {
         /// The function of this name, which has the type of where it goes.
         macro_rules! function {
@@ -429,4 +432,55 @@ fn arithmetic(precision: Precision) -> &'static [c_int] {
 
 fn check(function: &'static str, status: Status) -> Result<()> {
     if status == 0 { Ok(()) } else { Err(Error::Refused { library: "cuDNN", function, status }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Dimensions = unsafe extern "C" fn(
+        Descriptor,
+        Descriptor,
+        Descriptor,
+        *mut c_int,
+        *mut c_int,
+        *mut c_int,
+        *mut c_int,
+    ) -> Status;
+
+    /// NVIDIA's library, where it is installed: its descriptors need no GPU. `make cuda` installs it.
+    #[test]
+    fn the_library_has_the_functions_and_the_same_sizes() {
+        let library = match Loaded::open(CUDNN, None) {
+            Ok(library) => library,
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                return;
+            }
+        };
+        // SAFETY: the header declares it with this type.
+        let dimensions: Dimensions = unsafe { library.function("cudnnGetConvolution2dForwardOutputDim") }.expect("it");
+        let functions = Arc::new(Functions::of(library).expect("functions"));
+        let geometry = |[size, kernel, stride, padding]: [usize; 4]| {
+            let output = (size + 2 * padding - kernel) / stride + 1;
+            let (input, output) = ([16, size, size], [24, output, output]);
+            Geometry { rows: 8, input, output, kernel, stride, padding }
+        };
+        for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
+            for geometry in [[32, 3, 1, 1], [32, 3, 2, 1], [31, 2, 1, 0], [9, 1, 2, 0], [14, 5, 3, 2]].map(geometry) {
+                let found = functions.describe(geometry, precision).expect("descriptors");
+                for &math in arithmetic(precision) {
+                    found.set_math(math).expect("arithmetic");
+                }
+                let [x, w, _] = found.order(Pass::Forward);
+                let mut sizes = [0; 4];
+                let [n, k, h, v] = &mut sizes;
+                // SAFETY: the descriptors are the library's; it writes four numbers.
+                let status = unsafe { dimensions(found.convolution.raw, x, w, n, k, h, v) };
+                assert_eq!(status, 0);
+                let [_, height, width] = geometry.output;
+                assert_eq!(sizes, [8, 24, height as c_int, width as c_int], "{geometry:?}");
+            }
+        }
+    }
 }
