@@ -262,3 +262,25 @@ fn a_step_of_inputs_that_are_not_finite_updates_nothing() {
     assert!(!learner.finish(LEARNING_RATE).expect("a step").finite);
     assert_eq!((learner.parameters().expect("copied"), learner.optimizer().steps()), (parameters, 0));
 }
+
+/// More than there is room for at first; and as the batches are the same, so is the update with any number of them.
+#[test]
+fn a_step_of_many_batches_has_all_their_losses() {
+    let Some(gpu) = machine::gpu() else { return };
+    let (graph, (bytes, targets)) = (graph(LINEAR), dataset());
+    let parameters = Parameters::random(&graph, &mut Random::new(1, 0)).values;
+    let rows = [1, 2, 3, 4];
+    let (inputs, targets) = (load(&bytes, &rows, 1), gather(&targets, &rows));
+    let mut updated = Vec::new();
+    for batches in [1, 64] {
+        let mut learner = Learner::new(&gpu, &graph, Precision::F32, method(&graph), &parameters).expect("a learner");
+        for _ in 0..batches {
+            learner.add(Inputs::Loaded(&inputs), Batch::new(&[], &targets), rows.len()).expect("a batch");
+        }
+        let StepOutput { losses, finite } = learner.finish(LEARNING_RATE).expect("a step");
+        assert!(finite && losses == vec![losses[0]; batches] && losses[0] > 0.0, "{losses:?}");
+        updated.push(learner.parameters().expect("copied"));
+    }
+    // A sum of 64 equal numbers, and its 64th part, are exact.
+    assert_eq!(updated[0], updated[1]);
+}
