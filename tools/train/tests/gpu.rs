@@ -199,6 +199,7 @@ fn inspections_compute_there_too() {
     let inspect = |args: &[&str]| gpu.run(train(&folder, "cuda:0", &[&["rows.ndjson"], args].concat())).works();
     assert!(inspect(&["--summary"]).contains("FLOP a row"));
     assert!(inspect(&["--find-learning-rate", "trainer.batch_size=32"]).starts_with("optimizer.learning_rate="));
+    assert!(inspect(&["--throughput"]).contains("GFLOP/s"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
     ptr,
 };
 
-const CUBLAS: Wanted = Wanted { name: "cuBLAS", search: dylib::CUBLAS, package: dylib::CUBLAS_PACKAGE };
+const CUBLAS: Wanted = Wanted { name: "cuBLAS", search: dylib::CUBLAS };
 
 type Handle = *mut c_void;
 /// 0 is success.

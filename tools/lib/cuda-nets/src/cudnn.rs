@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-const CUDNN: Wanted = Wanted { name: "cuDNN", search: dylib::CUDNN, package: dylib::CUDNN_PACKAGE };
+const CUDNN: Wanted = Wanted { name: "cuDNN", search: dylib::CUDNN };
 
 /// The most memory that an algorithm may use besides its arrays.
 const WORKSPACE_BYTES: usize = 1 << 30;

@@ -12,14 +12,12 @@ pub enum Error {
     /// A library is in none of the places that are searched, or may not be loaded from there.
     #[error(
         "{name}, which training on a GPU needs, is missing{missing}; install it ({}) or name it with {}, or choose the device cpu",
-        dylib::pip_install(package),
+        dylib::pip_install(dylib::TRAINING_PACKAGES),
         search.variable
     )]
     NoLibrary {
         /// `cuDNN`
         name: &'static str,
-        /// As pip takes it.
-        package: &'static str,
         /// Where it was searched.
         search: dylib::Search<'static>,
         /// What was found, and why it is not loaded.
@@ -121,6 +119,19 @@ fn mebibytes(bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_library_that_is_missing_is_installed_with_the_others() {
+        let missing = dylib::Missing { refused: Vec::new() };
+        let error = Error::NoLibrary { name: "cuBLAS", search: dylib::CUBLAS, missing }.to_string();
+        let install =
+            dylib::pip_install("'nvidia-cuda-nvrtc==13.0.*' 'nvidia-cublas==13.0.*' 'nvidia-cudnn-cu13==9.*'");
+        let expected = format!(
+            "cuBLAS, which training on a GPU needs, is missing; install it ({install}) or name it with CUBLAS_DYLIB_PATH, or \
+             choose the device cpu"
+        );
+        assert_eq!(error, expected);
+    }
 
     #[test]
     fn a_full_memory_says_what_to_lower() {

@@ -60,13 +60,14 @@ impl Gpu {
         // SAFETY: all work of this context's, and the end of its memory, is on the one stream.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream()?;
+        // Before the kernels: the message of a missing library names the compiler's package too.
+        let cublas = Mutex::new(Cublas::open(libraries.cublas.as_deref(), &stream)?);
+        let cudnn = Mutex::new(Cudnn::open(libraries.cudnn.as_deref(), &stream)?);
         let program = source::program();
         let cache = libraries.cache.as_deref().map_or_else(Cache::of_user, Cache::in_folder);
         let module = cuda::load(&context, &program, libraries.nvrtc.as_deref(), &cache)?;
         let kernel = |name: &str| Ok((name.to_owned(), module.load_function(name)?));
         let kernels = program.kernels().into_iter().map(kernel).collect::<Result<_>>()?;
-        let cublas = Mutex::new(Cublas::open(libraries.cublas.as_deref(), &stream)?);
-        let cudnn = Mutex::new(Cudnn::open(libraries.cudnn.as_deref(), &stream)?);
         Ok(Arc::new(Self { context, stream, kernels, cublas, cudnn }))
     }
 

@@ -13,8 +13,6 @@ pub(crate) struct Wanted {
     /// cuBLAS
     pub name: &'static str,
     pub search: Search<'static>,
-    /// As pip takes it.
-    pub package: &'static str,
 }
 
 /// A library, and those of its folder that it needs.
@@ -32,10 +30,10 @@ impl Loaded {
     /// # Errors
     /// If there is none, or it cannot be loaded.
     pub fn open(wanted: Wanted, named: Option<&Path>) -> Result<Self> {
-        let Wanted { name, search, package } = wanted;
+        let Wanted { name, search } = wanted;
         let path = match named {
             Some(path) => path.to_owned(),
-            None => search.find().map_err(|missing| Error::NoLibrary { name, package, search, missing })?,
+            None => search.find().map_err(|missing| Error::NoLibrary { name, search, missing })?,
         };
         let load = |path: &Path| {
             // SAFETY: the library is the one that the user named or installed; its initialization has no preconditions.

@@ -65,15 +65,12 @@ pub const CUBLAS: Search<'_> = Search {
     with: &["libcublasLt.so"],
 };
 
-/// The versions of it that the tools are built for, as pip takes them.
-pub const CUBLAS_PACKAGE: &str = "'nvidia-cublas==13.0.*'";
-
 /// cuDNN, which computes convolutions on a GPU, of PyPI's `nvidia-cudnn-cu13`. It opens its parts, which are beside it, itself.
 pub const CUDNN: Search<'_> =
     Search { variable: "CUDNN_DYLIB_PATH", package: "nvidia/cudnn/lib", prefix: "libcudnn.so", with: &[] };
 
-/// The versions of it that the tools are built for, as pip takes them.
-pub const CUDNN_PACKAGE: &str = "'nvidia-cudnn-cu13==9.*'";
+/// All that training on a GPU loads, as pip takes it: who lacks one of them mostly lacks them all.
+pub const TRAINING_PACKAGES: &str = "'nvidia-cuda-nvrtc==13.0.*' 'nvidia-cublas==13.0.*' 'nvidia-cudnn-cu13==9.*'";
 
 /// A library that is in none of the places that are searched, or may not be loaded from there. Displays as the end of a
 /// message: nothing, or in parentheses what was refused.
