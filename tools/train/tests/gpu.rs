@@ -118,6 +118,29 @@ fn images_are_augmented_and_learned_as_on_the_cpu() {
     assert_same(&folder, "gpu", "streamed");
 }
 
+/// Frozen whitening, partial identities, max pooling, norms without scale, and the recipe of the experiment.
+#[test]
+fn a_small_speednet_learns_as_on_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let folder = Folder::new();
+    images(&folder, 300);
+    let norm = "{norm:{scale:false,momentum:0.4,eps:1e-6}},{activation:gelu}";
+    let layers = format!(
+        "model.layers=[{{whiten:{{kernel:2,images:100}}}},{{activation:gelu}},{{conv:{{channels:8,init:dirac}}}},\
+         {{max_pool:{{size:2}}}},{norm},{{conv:{{channels:16,init:dirac}}}},{norm},{{max_pool:{{size:3}}}},{{linear:{{}}}},\
+         {{scale:0.11}}]"
+    );
+    let recipe = ["rows.npy", "--config-name=cifar10", "+experiment=speednet", &layers, "trainer.split=[0.7,0.2,0.1]"];
+    let small = ["trainer.batch_size=32", "trainer.max_epochs=4", "augmentation.pad=1", "optimizer.learning_rate=0.1"];
+    let args = [&recipe[..], &small].concat();
+    events(train(&folder, "cpu", &[&args[..], &["-o", "cpu"]].concat()));
+    for (precision, tolerance) in [("f32", 0.02), ("tf32", 0.02), ("bf16", 0.1)] {
+        let setting = format!("trainer.precision={precision}");
+        trained(gpu, &folder, &[&args[..], &["-o", precision, &setting]].concat());
+        assert_near(&folder, ["cpu", precision], tolerance);
+    }
+}
+
 #[test]
 fn a_run_that_is_resumed_has_the_bytes_of_one_that_is_not() {
     let Some(gpu) = gpu() else { return };
