@@ -16,8 +16,39 @@ const ROWS: usize = 1024;
 /// sorting.
 const MAX_RANKED: usize = 1 << 26;
 
-/// Overwrites its second argument with a network's outputs `[rows, outputs]` for scaled inputs.
-pub type Predict<'a> = &'a mut dyn FnMut(&[f32], &mut Vec<f32>) -> anyhow::Result<()>;
+/// Overwrites its second argument with a network's outputs `[rows, outputs]` for rows.
+pub type Predict<'a> = &'a mut dyn FnMut(&mut RowBatch<'_>, &mut Vec<f32>) -> anyhow::Result<()>;
+
+/// Rows of a loader, or their mirror images. They are loaded when they are asked for: a GPU may have them.
+pub struct RowBatch<'a> {
+    pub loader: &'a DataLoader<'a>,
+    pub indices: &'a [usize],
+    /// Whether the images are flipped, left to right.
+    pub mirrored: bool,
+    /// Of the images.
+    width: usize,
+    buffer: &'a mut BatchBuffer,
+    /// What `buffer` has: the images, or their mirror images.
+    loaded: Option<bool>,
+}
+
+impl RowBatch<'_> {
+    /// `[rows, input width]`, scaled.
+    ///
+    /// # Errors
+    /// When rows are in a file, and cannot be read.
+    pub fn inputs(&mut self) -> anyhow::Result<&[f32]> {
+        if self.loaded.is_none() {
+            self.loader.load(self.indices, 1, self.buffer)?;
+            self.loaded = Some(false);
+        }
+        if self.loaded != Some(self.mirrored) {
+            augmentation::flip_horizontally(&mut self.buffer.inputs, self.width);
+            self.loaded = Some(self.mirrored);
+        }
+        Ok(&self.buffer.inputs)
+    }
+}
 
 /// The loss, with weights and in scaled units as in training, and its metrics, unweighted and in the target's units; None
 /// without rows. The ranks predict a batch each, in turns, and each adds up all.
@@ -45,10 +76,7 @@ pub fn evaluate(
     let batches: Vec<&[usize]> = indices.chunks(batch_size).collect();
     for batches in batches.chunks(ranks.size()) {
         let own = match batches.get(ranks.rank()) {
-            Some(batch) => {
-                loader.load(batch, 1, &mut buffer)?;
-                &*predictor.predict(&mut buffer.inputs)?
-            }
+            Some(indices) => &*predictor.predict(loader, indices, &mut buffer)?,
             None => &[],
         };
         let widths = (0..ranks.size()).map(|rank| batches.get(rank).map_or(0, |batch| batch.len() * outputs));
@@ -79,12 +107,19 @@ struct Predictor<'a> {
 }
 
 impl Predictor<'_> {
-    /// Outputs for `inputs`, `[batch, outputs]`. With `flip`, `inputs` are left mirrored.
-    fn predict(&mut self, inputs: &mut [f32]) -> anyhow::Result<&mut [f32]> {
-        (self.network)(inputs, &mut self.outputs)?;
-        if let Some(width) = self.flip {
-            augmentation::flip_horizontally(inputs, width);
-            (self.network)(inputs, &mut self.mirrored)?;
+    /// Outputs for the rows at `indices`, `[rows, outputs]`.
+    fn predict(
+        &mut self,
+        loader: &DataLoader<'_>,
+        indices: &[usize],
+        buffer: &mut BatchBuffer,
+    ) -> anyhow::Result<&mut [f32]> {
+        let width = self.flip.unwrap_or(1);
+        let mut rows = RowBatch { loader, indices, mirrored: false, width, buffer, loaded: None };
+        (self.network)(&mut rows, &mut self.outputs)?;
+        if self.flip.is_some() {
+            rows.mirrored = true;
+            (self.network)(&mut rows, &mut self.mirrored)?;
             self.outputs
                 .iter_mut()
                 .zip(&self.mirrored)

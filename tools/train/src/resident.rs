@@ -3,6 +3,7 @@
 
 use crate::{
     data::{BatchBuffer, DataLoader, RowsInMemory},
+    evaluate::RowBatch,
     network::Network,
     settings::Settings,
     training_step::StepOutput,
@@ -21,6 +22,9 @@ pub struct Resident {
     learner: Learner,
     /// None where batches are loaded on the CPU: their rows stay in a file, or the GPU's memory has no room for them.
     images: Option<Images>,
+    /// The rows of the validation, once there was one; None as with `images`.
+    validation: Option<Option<Images>>,
+    gpu: Arc<Gpu>,
     batch: BatchBuffer,
     /// Whether a step was made since the last [`Resident::download`].
     is_ahead: bool,
@@ -49,7 +53,7 @@ impl Resident {
         };
         let learner = Learner::new(gpu, &network.graph, precision, method, &parameters.values)?;
         let images = loader.rows_in_memory().map_or(Ok(None), |rows| upload(gpu, rows))?;
-        Ok(Self { learner, images, batch: BatchBuffer::default(), is_ahead: false })
+        Ok(Self { learner, images, validation: None, gpu: gpu.clone(), batch: BatchBuffer::default(), is_ahead: false })
     }
 
     /// One step over `batches`: indices into the loader's rows, augmented as in `epoch` (from 1).
@@ -86,9 +90,20 @@ impl Resident {
         Ok(self.learner.gradient_norm()?)
     }
 
-    /// Outputs `[rows, outputs]` for `rows` rows of scaled `inputs`, with the moving average where one is kept.
-    pub fn predict(&mut self, inputs: &[f32], rows: usize) -> anyhow::Result<Vec<f32>> {
-        Ok(self.learner.predict(Inputs::Loaded(inputs), rows)?)
+    /// Outputs `[rows, outputs]` for rows of the validation, with the moving average where one is kept.
+    pub fn predict(&mut self, rows: &mut RowBatch<'_>) -> anyhow::Result<Vec<f32>> {
+        if self.validation.is_none() {
+            let gpu = &self.gpu;
+            self.validation = Some(rows.loader.rows_in_memory().map_or(Ok(None), |rows| upload(gpu, rows))?);
+        }
+        let count = rows.indices.len();
+        let Some(Some(images)) = &mut self.validation else {
+            return Ok(self.learner.predict(Inputs::Loaded(rows.inputs()?), count)?);
+        };
+        let (indices, epoch) = rows.loader.rows_of_batch(rows.indices, 1);
+        let draws = images.draws(&indices, epoch).into_iter();
+        let draws: Vec<_> = draws.map(|draw| if rows.mirrored { draw.flipped() } else { draw }).collect();
+        Ok(self.learner.predict(Inputs::Drawn(images, &draws), count)?)
     }
 
     /// Copies parameters, moving average and optimizer state into the CPU's memory, unless they are there already.

@@ -4,6 +4,7 @@ use crate::{
     data::{BatchBuffer, DataLoader},
     device::Device,
     distributed::{Contribution, Ranks, Reduction, mean_factor},
+    evaluate::RowBatch,
     network::Network,
     resident::Resident,
     settings::{Settings, TrainerSettings},
@@ -140,17 +141,17 @@ impl Learner {
         resident.as_mut().map_or(Ok(()), |resident| resident.upload(parameters, average.as_ref(), optimizer))
     }
 
-    /// Overwrites `outputs` with those of the model for scaled `inputs`, `[rows, outputs]`.
-    pub fn predict(&mut self, inputs: &[f32], outputs: &mut Vec<f32>) -> anyhow::Result<()> {
-        let Self { engine, resident, average, parameters, graph, .. } = self;
+    /// Overwrites `outputs` with those of the model for rows of the validation, `[rows, outputs]`.
+    pub fn predict(&mut self, rows: &mut RowBatch<'_>, outputs: &mut Vec<f32>) -> anyhow::Result<()> {
+        let Self { engine, resident, average, parameters, .. } = self;
         match resident {
-            Some(resident) => *outputs = resident.predict(inputs, inputs.len() / graph.architecture.inputs())?,
-            None => engine.predict(average.as_ref().unwrap_or(parameters), inputs, outputs)?,
+            Some(resident) => *outputs = resident.predict(rows)?,
+            None => engine.predict(average.as_ref().unwrap_or(parameters), rows.inputs()?, outputs)?,
         }
         Ok(())
     }
 
-    /// As [`Self::predict`], with other parameters.
+    /// Overwrites `outputs` with those of other parameters for scaled `inputs`, `[rows, outputs]`.
     pub fn predict_with(
         &mut self,
         parameters: &Parameters,

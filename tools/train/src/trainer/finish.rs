@@ -7,7 +7,7 @@ use super::{
     state::{Row, SavedCheckpoint},
 };
 use crate::{
-    evaluate::{evaluate, named},
+    evaluate::{RowBatch, evaluate, named},
     run_dir,
     settings::FinalModel,
 };
@@ -26,8 +26,9 @@ impl Trainer<'_> {
         self.save(None, SaveWhen::Now, log)?;
         let Self { learner, network, settings, ranks, .. } = self;
         let mut measure = |loader| {
-            let predict =
-                &mut |inputs: &[f32], outputs: &mut Vec<f32>| learner.predict_with(&parameters, inputs, outputs);
+            let predict = &mut |rows: &mut RowBatch<'_>, outputs: &mut Vec<f32>| {
+                learner.predict_with(&parameters, rows.inputs()?, outputs)
+            };
             evaluate(predict, network, &settings.trainer, loader, ranks)
         };
         let (val, test) = (measure(&self.loaders.val)?, measure(&self.loaders.test)?);

@@ -3,7 +3,7 @@
 use super::{Trainer, event_log::EventLog, state::SavedCheckpoint};
 use crate::{
     checkpoints::file_name,
-    evaluate::{evaluate, named},
+    evaluate::{RowBatch, evaluate, named},
     settings::CheckpointSettings,
     training_step::all_finite,
 };
@@ -13,7 +13,7 @@ impl Trainer<'_> {
     /// Metrics of the validation rows, `val_loss` and so on; empty where no rows are held out.
     pub(super) fn validate(&mut self, epoch: usize, log: &mut EventLog) -> anyhow::Result<Metrics> {
         let Self { learner, network, settings, loaders, ranks, .. } = self;
-        let predict = &mut |inputs: &[f32], outputs: &mut Vec<f32>| learner.predict(inputs, outputs);
+        let predict = &mut |rows: &mut RowBatch<'_>, outputs: &mut Vec<f32>| learner.predict(rows, outputs);
         let measured = evaluate(predict, network, &settings.trainer, &loaders.val, ranks)?;
         let Some(measured) = measured else { return Ok(Metrics::default()) };
         let metrics = named("val", &measured);
