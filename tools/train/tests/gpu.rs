@@ -165,10 +165,18 @@ fn a_checkpoint_of_a_gpu_is_one_of_the_cpu() {
     let Some(gpu) = gpu() else { return };
     let folder = Folder::new();
     images(&folder, 300);
-    let args = [&["rows.npy"], &IMAGES[..], &["-o", "run"]].concat();
-    trained(gpu, &folder, &[&args[..], &["trainer.max_steps=5"]].concat());
-    events(train(&folder, "cpu", &[&args[..], &["trainer.resume=last"]].concat()));
-    assert!(metric(&folder, "run", "test", "accuracy") >= 0.9);
+    for run in ["begun-there", "begun-here"] {
+        let args = [&["rows.npy"], &IMAGES[..], &["-o", run]].concat();
+        let there = |more: &str| gpu.run(train(&folder, "cuda:0", &args)).args([more]);
+        let here = |more: &str| train(&folder, "cpu", &args).args([more]);
+        let (begin, resume) = ("trainer.max_steps=5", "trainer.resume=last");
+        for tool in if run == "begun-there" { [there(begin), here(resume)] } else { [here(begin), there(resume)] } {
+            events(tool);
+        }
+        assert!(metric(&folder, run, "test", "accuracy") >= 0.9);
+    }
+    // Both took the same steps, but for rounding.
+    assert_near(&folder, ["begun-there", "begun-here"], 0.02);
 }
 
 #[test]
