@@ -125,8 +125,9 @@ fn nodes(graph: &mut GraphBuilder, model: &Model, opset: i64, input: String) -> 
 
 /// ONNX's operator for a node, its parameter tensors as indices into the layout, and its attributes.
 fn operation(graph: &Graph, node: &Node) -> (&'static str, Vec<usize>, Vec<(&'static str, Attribute)>) {
-    let square = |size: usize| Attribute::Ints(vec![size as i64; 2]);
-    let pool = |size| vec![("kernel_shape", square(size)), ("strides", square(size))];
+    let sizes = |sizes: [usize; 2]| Attribute::Ints(sizes.map(|size| size as i64).to_vec());
+    let square = |size: usize| sizes([size, size]);
+    let pool = |size| vec![("kernel_shape", sizes(size)), ("strides", sizes(size))];
     match node.op {
         Op::Conv { weight, bias, stride, padding, .. } => {
             let kernel = graph.layout.tensors()[weight].shape[2];

@@ -30,7 +30,7 @@ fn pool2d(name: &'static str, x: &Tensor, size: usize, kind: Kind) -> Result<Ten
     if x.elem_count() == 0 || size == 0 || size > height.min(width) {
         bail!("{name}: squares of {size} do not fit the input, {:?}", x.dims())
     }
-    let pool = Pool::new(height, width, channels, size);
+    let pool = Pool::new(height, width, channels, [size, size]);
     x.apply_op1(Pooling { name, kind, pool, dims: [rows, channels, height / size, width / size] })
 }
 

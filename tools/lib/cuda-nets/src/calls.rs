@@ -260,13 +260,14 @@ pub unsafe fn add_bias(gpu: &Gpu, shape: Shape, y: u64, bias: u64) -> Result<()>
 pub unsafe fn pool(
     gpu: &Gpu,
     kind: (bool, Element),
-    (rows, input, size): (usize, [usize; 3], usize),
+    (rows, input, size): (usize, [usize; 3], [usize; 2]),
     x: u64,
     y: u64,
 ) -> Result<()> {
     let [channels, height, width] = input.map(u32_of);
     let name = format!("{}_{}", pool_name(kind.0), kind.1.suffix());
-    launch!(gpu, name, pool_grid(kind.1, rows, input, size), x, rows as u64, height, width, channels, u32_of(size), y)
+    let [tall, wide] = size.map(u32_of);
+    launch!(gpu, name, pool_grid(kind.1, rows, input, size), x, rows as u64, height, width, channels, tall, wide, y)
 }
 
 /// The gradient of [`pool`], or adds; elements that no window has are not written. `x` is read for a maximum only.
@@ -279,25 +280,25 @@ pub unsafe fn pool(
 pub unsafe fn pool_backward(
     gpu: &Gpu,
     kind: (bool, Element),
-    (rows, input, size): (usize, [usize; 3], usize),
+    (rows, input, size): (usize, [usize; 3], [usize; 2]),
     (x, grad_y, grad_x): (u64, u64, u64),
     accumulate: bool,
 ) -> Result<()> {
     let [channels, height, width] = input.map(u32_of);
     let name = format!("{}_backward_{}", pool_name(kind.0), kind.1.suffix());
     let grid = pool_grid(kind.1, rows, input, size);
-    let (size, accumulate) = (u32_of(size), u32::from(accumulate));
-    launch!(gpu, name, grid, x, grad_y, rows as u64, height, width, channels, size, accumulate, grad_x)
+    let ([tall, wide], accumulate) = (size.map(u32_of), u32::from(accumulate));
+    launch!(gpu, name, grid, x, grad_y, rows as u64, height, width, channels, tall, wide, accumulate, grad_x)
 }
 
 fn pool_name(max: bool) -> &'static str {
     if max { "max_pool" } else { "average_pool" }
 }
 
-fn pool_grid(element: Element, rows: usize, [channels, height, width]: [usize; 3], size: usize) -> Grid {
+fn pool_grid(element: Element, rows: usize, [channels, height, width]: [usize; 3], size: [usize; 2]) -> Grid {
     let per_line = 16 / element.size();
     let vector = if channels.is_multiple_of(per_line) { per_line } else { 1 };
-    source::grid(rows * (height / size) * (width / size) * (channels / vector), 1)
+    source::grid(rows * (height / size[0]) * (width / size[1]) * (channels / vector), 1)
 }
 
 /// Batch statistics `[2, channels]`, and the running ones updated.

@@ -130,7 +130,7 @@ fn blocks_whose_norms_come_first() {
         {"average_pool": {}},
         {"linear": {}},
     ]);
-    check(&graph(&[2, 7, 7], layers, 4), 9, 0.03);
+    check(&graph(&[2, 7, 5], layers, 4), 9, 0.03);
 }
 
 #[test]

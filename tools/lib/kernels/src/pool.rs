@@ -1,6 +1,6 @@
 //! Max and average pooling of NHWC activations, forward and backward.
 //!
-//! The input is `[images, height, width, channels]`, the output `[images, height / size, width / size, channels]`. Images
+//! The input is `[images, height, width, channels]`, the output `[images, height / size[0], width / size[1], channels]`. Images
 //! are the tasks of the parallel loops; the number of threads does not change results.
 
 mod window;
@@ -12,7 +12,7 @@ use crate::{
 use parallel::parallel_for;
 pub use window::WindowPool;
 
-/// A plan of one layer: non-overlapping `size × size` windows, no padding; the remainder at the edge is dropped (PyTorch's
+/// A plan of one layer: non-overlapping windows of `size` rows and columns, no padding; the remainder at the edge is dropped (PyTorch's
 /// `MaxPool2d(size)` and `AvgPool2d(size)`).
 #[derive(Debug, Clone, Copy)]
 pub struct Pool {
@@ -20,7 +20,7 @@ pub struct Pool {
     height: usize,
     width: usize,
     channels: usize,
-    size: usize,
+    size: [usize; 2],
 }
 
 impl Pool {
@@ -28,7 +28,7 @@ impl Pool {
     ///
     /// # Panics
     /// If a size is 0, or `size` is larger than the image.
-    pub fn new(height: usize, width: usize, channels: usize, size: usize) -> Self {
+    pub fn new(height: usize, width: usize, channels: usize, size: [usize; 2]) -> Self {
         Self::on(Isa::chosen(), height, width, channels, size)
     }
 
@@ -36,9 +36,10 @@ impl Pool {
     ///
     /// # Panics
     /// If a size is 0, or `size` is larger than the image.
-    pub fn on(isa: Isa, height: usize, width: usize, channels: usize, size: usize) -> Self {
-        let fits = size > 0 && channels > 0 && size <= height.min(width);
-        assert!(fits, "squares of {size} in images of {height} × {width} × {channels}");
+    pub fn on(isa: Isa, height: usize, width: usize, channels: usize, size: [usize; 2]) -> Self {
+        let [rows, columns] = size;
+        let fits = channels > 0 && (1..=height).contains(&rows) && (1..=width).contains(&columns);
+        assert!(fits, "windows of {rows} × {columns} in images of {height} × {width} × {channels}");
         Self { isa, height, width, channels, size }
     }
 
@@ -60,7 +61,7 @@ impl Pool {
         let (image_len, out_len) = self.check(input.len(), grad_output.len());
         let images = input.chunks_exact(image_len).zip(grad_output.chunks_exact(out_len));
         parallel_for(images.zip(grad_input.chunks_exact_mut(image_len)), |((image, out), gradient)| {
-            let is_covered = self.height.is_multiple_of(self.size) && self.width.is_multiple_of(self.size);
+            let is_covered = self.height.is_multiple_of(self.size[0]) && self.width.is_multiple_of(self.size[1]);
             if !accumulate && !is_covered {
                 gradient.fill(0.0);
             }
@@ -100,7 +101,7 @@ impl Pool {
     /// Elements of an image of the input, and of the output.
     fn check(&self, input: usize, output: usize) -> (usize, usize) {
         let image_len = self.height * self.width * self.channels;
-        let out_len = (self.height / self.size) * (self.width / self.size) * self.channels;
+        let out_len = (self.height / self.size[0]) * (self.width / self.size[1]) * self.channels;
         let images = input / image_len;
         assert_eq!([input, output], [images * image_len, images * out_len], "elements of the input and the output");
         (image_len, out_len)
@@ -109,10 +110,10 @@ impl Pool {
     /// Offsets of the pixels of window `i` in an image, in row order.
     #[inline(always)]
     fn window(&self, i: usize) -> impl Iterator<Item = usize> + use<> {
-        let Self { width, channels, size, .. } = *self;
-        let (y, x) = (i / (width / size), i % (width / size));
-        let first = (y * width + x) * size;
-        (0..size).flat_map(move |row| (0..size).map(move |column| (first + row * width + column) * channels))
+        let Self { width, channels, size: [rows, columns], .. } = *self;
+        let (y, x) = (i / (width / columns), i % (width / columns));
+        let first = y * rows * width + x * columns;
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| (first + row * width + column) * channels))
     }
 }
 
@@ -200,7 +201,7 @@ fn line(values: &[f32]) -> [f32; LANES] {
 
 #[inline(always)]
 fn average_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
-    let scale = 1.0 / (pool.size * pool.size) as f32;
+    let scale = 1.0 / (pool.size[0] * pool.size[1]) as f32;
     for (i, out) in out.chunks_exact_mut(pool.channels).enumerate() {
         out.fill(0.0);
         for start in pool.window(i) {
@@ -216,7 +217,7 @@ fn average_kernel(pool: &Pool, image: &[f32], out: &mut [f32]) {
 
 #[inline(always)]
 fn average_backward_kernel(pool: &Pool, out: &[f32], gradient: &mut [f32]) {
-    let scale = 1.0 / (pool.size * pool.size) as f32;
+    let scale = 1.0 / (pool.size[0] * pool.size[1]) as f32;
     for (i, out) in out.chunks_exact(pool.channels).enumerate() {
         for start in pool.window(i) {
             for (gradient, grad_output) in gradient[start..].iter_mut().zip(out) {
@@ -245,12 +246,12 @@ mod tests {
     }
 
     /// The input indices of the window of each output element, in row order.
-    fn squares(images: usize, [height, width, channels, size]: [usize; 4]) -> Vec<Vec<usize>> {
-        let (oh, ow) = (height / size, width / size);
+    fn windows(images: usize, [height, width, channels]: [usize; 3], size: [usize; 2]) -> Vec<Vec<usize>> {
+        let (oh, ow) = (height / size[0], width / size[1]);
         let place = |i: usize| {
             let (n, y, x, c) = (i / (oh * ow * channels), i / (ow * channels) % oh, i / channels % ow, i % channels);
-            let at = |dy: usize, dx: usize| ((n * height + size * y + dy) * width + size * x + dx) * channels + c;
-            (0..size * size).map(|k| at(k / size, k % size)).collect()
+            let at = |dy: usize, dx: usize| ((n * height + size[0] * y + dy) * width + size[1] * x + dx) * channels + c;
+            (0..size[0] * size[1]).map(|k| at(k / size[1], k % size[1])).collect()
         };
         (0..images * oh * ow * channels).map(place).collect()
     }
@@ -258,22 +259,22 @@ mod tests {
     proptest! {
         #[test]
         fn averages_agree_with_the_definition(
-            images in 1usize..4, size in 1usize..5, height in 4usize..9, width in 4usize..9, channels in 1usize..40, seed: u64,
+            images in 1usize..4, size in [1usize..5, 1usize..5], height in 4usize..9, width in 4usize..9, channels in 1usize..40, seed: u64,
         ) {
-            let squares = squares(images, [height, width, channels, size]);
+            let windows = windows(images, [height, width, channels], size);
             let input = draw(seed, images * height * width * channels);
-            let grad_output = draw(seed + 1, squares.len());
-            let mean = |square: &Vec<usize>| square.iter().map(|&i| f64::from(input[i])).sum::<f64>() / square.len() as f64;
+            let grad_output = draw(seed + 1, windows.len());
+            let mean = |window: &Vec<usize>| window.iter().map(|&i| f64::from(input[i])).sum::<f64>() / window.len() as f64;
             let mut expected = vec![1.0; input.len()];
-            for (square, grad_output) in squares.iter().zip(&grad_output) {
-                square.iter().for_each(|&i| expected[i] += f64::from(*grad_output) / square.len() as f64);
+            for (window, grad_output) in windows.iter().zip(&grad_output) {
+                window.iter().for_each(|&i| expected[i] += f64::from(*grad_output) / window.len() as f64);
             }
             for isa in Isa::supported() {
                 let pool = Pool::on(isa, height, width, channels, size);
-                let (mut means, mut gradient) = (vec![f32::NAN; squares.len()], vec![1.0; input.len()]);
+                let (mut means, mut gradient) = (vec![f32::NAN; windows.len()], vec![1.0; input.len()]);
                 pool.average(&input, &mut means);
-                for (ours, square) in means.iter().zip(&squares) {
-                    prop_assert!((f64::from(*ours) - mean(square)).abs() < 1e-6);
+                for (ours, square) in means.iter().zip(&windows) {
+                    prop_assert!((f64::from(*ours) - mean(window)).abs() < 1e-6);
                 }
                 pool.average_backward(&grad_output, &mut gradient, true);
                 for (ours, expected) in gradient.iter().zip(&expected) {
@@ -288,19 +289,19 @@ mod tests {
 
         #[test]
         fn maxima_agree_with_the_definition(
-            images in 1usize..4, size in 1usize..5, height in 4usize..9, width in 4usize..9, channels in 1usize..40, seed: u64,
+            images in 1usize..4, size in [1usize..5, 1usize..5], height in 4usize..9, width in 4usize..9, channels in 1usize..40, seed: u64,
         ) {
-            let squares = squares(images, [height, width, channels, size]);
+            let windows = windows(images, [height, width, channels], size);
             let input = draw(seed, images * height * width * channels);
-            let greatest: Vec<f32> = squares.iter().map(|s| s.iter().map(|&i| input[i]).fold(f32::MIN, f32::max)).collect();
-            let grad_output: Vec<f32> = (1..=squares.len()).map(|i| i as f32).collect();
+            let greatest: Vec<f32> = windows.iter().map(|window| window.iter().map(|&i| input[i]).fold(f32::MIN, f32::max)).collect();
+            let grad_output: Vec<f32> = (1..=windows.len()).map(|i| i as f32).collect();
             let mut expected = vec![0.0; input.len()];
-            for ((square, greatest), grad_output) in squares.iter().zip(&greatest).zip(&grad_output) {
-                expected[*square.iter().find(|&&i| input[i] == *greatest).expect("the maximum is one of them")] = *grad_output;
+            for ((window, greatest), grad_output) in windows.iter().zip(&greatest).zip(&grad_output) {
+                expected[*window.iter().find(|&&i| input[i] == *greatest).expect("the maximum is one of them")] = *grad_output;
             }
             for isa in Isa::supported() {
                 let pool = Pool::on(isa, height, width, channels, size);
-                let (mut output, mut gradient) = (vec![f32::NAN; squares.len()], vec![f32::NAN; input.len()]);
+                let (mut output, mut gradient) = (vec![f32::NAN; windows.len()], vec![f32::NAN; input.len()]);
                 pool.max(&input, &mut output);
                 assert!(output == greatest);
                 pool.max_backward(&input, &grad_output, &mut gradient, false);
@@ -313,7 +314,7 @@ mod tests {
 
     #[test]
     fn nan_is_the_maximum() {
-        let pool = Pool::new(2, 2, 1, 2);
+        let pool = Pool::new(2, 2, 1, [2, 2]);
         let (input, mut output, mut gradient) = ([1.0, f32::NAN, f32::NAN, 3.0], [0.0], [0.0; 4]);
         pool.max(&input, &mut output);
         pool.max_backward(&input, &[7.0], &mut gradient, false);
@@ -324,6 +325,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "elements of the input and the output")]
     fn a_wrong_length_is_told() {
-        Pool::new(2, 2, 1, 2).max(&[0.0; 9], &mut [0.0; 2]);
+        Pool::new(2, 2, 1, [2, 2]).max(&[0.0; 9], &mut [0.0; 2]);
     }
 }

@@ -99,7 +99,7 @@ fn batch_normalization_is_that_of_pytorch() {
 fn pooling_is_that_of_pytorch() {
     let x = values(11, 2 * 5 * 4 * 3);
     for isa in Isa::supported() {
-        let pool = Pool::on(isa, 5, 4, 3, 2);
+        let pool = Pool::on(isa, 5, 4, 3, [2, 2]);
         let (mut y, mut dx) = (vec![0.0; 2 * 2 * 2 * 3], vec![0.0; x.len()]);
         pool.max(&x, &mut y);
         agrees("pool.max", &y);

@@ -125,13 +125,13 @@ fn compute(
     }
 }
 
-/// Pooling windows: `[rows, channels, height, width]` to `[rows, channels, height / size, size, width / size, size]`.
+/// Pooling windows: `[rows, channels, height, width]` to `[rows, channels, height / size[0], size[0], width / size[1], size[1]]`.
 /// candle's own pooling has wrong gradients: `max_pool2d` by a factor, `avg_pool2d` where there is an edge remainder.
-fn windows(x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
+fn windows(x: &Tensor, size: [usize; 2]) -> candle_core::Result<Tensor> {
     let (rows, channels, height, width) = x.dims4()?;
-    let (h, w) = (height / size, width / size);
-    let whole = x.narrow(2, 0, h * size)?.narrow(3, 0, w * size)?.contiguous()?;
-    whole.reshape(&[rows, channels, h, size, w, size])
+    let (h, w) = (height / size[0], width / size[1]);
+    let whole = x.narrow(2, 0, h * size[0])?.narrow(3, 0, w * size[1])?.contiguous()?;
+    whole.reshape(&[rows, channels, h, size[0], w, size[1]])
 }
 
 fn norm(

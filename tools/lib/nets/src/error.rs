@@ -165,14 +165,6 @@ pub enum LayerError {
         /// Width of the input.
         width: usize,
     },
-    /// Global pooling of an image that is no square.
-    #[error("give a size: the image is {height} × {width}, no square")]
-    NotSquare {
-        /// Height of the input.
-        height: usize,
-        /// Width of the input.
-        width: usize,
-    },
     /// A linear layer of width 0.
     #[error("outputs are at least 1")]
     NoOutputs,

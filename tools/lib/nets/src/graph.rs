@@ -179,17 +179,16 @@ impl Builder {
         Ok(())
     }
 
-    fn pool(&mut self, name: &str, pool: &Pool, op: impl Fn(usize) -> Op) -> Result<(), LayerError> {
+    fn pool(&mut self, name: &str, pool: &Pool, op: impl Fn([usize; 2]) -> Op) -> Result<(), LayerError> {
         let [channels, height, width] = self.image()?;
         match pool.size {
             Some(size) if size == 0 || size > height.min(width) => Err(LayerError::Window { size, height, width }),
             Some(size) => {
-                self.push(name, op(size), vec![channels, height / size, width / size]);
+                self.push(name, op([size, size]), vec![channels, height / size, width / size]);
                 Ok(())
             }
-            None if height != width => Err(LayerError::NotSquare { height, width }),
             None => {
-                self.push(name, op(height), vec![channels, 1, 1]);
+                self.push(name, op([height, width]), vec![channels, 1, 1]);
                 self.push(&format!("{name}.flatten"), Op::Flatten, vec![channels]);
                 Ok(())
             }

@@ -106,7 +106,7 @@ pub struct Norm {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
-    /// Height and width of a window; `None` is global pooling of a square image, which also flattens: `[channels]`.
+    /// Height and width of a window; `None` is global pooling, which also flattens: `[channels]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
 }

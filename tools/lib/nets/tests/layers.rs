@@ -136,7 +136,7 @@ fn assert_is_pytorchs(graph: &Graph, golden: &str) {
 
 /// Networks whose operations meet in every way that is planned apart.
 fn networks() -> Vec<Graph> {
-    let image = [2, 8, 8];
+    let image = [2, 8, 12];
     [
         // Winograd's method, and a block on the network's input itself.
         json!([{"conv": {"channels": 16}}, {"residual": {"channels": 16, "repeat": 2, "activation": "tanh"}}, {"linear": {}}]),
@@ -215,13 +215,13 @@ fn fused_gradients_are_those_of_autograd() {
         let graph = &graph;
         let mut random = Random::new(7, 0);
         let mut start = Parameters::random(graph, &mut random);
-        start.whiten(graph, &(0..9 * 128).map(|_| random.normal() as f32).collect::<Vec<_>>());
+        start.whiten(graph, &(0..9 * graph.architecture.inputs()).map(|_| random.normal() as f32).collect::<Vec<_>>());
         let loss = Loss::CrossEntropy { label_smoothing: 0.1 };
         let (mut autograd, mut fused) = (Autograd::new(graph, loss), Fused::new(graph, loss).unwrap());
         let (mut theirs, mut ours) = (start.clone(), start.clone());
         // Batches of several sizes, twice, so that buffers hold what another left.
         for rows in [9, 8, 67, 9, 12, 10, 11, 67] {
-            let inputs: Vec<f32> = (0..rows * 128).map(|_| random.normal() as f32).collect();
+            let inputs: Vec<f32> = (0..rows * graph.architecture.inputs()).map(|_| random.normal() as f32).collect();
             let targets: Vec<f32> = (0..rows).map(|_| random.index(3) as f32).collect();
             let weights: Vec<f32> = (0..rows).map(|i| (i % 5) as f32 / 2.0).collect();
             let mut batch = Batch::new(&inputs, &targets);
@@ -254,7 +254,7 @@ fn threads_do_not_matter_to_a_plan() {
             for graph in networks().into_iter().chain(networks_of_blocks()) {
                 let mut random = Random::new(7, 0);
                 let mut parameters = Parameters::random(&graph, &mut random);
-                let inputs: Vec<f32> = (0..40 * 128).map(|_| random.normal() as f32).collect();
+                let inputs: Vec<f32> = (0..40 * graph.architecture.inputs()).map(|_| random.normal() as f32).collect();
                 let targets: Vec<f32> = (0..40).map(|_| random.index(3) as f32).collect();
                 let mut gradients = vec![0.0; parameters.values.len()];
                 let mut fused = Fused::new(&graph, Loss::CrossEntropy { label_smoothing: 0.0 }).unwrap();

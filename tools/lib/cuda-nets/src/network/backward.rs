@@ -217,7 +217,7 @@ impl Network {
                 Op::Scale(factor) => calls::scale(gpu, shape, grad_y, factor, accumulate, grad_x),
                 Op::Pool { max, size } => {
                     // What no window has.
-                    if !accumulate && (height % size, width % size) != (0, 0) {
+                    if !accumulate && (height % size[0], width % size[1]) != (0, 0) {
                         gpu.fill_zero(grad_x, shape.count() * element.size())?;
                     }
                     let x = if max { self.value(at, step.input) } else { 0 };

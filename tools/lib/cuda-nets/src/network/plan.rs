@@ -86,7 +86,8 @@ pub(super) enum Op {
     Scale(f32),
     Pool {
         max: bool,
-        size: usize,
+        /// Height and width of a window.
+        size: [usize; 2],
     },
     /// To the order of NCHW.
     Flatten,

@@ -69,15 +69,15 @@ pub enum Op {
     },
     /// An elementwise function.
     Activation(Activation),
-    /// Max pooling, non-overlapping `size × size` windows, no padding; edge remainder dropped.
+    /// Max pooling, non-overlapping windows, no padding; edge remainder dropped.
     MaxPool {
-        /// Height and width of a window, and the stride.
-        size: usize,
+        /// Height and width of a window, and the strides.
+        size: [usize; 2],
     },
-    /// Average pooling, non-overlapping `size × size` windows, no padding; edge remainder dropped.
+    /// Average pooling, non-overlapping windows, no padding; edge remainder dropped.
     AveragePool {
-        /// Height and width of a window, and the stride.
-        size: usize,
+        /// Height and width of a window, and the strides.
+        size: [usize; 2],
     },
     /// `[channels, height, width]` to `[channels · height · width]`, in this order.
     Flatten,
@@ -129,7 +129,7 @@ impl Graph<'_> {
         let work = match node.op {
             Op::Conv { weight, bias, .. } => Work::of_products(outputs, depth(weight), bias.is_some()),
             Op::Linear { weight, .. } => Work::of_products(outputs, depth(weight), true),
-            Op::MaxPool { size } | Op::AveragePool { size } => Work::of_windows(outputs, elements(&[size, size])),
+            Op::MaxPool { size } | Op::AveragePool { size } => Work::of_windows(outputs, elements(&size)),
             Op::Norm { .. } => Work::of_elements("BatchNormalization", outputs),
             Op::Activation(activation) => Work::of_elements(activation.onnx_operator(), outputs),
             Op::Add => Work::of_elements("Add", outputs),

@@ -205,7 +205,7 @@ impl Buffers {
 }
 
 fn operation(step: &Step, rows: usize) -> Result<Box<dyn Operation>, Error> {
-    let pool = |size| {
+    let pool = |size: [usize; 2]| {
         let [channels, height, width] = image(step)?;
         Ok::<_, Error>(Pool::new(height, width, channels, size))
     };
