@@ -128,8 +128,14 @@ fn a_transpose_of_each_row() {
 fn pooling_and_its_gradient() {
     let Some(gpu) = machine::gpu() else { return };
     for element in ELEMENTS {
-        for (channels, height, width, size) in [(1, 4, 4, 2), (3, 5, 7, 2), (8, 7, 6, 3), (16, 4, 5, 4), (12, 3, 3, 1)]
-        {
+        for (channels, height, width, size) in [
+            (1, 4, 4, [2, 2]),
+            (3, 5, 7, [2, 2]),
+            (8, 7, 6, [3, 3]),
+            (16, 4, 5, [4, 5]),
+            (12, 3, 3, [1, 1]),
+            (8, 5, 7, [2, 3]),
+        ] {
             for max in [true, false] {
                 check_pool(&gpu, element, [channels, height, width], size, max);
             }
@@ -137,8 +143,9 @@ fn pooling_and_its_gradient() {
     }
 }
 
-fn check_pool(gpu: &Gpu, element: Element, [channels, height, width]: [usize; 3], size: usize, max: bool) {
-    let (rows, h, w) = (3, height / size, width / size);
+fn check_pool(gpu: &Gpu, element: Element, [channels, height, width]: [usize; 3], size: [usize; 2], max: bool) {
+    let [tall, wide] = size;
+    let (rows, h, w) = (3, height / tall, width / wide);
     // Few values, so that there are ties.
     let mut values: Vec<f32> = normal(3, rows * height * width * channels).iter().map(|x| x.round()).collect();
     if max {
@@ -149,8 +156,8 @@ fn check_pool(gpu: &Gpu, element: Element, [channels, height, width]: [usize; 3]
     let (mut y, mut slope) = (vec![0.0f32; grad_y.len()], vec![0.0f32; values.len()]);
     for (out, &dy) in grad_y.iter().enumerate() {
         let (c, ox, oy, n) = (out % channels, out / channels % w, out / (channels * w) % h, out / (channels * w * h));
-        let at = |i: usize| ((n * height + oy * size + i / size) * width + ox * size + i % size) * channels + c;
-        let window: Vec<f32> = (0..size * size).map(|i| values[at(i)]).collect();
+        let at = |i: usize| ((n * height + oy * tall + i / wide) * width + ox * wide + i % wide) * channels + c;
+        let window: Vec<f32> = (0..tall * wide).map(|i| values[at(i)]).collect();
         if max {
             let mut best = 0;
             for (i, x) in window.iter().enumerate() {
@@ -159,9 +166,9 @@ fn check_pool(gpu: &Gpu, element: Element, [channels, height, width]: [usize; 3]
             y[out] = window[best];
             slope[at(best)] = dy;
         } else {
-            let area = (size * size) as f32;
+            let area = (tall * wide) as f32;
             y[out] = window.iter().sum::<f32>() / area;
-            (0..size * size).for_each(|i| slope[at(i)] = dy / area);
+            (0..tall * wide).for_each(|i| slope[at(i)] = dy / area);
         }
     }
     let (input, output) = (array(gpu, element, &values), array(gpu, element, &vec![0.0; y.len()]));
@@ -169,19 +176,19 @@ fn check_pool(gpu: &Gpu, element: Element, [channels, height, width]: [usize; 3]
     // SAFETY: as above.
     unsafe { calls::pool(gpu, (max, element), sizes, input.at(gpu), output.at(gpu)) }.expect("run");
     let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    assert_eq!(bits(&output.read(gpu)), bits(&kept(element, &y)), "{channels} {size} {max}");
+    assert_eq!(bits(&output.read(gpu)), bits(&kept(element, &y)), "{channels} {size:?} {max}");
     for accumulate in [false, true] {
         let (dy, dx) = (array(gpu, element, &grad_y), array(gpu, element, &start));
         let arrays = (input.at(gpu), dy.at(gpu), dx.at(gpu));
         // SAFETY: as above.
         unsafe { calls::pool_backward(gpu, (max, element), sizes, arrays, accumulate) }.expect("run");
-        let inside = |at: usize| at / channels % width < w * size && at / (channels * width) % height < h * size;
+        let inside = |at: usize| at / channels % width < w * wide && at / (channels * width) % height < h * tall;
         let expected = (0..values.len()).map(|at| match (inside(at), accumulate) {
             (false, _) => start[at],
             (true, false) => slope[at],
             (true, true) => start[at] + slope[at],
         });
-        assert_eq!(dx.read(gpu), kept(element, &expected.collect::<Vec<_>>()), "{channels} {size} {max}");
+        assert_eq!(dx.read(gpu), kept(element, &expected.collect::<Vec<_>>()), "{channels} {size:?} {max}");
     }
 }
 
