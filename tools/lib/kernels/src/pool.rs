@@ -273,7 +273,7 @@ mod tests {
                 let pool = Pool::on(isa, height, width, channels, size);
                 let (mut means, mut gradient) = (vec![f32::NAN; windows.len()], vec![1.0; input.len()]);
                 pool.average(&input, &mut means);
-                for (ours, square) in means.iter().zip(&windows) {
+                for (ours, window) in means.iter().zip(&windows) {
                     prop_assert!((f64::from(*ours) - mean(window)).abs() < 1e-6);
                 }
                 pool.average_backward(&grad_output, &mut gradient, true);
