@@ -21,6 +21,7 @@ impl Destination {
     /// # Errors
     /// When both would have one name, or the model's is that of another format.
     pub fn new(model: Option<PathBuf>) -> anyhow::Result<Self> {
+        ensure!(model.as_deref().is_none_or(|path| !path.as_os_str().is_empty()), "--out: the path of a file is empty");
         if let Some(model) = model.as_deref().filter(|path| files::promises_another(path, &["json", "onnx"])) {
             let named = model.with_extension("onnx");
             anyhow::bail!("--out {}: the model is ONNX; name it {}", model.display(), named.display())

@@ -89,6 +89,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
     let out = args.out.map(|path| cli::not_dash(Some(path)).map_or("-".to_owned(), |path| path.display().to_string()));
     let document = common.settings([cli::set("out", out), cli::set("format", args.format)])?;
     let settings = Settings::read(&document)?;
+    ensure!(!settings.out.as_os_str().is_empty(), "plot.out: an empty path; name a folder");
     let classes = args.classes.map(|path| dataset::classes::names(&path, &settings.target_field)).transpose();
     let mut inputs = inputs::Inputs::new(&settings, classes.context("--classes")?);
     let mut screen = terminal::Screen::new(&settings);

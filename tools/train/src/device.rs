@@ -28,6 +28,14 @@ impl fmt::Display for Device {
 }
 
 impl Device {
+    /// What the ranks of a run must share for the same bytes: not the number of a GPU.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu { .. } => "cuda",
+        }
+    }
+
     /// The device of the settings. With `auto`, the ranks of a machine take its GPUs in turns.
     ///
     /// # Errors

@@ -95,7 +95,7 @@ fn work(args: Args, common: Common) -> anyhow::Result<Outcome> {
         cli::print(&inspection.answer(&settings, &data, &network, &device)?)?;
         return Ok(Outcome::Done);
     }
-    let ranks = distributed::join(launch.as_ref(), &settings, &data)?;
+    let ranks = distributed::join(launch.as_ref(), &settings, &data, &device)?;
     let is_first = ranks.is_first();
     Ok(match Trainer::new(&settings, &data, &network, &device, console, ranks)?.run()? {
         RunOutcome::Finished => Outcome::Done,

@@ -56,6 +56,12 @@ impl Resident {
         Ok(Self { learner, images, validation: None, gpu: gpu.clone(), batch: BatchBuffer::default(), is_ahead: false })
     }
 
+    /// Why a step may be slow: the GPU's memory has no room for the rows.
+    pub fn note(&self, loader: &DataLoader<'_>) -> Option<&'static str> {
+        let has_no_room = self.images.is_none() && loader.rows_in_memory().is_some();
+        has_no_room.then_some("the GPU's memory has no room for the rows: they are loaded on the CPU, batch by batch")
+    }
+
     /// One step over `batches`: indices into the loader's rows, augmented as in `epoch` (from 1).
     pub fn step(
         &mut self,

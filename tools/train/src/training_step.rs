@@ -97,6 +97,11 @@ impl Learner {
         })
     }
 
+    /// What there is to say of rows that a GPU's memory has no room for.
+    pub fn note(&self, loader: &DataLoader<'_>) -> Option<&'static str> {
+        self.resident.as_ref()?.note(loader)
+    }
+
     /// Copies what a GPU has computed into the CPU's memory.
     fn synchronize(&mut self) -> anyhow::Result<()> {
         let Self { resident, parameters, average, optimizer, .. } = self;
@@ -220,7 +225,11 @@ impl Learner {
             true => self.accumulate_alone(loader, epoch, batches)?,
             false => self.accumulate_share(loader, epoch, batches, ranks)?,
         };
-        Ok(StepOutput::of(&losses, batches, all_finite(&self.gradients)))
+        // Normalized by a variance that overflows, activations are 0 and gradients finite.
+        let layout = &self.parameters.layout;
+        let statistics = &self.parameters.values[layout.trainable()..layout.frozen_start()];
+        let finite = all_finite(&self.gradients) && all_finite(statistics);
+        Ok(StepOutput::of(&losses, batches, finite))
     }
 
     /// All batches, in this process; returns their losses.

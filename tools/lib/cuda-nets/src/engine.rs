@@ -2,23 +2,19 @@
 
 #![allow(unsafe_code, reason = "a call of a kernel")]
 
-use crate::{Activations, Element, Gpu, Network, Precision, Result, calls};
+use crate::{Activations, Element, Gpu, Network, Precision, Result, calls, loss::LossKernel};
 use cudarc::driver::CudaSlice;
 use nets::{Batch, Engine, Graph, Loss, Parameters};
 use std::sync::Arc;
 
-/// A network on a GPU for parameters and gradients on the host, which it copies in each step: for ranks, and for evaluation. The
-/// loss is computed on the host.
+/// A network on a GPU for parameters and gradients on the host, which it copies in each step: for ranks, and for evaluation.
 pub struct GpuEngine {
     gpu: Arc<Gpu>,
     network: Network,
-    loss: Loss,
+    loss: LossKernel,
     /// `[channels, positions]` of an input row.
     input: [usize; 2],
     buffers: Option<Buffers>,
-    /// `[rows, outputs]`
-    outputs: Vec<f32>,
-    grad_outputs: Vec<f32>,
 }
 
 /// Memory of the GPU, for the most rows that there were.
@@ -30,6 +26,8 @@ struct Buffers {
     raw: CudaSlice<f32>,
     inputs: Activations,
     grad_outputs: CudaSlice<f32>,
+    /// Of the batch.
+    loss: CudaSlice<f64>,
 }
 
 impl GpuEngine {
@@ -43,17 +41,11 @@ impl GpuEngine {
             [channels, height, width] => [channels, height * width],
             _ => [graph.architecture.inputs(), 1],
         };
-        let (gpu, outputs, grad_outputs) = (Arc::clone(gpu), vec![], vec![]);
-        Ok(Self { gpu, network, loss, input, buffers: None, outputs, grad_outputs })
+        Ok(Self { gpu: Arc::clone(gpu), network, loss: LossKernel::new(gpu, loss), input, buffers: None })
     }
 
-    /// Copies parameters and inputs, and computes the outputs; returns the number of rows.
-    fn forward(&mut self, parameters: &[f32], inputs: &[f32], training: bool) -> Result<usize> {
-        let rows = inputs.len() / self.network.inputs();
-        self.outputs.resize(rows * self.network.outputs(), 0.0);
-        if rows == 0 {
-            return Ok(0);
-        }
+    /// Copies parameters and `rows` rows of inputs, at least one.
+    fn upload(&mut self, parameters: &[f32], inputs: &[f32], rows: usize) -> Result<&mut Buffers> {
         let buffers = match self.buffers.take() {
             Some(buffers) if buffers.rows >= rows => buffers,
             before => {
@@ -67,25 +59,34 @@ impl GpuEngine {
         stream.memcpy_htod(parameters, &mut buffers.parameters)?;
         stream.memcpy_htod(inputs, &mut buffers.raw.slice_mut(..inputs.len()))?;
         load(&self.gpu, self.input, rows, &buffers.raw, &mut buffers.inputs)?;
-        let logits = self.network.forward(&mut buffers.parameters, &buffers.inputs, rows, training)?;
-        stream.memcpy_dtoh(&logits.slice(..self.outputs.len()), &mut self.outputs)?;
-        stream.synchronize()?;
-        Ok(rows)
+        Ok(buffers)
     }
 
-    fn backward(&mut self, parameters: &mut Parameters, gradients: &mut [f32]) -> Result<()> {
-        let Some(Buffers { parameters: on_gpu, gradients: gradients_on_gpu, inputs, grad_outputs, .. }) =
-            &mut self.buffers
-        else {
-            return Ok(());
-        };
-        let stream = self.gpu.stream();
-        stream.memcpy_htod(&self.grad_outputs, &mut grad_outputs.slice_mut(..self.grad_outputs.len()))?;
-        self.network.backward(on_gpu, inputs, grad_outputs, gradients_on_gpu)?;
-        stream.memcpy_dtoh(gradients_on_gpu, gradients)?;
+    /// As [`Engine::gradients`], of at least one row.
+    fn step(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> Result<f64> {
+        let rows = batch.inputs.len() / self.network.inputs();
+        self.upload(&parameters.values, batch.inputs, rows)?;
+        let Self { gpu, network, loss, buffers: Some(buffers), .. } = self else { return Ok(0.0) };
+        let shape = (rows, network.outputs());
+        let logits = network.forward(&mut buffers.parameters, &buffers.inputs, rows, true)?;
+        loss.run(logits, batch, shape, &mut buffers.grad_outputs, (&mut buffers.loss, 0))?;
+        network.backward(&buffers.parameters, &buffers.inputs, &buffers.grad_outputs, &mut buffers.gradients)?;
+        let (stream, mut found) = (gpu.stream(), [0.0]);
+        stream.memcpy_dtoh(&buffers.gradients, gradients)?;
         // For the running statistics; nothing else changed.
-        stream.memcpy_dtoh(on_gpu, &mut parameters.values)?;
-        Ok(stream.synchronize()?)
+        stream.memcpy_dtoh(&buffers.parameters, &mut parameters.values)?;
+        stream.memcpy_dtoh(&buffers.loss, &mut found)?;
+        stream.synchronize()?;
+        Ok(found[0])
+    }
+
+    /// As [`Engine::predict`], of `rows` rows, at least one.
+    fn outputs(&mut self, parameters: &Parameters, inputs: &[f32], rows: usize) -> Result<Vec<f32>> {
+        self.upload(&parameters.values, inputs, rows)?;
+        let Self { gpu, network, buffers: Some(buffers), .. } = self else { return Ok(vec![]) };
+        let count = rows * network.outputs();
+        let logits = network.forward(&mut buffers.parameters, &buffers.inputs, rows, false)?;
+        gpu.download(logits, count)
     }
 }
 
@@ -99,6 +100,7 @@ impl Buffers {
             raw: gpu.zeros("inputs", rows * network.inputs())?,
             inputs: Activations::new(gpu, network.element(), rows * network.inputs())?,
             grad_outputs: gpu.zeros("gradients", rows * network.outputs())?,
+            loss: gpu.zeros("losses", 1)?,
         })
     }
 }
@@ -119,22 +121,16 @@ fn load(
 
 impl Engine for GpuEngine {
     fn gradients(&mut self, parameters: &mut Parameters, batch: Batch<'_>, gradients: &mut [f32]) -> nets::Result<f64> {
-        let rows = self.forward(&parameters.values, batch.inputs, true)?;
-        self.grad_outputs.resize(self.outputs.len(), 0.0);
-        let total_weight = self.loss.total_weight(batch, rows);
-        let width = self.network.outputs();
-        let loss = self.loss.add(&self.outputs, batch, width, total_weight, &mut self.grad_outputs);
-        if rows == 0 {
+        if batch.inputs.is_empty() {
             gradients.fill(0.0);
-        } else {
-            self.backward(parameters, gradients)?;
+            return Ok(0.0);
         }
-        Ok(loss)
+        Ok(self.step(parameters, batch, gradients)?)
     }
 
     fn predict(&mut self, parameters: &Parameters, inputs: &[f32], outputs: &mut Vec<f32>) -> nets::Result<()> {
-        self.forward(&parameters.values, inputs, false)?;
-        outputs.clone_from(&self.outputs);
+        let rows = inputs.len() / self.network.inputs();
+        *outputs = if rows == 0 { vec![] } else { self.outputs(parameters, inputs, rows)? };
         Ok(())
     }
 }

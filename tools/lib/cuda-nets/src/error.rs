@@ -66,8 +66,9 @@ pub enum Error {
     },
     /// An allocation that the GPU's memory has no room for.
     #[error(
-        "the GPU's memory has no room for another {} of {what}; lower trainer.batch_size",
-        mebibytes(*.bytes)
+        "the GPU's memory has no room for another {} of {what}; lower trainer.batch_size, make the network smaller, or choose the \
+         device cpu",
+        size(*.bytes)
     )]
     OutOfMemory {
         /// What it is for: `activations`.
@@ -76,7 +77,7 @@ pub enum Error {
         bytes: usize,
     },
     /// Rows that the GPU's memory has no room for.
-    #[error("the GPU's memory has no room for the {} of the rows; read them batch by batch instead", mebibytes(*.bytes))]
+    #[error("the GPU's memory has no room for the {} of the rows; read them batch by batch instead", size(*.bytes))]
     DatasetMemory {
         /// Bytes of the rows.
         bytes: usize,
@@ -112,8 +113,12 @@ impl From<Error> for nets::Error {
     }
 }
 
-fn mebibytes(bytes: usize) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
+fn size(bytes: usize) -> String {
+    if bytes < 1 << 20 {
+        format!("{} KiB", bytes.div_ceil(1 << 10))
+    } else {
+        format!("{} MiB", bytes.div_ceil(1 << 20))
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +142,9 @@ mod tests {
     fn a_full_memory_says_what_to_lower() {
         let refused = DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY);
         let error = Error::of_allocation(refused, "activations", (5 << 30) + 1).to_string();
-        assert_eq!(error, "the GPU's memory has no room for another 5121 MiB of activations; lower trainer.batch_size");
+        assert_eq!(
+            error,
+            "the GPU's memory has no room for another 5121 MiB of activations; lower trainer.batch_size, make the network smaller, or choose the device cpu"
+        );
     }
 }

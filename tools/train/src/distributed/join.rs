@@ -3,6 +3,7 @@
 use super::Ranks;
 use crate::{
     data::DataModule,
+    device::Device,
     settings::{Launcher, Settings},
 };
 use anyhow::ensure;
@@ -35,11 +36,11 @@ fn check(ranks: usize, batches: u64, reads_stdin: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Joins the others, and checks that all have the same program, settings and data.
+/// Joins the others, and checks that all have the same program, settings, data and kind of device.
 ///
 /// # Errors
 /// When a rank does not come in time, or differs.
-pub fn join(launch: Option<&Launch>, settings: &Settings, data: &DataModule) -> anyhow::Result<Ranks> {
+pub fn join(launch: Option<&Launch>, settings: &Settings, data: &DataModule, device: &Device) -> anyhow::Result<Ranks> {
     let Some(launch) = launch else { return Ok(Ranks::alone()) };
     let connected = collective::connect(launch, settings.trainer.distributed.timeout());
     let mut ranks = Ranks::new(connected.map_err(|problem| match problem {
@@ -51,6 +52,7 @@ pub fn join(launch: Option<&Launch>, settings: &Settings, data: &DataModule) -> 
         ("version of train", env!("CARGO_PKG_VERSION")),
         ("configuration (settings)", settings.yaml.as_str()),
         ("data set", data.sha256()?),
+        ("device (trainer.device)", device.kind()),
     ];
     ranks.run(|ranks| collective::check_identity(ranks, &values))?;
     Ok(ranks)

@@ -167,6 +167,7 @@ impl<'a> Trainer<'a> {
     fn fit_and_finish(&mut self, folder: Option<&Path>, log: &mut EventLog) -> anyhow::Result<RunOutcome> {
         self.reporting.console.introduce(&summary::table(self.network));
         self.learning_rate.warning().iter().for_each(|warning| self.reporting.note(warning));
+        self.learner.note(&self.loaders.train).iter().for_each(|note| self.reporting.note(note));
         let stop = self.fit(log).or_else(|error| {
             if is_lost(&error) {
                 // In a validation: the staged state is that before it.
