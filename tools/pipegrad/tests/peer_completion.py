@@ -70,7 +70,7 @@ def words(settings, before=""):
 
 
 # Choices that a machine without a GPU refuses.
-NEED_A_GPU = {"cuda", "bf16"}
+NEED_A_GPU = {"bf16", "tf32"}
 
 
 @pytest.mark.parametrize("tool, group, option", CHOICES, ids=lambda part: getattr(part, "stem", part))
@@ -103,7 +103,7 @@ def leaves(settings, before):
 
 
 # Choices that a machine without a GPU refuses.
-NEED_A_GPU = {"cuda", "bf16"}
+NEED_A_GPU = {"bf16", "tf32"}
 
 
 @pytest.mark.parametrize("tool, group, option", CHOICES, ids=lambda part: getattr(part, "stem", part))

@@ -38,7 +38,7 @@ pub struct StepOutput {
     /// Loss before the update, summed over the step's rows.
     pub loss_sum: f64,
     pub rows: usize,
-    /// Whether loss and gradients were finite; otherwise no parameter was updated.
+    /// Whether loss, gradients and running statistics were finite; otherwise no parameter was updated.
     pub finite: bool,
 }
 

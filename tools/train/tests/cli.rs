@@ -257,9 +257,15 @@ fn a_run_that_diverges_says_so_and_keeps_the_last_good_weights() {
     let args = ["optimizer=sgd", "optimizer.learning_rate=1e20", "-o", "run", "--quiet"];
     let (status, out, error) = train(&folder, &args, &rows(1000));
     assert_eq!((status, error.lines().count()), (1, 1), "{error}");
-    assert!(error.starts_with("train: the loss or a gradient is not finite in epoch 1, step "), "{error}");
+    assert!(
+        error.starts_with("train: the loss, a gradient or a running statistic is not finite in epoch 1, step "),
+        "{error}"
+    );
     let last = out.lines().last().unwrap();
-    assert!(last.contains(r#""status":"FAILED","reason":"the loss or a gradient is not finite"#), "{last}");
+    assert!(
+        last.contains(r#""status":"FAILED","reason":"the loss, a gradient or a running statistic is not finite"#),
+        "{last}"
+    );
     assert!(!folder.join("run/metrics.json").exists());
 
     // A good run, resumed with a learning rate that is too high, still has its checkpoint.
@@ -269,6 +275,19 @@ fn a_run_that_diverges_says_so_and_keeps_the_last_good_weights() {
     let (status, _, error) = train(&folder, &args, &rows(1000));
     assert_eq!(status, 1, "{error}");
     assert_eq!(folder.bytes("good/checkpoints/last.safetensors"), before);
+}
+
+/// Normalized by an infinite variance all is 0, and so finite.
+#[test]
+fn a_variance_that_overflows_ends_the_run() {
+    let folder = Folder::new();
+    let rows: String = (0..40).map(|i| format!("{{\"x\":[{}e20,{}],\"y\":{}}}\n", i % 7, i % 5, i % 3)).collect();
+    let model = ["model.name=layers", "~model.hidden", "~model.activation", "+model.layers=[{norm:{}},{linear:{}}]"];
+    let fields =
+        ["trainer.input_field=x", "trainer.target_field=y", "model.input_scaling=none", "-o", "run", "--quiet"];
+    let (status, _, error) = train(&folder, &[&model[..], &fields].concat(), &rows);
+    assert_eq!(status, 1, "{error}");
+    assert!(error.contains("a running statistic is not finite in epoch 1, step 1;"), "{error}");
 }
 
 #[test]

@@ -100,7 +100,7 @@ def test_what_ends_a_run_is_told(folder):
     assert "model.safetensors" not in lines(shown)[-1]
     status, shown = in_terminal(folder, "optimizer.learning_rate=1e9", "--quiet")
     (line,) = lines(shown)
-    assert status == 1 and line.startswith("train: the loss or a gradient is not finite")
+    assert status == 1 and line.startswith("train: the loss, a gradient or a running statistic is not finite")
 
 
 def test_an_interrupted_run_says_how_it_goes_on(folder):

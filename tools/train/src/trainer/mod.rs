@@ -43,7 +43,7 @@ use stopping::{Limits, Stop};
 pub enum RunOutcome {
     /// A limit was reached, early stopping included.
     Finished,
-    /// The loss or a gradient is not finite; the text says what to do.
+    /// The loss, a gradient or a running statistic is not finite; the text says what to do.
     Diverged(String),
     /// SIGHUP, SIGINT or SIGTERM.
     Signal(Signal),

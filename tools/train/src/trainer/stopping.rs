@@ -138,7 +138,7 @@ impl Trainer<'_> {
             false => "; the checkpoints hold the last good weights",
         };
         Stop::Diverged(format!(
-            "the loss or a gradient is not finite in epoch {epoch}, step {step}; a lower optimizer.learning_rate or \
+            "the loss, a gradient or a running statistic is not finite in epoch {epoch}, step {step}; a lower optimizer.learning_rate or \
              trainer.clip_norm may help{kept}"
         ))
     }
