@@ -69,10 +69,6 @@ def words(settings, before=""):
     return {f"{before}{key}{'.' if isinstance(value, dict) else '='}" for key, value in settings.items()}
 
 
-# Choices that a machine without a GPU refuses.
-NEED_A_GPU = {"bf16", "tf32"}
-
-
 @pytest.mark.parametrize("tool, group, option", CHOICES, ids=lambda part: getattr(part, "stem", part))
 def test_keys_are_those_of_the_option_chosen(tool, group, option):
     chosen, settings = option.stem, yaml.safe_load(option.read_text())
@@ -103,7 +99,7 @@ def leaves(settings, before):
 
 
 # Choices that a machine without a GPU refuses.
-NEED_A_GPU = {"bf16", "tf32"}
+NEED_A_GPU = {"cuda", "bf16", "tf32"}
 
 
 @pytest.mark.parametrize("tool, group, option", CHOICES, ids=lambda part: getattr(part, "stem", part))
