@@ -86,16 +86,7 @@ DEVICE void load_images(const From *__restrict__ values, const RowDraw *__restri
                     }
                 }
             }
-            if (first + Line<To>::SIZE <= count) {
-                *(Line<To> *)(out + first) = line;
-            } else {
-#pragma unroll
-                for (unsigned i = 0; i < Line<To>::SIZE; i++) {
-                    if (first + i < count) {
-                        out[first + i] = line.x[i];
-                    }
-                }
-            }
+            store_line(out, thread_index(), count, line);
         }
     }
 }

@@ -18,6 +18,19 @@ DEVICE void add_block(double *values) {
     }
 }
 
+// The sum of `count` partial sums, in a block that is alone; it is sums[0].
+DEVICE void add_partial_sums(const double *__restrict__ partial_sums, u64 count, double *sums) {
+    EACH_THREAD {
+        double sum = 0;
+        for (u64 i = threadIdx.x; i < count; i += blockDim.x) {
+            sum = sum + partial_sums[i];
+        }
+        sums[threadIdx.x] = sum;
+    }
+    SYNC();
+    add_block(sums);
+}
+
 DEVICE double weight_of(const float *weights, u64 count, u64 i) { return i < count ? (double)weights[i] : 1.0; }
 
 DEVICE double magnitude(double x) { return real(bits(x) & 0x7fffffffffffffffull); }
@@ -217,15 +230,7 @@ KERNEL loss_cross_entropy(const float *__restrict__ outputs, const float *__rest
 KERNEL loss_finish(const double *__restrict__ partial_sums, u64 count, double factor, double *loss) {
     SHARED_MEMORY(memory);
     double *const sums = (double *)memory;
-    EACH_THREAD {
-        double sum = 0;
-        for (u64 i = threadIdx.x; i < count; i += blockDim.x) {
-            sum = sum + partial_sums[i];
-        }
-        sums[threadIdx.x] = sum;
-    }
-    SYNC();
-    add_block(sums);
+    add_partial_sums(partial_sums, count, sums);
     EACH_THREAD {
         if (threadIdx.x == 0) {
             *loss = factor * sums[0];

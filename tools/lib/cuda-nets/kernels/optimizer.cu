@@ -93,15 +93,7 @@ KERNEL gradient_finish(const double *__restrict__ partial_sums, u64 count, const
                        unsigned loss_count, double max_norm, double eps, StepState *state) {
     SHARED_MEMORY(memory);
     double *const sums = (double *)memory;
-    EACH_THREAD {
-        double sum = 0;
-        for (u64 i = threadIdx.x; i < count; i += blockDim.x) {
-            sum = sum + partial_sums[i];
-        }
-        sums[threadIdx.x] = sum;
-    }
-    SYNC();
-    add_block(sums);
+    add_partial_sums(partial_sums, count, sums);
     EACH_THREAD {
         if (threadIdx.x == 0) {
             const double infinity = (double)real(0x7f800000u), norm = sqrt(sums[0]);

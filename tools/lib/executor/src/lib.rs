@@ -34,4 +34,5 @@ pub mod training;
 
 pub use error::Error;
 pub use executor::{Executor, Options, View};
+pub use slots::Slots;
 pub use tensor::Tensor;

@@ -1,9 +1,9 @@
-//! The rule of both memory plans: which buffer a value takes whose lifetime begins.
+//! The rule of every memory plan: which buffer a value takes whose lifetime begins.
 
 /// Buffers, and those of them that are free.
 #[derive(Debug, Default)]
-pub(crate) struct Slots {
-    /// Elements of each, as far as it has been asked for.
+pub struct Slots {
+    /// Length of each, as far as it has been asked for.
     lens: Vec<usize>,
     free: Vec<usize>,
 }
@@ -32,7 +32,7 @@ impl Slots {
         self.free.push(slot);
     }
 
-    /// Elements of each buffer.
+    /// Length of each buffer.
     pub fn into_lens(self) -> Vec<usize> {
         self.lens
     }

@@ -1,6 +1,7 @@
 //! What a network's training step does, in order, and which buffers it needs when.
 
 use crate::{Element, cudnn::Geometry};
+use executor::Slots;
 use nets::{
     Activation, Graph, ParameterKind,
     graph::{Op as NodeOp, Value},
@@ -283,22 +284,20 @@ pub(super) struct Interval {
 pub(super) fn assign(intervals: &[Interval]) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..intervals.len()).collect();
     order.sort_by_key(|&i| (intervals[i].first, i));
-    let (mut slot_of, mut sizes, mut busy_until) = (vec![0; intervals.len()], Vec::<usize>::new(), Vec::<usize>::new());
+    let (mut slots, mut live, mut slot_of) = (Slots::default(), Vec::new(), vec![0; intervals.len()]);
     for i in order {
         let Interval { first, last, bytes } = intervals[i];
-        let free = (0..sizes.len()).filter(|&slot| busy_until[slot] < first);
-        // The smallest that has room, otherwise the largest, which grows.
-        let best = free.min_by_key(|&slot| (sizes[slot] < bytes, sizes[slot].abs_diff(bytes), slot));
-        let slot = best.unwrap_or_else(|| {
-            sizes.push(0);
-            busy_until.push(0);
-            sizes.len() - 1
+        live.retain(|&(last, slot)| {
+            let is_live = last >= first;
+            if !is_live {
+                slots.release(slot);
+            }
+            is_live
         });
-        sizes[slot] = sizes[slot].max(bytes);
-        busy_until[slot] = last;
-        slot_of[i] = slot;
+        slot_of[i] = slots.take(bytes);
+        live.push((last, slot_of[i]));
     }
-    (slot_of, sizes)
+    (slot_of, slots.into_lens())
 }
 
 struct Builder<'a> {
